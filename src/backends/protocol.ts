@@ -1,0 +1,33 @@
+import type { Endpoint, EndpointMode, EndpointProcess, RuntimeContext } from '../plan/kinds.ts';
+import type { ProbeSpec } from '../messages/process-spec.ts';
+import type { Recipe } from '../recipe/schema.ts';
+
+/** What a backend is told when it makes the command of one process. */
+export interface WorkerContext {
+  readonly recipe: Recipe;
+  readonly runtime: RuntimeContext;
+  readonly process: EndpointProcess;
+  /** All processes of the same endpoint in rank order; the first is the leader. */
+  readonly ranks: readonly EndpointProcess[];
+  /** All processes of the point, every endpoint. */
+  readonly all: readonly EndpointProcess[];
+}
+
+/**
+ * An engine, as the planner sees it. A new engine is one file that implements this, and one line in
+ * backends/index.ts; nothing else knows which engines there are.
+ */
+export interface BackendProtocol {
+  /** `backend.type` in the recipe. */
+  readonly type: string;
+  /** Logical workers on nodes and GPUs. `workerNodes` in allocation order. Throws PlanError when they do not fit. */
+  allocateEndpoints(recipe: Recipe, workerNodes: readonly string[]): Endpoint[];
+  /** One process per node of each endpoint, with ports that no other process on that node has. */
+  endpointsToProcesses(recipe: Recipe, endpoints: readonly Endpoint[]): EndpointProcess[];
+  command(context: WorkerContext): string[];
+  environment(context: WorkerContext): Record<string, string>;
+  /** How its agent learns that it is ready: the leader by its HTTP health, a follower by its leader's. */
+  healthProbe(context: WorkerContext): ProbeSpec;
+  /** Roles whose flags the recipe gives, for messages to people. */
+  readonly modes: readonly EndpointMode[];
+}

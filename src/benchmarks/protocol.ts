@@ -1,0 +1,25 @@
+import type { PlannedBenchmark, EndpointProcess, Roles, RuntimeContext } from '../plan/kinds.ts';
+import type { BenchmarkResult } from '../messages/result.ts';
+import type { Recipe } from '../recipe/schema.ts';
+
+export interface BenchmarkContext {
+  readonly recipe: Recipe;
+  readonly runtime: RuntimeContext;
+  readonly roles: Roles;
+  readonly processes: readonly EndpointProcess[];
+  readonly entry: { node: string; port: number };
+  /** Absolute directory of the point; the benchmark writes below it. */
+  readonly pointDir: string;
+}
+
+/** What runs against the frontend, and how its result is read. A new benchmark is one file and one line in index.ts. */
+export interface BenchmarkProtocol {
+  /** `benchmark.type` in the recipe. */
+  readonly type: string;
+  plan(context: BenchmarkContext): PlannedBenchmark;
+  /**
+   * Reads what the benchmark left in its directory after it ended with exit code 0. The result says itself
+   * whether it is valid (failed requests or no tokens make it invalid, with the reason).
+   */
+  readResult(planned: PlannedBenchmark): Promise<BenchmarkResult>;
+}

@@ -1,0 +1,63 @@
+/** Exit codes of srtctl; docs/exit-codes.md lists them for people. */
+export const EXIT = {
+  ok: 0,
+  /** The run failed: a process ended, an agent was lost, the benchmark's result was not valid. */
+  failed: 1,
+  /** Nothing was started: bad input, a missing program, wrong usage. */
+  usage: 2,
+  /** Stopped by Ctrl-C. */
+  interrupted: 130,
+  /** Stopped by `srtctl cancel` or SIGTERM. */
+  terminated: 143,
+} as const;
+
+/** Where in a recipe something is wrong. `path` as in `resources.decode_nodes`; line and column from 1. */
+export interface SourcePlace {
+  readonly file: string;
+  readonly line?: number | undefined;
+  readonly column?: number | undefined;
+  readonly path?: string | undefined;
+}
+
+/**
+ * An error that a person can act on: one sentence, where in the recipe, what to do. The command line prints it in
+ * one line and exits with `exitCode`; anything else that is thrown is a defect of srtctl.
+ */
+export class SrtctlError extends Error {
+  override readonly name: string = 'SrtctlError';
+  readonly code: string;
+  readonly exitCode: number;
+  readonly place: SourcePlace | undefined;
+  readonly hint: string | undefined;
+
+  constructor(
+    code: string,
+    message: string,
+    options: { exitCode?: number; place?: SourcePlace; hint?: string; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.exitCode = options.exitCode ?? EXIT.usage;
+    this.place = options.place;
+    this.hint = options.hint;
+  }
+
+  /** `recipe.yaml:12:3: resources.decode_nodes: message. Hint.` in one line. */
+  oneLine(): string {
+    const { place } = this;
+    const where = place ? [place.file, place.line, place.column].filter((x) => x !== undefined).join(':') : '';
+    const parts = [where, place?.path, this.message].filter((x) => x !== undefined && x !== '');
+    const text = parts.join(': ') + (this.hint ? ` (${this.hint})` : '');
+    return text.replace(/\s*\n\s*/g, ' ');
+  }
+}
+
+/** The recipe or cluster config is wrong. */
+export class RecipeError extends SrtctlError {
+  override readonly name = 'RecipeError';
+}
+
+/** The recipe is well-formed but cannot be planned: workers that do not fit, an unknown kind. */
+export class PlanError extends SrtctlError {
+  override readonly name = 'PlanError';
+}

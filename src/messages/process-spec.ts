@@ -1,0 +1,103 @@
+import { z } from 'zod';
+
+/** What a process is in the job. Workers are prefill, decode and agg. */
+export const processRoleSchema = z.enum([
+  'prefill',
+  'decode',
+  'agg',
+  'frontend',
+  'nginx',
+  'etcd',
+  'step',
+  'benchmark',
+]);
+export type ProcessRole = z.infer<typeof processRoleSchema>;
+
+export const endpointModeSchema = z.enum(['prefill', 'decode', 'agg']);
+export type EndpointMode = z.infer<typeof endpointModeSchema>;
+
+const port = z.number().int().min(0).max(65535);
+
+/** TCP ports of one rank. `http` 0 marks a follower: it serves nothing. */
+export const processPortsSchema = z.object({
+  http: port,
+  bootstrap: port.nullable(),
+  kvEvents: port.nullable(),
+  nixl: port.nullable(),
+  system: port,
+});
+export type ProcessPorts = z.infer<typeof processPortsSchema>;
+
+/**
+ * A count that a JSON answer must reach: the elements of the array found at `at` (keys from the root) whose
+ * fields equal all of `where`. So a router's readiness is data, and an agent needs to know no router.
+ */
+export const jsonCountSchema = z.object({
+  at: z.array(z.string()),
+  where: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+  atLeast: z.number().int().positive(),
+  /** For people, as in "prefill workers". */
+  label: z.string(),
+});
+export type JsonCount = z.infer<typeof jsonCountSchema>;
+
+/** How an agent learns that a process is ready. The address is the one to connect to from any node of the job. */
+export const probeSchema = z.discriminatedUnion('kind', [
+  /** Ready when GET answers 2xx (and, with `expect`, when every count is reached). */
+  z.object({
+    kind: z.literal('http'),
+    host: z.string(),
+    port,
+    path: z.string(),
+    expect: z.array(jsonCountSchema).optional(),
+  }),
+  /** Ready when the port accepts a connection. */
+  z.object({ kind: z.literal('tcp'), host: z.string(), port }),
+  /** Ready as soon as it runs: steps and benchmarks, whose end is what counts. */
+  z.object({ kind: z.literal('running') }),
+]);
+export type ProbeSpec = z.infer<typeof probeSchema>;
+
+/** A text file that must exist before the process starts (nginx.conf, a load generator's config). */
+export const fileSpecSchema = z.object({ path: z.string(), content: z.string() });
+
+/**
+ * When a process is started in the deployment of a point, lowest first. Processes of a phase start together;
+ * the next phase starts when all of this one are ready (a step: has ended with 0).
+ */
+export const deployPhases = ['infra', 'step', 'worker', 'frontend', 'proxy', 'benchmark'] as const;
+export const deployPhaseSchema = z.enum(deployPhases);
+export type DeployPhase = z.infer<typeof deployPhaseSchema>;
+
+/** Everything that an agent needs to run one OS process. Two processes are the same when their specs are equal. */
+export const processSpecSchema = z.object({
+  /** Unique in the job, stable from point to point: `prefill-0-0` (mode, index, rank), `frontend-0`, `etcd`. */
+  id: z.string().regex(/^[a-zA-Z0-9_-]+$/),
+  role: processRoleSchema,
+  phase: deployPhaseSchema,
+  node: z.string(),
+  argv: z.array(z.string()).min(1),
+  /** Added to (and over) the agent's own environment. */
+  env: z.record(z.string(), z.string()),
+  /** Absolute path of the file that takes stdout and stderr, as the agent sees it. */
+  logFile: z.string(),
+  cwd: z.string().optional(),
+  files: z.array(fileSpecSchema).optional(),
+  /** Device indices on the node; empty = none. */
+  gpus: z.array(z.number().int().nonnegative()),
+  /** Container image, null on a bare host. */
+  image: z.string().nullable(),
+  /** TCP ports that it listens on (0 left out), for people and for checks; by name. */
+  ports: z.record(z.string(), port),
+  probe: probeSchema,
+  /** Its end while wanted fails the point. */
+  critical: z.boolean(),
+  /** true: expected to end, exit code 0 is success (steps, benchmarks). */
+  terminates: z.boolean(),
+  startTimeoutMs: z.number().int().positive(),
+  /** From SIGTERM to SIGKILL. */
+  graceMs: z.number().int().nonnegative(),
+  /** How long probes may fail after it was ready before it counts as failed. */
+  unhealthyAfterMs: z.number().int().positive(),
+});
+export type ProcessSpec = z.infer<typeof processSpecSchema>;

@@ -1,0 +1,99 @@
+import { z } from 'zod';
+
+/** Figures of one distribution, in ms. */
+export const distributionSchema = z.object({
+  mean: z.number(),
+  median: z.number(),
+  p90: z.number(),
+  p95: z.number(),
+  p99: z.number(),
+  std: z.number(),
+  min: z.number(),
+  max: z.number(),
+});
+export type Distribution = z.infer<typeof distributionSchema>;
+
+/** What a serving benchmark measured at one concurrency. Times in ms, rates per second, counts in tokens. */
+export const servingResultSchema = z.object({
+  concurrency: z.number().int().positive(),
+  /** Requests per second asked for; null = as fast as concurrency allows ("inf"). */
+  requestRate: z.number().nullable(),
+  isl: z.number().int(),
+  osl: z.number().int(),
+  requests: z.number().int(),
+  completed: z.number().int(),
+  failed: z.number().int(),
+  /** The first few distinct errors of failed requests. */
+  errors: z.array(z.string()),
+  durationS: z.number(),
+  inputTokens: z.number().int(),
+  outputTokens: z.number().int(),
+  requestThroughput: z.number(),
+  inputThroughput: z.number(),
+  outputThroughput: z.number(),
+  totalThroughput: z.number(),
+  ttftMs: distributionSchema,
+  tpotMs: distributionSchema,
+  itlMs: distributionSchema,
+  e2elMs: distributionSchema,
+});
+export type ServingResult = z.infer<typeof servingResultSchema>;
+
+/** The result of a point's benchmark. Not valid = the point has failed, for `reason`. */
+export const benchmarkResultSchema = z.object({
+  type: z.string(),
+  valid: z.boolean(),
+  reason: z.string().optional(),
+  serving: z.array(servingResultSchema),
+  /** Files that the benchmark left, relative to the point's directory. */
+  artifacts: z.array(z.string()),
+});
+export type BenchmarkResult = z.infer<typeof benchmarkResultSchema>;
+
+/** The load generator writes this (whole, atomically) to progress.json in the point's directory as it goes. */
+export const benchmarkProgressSchema = z.object({
+  /** "warmup" | "measure" | "done" */
+  stage: z.enum(['warmup', 'measure', 'done']),
+  concurrency: z.number().int(),
+  /** Position in the list of concurrencies, from 1, and its length. */
+  step: z.number().int(),
+  steps: z.number().int(),
+  requestsDone: z.number().int(),
+  requestsTotal: z.number().int(),
+  failed: z.number().int(),
+  outputThroughput: z.number(),
+});
+export type BenchmarkProgress = z.infer<typeof benchmarkProgressSchema>;
+
+/** Why a point failed: the first thing that went wrong, where, and the end of the log that tells of it. */
+export const causeSchema = z.object({
+  /** One sentence for a person. */
+  summary: z.string(),
+  node: z.string().optional(),
+  process: z.string().optional(),
+  exitCode: z.number().int().nullable().optional(),
+  signal: z.string().nullable().optional(),
+  logFile: z.string().optional(),
+  /** Last lines of the guilty log, at most 50. */
+  logTail: z.array(z.string()).optional(),
+});
+export type Cause = z.infer<typeof causeSchema>;
+
+export const pointStatusSchema = z.enum(['done', 'failed', 'interrupted']);
+export type PointStatus = z.infer<typeof pointStatusSchema>;
+
+/** points/<nn>-<name>/result.json */
+export const pointResultSchema = z.object({
+  v: z.literal(1),
+  job: z.string(),
+  ordinal: z.number().int(),
+  name: z.string(),
+  params: z.record(z.string(), z.unknown()).nullable(),
+  status: pointStatusSchema,
+  startedAt: z.string(),
+  benchmarkStartedAt: z.string().nullable(),
+  finishedAt: z.string(),
+  benchmark: benchmarkResultSchema.nullable(),
+  cause: causeSchema.nullable(),
+});
+export type PointResult = z.infer<typeof pointResultSchema>;

@@ -1,0 +1,97 @@
+/**
+ * The kinds that plan/ deals in. This file holds types alone and imports only messages/, so the rooms below
+ * plan/ (backends, frontends, benchmarks) may use it too: it is the vocabulary that they share.
+ */
+import type { EndpointMode, ProcessPorts, ProcessSpec } from '../messages/process-spec.ts';
+import type { Recipe } from '../recipe/schema.ts';
+
+export type { EndpointMode, ProcessPorts, ProcessSpec } from '../messages/process-spec.ts';
+
+/** A logical worker: `nodes` in rank order; `gpus` are the device indices it uses on each of its nodes. */
+export interface Endpoint {
+  readonly mode: EndpointMode;
+  readonly index: number;
+  readonly nodes: readonly string[];
+  readonly gpus: readonly number[];
+}
+
+/** One rank of an endpoint, placed on a node, with its ports. Rank 0 is the leader; a follower has http port 0. */
+export interface EndpointProcess {
+  readonly mode: EndpointMode;
+  readonly index: number;
+  readonly node: string;
+  readonly rank: number;
+  readonly gpus: readonly number[];
+  readonly ports: ProcessPorts;
+}
+
+/** Which node does what beside the workers. */
+export interface Roles {
+  readonly head: string;
+  readonly infra: string;
+  readonly bench: string;
+  readonly workers: readonly string[];
+}
+
+/** Addresses of what the job itself runs; decided when the job starts, since fixed ports collide on shared nodes. */
+export interface InfraPorts {
+  readonly nats: number;
+  readonly etcdClient: number;
+  readonly etcdPeer: number;
+}
+
+/**
+ * The one place where paths, addresses and names of a job are computed. It is pure: everything that
+ * it answers follows from what it was made of (job id, nodes and addresses, directories, cluster config).
+ */
+export interface RuntimeContext {
+  readonly jobId: string;
+  readonly nodes: readonly string[];
+  readonly infraPorts: InfraPorts;
+  /** Name by which other nodes reach a node (Slurm: its host name; local: its loopback address). */
+  host(node: string): string;
+  /** IP address of a node. */
+  address(node: string): string;
+  /** Directory of the job on the shared file system, as the coordinator and agents see it. */
+  readonly jobDir: string;
+  readonly logDir: string;
+  /** `logDir` as a process of the job sees it: in a container /logs, on a bare host the same as logDir. */
+  readonly logDirInside: string;
+  /** The model as an engine sees it: /model in a container, the path itself on a bare host, `org/name` for hf: ids. */
+  readonly modelPathInside: string;
+  /** Container image of the engines after aliases, or null on a bare host. */
+  readonly image: string | null;
+  /** Directory of a point (`points/<nn>-<name>`). */
+  pointDir(ordinal: number, name: string): string;
+}
+
+/** One combination of sweep parameters, planned: everything that is to run for it, benchmark included. */
+export interface PlannedPoint {
+  readonly ordinal: number;
+  readonly name: string;
+  readonly params: Readonly<Record<string, unknown>> | null;
+  readonly recipe: Recipe;
+  readonly roles: Roles;
+  readonly endpoints: readonly Endpoint[];
+  readonly endpointProcesses: readonly EndpointProcess[];
+  /** In start order by `phase`; see DeployPhase. */
+  readonly processes: readonly ProcessSpec[];
+  readonly benchmark: PlannedBenchmark;
+}
+
+/** The benchmark of a point. `process` is null for `manual`: the deployment stays up until it is stopped. */
+export interface PlannedBenchmark {
+  readonly type: string;
+  readonly process: ProcessSpec | null;
+  /** Directory (absolute) into which the benchmark writes, and from which its result is read. */
+  readonly resultDir: string;
+}
+
+/** One allocation: a Slurm job with N nodes that runs all points of one variant. */
+export interface Plan {
+  readonly name: string;
+  readonly totalNodes: number;
+  readonly gpusPerNode: number;
+  readonly sbatch: readonly string[];
+  readonly points: readonly PlannedPoint[];
+}
