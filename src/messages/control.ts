@@ -1,0 +1,125 @@
+import { z } from 'zod';
+import { WIRE_VERSION } from './events.ts';
+import { processSpecSchema } from './process-spec.ts';
+import { benchmarkProgressSchema } from './result.ts';
+import { processStateSchema } from './states.ts';
+
+const v = z.literal(WIRE_VERSION);
+const count = z.number().int().nonnegative();
+
+/** What an agent says of one of its processes. */
+export const processReportSchema = z.object({
+  id: z.string(),
+  state: processStateSchema,
+  pid: z.number().int().nullable(),
+  generation: count,
+  why: z.string(),
+  exitCode: z.number().int().nullable(),
+  signal: z.string().nullable(),
+});
+export type ProcessReport = z.infer<typeof processReportSchema>;
+
+/** A whole desired state for one node: what is not in it is stopped. */
+export const desiredSchema = z.object({
+  v,
+  epoch: count,
+  generation: count,
+  processes: z.array(processSpecSchema),
+});
+export type Desired = z.infer<typeof desiredSchema>;
+
+export const desiredReplySchema = z.discriminatedUnion('accepted', [
+  z.object({ v, accepted: z.literal(true), generation: count, processes: z.array(processReportSchema) }),
+  z.object({ v, accepted: z.literal(false), reason: z.string() }),
+]);
+export type DesiredReply = z.infer<typeof desiredReplySchema>;
+
+/** Only ever the empty set: stop everything. With `end` the agents also end themselves. */
+export const allDesiredSchema = z.object({
+  v,
+  epoch: count,
+  generation: count,
+  end: z.boolean(),
+});
+export type AllDesired = z.infer<typeof allDesiredSchema>;
+
+export const helloSchema = z.object({
+  v,
+  node: z.string(),
+  /** Made anew by each agent process, so that a restarted agent is not mistaken for its predecessor. */
+  incarnation: z.string(),
+  pid: z.number().int(),
+  address: z.string(),
+  epoch: count,
+  generation: count,
+  processes: z.array(processReportSchema),
+});
+export type Hello = z.infer<typeof helloSchema>;
+
+export const helloReplySchema = z.discriminatedUnion('welcome', [
+  z.object({ v, welcome: z.literal(true), leaseMs: z.number().int().positive(), desired: desiredSchema }),
+  z.object({ v, welcome: z.literal(false), reason: z.string() }),
+]);
+export type HelloReply = z.infer<typeof helloReplySchema>;
+
+export const heartbeatSchema = z.object({
+  v,
+  node: z.string(),
+  incarnation: z.string(),
+  epoch: count,
+  generation: count,
+  /** Processes that exist or ended in this generation. */
+  processes: z.array(processReportSchema),
+  /** OS processes (of any state) that the agent has not yet seen gone. 0 = nothing of the job is left on the node. */
+  alive: count,
+  rssBytes: count,
+  /** Messages that it could not read and dropped. */
+  malformed: count,
+  leaving: z.boolean(),
+});
+export type Heartbeat = z.infer<typeof heartbeatSchema>;
+
+export const leaseSchema = z.object({
+  v,
+  epoch: count,
+  generation: count,
+  /** Nodes held for lost: an agent that finds itself here stops by itself. */
+  lost: z.array(z.string()),
+});
+export type Lease = z.infer<typeof leaseSchema>;
+
+/** A piece of a process's log: its last `lines`, or what follows byte `offset`; waits up to `waitMs` for more. */
+export const logRequestSchema = z.object({
+  v,
+  lines: count.max(10_000).optional(),
+  offset: count.optional(),
+  waitMs: count.max(10_000).optional(),
+});
+export type LogRequest = z.infer<typeof logRequestSchema>;
+
+export const logReplySchema = z.discriminatedUnion('ok', [
+  z.object({ v, ok: z.literal(true), text: z.string(), offset: count, file: z.string(), over: z.boolean() }),
+  z.object({ v, ok: z.literal(false), reason: z.string() }),
+]);
+export type LogReply = z.infer<typeof logReplySchema>;
+
+export const progressMessageSchema = z.object({
+  v,
+  at: z.string(),
+  ordinal: count,
+  progress: benchmarkProgressSchema,
+});
+export type ProgressMessage = z.infer<typeof progressMessageSchema>;
+
+export const cancelRequestSchema = z.object({ v, by: z.string() });
+export const cancelReplySchema = z.object({ v, accepted: z.literal(true) });
+
+/** Some of an engine's /metrics, by name; each few seconds, not kept. */
+export const processMetricsSchema = z.object({
+  v,
+  at: z.string(),
+  node: z.string(),
+  process: z.string(),
+  metrics: z.record(z.string(), z.number()),
+});
+export type ProcessMetrics = z.infer<typeof processMetricsSchema>;

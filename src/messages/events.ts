@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import { processRoleSchema } from './process-spec.ts';
+import { causeSchema, pointResultSchema } from './result.ts';
+import { agentStateSchema, pointStateSchema, processStateSchema, sweepStateSchema } from './states.ts';
+
+/** Version of the messages. Readers ignore fields that they do not know; a change that breaks them raises this. */
+export const WIRE_VERSION = 1;
+const envelope = {
+  v: z.literal(WIRE_VERSION),
+  /** Wall clock of the sender, ISO 8601; for people, never for deadlines. */
+  at: z.string(),
+  /** Who numbered this: an agent's or coordinator's incarnation. */
+  source: z.string(),
+  /** Grows by one with each kept message of `source`: a gap shows what is missing. */
+  seq: z.number().int().positive(),
+};
+
+export const processTransitionSchema = z.object({
+  kind: z.literal('process.transition'),
+  ...envelope,
+  node: z.string(),
+  process: z.string(),
+  role: processRoleSchema,
+  from: processStateSchema.nullable(),
+  to: processStateSchema,
+  why: z.string(),
+  pid: z.number().int().nullable(),
+  exitCode: z.number().int().nullable(),
+  signal: z.string().nullable(),
+  generation: z.number().int(),
+  logFile: z.string(),
+});
+export type ProcessTransition = z.infer<typeof processTransitionSchema>;
+
+export const agentTransitionSchema = z.object({
+  kind: z.literal('agent.transition'),
+  ...envelope,
+  node: z.string(),
+  from: agentStateSchema.nullable(),
+  to: agentStateSchema,
+  why: z.string(),
+});
+export type AgentTransition = z.infer<typeof agentTransitionSchema>;
+
+export const pointTransitionSchema = z.object({
+  kind: z.literal('point.transition'),
+  ...envelope,
+  ordinal: z.number().int(),
+  name: z.string(),
+  from: pointStateSchema.nullable(),
+  to: pointStateSchema,
+  why: z.string(),
+  cause: causeSchema.nullable(),
+});
+export type PointTransition = z.infer<typeof pointTransitionSchema>;
+
+export const sweepTransitionSchema = z.object({
+  kind: z.literal('sweep.transition'),
+  ...envelope,
+  from: sweepStateSchema.nullable(),
+  to: sweepStateSchema,
+  why: z.string(),
+  points: z.number().int(),
+  exitCode: z.number().int().nullable(),
+  cause: causeSchema.nullable(),
+});
+export type SweepTransition = z.infer<typeof sweepTransitionSchema>;
+
+export const pointResultMessageSchema = z.object({
+  kind: z.literal('point.result'),
+  ...envelope,
+  ordinal: z.number().int(),
+  result: pointResultSchema,
+});
+export type PointResultMessage = z.infer<typeof pointResultMessageSchema>;
+
+/** What the stream keeps and events.jsonl holds, one JSON object a line. */
+export const eventSchema = z.discriminatedUnion('kind', [
+  processTransitionSchema,
+  agentTransitionSchema,
+  pointTransitionSchema,
+  sweepTransitionSchema,
+  pointResultMessageSchema,
+]);
+export type SrtEvent = z.infer<typeof eventSchema>;
+
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+/** An event before its sender has numbered and dated it. */
+export type EventBody = DistributiveOmit<SrtEvent, 'v' | 'at' | 'source' | 'seq'>;

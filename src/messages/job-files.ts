@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import { causeSchema, pointStatusSchema } from './result.ts';
+import { pointStateSchema, sweepStateSchema } from './states.ts';
+
+/** <job id>.json: what was asked. Written by `apply`, read by the coordinator; `variant` and `cluster` are read with recipe/'s schemas. */
+export const jobSpecSchema = z.object({
+  v: z.literal(1),
+  jobId: z.string(),
+  name: z.string(),
+  mode: z.enum(['local', 'slurm']),
+  mock: z.boolean(),
+  submittedAt: z.string(),
+  tags: z.array(z.string()),
+  jobDir: z.string(),
+  nodes: z.array(z.object({ name: z.string(), address: z.string() })).min(1),
+  setupScript: z.string().nullable(),
+  variant: z.unknown(),
+  cluster: z.unknown(),
+});
+export type JobSpec = z.infer<typeof jobSpecSchema>;
+
+/** connection.json (0600): how the user who owns the job reaches its bus. */
+export const connectionSchema = z.object({
+  v: z.literal(1),
+  jobId: z.string(),
+  url: z.string(),
+  /** nkey seed of the operator: may watch, read logs and cancel; not command agents. */
+  operatorSeed: z.string(),
+});
+export type Connection = z.infer<typeof connectionSchema>;
+
+/** What one agent needs to join (a file with mode 0600; never argv or environment). */
+export const agentConfigSchema = z.object({
+  v: z.literal(1),
+  jobId: z.string(),
+  node: z.string(),
+  address: z.string(),
+  url: z.string(),
+  seed: z.string(),
+  logDir: z.string(),
+});
+export type AgentConfig = z.infer<typeof agentConfigSchema>;
+
+/** state.json: where the job stands; enough, with the agents' own reports, to go on. */
+export const jobStateSchema = z.object({
+  v: z.literal(1),
+  jobId: z.string(),
+  name: z.string(),
+  epoch: z.number().int(),
+  generation: z.number().int(),
+  /** Last message of the stream that is in events.jsonl. */
+  streamSeq: z.number().int(),
+  coordinatorPid: z.number().int(),
+  updatedAt: z.string(),
+  sweep: sweepStateSchema,
+  exitCode: z.number().int().nullable(),
+  points: z.array(
+    z.object({
+      ordinal: z.number().int(),
+      name: z.string(),
+      state: pointStateSchema,
+      status: pointStatusSchema.nullable(),
+    }),
+  ),
+  cause: causeSchema.nullable(),
+});
+export type JobState = z.infer<typeof jobStateSchema>;
