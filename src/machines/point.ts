@@ -1,0 +1,275 @@
+import { assign, fromPromise, setup } from 'xstate';
+import type { DeployPhase } from '../messages/process-spec.ts';
+import type { BenchmarkResult, Cause } from '../messages/result.ts';
+
+export interface PointInput {
+  readonly ordinal: number;
+  readonly name: string;
+  /** Phases that are deployed before the point warms up, then those that it warms up with; empty ones left out. */
+  readonly deploy: readonly DeployPhase[];
+  readonly warm: readonly DeployPhase[];
+}
+
+export interface PointContext extends PointInput {
+  readonly step: number;
+  readonly why: string;
+  readonly cause: Cause | null;
+  readonly interrupted: boolean;
+  readonly result: BenchmarkResult | null;
+  readonly unexpected: readonly string[];
+}
+
+export type PointEvent =
+  | { type: 'point.start' }
+  /** A critical process ended or an agent was lost: `cause` is what came first. */
+  | { type: 'point.broken'; cause: Cause }
+  | { type: 'point.interrupt'; why: string };
+
+/** How a point ended; the machine's output. */
+export interface PointOutcome {
+  readonly status: 'done' | 'failed' | 'interrupted';
+  readonly cause: Cause | null;
+  readonly result: BenchmarkResult | null;
+}
+
+interface PhaseInput {
+  readonly ordinal: number;
+  readonly phase: DeployPhase;
+}
+interface OrdinalInput {
+  readonly ordinal: number;
+}
+
+/** An error that already says who is to blame. */
+export class CausedError extends Error {
+  override readonly name = 'CausedError';
+  constructor(readonly causeOf: Cause) {
+    super(causeOf.summary);
+  }
+}
+
+const causeOf = (error: unknown): Cause =>
+  error instanceof CausedError
+    ? error.causeOf
+    : { summary: error instanceof Error ? error.message : String(error) };
+
+const breakable = {
+  'point.broken': {
+    target: '#point.cleaning',
+    actions: assign<
+      PointContext,
+      Extract<PointEvent, { type: 'point.broken' }>,
+      undefined,
+      PointEvent,
+      never
+    >({
+      cause: ({ event }) => event.cause,
+      why: ({ event }) => event.cause.summary,
+    }),
+  },
+  'point.interrupt': {
+    target: '#point.cleaning',
+    actions: assign<
+      PointContext,
+      Extract<PointEvent, { type: 'point.interrupt' }>,
+      undefined,
+      PointEvent,
+      never
+    >({
+      interrupted: true,
+      why: ({ event }) => event.why,
+    }),
+  },
+} as const;
+
+/** A deployment to bring up and a benchmark to run on it. */
+export const pointMachine = setup({
+  types: {
+    context: {} as PointContext,
+    events: {} as PointEvent,
+    input: {} as PointInput,
+    output: {} as PointOutcome,
+  },
+  actors: {
+    /** Asks for all processes up to a phase and resolves when those of the phase are ready. */
+    deployPhase: fromPromise<void, PhaseInput>(() => Promise.reject(new Error('not provided'))),
+    /** Runs the benchmark to its end; rejects with who is to blame. */
+    benchmark: fromPromise<void, OrdinalInput>(() => Promise.reject(new Error('not provided'))),
+    collect: fromPromise<BenchmarkResult, OrdinalInput>(() => Promise.reject(new Error('not provided'))),
+    /** The empty set to all; resolves when every agent reports no process, or its lease is over. */
+    cleanup: fromPromise<void, OrdinalInput>(() => Promise.reject(new Error('not provided'))),
+  },
+  actions: {
+    noteUnexpected: assign({
+      unexpected: ({ context, event }) => [...context.unexpected, event.type].slice(-20),
+    }),
+  },
+  guards: {
+    moreToDeploy: ({ context }) => context.step + 1 < context.deploy.length,
+    moreToWarm: ({ context }) => context.step + 1 < context.warm.length,
+    nothingToWarm: ({ context }) => context.warm.length === 0,
+    nothingToDeploy: ({ context }) => context.deploy.length === 0,
+    wasInterrupted: ({ context }) => context.interrupted,
+  },
+}).createMachine({
+  id: 'point',
+  context: ({ input }) => ({
+    ...input,
+    step: 0,
+    why: 'planned',
+    cause: null,
+    interrupted: false,
+    result: null,
+    unexpected: [],
+  }),
+  initial: 'planned',
+  on: { '*': { actions: 'noteUnexpected' } },
+  output: ({ context }) => ({
+    status: context.interrupted ? 'interrupted' : context.cause ? 'failed' : 'done',
+    cause: context.cause,
+    result: context.result,
+  }),
+  states: {
+    planned: {
+      on: { 'point.start': 'deploying', 'point.interrupt': breakable['point.interrupt'] },
+    },
+    deploying: {
+      on: breakable,
+      always: { guard: 'nothingToDeploy', target: 'warming' },
+      entry: assign({ step: 0, why: 'starting' }),
+      initial: 'phase',
+      states: {
+        phase: {
+          invoke: {
+            src: 'deployPhase',
+            input: ({ context }) => ({
+              ordinal: context.ordinal,
+              phase: phaseAt(context.deploy, context.step),
+            }),
+            onDone: [
+              {
+                guard: 'moreToDeploy',
+                target: 'phase',
+                reenter: true,
+                actions: assign({ step: ({ context }) => context.step + 1 }),
+              },
+              { target: '#point.warming' },
+            ],
+            onError: {
+              target: '#point.cleaning',
+              actions: assign({
+                cause: ({ event }) => causeOf(event.error),
+                why: ({ event }) => causeOf(event.error).summary,
+              }),
+            },
+          },
+        },
+      },
+    },
+    warming: {
+      on: breakable,
+      always: { guard: 'nothingToWarm', target: 'benchmarking' },
+      entry: assign({ step: 0, why: 'workers are ready' }),
+      initial: 'phase',
+      states: {
+        phase: {
+          invoke: {
+            src: 'deployPhase',
+            input: ({ context }) => ({
+              ordinal: context.ordinal,
+              phase: phaseAt(context.warm, context.step),
+            }),
+            onDone: [
+              {
+                guard: 'moreToWarm',
+                target: 'phase',
+                reenter: true,
+                actions: assign({ step: ({ context }) => context.step + 1 }),
+              },
+              { target: '#point.benchmarking' },
+            ],
+            onError: {
+              target: '#point.cleaning',
+              actions: assign({
+                cause: ({ event }) => causeOf(event.error),
+                why: ({ event }) => causeOf(event.error).summary,
+              }),
+            },
+          },
+        },
+      },
+    },
+    benchmarking: {
+      on: breakable,
+      entry: assign({ why: 'the frontend reports every worker' }),
+      invoke: {
+        src: 'benchmark',
+        input: ({ context }) => ({ ordinal: context.ordinal }),
+        onDone: 'collecting',
+        onError: {
+          target: 'cleaning',
+          actions: assign({
+            cause: ({ event }) => causeOf(event.error),
+            why: ({ event }) => causeOf(event.error).summary,
+          }),
+        },
+      },
+    },
+    collecting: {
+      on: breakable,
+      entry: assign({ why: 'the benchmark has ended' }),
+      invoke: {
+        src: 'collect',
+        input: ({ context }) => ({ ordinal: context.ordinal }),
+        onDone: [
+          {
+            guard: ({ event }) => event.output.valid,
+            target: 'done',
+            actions: assign({ result: ({ event }) => event.output, why: 'the result is valid' }),
+          },
+          {
+            target: 'cleaning',
+            actions: assign({
+              result: ({ event }) => event.output,
+              cause: ({ event }) => ({ summary: event.output.reason ?? 'the result is not valid' }),
+              why: ({ event }) => event.output.reason ?? 'the result is not valid',
+            }),
+          },
+        ],
+        onError: {
+          target: 'cleaning',
+          actions: assign({
+            cause: ({ event }) => causeOf(event.error),
+            why: ({ event }) => causeOf(event.error).summary,
+          }),
+        },
+      },
+    },
+    cleaning: {
+      // What comes now comes of the cleaning itself; the cause is known. An interrupt is noted.
+      on: {
+        'point.broken': {},
+        'point.interrupt': {},
+      },
+      invoke: {
+        src: 'cleanup',
+        input: ({ context }) => ({ ordinal: context.ordinal }),
+        onDone: [{ guard: 'wasInterrupted', target: 'interrupted' }, { target: 'failed' }],
+        onError: [{ guard: 'wasInterrupted', target: 'interrupted' }, { target: 'failed' }],
+      },
+    },
+    done: { type: 'final' },
+    failed: { type: 'final' },
+    interrupted: { type: 'final' },
+  },
+});
+
+function phaseAt(phases: readonly DeployPhase[], step: number): DeployPhase {
+  const phase = phases[step];
+  if (phase === undefined) throw new Error(`no phase ${step}`);
+  return phase;
+}
+
+/** The name of a snapshot's top state. */
+export const topState = (value: unknown): string =>
+  typeof value === 'string' ? value : (Object.keys(value as object)[0] ?? 'unknown');

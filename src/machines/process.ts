@@ -1,0 +1,225 @@
+import { type AnyActorRef, assign, fromCallback, fromPromise, setup } from 'xstate';
+import type { ProcessSpec } from '../messages/process-spec.ts';
+import type { ProcessState } from '../messages/states.ts';
+
+export interface ProcessContext {
+  readonly spec: ProcessSpec;
+  readonly pid: number | null;
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  /** What the last transition was for; for people. */
+  readonly why: string;
+  /** Set when the process is to be stopped because it failed, not because nobody wants it. */
+  readonly failure: string | null;
+  /** Types of events that no state expected; tests assert that there are none. */
+  readonly unexpected: readonly string[];
+}
+
+export type ProcessEvent =
+  /** What it needs (its ports, GPUs, and its own name) is free. */
+  | { type: 'resources.free' }
+  | { type: 'process.spawned'; pid: number }
+  | { type: 'process.spawnFailed'; error: string }
+  | { type: 'process.exited'; exitCode: number | null; signal: string | null }
+  | { type: 'probe.passed'; detail: string }
+  | { type: 'probe.failed'; detail: string }
+  /** It is not wanted any more. */
+  | { type: 'stop'; why: string };
+
+interface Input {
+  readonly spec: ProcessSpec;
+}
+
+/** What the machine asks of the world; given by node-agent/, replaced by recorders in tests. */
+export interface ProbeInput {
+  readonly spec: ProcessSpec;
+  /** `startup`: often, from 250 ms up; `liveness`: seldom. */
+  readonly phase: 'startup' | 'liveness';
+}
+
+const ended = (event: ProcessEvent): string =>
+  event.type !== 'process.exited'
+    ? ''
+    : event.signal !== null
+      ? `ended by ${event.signal}`
+      : `ended with exit code ${event.exitCode}`;
+
+/**
+ * The life of one OS process. What exists in the world exists exactly as long as the state `live` is not left, and
+ * there is one way out of it: the process has exited. The machine spawns nothing and holds no timer of its own.
+ */
+export const processMachine = setup({
+  types: {
+    context: {} as ProcessContext,
+    events: {} as ProcessEvent,
+    input: {} as Input,
+  },
+  actors: {
+    /** Makes directories and files; rejects with a sentence for a person. */
+    prepare: fromPromise<void, Input>(() => Promise.reject(new Error('no implementation of prepare'))),
+    /** Spawns, and tells of spawned, spawnFailed and exited. Leaving `live` early is not possible. */
+    life: fromCallback<ProcessEvent, Input>(() => undefined),
+    /** Tells of each probe that passed or failed. */
+    probe: fromCallback<ProcessEvent, ProbeInput>(() => undefined),
+  },
+  actions: {
+    /** SIGTERM to the process group. */
+    terminate: (_, _params: Input) => {},
+    /** SIGKILL to the process group and to what carries its mark. */
+    kill: (_, _params: Input) => {},
+    noteUnexpected: assign({
+      unexpected: ({ context, event }) => [...context.unexpected, event.type].slice(-20),
+    }),
+    noteExit: assign({
+      exitCode: ({ event }) => (event.type === 'process.exited' ? event.exitCode : null),
+      signal: ({ event }) => (event.type === 'process.exited' ? event.signal : null),
+    }),
+  },
+  guards: {
+    hasFailed: ({ context }) => context.failure !== null,
+    completed: ({ context, event }) =>
+      event.type === 'process.exited' && context.spec.terminates && event.exitCode === 0,
+  },
+  delays: {
+    startTimeout: ({ context }) => clampDelay(context.spec.startTimeoutMs),
+    unhealthyAfter: ({ context }) => clampDelay(context.spec.unhealthyAfterMs),
+    grace: ({ context }) => clampDelay(context.spec.graceMs),
+  },
+}).createMachine({
+  id: 'process',
+  context: ({ input }) => ({
+    spec: input.spec,
+    pid: null,
+    exitCode: null,
+    signal: null,
+    why: 'wanted',
+    failure: null,
+    unexpected: [],
+  }),
+  initial: 'waiting',
+  on: { '*': { actions: 'noteUnexpected' } },
+  states: {
+    waiting: {
+      on: {
+        'resources.free': { target: 'preparing', actions: assign({ why: 'what it needs is free' }) },
+        stop: { target: 'stopped', actions: assign({ why: ({ event }) => event.why }) },
+      },
+    },
+    preparing: {
+      invoke: {
+        src: 'prepare',
+        input: ({ context }) => ({ spec: context.spec }),
+        onDone: { target: 'live', actions: assign({ why: 'files are in place' }) },
+        onError: {
+          target: 'failed',
+          actions: assign({ why: ({ event }) => messageOf(event.error), failure: 'could not be prepared' }),
+        },
+      },
+      on: { stop: { target: 'stopped', actions: assign({ why: ({ event }) => event.why }) } },
+    },
+    live: {
+      invoke: { src: 'life', input: ({ context }) => ({ spec: context.spec }) },
+      initial: 'starting',
+      on: {
+        'process.spawned': { actions: assign({ pid: ({ event }) => event.pid }) },
+        'process.spawnFailed': {
+          target: 'failed',
+          actions: assign({ why: ({ event }) => event.error, failure: 'could not be started' }),
+        },
+        'process.exited': [
+          {
+            guard: 'completed',
+            target: 'stopped',
+            actions: ['noteExit', assign({ why: 'completed' })],
+          },
+          {
+            target: 'failed',
+            actions: [
+              'noteExit',
+              assign({ why: ({ event }) => ended(event), failure: 'ended while it was wanted' }),
+            ],
+          },
+        ],
+        stop: { target: '.stopping', actions: assign({ why: ({ event }) => event.why }) },
+        // A last answer of a probe whose state was just left.
+        'probe.passed': {},
+        'probe.failed': {},
+      },
+      states: {
+        starting: {
+          invoke: { src: 'probe', input: ({ context }) => ({ spec: context.spec, phase: 'startup' }) },
+          on: {
+            'probe.passed': { target: 'ready', actions: assign({ why: ({ event }) => event.detail }) },
+          },
+          after: {
+            startTimeout: {
+              target: 'stopping',
+              actions: assign({
+                failure: 'start timeout',
+                why: ({ context }) => `not ready after ${context.spec.startTimeoutMs / 1000} s`,
+              }),
+            },
+          },
+        },
+        ready: {
+          invoke: { src: 'probe', input: ({ context }) => ({ spec: context.spec, phase: 'liveness' }) },
+          on: {
+            'probe.failed': { target: 'degraded', actions: assign({ why: ({ event }) => event.detail }) },
+          },
+        },
+        degraded: {
+          invoke: { src: 'probe', input: ({ context }) => ({ spec: context.spec, phase: 'liveness' }) },
+          on: {
+            'probe.passed': { target: 'ready', actions: assign({ why: ({ event }) => event.detail }) },
+          },
+          after: {
+            unhealthyAfter: {
+              target: 'stopping',
+              actions: assign({
+                failure: 'unhealthy',
+                why: ({ context }) =>
+                  `unhealthy for ${context.spec.unhealthyAfterMs / 1000} s: ${context.why}`,
+              }),
+            },
+          },
+        },
+        stopping: {
+          entry: { type: 'terminate', params: ({ context }) => ({ spec: context.spec }) },
+          initial: 'asked',
+          on: {
+            stop: {},
+            'process.exited': [
+              { guard: 'hasFailed', target: '#process.failed', actions: 'noteExit' },
+              { target: '#process.stopped', actions: 'noteExit' },
+            ],
+          },
+          states: {
+            asked: { after: { grace: 'forced' } },
+            forced: {
+              entry: { type: 'kill', params: ({ context }) => ({ spec: context.spec }) },
+              // SIGKILL is asked for again: a process may be in an uninterruptible wait for a while.
+              after: { grace: { target: 'forced', reenter: true } },
+            },
+          },
+        },
+      },
+    },
+    stopped: { type: 'final' },
+    failed: { type: 'final' },
+  },
+});
+
+/** Node fires a timer of 2^31 ms or more at once. */
+const clampDelay = (ms: number): number => Math.min(Math.max(ms, 1), 2_147_483_647);
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** The name of a snapshot's state, as it is told on the bus. */
+export function processStateOf(value: unknown): ProcessState {
+  if (typeof value === 'string') return value as ProcessState;
+  const live = (value as { live: string | Record<string, unknown> }).live;
+  return (typeof live === 'string' ? live : Object.keys(live)[0]) as ProcessState;
+}
+
+export type ProcessMachine = typeof processMachine;
+export type { AnyActorRef };

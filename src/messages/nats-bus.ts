@@ -1,0 +1,320 @@
+import {
+  type ConsumerMessages,
+  connect,
+  DeliverPolicy,
+  ErrorCode,
+  Events,
+  headers,
+  type NatsConnection,
+  NatsError,
+  nkeyAuthenticator,
+} from 'nats';
+import type { z } from 'zod';
+import { type Bus, BusError, type BusStatus, BusTimeout, type Follower, type Incoming } from './bus.ts';
+import { eventSchema, type SrtEvent } from './events.ts';
+import { streamOf, toToken } from './subjects.ts';
+
+/** Default `max_payload` of nats-server, bytes. */
+const MAX_PAYLOAD = 1_048_576;
+
+export interface BusOptions {
+  readonly url: string;
+  /** nkey seed; without it the connection lands in the engines' account and sees nothing of SRT. */
+  readonly seed: string;
+  readonly job: string;
+  /** Shown in the server's list of connections. */
+  readonly name: string;
+  /** First token of the inbox of this client; permissions allow each role only its own. */
+  readonly inbox: string;
+  /** A refused subject or login: fatal for an actor, since what it says is no longer heard. */
+  readonly onDenied?: (error: Error) => void;
+  readonly log?: (message: string, detail?: unknown) => void;
+}
+
+/** Inbox prefix of a role (and node), as the server's permissions name it. */
+export const inboxOf = (role: string, node?: string): string =>
+  node === undefined ? `_INBOX_${role}` : `_INBOX_${role}_${toToken(node)}`;
+
+/** Connects, and reconnects without end: when to give up is for the lease to say, not for the client. */
+export async function connectBus(options: BusOptions): Promise<Bus> {
+  let connection: NatsConnection;
+  try {
+    connection = await connect({
+      servers: options.url,
+      name: options.name,
+      authenticator: nkeyAuthenticator(new TextEncoder().encode(options.seed)),
+      inboxPrefix: options.inbox,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 100,
+      reconnectJitter: 50,
+      // A peer that is frozen or cut off shows after two missed pings.
+      pingInterval: 750,
+      maxPingOut: 2,
+      timeout: 5_000,
+      // Server addresses that nats-server gossips are of other interfaces of the same machine.
+      ignoreClusterUpdates: true,
+    });
+  } catch (error) {
+    throw new BusError(`cannot reach the bus at ${options.url}: ${messageOf(error)}`, { cause: error });
+  }
+  return new NatsBus(connection, options);
+}
+
+class NatsBus implements Bus {
+  readonly #connection: NatsConnection;
+  readonly #options: BusOptions;
+  readonly #status = { connected: true, malformed: 0, handlerErrors: 0 };
+  readonly #listeners: ((connected: boolean) => void)[] = [];
+  readonly #followers = new Set<StreamFollower>();
+
+  constructor(connection: NatsConnection, options: BusOptions) {
+    this.#connection = connection;
+    this.#options = options;
+    void this.#watchStatus();
+  }
+
+  get status(): BusStatus {
+    return this.#status;
+  }
+
+  onConnection(listener: (connected: boolean) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  publish(subject: string, message: unknown): void {
+    if (this.#connection.isClosed()) return;
+    this.#connection.publish(subject, encode(subject, message));
+  }
+
+  async request<T>(subject: string, message: unknown, reply: z.ZodType<T>, timeoutMs: number): Promise<T> {
+    const answer = await this.#ask(subject, encode(subject, message), timeoutMs);
+    const parsed = reply.safeParse(parseJson(answer));
+    if (!parsed.success) {
+      this.#status.malformed++;
+      throw new BusError(`answer on ${subject} is not readable: ${parsed.error.message}`);
+    }
+    return parsed.data;
+  }
+
+  subscribe<T>(subject: string, schema: z.ZodType<T>, handle: (incoming: Incoming<T>) => void): void {
+    this.#connection.subscribe(subject, {
+      callback: (error, message) => {
+        if (error) {
+          this.#denied(error);
+          return;
+        }
+        const parsed = schema.safeParse(parseJson(message.data));
+        if (!parsed.success) {
+          this.#status.malformed++;
+          this.#options.log?.(`dropped a malformed message on ${message.subject}`, parsed.error.issues[0]);
+          return;
+        }
+        this.#guarded(message.subject, () =>
+          handle({
+            subject: message.subject,
+            message: parsed.data,
+            respond: (reply) => {
+              if (message.reply) message.respond(encode(message.reply, reply));
+            },
+          }),
+        );
+      },
+    });
+  }
+
+  async keep(subject: string, message: unknown, id: string): Promise<void> {
+    const header = headers();
+    // The server drops a second message of the same id (JetStream's duplicate window).
+    header.set('Nats-Msg-Id', id);
+    let answer: Uint8Array;
+    try {
+      answer = (
+        await this.#connection.request(subject, encode(subject, message), { timeout: 3_000, headers: header })
+      ).data;
+    } catch (error) {
+      throw this.#translate(subject, error);
+    }
+    const ack = parseJson(answer) as { error?: { description?: string } } | undefined;
+    if (!ack || ack.error) throw new BusError(`not kept: ${ack?.error?.description ?? 'no answer'}`);
+  }
+
+  follow(from: number, handle: (event: SrtEvent, streamSeq: number) => void): Follower {
+    const follower = new StreamFollower(this.#connection, streamOf(this.#options.job), from, (data, seq) => {
+      const parsed = eventSchema.safeParse(parseJson(data));
+      if (parsed.success) this.#guarded('event', () => handle(parsed.data, seq));
+      else this.#status.malformed++;
+    });
+    this.#followers.add(follower);
+    return follower;
+  }
+
+  async close(deadlineMs = 2_000): Promise<void> {
+    for (const follower of this.#followers) follower.stop();
+    if (this.#connection.isClosed()) return;
+    const drained = this.#connection.drain().catch(() => undefined);
+    let timer: NodeJS.Timeout | undefined;
+    await Promise.race([
+      drained,
+      new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, deadlineMs);
+      }),
+    ]);
+    clearTimeout(timer);
+    await this.#connection.close().catch(() => undefined);
+  }
+
+  async #ask(subject: string, data: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    try {
+      return (await this.#connection.request(subject, data, { timeout: timeoutMs })).data;
+    } catch (error) {
+      throw this.#translate(subject, error);
+    }
+  }
+
+  #translate(subject: string, error: unknown): BusError {
+    if (error instanceof NatsError && error.code === ErrorCode.Timeout)
+      return new BusTimeout(`no answer on ${subject}`, { cause: error });
+    if (error instanceof NatsError && error.code === ErrorCode.PermissionsViolation) this.#denied(error);
+    return new BusError(`${subject}: ${messageOf(error)}`, { cause: error });
+  }
+
+  #guarded(what: string, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#status.handlerErrors++;
+      this.#options.log?.(`handler of ${what} threw`, error);
+    }
+  }
+
+  #denied(error: Error): void {
+    this.#options.log?.(`the bus refused us: ${error.message}`);
+    this.#options.onDenied?.(error);
+  }
+
+  async #watchStatus(): Promise<void> {
+    for await (const event of this.#connection.status()) {
+      if (event.type === Events.Disconnect || event.type === Events.Reconnect) {
+        this.#status.connected = event.type === Events.Reconnect;
+        for (const listener of this.#listeners)
+          this.#guarded('connection listener', () => listener(this.#status.connected));
+        if (this.#status.connected) for (const follower of this.#followers) follower.renew();
+      } else if (event.type === Events.Error) {
+        const code = String(event.data);
+        if (code.includes('PERMISSIONS') || code.includes('AUTHORIZATION'))
+          this.#denied(
+            event.permissionContext
+              ? new BusError(`not allowed: ${JSON.stringify(event.permissionContext)}`)
+              : new BusError(code),
+          );
+      }
+    }
+  }
+}
+
+/** An ordered consumer that begins again after the last message it handled, as often as it must. */
+class StreamFollower implements Follower {
+  readonly #connection: NatsConnection;
+  readonly #stream: string;
+  readonly #deliver: (data: Uint8Array, seq: number) => void;
+  #next: number;
+  #stopped = false;
+  #round = 0;
+  #messages: ConsumerMessages | undefined;
+  #waiters: { seq: number; resolve: () => void }[] = [];
+
+  constructor(
+    connection: NatsConnection,
+    stream: string,
+    from: number,
+    deliver: (data: Uint8Array, seq: number) => void,
+  ) {
+    this.#connection = connection;
+    this.#stream = stream;
+    this.#next = Math.max(1, from);
+    this.#deliver = deliver;
+    void this.#run();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#round++;
+    this.#messages?.stop();
+    for (const { resolve } of this.#waiters) resolve();
+    this.#waiters = [];
+  }
+
+  /** The connection is new: the server may have forgotten the consumer. */
+  renew(): void {
+    if (this.#stopped) return;
+    this.#messages?.stop();
+    void this.#run();
+  }
+
+  async caughtUp(): Promise<void> {
+    const manager = await this.#connection.jetstreamManager({ checkAPI: false });
+    const last = (await manager.streams.info(this.#stream)).state.last_seq;
+    if (this.#stopped || last < this.#next) return;
+    await new Promise<void>((resolve) => this.#waiters.push({ seq: last, resolve }));
+  }
+
+  async #run(): Promise<void> {
+    const round = ++this.#round;
+    while (!this.#stopped && round === this.#round && !this.#connection.isClosed()) {
+      try {
+        const consumer = await this.#connection
+          .jetstream({ timeout: 3_000 })
+          .consumers.get(this.#stream, {
+            deliver_policy: DeliverPolicy.StartSequence,
+            opt_start_seq: this.#next,
+          });
+        const messages = await consumer.consume({
+          max_messages: 256,
+          idle_heartbeat: 2_000,
+          expires: 10_000,
+        });
+        if (this.#stopped || round !== this.#round) {
+          messages.stop();
+          return;
+        }
+        this.#messages = messages;
+        for await (const message of messages) {
+          if (this.#stopped || round !== this.#round) return;
+          if (message.seq < this.#next) continue;
+          this.#next = message.seq + 1;
+          this.#deliver(message.data, message.seq);
+          this.#wake(message.seq);
+        }
+      } catch {
+        // The bus is away or the stream is not there yet: the connection's own policy brings it back.
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
+  #wake(seq: number): void {
+    if (this.#waiters.length === 0) return;
+    for (const waiter of this.#waiters) if (waiter.seq <= seq) waiter.resolve();
+    this.#waiters = this.#waiters.filter((waiter) => waiter.seq > seq);
+  }
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+function encode(subject: string, message: unknown): Uint8Array {
+  const data = encoder.encode(JSON.stringify(message));
+  if (data.length > MAX_PAYLOAD)
+    throw new BusError(`a message of ${data.length} bytes on ${subject} is over the limit of ${MAX_PAYLOAD}`);
+  return data;
+}
+
+function parseJson(data: Uint8Array): unknown {
+  try {
+    return JSON.parse(decoder.decode(data));
+  } catch {
+    return undefined;
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

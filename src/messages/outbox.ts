@@ -1,0 +1,63 @@
+import type { Bus, EventOutbox } from './bus.ts';
+import { type EventBody, WIRE_VERSION } from './events.ts';
+
+interface Pending {
+  readonly subject: string;
+  readonly message: Record<string, unknown> & { readonly seq: number };
+}
+
+/**
+ * Kept events of one source: numbered, dated, and sent in order, each until the server has it on disk. What
+ * nats.js is given while disconnected would be lost without an error.
+ */
+export function createOutbox(options: {
+  bus: Pick<Bus, 'keep'>;
+  source: string;
+  /** First sequence number (after a restart: the one after the last that was sent). */
+  firstSeq?: number;
+  now: () => Date;
+  onStored?: (seq: number) => void;
+  retryMs?: number;
+}): EventOutbox {
+  const { bus, source, now } = options;
+  const queue: Pending[] = [];
+  let seq = (options.firstSeq ?? 1) - 1;
+  let sending = false;
+  let idle: (() => void)[] = [];
+
+  async function pump(): Promise<void> {
+    if (sending) return;
+    sending = true;
+    for (let head = queue[0]; head; head = queue[0]) {
+      try {
+        await bus.keep(head.subject, head.message, `${source}:${head.message.seq}`);
+        queue.shift();
+        options.onStored?.(head.message.seq);
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, options.retryMs ?? 100));
+      }
+    }
+    sending = false;
+    for (const resolve of idle) resolve();
+    idle = [];
+  }
+
+  return {
+    send(subject: string, body: EventBody): void {
+      seq++;
+      const at = now().toISOString();
+      queue.push({ subject, message: { ...body, v: WIRE_VERSION, at, source, seq } });
+      void pump();
+    },
+    flush(deadlineMs: number): Promise<boolean> {
+      if (queue.length === 0) return Promise.resolve(true);
+      return new Promise((resolve) => {
+        const timer = setTimeout(() => resolve(false), deadlineMs);
+        idle.push(() => {
+          clearTimeout(timer);
+          resolve(true);
+        });
+      });
+    },
+  };
+}

@@ -1,0 +1,34 @@
+#!/bin/sh
+# Kills an agent's processes when the agent is gone, however it went: it holds the other end of our standard input.
+#   guard.sh MARK [DIRECTORY]
+# Lines on standard input: "+PGID" a process group began, "-PGID" it is over, "." all is in order, end without a word.
+# MARK is an environment entry (NAME=value) that every process of the agent carries; DIRECTORY is removed at the end.
+mark=$1
+directory=${2-}
+groups=
+while read -r line; do
+  case $line in
+    +*) groups="$groups ${line#+}" ;;
+    -*)
+      rest=
+      for group in $groups; do [ "$group" = "${line#-}" ] || rest="$rest $group"; done
+      groups=$rest
+      ;;
+    .) exit 0 ;;
+  esac
+done
+for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+# What made its own session is in none of the groups, but still has the mark.
+round=0
+while [ "$round" -lt 20 ]; do
+  found=
+  for file in $(grep -lsaF -- "$mark" /proc/[0-9]*/environ); do
+    pid=${file#/proc/}
+    kill -KILL "${pid%/environ}" 2>/dev/null && found=yes
+  done
+  [ -n "$found" ] || break
+  round=$((round + 1))
+done
+case $directory in
+  /*/*) rm -rf -- "$directory" ;;
+esac
