@@ -12,7 +12,9 @@ export const jobSpecSchema = z.object({
   submittedAt: z.string(),
   tags: z.array(z.string()),
   jobDir: z.string(),
-  nodes: z.array(z.object({ name: z.string(), address: z.string() })).min(1),
+  /** Names of the allocation's nodes, the head first. */
+  nodes: z.array(z.string()).min(1),
+  /** Script (absolute path) that runs once on each node before any engine. */
   setupScript: z.string().nullable(),
   variant: z.unknown(),
   cluster: z.unknown(),

@@ -53,12 +53,15 @@ function probeHttp(
       });
       response.on('error', () => resolve({ ok: false, detail: `${path} was cut off` }));
       response.on('end', () => {
-        if (status < 200 || status > 299) return resolve({ ok: false, detail: `${path} answers HTTP ${status}` });
+        if (status < 200 || status > 299)
+          return resolve({ ok: false, detail: `${path} answers HTTP ${status}` });
         if (!probe.expect) return resolve({ ok: true, detail: `${path} answers HTTP ${status}` });
         resolve(countAll(Buffer.concat(chunks).toString('utf8'), probe.expect));
       });
     });
-    request.once('timeout', () => request.destroy(new Error(`${path} does not answer within ${timeoutMs} ms`)));
+    request.once('timeout', () =>
+      request.destroy(new Error(`${path} does not answer within ${timeoutMs} ms`)),
+    );
     request.once('error', (error: NodeJS.ErrnoException) => resolve({ ok: false, detail: plain(error) }));
   });
 }

@@ -1,0 +1,258 @@
+import type { Logger } from 'pino';
+import type { Bus, EventOutbox, Incoming } from '../messages/bus.ts';
+import {
+  allDesiredSchema,
+  type Desired,
+  type DesiredReply,
+  desiredSchema,
+  type Heartbeat,
+  type Hello,
+  helloReplySchema,
+  type LogReply,
+  type LogRequest,
+  leaseSchema,
+  logRequestSchema,
+} from '../messages/control.ts';
+import { WIRE_VERSION } from '../messages/events.ts';
+import type { AgentConfig } from '../messages/job-files.ts';
+import { fromToken, type Subjects } from '../messages/subjects.ts';
+import { pieceFrom, tailOf } from './log-tail.ts';
+import type { ProcessTable, Transition } from './process-table.ts';
+
+const HEARTBEAT_MS = 1_000;
+const LEASE_CHECK_MS = 250;
+const HELLO_RETRY_MS = 300;
+/** How long an agent that nobody has welcomed yet goes on asking. */
+const UNWELCOME_MS = 60_000;
+
+export interface AgentOptions {
+  readonly config: AgentConfig;
+  readonly incarnation: string;
+  readonly bus: Bus;
+  readonly outbox: EventOutbox;
+  readonly subjects: Subjects;
+  readonly table: ProcessTable;
+  readonly log: Logger;
+  /** Monotonic ms. */
+  readonly now: () => number;
+  /** The agent's work is over. */
+  readonly onEnd: (why: string, exitCode: number) => void;
+}
+
+/** The actor on one node: takes desired state, tells what is, and stops everything when its lease is over. */
+export class NodeAgent {
+  readonly #options: AgentOptions;
+  #epoch = 0;
+  #generation = 0;
+  #leaseMs = UNWELCOME_MS;
+  #renewedAt: number;
+  #greeting = false;
+  #ending: { why: string; exitCode: number } | undefined;
+  readonly #timers: NodeJS.Timeout[] = [];
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    this.#renewedAt = options.now();
+  }
+
+  start(): void {
+    const { bus, subjects, config } = this.#options;
+    bus.subscribe(subjects.desired(config.node), desiredSchema, (incoming) => this.#onDesired(incoming));
+    bus.subscribe(subjects.allDesired, allDesiredSchema, ({ message }) => {
+      if (message.epoch < this.#epoch || message.generation <= this.#generation) return;
+      this.#take({ ...message, processes: [] }, 'everything is to stop');
+      if (message.end) this.#end('the job is over', 0);
+    });
+    bus.subscribe(subjects.allLease, leaseSchema, ({ message }) => {
+      if (message.epoch < this.#epoch) return;
+      if (message.lost.includes(config.node)) {
+        this.#stopAlone('the coordinator holds this node for lost');
+        return;
+      }
+      this.#renewedAt = this.#options.now();
+      if (message.epoch > this.#epoch || message.generation > this.#generation) void this.#greet();
+    });
+    bus.subscribe(subjects.log(config.node, '*'), logRequestSchema, (incoming) => void this.#onLog(incoming));
+    bus.onConnection((connected) => {
+      if (connected) void this.#greet();
+    });
+    this.#timers.push(
+      setInterval(() => this.#beat(false), HEARTBEAT_MS),
+      setInterval(() => this.#checkLease(), LEASE_CHECK_MS),
+    );
+    void this.#greet();
+  }
+
+  /** What happened to a process goes on the bus, to stay. */
+  publish(transition: Transition): void {
+    const { config, subjects, outbox, log } = this.#options;
+    const { spec, ...rest } = transition;
+    outbox.send(subjects.processTransition(config.node, spec.id), {
+      kind: 'process.transition',
+      node: config.node,
+      process: spec.id,
+      role: spec.role,
+      logFile: spec.logFile,
+      ...rest,
+    });
+    log.info({ process: spec.id, from: rest.from, to: rest.to, why: rest.why, pid: rest.pid }, 'transition');
+  }
+
+  /** Everything is gone from the node (called by the table). */
+  onEmpty(): void {
+    this.#beat(false);
+    if (this.#ending) void this.#leave(this.#ending);
+  }
+
+  /** Stops all processes with their grace, then ends. */
+  shutdown(why: string, exitCode: number): void {
+    this.#take({ epoch: this.#epoch, generation: this.#generation, processes: [] }, why);
+    this.#end(why, exitCode);
+  }
+
+  #end(why: string, exitCode: number): void {
+    if (this.#ending) return;
+    this.#ending = { why, exitCode };
+    if (this.#options.table.alive === 0) void this.#leave(this.#ending);
+  }
+
+  async #leave(ending: { why: string; exitCode: number }): Promise<void> {
+    for (const timer of this.#timers.splice(0)) clearInterval(timer);
+    await this.#options.outbox.flush(2_000);
+    this.#beat(true);
+    this.#options.onEnd(ending.why, ending.exitCode);
+  }
+
+  #take(desired: Pick<Desired, 'epoch' | 'generation' | 'processes'>, why: string): void {
+    this.#epoch = Math.max(this.#epoch, desired.epoch);
+    this.#generation = desired.generation;
+    this.#options.table.apply(desired.processes, desired.generation, why);
+  }
+
+  #onDesired({ message, respond }: Incoming<Desired>): void {
+    const refusal = this.#refusalOf(message);
+    if (refusal !== undefined) {
+      respond({ v: WIRE_VERSION, accepted: false, reason: refusal } satisfies DesiredReply);
+      return;
+    }
+    this.#renewedAt = this.#options.now();
+    this.#take(message, 'not wanted any more');
+    respond({
+      v: WIRE_VERSION,
+      accepted: true,
+      generation: this.#generation,
+      processes: this.#options.table.reports(),
+    } satisfies DesiredReply);
+    this.#beat(false);
+  }
+
+  /** Why a desired state is not taken; undefined when it is. Only the highest epoch is obeyed, and nothing older. */
+  #refusalOf({ epoch, generation, processes }: Desired): string | undefined {
+    if (this.#ending) return `the agent is ending: ${this.#ending.why}`;
+    if (epoch < this.#epoch)
+      return `epoch ${epoch} is over: the coordinator of epoch ${this.#epoch} is in charge`;
+    if (epoch === this.#epoch && generation < this.#generation)
+      return `generation ${generation} is older than ${this.#generation}`;
+    const stranger = processes.find((spec) => spec.node !== this.#options.config.node);
+    return stranger && `${stranger.id} is for node ${stranger.node}`;
+  }
+
+  /** Says hello until somebody answers; whoever is behind learns what is wanted this way. */
+  async #greet(): Promise<void> {
+    if (this.#greeting || this.#ending) return;
+    this.#greeting = true;
+    const { bus, subjects, config, incarnation, log } = this.#options;
+    while (!this.#ending) {
+      const hello: Hello = {
+        v: WIRE_VERSION,
+        node: config.node,
+        incarnation,
+        pid: process.pid,
+        address: config.address,
+        epoch: this.#epoch,
+        generation: this.#generation,
+        processes: this.#options.table.reports(),
+      };
+      try {
+        const reply = await bus.request(subjects.hello(config.node), hello, helloReplySchema, 2_000);
+        if (!reply.welcome) {
+          this.#stopAlone(`the coordinator does not want this agent: ${reply.reason}`);
+          break;
+        }
+        const { desired, leaseMs } = reply;
+        const news = desired.epoch > this.#epoch || desired.generation > this.#generation;
+        this.#leaseMs = leaseMs;
+        this.#renewedAt = this.#options.now();
+        if (desired.epoch >= this.#epoch && news) this.#take(desired, 'not wanted any more');
+        break;
+      } catch (error) {
+        log.debug({ error: String(error) }, 'hello was not answered');
+        await new Promise((resolve) => setTimeout(resolve, HELLO_RETRY_MS));
+      }
+    }
+    this.#greeting = false;
+    this.#beat(false);
+  }
+
+  #checkLease(): void {
+    const silence = this.#options.now() - this.#renewedAt;
+    if (silence > this.#leaseMs)
+      this.#stopAlone(`no word of the coordinator for ${(silence / 1000).toFixed(1)} s: the lease is over`);
+  }
+
+  /** Nobody answers for this agent any more: it ends its processes by itself. */
+  #stopAlone(why: string): void {
+    if (this.#ending) return;
+    this.#options.log.error(why);
+    this.shutdown(why, 75);
+  }
+
+  #beat(leaving: boolean): void {
+    const { bus, subjects, config, incarnation, table } = this.#options;
+    bus.publish(subjects.heartbeat(config.node), {
+      v: WIRE_VERSION,
+      node: config.node,
+      incarnation,
+      epoch: this.#epoch,
+      generation: this.#generation,
+      processes: table.reports(),
+      alive: table.alive,
+      rssBytes: process.memoryUsage.rss(),
+      malformed: bus.status.malformed,
+      leaving,
+    } satisfies Heartbeat);
+  }
+
+  async #onLog({ subject, message, respond }: Incoming<LogRequest>): Promise<void> {
+    const id = fromToken(subject.split('.').at(-1) ?? '');
+    const file = this.#options.table.logFileOf(id);
+    if (!file) {
+      respond({ v: WIRE_VERSION, ok: false, reason: `${id} does not run on this node` } satisfies LogReply);
+      return;
+    }
+    try {
+      const until = this.#options.now() + (message.waitMs ?? 0);
+      let piece =
+        message.offset === undefined
+          ? await tailOf(file, message.lines ?? 50)
+          : await pieceFrom(file, message.offset);
+      while (piece.text === '' && this.#options.now() < until) {
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        piece = await pieceFrom(file, piece.offset);
+      }
+      const over = this.#options.table
+        .reports()
+        .every((report) => report.id !== id || report.exitCode !== null);
+      respond({
+        v: WIRE_VERSION,
+        ok: true,
+        text: piece.text,
+        offset: piece.offset,
+        file,
+        over,
+      } satisfies LogReply);
+    } catch (error) {
+      respond({ v: WIRE_VERSION, ok: false, reason: String(error) } satisfies LogReply);
+    }
+  }
+}

@@ -1,0 +1,94 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
+import { agentConfigSchema } from '../messages/job-files.ts';
+import { connectBus, inboxOf } from '../messages/nats-bus.ts';
+import { createOutbox } from '../messages/outbox.ts';
+import { subjectsOf } from '../messages/subjects.ts';
+import { NodeAgent } from './agent.ts';
+import { startGuard } from './guard.ts';
+import { ProcessTable } from './process-table.ts';
+import { osSpawner } from './spawn.ts';
+
+/** `node node-agent.js CONFIG`: CONFIG is this node's agent config (0600), made by the coordinator. */
+const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime });
+const configFile = process.argv[2];
+if (!configFile) {
+  process.stderr.write('usage: node-agent CONFIG\n');
+  process.exit(2);
+}
+
+const config = agentConfigSchema.parse(JSON.parse(readFileSync(configFile, 'utf8')));
+const incarnation = randomUUID();
+const agentMark = `${config.jobId}/${config.node}/${incarnation}`;
+const subjects = subjectsOf(config.jobId);
+const here = dirname(fileURLToPath(import.meta.url));
+
+const bus = await connectBus({
+  url: config.url,
+  seed: config.seed,
+  job: config.jobId,
+  name: `agent ${config.node} ${incarnation}`,
+  inbox: inboxOf('agent', config.node),
+  onDenied: (error) => die(`the bus refused this agent: ${error.message}`, error),
+  log: (message, detail) => log.warn({ detail: detail === undefined ? undefined : String(detail) }, message),
+});
+const outbox = createOutbox({ bus, source: `agent:${config.node}:${incarnation}`, now: () => new Date() });
+const guard = startGuard(join(here, 'guard.sh'), `SRTCTL_AGENT=${agentMark}`);
+
+const table = new ProcessTable({
+  spawner: osSpawner,
+  guard,
+  agentMark,
+  jobNode: `${config.jobId}/${config.node}`,
+  environment: inherited(),
+  onTransition: (transition) => agent.publish(transition),
+  onEmpty: () => agent.onEmpty(),
+  onDefect: (what, error) => log.error({ error: String(error) }, what),
+});
+const agent = new NodeAgent({
+  config,
+  incarnation,
+  bus,
+  outbox,
+  subjects,
+  table,
+  log,
+  now: () => performance.now(),
+  onEnd: (why, exitCode) => void leave(why, exitCode),
+});
+
+process.on('uncaughtException', (error) => die('uncaught exception', error));
+process.on('unhandledRejection', (error) => die('unhandled rejection', error));
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+  process.on(signal, () => agent.shutdown(`the agent was sent ${signal}`, 0));
+process.on('exit', () => table.killAll());
+
+log.info({ node: config.node, address: config.address, incarnation }, 'agent starts');
+agent.start();
+
+/** What every process of this node inherits, with the node's own address and the Node binary beside it. */
+function inherited(): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env)) if (value !== undefined) env[name] = value;
+  env.SRTCTL_JOB = config.jobId;
+  env.SRTCTL_NODE = config.node;
+  env.SRTCTL_NODE_ADDRESS = config.address;
+  env.SRTCTL_NODE_BIN = process.execPath;
+  return env;
+}
+
+async function leave(why: string, exitCode: number): Promise<void> {
+  log.info({ why, exitCode }, 'agent ends');
+  await bus.close(1_000);
+  guard.dismiss();
+  process.exit(exitCode);
+}
+
+function die(why: string, error: unknown): void {
+  table.killAll();
+  log.fatal({ error: error instanceof Error ? error.stack : String(error) }, why);
+  process.exit(70);
+}

@@ -1,0 +1,65 @@
+import type { ProbeInput, ProcessEvent } from '../machines/process.ts';
+import { probeOnce } from './probe.ts';
+
+/** While a process starts: first at once, then from 250 ms up, so that ready is noticed when it happens. */
+const STARTUP = { firstMs: 250, growth: 1.15, mostMs: 2_000, timeoutMs: 5_000 };
+/** While it serves: seldom and patient, since under full load an answer may take its time. */
+const LIVENESS = { everyMs: 5_000, timeoutMs: 10_000, failuresUntilDegraded: 3 };
+
+/** Probes until it is stopped by the function that it returns. */
+export function watchProbe(input: ProbeInput, tell: (event: ProcessEvent) => void): () => void {
+  const abort = new AbortController();
+  const { probe } = input.spec;
+  if (probe.kind === 'running') {
+    // Told in a later turn: an invoked actor that answers while it is being started would speak too early.
+    if (input.phase === 'startup') queueMicrotask(() => tell({ type: 'probe.passed', detail: 'running' }));
+    return () => abort.abort();
+  }
+  void (input.phase === 'startup' ? untilReady() : forLiveness());
+
+  async function untilReady(): Promise<void> {
+    const began = performance.now();
+    let pause = STARTUP.firstMs;
+    while (!abort.signal.aborted) {
+      const answer = await probeOnce(probe, STARTUP.timeoutMs, abort.signal);
+      if (abort.signal.aborted) return;
+      if (answer.ok) {
+        const seconds = ((performance.now() - began) / 1000).toFixed(1);
+        tell({ type: 'probe.passed', detail: `${answer.detail} after ${seconds} s` });
+        return;
+      }
+      await sleep(pause, abort.signal);
+      pause = Math.min(pause * STARTUP.growth, STARTUP.mostMs);
+    }
+  }
+
+  async function forLiveness(): Promise<void> {
+    let failures = 0;
+    let told = false;
+    while (!abort.signal.aborted) {
+      await sleep(LIVENESS.everyMs, abort.signal);
+      if (abort.signal.aborted) return;
+      const answer = await probeOnce(probe, LIVENESS.timeoutMs, abort.signal);
+      if (abort.signal.aborted) return;
+      failures = answer.ok ? 0 : failures + 1;
+      if (answer.ok) tell({ type: 'probe.passed', detail: answer.detail });
+      else if (failures >= LIVENESS.failuresUntilDegraded && !told) {
+        told = true;
+        tell({ type: 'probe.failed', detail: answer.detail });
+      }
+    }
+  }
+  return () => abort.abort();
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done, { once: true });
+    function done(): void {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    }
+  });
+}

@@ -1,0 +1,299 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { type ActorRefFrom, createActor, fromCallback, fromPromise } from 'xstate';
+import {
+  type ProcessEvent,
+  type ProcessMachine,
+  processMachine,
+  processStateOf,
+} from '../machines/process.ts';
+import type { ProcessReport } from '../messages/control.ts';
+import type { ProcessSpec } from '../messages/process-spec.ts';
+import { isOver, type ProcessState } from '../messages/states.ts';
+import type { Guard } from './guard.ts';
+import { findMarked, findMarkedSync } from './marks.ts';
+import { watchProbe } from './probe-loop.ts';
+import { inTheWay, reconcile } from './reconcile.ts';
+import type { Spawner } from './spawn.ts';
+
+/** A change of state of one process, before it is put on the bus. */
+export interface Transition {
+  readonly spec: ProcessSpec;
+  readonly from: ProcessState | null;
+  readonly to: ProcessState;
+  readonly why: string;
+  readonly pid: number | null;
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  readonly generation: number;
+}
+
+interface Entry {
+  readonly key: string;
+  readonly spec: ProcessSpec;
+  generation: number;
+  readonly mark: string;
+  actor: ActorRefFrom<ProcessMachine>;
+  state: ProcessState;
+  why: string;
+  unwanted: boolean;
+  /** The process group, from the spawn until nothing of it is left. */
+  group: number | null;
+  pid: number | null;
+  exitCode: number | null;
+  signal: string | null;
+}
+
+export interface TableOptions {
+  readonly spawner: Spawner;
+  readonly guard: Guard;
+  /** `<job>/<node>/<incarnation>`: the value of SRTCTL_AGENT in every process. */
+  readonly agentMark: string;
+  readonly jobNode: string;
+  /** What every process inherits. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly onTransition: (transition: Transition) => void;
+  readonly onEmpty: () => void;
+  readonly onDefect: (what: string, error: unknown) => void;
+}
+
+/** Rounds of looking for leftovers of one process before its end is reported all the same. */
+const SWEEP_ROUNDS = 40;
+const SWEEP_PAUSE_MS = 50;
+
+/**
+ * The agent's running processes. The table is here, around the machines and not in them, so that `killAll` works in
+ * whatever state a machine is; a process leaves it only when nothing with its mark exists any more.
+ */
+export class ProcessTable {
+  readonly #options: TableOptions;
+  readonly #entries = new Map<string, Entry>();
+  #starts = 0;
+
+  constructor(options: TableOptions) {
+    this.#options = options;
+  }
+
+  /** Number of processes that may still exist. */
+  get alive(): number {
+    let count = 0;
+    for (const entry of this.#entries.values()) if (entry.group !== null || !isOver(entry.state)) count++;
+    return count;
+  }
+
+  reports(): ProcessReport[] {
+    return [...this.#entries.values()]
+      .filter((entry) => !entry.unwanted || !isOver(entry.state))
+      .map(({ spec, state, pid, generation, why, exitCode, signal }) => ({
+        id: spec.id,
+        state,
+        pid,
+        generation,
+        why,
+        exitCode,
+        signal,
+      }));
+  }
+
+  logFileOf(id: string): string | undefined {
+    let file: string | undefined;
+    for (const entry of this.#entries.values()) if (entry.spec.id === id) file = entry.spec.logFile;
+    return file;
+  }
+
+  /** Makes what runs what is wanted. */
+  apply(desired: readonly ProcessSpec[], generation: number, why: string): void {
+    const { stop, keep, start } = reconcile([...this.#entries.values()], desired);
+    for (const key of keep) {
+      const entry = this.#entries.get(key);
+      if (entry) entry.generation = generation;
+    }
+    for (const key of stop) this.#stop(key, why);
+    for (const spec of start) this.#add(spec, generation);
+    this.#startWaiting();
+    this.#forgetOver();
+    if (this.alive === 0) this.#options.onEmpty();
+  }
+
+  /**
+   * SIGKILL to everything of this agent, now, without waiting and whatever the machines think: by process group and
+   * by mark. For the last moments of the agent.
+   */
+  killAll(): void {
+    for (const { group } of this.#entries.values())
+      if (group !== null) this.#options.spawner.signalGroup(group, 'SIGKILL');
+    for (let round = 0; round < 5; round++) {
+      const left = findMarkedSync(`SRTCTL_AGENT=${this.#options.agentMark}`);
+      if (left.length === 0) return;
+      for (const pid of left) this.#options.spawner.signal(pid, 'SIGKILL');
+    }
+  }
+
+  #stop(key: string, why: string): void {
+    const entry = this.#entries.get(key);
+    if (!entry) return;
+    entry.unwanted = true;
+    if (!isOver(entry.state)) entry.actor.send({ type: 'stop', why });
+  }
+
+  #add(spec: ProcessSpec, generation: number): void {
+    const key = `${spec.id}#${++this.#starts}`;
+    const entry: Entry = {
+      key,
+      spec,
+      generation,
+      mark: `${this.#options.jobNode}/${spec.id}/${this.#starts}`,
+      actor: createActor(this.#machineFor(key), { input: { spec } }),
+      state: 'waiting',
+      why: 'wanted',
+      unwanted: false,
+      group: null,
+      pid: null,
+      exitCode: null,
+      signal: null,
+    };
+    this.#entries.set(key, entry);
+    this.#tell(entry, null);
+    entry.actor.subscribe({
+      next: (snapshot) => {
+        const { context } = snapshot;
+        const state = processStateOf(snapshot.value);
+        entry.pid = context.pid;
+        entry.exitCode = context.exitCode;
+        entry.signal = context.signal;
+        if (state === entry.state) return;
+        const from = entry.state;
+        entry.state = state;
+        entry.why = context.why;
+        if (context.unexpected.length > 0)
+          this.#options.onDefect(`${spec.id}: unexpected events`, context.unexpected);
+        this.#tell(entry, from);
+        if (isOver(state)) this.#startWaiting();
+      },
+      error: (error) => {
+        // A machine that broke must not leak its process.
+        this.#options.onDefect(`the machine of ${spec.id} broke`, error);
+        const from = entry.state;
+        entry.state = 'failed';
+        entry.why = 'srtctl: internal error in its machine';
+        if (entry.group !== null) this.#options.spawner.signalGroup(entry.group, 'SIGKILL');
+        this.#tell(entry, from);
+      },
+    });
+    entry.actor.start();
+  }
+
+  #tell(entry: Entry, from: ProcessState | null): void {
+    const { spec, state, why, pid, exitCode, signal, generation } = entry;
+    this.#options.onTransition({ spec, from, to: state, why, pid, exitCode, signal, generation });
+  }
+
+  /** Starts what waits and has nothing in its way. */
+  #startWaiting(): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.state !== 'waiting' || entry.unwanted) continue;
+      const blocked = [...this.#entries.values()].some(
+        (other) => other !== entry && this.#exists(other) && inTheWay(entry.spec, other.spec),
+      );
+      if (!blocked) entry.actor.send({ type: 'resources.free' });
+    }
+  }
+
+  #exists(entry: Entry): boolean {
+    return entry.group !== null || (entry.state !== 'waiting' && !isOver(entry.state));
+  }
+
+  #forgetOver(): void {
+    for (const [key, entry] of this.#entries)
+      if (entry.unwanted && entry.group === null && isOver(entry.state)) this.#entries.delete(key);
+  }
+
+  #machineFor(key: string): ProcessMachine {
+    const { spawner } = this.#options;
+    const entryOf = () => this.#entries.get(key);
+    return processMachine.provide({
+      actors: {
+        prepare: fromPromise(({ input }) => prepareFiles(input.spec)),
+        life: fromCallback<ProcessEvent, { spec: ProcessSpec }>(({ sendBack, input }) => {
+          const entry = entryOf();
+          if (entry) this.#spawn(entry, input.spec, sendBack);
+          return () => {
+            // Left with the process alive: only when the machine was stopped from outside. Nothing may leak.
+            if (entry?.group != null && entry.exitCode === null && entry.signal === null)
+              spawner.signalGroup(entry.group, 'SIGKILL');
+          };
+        }),
+        probe: fromCallback(({ sendBack, input }) => watchProbe(input, sendBack)),
+      },
+      actions: {
+        terminate: () => this.#signal(entryOf(), 'SIGTERM'),
+        kill: () => {
+          this.#signal(entryOf(), 'SIGKILL');
+        },
+      },
+    });
+  }
+
+  #spawn(entry: Entry, spec: ProcessSpec, sendBack: (event: ProcessEvent) => void): void {
+    const env = {
+      ...this.#options.environment,
+      ...spec.env,
+      SRTCTL_AGENT: this.#options.agentMark,
+      SRTCTL_PROCESS: entry.mark,
+    };
+    let spawned: { pid: number } | undefined;
+    try {
+      spawned = this.#options.spawner.spawn(spec, env, {
+        exited: (exitCode, signal) => {
+          sendBack({ type: 'process.exited', exitCode, signal });
+          void this.#sweep(entry);
+        },
+        failed: (error) => sendBack({ type: 'process.spawnFailed', error }),
+      });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      queueMicrotask(() => sendBack({ type: 'process.spawnFailed', error: `cannot start: ${reason}` }));
+      return;
+    }
+    if (!spawned) return;
+    entry.group = spawned.pid;
+    entry.pid = spawned.pid;
+    this.#options.guard.began(spawned.pid);
+    sendBack({ type: 'process.spawned', pid: spawned.pid });
+  }
+
+  #signal(entry: Entry | undefined, signal: NodeJS.Signals): void {
+    if (entry?.group == null) return;
+    this.#options.spawner.signalGroup(entry.group, signal);
+  }
+
+  /** The main process has ended: ends what it left behind, in its group or out of it, then lets go of the entry. */
+  async #sweep(entry: Entry): Promise<void> {
+    const { group } = entry;
+    const mark = `SRTCTL_PROCESS=${entry.mark}`;
+    try {
+      for (let round = 0; round < SWEEP_ROUNDS; round++) {
+        const inGroup = group !== null && this.#options.spawner.signalGroup(group, 'SIGKILL');
+        const marked = (await findMarked([mark])).get(mark) ?? [];
+        for (const pid of marked) this.#options.spawner.signal(pid, 'SIGKILL');
+        if (!inGroup && marked.length === 0) break;
+        await new Promise((resolve) => setTimeout(resolve, SWEEP_PAUSE_MS));
+      }
+    } catch (error) {
+      this.#options.onDefect(`looking for what ${entry.spec.id} left`, error);
+    }
+    if (group !== null) this.#options.guard.over(group);
+    entry.group = null;
+    this.#startWaiting();
+    this.#forgetOver();
+    if (this.alive === 0) this.#options.onEmpty();
+  }
+}
+
+async function prepareFiles(spec: ProcessSpec): Promise<void> {
+  await mkdir(dirname(spec.logFile), { recursive: true });
+  for (const { path, content } of spec.files ?? []) {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, content);
+  }
+}
