@@ -33,7 +33,7 @@ await build({
 });
 
 // What is not JavaScript but belongs beside it: the agents' guard and the simulator's stand-ins for PATH.
-cpSync(join(root, 'src/node-agent/guard.sh'), join(dist, 'guard.sh'));
+cpSync(join(root, 'src/guard.sh'), join(dist, 'guard.sh'));
 mkdirSync(join(dist, 'mock-bin'), { recursive: true });
 cpSync(join(root, 'src/simulator/bin'), join(dist, 'mock-bin'), { recursive: true });
 for (const name of readdirSync(join(dist, 'mock-bin'))) chmodSync(join(dist, 'mock-bin', name), 0o755);

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { pieceFrom, tailOf } from '../log-tail.ts';
 import type { Bus, EventOutbox, Incoming } from '../messages/bus.ts';
 import {
   allDesiredSchema,
@@ -16,7 +17,6 @@ import {
 import { WIRE_VERSION } from '../messages/events.ts';
 import type { AgentConfig } from '../messages/job-files.ts';
 import { fromToken, type Subjects } from '../messages/subjects.ts';
-import { pieceFrom, tailOf } from './log-tail.ts';
 import type { ProcessTable, Transition } from './process-table.ts';
 
 const HEARTBEAT_MS = 1_000;

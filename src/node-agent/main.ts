@@ -3,12 +3,12 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
+import { startGuard } from '../guard.ts';
 import { agentConfigSchema } from '../messages/job-files.ts';
 import { connectBus, inboxOf } from '../messages/nats-bus.ts';
 import { createOutbox } from '../messages/outbox.ts';
 import { subjectsOf } from '../messages/subjects.ts';
 import { NodeAgent } from './agent.ts';
-import { startGuard } from './guard.ts';
 import { ProcessTable } from './process-table.ts';
 import { osSpawner } from './spawn.ts';
 

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type ActorRefFrom, createActor, fromCallback, fromPromise } from 'xstate';
+import type { Guard } from '../guard.ts';
 import {
   type ProcessEvent,
   type ProcessMachine,
@@ -10,7 +11,6 @@ import {
 import type { ProcessReport } from '../messages/control.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 import { isOver, type ProcessState } from '../messages/states.ts';
-import type { Guard } from './guard.ts';
 import { findMarked, findMarkedSync } from './marks.ts';
 import { watchProbe } from './probe-loop.ts';
 import { inTheWay, reconcile } from './reconcile.ts';

@@ -1,0 +1,126 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, open } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import writeFileAtomic from 'write-file-atomic';
+import { stringify } from 'yaml';
+import { jobPaths, writeJson } from '../coordinator/files.ts';
+import { findProgram } from '../coordinator/find-program.ts';
+import { EXIT, SrtctlError } from '../errors.ts';
+import { frontendFor } from '../frontends/index.ts';
+import type { JobSpec } from '../messages/job-files.ts';
+import { nodesNeeded, planVariant } from '../plan/plan.ts';
+import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
+import { findClusterConfig } from '../recipe/cluster.ts';
+import { type LoadedVariant, loadRecipes, requireRunnable } from '../recipe/load.ts';
+import { followJob } from './follow.ts';
+
+export interface LocalJobOptions {
+  readonly file: string;
+  readonly nodes?: number;
+  readonly mock?: boolean;
+  readonly output?: string;
+  readonly setupScript?: string;
+  readonly tags?: string;
+}
+
+/** A job that is checked and planned and has nothing on disk yet. */
+export interface PreparedJob {
+  readonly spec: Omit<JobSpec, 'jobId' | 'jobDir' | 'submittedAt'>;
+  readonly outputs: string;
+}
+
+/** Loads, checks and plans everything before anything is started; throws what a person can mend (exit code 2). */
+export async function prepareLocalJobs(options: LocalJobOptions): Promise<PreparedJob[]> {
+  const cwd = process.cwd();
+  const cluster = await findClusterConfig(process.env, cwd);
+  const variants = await loadRecipes(options.file, { cluster, env: process.env });
+  const mock = options.mock === true;
+  const setupScript = options.setupScript === undefined ? null : resolve(cwd, options.setupScript);
+  if (setupScript !== null && !existsSync(setupScript))
+    throw new SrtctlError('no-setup-script', `setup script ${setupScript} does not exist`);
+  const jobs = variants.map((variant) => {
+    requireRunnable(variant, { mock, containers: false });
+    const nodes = nodeNames(variant, options.nodes);
+    if (!mock && nodes.length > 1)
+      throw new SrtctlError('one-node', `${variant.file} needs ${nodes.length} nodes, and --local has one: this machine`, {
+        hint: 'add --mock for simulated nodes and engines',
+      });
+    // Planned for its errors alone: the coordinator plans again when it knows the addresses.
+    planVariant(variant, createRuntimeContext(dryRunInput(nodes, cluster)));
+    return {
+      outputs: resolve(cwd, options.output ?? process.env.SRTCTL_OUTPUT ?? 'outputs'),
+      spec: {
+        v: 1 as const,
+        name: variant.name,
+        mode: 'local' as const,
+        mock,
+        tags: (options.tags ?? '').split(',').filter((tag) => tag !== ''),
+        nodes,
+        setupScript,
+        variant,
+        cluster,
+      },
+    };
+  });
+  findProgram('nats-server', process.env, cwd);
+  const types = variants.flatMap((variant) => variant.points.map((point) => point.recipe.frontend.type));
+  if (types.some((type) => frontendFor(type)?.needsEtcd)) findProgram('etcd', process.env, cwd);
+  return jobs;
+}
+
+function nodeNames(variant: LoadedVariant, wanted: number | undefined): string[] {
+  const needed = nodesNeeded(variant);
+  if (wanted !== undefined && wanted < needed)
+    throw new SrtctlError('too-few-nodes', `${variant.file} needs ${needed} nodes; --nodes says ${wanted}`, {
+      place: { file: variant.file, path: 'resources' },
+    });
+  return Array.from({ length: wanted ?? needed }, (_, index) => `node${index + 1}`);
+}
+
+/** Makes the job's directory, starts its coordinator and follows it to the end. Resolves with the exit code. */
+export async function runLocalJob(job: PreparedJob, view: { json: boolean }): Promise<number> {
+  const now = new Date();
+  const stamp = now.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
+  const jobId = `local-${stamp}-${randomBytes(2).toString('hex')}`;
+  const jobDir = join(job.outputs, jobId);
+  const paths = jobPaths(jobDir, jobId);
+  const spec: JobSpec = { ...job.spec, jobId, jobDir, submittedAt: now.toISOString() };
+  await mkdir(paths.logs, { recursive: true });
+  await writeJson(paths.spec, spec);
+  await writeFileAtomic(join(jobDir, 'config.yaml'), stringify(spec.variant));
+  const child = await startCoordinator(paths.spec, join(paths.logs, `sweep_${jobId}.log`));
+  const ended = new Promise<{ exitCode: number | null }>((settle) => {
+    child.once('exit', (exitCode) => settle({ exitCode }));
+    child.once('error', () => settle({ exitCode: null }));
+  });
+  const forward = (signal: NodeJS.Signals) => () => void child.kill(signal);
+  const onInterrupt = forward('SIGINT');
+  const onTerminate = forward('SIGTERM');
+  process.on('SIGINT', onInterrupt);
+  process.on('SIGTERM', onTerminate);
+  try {
+    const abort = new AbortController();
+    const followed = await followJob({ jobDir, json: view.json, signal: abort.signal, coordinator: ended });
+    const { exitCode } = await ended;
+    return exitCode ?? (followed.exitCode || EXIT.failed);
+  } finally {
+    process.off('SIGINT', onInterrupt);
+    process.off('SIGTERM', onTerminate);
+  }
+}
+
+/** The coordinator is a process of its own, in its own group: Ctrl-C reaches it as a request, not as a blow. */
+async function startCoordinator(specFile: string, logFile: string): Promise<ChildProcess> {
+  const distDir = dirname(fileURLToPath(import.meta.url));
+  const main = [join(distDir, 'coordinator.js'), join(distDir, '..', 'coordinator.js')].find((path) => existsSync(path));
+  if (!main) throw new SrtctlError('not-built', 'dist/coordinator.js is missing', { hint: 'run `make build`' });
+  const log = await open(logFile, 'a', 0o644);
+  try {
+    return spawn(process.execPath, [main, specFile], { detached: true, stdio: ['ignore', log.fd, log.fd, 'ipc'] });
+  } finally {
+    await log.close();
+  }
+}

@@ -1,0 +1,57 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+import { EXIT, SrtctlError } from '../errors.ts';
+import { registerApply } from './apply.ts';
+import { registerCancel } from './cancel.ts';
+import { registerDryRun } from './dry-run.ts';
+import { registerLogs } from './logs.ts';
+import { registerStatus } from './status.ts';
+import { registerWatch } from './watch.ts';
+
+const VERSION = '0.1.0';
+
+const program = new Command('srtctl')
+  .description('Benchmark large language models on Slurm clusters: one job, one coordinator, one agent a node.')
+  .version(VERSION)
+  .option('--verbose', 'show the stack of an error')
+  .showSuggestionAfterError()
+  .exitOverride()
+  .addHelpText(
+    'after',
+    `
+Exit codes:
+  0    the run ended well, and every result is valid
+  1    the run failed: a process ended, an agent was lost, a result is not valid
+  2    nothing was started: bad input, wrong usage, a program is missing
+  130  stopped by Ctrl-C          143  stopped by cancel or SIGTERM`,
+  );
+
+for (const register of [registerApply, registerDryRun, registerWatch, registerLogs, registerStatus, registerCancel])
+  register(program);
+for (const command of program.commands) command.exitOverride();
+
+// A reader that has seen enough (`srtctl … | head`) is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(EXIT.ok);
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+/** One line for a person, and the exit code. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  const verbose = program.opts<{ verbose?: boolean }>().verbose === true;
+  if (error instanceof SrtctlError) {
+    process.stderr.write(`srtctl: ${error.oneLine()}\n`);
+    if (verbose) process.stderr.write(`${error.stack}\n`);
+    return error.exitCode;
+  }
+  const text = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`srtctl: internal error: ${text} (--verbose shows where)\n`);
+  if (verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  return 70;
+}

@@ -1,0 +1,24 @@
+import { join } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
+
+/** Written aside, synced and renamed: whole or not at all. `secret` files are 0600. */
+export async function writeJson(
+  path: string,
+  value: unknown,
+  options: { secret?: boolean } = {},
+): Promise<void> {
+  await writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`, {
+    mode: options.secret ? 0o600 : 0o644,
+  });
+}
+
+/** Paths below a job's directory that are not a point's or a log. */
+export const jobPaths = (jobDir: string, jobId: string) => ({
+  spec: join(jobDir, `${jobId}.json`),
+  state: join(jobDir, 'state.json'),
+  events: join(jobDir, 'events.jsonl'),
+  connection: join(jobDir, 'connection.json'),
+  /** 0700; one file with the key of each agent. */
+  credentials: join(jobDir, '.credentials'),
+  logs: join(jobDir, 'logs'),
+});

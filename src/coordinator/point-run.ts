@@ -1,0 +1,152 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createActor, fromPromise } from 'xstate';
+import { stringify } from 'yaml';
+import { benchmarkFor } from '../benchmarks/index.ts';
+import { type PointEvent, type PointOutcome, pointMachine, topState } from '../machines/point.ts';
+import { type DeployPhase, deployPhases } from '../messages/process-spec.ts';
+import {
+  type BenchmarkProgress,
+  benchmarkProgressSchema,
+  type Cause,
+  type PointResult,
+} from '../messages/result.ts';
+import type { PointState } from '../messages/states.ts';
+import type { PlannedPoint } from '../plan/kinds.ts';
+import type { Deployment } from './deployment.ts';
+import { writeJson } from './files.ts';
+
+const PROGRESS_MS = 500;
+/** Phases whose readiness is the deployment's own; the others are what the point warms up with. */
+const WARM: readonly DeployPhase[] = ['frontend', 'proxy'];
+
+export interface PointRunOptions {
+  readonly jobId: string;
+  readonly point: PlannedPoint;
+  readonly pointDir: string;
+  readonly deployment: Deployment;
+  readonly cleanup: () => Promise<void>;
+  readonly onTransition: (from: PointState | null, to: PointState, why: string, cause: Cause | null) => void;
+  readonly onProgress: (progress: BenchmarkProgress) => void;
+  readonly onResult: (result: PointResult) => void;
+  readonly onDefect: (what: string, error: unknown) => void;
+}
+
+export interface PointRun {
+  send(event: PointEvent): void;
+  /** Resolves when the point is over and its result is on disk. */
+  readonly outcome: Promise<PointOutcome>;
+}
+
+/** Runs one point: the point machine with its actors provided, and its files. */
+export function startPoint(options: PointRunOptions): PointRun {
+  const { point, pointDir, deployment } = options;
+  const startedAt = new Date();
+  let benchmarkStartedAt: Date | null = null;
+  const used = deployPhases.filter(
+    (phase) => phase !== 'benchmark' && point.processes.some((spec) => spec.phase === phase),
+  );
+  const machine = pointMachine.provide({
+    actors: {
+      deployPhase: fromPromise(({ input, signal }) =>
+        deployment.deploy(point.processes, input.phase, signal),
+      ),
+      benchmark: fromPromise(({ signal }) => {
+        benchmarkStartedAt = new Date();
+        return runBenchmark(options, signal);
+      }),
+      collect: fromPromise(() => {
+        const protocol = benchmarkFor(point.benchmark.type);
+        if (!protocol) throw new Error(`benchmark ${point.benchmark.type} cannot be read`);
+        return protocol.readResult(point.benchmark);
+      }),
+      cleanup: fromPromise(() => options.cleanup()),
+    },
+  });
+  const actor = createActor(machine, {
+    input: {
+      ordinal: point.ordinal,
+      name: point.name,
+      deploy: used.filter((phase) => !WARM.includes(phase)),
+      warm: used.filter((phase) => WARM.includes(phase)),
+    },
+  });
+  let state: PointState | null = null;
+  const outcome = new Promise<PointOutcome>((resolve, reject) => {
+    actor.subscribe({
+      next: (snapshot) => {
+        const next = topState(snapshot.value) as PointState;
+        if (next !== state) {
+          const from = state;
+          state = next;
+          options.onTransition(from, next, snapshot.context.why, snapshot.context.cause);
+          if (snapshot.context.unexpected.length > 0)
+            options.onDefect(`point ${point.ordinal}: unexpected events`, snapshot.context.unexpected);
+        }
+        if (snapshot.status === 'done') resolve(snapshot.output);
+      },
+      error: reject,
+    });
+  }).then(async (ended) => {
+    const result: PointResult = {
+      v: 1,
+      job: options.jobId,
+      ordinal: point.ordinal,
+      name: point.name,
+      params: point.params,
+      status: ended.status,
+      startedAt: startedAt.toISOString(),
+      benchmarkStartedAt: benchmarkStartedAt?.toISOString() ?? null,
+      finishedAt: new Date().toISOString(),
+      benchmark: ended.result,
+      cause: ended.cause,
+    };
+    await mkdir(pointDir, { recursive: true });
+    await writeJson(join(pointDir, 'result.json'), result);
+    options.onResult(result);
+    return ended;
+  });
+  void mkdir(pointDir, { recursive: true })
+    .then(() => writeYaml(join(pointDir, 'config.yaml'), point.recipe))
+    .catch((error: unknown) => options.onDefect(`files of point ${point.ordinal}`, error))
+    .then(() => {
+      actor.start();
+      actor.send({ type: 'point.start' });
+    });
+  return { send: (event) => actor.send(event), outcome };
+}
+
+async function runBenchmark(
+  { point, pointDir, deployment, onProgress }: PointRunOptions,
+  signal: AbortSignal,
+) {
+  const { process } = point.benchmark;
+  if (!process) {
+    // `manual`: the deployment stays up until somebody stops the job.
+    await new Promise((_, reject) =>
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true }),
+    );
+    return;
+  }
+  let told = '';
+  const tellProgress = async () => {
+    const text = await readFile(join(pointDir, 'progress.json'), 'utf8').catch(() => '');
+    if (text === '' || text === told) return;
+    told = text;
+    const progress = benchmarkProgressSchema.safeParse(JSON.parse(text));
+    if (progress.success) onProgress(progress.data);
+  };
+  const timer = setInterval(() => void tellProgress().catch(() => undefined), PROGRESS_MS);
+  try {
+    await deployment.deploy(point.processes, 'benchmark', signal);
+    await deployment.completed(process.id, signal);
+    await tellProgress().catch(() => undefined);
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+const writeYaml = async (path: string, value: unknown): Promise<void> => {
+  const { default: writeFileAtomic } = await import('write-file-atomic');
+  await writeFileAtomic(path, stringify(value));
+};

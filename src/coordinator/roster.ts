@@ -1,0 +1,211 @@
+import { type ActorRefFrom, createActor } from 'xstate';
+import { agentMachine } from '../machines/agent.ts';
+import type { Heartbeat, Hello, ProcessReport } from '../messages/control.ts';
+import type { AgentState } from '../messages/states.ts';
+
+/** How patient the coordinator is with its agents, ms. */
+export interface Supervision {
+  readonly suspectAfterMs: number;
+  readonly lostAfterMs: number;
+  readonly reconnectMs: number;
+  readonly leaseMs: number;
+}
+
+export const DEFAULT_SUPERVISION: Supervision = {
+  suspectAfterMs: 1_500,
+  lostAfterMs: 3_000,
+  reconnectMs: 1_000,
+  leaseMs: 10_000,
+};
+
+/** How often silence is measured, ms. */
+const TICK_MS = 250;
+
+interface Member {
+  readonly node: string;
+  readonly actor: ActorRefFrom<typeof agentMachine>;
+  state: AgentState;
+  incarnation: string | null;
+  heardAt: number;
+  /** Of its last heartbeat or hello. */
+  generation: number;
+  alive: number;
+  processEnded: boolean;
+}
+
+export interface RosterEvents {
+  onTransition(node: string, from: AgentState | null, to: AgentState, why: string): void;
+  /** Its processes as the agent sees them, from a hello, a heartbeat or an answer. */
+  onReports(node: string, reports: readonly ProcessReport[]): void;
+  onDefect(what: string, error: unknown): void;
+}
+
+/** Who is there: one agent machine for each node, fed with hellos, heartbeats and disconnects. */
+export class Roster {
+  readonly #members = new Map<string, Member>();
+  readonly #supervision: Supervision;
+  readonly #events: RosterEvents;
+  readonly #now: () => number;
+  #listeners: (() => void)[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #tickedAt = 0;
+
+  constructor(nodes: readonly string[], supervision: Supervision, events: RosterEvents, now: () => number) {
+    this.#supervision = supervision;
+    this.#events = events;
+    this.#now = now;
+    for (const node of nodes) this.#members.set(node, this.#createMember(node));
+  }
+
+  get nodes(): string[] {
+    return [...this.#members.keys()];
+  }
+
+  /** Nodes whose agent is held for lost. */
+  get lost(): string[] {
+    return [...this.#members.values()]
+      .filter((member) => member.state === 'lost')
+      .map((member) => member.node);
+  }
+
+  stateOf(node: string): AgentState | undefined {
+    return this.#members.get(node)?.state;
+  }
+
+  /** Begins to measure silence. `isBusUp`: while the bus is away nobody can be heard, and nobody is to blame. */
+  watch(isBusUp: () => boolean): void {
+    this.#tickedAt = this.#now();
+    this.#timer = setInterval(() => {
+      const now = this.#now();
+      // Our own lag is not the agents' silence: heartbeats may be waiting in a socket that we have not read.
+      const lag = Math.max(0, now - this.#tickedAt - TICK_MS);
+      this.#tickedAt = now;
+      for (const member of this.#members.values()) {
+        if (!isBusUp()) member.heardAt = now;
+        else member.heardAt = Math.min(now, member.heardAt + lag);
+        member.actor.send({ type: 'agent.silent', ms: now - member.heardAt });
+      }
+    }, TICK_MS);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    for (const member of this.#members.values()) member.actor.stop();
+  }
+
+  hello(message: Hello): 'welcome' | 'unknown' | 'lost' {
+    const member = this.#members.get(message.node);
+    if (!member) return 'unknown';
+    if (member.state === 'lost' || member.state === 'left') return 'lost';
+    member.incarnation = message.incarnation;
+    this.#heard(member, message.generation, null);
+    member.actor.send({ type: 'agent.hello' });
+    this.#events.onReports(message.node, message.processes);
+    this.#changed();
+    return 'welcome';
+  }
+
+  heartbeat(message: Heartbeat): void {
+    const member = this.#members.get(message.node);
+    if (!member || (member.incarnation !== null && member.incarnation !== message.incarnation)) return;
+    this.#heard(member, message.generation, message.alive);
+    member.actor.send({ type: 'agent.heartbeat' });
+    if (message.leaving) member.actor.send({ type: 'agent.left' });
+    this.#events.onReports(message.node, message.processes);
+    this.#changed();
+  }
+
+  /** The server's system account: a client's connection ended. `name` is `agent <node> <incarnation>`. */
+  disconnected(name: string, reason: string): void {
+    for (const member of this.#members.values())
+      if (member.incarnation !== null && name === `agent ${member.node} ${member.incarnation}`)
+        member.actor.send({ type: 'agent.disconnected', reason });
+  }
+
+  /** The launcher saw the agent's process end. Its guard has killed what it ran. */
+  ended(node: string, reason: string): void {
+    const member = this.#members.get(node);
+    if (!member) return;
+    member.processEnded = true;
+    member.actor.send({ type: 'agent.ended', reason });
+    this.#changed();
+  }
+
+  joinTimeout(ms: number): void {
+    for (const member of this.#members.values()) member.actor.send({ type: 'join.timeout', ms });
+  }
+
+  /** Resolves when `holds` does; looks again whenever something was heard. */
+  async until(holds: () => boolean, signal: AbortSignal): Promise<void> {
+    while (!holds()) {
+      signal.throwIfAborted();
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(done, TICK_MS);
+        const listeners = this.#listeners;
+        function done(): void {
+          clearTimeout(timer);
+          const at = listeners.indexOf(done);
+          if (at >= 0) listeners.splice(at, 1);
+          resolve();
+        }
+        listeners.push(done);
+      });
+    }
+  }
+
+  /** true when nothing that an agent started in a generation before `generation` can exist on any node any more. */
+  isClean(generation: number): boolean {
+    const now = this.#now();
+    return [...this.#members.values()].every((member) => {
+      if (member.state === 'left' || member.processEnded) return true;
+      if (member.incarnation === null) return true;
+      if (member.state === 'lost') return now - member.heardAt > this.#supervision.leaseMs;
+      return member.generation >= generation && member.alive === 0;
+    });
+  }
+
+  /** Nodes that are in the way of `isClean`, for messages. */
+  unclean(generation: number): string[] {
+    return [...this.#members.values()]
+      .filter((member) => member.state !== 'left' && (member.generation < generation || member.alive > 0))
+      .map((member) => member.node);
+  }
+
+  #createMember(node: string): Member {
+    const { suspectAfterMs, lostAfterMs, reconnectMs } = this.#supervision;
+    const actor = createActor(agentMachine, { input: { node, suspectAfterMs, lostAfterMs, reconnectMs } });
+    const member: Member = {
+      node,
+      actor,
+      state: 'expected',
+      incarnation: null,
+      heardAt: this.#now(),
+      generation: 0,
+      alive: 0,
+      processEnded: false,
+    };
+    actor.subscribe({
+      next: (snapshot) => {
+        const state = snapshot.value as AgentState;
+        if (state === member.state) return;
+        const from = member.state;
+        member.state = state;
+        this.#events.onTransition(node, from, state, snapshot.context.why);
+        this.#changed();
+      },
+      error: (error) => this.#events.onDefect(`the machine of agent ${node} broke`, error),
+    });
+    actor.start();
+    return member;
+  }
+
+  #heard(member: Member, generation: number, alive: number | null): void {
+    member.heardAt = this.#now();
+    member.generation = generation;
+    if (alive !== null) member.alive = alive;
+  }
+
+  #changed(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+}

@@ -1,0 +1,28 @@
+import { connect, DiscardPolicy, nkeyAuthenticator, RetentionPolicy, StorageType } from 'nats';
+import { inboxOf } from '../messages/nats-bus.ts';
+import { keptSubjects, streamOf } from '../messages/subjects.ts';
+
+/** The stream that keeps transitions and results, so that a viewer who comes late sees all from the start. */
+export async function createStream(url: string, seed: string, jobId: string): Promise<void> {
+  const connection = await connect({
+    servers: url,
+    authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)),
+    inboxPrefix: inboxOf('coordinator'),
+    name: 'coordinator (stream)',
+  });
+  try {
+    const manager = await connection.jetstreamManager({ checkAPI: false });
+    await manager.streams.add({
+      name: streamOf(jobId),
+      subjects: keptSubjects(jobId),
+      storage: StorageType.File,
+      retention: RetentionPolicy.Limits,
+      discard: DiscardPolicy.Old,
+      max_bytes: 1024 * 1024 * 1024,
+      // Repeats of the outboxes within this time are dropped (ns).
+      duplicate_window: 120 * 1_000_000_000,
+    });
+  } finally {
+    await connection.close();
+  }
+}

@@ -1,0 +1,22 @@
+/** Where the nodes of a job are and how their agents are started: Slurm's srun, or this machine. */
+export interface Platform {
+  /** IP address of each node, by name. */
+  readonly addresses: ReadonlyMap<string, string>;
+  /** `names` where other nodes can look a node up by name (a cluster's host names), else `addresses`. */
+  readonly hostNames: 'names' | 'addresses';
+  readonly containers: boolean;
+  /** Starts one agent on each node. `onEnd` is told when an agent's process is seen to end. */
+  launchAgents(agents: readonly AgentLaunch[], onEnd: (node: string, reason: string) => void): void;
+  /** Signals what still runs, last of all, and resolves when it has ended. */
+  stop(): Promise<void>;
+  /** Gives back what the platform holds for the job (addresses). */
+  release(): Promise<void>;
+}
+
+export interface AgentLaunch {
+  readonly node: string;
+  /** The agent's config (0600): its key and where the bus is. */
+  readonly configFile: string;
+  /** Takes the agent's own log. */
+  readonly logFile: string;
+}
