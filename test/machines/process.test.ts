@@ -1,0 +1,182 @@
+import { describe, expect, it } from 'vitest';
+import { createActor, fromCallback, fromPromise, SimulatedClock } from 'xstate';
+import { type ProcessEvent, processMachine, processStateOf } from '../../src/machines/process.ts';
+import { specOf } from '../support/spec.ts';
+
+/** The machine on a simulated clock, with recorders in place of the world. */
+function start(
+  over: Parameters<typeof specOf>[0] = { id: 'p' },
+  prepare: () => Promise<void> = async () => {},
+) {
+  const clock = new SimulatedClock();
+  const did: string[] = [];
+  let world: (event: ProcessEvent) => void = () => {};
+  let probe: (event: ProcessEvent) => void = () => {};
+  const machine = processMachine.provide({
+    actors: {
+      prepare: fromPromise(prepare),
+      life: fromCallback<ProcessEvent>(({ sendBack }) => {
+        world = sendBack;
+        did.push('spawn');
+      }),
+      probe: fromCallback<ProcessEvent, { phase: string }>(({ sendBack, input }) => {
+        probe = sendBack;
+        did.push(`probe ${input.phase}`);
+        return () => did.push(`end probe ${input.phase}`);
+      }),
+    },
+    actions: { terminate: () => did.push('TERM'), kill: () => did.push('KILL') },
+  });
+  const actor = createActor(machine, { input: { spec: specOf(over) }, clock });
+  const states: string[] = [];
+  actor.subscribe((snapshot) => {
+    const state = processStateOf(snapshot.value);
+    if (states.at(-1) !== state) states.push(state);
+  });
+  actor.start();
+  /** Chained timers fire one a step (statelyai/xstate), so time passes in small steps. */
+  const pass = (ms: number) => {
+    for (let left = ms; left > 0; left -= 50) clock.increment(Math.min(50, left));
+  };
+  return {
+    actor,
+    did,
+    states,
+    pass,
+    world: (event: ProcessEvent) => world(event),
+    probe: (event: ProcessEvent) => probe(event),
+    context: () => actor.getSnapshot().context,
+    async live() {
+      actor.send({ type: 'resources.free' });
+      await Promise.resolve();
+      await new Promise((resolve) => setImmediate(resolve));
+      world({ type: 'process.spawned', pid: 42 });
+    },
+  };
+}
+const exited = (exitCode: number | null, signal: string | null = null): ProcessEvent => ({
+  type: 'process.exited',
+  exitCode,
+  signal,
+});
+
+describe('the process machine', () => {
+  it('goes from waiting through starting to ready, and probes seldom from then on', async () => {
+    const p = start();
+    expect(p.states).toEqual(['waiting']);
+    await p.live();
+    p.probe({ type: 'probe.passed', detail: 'HTTP 200' });
+    expect(p.states).toEqual(['waiting', 'preparing', 'starting', 'ready']);
+    expect(p.context()).toMatchObject({ pid: 42, why: 'HTTP 200', unexpected: [] });
+    expect(p.did).toEqual(['spawn', 'probe startup', 'end probe startup', 'probe liveness']);
+  });
+
+  it('counts exit code 0 of a wanted process as a failure, and as success of one that is expected to end', async () => {
+    const server = start();
+    await server.live();
+    server.world(exited(0));
+    expect(server.states.at(-1)).toBe('failed');
+    expect(server.context()).toMatchObject({ exitCode: 0, why: 'ended with exit code 0' });
+
+    const step = start({ id: 's', terminates: true });
+    await step.live();
+    step.world(exited(0));
+    expect(step.states.at(-1)).toBe('stopped');
+    expect(step.context().why).toBe('completed');
+  });
+
+  it('names the signal that ended it', async () => {
+    const p = start();
+    await p.live();
+    p.world(exited(null, 'SIGKILL'));
+    expect(p.context()).toMatchObject({ signal: 'SIGKILL', why: 'ended by SIGKILL' });
+  });
+
+  it('stops with TERM, and with KILL when the grace is over', async () => {
+    const p = start({ id: 'p', graceMs: 1_000 });
+    await p.live();
+    p.actor.send({ type: 'stop', why: 'not wanted' });
+    expect(p.did).toContain('TERM');
+    p.pass(950);
+    expect(p.did).not.toContain('KILL');
+    p.pass(100);
+    expect(p.did.at(-1)).toBe('KILL');
+    p.world(exited(null, 'SIGKILL'));
+    expect(p.states.at(-1)).toBe('stopped');
+    expect(p.context().unexpected).toEqual([]);
+  });
+
+  it('asks again for KILL while an unkillable process is still there', async () => {
+    const p = start({ id: 'p', graceMs: 500 });
+    await p.live();
+    p.actor.send({ type: 'stop', why: 'not wanted' });
+    p.pass(2_100);
+    expect(p.did.filter((what) => what === 'KILL').length).toBeGreaterThanOrEqual(3);
+    expect(p.states.at(-1)).toBe('stopping');
+  });
+
+  it('fails when it is not ready in time, after it was stopped', async () => {
+    const p = start({ id: 'p', startTimeoutMs: 2_000 });
+    await p.live();
+    p.pass(2_050);
+    expect(p.states.at(-1)).toBe('stopping');
+    p.world(exited(null, 'SIGTERM'));
+    expect(p.states.at(-1)).toBe('failed');
+    expect(p.context().why).toContain('not ready after 2 s');
+  });
+
+  it('is degraded, not punished, while probes fail, and failed after its own long limit', async () => {
+    const p = start({ id: 'p', unhealthyAfterMs: 10_000 });
+    await p.live();
+    p.probe({ type: 'probe.passed', detail: 'ok' });
+    p.probe({ type: 'probe.failed', detail: 'slow' });
+    expect(p.states.at(-1)).toBe('degraded');
+    p.pass(9_000);
+    p.probe({ type: 'probe.passed', detail: 'ok again' });
+    expect(p.states.at(-1)).toBe('ready');
+    p.probe({ type: 'probe.failed', detail: 'slow' });
+    p.pass(10_100);
+    expect(p.states.at(-1)).toBe('stopping');
+    p.world(exited(0));
+    expect(p.states.at(-1)).toBe('failed');
+    expect(p.context().why).toContain('unhealthy for 10 s');
+  });
+
+  it('does not start what is not wanted any more', async () => {
+    const p = start();
+    p.actor.send({ type: 'stop', why: 'changed' });
+    expect(p.states).toEqual(['waiting', 'stopped']);
+    expect(p.did).toEqual([]);
+  });
+
+  it('fails with the reason when its files cannot be made or its command is not there', async () => {
+    const files = start({ id: 'p' }, () => Promise.reject(new Error('disk full')));
+    files.actor.send({ type: 'resources.free' });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(files.states.at(-1)).toBe('failed');
+    expect(files.context().why).toBe('disk full');
+
+    const command = start();
+    await command.live();
+    command.world({ type: 'process.spawnFailed', error: 'command not found: etcd' });
+    expect(command.states.at(-1)).toBe('failed');
+    expect(command.context().why).toBe('command not found: etcd');
+  });
+
+  it('ignores a probe that answers late, in every state of a live process', async () => {
+    const p = start();
+    await p.live();
+    p.actor.send({ type: 'stop', why: 'x' });
+    p.probe({ type: 'probe.passed', detail: 'late' });
+    p.actor.send({ type: 'stop', why: 'again' });
+    expect(p.states.at(-1)).toBe('stopping');
+    expect(p.context().unexpected).toEqual([]);
+  });
+
+  it('does not fire a timer of more than 2^31 ms at once', async () => {
+    const p = start({ id: 'p', startTimeoutMs: 2 ** 40 });
+    await p.live();
+    p.pass(1_000);
+    expect(p.states.at(-1)).toBe('starting');
+  });
+});

@@ -1,0 +1,186 @@
+import { describe, expect, it } from 'vitest';
+import { createActor, fromPromise, waitFor } from 'xstate';
+import { CausedError, type PointOutcome, pointMachine } from '../../src/machines/point.ts';
+import { sweepMachine } from '../../src/machines/sweep.ts';
+import type { BenchmarkResult } from '../../src/messages/result.ts';
+
+const valid: BenchmarkResult = { type: 'sa-bench', valid: true, serving: [], artifacts: [] };
+const done: PointOutcome = { status: 'done', cause: null, result: valid };
+const failed = (summary: string): PointOutcome => ({ status: 'failed', cause: { summary }, result: null });
+/** A promise that its test settles. */
+function gate<T>() {
+  return Promise.withResolvers
+    ? Promise.withResolvers<T>()
+    : (() => {
+        let resolve: (value: T) => void = () => {};
+        let reject: (error: unknown) => void = () => {};
+        const promise = new Promise<T>((a, b) => {
+          resolve = a;
+          reject = b;
+        });
+        return { promise, resolve, reject };
+      })();
+}
+
+function startSweep(
+  outcomes: PointOutcome[],
+  over: { boot?: () => Promise<void>; point?: () => Promise<PointOutcome> } = {},
+) {
+  const did: string[] = [];
+  const note =
+    <T>(what: string, run: () => Promise<T>) =>
+    () => {
+      did.push(what);
+      return run();
+    };
+  const machine = sweepMachine.provide({
+    actors: {
+      boot: fromPromise(note('boot', over.boot ?? (async () => {}))),
+      point: fromPromise<PointOutcome, { ordinal: number }>(({ input }) => {
+        did.push(`point ${input.ordinal}`);
+        return over.point?.() ?? Promise.resolve(outcomes[input.ordinal] ?? done);
+      }),
+      cleanup: fromPromise(note('cleanup', async () => {})),
+      finish: fromPromise(note('finish', async () => {})),
+    },
+  });
+  const actor = createActor(machine, { input: { ordinals: outcomes.map((_, index) => index) } }).start();
+  const end = async () => {
+    const snapshot = await waitFor(actor, (state) => state.status === 'done');
+    return { did, ...snapshot.output, unexpected: snapshot.context.unexpected };
+  };
+  return { actor, did, end };
+}
+
+describe('the sweep machine', () => {
+  it('boots, runs each point in turn, cleans up and finishes with exit code 0', async () => {
+    const { end } = startSweep([done, done]);
+    expect(await end()).toEqual({
+      did: ['boot', 'point 0', 'point 1', 'cleanup', 'finish'],
+      exitCode: 0,
+      cause: null,
+      unexpected: [],
+    });
+  });
+
+  it('goes on after a failed point, and ends with exit code 1 and the first cause', async () => {
+    const result = await startSweep([failed('first'), failed('second'), done]).end();
+    expect(result.did).toContain('point 2');
+    expect(result).toMatchObject({ exitCode: 1, cause: { summary: 'first' } });
+  });
+
+  it('cleans up and finishes when the boot fails, with its cause', async () => {
+    const boot = () => Promise.reject(new CausedError({ summary: 'no agent on node2', node: 'node2' }));
+    expect(await startSweep([done], { boot }).end()).toMatchObject({
+      did: ['boot', 'cleanup', 'finish'],
+      exitCode: 1,
+      cause: { summary: 'no agent on node2', node: 'node2' },
+    });
+  });
+
+  it('runs no further point after an interrupt or when it is crippled, and keeps the exit code asked for', async () => {
+    const running = gate<PointOutcome>();
+    const interrupted = startSweep([done, done], { point: () => running.promise });
+    await waitFor(interrupted.actor, (state) => state.matches({ running: 'point' }));
+    interrupted.actor.send({ type: 'sweep.interrupt', why: 'Ctrl-C', exitCode: 130 });
+    running.resolve({ status: 'interrupted', cause: null, result: null });
+    expect(await interrupted.end()).toMatchObject({
+      did: ['boot', 'point 0', 'cleanup', 'finish'],
+      exitCode: 130,
+    });
+
+    const crippling = gate<PointOutcome>();
+    const crippled = startSweep([done, done], { point: () => crippling.promise });
+    await waitFor(crippled.actor, (state) => state.matches({ running: 'point' }));
+    crippled.actor.send({ type: 'sweep.crippled', cause: { summary: 'agent lost' } });
+    crippling.resolve(failed('agent lost'));
+    expect(await crippled.end()).toMatchObject({
+      did: ['boot', 'point 0', 'cleanup', 'finish'],
+      exitCode: 1,
+    });
+  });
+
+  it('gives up a boot that is interrupted', async () => {
+    const { actor, end } = startSweep([done], { boot: () => new Promise(() => {}) });
+    actor.send({ type: 'sweep.interrupt', why: 'Ctrl-C', exitCode: 130 });
+    expect(await end()).toMatchObject({ did: ['boot', 'cleanup', 'finish'], exitCode: 130 });
+  });
+});
+
+function startPoint(
+  over: {
+    benchmark?: () => Promise<void>;
+    result?: BenchmarkResult;
+    deploy?: (phase: string) => Promise<void>;
+  } = {},
+) {
+  const did: string[] = [];
+  const machine = pointMachine.provide({
+    actors: {
+      deployPhase: fromPromise<void, { phase: string }>(({ input }) => {
+        did.push(`deploy ${input.phase}`);
+        return over.deploy?.(input.phase) ?? Promise.resolve();
+      }),
+      benchmark: fromPromise(() => {
+        did.push('benchmark');
+        return over.benchmark?.() ?? Promise.resolve();
+      }),
+      collect: fromPromise(async () => over.result ?? valid),
+      cleanup: fromPromise(async () => void did.push('cleanup')),
+    },
+  });
+  const actor = createActor(machine, {
+    input: { ordinal: 0, name: 'p', deploy: ['infra', 'worker'], warm: ['frontend', 'proxy'] },
+  }).start();
+  actor.send({ type: 'point.start' });
+  return { actor, did, end: async () => (await waitFor(actor, (state) => state.status === 'done')).output };
+}
+
+describe('the point machine', () => {
+  it('deploys phase by phase, warms up, runs the benchmark and is done without a cleanup', async () => {
+    const point = startPoint();
+    expect(await point.end()).toEqual({ status: 'done', cause: null, result: valid });
+    expect(point.did).toEqual([
+      'deploy infra',
+      'deploy worker',
+      'deploy frontend',
+      'deploy proxy',
+      'benchmark',
+    ]);
+  });
+
+  it('cleans up when a phase fails, and says why', async () => {
+    const deploy = (phase: string) =>
+      phase === 'worker'
+        ? Promise.reject(new CausedError({ summary: 'node3 did not answer' }))
+        : Promise.resolve();
+    const point = startPoint({ deploy });
+    expect(await point.end()).toMatchObject({ status: 'failed', cause: { summary: 'node3 did not answer' } });
+    expect(point.did).toEqual(['deploy infra', 'deploy worker', 'cleanup']);
+  });
+
+  it('cleans up when a process breaks it in mid-benchmark, and keeps the first cause', async () => {
+    const point = startPoint({ benchmark: () => new Promise(() => {}) });
+    await waitFor(point.actor, (state) => state.matches('benchmarking'));
+    point.actor.send({ type: 'point.broken', cause: { summary: 'decode-0-0 died' } });
+    point.actor.send({ type: 'point.broken', cause: { summary: 'the router died of it' } });
+    expect(await point.end()).toMatchObject({ status: 'failed', cause: { summary: 'decode-0-0 died' } });
+    expect(point.did.at(-1)).toBe('cleanup');
+  });
+
+  it('fails when the result is not valid, and keeps the result', async () => {
+    const result: BenchmarkResult = { ...valid, valid: false, reason: '3 of 40 requests failed' };
+    expect(await startPoint({ result }).end()).toMatchObject({
+      status: 'failed',
+      cause: { summary: '3 of 40 requests failed' },
+      result,
+    });
+  });
+
+  it('is interrupted, not failed, when somebody stops it', async () => {
+    const point = startPoint({ benchmark: () => new Promise(() => {}) });
+    point.actor.send({ type: 'point.interrupt', why: 'Ctrl-C' });
+    expect(await point.end()).toMatchObject({ status: 'interrupted', cause: null });
+    expect(point.did.at(-1)).toBe('cleanup');
+  });
+});
