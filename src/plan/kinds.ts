@@ -44,7 +44,7 @@ export interface InfraPorts {
  * The one place where paths, addresses and names of a job are computed. It is pure: everything that
  * it answers follows from what it was made of (job id, nodes and addresses, directories, cluster config).
  */
-export interface RuntimeContext {
+export interface JobContext {
   readonly jobId: string;
   readonly nodes: readonly string[];
   readonly infraPorts: InfraPorts;
@@ -52,17 +52,34 @@ export interface RuntimeContext {
   host(node: string): string;
   /** IP address of a node. */
   address(node: string): string;
+  /** What a server of ours binds on a node: its own address where nodes share a machine, else every address. */
+  listenAddress(node: string): string;
+  /** true: engines run in containers, with the job's directories mounted at fixed places. */
+  readonly containers: boolean;
   /** Directory of the job on the shared file system, as the coordinator and agents see it. */
   readonly jobDir: string;
   readonly logDir: string;
   /** `logDir` as a process of the job sees it: in a container /logs, on a bare host the same as logDir. */
   readonly logDirInside: string;
+  /** Directory for what need not outlive the job (etcd's data, nginx's buffers). It exists on every node. */
+  readonly tmpDir: string;
+  /** Directory of srtctl's own bundled programs (loadgen.js), and the node binary that runs them. */
+  readonly distDir: string;
+  readonly nodeBinary: string;
+  /** Script (absolute path) that runs once on each node before any engine. */
+  readonly setupScript: string | null;
+  /** Directory of a point (`points/<nn>-<name>`). */
+  pointDir(ordinal: number, name: string): string;
+  /** The same context with what depends on the recipe. */
+  forRecipe(recipe: Recipe): RuntimeContext;
+}
+
+/** A job's context for one recipe: what the model and the image are called where the engines run. */
+export interface RuntimeContext extends JobContext {
   /** The model as an engine sees it: /model in a container, the path itself on a bare host, `org/name` for hf: ids. */
   readonly modelPathInside: string;
   /** Container image of the engines after aliases, or null on a bare host. */
   readonly image: string | null;
-  /** Directory of a point (`points/<nn>-<name>`). */
-  pointDir(ordinal: number, name: string): string;
 }
 
 /** One combination of sweep parameters, planned: everything that is to run for it, benchmark included. */
