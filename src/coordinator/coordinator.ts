@@ -225,7 +225,7 @@ export class Coordinator {
       if (message.client.name)
         this.#roster.disconnected(message.client.name, message.reason ?? 'connection closed');
     });
-    await this.#writeConnections();
+    await Promise.all([bus.settled(), this.#systemBus.settled(), this.#writeConnections()]);
     signal.throwIfAborted();
     this.#roster.watch(() => bus.status.connected);
     this.#leaseTimer = setInterval(() => this.#sendLease(), LEASE_EVERY_MS);

@@ -30,6 +30,8 @@ export interface Bus {
   /** Asks and waits for one answer. Throws BusTimeout, or BusError when nobody is there. */
   request<T>(subject: string, message: unknown, reply: z.ZodType<T>, timeoutMs: number): Promise<T>;
   subscribe<T>(subject: string, schema: z.ZodType<T>, handle: (incoming: Incoming<T>) => void): void;
+  /** Resolves when the server has taken all that was published and subscribed so far; rejects after `deadlineMs`. */
+  settled(deadlineMs?: number): Promise<void>;
   /** Publishes to the stream and resolves when the server has it on disk. `id` makes a repeat harmless. */
   keep(subject: string, message: unknown, id: string): Promise<void>;
   /** Every kept event from stream sequence `from` on, in order, and then as they come; survives reconnects. */

@@ -122,6 +122,18 @@ class NatsBus implements Bus {
     });
   }
 
+  async settled(deadlineMs = 5_000): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new BusTimeout(`the bus did not answer within ${deadlineMs} ms`)),
+        deadlineMs,
+      );
+    });
+    // flush() of the client has no deadline of its own.
+    await Promise.race([this.#connection.flush(), late]).finally(() => clearTimeout(timer));
+  }
+
   async keep(subject: string, message: unknown, id: string): Promise<void> {
     const header = headers();
     // The server drops a second message of the same id (JetStream's duplicate window).
@@ -129,7 +141,7 @@ class NatsBus implements Bus {
     let answer: Uint8Array;
     try {
       answer = (
-        await this.#connection.request(subject, encode(subject, message), { timeout: 3_000, headers: header })
+        await this.#connection.request(subject, encode(subject, message), { timeout: 1_000, headers: header })
       ).data;
     } catch (error) {
       throw this.#translate(subject, error);
@@ -262,12 +274,10 @@ class StreamFollower implements Follower {
     const round = ++this.#round;
     while (!this.#stopped && round === this.#round && !this.#connection.isClosed()) {
       try {
-        const consumer = await this.#connection
-          .jetstream({ timeout: 3_000 })
-          .consumers.get(this.#stream, {
-            deliver_policy: DeliverPolicy.StartSequence,
-            opt_start_seq: this.#next,
-          });
+        const consumer = await this.#connection.jetstream({ timeout: 3_000 }).consumers.get(this.#stream, {
+          deliver_policy: DeliverPolicy.StartSequence,
+          opt_start_seq: this.#next,
+        });
         const messages = await consumer.consume({
           max_messages: 256,
           idle_heartbeat: 2_000,

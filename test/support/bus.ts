@@ -1,0 +1,81 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findProgram } from '../../src/coordinator/find-program.ts';
+import { createJobKeys } from '../../src/coordinator/keys.ts';
+import { NatsServer } from '../../src/coordinator/nats-server.ts';
+import { createStream } from '../../src/coordinator/stream.ts';
+import type { Bus } from '../../src/messages/bus.ts';
+import { connectBus, inboxOf } from '../../src/messages/nats-bus.ts';
+
+/** A real nats-server with its own directory, port and keys, for one test file. */
+export async function startTestBus(jobId: string, nodes: string[]) {
+  const directory = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
+  await mkdir(join(directory, 'nats'));
+  const keys = createJobKeys(nodes);
+  const pids = new Set<number>();
+  const restarts: string[] = [];
+  const nats = new NatsServer({
+    jobId,
+    host: '127.0.0.1',
+    logFile: join(directory, 'nats.log'),
+    keys,
+    binary: findProgram('nats-server', process.env, process.cwd()),
+    directory: join(directory, 'nats'),
+    began: (pid) => pids.add(pid),
+    over: (pid) => pids.delete(pid),
+    onRestart: (why) => restarts.push(why),
+    onGone: (why) => restarts.push(`gone: ${why}`),
+  });
+  await nats.start();
+  await createStream(nats.url, keys.coordinator.seed, jobId);
+  const open: Bus[] = [];
+  const connect = async (seed: string, inbox: string, onDenied: (error: Error) => void = () => {}) => {
+    const bus = await connectBus({ url: nats.url, seed, job: jobId, name: `test ${inbox}`, inbox, onDenied });
+    open.push(bus);
+    return bus;
+  };
+  return {
+    directory,
+    keys,
+    nats,
+    pids,
+    restarts,
+    coordinator: (onDenied?: (error: Error) => void) =>
+      connect(keys.coordinator.seed, inboxOf('coordinator'), onDenied),
+    operator: (onDenied?: (error: Error) => void) =>
+      connect(keys.operator.seed, inboxOf('operator'), onDenied),
+    agent: (node: string, onDenied?: (error: Error) => void) =>
+      connect(keys.agents.get(node)?.seed ?? '', inboxOf('agent', node), onDenied),
+    async stop() {
+      await Promise.all(open.map((bus) => bus.close(500)));
+      await nats.stop();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+export type TestBus = Awaited<ReturnType<typeof startTestBus>>;
+
+/** Resolves as soon as `holds` does; rejects after `ms` with what was waited for. */
+export async function until<T>(
+  what: string,
+  holds: () => T | Promise<T>,
+  ms = 10_000,
+): Promise<NonNullable<T>> {
+  const end = performance.now() + ms;
+  for (;;) {
+    const value = await holds();
+    if (value) return value as NonNullable<T>;
+    if (performance.now() > end) throw new Error(`waited ${ms} ms in vain for: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+export const exists = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
