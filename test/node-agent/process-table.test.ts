@@ -1,0 +1,155 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { findMarked } from '../../src/node-agent/marks.ts';
+import { ProcessTable, type Transition } from '../../src/node-agent/process-table.ts';
+import { osSpawner } from '../../src/node-agent/spawn.ts';
+import { exists, until } from '../support/bus.ts';
+import { specOf } from '../support/spec.ts';
+
+let dir: string;
+let table: ProcessTable;
+let transitions: Transition[];
+let defects: string[];
+let guarded: Set<number>;
+let mark: string;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
+  transitions = [];
+  defects = [];
+  guarded = new Set();
+  mark = `job/${Math.random()}`;
+  table = new ProcessTable({
+    spawner: osSpawner,
+    guard: {
+      began: (group) => guarded.add(group),
+      over: (group) => guarded.delete(group),
+      dismiss: () => {},
+    },
+    agentMark: mark,
+    jobNode: 'job/node1',
+    environment: { PATH: process.env.PATH ?? '', SECRET_OF_AGENT: 'inherited' },
+    onTransition: (transition) => transitions.push(transition),
+    onEmpty: () => {},
+    onDefect: (what) => defects.push(what),
+  });
+});
+afterEach(async () => {
+  table.killAll();
+  await until('nothing is left', () => table.alive === 0 || guarded.size === 0);
+  await rm(dir, { recursive: true, force: true });
+  expect(defects).toEqual([]);
+});
+
+const spec = (over: Parameters<typeof specOf>[0]) => specOf(over, dir);
+const statesOf = (id: string) => transitions.filter((entry) => entry.spec.id === id).map((entry) => entry.to);
+const last = (id: string) => transitions.filter((entry) => entry.spec.id === id).at(-1);
+const reach = (id: string, state: string) => until(`${id} ${state}`, () => last(id)?.to === state);
+const pidOf = (id: string) => table.reports().find((report) => report.id === id)?.pid ?? 0;
+
+describe('the process table', () => {
+  it('starts an argv without a shell, with its environment, its mark and its log file', async () => {
+    const env = { GREETING: 'a "b" $(touch nothing)' };
+    const argv = ['printenv', 'GREETING', 'SECRET_OF_AGENT', 'SRTCTL_AGENT'];
+    table.apply([spec({ id: 'one', argv, env, terminates: true })], 1, 'test');
+    await reach('one', 'stopped');
+    expect(last('one')).toMatchObject({ why: 'completed', exitCode: 0, generation: 1 });
+    expect(await readFile(join(dir, 'one.out'), 'utf8')).toBe(`a "b" $(touch nothing)\ninherited\n${mark}\n`);
+    expect(statesOf('one')).toEqual(['waiting', 'preparing', 'starting', 'ready', 'stopped']);
+  });
+
+  it('leaves what is unchanged alone, restarts what has changed, and stops what is not wanted', async () => {
+    const [keep, change, drop] = [spec({ id: 'keep' }), spec({ id: 'change' }), spec({ id: 'drop' })];
+    table.apply([keep, change, drop], 1, 'test');
+    for (const id of ['keep', 'change', 'drop']) await reach(id, 'ready');
+    const before = { keep: pidOf('keep'), change: pidOf('change'), drop: pidOf('drop') };
+    table.apply([structuredClone(keep), { ...change, argv: ['sleep', '999'] }], 2, 'test');
+    await until(
+      'the changed one anew',
+      () => pidOf('change') !== before.change && last('change')?.to === 'ready',
+    );
+    await until('the dropped one gone', () => !exists(before.drop));
+    expect(pidOf('keep')).toBe(before.keep);
+    expect(exists(before.change)).toBe(false);
+    // The successor waited until its predecessor was gone.
+    const order = transitions
+      .filter((entry) => entry.spec.id === 'change')
+      .map((entry) => `${entry.generation} ${entry.to}`);
+    expect(order.indexOf('1 stopped')).toBeLessThan(order.indexOf('2 preparing'));
+    table.apply([], 3, 'test');
+    await until('nothing alive', () => table.alive === 0);
+    expect(exists(before.keep)).toBe(false);
+    expect(table.reports()).toEqual([]);
+  });
+
+  it('kills what ignores TERM, and children that took their own session', async () => {
+    const script =
+      'trap "" TERM; setsid sh -c "trap \\"\\" TERM; sleep 1000 & wait" & echo started; while :; do sleep 1000; done';
+    table.apply([spec({ id: 'stubborn', argv: ['bash', '-c', script], graceMs: 200 })], 1, 'test');
+    await reach('stubborn', 'ready');
+    const entry = `SRTCTL_AGENT=${mark}`;
+    const marked = async () => (await findMarked([entry])).get(entry) ?? [];
+    await until('the grandchildren', async () => (await marked()).length >= 4);
+    const all = await marked();
+    table.apply([], 2, 'test');
+    await until('nothing alive', () => table.alive === 0);
+    expect(all.filter(exists)).toEqual([]);
+    expect(last('stubborn')).toMatchObject({ to: 'stopped', signal: 'SIGKILL' });
+  });
+
+  it('ends what a process left behind when it ended by itself', async () => {
+    const argv = ['bash', '-c', 'setsid sleep 1000 & sleep 0.2; exit 3'];
+    table.apply([spec({ id: 'parent', argv })], 1, 'test');
+    await reach('parent', 'failed');
+    expect(last('parent')).toMatchObject({ exitCode: 3, why: 'ended with exit code 3' });
+    const entry = `SRTCTL_AGENT=${mark}`;
+    await until(
+      'the orphan is gone',
+      async () => ((await findMarked([entry])).get(entry) ?? []).length === 0,
+    );
+    await until('the table knows', () => table.alive === 0);
+  });
+
+  it('does not start again what has failed while it is still wanted', async () => {
+    const failing = spec({ id: 'failing', argv: ['false'] });
+    table.apply([failing], 1, 'test');
+    await reach('failing', 'failed');
+    table.apply([failing], 2, 'test');
+    expect(table.reports()).toMatchObject([{ id: 'failing', state: 'failed', generation: 2, exitCode: 1 }]);
+    table.apply([], 3, 'test');
+    table.apply([failing], 4, 'test');
+    await until('a second try', () => statesOf('failing').filter((state) => state === 'failed').length === 2);
+  });
+
+  it('says which command is not there', async () => {
+    table.apply([spec({ id: 'missing', argv: ['no-such-engine', '--port', '1'] })], 1, 'test');
+    await reach('missing', 'failed');
+    expect(last('missing')?.why).toBe('command not found: no-such-engine');
+    await until('nothing alive', () => table.alive === 0);
+  });
+
+  it('kills everything at once, whatever the machines think', async () => {
+    const argv = ['bash', '-c', 'setsid sleep 1000 & sleep 1000'];
+    table.apply([spec({ id: 'a', argv }), spec({ id: 'b', argv })], 1, 'test');
+    await reach('a', 'ready');
+    await reach('b', 'ready');
+    const pids = [pidOf('a'), pidOf('b')];
+    table.killAll();
+    await until('both gone', () => !pids.some(exists));
+    const entry = `SRTCTL_AGENT=${mark}`;
+    expect((await findMarked([entry])).get(entry)).toEqual([]);
+  });
+
+  it('writes the files of a spec before it starts', async () => {
+    const path = join(dir, 'deep/conf');
+    table.apply(
+      [spec({ id: 'reader', argv: ['cat', path], files: [{ path, content: 'hello' }], terminates: true })],
+      1,
+      't',
+    );
+    await reach('reader', 'stopped');
+    expect(await readFile(join(dir, 'reader.out'), 'utf8')).toBe('hello');
+  });
+});
