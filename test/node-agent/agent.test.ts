@@ -1,0 +1,201 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { writeJson } from '../../src/coordinator/files.ts';
+import type { Bus } from '../../src/messages/bus.ts';
+import {
+  type Desired,
+  desiredReplySchema,
+  type Heartbeat,
+  heartbeatSchema,
+  helloSchema,
+  logReplySchema,
+} from '../../src/messages/control.ts';
+import type { ProcessTransition } from '../../src/messages/events.ts';
+import { subjectsOf } from '../../src/messages/subjects.ts';
+import { findMarked } from '../../src/node-agent/marks.ts';
+import { exists, startTestBus, type TestBus, until } from '../support/bus.ts';
+import { specOf } from '../support/spec.ts';
+
+const JOB = 'agent-test';
+const NODE = 'gpu.01';
+const s = subjectsOf(JOB);
+let testBus: TestBus;
+let coordinator: Bus;
+let agent: ChildProcess;
+let leases: NodeJS.Timeout | undefined;
+let heartbeats: Heartbeat[];
+let transitions: ProcessTransition[];
+let answer: { leaseMs: number; desired: Desired };
+let greeted = 0;
+
+const desired = (generation: number, ...processes: ReturnType<typeof specOf>[]): Desired => ({
+  v: 1,
+  epoch: 1,
+  generation,
+  processes,
+});
+const spec = (over: Parameters<typeof specOf>[0]) => specOf({ node: NODE, ...over }, testBus.directory);
+const ask = (message: Desired) => coordinator.request(s.desired(NODE), message, desiredReplySchema, 3_000);
+const renew = (over: object = {}) =>
+  coordinator.publish(s.allLease, { v: 1, epoch: 1, generation: 0, lost: [], ...over });
+const reached = (process: string, to: string) =>
+  until(`${process} ${to}`, () => transitions.find((entry) => entry.process === process && entry.to === to));
+
+beforeAll(async () => {
+  testBus = await startTestBus(JOB, [NODE]);
+  coordinator = await testBus.coordinator();
+  coordinator.subscribe(s.hello('*'), helloSchema, ({ respond }) => {
+    greeted++;
+    respond({ v: 1, welcome: true, ...answer });
+  });
+  coordinator.subscribe(s.heartbeat('*'), heartbeatSchema, ({ message }) => heartbeats.push(message));
+  coordinator.follow(1, (event) => {
+    if (event.kind === 'process.transition') transitions.push(event);
+  });
+  await coordinator.settled();
+});
+afterAll(() => testBus?.stop());
+
+async function startAgent(leaseMs = 10_000): Promise<void> {
+  heartbeats = [];
+  transitions = [];
+  answer = { leaseMs, desired: desired(0) };
+  const before = greeted;
+  const config = join(testBus.directory, 'agent.json');
+  const seed = testBus.keys.agents.get(NODE)?.seed;
+  const content = {
+    v: 1,
+    jobId: JOB,
+    node: NODE,
+    address: '127.0.0.1',
+    url: testBus.nats.url,
+    seed,
+    logDir: '/tmp',
+  };
+  await writeJson(config, content, { secret: true });
+  agent = spawn(process.execPath, ['dist/node-agent.js', config], { stdio: ['ignore', 'ignore', 'inherit'] });
+  leases = setInterval(() => renew(), 200);
+  await until('hello', () => greeted > before);
+}
+const ended = () =>
+  until('the agent to end', () => agent.exitCode !== null || agent.signalCode !== null, 15_000);
+
+afterEach(async () => {
+  clearInterval(leases);
+  if (agent.exitCode === null && agent.signalCode === null) {
+    agent.kill('SIGTERM');
+    await ended();
+  }
+});
+
+describe('an agent', () => {
+  it('runs what it is asked for, tells each transition once and in order, and says goodbye', async () => {
+    await startAgent();
+    const reply = await ask(
+      desired(1, spec({ id: 'one' }), spec({ id: 'two', argv: ['true'], terminates: true })),
+    );
+    expect(reply).toMatchObject({ accepted: true, generation: 1 });
+    await reached('one', 'ready');
+    await reached('two', 'stopped');
+    const seqs = transitions.map((entry) => entry.seq);
+    expect(seqs).toEqual(seqs.map((_, index) => index + 1));
+    const pid = (await reached('one', 'ready')).pid ?? 0;
+    expect(exists(pid)).toBe(true);
+    expect(await readFile(`/proc/${pid}/environ`, 'latin1')).toContain(`SRTCTL_PROCESS=${JOB}/${NODE}/one`);
+    coordinator.publish(s.allDesired, { v: 1, epoch: 1, generation: 2, end: true });
+    await ended();
+    expect(agent.exitCode).toBe(0);
+    expect(exists(pid)).toBe(false);
+    expect(heartbeats.at(-1)).toMatchObject({ leaving: true, alive: 0 });
+    await reached('one', 'stopped');
+  });
+
+  it('refuses an older generation, an older epoch, and what is for another node', async () => {
+    await startAgent();
+    expect(await ask({ ...desired(5), epoch: 3 })).toMatchObject({ accepted: true });
+    expect(await ask({ ...desired(4), epoch: 3 })).toMatchObject({
+      accepted: false,
+      reason: expect.stringContaining('older'),
+    });
+    expect(await ask({ ...desired(9), epoch: 2 })).toMatchObject({
+      accepted: false,
+      reason: expect.stringContaining('epoch'),
+    });
+    const stranger = { ...desired(6, { ...spec({ id: 'x' }), node: 'other' }), epoch: 3 };
+    expect(await ask(stranger)).toMatchObject({ accepted: false, reason: expect.stringContaining('other') });
+  });
+
+  it('asks again when a lease shows that it is behind', async () => {
+    await startAgent();
+    answer = { ...answer, desired: desired(7, spec({ id: 'missed' })) };
+    renew({ generation: 7 });
+    await reached('missed', 'ready');
+  });
+
+  it('stops everything and ends when its lease is over', async () => {
+    await startAgent(1_500);
+    await ask(desired(1, spec({ id: 'one' })));
+    const { pid } = await reached('one', 'ready');
+    clearInterval(leases);
+    await ended();
+    expect(agent.exitCode).toBe(75);
+    expect(exists(pid ?? 0)).toBe(false);
+    expect((await reached('one', 'stopped')).why).toContain('lease is over');
+  });
+
+  it('stops by itself when it is held for lost', async () => {
+    await startAgent();
+    await ask(desired(1, spec({ id: 'one' })));
+    const { pid } = await reached('one', 'ready');
+    renew({ lost: [NODE] });
+    await ended();
+    expect(exists(pid ?? 0)).toBe(false);
+  });
+
+  it('leaves nothing when it is killed: its guard ends groups and what took its own session', async () => {
+    await startAgent();
+    await ask(desired(1, spec({ id: 'one', argv: ['bash', '-c', 'setsid sleep 1000 & sleep 1000'] })));
+    await reached('one', 'ready');
+    const mark = (await readFile(`/proc/${(await reached('one', 'ready')).pid}/environ`, 'latin1'))
+      .split('\0')
+      .find((entry) => entry.startsWith('SRTCTL_AGENT='));
+    const marked = async () => (await findMarked([mark ?? ''])).get(mark ?? '') ?? [];
+    await until('three processes', async () => (await marked()).length === 3);
+    agent.kill('SIGKILL');
+    await ended();
+    await until('none', async () => (await marked()).length === 0);
+  });
+
+  it('gives the tail of a log and what follows', async () => {
+    await startAgent();
+    const argv = ['bash', '-c', 'for i in 1 2 3; do echo line $i; done; sleep 0.5; echo more; sleep 1000'];
+    await ask(desired(1, spec({ id: 'talker', argv })));
+    await reached('talker', 'ready');
+    const log = (message: object) =>
+      coordinator.request(s.log(NODE, 'talker'), { v: 1, ...message }, logReplySchema, 6_000);
+    const tail = await until('three lines', async () => {
+      const reply = await log({ lines: 2 });
+      return reply.ok && reply.text.includes('line 3') ? reply : undefined;
+    });
+    expect(tail.text).toBe('line 2\nline 3\n');
+    expect(await log({ offset: tail.offset, waitMs: 5_000 })).toMatchObject({ ok: true, text: 'more\n' });
+    const unknown = await coordinator.request(s.log(NODE, 'nobody'), { v: 1 }, logReplySchema, 2_000);
+    expect(unknown).toMatchObject({ ok: false });
+  });
+
+  it('survives a kill of nats-server: nothing is stopped, and no transition is lost', async () => {
+    await startAgent();
+    await ask(
+      desired(1, spec({ id: 'steady' }), spec({ id: 'short', argv: ['sleep', '0.7'], terminates: true })),
+    );
+    const { pid } = await reached('steady', 'ready');
+    await reached('short', 'ready');
+    process.kill(testBus.nats.pid ?? 0, 'SIGKILL');
+    expect((await reached('short', 'stopped')).why).toBe('completed');
+    expect(exists(pid ?? 0)).toBe(true);
+    const seqs = transitions.map((entry) => entry.seq);
+    expect(seqs).toEqual(seqs.map((_, index) => index + 1));
+  }, 30_000);
+});
