@@ -1,0 +1,30 @@
+# The two commands that matter: `make demo` and `make test`. Each installs what it needs.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+setup: node_modules/.stamp ## npm packages, nats-server and etcd (into .srtctl/bin where the system has none)
+	@bash scripts/setup.sh
+
+node_modules/.stamp: package-lock.json
+	npm ci
+	@touch $@
+
+build: node_modules/.stamp ## bundle the command line into dist/
+	node scripts/build.mjs
+
+demo: setup build ## a whole run on this machine: real processes, simulated engines, live progress, results
+	node dist/srtctl.js apply -f examples/quickstart.yaml --local --mock
+
+test: setup ## lint, format, types, dead code, and all tests
+	bash scripts/test.sh
+
+bench: setup build ## speed and memory, as ratios against a baseline of the same moment
+	node scripts/bench/run.mjs
+
+clean: ## remove what build and runs made
+	rm -rf dist outputs coverage
+
+.PHONY: help setup build demo test bench clean
