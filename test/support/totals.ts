@@ -12,6 +12,8 @@ export default class Totals implements Reporter {
     }
     const skipped = count.skipped + count.pending;
     const failed = count.failed + broken;
-    process.stdout.write(`\n${count.passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}\n`);
+    process.stdout.write(
+      `\n${count.passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}\n`,
+    );
   }
 }
