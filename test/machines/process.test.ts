@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { createActor, fromCallback, fromPromise, SimulatedClock } from 'xstate';
-import { type ProcessEvent, processMachine, processStateOf } from '../../src/machines/process.ts';
+import {
+  type ProbeInput,
+  type ProcessEvent,
+  processMachine,
+  processStateOf,
+} from '../../src/machines/process.ts';
+import type { ProcessSpec } from '../../src/messages/process-spec.ts';
 import { specOf } from '../support/spec.ts';
 
 /** The machine on a simulated clock, with recorders in place of the world. */
@@ -15,11 +21,11 @@ function start(
   const machine = processMachine.provide({
     actors: {
       prepare: fromPromise(prepare),
-      life: fromCallback<ProcessEvent>(({ sendBack }) => {
+      life: fromCallback<ProcessEvent, { spec: ProcessSpec }>(({ sendBack }) => {
         world = sendBack;
         did.push('spawn');
       }),
-      probe: fromCallback<ProcessEvent, { phase: string }>(({ sendBack, input }) => {
+      probe: fromCallback<ProcessEvent, ProbeInput>(({ sendBack, input }) => {
         probe = sendBack;
         did.push(`probe ${input.phase}`);
         return () => did.push(`end probe ${input.phase}`);

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createActor, fromPromise, waitFor } from 'xstate';
 import { CausedError, type PointOutcome, pointMachine } from '../../src/machines/point.ts';
 import { sweepMachine } from '../../src/machines/sweep.ts';
+import type { DeployPhase } from '../../src/messages/process-spec.ts';
 import type { BenchmarkResult } from '../../src/messages/result.ts';
 
 const valid: BenchmarkResult = { type: 'sa-bench', valid: true, serving: [], artifacts: [] };
@@ -9,17 +10,11 @@ const done: PointOutcome = { status: 'done', cause: null, result: valid };
 const failed = (summary: string): PointOutcome => ({ status: 'failed', cause: { summary }, result: null });
 /** A promise that its test settles. */
 function gate<T>() {
-  return Promise.withResolvers
-    ? Promise.withResolvers<T>()
-    : (() => {
-        let resolve: (value: T) => void = () => {};
-        let reject: (error: unknown) => void = () => {};
-        const promise = new Promise<T>((a, b) => {
-          resolve = a;
-          reject = b;
-        });
-        return { promise, resolve, reject };
-      })();
+  let resolve: (value: T) => void = () => {};
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
 }
 
 function startSweep(
@@ -117,7 +112,7 @@ function startPoint(
   const did: string[] = [];
   const machine = pointMachine.provide({
     actors: {
-      deployPhase: fromPromise<void, { phase: string }>(({ input }) => {
+      deployPhase: fromPromise<void, { ordinal: number; phase: DeployPhase }>(({ input }) => {
         did.push(`deploy ${input.phase}`);
         return over.deploy?.(input.phase) ?? Promise.resolve();
       }),
@@ -126,7 +121,9 @@ function startPoint(
         return over.benchmark?.() ?? Promise.resolve();
       }),
       collect: fromPromise(async () => over.result ?? valid),
-      cleanup: fromPromise(async () => void did.push('cleanup')),
+      cleanup: fromPromise<void, { ordinal: number }>(async () => {
+        did.push('cleanup');
+      }),
     },
   });
   const actor = createActor(machine, {
