@@ -1,11 +1,12 @@
-import type { Endpoint, EndpointMode, EndpointProcess, RuntimeContext } from '../plan/kinds.ts';
 import type { ProbeSpec } from '../messages/process-spec.ts';
+import type { Endpoint, EndpointMode, EndpointProcess, Roles, RuntimeContext } from '../plan/kinds.ts';
 import type { Recipe } from '../recipe/schema.ts';
 
 /** What a backend is told when it makes the command of one process. */
 export interface WorkerContext {
   readonly recipe: Recipe;
   readonly runtime: RuntimeContext;
+  readonly roles: Roles;
   readonly process: EndpointProcess;
   /** All processes of the same endpoint in rank order; the first is the leader. */
   readonly ranks: readonly EndpointProcess[];
@@ -20,6 +21,8 @@ export interface WorkerContext {
 export interface BackendProtocol {
   /** `backend.type` in the recipe. */
   readonly type: string;
+  /** Nodes that the workers need, beside those for infrastructure. Throws PlanError as allocateEndpoints does. */
+  workerNodesNeeded(recipe: Recipe): number;
   /** Logical workers on nodes and GPUs. `workerNodes` in allocation order. Throws PlanError when they do not fit. */
   allocateEndpoints(recipe: Recipe, workerNodes: readonly string[]): Endpoint[];
   /** One process per node of each endpoint, with ports that no other process on that node has. */

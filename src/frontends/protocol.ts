@@ -1,5 +1,5 @@
-import type { EndpointProcess, RuntimeContext, Roles } from '../plan/kinds.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
+import type { EndpointProcess, Roles, RuntimeContext } from '../plan/kinds.ts';
 import type { Recipe } from '../recipe/schema.ts';
 
 export interface FrontendContext {

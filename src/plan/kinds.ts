@@ -109,6 +109,5 @@ export interface Plan {
   readonly name: string;
   readonly totalNodes: number;
   readonly gpusPerNode: number;
-  readonly sbatch: readonly string[];
   readonly points: readonly PlannedPoint[];
 }

@@ -1,0 +1,8 @@
+import type { BackendProtocol } from './protocol.ts';
+import { sglang } from './sglang.ts';
+
+/** Every engine there is. A new one is its file here, and its shape of `backend` in recipe/. */
+const backends: readonly BackendProtocol[] = [sglang];
+
+export const backendFor = (type: string): BackendProtocol | undefined =>
+  backends.find((backend) => backend.type === type);

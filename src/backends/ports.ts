@@ -1,0 +1,42 @@
+/**
+ * TCP ports of workers. They are those of the reference implementation, so that logs, dashboards and firewalls
+ * that know it fit. Those counted per node can repeat on another node, those counted per job never do.
+ */
+const HTTP = 6100;
+const HTTP_STEP = 32;
+const BOOTSTRAP = 7200;
+const KV_EVENTS = 5200;
+const NIXL = 5400;
+const SYSTEM = 7500;
+const NCCL = 17500;
+const DIST_INIT = 8300;
+
+/** Hands out the ports of a point's workers; ask in the order of the endpoints. */
+export class PortAllocator {
+  private readonly leadersOn = new Map<string, number>();
+  private readonly bootstrapsOn = new Map<string, number>();
+  private processes = 0;
+
+  http = (node: string): number => HTTP + HTTP_STEP * next(this.leadersOn, node);
+
+  /** Port of a prefill leader where decode workers fetch; its followers are told the same one. */
+  bootstrap = (node: string): number => BOOTSTRAP + next(this.bootstrapsOn, node);
+
+  /** The ports of which each process has its own, whichever node it is on. */
+  ofProcess(): { kvEvents: number; nixl: number; system: number } {
+    const index = this.processes++;
+    return { kvEvents: KV_EVENTS + index, nixl: NIXL + index, system: SYSTEM + index };
+  }
+}
+
+function next(counts: Map<string, number>, node: string): number {
+  const count = counts.get(node) ?? 0;
+  counts.set(node, count + 1);
+  return count;
+}
+
+/** NCCL's rendezvous port of the `index`-th process of the point. */
+export const ncclPort = (index: number): number => NCCL + index;
+
+/** torch.distributed's port on an endpoint's leader. Only endpoints with whole nodes have one, so it is always free. */
+export const distInitPort = DIST_INIT;

@@ -1,0 +1,118 @@
+import type { ProbeSpec } from '../messages/process-spec.ts';
+import type { EndpointMode } from '../plan/kinds.ts';
+import { flagsToArgv, pythonJson } from '../recipe/argv.ts';
+import type { Recipe } from '../recipe/schema.ts';
+import type { Flags } from '../recipe/values.ts';
+import { allocate, toProcesses, workerNodesNeeded } from './allocation.ts';
+import { distInitPort, ncclPort } from './ports.ts';
+import { nsysPrefix, profilingEnvironment } from './profiling.ts';
+import type { BackendProtocol, WorkerContext } from './protocol.ts';
+import { recipeMode } from './recipe-mode.ts';
+import { commonEnvironment, visibleDevices } from './worker-environment.ts';
+
+/** SGLang, as its own server behind its router, or wrapped by Dynamo. */
+export const sglang: BackendProtocol = {
+  type: 'sglang',
+  modes: ['prefill', 'decode', 'agg'],
+  workerNodesNeeded,
+  allocateEndpoints: allocate,
+  endpointsToProcesses: (_recipe, endpoints) => toProcesses(endpoints),
+  command,
+  environment,
+  healthProbe,
+};
+
+const underDynamo = (recipe: Recipe): boolean => recipe.frontend.type === 'dynamo';
+
+function command(context: WorkerContext): string[] {
+  const { recipe, runtime, process, all } = context;
+  const dynamo = underDynamo(recipe);
+  // The model's place is the job's to say: some recipes give it too, as it is in a container.
+  const { 'served-model-name': servedName, 'model-path': _, ...flags } = flagsOf(recipe, process.mode);
+  return [
+    ...nsysPrefix(context, dynamo),
+    ...['python3', '-m', dynamo ? 'dynamo.sglang' : 'sglang.launch_server'],
+    ...['--model-path', runtime.modelPathInside],
+    ...['--served-model-name', String(servedName ?? defaultName(recipe.model.path))],
+    ...['--host', '0.0.0.0', '--port', String(process.ports.http)],
+    ...['--nccl-port', String(ncclPort(all.indexOf(process)))],
+    ...disaggregation(context),
+    ...distribution(context),
+    ...(dynamo && recipe.enable_config_dump ? ['--dump-config-to', configDump(context)] : []),
+    ...kvEvents(context),
+    ...(dynamo ? ['--request-plane', recipe.dynamo.request_plane] : []),
+    ...flagsToArgv(flags),
+  ];
+}
+
+/** Options of a mode; a recipe may spell them with dashes or underscores. */
+function flagsOf(recipe: Recipe, mode: EndpointMode): Flags {
+  const flags = recipe.backend.sglang_config[recipeMode(mode)] ?? {};
+  return Object.fromEntries(Object.entries(flags).map(([name, value]) => [name.replaceAll('_', '-'), value]));
+}
+
+/** The last part of a path or of `hf:org/name`. */
+const defaultName = (path: string): string => path.replace(/\/+$/, '').split('/').at(-1) ?? path;
+
+function disaggregation({ process: { mode, ports } }: WorkerContext): string[] {
+  if (mode === 'agg') return [];
+  return [
+    ...['--disaggregation-mode', mode],
+    ...(ports.bootstrap === null ? [] : ['--disaggregation-bootstrap-port', String(ports.bootstrap)]),
+  ];
+}
+
+function distribution({ runtime, process, ranks }: WorkerContext): string[] {
+  const [leader] = ranks;
+  if (ranks.length < 2 || !leader) return [];
+  return [
+    ...['--dist-init-addr', `${runtime.address(leader.node)}:${distInitPort}`],
+    ...['--nnodes', String(ranks.length), '--node-rank', String(process.rank)],
+  ];
+}
+
+const configDump = ({ runtime, process: { node, mode, index } }: WorkerContext): string =>
+  `${runtime.logDirInside}/${node}_${mode}_w${index}_config.json`;
+
+function kvEvents({ recipe, process: { mode, ports } }: WorkerContext): string[] {
+  const config = recipe.backend.kv_events_config;
+  const ofMode = typeof config === 'object' ? config[recipeMode(mode)] : config;
+  if (!ofMode || ports.kvEvents === null) return [];
+  const { publisher, topic } = ofMode === true ? { publisher: 'zmq', topic: 'kv-events' } : ofMode;
+  return ['--kv-events-config', pythonJson({ publisher, topic, endpoint: `tcp://*:${ports.kvEvents}` })];
+}
+
+function environment(context: WorkerContext): Record<string, string> {
+  const { recipe, runtime, process } = context;
+  const mode = `${recipeMode(process.mode)}_environment` as const;
+  return {
+    ...commonEnvironment(context),
+    ...recipe.environment,
+    ...fillIn(recipe.backend[mode], {
+      node: runtime.host(process.node),
+      node_id: String(runtime.nodes.indexOf(process.node)),
+    }),
+    ...profilingEnvironment(context),
+    ...visibleDevices(context),
+  };
+}
+
+/** `{node}` and `{node_id}` in the values of a mode's environment are the worker's own. */
+function fillIn(
+  env: Readonly<Record<string, string>>,
+  own: Readonly<Record<string, string>>,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).map(([key, value]) => [
+      key,
+      value.replaceAll(/(?<!\$)\{(\w+)\}/g, (text, name: string) => own[name] ?? text),
+    ]),
+  );
+}
+
+/** A follower serves nothing: it is ready when its leader is. */
+function healthProbe({ recipe, runtime, ranks, process }: WorkerContext): ProbeSpec {
+  const leader = ranks[0] ?? process;
+  const port = underDynamo(recipe) ? leader.ports.system : leader.ports.http;
+  return { kind: 'http', host: runtime.address(leader.node), port, path: '/health' };
+}

@@ -1,0 +1,30 @@
+import type { WorkerContext } from './protocol.ts';
+
+/** Push handlers of Dynamo log a line per request at info. */
+const DYNAMO_LOG = 'info,dynamo_runtime::pipeline::network::ingress::push_handler=warn';
+
+/** What every worker is told, whichever engine it is: where the job's infrastructure is, and which GPUs are its own. */
+export function commonEnvironment({
+  recipe,
+  runtime,
+  roles,
+  process,
+}: WorkerContext): Record<string, string> {
+  const infra = runtime.host(roles.infra);
+  return {
+    HEAD_NODE_IP: runtime.address(roles.head),
+    ETCD_ENDPOINTS: `http://${infra}:${runtime.infraPorts.etcdClient}`,
+    NATS_SERVER: `nats://${infra}:${runtime.infraPorts.nats}`,
+    DYN_SYSTEM_PORT: String(process.ports.system),
+    DYN_REQUEST_PLANE: recipe.dynamo.request_plane,
+    DYN_SKIP_SGLANG_LOG_FORMATTING: '1',
+    DYN_LOG: DYNAMO_LOG,
+  };
+}
+
+/** Which devices a process may see; nothing when it has the whole node, as engines then find them all. */
+export function visibleDevices({ recipe, process }: WorkerContext): Record<string, string> {
+  return process.gpus.length < recipe.resources.gpus_per_node
+    ? { CUDA_VISIBLE_DEVICES: process.gpus.join(',') }
+    : {};
+}

@@ -1,0 +1,8 @@
+import { dynamo } from './dynamo.ts';
+import type { FrontendProtocol } from './protocol.ts';
+import { sglangRouter } from './sglang.ts';
+
+const frontends: readonly FrontendProtocol[] = [dynamo, sglangRouter];
+
+export const frontendFor = (type: string): FrontendProtocol | undefined =>
+  frontends.find((frontend) => frontend.type === type);

@@ -1,0 +1,72 @@
+import type { ProcessSpec } from '../messages/process-spec.ts';
+import type { Placement } from './placement.ts';
+import { frontendProcess } from './process.ts';
+import type { FrontendContext } from './protocol.ts';
+
+/** What `nginx_raise_ulimit` raises the limit of open files to. */
+const OPEN_FILES = 1_048_576;
+
+/** nginx before several routers; [] when there is one. */
+export function nginxProcesses(context: FrontendContext, { routers, nginx }: Placement): ProcessSpec[] {
+  if (!nginx) return [];
+  const { recipe, runtime } = context;
+  const start = ['nginx', '-c', `${runtime.logDirInside}/nginx.conf`, '-g', 'daemon off;'];
+  return [
+    frontendProcess(context, {
+      id: 'nginx',
+      role: 'nginx',
+      phase: 'proxy',
+      node: nginx.node,
+      port: nginx.port,
+      // The limit is the shell's to raise, and nginx then takes the shell's place.
+      argv: recipe.frontend.nginx_raise_ulimit
+        ? ['bash', '-c', `ulimit -n ${OPEN_FILES} && exec "$0" "$@"`, ...start]
+        : start,
+      env: {},
+      image: runtime.containers ? recipe.frontend.nginx_container : null,
+      path: '/health',
+      files: [{ path: `${runtime.logDir}/nginx.conf`, content: nginxConf(context, { routers, nginx }) }],
+    }),
+  ];
+}
+
+/**
+ * A streamed answer must pass byte by byte, so nothing is buffered; a request under full load may wait long for its
+ * first token, so nothing times out before an hour. Everything nginx writes stays in the job's temporary directory.
+ */
+function nginxConf({ runtime }: FrontendContext, { routers, nginx }: Placement): string {
+  const scratch = runtime.containers ? '/tmp' : runtime.tmpDir;
+  const listen = `${nginx ? runtime.listenAddress(nginx.node) : '0.0.0.0'}:${nginx?.port ?? 0}`;
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+  return `worker_processes auto;
+pid ${scratch}/nginx.pid;
+error_log stderr warn;
+events {
+  worker_connections 16384;
+}
+http {
+  access_log off;
+${temporary.map((name) => `  ${name}_temp_path ${scratch}/nginx_${name};`).join('\n')}
+  upstream routers {
+    least_conn;
+    keepalive 1024;
+${routers.map(({ node, port }) => `    server ${runtime.address(node)}:${port} max_fails=0;`).join('\n')}
+  }
+  server {
+    listen ${listen};
+    client_max_body_size 0;
+    location / {
+      proxy_pass http://routers;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host $host;
+      proxy_buffering off;
+      proxy_request_buffering off;
+      proxy_connect_timeout 60s;
+      proxy_send_timeout 1h;
+      proxy_read_timeout 1h;
+    }
+  }
+}
+`;
+}

@@ -1,0 +1,100 @@
+import { backendFor } from '../backends/index.ts';
+import type { BackendProtocol } from '../backends/protocol.ts';
+import { PlanError } from '../errors.ts';
+import { frontendFor } from '../frontends/index.ts';
+import { type DeployPhase, deployPhases, type ProcessSpec } from '../messages/process-spec.ts';
+import type { Recipe } from '../recipe/schema.ts';
+import { type LoadedVariant, placeIn } from '../recipe/variant.ts';
+import { planBenchmark } from './benchmark.ts';
+import { etcdProcess, setupProcesses } from './infra.ts';
+import type { JobContext, Plan, PlannedPoint } from './kinds.ts';
+import { assignRoles, extraNodes } from './roles.ts';
+import { workerProcesses } from './workers.ts';
+
+/** Nodes of the allocation that runs a variant: as many as its largest point needs. */
+export function nodesNeeded(variant: LoadedVariant): number {
+  return Math.max(...variant.points.map(({ recipe }) => located(variant, () => pointNodes(recipe))));
+}
+
+/**
+ * Everything that is to run for a variant on the nodes of `runtime`. Pure: the same input gives the same plan.
+ * @throws PlanError with the place in the recipe when it cannot be planned
+ */
+export function planVariant(variant: LoadedVariant, runtime: JobContext): Plan {
+  const [first] = variant.points;
+  if (!first) throw new TypeError('a variant without points');
+  return {
+    name: variant.name,
+    totalNodes: nodesNeeded(variant),
+    gpusPerNode: first.recipe.resources.gpus_per_node,
+    points: variant.points.map((point, ordinal) =>
+      located(variant, () => planPoint(point, ordinal, runtime)),
+    ),
+  };
+}
+
+function planPoint(point: LoadedVariant['points'][number], ordinal: number, job: JobContext): PlannedPoint {
+  const { recipe, name, params } = point;
+  const backend = backendOf(recipe);
+  const frontend = frontendFor(recipe.frontend.type);
+  if (!frontend) throw unknown('frontend', recipe.frontend.type);
+  const runtime = job.forRecipe(recipe);
+  const roles = assignRoles(recipe, job.nodes, backend.workerNodesNeeded(recipe));
+  const endpoints = backend.allocateEndpoints(recipe, roles.workers);
+  const endpointProcesses = backend.endpointsToProcesses(recipe, endpoints);
+  const around = { recipe, runtime, roles, processes: endpointProcesses };
+  const benchmark = planBenchmark({
+    ...around,
+    entry: frontend.entry(around),
+    pointDir: job.pointDir(ordinal, name),
+  });
+  const processes = [
+    ...(frontend.needsEtcd ? [etcdProcess(job, roles)] : []),
+    ...setupProcesses(job, roles),
+    ...workerProcesses(backend, recipe, runtime, roles, endpointProcesses),
+    ...frontend.processes(around),
+    ...(benchmark.process ? [benchmark.process] : []),
+  ];
+  return {
+    ordinal,
+    name,
+    params,
+    recipe,
+    roles,
+    endpoints,
+    endpointProcesses,
+    processes: byPhase(processes),
+    benchmark,
+  };
+}
+
+const pointNodes = (recipe: Recipe): number =>
+  extraNodes(recipe) + backendOf(recipe).workerNodesNeeded(recipe);
+
+function backendOf(recipe: Recipe): BackendProtocol {
+  const backend = backendFor(recipe.backend.type);
+  if (!backend) throw unknown('backend', recipe.backend.type);
+  return backend;
+}
+
+const unknown = (section: string, type: string): PlanError =>
+  new PlanError('unknown-type', `unknown ${section} "${type}"`, {
+    place: { file: '', path: `${section}.type` },
+  });
+
+const order = (phase: DeployPhase): number => deployPhases.indexOf(phase);
+
+const byPhase = (processes: readonly ProcessSpec[]): ProcessSpec[] =>
+  [...processes].sort((a, b) => order(a.phase) - order(b.phase));
+
+/** What plans knows the path in the recipe; the variant knows the file and line. */
+function located<T>(variant: LoadedVariant, plan: () => T): T {
+  try {
+    return plan();
+  } catch (error) {
+    if (!(error instanceof PlanError) || !error.place?.path) throw error;
+    const { code, message, hint } = error;
+    const place = placeIn(variant, error.place.path.split('.'));
+    throw new PlanError(code, message, { place, cause: error, ...(hint === undefined ? {} : { hint }) });
+  }
+}

@@ -1,0 +1,104 @@
+import type { ClusterConfig } from '../recipe/cluster.ts';
+import type { InfraPorts, JobContext, RuntimeContext } from './kinds.ts';
+
+/** What a job's context is made of. Everything else follows. */
+export interface RuntimeInput {
+  readonly jobId: string;
+  /** Nodes of the allocation in order. */
+  readonly nodes: readonly string[];
+  /** IP address by node. */
+  readonly addresses: Readonly<Record<string, string>>;
+  /** What goes into URLs: node names, or addresses where names of nodes mean nothing to the system (local mode). */
+  readonly hostNames: 'names' | 'addresses';
+  readonly jobDir: string;
+  readonly tmpDir: string;
+  readonly infraPorts: InfraPorts;
+  readonly containers: boolean;
+  readonly cluster: ClusterConfig;
+  readonly distDir: string;
+  readonly nodeBinary: string;
+  readonly setupScript: string | null;
+}
+
+/** Fixed places in a container where the job's directories are mounted. */
+const INSIDE = { model: '/model', logs: '/logs' } as const;
+
+/** Ports when nothing else is in the way: what NATS and etcd have by themselves. */
+const DEFAULT_INFRA_PORTS: InfraPorts = { nats: 4222, etcdClient: 2379, etcdPeer: 2380 };
+
+export function createRuntimeContext(input: RuntimeInput): JobContext {
+  const {
+    jobId,
+    nodes,
+    addresses,
+    jobDir,
+    tmpDir,
+    infraPorts,
+    containers,
+    distDir,
+    nodeBinary,
+    setupScript,
+  } = input;
+  const logDir = `${jobDir}/logs`;
+  const address = (node: string): string => {
+    const found = addresses[node];
+    if (found === undefined) throw new TypeError(`no address of node ${node}`);
+    return found;
+  };
+  const byName = input.hostNames === 'names';
+  const job: JobContext = {
+    jobId,
+    nodes,
+    infraPorts,
+    containers,
+    jobDir,
+    logDir,
+    logDirInside: containers ? INSIDE.logs : logDir,
+    tmpDir,
+    distDir,
+    nodeBinary,
+    setupScript,
+    address,
+    host: (node) => (byName ? node : address(node)),
+    // Nodes that share a machine each have the same ports, so none may take them on all addresses.
+    listenAddress: (node) => (byName ? '0.0.0.0' : address(node)),
+    pointDir: (ordinal, name) => `${jobDir}/points/${String(ordinal).padStart(2, '0')}-${fileSafe(name)}`,
+    forRecipe: ({ model }): RuntimeContext => ({
+      ...job,
+      modelPathInside: modelInside(model.path, containers),
+      image: containers ? model.container : null,
+    }),
+  };
+  return job;
+}
+
+function modelInside(path: string, containers: boolean): string {
+  if (path.startsWith('hf:')) return path.slice('hf:'.length);
+  return containers ? INSIDE.model : path;
+}
+
+const fileSafe = (name: string): string => name.replaceAll(/[^\w.-]+/g, '-').slice(0, 100);
+
+/** A job that is only shown: nodes at 10.0.0.1 and on, default ports, containers. */
+export function dryRunInput(nodes: readonly string[], cluster: ClusterConfig): RuntimeInput {
+  const jobId = '12345';
+  return {
+    jobId,
+    nodes,
+    addresses: Object.fromEntries(nodes.map((node, index) => [node, dryRunAddress(index)])),
+    hostNames: 'names',
+    jobDir: `${cluster.output_dir ?? '/outputs'}/${jobId}`,
+    tmpDir: `/tmp/srtctl-${jobId}`,
+    infraPorts: DEFAULT_INFRA_PORTS,
+    containers: true,
+    cluster,
+    distDir: `${cluster.srtctl_root ?? '/opt/srtctl'}/dist`,
+    nodeBinary: 'node',
+    setupScript: null,
+  };
+}
+
+function dryRunAddress(index: number): string {
+  const host = index + 1;
+  return `10.${(host >> 16) & 255}.${(host >> 8) & 255}.${host & 255}`;
+}

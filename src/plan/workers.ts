@@ -1,0 +1,47 @@
+import type { BackendProtocol, WorkerContext } from '../backends/protocol.ts';
+import type { ProcessSpec } from '../messages/process-spec.ts';
+import type { Recipe } from '../recipe/schema.ts';
+import type { EndpointProcess, Roles, RuntimeContext } from './kinds.ts';
+
+/** Engines flush and leave their process groups on SIGTERM; ten seconds is what they need at most. */
+const GRACE_MS = 10_000;
+const UNHEALTHY_AFTER_MS = 300_000;
+
+/** Name of a worker's log: `<node>_<mode>_w<index>.out`. An endpoint has one rank on a node, so it is unique. */
+export const workerLog = ({ node, mode, index }: EndpointProcess): string => `${node}_${mode}_w${index}.out`;
+
+/** What runs for each rank of each endpoint. */
+export function workerProcesses(
+  backend: BackendProtocol,
+  recipe: Recipe,
+  runtime: RuntimeContext,
+  roles: Roles,
+  all: readonly EndpointProcess[],
+): ProcessSpec[] {
+  return all.map((process): ProcessSpec => {
+    const ranks = all.filter((other) => other.mode === process.mode && other.index === process.index);
+    const context: WorkerContext = { recipe, runtime, roles, process, ranks, all };
+    const { mode, index, node, rank, gpus, ports } = process;
+    const { interval_seconds: seconds, max_attempts: attempts } = recipe.health_check;
+    return {
+      id: `${mode}-${index}-${rank}`,
+      role: mode,
+      phase: 'worker',
+      node,
+      argv: backend.command(context),
+      env: backend.environment(context),
+      logFile: `${runtime.logDir}/${workerLog(process)}`,
+      gpus: [...gpus],
+      image: runtime.image,
+      ports: Object.fromEntries(
+        Object.entries(ports).filter((entry): entry is [string, number] => Boolean(entry[1])),
+      ),
+      probe: backend.healthProbe(context),
+      critical: true,
+      terminates: false,
+      startTimeoutMs: seconds * attempts * 1000,
+      graceMs: GRACE_MS,
+      unhealthyAfterMs: UNHEALTHY_AFTER_MS,
+    };
+  });
+}

@@ -1,0 +1,204 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { RecipeError, type SourcePlace, SrtctlError } from '../errors.ts';
+import { benchmarkTypes } from './benchmark.ts';
+import type { ClusterConfig } from './cluster.ts';
+import { isPlain, type Plain } from './merge.ts';
+import { nearest, type Path, type Problem, pathText, problemsOf, RecipeProblems } from './problems.ts';
+import { type Environment, resolveRecipe } from './resolve.ts';
+import { backendTypes, frontendTypes, type Recipe, recipeSchema } from './schema.ts';
+import { keysAt } from './schema-keys.ts';
+import { parseSource, type Source } from './source.ts';
+import { expandSweep, type SweepPoint, SweepProblem } from './sweep.ts';
+import type { LoadedVariant } from './variant.ts';
+import { expandVariants, type RawVariant } from './variants.ts';
+
+export { requireRunnable } from './runnable.ts';
+export { type LoadedVariant, loadedVariantSchema } from './variant.ts';
+
+export interface LoadOptions {
+  readonly cluster: ClusterConfig;
+  /** For `$VAR` in paths. */
+  readonly env: Environment;
+}
+
+/** A file to load, and which of its variants. */
+export interface RecipeFile {
+  readonly file: string;
+  readonly selector?: string | undefined;
+}
+
+/** One variant, or why it is none. */
+export type VariantResult =
+  | { readonly variant: string; readonly loaded: LoadedVariant }
+  | { readonly variant: string; readonly error: SrtctlError };
+
+/**
+ * Everything that `path` names: a recipe, `recipe.yaml:variant`, or a directory with all recipes below it.
+ * @throws RecipeProblems for the first variant that is wrong
+ */
+export function loadRecipes(path: string, options: LoadOptions): LoadedVariant[] {
+  return findRecipeFiles(path).flatMap((file) =>
+    loadRecipeFile(file, options).map((result) => {
+      if ('error' in result) throw result.error;
+      return result.loaded;
+    }),
+  );
+}
+
+/** @throws RecipeError when there is nothing at `path` */
+export function findRecipeFiles(path: string): RecipeFile[] {
+  if (!existsSync(path)) {
+    const match = /^(.+\.ya?ml):(.+)$/.exec(path);
+    if (match?.[1] !== undefined && existsSync(match[1])) return [{ file: match[1], selector: match[2] }];
+    throw new RecipeError('no-recipe', 'no such file', { place: { file: match?.[1] ?? path } });
+  }
+  if (!statSync(path).isDirectory()) return [{ file: path }];
+  const names = readdirSync(path, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.yaml') && !name.endsWith('srtslurm.yaml'))
+    .sort();
+  if (names.length === 0)
+    throw new RecipeError('no-recipe', 'no recipe (*.yaml) in this directory', { place: { file: path } });
+  return names.map((name) => ({ file: join(path, name) }));
+}
+
+/** The variants of one file; an error that concerns the whole file is one result with variant ''. */
+export function loadRecipeFile({ file, selector }: RecipeFile, options: LoadOptions): VariantResult[] {
+  try {
+    const source = parseSource(file, readFileSync(file, 'utf8'));
+    return expandVariants(source, selector).map((raw) =>
+      result(raw.variant, () => loadVariant(source, raw, options)),
+    );
+  } catch (error) {
+    if (error instanceof SrtctlError) return [{ variant: '', error }];
+    throw error;
+  }
+}
+
+function result(variant: string, load: () => LoadedVariant): VariantResult {
+  try {
+    return { variant, loaded: load() };
+  } catch (error) {
+    if (error instanceof SrtctlError) return { variant, error };
+    throw error;
+  }
+}
+
+function loadVariant(source: Source, raw: RawVariant, options: LoadOptions): LoadedVariant {
+  const place = (path: Path): SourcePlace => {
+    const origins = raw.origins(path);
+    const origin = origins.find((each) => source.has(each)) ?? origins.at(-1) ?? path;
+    return { ...source.place(origin), path: pathText(path) };
+  };
+  const problems: Problem[] = [];
+  const points = sweepPoints(raw, place).map(({ params, value }) => {
+    const resolved = resolveRecipe(value, options.cluster, options.env);
+    const recipe = checkRecipe(resolved, place, problems);
+    return { params: params === null ? null : { ...params }, name: pointName(raw, recipe, params), recipe };
+  });
+  if (problems.length > 0) throw new RecipeProblems(problems);
+  const complete = points.flatMap((point) => (point.recipe ? [{ ...point, recipe: point.recipe }] : []));
+  return {
+    file: source.file,
+    variant: raw.variant,
+    name: variantName(raw, points.length > 1 ? undefined : points[0]?.name),
+    places: placesOf(raw.value, place),
+    points: complete,
+  };
+}
+
+function sweepPoints(raw: RawVariant, place: (path: Path) => SourcePlace): SweepPoint[] {
+  try {
+    return expandSweep(raw.value);
+  } catch (error) {
+    if (!(error instanceof SweepProblem)) throw error;
+    throw new RecipeProblems([{ message: error.message, place: place(error.path) }]);
+  }
+}
+
+/** Adds to `problems` what is new in it: the points of a sweep are mostly wrong in the same way. */
+function checkRecipe(
+  value: Plain,
+  place: (path: Path) => SourcePlace,
+  problems: Problem[],
+): Recipe | undefined {
+  const add = (found: readonly Problem[]) => {
+    for (const problem of found) {
+      const same = (other: Problem) =>
+        other.message === problem.message && other.place.path === problem.place.path;
+      if (!problems.some(same)) problems.push(problem);
+    }
+  };
+  const unknown = unknownTypes(value, place);
+  if (unknown.length > 0) return void add(unknown);
+  const parsed = recipeSchema.safeParse(value, { reportInput: true });
+  if (parsed.success) return parsed.data;
+  return void add(problemsOf(parsed.error, place, (path) => keysAt(recipeSchema, path)));
+}
+
+/** An unknown kind is said first and alone: every key that belongs to that kind would be a complaint of its own. */
+function unknownTypes(value: Plain, place: (path: Path) => SourcePlace): Problem[] {
+  const known: [string, readonly string[]][] = [
+    ['backend', backendTypes],
+    ['frontend', frontendTypes],
+    ['benchmark', benchmarkTypes],
+  ];
+  return known.flatMap(([section, types]) => {
+    const part = value[section];
+    const type = isPlain(part) ? part.type : undefined;
+    if (typeof type !== 'string' || types.includes(type)) return [];
+    const meant = nearest(type, types);
+    return [
+      {
+        message: `unknown ${section} "${type}": there are ${types.join(', ')}`,
+        place: place([section, 'type']),
+        hint: meant === undefined ? undefined : `did you mean "${meant}"?`,
+      },
+    ];
+  });
+}
+
+/** A point's name is the recipe's; where the recipe leaves that the same for all points, its parameters are added. */
+function pointName(raw: RawVariant, recipe: Recipe | undefined, params: SweepPoint['params']): string {
+  const name = recipe?.name ?? '';
+  if (params === null || name !== raw.value.name) return name;
+  return [name, ...Object.entries(params).map(([key, value]) => `${key}${textOf(value)}`)].join('_');
+}
+
+const textOf = (value: unknown): string =>
+  typeof value === 'object'
+    ? JSON.stringify(value)
+        .replaceAll(/[^\w.]+/g, '-')
+        .replaceAll(/^-|-$/g, '')
+    : String(value);
+
+function variantName(raw: RawVariant, only: string | undefined): string {
+  const { name } = raw.value;
+  if (raw.value.sweep === undefined && only !== undefined) return only;
+  return String(name).replaceAll(/[-_]?\{\w+\}/g, '');
+}
+
+/** Of the parts that planning and starting may find fault with. */
+function placesOf(value: Plain, place: (path: Path) => SourcePlace): LoadedVariant['places'] {
+  const paths: Path[] = [];
+  for (const section of [
+    'model',
+    'resources',
+    'benchmark',
+    'frontend',
+    'backend',
+    'profiling',
+    'setup_script',
+  ]) {
+    const part = value[section];
+    if (part === undefined) continue;
+    paths.push([section]);
+    if (isPlain(part)) for (const key of Object.keys(part)) paths.push([section, key]);
+  }
+  return Object.fromEntries(
+    paths.flatMap((path) => {
+      const { line, column } = place(path);
+      return line === undefined || column === undefined ? [] : [[pathText(path), { line, column }] as const];
+    }),
+  );
+}

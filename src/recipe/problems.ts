@@ -1,0 +1,130 @@
+import { closest, distance } from 'fastest-levenshtein';
+import type { z } from 'zod';
+import { RecipeError, type SourcePlace } from '../errors.ts';
+
+/** Path in a recipe, as keys and list indices from the root. */
+export type Path = readonly (string | number)[];
+
+export interface Problem {
+  readonly message: string;
+  readonly place: SourcePlace;
+  readonly hint?: string | undefined;
+}
+
+/** Everything that is wrong with a recipe. In one line it says the first, and how many more there are. */
+export class RecipeProblems extends RecipeError {
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[], code = 'bad-recipe') {
+    const [first] = problems;
+    if (first === undefined) throw new TypeError('an error about no problem');
+    super(code, first.message, {
+      place: first.place,
+      ...(first.hint === undefined ? {} : { hint: first.hint }),
+    });
+    this.problems = problems;
+  }
+
+  override oneLine(): string {
+    const more = this.problems.length - 1;
+    return super.oneLine() + (more > 0 ? ` (+${more} more)` : '');
+  }
+}
+
+export const pathText = (path: Path): string =>
+  path.reduce<string>(
+    (text, key) => (typeof key === 'number' ? `${text}[${key}]` : text === '' ? key : `${text}.${key}`),
+    '',
+  );
+
+/** The known name that a person most likely meant, if one is near enough to be a slip. */
+export function nearest(name: string, known: readonly string[]): string | undefined {
+  if (known.length === 0) return undefined;
+  const candidate = closest(name, [...known]);
+  return distance(name, candidate) <= Math.max(2, Math.floor(name.length / 3)) ? candidate : undefined;
+}
+
+type Issue = z.core.$ZodIssue;
+
+/** zod's issues as sentences for people, each with its place; `known` lists the keys that a map may have. */
+export function problemsOf(
+  error: z.ZodError,
+  place: (path: Path) => SourcePlace,
+  known: (path: Path) => readonly string[] = () => [],
+): Problem[] {
+  return error.issues.flatMap((issue) => problemOf(issue, place, known));
+}
+
+function problemOf(
+  issue: Issue,
+  place: (path: Path) => SourcePlace,
+  known: (path: Path) => readonly string[],
+): Problem[] {
+  const path = issue.path.filter((key) => typeof key !== 'symbol');
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return issue.keys.map((key) => {
+        const meant = nearest(key, known(path));
+        return {
+          message: 'unknown key',
+          place: place([...path, key]),
+          hint: meant === undefined ? undefined : `did you mean "${meant}"?`,
+        };
+      });
+    case 'invalid_type':
+      return [
+        {
+          message:
+            issue.input === undefined
+              ? `is missing (${article(issue.expected)})`
+              : `must be ${article(issue.expected)}`,
+          place: place(path),
+        },
+      ];
+    case 'invalid_value':
+      return [{ message: `must be one of ${issue.values.map(String).join(', ')}`, place: place(path) }];
+    case 'invalid_union':
+      return [unionProblem(issue, path, place)];
+    case 'too_small':
+      return [
+        {
+          message: `must be at least ${issue.minimum}${issue.origin === 'string' ? ' characters' : ''}`,
+          place: place(path),
+        },
+      ];
+    case 'too_big':
+      return [{ message: `must be at most ${issue.maximum}`, place: place(path) }];
+    default:
+      return [{ message: issue.message, place: place(path) }];
+  }
+}
+
+/** One sentence for a value that fits none of several kinds: the kinds by name, or the one complaint that is about content. */
+function unionProblem(
+  issue: Extract<Issue, { code: 'invalid_union' }>,
+  path: Path,
+  place: (path: Path) => SourcePlace,
+): Problem {
+  const kinds = new Set<string>();
+  for (const branch of issue.errors) {
+    for (const inner of branch) {
+      const at = inner.path.filter((key) => typeof key !== 'symbol');
+      if (at.length > 0 && inner.code !== 'invalid_type') continue;
+      if (inner.code === 'invalid_type') kinds.add(article(inner.expected));
+    }
+  }
+  return { message: `must be ${[...kinds].join(' or ') || 'something else'}`, place: place(path) };
+}
+
+const NAMES: Readonly<Record<string, string>> = {
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  object: 'a map',
+  record: 'a map',
+  array: 'a list',
+  null: 'empty',
+};
+
+const article = (expected: string): string => NAMES[expected] ?? expected;

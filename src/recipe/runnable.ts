@@ -1,0 +1,85 @@
+import { existsSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
+import { runnableBenchmarkTypes } from './benchmark.ts';
+import { type Path, type Problem, RecipeProblems } from './problems.ts';
+import { type LoadedVariant, placeIn } from './variant.ts';
+
+export interface RunOptions {
+  /** Engines are stand-ins: neither the model nor an image is used. */
+  readonly mock: boolean;
+  readonly containers: boolean;
+}
+
+/**
+ * A recipe can be planned without its model at hand, but not run.
+ * @throws RecipeProblems for a model, image or variable that is not there, and for what srtctl cannot run yet
+ */
+export function requireRunnable(
+  variant: LoadedVariant,
+  options: RunOptions,
+  exists: (path: string) => boolean = existsSync,
+): void {
+  const problems: Problem[] = [];
+  const complain = (path: Path, message: string, hint?: string) => {
+    const place = placeIn(variant, path);
+    const known = problems.some(
+      (problem) => problem.place.path === place.path && problem.message === message,
+    );
+    if (!known) problems.push({ message, place, hint });
+  };
+  for (const { recipe } of variant.points) {
+    const { model, benchmark, frontend } = recipe;
+    if (!options.mock)
+      checkModel(model.path, exists, (message, hint) => complain(['model', 'path'], message, hint));
+    if (!options.mock && options.containers) {
+      checkImage(model.container, (message, hint) => complain(['model', 'container'], message, hint));
+      if (frontend.enable_multiple_frontends) {
+        const at = ['frontend', 'nginx_container'];
+        checkImage(frontend.nginx_container, (message, hint) => complain(at, message, hint));
+      }
+    }
+    if (!runnableBenchmarkTypes.includes(benchmark.type)) {
+      complain(
+        ['benchmark', 'type'],
+        `benchmark "${benchmark.type}" is known but cannot be run yet`,
+        `these can: ${runnableBenchmarkTypes.join(', ')}`,
+      );
+    }
+    if (benchmark.type === 'custom' && benchmark.command === undefined) {
+      complain(['benchmark', 'command'], 'is missing: a custom benchmark is its command');
+    }
+    if (benchmark.type === 'sa-bench') {
+      for (const key of ['isl', 'osl'] as const) {
+        if (benchmark[key] === undefined)
+          complain(['benchmark', key], 'is missing: sa-bench needs a length in tokens');
+      }
+      if (benchmark.concurrencies.length === 0) complain(['benchmark', 'concurrencies'], 'is missing');
+    }
+  }
+  if (problems.length > 0) throw new RecipeProblems(problems, 'not-runnable');
+}
+
+type Complain = (message: string, hint?: string) => void;
+
+function checkModel(path: string, exists: (path: string) => boolean, complain: Complain): void {
+  const variable = /\$\{?\w+\}?/.exec(path)?.[0];
+  if (variable !== undefined) return complain(`environment variable ${variable} is not set`);
+  if (path.startsWith('hf:')) return;
+  if (isAbsolute(path)) {
+    if (!exists(path)) complain(`model directory ${path} does not exist`);
+    return;
+  }
+  if (!exists(path)) {
+    complain(
+      `"${path}" is no alias in model_paths of srtslurm.yaml and no directory`,
+      'hf:org/name names a model to download',
+    );
+  }
+}
+
+/** A registry's image says so with a "/", ":" or "#" in its name; a bare word can only be an alias. */
+function checkImage(image: string, complain: Complain): void {
+  const variable = /\$\{?\w+\}?/.exec(image)?.[0];
+  if (variable !== undefined) return complain(`environment variable ${variable} is not set`);
+  if (!/[/:#]/.test(image)) complain(`"${image}" is no alias in containers of srtslurm.yaml and no image`);
+}

@@ -1,0 +1,87 @@
+import { isPlain, type Plain } from './merge.ts';
+import type { Path } from './problems.ts';
+
+export interface SweepPoint {
+  readonly params: Readonly<Record<string, unknown>> | null;
+  readonly value: Plain;
+}
+
+/** Something is wrong with the sweep section itself or with a placeholder; `path` is in the variant. */
+export class SweepProblem extends Error {
+  readonly path: Path;
+  constructor(message: string, path: Path) {
+    super(message);
+    this.path = path;
+  }
+}
+
+/** Filled in when the workers are placed, not by a sweep. */
+const LATER = new Set(['node', 'node_id']);
+const PLACEHOLDER = /(?<!\$)\{([A-Za-z_]\w*)\}/g;
+
+/**
+ * The points of a variant: every combination of the lists in `sweep` in the order they are written, the last one
+ * varying fastest; with `mode: zip`, the first of each list, the second of each, and so on.
+ */
+export function expandSweep(variant: Plain): SweepPoint[] {
+  const { sweep, ...value } = variant;
+  if (sweep === undefined || sweep === null) return [fill(value, null)];
+  if (!isPlain(sweep)) throw new SweepProblem('must be a map of lists', ['sweep']);
+  const { mode = 'grid', ...lists } = sweep;
+  if (mode !== 'grid' && mode !== 'zip') throw new SweepProblem('must be grid or zip', ['sweep', 'mode']);
+  const parameters = Object.entries(lists).map(([name, list]): [string, unknown[]] => {
+    if (!Array.isArray(list) || list.length === 0)
+      throw new SweepProblem('must be a list of at least one value', ['sweep', name]);
+    return [name, list];
+  });
+  if (parameters.length === 0) throw new SweepProblem('names no parameter', ['sweep']);
+  return (mode === 'zip' ? zip(parameters) : grid(parameters)).map((params) => fill(value, params));
+}
+
+function grid(parameters: readonly [string, unknown[]][]): Record<string, unknown>[] {
+  return parameters.reduce<Record<string, unknown>[]>(
+    (points, [name, values]) =>
+      points.flatMap((point) => values.map((value) => ({ ...point, [name]: value }))),
+    [{}],
+  );
+}
+
+function zip(parameters: readonly [string, unknown[]][]): Record<string, unknown>[] {
+  const length = Math.max(...parameters.map(([, values]) => values.length));
+  for (const [name, values] of parameters) {
+    if (values.length !== length && values.length !== 1) {
+      throw new SweepProblem(`has ${values.length} values where another has ${length}`, ['sweep', name]);
+    }
+  }
+  return Array.from({ length }, (_, index) =>
+    Object.fromEntries(
+      parameters.map(([name, values]) => [name, values.length === 1 ? values[0] : values[index]]),
+    ),
+  );
+}
+
+function fill(value: Plain, params: Record<string, unknown> | null): SweepPoint {
+  return { params, value: replace(value, params ?? {}, []) as Plain };
+}
+
+/** Values in place of `{name}`. Text that is nothing but a placeholder becomes the value itself, type and all. */
+function replace(part: unknown, params: Readonly<Record<string, unknown>>, path: Path): unknown {
+  if (Array.isArray(part)) return part.map((item, index) => replace(item, params, [...path, index]));
+  if (isPlain(part)) {
+    return Object.fromEntries(
+      Object.entries(part).map(([key, below]) => [key, replace(below, params, [...path, key])]),
+    );
+  }
+  if (typeof part !== 'string' || !part.includes('{')) return part;
+  const whole = /^\{([A-Za-z_]\w*)\}$/.exec(part)?.[1];
+  if (whole !== undefined && Object.hasOwn(params, whole)) return params[whole];
+  return part.replaceAll(PLACEHOLDER, (text, name: string) => {
+    if (Object.hasOwn(params, name)) return textOf(params[name]);
+    // A benchmark's command is a program of its own, in which braces mean what its language says.
+    if (LATER.has(name) || path.join('.') === 'benchmark.command') return text;
+    throw new SweepProblem(`placeholder ${text} is not a parameter of the sweep`, path);
+  });
+}
+
+const textOf = (value: unknown): string =>
+  Array.isArray(value) ? value.map(String).join(',') : String(value);

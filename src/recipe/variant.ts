@@ -1,0 +1,36 @@
+import { z } from 'zod';
+import type { SourcePlace } from '../errors.ts';
+import { type Path, pathText } from './problems.ts';
+import { recipeSchema } from './schema.ts';
+
+/**
+ * One variant of a recipe file, ready to plan: an allocation with all its points. It is plain data, so the process
+ * that plans it again in the job reads it from a file.
+ */
+export const loadedVariantSchema = z.object({
+  file: z.string(),
+  /** '' when the file has no overrides. */
+  variant: z.string(),
+  name: z.string(),
+  /** Line and column of what a later step may complain about, by path. */
+  places: z.record(z.string(), z.object({ line: z.number(), column: z.number() })),
+  points: z
+    .array(
+      z.object({
+        params: z.record(z.string(), z.unknown()).nullable(),
+        name: z.string(),
+        recipe: recipeSchema,
+      }),
+    )
+    .min(1),
+});
+export type LoadedVariant = z.infer<typeof loadedVariantSchema>;
+
+/** Where in the file a path of a variant stands, or its nearest ancestor that is known. */
+export function placeIn(variant: LoadedVariant, path: Path): SourcePlace {
+  for (let length = path.length; length > 0; length--) {
+    const known = variant.places[pathText(path.slice(0, length))];
+    if (known) return { file: variant.file, ...known, path: pathText(path) };
+  }
+  return { file: variant.file, path: pathText(path) };
+}
