@@ -19,13 +19,16 @@ export function registerDryRun(program: Command): void {
 
 /** Resolves with the exit code: 0 when everything could be planned, 2 when something could not. */
 async function dryRun(options: DryRunOptions): Promise<number> {
-  const [{ findClusterConfig }, { findRecipeFiles, loadRecipeFile }, { planAllocation }] = await Promise.all([
-    import('../recipe/cluster.ts'),
-    import('../recipe/load.ts'),
-    import('./dry-run-plan.ts'),
-  ]);
+  // Loaded here and all at once: no other command needs them, and each waits for the disk.
+  const [{ findClusterConfig }, { findRecipeFiles, loadRecipeFile }, { planAllocation }, table] =
+    await Promise.all([
+      import('../recipe/cluster.ts'),
+      import('../recipe/load.ts'),
+      import('./dry-run-plan.ts'),
+      options.json ? undefined : import('./dry-run-table.ts'),
+    ]);
   const cluster = findClusterConfig(process.env, process.cwd());
-  const show = options.json ? undefined : (await import('./dry-run-table.ts')).showAllocation;
+  const show = table?.showAllocation;
   let failed = false;
   const fail = (file: string, variant: string, error: SrtctlError) => {
     failed = true;

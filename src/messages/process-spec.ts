@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What a process is in the job. Workers are prefill, decode and agg. */
 export const processRoleSchema = z.enum([

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { envSchema, flagsSchema } from './values.ts';
 
 const kvEventsOfModeSchema = z.union([

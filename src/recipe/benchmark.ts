@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { envSchema, positiveSchema } from './values.ts';
 
 /** Every benchmark type that a recipe may name. Which of them can run is benchmarks/index.ts's to say. */

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { SrtctlError } from '../errors.ts';
 import { problemsOf, RecipeProblems } from './problems.ts';
 import { parseSource } from './source.ts';

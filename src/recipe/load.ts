@@ -150,7 +150,7 @@ function unknownTypes(value: Plain, place: (path: Path) => SourcePlace): Problem
     const meant = nearest(type, types);
     return [
       {
-        message: `unknown ${section} "${type}": there are ${types.join(', ')}`,
+        message: `unknown ${section} "${type}", known: ${types.join(', ')}`,
         place: place([section, 'type']),
         hint: meant === undefined ? undefined : `did you mean "${meant}"?`,
       },

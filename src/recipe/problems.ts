@@ -1,5 +1,5 @@
 import { closest, distance } from 'fastest-levenshtein';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { RecipeError, type SourcePlace } from '../errors.ts';
 
 /** Path in a recipe, as keys and list indices from the root. */
@@ -52,14 +52,17 @@ export function problemsOf(
   place: (path: Path) => SourcePlace,
   known: (path: Path) => readonly string[] = () => [],
 ): Problem[] {
-  return error.issues.flatMap((issue) => problemOf(issue, place, known));
+  return error.issues.flatMap((issue) => problemOf(issue, { place, known }));
 }
 
-function problemOf(
-  issue: Issue,
-  place: (path: Path) => SourcePlace,
-  known: (path: Path) => readonly string[],
-): Problem[] {
+/** How to find out about a path. */
+interface Look {
+  readonly place: (path: Path) => SourcePlace;
+  readonly known: (path: Path) => readonly string[];
+}
+
+function problemOf(issue: Issue, look: Look): Problem[] {
+  const { place, known } = look;
   const path = issue.path.filter((key) => typeof key !== 'symbol');
   switch (issue.code) {
     case 'unrecognized_keys':
@@ -76,15 +79,15 @@ function problemOf(
         {
           message:
             issue.input === undefined
-              ? `is missing (${article(issue.expected)})`
-              : `must be ${article(issue.expected)}`,
+              ? `is missing (${named(issue.expected)})`
+              : `must be ${named(issue.expected)}`,
           place: place(path),
         },
       ];
     case 'invalid_value':
       return [{ message: `must be one of ${issue.values.map(String).join(', ')}`, place: place(path) }];
     case 'invalid_union':
-      return [unionProblem(issue, path, place)];
+      return unionProblems(issue, path, look);
     case 'too_small':
       return [
         {
@@ -99,21 +102,24 @@ function problemOf(
   }
 }
 
-/** One sentence for a value that fits none of several kinds: the kinds by name, or the one complaint that is about content. */
-function unionProblem(
-  issue: Extract<Issue, { code: 'invalid_union' }>,
-  path: Path,
-  place: (path: Path) => SourcePlace,
-): Problem {
-  const kinds = new Set<string>();
-  for (const branch of issue.errors) {
-    for (const inner of branch) {
-      const at = inner.path.filter((key) => typeof key !== 'symbol');
-      if (at.length > 0 && inner.code !== 'invalid_type') continue;
-      if (inner.code === 'invalid_type') kinds.add(article(inner.expected));
-    }
-  }
-  return { message: `must be ${[...kinds].join(' or ') || 'something else'}`, place: place(path) };
+/**
+ * A value that fits none of several kinds: when it is of one of them and wrong inside, that is the complaint;
+ * otherwise the kinds by name.
+ */
+function unionProblems(issue: Extract<Issue, { code: 'invalid_union' }>, path: Path, look: Look): Problem[] {
+  const inside = issue.errors.find(
+    (branch) => branch.length > 0 && branch.every((inner) => inner.path.length > 0),
+  );
+  if (inside) return inside.flatMap((inner) => problemOf({ ...inner, path: [...path, ...inner.path] }, look));
+  const kinds = [...new Set(issue.errors.flatMap(kindsOf))].map(named);
+  return [{ message: `must be ${kinds.join(' or ') || 'something else'}`, place: look.place(path) }];
+}
+
+function kindsOf(branch: readonly Issue[]): string[] {
+  return branch.flatMap((issue) => {
+    if (issue.code === 'invalid_union') return issue.errors.flatMap(kindsOf);
+    return issue.code === 'invalid_type' && issue.path.length === 0 ? [issue.expected] : [];
+  });
 }
 
 const NAMES: Readonly<Record<string, string>> = {
@@ -127,4 +133,4 @@ const NAMES: Readonly<Record<string, string>> = {
   null: 'empty',
 };
 
-const article = (expected: string): string => NAMES[expected] ?? expected;
+const named = (expected: string): string => NAMES[expected] ?? expected;

@@ -63,7 +63,10 @@ type Complain = (message: string, hint?: string) => void;
 
 function checkModel(path: string, exists: (path: string) => boolean, complain: Complain): void {
   const variable = /\$\{?\w+\}?/.exec(path)?.[0];
-  if (variable !== undefined) return complain(`environment variable ${variable} is not set`);
+  if (variable !== undefined) {
+    complain(`environment variable ${variable} is not set`);
+    return;
+  }
   if (path.startsWith('hf:')) return;
   if (isAbsolute(path)) {
     if (!exists(path)) complain(`model directory ${path} does not exist`);
@@ -80,6 +83,7 @@ function checkModel(path: string, exists: (path: string) => boolean, complain: C
 /** A registry's image says so with a "/", ":" or "#" in its name; a bare word can only be an alias. */
 function checkImage(image: string, complain: Complain): void {
   const variable = /\$\{?\w+\}?/.exec(image)?.[0];
-  if (variable !== undefined) return complain(`environment variable ${variable} is not set`);
-  if (!/[/:#]/.test(image)) complain(`"${image}" is no alias in containers of srtslurm.yaml and no image`);
+  if (variable !== undefined) complain(`environment variable ${variable} is not set`);
+  else if (!/[/:#]/.test(image))
+    complain(`"${image}" is no alias in containers of srtslurm.yaml and no image`);
 }

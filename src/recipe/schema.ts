@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { sglangBackendSchema } from './backend-sglang.ts';
 import { benchmarkSchema } from './benchmark.ts';
 import { countSchema, envSchema, flagsSchema, positiveSchema } from './values.ts';

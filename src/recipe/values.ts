@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * An environment variable's value. Recipes write numbers and booleans too; the reference implementation passes a

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { SourcePlace } from '../errors.ts';
 import { type Path, pathText } from './problems.ts';
 import { recipeSchema } from './schema.ts';
