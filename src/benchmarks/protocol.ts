@@ -1,5 +1,5 @@
-import type { PlannedBenchmark, EndpointProcess, Roles, RuntimeContext } from '../plan/kinds.ts';
 import type { BenchmarkResult } from '../messages/result.ts';
+import type { EndpointProcess, PlannedBenchmark, Roles, RuntimeContext } from '../plan/kinds.ts';
 import type { Recipe } from '../recipe/schema.ts';
 
 export interface BenchmarkContext {

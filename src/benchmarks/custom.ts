@@ -1,0 +1,80 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PlanError } from '../errors.ts';
+import { type BenchmarkResult, benchmarkResultSchema } from '../messages/result.ts';
+import type { EndpointMode, PlannedBenchmark } from '../plan/kinds.ts';
+import { benchmarkProcess } from './process.ts';
+import type { BenchmarkContext, BenchmarkProtocol } from './protocol.ts';
+
+/** A command that leaves this file says itself what it measured. */
+const RESULT_FILE = 'srtctl-result.json';
+
+/** What a custom command is told of the deployment, as environment variables. */
+function environmentOf({
+  recipe,
+  runtime,
+  entry,
+  processes,
+  pointDir,
+}: BenchmarkContext): Record<string, string> {
+  const host = runtime.address(entry.node);
+  const leaders = (mode: EndpointMode): string =>
+    processes
+      .filter((process) => process.mode === mode && process.rank === 0)
+      .map((process) => `${runtime.address(process.node)}:${process.ports.http}`)
+      .join(',');
+  return {
+    SRT_FRONTEND_HOST: host,
+    SRT_FRONTEND_PORT: String(entry.port),
+    SRT_FRONTEND_URL: `http://${host}:${entry.port}`,
+    SRT_PREFILL_ENDPOINTS: leaders('prefill'),
+    SRT_DECODE_ENDPOINTS: leaders('decode'),
+    SRT_AGG_ENDPOINTS: leaders('agg'),
+    SRT_MODEL_PATH: runtime.modelPathInside,
+    SRT_RESULT_DIR: pointDir,
+    ...recipe.environment,
+    ...recipe.benchmark.env,
+  };
+}
+
+/** The recipe's own command, in bash: exit code 0 is success. */
+export const custom: BenchmarkProtocol = {
+  type: 'custom',
+
+  plan(context): PlannedBenchmark {
+    const { command, container_image: image } = context.recipe.benchmark;
+    if (!command)
+      throw new PlanError('benchmark-field', 'a custom benchmark needs benchmark.command', {
+        place: { file: '', path: 'benchmark.command' },
+      });
+    return {
+      type: 'custom',
+      resultDir: context.pointDir,
+      process: benchmarkProcess(context, {
+        argv: ['bash', '-lc', command],
+        env: environmentOf(context),
+        ...(image && context.runtime.containers ? { image } : {}),
+      }),
+    };
+  },
+
+  async readResult({ resultDir }): Promise<BenchmarkResult> {
+    const names = (await readdir(resultDir)).sort();
+    const artifacts = names.filter((name) => name !== 'config.yaml' && name !== 'result.json');
+    if (!names.includes(RESULT_FILE)) return { type: 'custom', valid: true, serving: [], artifacts };
+    const text = await readFile(join(resultDir, RESULT_FILE), 'utf8');
+    const parsed = benchmarkResultSchema.safeParse(tryJson(text));
+    if (parsed.success) return parsed.data;
+    const [issue] = parsed.error.issues;
+    const reason = `${RESULT_FILE} is not a result: ${issue?.path.join('.')}: ${issue?.message}`;
+    return { type: 'custom', valid: false, reason, serving: [], artifacts };
+  },
+};
+
+function tryJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,31 @@
+import { z } from 'zod';
+
+/** What the load generator is told, as a JSON file. Lengths in tokens. */
+export const loadgenConfigSchema = z.object({
+  v: z.literal(1),
+  /** Frontend, as in http://127.0.0.2:8000. */
+  url: z.url(),
+  endpoint: z.enum(['/v1/completions', '/v1/chat/completions']),
+  /** null = the first that /v1/models names. */
+  model: z.string().nullable(),
+  isl: z.number().int().positive(),
+  osl: z.number().int().positive(),
+  /** Lengths are uniform in [ratio × length, length]. */
+  randomRangeRatio: z.number().min(0).max(1),
+  concurrencies: z.array(z.number().int().positive()).min(1),
+  /** Requests per second, Poisson arrivals; "inf" = as fast as the concurrency allows. */
+  requestRate: z.union([z.literal('inf'), z.number().positive()]),
+  /** Requests of a run, and of its warm-up, for each unit of concurrency. */
+  promptsMultiplier: z.number().positive(),
+  warmupMultiplier: z.number().min(0),
+  /** `tokens`: arrays of token ids, exact in length; `words`: about a token each, for what takes only text. */
+  prompts: z.enum(['tokens', 'words']),
+  seed: z.number().int(),
+  requestTimeoutMs: z.number().int().positive(),
+  resultDir: z.string(),
+  progressFile: z.string(),
+});
+export type LoadgenConfig = z.infer<typeof loadgenConfigSchema>;
+
+/** Name of the result file of one concurrency, below `resultDir`. */
+export const resultFileOf = (concurrency: number): string => `results_concurrency_${concurrency}.json`;

@@ -1,0 +1,31 @@
+import type { ProcessSpec } from '../messages/process-spec.ts';
+import type { BenchmarkContext } from './protocol.ts';
+
+const GRACE_MS = 5_000;
+/** Ready means running, so the time to get there is that of a spawn. */
+const START_TIMEOUT_MS = 60_000;
+
+/** What all benchmark processes have in common: one on the bench node, expected to end with exit code 0. */
+export function benchmarkProcess(
+  { runtime, roles, pointDir }: BenchmarkContext,
+  own: Pick<ProcessSpec, 'argv' | 'env'> & Partial<Pick<ProcessSpec, 'files' | 'image'>>,
+): ProcessSpec {
+  return {
+    id: 'benchmark',
+    role: 'benchmark',
+    phase: 'benchmark',
+    node: roles.bench,
+    cwd: pointDir,
+    logFile: `${pointDir}/benchmark.out`,
+    gpus: [],
+    image: runtime.image,
+    ports: {},
+    probe: { kind: 'running' },
+    critical: true,
+    terminates: true,
+    startTimeoutMs: START_TIMEOUT_MS,
+    graceMs: GRACE_MS,
+    unhealthyAfterMs: START_TIMEOUT_MS,
+    ...own,
+  };
+}

@@ -1,0 +1,101 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PlanError } from '../errors.ts';
+import { type ServingResult, servingResultSchema } from '../messages/result.ts';
+import type { PlannedBenchmark } from '../plan/kinds.ts';
+import { type LoadgenConfig, loadgenConfigSchema, resultFileOf } from './loadgen/config.ts';
+import { benchmarkProcess } from './process.ts';
+import type { BenchmarkContext, BenchmarkProtocol } from './protocol.ts';
+
+/** sa-bench's own defaults. */
+const DEFAULTS = { randomRangeRatio: 0.8, promptsMultiplier: 10, warmupMultiplier: 2 } as const;
+const SEED = 0;
+/** A request of 32k tokens on a loaded system takes minutes, not hours. */
+const REQUEST_TIMEOUT_MS = 1_800_000;
+
+function loadgenConfig({ recipe, runtime, entry, pointDir }: BenchmarkContext): LoadgenConfig {
+  const { isl, osl, concurrencies, req_rate, use_chat_template, ...rest } = recipe.benchmark;
+  const missing = isl === undefined ? 'isl' : osl === undefined ? 'osl' : undefined;
+  if (isl === undefined || osl === undefined || concurrencies.length === 0) {
+    const field = missing ?? 'concurrencies';
+    throw new PlanError('benchmark-field', `sa-bench needs benchmark.${field}`, {
+      place: { file: '', path: `benchmark.${field}` },
+    });
+  }
+  return {
+    v: 1,
+    url: `http://${runtime.address(entry.node)}:${entry.port}`,
+    endpoint: use_chat_template ? '/v1/chat/completions' : '/v1/completions',
+    model: null,
+    isl,
+    osl,
+    randomRangeRatio: rest.random_range_ratio ?? DEFAULTS.randomRangeRatio,
+    concurrencies,
+    requestRate: req_rate,
+    promptsMultiplier: rest.num_prompts_mult ?? DEFAULTS.promptsMultiplier,
+    warmupMultiplier: rest.num_warmup_mult ?? DEFAULTS.warmupMultiplier,
+    prompts: use_chat_template ? 'words' : 'tokens',
+    seed: SEED,
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    resultDir: pointDir,
+    progressFile: `${pointDir}/progress.json`,
+  };
+}
+
+/** Random prompts at a list of concurrencies, by srtctl's own load generator. */
+export const saBench: BenchmarkProtocol = {
+  type: 'sa-bench',
+
+  plan(context): PlannedBenchmark {
+    const { runtime, pointDir } = context;
+    const configFile = `${pointDir}/loadgen.json`;
+    const content = `${JSON.stringify(loadgenConfig(context), null, 2)}\n`;
+    return {
+      type: 'sa-bench',
+      resultDir: pointDir,
+      process: benchmarkProcess(context, {
+        argv: [runtime.nodeBinary, `${runtime.distDir}/loadgen.js`, '--config', configFile],
+        env: context.recipe.benchmark.env,
+        files: [{ path: configFile, content }],
+      }),
+    };
+  },
+
+  async readResult({ resultDir }) {
+    const config = loadgenConfigSchema.parse(
+      JSON.parse(await readFile(join(resultDir, 'loadgen.json'), 'utf8')),
+    );
+    const present = new Set(await readdir(resultDir));
+    const files = config.concurrencies.map(resultFileOf).filter((name) => present.has(name));
+    const serving = await Promise.all(
+      files.map(async (name) =>
+        servingResultSchema.parse(JSON.parse(await readFile(join(resultDir, name), 'utf8'))),
+      ),
+    );
+    const reason = whyNotValid(config.concurrencies, serving);
+    return {
+      type: 'sa-bench',
+      valid: reason === undefined,
+      ...(reason === undefined ? {} : { reason }),
+      serving,
+      artifacts: [...files, 'loadgen.json', 'benchmark.out'],
+    };
+  },
+};
+
+/** What is wrong with the figures, or undefined: every concurrency is there, no request failed, tokens came out. */
+export function whyNotValid(
+  concurrencies: readonly number[],
+  serving: readonly ServingResult[],
+): string | undefined {
+  for (const concurrency of concurrencies) {
+    const result = serving.find((one) => one.concurrency === concurrency);
+    if (!result) return `there is no result for concurrency ${concurrency}`;
+    const { failed, requests, errors, completed, outputTokens } = result;
+    if (failed > 0)
+      return `${failed} of ${requests} requests failed at concurrency ${concurrency}: ${errors[0] ?? ''}`;
+    if (completed === 0) return `no request was completed at concurrency ${concurrency}`;
+    if (outputTokens === 0) return `not one output token came at concurrency ${concurrency}`;
+  }
+  return undefined;
+}

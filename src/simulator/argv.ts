@@ -1,0 +1,80 @@
+import { Fatal } from './fatal.ts';
+
+/** Options of a Python command line: `--name value…`, `--name=value`; a repeated option counts by its last place. */
+export class Arguments {
+  readonly #values = new Map<string, string[]>();
+  /** Every occurrence in order, for options that may be repeated. */
+  readonly #all: { name: string; values: string[] }[] = [];
+
+  constructor(argv: readonly string[]) {
+    let current: string[] = [];
+    for (const text of argv) {
+      if (!text.startsWith('--')) {
+        current.push(text);
+        continue;
+      }
+      const [, name = '', inline] = text.match(/^--([^=]+)(?:=(.*))?$/s) ?? [];
+      current = inline === undefined ? [] : [inline];
+      this.#values.set(name, current);
+      this.#all.push({ name, values: current });
+    }
+  }
+
+  has(...names: string[]): boolean {
+    return names.some((name) => this.#values.has(name));
+  }
+
+  /** The first value of the first of `names` that is given: engines know several spellings of one option. */
+  text(...names: string[]): string | undefined {
+    for (const name of names) {
+      const [value] = this.#values.get(name) ?? [];
+      if (value !== undefined) return value;
+    }
+    return undefined;
+  }
+
+  integer(fallback: number, ...names: string[]): number {
+    const text = this.text(...names);
+    if (text === undefined) return fallback;
+    const value = Number(text);
+    if (!Number.isInteger(value))
+      throw new Fatal(`error: argument --${names[0]}: invalid int value: '${text}'`, { exitCode: 2 });
+    return value;
+  }
+
+  list(name: string): string[] {
+    return this.#values.get(name) ?? [];
+  }
+
+  every(name: string): string[][] {
+    return this.#all.filter((entry) => entry.name === name).map((entry) => entry.values);
+  }
+
+  /** All options, for /get_server_info. */
+  record(): Record<string, string | boolean | string[]> {
+    return Object.fromEntries(
+      [...this.#values].map(([name, values]) => [
+        name.replaceAll('-', '_'),
+        values.length === 0 ? true : values.length === 1 ? (values[0] ?? '') : values,
+      ]),
+    );
+  }
+}
+
+/** Seconds, counts and switches that only the simulator has come from its environment. */
+export function setting(name: string, fallback: number): number {
+  const text = process.env[name];
+  if (text === undefined || text === '') return fallback;
+  const value = Number(text);
+  if (!Number.isFinite(value) || value < 0)
+    throw new Fatal(`${name}=${text} is not a number from 0 on`, { exitCode: 2 });
+  return value;
+}
+
+/**
+ * Where a server binds: `0.0.0.0` means every address of its node, which for a simulated node is its one loopback
+ * address (the agent names it).
+ */
+export function bindAddress(host: string): string {
+  return host === '0.0.0.0' || host === '::' ? (process.env.SRTCTL_NODE_ADDRESS ?? host) : host;
+}

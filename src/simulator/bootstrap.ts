@@ -1,0 +1,60 @@
+import type { ServerResponse } from 'node:http';
+import { get } from 'node:http';
+import { pathOf, sendError, sendText, serve } from './http.ts';
+
+/** How long a decode worker waits for a prefill that nobody has begun. */
+const ROOM_TIMEOUT_MS = 300_000;
+
+/** The prefill side of disaggregation: decode workers come here and wait for the KV cache of a room. */
+export class BootstrapServer {
+  readonly #done = new Set<number>();
+  readonly #waiting = new Map<number, ServerResponse>();
+
+  async listen(host: string, port: number): Promise<void> {
+    await serve(host, port, (request, response) => {
+      const [, room] = pathOf(request).match(/^\/room\/(\d+)$/) ?? [];
+      if (room === undefined) return sendError(response, 404, 'no such room');
+      const id = Number(room);
+      if (this.#done.delete(id)) return sendText(response, 200, 'ready');
+      this.#waiting.set(id, response);
+      response.once('close', () => this.#waiting.delete(id));
+    });
+  }
+
+  /** The prefill of a room is over: who waits for it may take it. */
+  complete(room: number): void {
+    const waiting = this.#waiting.get(room);
+    if (!waiting) {
+      this.#done.add(room);
+      return;
+    }
+    this.#waiting.delete(room);
+    sendText(waiting, 200, 'ready');
+  }
+}
+
+/** The decode side: resolves when the prefill of the room is over; rejects when the prefill worker is gone. */
+export function awaitPrefill(
+  bootstrap: { host: string; port: number; room: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const { host, port, room } = bootstrap;
+  return new Promise((resolve, reject) => {
+    const request = get(
+      { host, port, path: `/room/${room}`, agent: false, signal, timeout: ROOM_TIMEOUT_MS },
+      (response) => {
+        response.resume();
+        response.once('end', () =>
+          response.statusCode === 200
+            ? resolve()
+            : reject(new Error(`bootstrap server says ${response.statusCode}`)),
+        );
+        response.once('error', reject);
+      },
+    );
+    request.once('timeout', () => request.destroy(new Error('timed out')));
+    request.once('error', (error) =>
+      reject(new Error(`KVTransferError: prefill at ${host}:${port} room ${room}: ${error.message}`)),
+    );
+  });
+}

@@ -1,0 +1,118 @@
+import { Arguments, setting } from './argv.ts';
+import { BootstrapServer } from './bootstrap.ts';
+import { joinRanks } from './dist-init.ts';
+import { Engine } from './engine.ts';
+import { type EngineOptions, engineOptions } from './engine-options.ts';
+import { etcdEndpoint, type Registration, register } from './etcd.ts';
+import { Fatal } from './fatal.ts';
+import { pathOf, sendJson, sendText, serve } from './http.ts';
+import { type Instance, instanceKey } from './registry.ts';
+
+const say = (text: string): void => {
+  process.stdout.write(`[${new Date().toISOString().slice(0, 19).replace('T', ' ')}] ${text}\n`);
+};
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** One rank of an SGLang engine, as its own server or as a Dynamo worker. Resolves when it serves. */
+export async function runEngine(flavour: 'sglang' | 'dynamo', argv: readonly string[]): Promise<void> {
+  const options = engineOptions(new Arguments(argv));
+  const leader = options.nodeRank === 0;
+  let registration: Registration | undefined;
+  stopOnSignal(() => registration?.revoke() ?? Promise.resolve());
+  crashIfAsked();
+  say(`server_args=${JSON.stringify(options.record)}`);
+
+  const bootstrap = leader && options.mode === 'prefill' ? new BootstrapServer() : undefined;
+  const engine = new Engine(options, bootstrap);
+  if (leader) {
+    await bootstrap?.listen(options.host, options.bootstrapPort);
+    await serve(options.host, options.port, (request, response) => engine.handle(request, response));
+  }
+  if (flavour === 'dynamo') await serveStatus(options, engine);
+
+  const crash = (error: Error): void => {
+    process.stderr.write(`Traceback (most recent call last):\n  ...\n${error.message}\n`);
+    process.exit(1);
+  };
+  await joinRanks(options, crash);
+  await load(options);
+  if (flavour === 'dynamo' && leader)
+    registration = await registerInstance(options, (error) => crash(new Fatal(error.message)));
+  engine.ready = true;
+  say(leader ? 'The server is fired up and ready to roll!' : `Rank ${options.nodeRank} is ready.`);
+}
+
+async function load(options: EngineOptions): Promise<void> {
+  say(`Load weight begin. model=${options.modelPath}`);
+  const parts = 4;
+  for (let part = 1; part <= parts; part++) {
+    await sleep(options.loadMs / parts);
+    say(`Loading safetensors checkpoint shards: ${(100 * part) / parts}% Completed`);
+  }
+  say('Load weight end.');
+}
+
+/** Dynamo's system status server, on every rank. */
+async function serveStatus(options: EngineOptions, engine: Engine): Promise<void> {
+  const port = setting('DYN_SYSTEM_PORT', 0);
+  if (port === 0) return;
+  await serve(options.host, port, (request, response) => {
+    switch (pathOf(request)) {
+      case '/health':
+      case '/live':
+        return sendJson(response, engine.ready ? 200 : 503, { status: engine.ready ? 'ready' : 'notready' });
+      case '/metrics':
+        return sendText(response, 200, engine.metrics(), 'text/plain; version=0.0.4');
+      default:
+        return sendJson(response, 404, { detail: 'Not Found' });
+    }
+  });
+}
+
+async function registerInstance(
+  options: EngineOptions,
+  onLost: (error: Error) => void,
+): Promise<Registration> {
+  const { host, port, mode, bootstrapPort, servedModel } = options;
+  const instance: Instance = {
+    namespace: process.env.DYN_NAMESPACE ?? 'dynamo',
+    component: mode === 'prefill' ? 'prefill' : 'backend',
+    endpoint: 'generate',
+    instance_id: process.pid * 65_536 + port,
+    transport: { http: `http://${host}:${port}` },
+    model: servedModel,
+    mode,
+    bootstrap: mode === 'prefill' ? { host, port: bootstrapPort } : null,
+  };
+  try {
+    return await register(etcdEndpoint(), instanceKey(instance), instance, onLost);
+  } catch (error) {
+    throw new Fatal(`Exception: cannot register with etcd at ${etcdEndpoint()}: ${String(error)}`, {
+      traceback: true,
+    });
+  }
+}
+
+/** SIGTERM ends a server in good order, unless a test wants one that does not hear. */
+function stopOnSignal(finish: () => Promise<void>): void {
+  if (process.env.SRTCTL_SIM_IGNORE_TERM === '1') {
+    process.on('SIGTERM', () => say('SIGTERM received, not listening'));
+    return;
+  }
+  process.on('SIGTERM', () => {
+    say('SIGTERM received, shutting down');
+    void finish().finally(() => process.exit(0));
+  });
+}
+
+function crashIfAsked(): void {
+  const ms = setting('SRTCTL_SIM_CRASH_AFTER_MS', 0);
+  if (ms === 0) return;
+  setTimeout(() => {
+    process.stderr.write(
+      'Traceback (most recent call last):\n  File "scheduler.py", line 1, in run_scheduler_process\n',
+    );
+    process.stderr.write('RuntimeError: CUDA error: an illegal memory access was encountered\n');
+    process.exit(1);
+  }, ms);
+}

@@ -1,0 +1,80 @@
+import * as z from 'zod';
+
+/** The few calls of etcd's v3 API that Dynamo's registry needs, over its JSON gateway. */
+const LEASE_TTL_S = 10;
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+const text = (encoded: string): string => Buffer.from(encoded, 'base64').toString('utf8');
+
+async function call<T>(endpoint: string, path: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
+  const response = await fetch(`${endpoint}/v3/${path}`, {
+    method: 'POST',
+    body: JSON.stringify(body),
+    signal: AbortSignal.timeout(5_000),
+  });
+  const answer: unknown = await response.json();
+  if (!response.ok) throw new Error(`etcd ${path}: HTTP ${response.status} ${JSON.stringify(answer)}`);
+  return schema.parse(answer);
+}
+
+const anything = z.looseObject({});
+
+/** The first of ETCD_ENDPOINTS. */
+export function etcdEndpoint(): string {
+  const [first] = (process.env.ETCD_ENDPOINTS ?? 'http://localhost:2379').split(',');
+  return (first ?? '').replace(/\/$/, '');
+}
+
+export interface Registration {
+  /** Takes the key out of the registry. */
+  revoke(): Promise<void>;
+}
+
+/** Puts a key that lives as long as this process keeps its lease alive. `onLost` is told when that fails for good. */
+export async function register(
+  endpoint: string,
+  key: string,
+  value: unknown,
+  onLost: (error: Error) => void,
+): Promise<Registration> {
+  const { ID: lease } = await call(
+    endpoint,
+    'lease/grant',
+    { TTL: LEASE_TTL_S },
+    z.looseObject({ ID: z.string() }),
+  );
+  await call(endpoint, 'kv/put', { key: base64(key), value: base64(JSON.stringify(value)), lease }, anything);
+  let failures = 0;
+  const timer = setInterval(
+    () => {
+      call(endpoint, 'lease/keepalive', { ID: lease }, anything).then(
+        () => {
+          failures = 0;
+        },
+        (error: unknown) => {
+          failures++;
+          if (failures >= 3) onLost(new Error(`lost the lease of etcd: ${String(error)}`));
+        },
+      );
+    },
+    (LEASE_TTL_S * 1_000) / 4,
+  );
+  return {
+    async revoke() {
+      clearInterval(timer);
+      await call(endpoint, 'lease/revoke', { ID: lease }, anything).catch(() => undefined);
+    },
+  };
+}
+
+const rangeSchema = z.looseObject({
+  kvs: z.array(z.looseObject({ key: z.string(), value: z.string() })).default([]),
+});
+
+/** All values below a prefix, by key. */
+export async function listPrefix(endpoint: string, prefix: string): Promise<Map<string, unknown>> {
+  const end = `${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)}`;
+  const range = { key: base64(prefix), range_end: base64(end) };
+  const { kvs } = await call(endpoint, 'kv/range', range, rangeSchema);
+  return new Map(kvs.map(({ key, value }) => [text(key), JSON.parse(text(value))]));
+}

@@ -1,0 +1,63 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { Fatal } from './fatal.ts';
+
+/** Starts a server; a port that is taken ends the process as it ends a real engine. */
+export function serve(
+  host: string,
+  port: number,
+  handle: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>,
+): Promise<Server> {
+  const server = createServer((request, response) => {
+    Promise.resolve(handle(request, response)).catch((error: unknown) => {
+      if (response.headersSent) response.destroy();
+      else sendJson(response, 500, { error: { message: String(error), type: 'internal_error', code: 500 } });
+    });
+  });
+  server.keepAliveTimeout = 75_000;
+  server.requestTimeout = 0;
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        error.code === 'EADDRINUSE'
+          ? new Fatal(
+              `ERROR:    [Errno 98] error while attempting to bind on address ('${host}', ${port}): address already in use`,
+            )
+          : error,
+      ),
+    );
+    server.listen({ host, port, exclusive: true }, () => resolve(server));
+  });
+}
+
+export function sendJson(response: ServerResponse, status: number, body: unknown): void {
+  const text = JSON.stringify(body);
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+  });
+  response.end(text);
+}
+
+export function sendText(response: ServerResponse, status: number, text: string, type = 'text/plain'): void {
+  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) });
+  response.end(text);
+}
+
+export const sendError = (response: ServerResponse, status: number, message: string): void =>
+  sendJson(response, status, { object: 'error', message, error: { message, type: 'error', code: status } });
+
+export async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+export const pathOf = (request: IncomingMessage): string => (request.url ?? '/').split('?')[0] ?? '/';

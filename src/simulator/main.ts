@@ -1,0 +1,52 @@
+import { Fatal } from './fatal.ts';
+
+/**
+ * `node simulator.js -m MODULE ARGS…` or `node simulator.js nginx ARGS…`: the stand-ins behind mock-bin/. They take the
+ * real command lines, open the real ports and answer the real APIs, at the speed of speed-model.ts.
+ */
+const [first, second, ...rest] = process.argv.slice(2);
+const module = first === '-m' ? second : first;
+const args = first === '-m' ? rest : process.argv.slice(3);
+
+process.on('uncaughtException', fail);
+process.on('unhandledRejection', fail);
+
+switch (module) {
+  case 'sglang.launch_server':
+  case 'dynamo.sglang': {
+    const { runEngine } = await import('./engine-process.ts');
+    await runEngine(module === 'dynamo.sglang' ? 'dynamo' : 'sglang', args);
+    break;
+  }
+  case 'sglang_router.launch_router': {
+    const { runRouter } = await import('./sglang-router.ts');
+    await runRouter(args);
+    break;
+  }
+  case 'dynamo.frontend': {
+    const { runFrontend } = await import('./dynamo-frontend.ts');
+    await runFrontend(args);
+    break;
+  }
+  case 'nginx': {
+    const { runNginx } = await import('./nginx.ts');
+    await runNginx(args);
+    break;
+  }
+  default:
+    fail(new Fatal(`No module named ${module}`));
+}
+
+/** As an engine would: its complaint on stderr, a traceback where it is a crash, exit code 1 (2 for bad arguments). */
+function fail(error: unknown): never {
+  if (error instanceof Fatal) {
+    process.stderr.write(
+      `${error.traceback ? 'Traceback (most recent call last):\n  ...\n' : ''}${error.message}\n`,
+    );
+    process.exit(error.exitCode);
+  }
+  process.stderr.write(
+    `Traceback (most recent call last):\n${error instanceof Error ? error.stack : error}\n`,
+  );
+  process.exit(1);
+}
