@@ -19,11 +19,18 @@ export function registerApply(program: Command): void {
     .description('Run a recipe: bring up its deployment, run its benchmark, clean up.')
     .requiredOption('-f, --file <recipe>', 'recipe, recipe:selector, or a directory of recipes')
     .option('--local', 'run on this machine, one agent for each simulated node')
-    .option('--nodes <n>', 'with --local: number of simulated nodes (default: as many as the recipe needs)', positive)
+    .option(
+      '--nodes <n>',
+      'with --local: number of simulated nodes (default: as many as the recipe needs)',
+      positive,
+    )
     .option('--mock', 'with --local: simulated engines and routers in place of the real ones')
     .option('--output <dir>', 'where the directory of the job is made (default: $SRTCTL_OUTPUT or ./outputs)')
     .option('--json', 'one JSON object a line on standard output, for programs')
-    .option('--setup-script <file>', 'bash script that runs once on each node before any engine (over setup_script)')
+    .option(
+      '--setup-script <file>',
+      'bash script that runs once on each node before any engine (over setup_script)',
+    )
     .option('--tags <tags>', 'words to find the job by, separated by commas')
     .option('-y, --yes', 'ask nothing')
     .addHelpText(
@@ -48,9 +55,13 @@ function positive(text: string): number {
 
 async function apply(options: ApplyOptions): Promise<number> {
   if (!options.local)
-    throw new SrtctlError('not-yet', 'apply without --local is not possible yet: this version does not submit to Slurm', {
-      hint: 'add --local, and --mock for simulated engines',
-    });
+    throw new SrtctlError(
+      'not-yet',
+      'apply without --local is not possible yet: this version does not submit to Slurm',
+      {
+        hint: 'add --local, and --mock for simulated engines',
+      },
+    );
   const { prepareLocalJobs, runLocalJob } = await import('./local-job.ts');
   const jobs = await prepareLocalJobs(options);
   let worst: number = EXIT.ok;

@@ -26,7 +26,11 @@ function showPoint(point: AllocationPoint): string {
 }
 
 function nodeTable({ roles, processes }: AllocationPoint): string {
-  const table = new Table({ head: ['node', 'endpoint', 'GPUs', 'ports'], style: { head: [], border: [] } });
+  const table = new Table({
+    head: ['node', 'process', 'GPUs', 'ports'],
+    chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
+    style: { head: [], border: [] },
+  });
   const nodes = [...new Set([roles.infra, roles.head, ...roles.workers])];
   for (const node of nodes) {
     for (const each of processes.filter((process) => process.node === node)) {

@@ -45,9 +45,13 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
     requireRunnable(variant, { mock, containers: false });
     const nodes = nodeNames(variant, options.nodes);
     if (!mock && nodes.length > 1)
-      throw new SrtctlError('one-node', `${variant.file} needs ${nodes.length} nodes, and --local has one: this machine`, {
-        hint: 'add --mock for simulated nodes and engines',
-      });
+      throw new SrtctlError(
+        'one-node',
+        `${variant.file} needs ${nodes.length} nodes, and --local has one: this machine`,
+        {
+          hint: 'add --mock for simulated nodes and engines',
+        },
+      );
     // Planned for its errors alone: the coordinator plans again when it knows the addresses.
     planVariant(variant, createRuntimeContext(dryRunInput(nodes, cluster)));
     return {
@@ -102,8 +106,7 @@ export async function runLocalJob(job: PreparedJob, view: { json: boolean }): Pr
   process.on('SIGINT', onInterrupt);
   process.on('SIGTERM', onTerminate);
   try {
-    const abort = new AbortController();
-    const followed = await followJob({ jobDir, json: view.json, signal: abort.signal, coordinator: ended });
+    const followed = await followJob({ job: { jobId, jobDir, spec }, json: view.json, coordinator: ended });
     const { exitCode } = await ended;
     return exitCode ?? (followed.exitCode || EXIT.failed);
   } finally {
@@ -115,11 +118,17 @@ export async function runLocalJob(job: PreparedJob, view: { json: boolean }): Pr
 /** The coordinator is a process of its own, in its own group: Ctrl-C reaches it as a request, not as a blow. */
 async function startCoordinator(specFile: string, logFile: string): Promise<ChildProcess> {
   const distDir = dirname(fileURLToPath(import.meta.url));
-  const main = [join(distDir, 'coordinator.js'), join(distDir, '..', 'coordinator.js')].find((path) => existsSync(path));
-  if (!main) throw new SrtctlError('not-built', 'dist/coordinator.js is missing', { hint: 'run `make build`' });
+  const main = [join(distDir, 'coordinator.js'), join(distDir, '..', 'coordinator.js')].find((path) =>
+    existsSync(path),
+  );
+  if (!main)
+    throw new SrtctlError('not-built', 'dist/coordinator.js is missing', { hint: 'run `make build`' });
   const log = await open(logFile, 'a', 0o644);
   try {
-    return spawn(process.execPath, [main, specFile], { detached: true, stdio: ['ignore', log.fd, log.fd, 'ipc'] });
+    return spawn(process.execPath, [main, specFile], {
+      detached: true,
+      stdio: ['ignore', log.fd, log.fd, 'ipc'],
+    });
   } finally {
     await log.close();
   }

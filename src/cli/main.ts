@@ -11,7 +11,9 @@ import { registerWatch } from './watch.ts';
 const VERSION = '0.1.0';
 
 const program = new Command('srtctl')
-  .description('Benchmark large language models on Slurm clusters: one job, one coordinator, one agent a node.')
+  .description(
+    'Benchmark large language models on Slurm clusters: one job, one coordinator, one agent a node.',
+  )
   .version(VERSION)
   .option('--verbose', 'show the stack of an error')
   .showSuggestionAfterError()
@@ -26,7 +28,14 @@ Exit codes:
   130  stopped by Ctrl-C          143  stopped by cancel or SIGTERM`,
   );
 
-for (const register of [registerApply, registerDryRun, registerWatch, registerLogs, registerStatus, registerCancel])
+for (const register of [
+  registerApply,
+  registerDryRun,
+  registerWatch,
+  registerLogs,
+  registerStatus,
+  registerCancel,
+])
   register(program);
 for (const command of program.commands) command.exitOverride();
 

@@ -1,0 +1,40 @@
+import { existsSync } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type JobOnDisk, readEvents } from './job-dir.ts';
+
+export interface LogFile {
+  readonly process: string;
+  /** Node of the process; null for the coordinator, nats-server and agents, whose logs are only files. */
+  readonly node: string | null;
+  readonly file: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** Every log of a job: those of its processes, as their events name them, and those of srtctl itself. */
+export async function logFilesOf(job: JobOnDisk): Promise<LogFile[]> {
+  const found = new Map<string, { node: string | null; file: string }>();
+  for (const event of await readEvents(job))
+    if (event.kind === 'process.transition')
+      found.set(event.process, { node: event.node, file: event.logFile });
+  const logs = join(job.jobDir, 'logs');
+  found.set('coordinator', { node: null, file: join(logs, `sweep_${job.jobId}.log`) });
+  found.set('nats', { node: null, file: join(logs, 'nats.log') });
+  for (const name of existsSync(logs) ? await readdir(logs) : []) {
+    const [, node] = name.match(/^(.+)_agent\.out$/) ?? [];
+    if (node !== undefined) found.set(`agent-${node}`, { node: null, file: join(logs, name) });
+  }
+  const sized = await Promise.all(
+    [...found].map(async ([process, { node, file }]) => ({
+      process,
+      node,
+      file,
+      size: await stat(file).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    })),
+  );
+  return sized.sort((a, b) => a.process.localeCompare(b.process, 'en', { numeric: true }));
+}

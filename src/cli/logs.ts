@@ -1,0 +1,69 @@
+import type { Command } from 'commander';
+import { SrtctlError } from '../errors.ts';
+import { OUTPUT_OPTION } from './options.ts';
+
+interface LogOptions {
+  readonly output?: string;
+  readonly follow?: boolean;
+  readonly lines: string;
+}
+
+export function registerLogs(program: Command): void {
+  program
+    .command('logs')
+    .description('Show the log of a process of a job; without a process, which there are.')
+    .argument('<job>', 'job id, the path of its directory, or "latest"')
+    .argument(
+      '[process]',
+      'as in the list: prefill-0-0, frontend-0, benchmark, coordinator, nats, agent-<node>',
+    )
+    .option('-f, --follow', 'go on as more is written')
+    .option('-n, --lines <n>', 'how many of the last lines', '50')
+    .option(...OUTPUT_OPTION)
+    .addHelpText('after', '\nExamples:\n  srtctl logs latest\n  srtctl logs latest decode-0-0 -f')
+    .action(async (told: string, process_: string | undefined, options: LogOptions) => {
+      await logs(told, process_, options);
+    });
+}
+
+async function logs(told: string, name: string | undefined, options: LogOptions): Promise<void> {
+  const lines = Number(options.lines);
+  if (!Number.isInteger(lines) || lines < 0)
+    throw new SrtctlError('usage', `--lines ${options.lines} is not a whole number`);
+  const { findJob, isOver, outputsRoot } = await import('./job-dir.ts');
+  const job = await findJob(told, outputsRoot(options.output));
+  const { logFilesOf } = await import('./log-files.ts');
+  const files = await logFilesOf(job);
+  if (name === undefined) {
+    for (const { process: id, file, size } of files)
+      process.stdout.write(`${id.padEnd(20)} ${String(size).padStart(10)} B  ${file}\n`);
+    return;
+  }
+  const found = files.find((entry) => entry.process === name);
+  if (!found)
+    throw await unknownProcess(
+      name,
+      files.map((entry) => entry.process),
+    );
+  const { readLog } = await import('./log-reader.ts');
+  const reader = await readLog(job, found);
+  try {
+    let piece = await reader.tail(lines);
+    process.stdout.write(piece.text);
+    while (options.follow) {
+      const over = await isOver(job);
+      piece = await reader.from(piece.offset);
+      process.stdout.write(piece.text);
+      if (over && piece.text === '') return;
+    }
+  } finally {
+    await reader.close();
+  }
+}
+
+async function unknownProcess(name: string, known: readonly string[]): Promise<SrtctlError> {
+  const { closest } = await import('fastest-levenshtein');
+  return new SrtctlError('unknown-process', `this job has no process ${name}`, {
+    hint: known.length > 0 ? `did you mean ${closest(name, [...known])}?` : 'it has not started any yet',
+  });
+}

@@ -1,0 +1,21 @@
+import type { Command } from 'commander';
+import { OUTPUT_OPTION } from './options.ts';
+
+export function registerWatch(program: Command): void {
+  program
+    .command('watch')
+    .description('Show a job live, from its first event on; when it is over, what happened.')
+    .argument('[job]', 'job id, the path of its directory, or "latest"', 'latest')
+    .option(...OUTPUT_OPTION)
+    .option('--json', 'one JSON object a line')
+    .addHelpText(
+      'after',
+      '\nThe exit code is that of the run.\n\nExample:\n  srtctl watch latest --json | jq -r .kind',
+    )
+    .action(async (told: string, options: { output?: string; json?: boolean }) => {
+      const { findJob, outputsRoot } = await import('./job-dir.ts');
+      const { followJob } = await import('./follow.ts');
+      const job = await findJob(told, outputsRoot(options.output));
+      process.exitCode = (await followJob({ job, json: options.json === true })).exitCode;
+    });
+}
