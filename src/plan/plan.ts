@@ -1,13 +1,14 @@
 import { backendFor } from '../backends/index.ts';
 import type { BackendProtocol } from '../backends/protocol.ts';
+import { benchmarkFor } from '../benchmarks/index.ts';
+import type { BenchmarkContext } from '../benchmarks/protocol.ts';
 import { PlanError } from '../errors.ts';
 import { frontendFor } from '../frontends/index.ts';
 import { type DeployPhase, deployPhases, type ProcessSpec } from '../messages/process-spec.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { type LoadedVariant, placeIn } from '../recipe/variant.ts';
-import { planBenchmark } from './benchmark.ts';
 import { etcdProcess, setupProcesses } from './infra.ts';
-import type { JobContext, Plan, PlannedPoint } from './kinds.ts';
+import type { JobContext, Plan, PlannedBenchmark, PlannedPoint } from './kinds.ts';
 import { assignRoles, extraNodes } from './roles.ts';
 import { workerProcesses } from './workers.ts';
 
@@ -66,6 +67,12 @@ function planPoint(point: LoadedVariant['points'][number], ordinal: number, job:
     processes: byPhase(processes),
     benchmark,
   };
+}
+
+/** A type that a recipe may name and nobody can run yet plans without a process: requireRunnable says so. */
+function planBenchmark(context: BenchmarkContext): PlannedBenchmark {
+  const { type } = context.recipe.benchmark;
+  return benchmarkFor(type)?.plan(context) ?? { type, process: null, resultDir: context.pointDir };
 }
 
 const pointNodes = (recipe: Recipe): number =>

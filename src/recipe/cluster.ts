@@ -51,7 +51,7 @@ export function findClusterConfig(env: NodeJS.ProcessEnv, cwd: string): ClusterC
 
 function readClusterConfig(path: string): ClusterConfig {
   const source = parseSource(path, readFileSync(path, 'utf8'));
-  const parsed = clusterConfigSchema.safeParse(source.value ?? {});
+  const parsed = clusterConfigSchema.safeParse(source.value ?? {}, { reportInput: true });
   if (parsed.success) return parsed.data;
   throw new RecipeProblems(problemsOf(parsed.error, (at) => source.place(at)));
 }

@@ -175,7 +175,7 @@ const textOf = (value: unknown): string =>
 function variantName(raw: RawVariant, only: string | undefined): string {
   const { name } = raw.value;
   if (raw.value.sweep === undefined && only !== undefined) return only;
-  return String(name).replaceAll(/[-_]?\{\w+\}/g, '');
+  return String(name).replaceAll(/[-_]?[A-Za-z]*\{\w+\}/g, '') || 'sweep';
 }
 
 /** Of the parts that planning and starting may find fault with. */

@@ -46,14 +46,18 @@ export function nearest(name: string, known: readonly string[]): string | undefi
 
 type Issue = z.core.$ZodIssue;
 
-/** zod's issues as sentences for people, each with its place; `known` lists the keys that a map may have. */
+/** zod's issues (parse with `reportInput`, which tells what is missing) as sentences for people, each with its place; `known` lists the keys that a map may have. */
 export function problemsOf(
   error: z.ZodError,
   place: (path: Path) => SourcePlace,
   known: (path: Path) => readonly string[] = () => [],
 ): Problem[] {
-  return error.issues.flatMap((issue) => problemOf(issue, { place, known }));
+  // A misspelt key is also a missing one; the slip is what a person mends.
+  const slipsFirst = [...error.issues].sort((a, b) => Number(isSlip(b)) - Number(isSlip(a)));
+  return slipsFirst.flatMap((issue) => problemOf(issue, { place, known }));
 }
+
+const isSlip = (issue: Issue): boolean => issue.code === 'unrecognized_keys';
 
 /** How to find out about a path. */
 interface Look {

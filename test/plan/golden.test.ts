@@ -1,0 +1,54 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { planAllocation } from '../../src/cli/dry-run-plan.ts';
+import { findClusterConfig } from '../../src/recipe/cluster.ts';
+import { findRecipeFiles, loadRecipeFile } from '../../src/recipe/load.ts';
+
+/**
+ * Plans of the public recipes as the reference implementation makes them, which are kept beside this repository and
+ * not in it. Without them there is nothing to compare with; in CI that is a failure.
+ */
+const shared = resolve(import.meta.dirname, '../../../shared');
+const present = existsSync(join(shared, 'golden')) || process.env.CI === 'true';
+
+describe.skipIf(!present)('the plans of the public SGLang recipes', () => {
+  it('are those of the reference implementation', { timeout: 60_000 }, () => {
+    const scratch = mkdtempSync(join(tmpdir(), 'srtctl-golden-'));
+    try {
+      const golden = sglangPart(join(shared, 'golden/plans.jsonl.gz'));
+      expect(golden.length).toBeGreaterThan(300);
+      writeFileSync(join(scratch, 'golden.jsonl.gz'), gzipSync(golden.join('\n')));
+      writeFileSync(join(scratch, 'plans.ndjson'), planAll().join('\n'));
+      const files = [join(scratch, 'plans.ndjson'), join(scratch, 'golden.jsonl.gz')];
+      const said = execFileSync(process.execPath, [join(shared, 'golden/compare.mjs'), ...files], {
+        encoding: 'utf8',
+      });
+      expect(said).toMatch(/\b0 differences/);
+    } finally {
+      rmSync(scratch, { recursive: true, force: true });
+    }
+  });
+});
+
+const sglangPart = (file: string): string[] =>
+  gunzipSync(readFileSync(file))
+    .toString()
+    .trim()
+    .split('\n')
+    .filter((line) => (JSON.parse(line) as { backend: string }).backend === 'sglang');
+
+function planAll(): string[] {
+  const cluster = findClusterConfig({ SRTSLURM_CONFIG: join(shared, 'golden/srtslurm.yaml') }, shared);
+  return findRecipeFiles(join(shared, 'recipes')).flatMap((recipe) =>
+    loadRecipeFile(recipe, { cluster, env: {} }).flatMap((result) => {
+      const line = 'error' in result ? result : planAllocation(result.loaded, cluster);
+      return 'error' in line
+        ? [JSON.stringify({ file: recipe.file, variant: result.variant, error: line.error.oneLine() })]
+        : [JSON.stringify(line)];
+    }),
+  );
+}

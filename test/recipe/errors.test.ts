@@ -1,0 +1,96 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { loadRecipes } from '../../src/recipe/load.ts';
+import { RecipeProblems } from '../../src/recipe/problems.ts';
+import { cluster, lineOf, loadText, small, writeFiles } from './write.ts';
+
+const changed = (from: string, to: string): string => {
+  expect(small).toContain(from);
+  return lineOf(small.replace(from, to));
+};
+
+describe('a recipe that is wrong is refused in one line, with file, line, column and path', () => {
+  it('for a file that is not there', () => {
+    expect(() => loadRecipes('/nowhere/r.yaml', { cluster: cluster(), env: {} })).toThrow(
+      expect.objectContaining({ message: 'no such file', place: { file: '/nowhere/r.yaml' }, exitCode: 2 }),
+    );
+  });
+
+  it('for YAML that is broken', () => {
+    expect(changed('gpu_type: h100', 'gpu_type: [h100')).toMatch(/^recipe\.yaml:5:3: not valid YAML: /);
+    expect(lineOf('')).toBe('recipe.yaml: the file is empty');
+  });
+
+  it('for an unknown key, with the nearest known one', () => {
+    expect(changed('prefill_nodes', 'prefil_nodes')).toBe(
+      'recipe.yaml:6:3: resources.prefil_nodes: unknown key (did you mean "prefill_nodes"?)',
+    );
+    expect(changed('sglang_config', 'sglang_conf')).toMatch(
+      /backend\.sglang_conf: unknown key \(did you mean/,
+    );
+    expect(changed('frontend:', 'wholly_unlike_anything:')).toMatch(/: wholly_unlike_anything: unknown key$/);
+  });
+
+  it('for a value of the wrong type', () => {
+    expect(changed('gpus_per_node: 8', 'gpus_per_node: many')).toBe(
+      'recipe.yaml:5:3: resources.gpus_per_node: must be a number',
+    );
+    expect(changed('prefill: {tensor-parallel-size: 8}', 'prefill: {a: [[1]]}')).toMatch(
+      /backend\.sglang_config\.prefill\.a\[0\]: must be text or a number/,
+    );
+    expect(changed('1x4', '1xfour')).toMatch(/benchmark\.concurrencies: must be positive whole numbers/);
+  });
+
+  it('for something that is missing', () => {
+    expect(changed('  gpu_type: h100\n', '')).toBe('recipe.yaml:3:1: resources.gpu_type: is missing (text)');
+  });
+
+  it('for an unknown backend, frontend or benchmark, with those that are known', () => {
+    expect(changed('backend:\n', 'backend:\n  type: trtlm\n  trtllm_config: {}\n')).toBe(
+      'recipe.yaml:14:3: backend.type: unknown backend "trtlm", known: sglang',
+    );
+    expect(changed('type: sglang', 'type: dynamoo')).toMatch(
+      /frontend\.type: unknown frontend "dynamoo", known: dynamo, sglang \(did you mean "dynamo"\?\)/,
+    );
+    expect(changed('type: sa-bench', 'type: sabench')).toMatch(
+      /unknown benchmark "sabench", .*"sa-bench"\?\)$/,
+    );
+  });
+
+  it('with all that is wrong in it, the first and the number of the others in the line', () => {
+    const text = small.replace('gpu_type: h100', 'gpu_typ: h100').replace('isl: 128', 'isl: no');
+    expect(lineOf(text)).toMatch(/ \(\+2 more\)$/);
+    try {
+      loadText(text);
+    } catch (error) {
+      expect(error).toBeInstanceOf(RecipeProblems);
+      expect((error as RecipeProblems).problems.map(({ place }) => place.path).sort()).toEqual([
+        'benchmark.isl',
+        'resources.gpu_typ',
+        'resources.gpu_type',
+      ]);
+    }
+  });
+
+  it('in an override, at the override, and in what it takes from the base, at the base', () => {
+    const base = `base:\n${small.replaceAll(/^/gm, '  ').trimEnd()}\n`;
+    expect(lineOf(`${base}override_x:\n  resources:\n    agg_wrokers: 3\n`)).toBe(
+      'recipe.yaml:21:5: resources.agg_wrokers: unknown key (did you mean "agg_workers"?)',
+    );
+    expect(lineOf(`${base}zip_override_x:\n  resources:\n    decode_nodes: [1, one]\n`)).toBe(
+      'recipe.yaml:21:23: resources.decode_nodes: must be a number',
+    );
+    expect(lineOf(`${base.replace('gpu_type', 'gpu_tpye')}override_x: {name: y}\n`)).toMatch(
+      /^recipe\.yaml:5:5: resources\.gpu_tpye/,
+    );
+  });
+
+  it('without a word about the other files of a directory', () => {
+    const directory = writeFiles({ 'a.yaml': small, 'b.yaml': small.replace('h100', '[h100]') });
+    expect(() => loadRecipes(directory, { cluster: cluster(), env: {} })).toThrow(
+      expect.objectContaining({
+        place: expect.objectContaining({ file: join(directory, 'b.yaml'), line: 4 }),
+      }),
+    );
+  });
+});

@@ -1,0 +1,103 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { benchmarkFor } from '../../src/benchmarks/index.ts';
+import { benchmarkTypes, runnableBenchmarkTypes } from '../../src/recipe/benchmark.ts';
+import { findClusterConfig } from '../../src/recipe/cluster.ts';
+import { requireRunnable } from '../../src/recipe/load.ts';
+import { cluster, loadText, small, writeFiles } from './write.ts';
+
+const recipeOf = (...args: Parameters<typeof loadText>) => loadText(...args)[0]?.points[0]?.recipe;
+
+describe('what surrounds a recipe', () => {
+  it('gives it models, images and GPUs per node of the cluster', () => {
+    const text = small
+      .replace('/models/m', 'alias')
+      .replace('repo/image:1', 'engine')
+      .replace('  gpus_per_node: 8\n', '');
+    const config = cluster({
+      model_paths: { alias: '/m/x' },
+      containers: { engine: '/i/x.sqsh' },
+      gpus_per_node: 4,
+    });
+    const recipe = recipeOf(text, { cluster: config });
+    expect(recipe?.model).toMatchObject({ path: '/m/x', container: '/i/x.sqsh' });
+    expect(recipe?.resources.gpus_per_node).toBe(4);
+  });
+
+  it('fills environment variables in paths and leaves those that are not set', () => {
+    const text = `${small.replace('/models/m', '"$MODELS/m/${SIZE}"')}environment: {A: $MODELS, B: $UNSET}\n`;
+    const recipe = recipeOf(text, { env: { MODELS: '/big' } });
+    expect(recipe?.model.path).toBe('/big/m/${SIZE}');
+    expect(recipe?.environment).toEqual({ A: '/big', B: '$UNSET' });
+  });
+
+  it('keeps the point of a float that ends on a command line, and spells booleans of an environment like Python', () => {
+    const recipe = recipeOf(
+      `${small.replace('decode: {tensor-parallel-size: 8}', 'decode: {a: 1.0, b: 0.90, c: 3}')}environment: {A: true, B: 2}\n`,
+    );
+    expect(recipe?.backend.sglang_config.decode).toEqual({ a: '1.0', b: 0.9, c: 3 });
+    expect(recipe?.environment).toEqual({ A: 'True', B: '2' });
+  });
+});
+
+describe('the cluster config', () => {
+  const file = { 'srtslurm.yaml': 'default_account: here\nkey_of_another_tool: 1\n', 'a/b/c/x': '' };
+
+  it('is found here or up to two directories above, and SRTSLURM_CONFIG goes before', () => {
+    const directory = writeFiles({ ...file, 'other.yaml': 'default_account: named\n' });
+    expect(findClusterConfig({}, join(directory, 'a/b')).default_account).toBe('here');
+    expect(findClusterConfig({}, join(directory, 'a/b/c')).default_account).toBeUndefined();
+    expect(
+      findClusterConfig({ SRTSLURM_CONFIG: '../other.yaml' }, join(directory, 'a')).default_account,
+    ).toBe('named');
+  });
+
+  it('is refused when it is named and not there, or says something impossible', () => {
+    const directory = writeFiles({ 'srtslurm.yaml': 'gpus_per_node: four\n' });
+    expect(() => findClusterConfig({ SRTSLURM_CONFIG: '/nowhere.yaml' }, directory)).toThrow(
+      /nowhere\.yaml, which does not exist/,
+    );
+    expect(() => findClusterConfig({}, directory)).toThrow(/must be a number/);
+  });
+});
+
+describe('a recipe is not run', () => {
+  const check = (text: string, mock = false, containers = false, exists = true) => {
+    for (const variant of loadText(text)) requireRunnable(variant, { mock, containers }, () => exists);
+  };
+
+  it('when its model is an alias that nobody knows, unless engines are mocked', () => {
+    const text = small.replace('/models/m', 'alias');
+    expect(() => check(text, false, false, false)).toThrow(/"alias" is no alias in model_paths/);
+    expect(() => check(text, true, false, false)).not.toThrow();
+    expect(() => check(small.replace('/models/m', 'hf:org/name'), false, false, false)).not.toThrow();
+    expect(() => check(small, false, false, false)).toThrow(/model directory \/models\/m does not exist/);
+  });
+
+  it('when its image is an alias that nobody knows, where there are containers', () => {
+    const text = small.replace('repo/image:1', 'engine');
+    expect(() => check(text, false, true)).toThrow(/"engine" is no alias in containers/);
+    expect(() => check(text, false, false)).not.toThrow();
+    expect(() => check(small, false, true)).not.toThrow();
+  });
+
+  it('when a variable in its model path is not set', () => {
+    expect(() => check(small.replace('/models/m', '$NOT_SET/m'))).toThrow(
+      /environment variable \$NOT_SET is not set/,
+    );
+  });
+
+  it('when its benchmark is known and has no runner yet, or lacks what it needs', () => {
+    expect(() => check(small.replace('type: sa-bench', 'type: gpqa'), true)).toThrow(
+      /benchmark "gpqa" is known but cannot be run yet/,
+    );
+    expect(() => check(small.replace('isl: 128, ', ''), true)).toThrow(
+      expect.objectContaining({ place: expect.objectContaining({ path: 'benchmark.isl', line: 17 }) }),
+    );
+  });
+
+  it('only for benchmark types that have no runner', () => {
+    const have = benchmarkTypes.filter((type) => benchmarkFor(type) !== undefined);
+    expect([...runnableBenchmarkTypes].sort()).toEqual([...have].sort());
+  });
+});

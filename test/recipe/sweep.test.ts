@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { expandSweep } from '../../src/recipe/sweep.ts';
+import { lineOf, loadText, small } from './write.ts';
+
+describe('a sweep', () => {
+  it('makes a point of every combination, the last parameter varying fastest', () => {
+    const points = expandSweep({ sweep: { a: [1, 2], b: ['x', 'y'] } });
+    expect(points.map(({ params }) => params)).toEqual([
+      { a: 1, b: 'x' },
+      { a: 1, b: 'y' },
+      { a: 2, b: 'x' },
+      { a: 2, b: 'y' },
+    ]);
+  });
+
+  it('goes through its lists side by side with mode zip', () => {
+    const points = expandSweep({ sweep: { mode: 'zip', a: [1, 2], b: ['x', 'y'], c: [0] } });
+    expect(points.map(({ params }) => params)).toEqual([
+      { a: 1, b: 'x', c: 0 },
+      { a: 2, b: 'y', c: 0 },
+    ]);
+    expect(() => expandSweep({ sweep: { mode: 'zip', a: [1, 2, 3], b: [1, 2] } })).toThrow(/has 2 values/);
+  });
+
+  it('keeps the type of a parameter that is the whole value, and makes text of one that is part of it', () => {
+    const [point] = expandSweep({
+      sweep: { n: [8], list: [[1, 2]] },
+      whole: '{n}',
+      part: 'tp{n}',
+      l: '{list}',
+    });
+    expect(point?.value).toEqual({ whole: 8, part: 'tp8', l: [1, 2] });
+  });
+
+  it('names its points after the recipe and their parameters', () => {
+    const [variant] = loadText(`sweep: {tp: [4, 8]}\n${small.replaceAll('size: 8', 'size: "{tp}"')}`);
+    expect(variant?.name).toBe('small');
+    expect(variant?.points.map(({ name }) => name)).toEqual(['small_tp4', 'small_tp8']);
+    expect(variant?.points[1]?.recipe.backend.sglang_config.prefill).toEqual({ 'tensor-parallel-size': 8 });
+  });
+
+  it('takes the names as they are when the recipe makes them different itself', () => {
+    const [variant] = loadText(
+      `sweep: {tp: [4, 8]}\n${small.replace('name: small', 'name: "small-tp{tp}"')}`,
+    );
+    expect(variant?.points.map(({ name }) => name)).toEqual(['small-tp4', 'small-tp8']);
+    expect(variant?.name).toBe('small');
+  });
+
+  it('is refused with the place of a placeholder that nothing fills', () => {
+    expect(lineOf(small.replace('/models/m', '"/models/{size}"'))).toBe(
+      'recipe.yaml:2:9: model.path: placeholder {size} is not a parameter of the sweep',
+    );
+  });
+
+  it('leaves the braces of shell variables, JSON, commands and worker placeholders alone', () => {
+    const [point] = expandSweep({
+      env: '${HOME} {node}',
+      json: '{"a": {"b": 1}}',
+      benchmark: { command: "awk '{print}'" },
+    });
+    expect(point?.value).toEqual({
+      env: '${HOME} {node}',
+      json: '{"a": {"b": 1}}',
+      benchmark: { command: "awk '{print}'" },
+    });
+  });
+});
