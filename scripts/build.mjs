@@ -8,6 +8,16 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
 rmSync(dist, { recursive: true, force: true });
 
+/** zod brings its messages in fifty languages; errors here are English, and an agent's memory is a node's. */
+const englishOnly = {
+  name: 'english-only',
+  setup(esbuild) {
+    esbuild.onLoad({ filter: /zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
+      contents: "export { default as en } from './en.js';",
+    }));
+  },
+};
+
 await build({
   absWorkingDir: root,
   entryPoints: {
@@ -26,10 +36,14 @@ await build({
   chunkNames: 'chunks/[name]-[hash]',
   sourcemap: 'linked',
   minifySyntax: true,
+  minifyWhitespace: true,
+  plugins: [englishOnly],
   legalComments: 'none',
   logLevel: 'warning',
-  // Bundled CommonJS packages call require() for Node's own modules.
-  banner: { js: "import { createRequire as __cr } from 'node:module';const require = __cr(import.meta.url);" },
+  // Bundled CommonJS packages call require() for Node's own modules, and ask where they are.
+  banner: {
+    js: "import{createRequire as __cr}from'node:module';import{fileURLToPath as __fp}from'node:url';const require=__cr(import.meta.url),__filename=__fp(import.meta.url),__dirname=__fp(new URL('.',import.meta.url));",
+  },
 });
 
 // What is not JavaScript but belongs beside it: the agents' guard and the simulator's stand-ins for PATH.

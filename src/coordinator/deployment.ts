@@ -72,7 +72,7 @@ export class Deployment {
     await this.#want(wanted, signal);
     await this.#refuseFailed();
     await this.#untilReady(
-      wanted.filter((spec) => spec.phase === phase),
+      wanted.filter((spec) => awaitedIn(spec) === phase),
       signal,
     );
   }
@@ -171,6 +171,13 @@ export class Deployment {
     signal.throwIfAborted();
   }
 }
+
+/**
+ * The phase in which a process must become ready. A router that waits for its workers is started with them, but
+ * workers are ready before it is: what it reports is what the point warms up for.
+ */
+export const awaitedIn = (spec: ProcessSpec): DeployPhase =>
+  spec.role === 'frontend' ? 'frontend' : spec.phase;
 
 const hasEnded = (state: ProcessState): boolean => state === 'failed' || state === 'stopped';
 

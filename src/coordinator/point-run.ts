@@ -13,7 +13,7 @@ import {
 } from '../messages/result.ts';
 import type { PointState } from '../messages/states.ts';
 import type { PlannedPoint } from '../plan/kinds.ts';
-import type { Deployment } from './deployment.ts';
+import { awaitedIn, type Deployment } from './deployment.ts';
 import { writeJson } from './files.ts';
 
 const PROGRESS_MS = 500;
@@ -44,7 +44,7 @@ export function startPoint(options: PointRunOptions): PointRun {
   const startedAt = new Date();
   let benchmarkStartedAt: Date | null = null;
   const used = deployPhases.filter(
-    (phase) => phase !== 'benchmark' && point.processes.some((spec) => spec.phase === phase),
+    (phase) => phase !== 'benchmark' && point.processes.some((spec) => awaitedIn(spec) === phase),
   );
   const machine = pointMachine.provide({
     actors: {

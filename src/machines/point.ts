@@ -135,10 +135,10 @@ export const pointMachine = setup({
     },
     deploying: {
       on: breakable,
-      always: { guard: 'nothingToDeploy', target: 'warming' },
       entry: assign({ step: 0, why: 'starting' }),
-      initial: 'phase',
+      initial: 'begin',
       states: {
+        begin: { always: [{ guard: 'nothingToDeploy', target: '#point.warming' }, 'phase'] },
         phase: {
           invoke: {
             src: 'deployPhase',
@@ -168,10 +168,10 @@ export const pointMachine = setup({
     },
     warming: {
       on: breakable,
-      always: { guard: 'nothingToWarm', target: 'benchmarking' },
       entry: assign({ step: 0, why: 'workers are ready' }),
-      initial: 'phase',
+      initial: 'begin',
       states: {
+        begin: { always: [{ guard: 'nothingToWarm', target: '#point.benchmarking' }, 'phase'] },
         phase: {
           invoke: {
             src: 'deployPhase',

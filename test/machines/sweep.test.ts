@@ -181,3 +181,24 @@ describe('the point machine', () => {
     expect(point.did.at(-1)).toBe('cleanup');
   });
 });
+
+it('a point without anything to deploy or to warm up goes straight to its benchmark', async () => {
+  const did: string[] = [];
+  const machine = pointMachine.provide({
+    actors: {
+      deployPhase: fromPromise<void, { ordinal: number; phase: DeployPhase }>(() => {
+        did.push('deploy');
+        return Promise.resolve();
+      }),
+      benchmark: fromPromise(() => {
+        did.push('benchmark');
+        return Promise.resolve();
+      }),
+      collect: fromPromise(async () => valid),
+    },
+  });
+  const actor = createActor(machine, { input: { ordinal: 0, name: 'p', deploy: [], warm: [] } }).start();
+  actor.send({ type: 'point.start' });
+  expect((await waitFor(actor, (state) => state.status === 'done')).output?.status).toBe('done');
+  expect(did).toEqual(['benchmark']);
+});

@@ -14,6 +14,8 @@ import { sendAll, summarise, type Tally } from './run.ts';
 const PROGRESS_MS = 250;
 const SAY_MS = 1_000;
 
+const modelsSchema = z.object({ data: z.array(z.object({ id: z.string() })).min(1) });
+
 const stop = new AbortController();
 for (const signal of ['SIGTERM', 'SIGINT'] as const)
   process.on(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
@@ -62,8 +64,6 @@ async function run(config: LoadgenConfig, signal: AbortSignal): Promise<void> {
   }
   process.stdout.write(`\n${servingTable(results)}\n`);
 }
-
-const modelsSchema = z.object({ data: z.array(z.object({ id: z.string() })).min(1) });
 
 async function firstModel(url: string): Promise<string> {
   const response = await fetch(new URL('/v1/models', url));

@@ -1,0 +1,126 @@
+// Speed and memory, absolute and as ratios against a baseline of the same moment. `npm run bench` after `make build`.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const srtctl = join(root, 'dist/srtctl.js');
+const quickstart = join(root, 'examples/quickstart.yaml');
+const shared = join(root, '../shared/recipes/gb200-fp8');
+const work = mkdtempSync(join(tmpdir(), 'srtctl-bench-'));
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+const row = (what, value, aim) => console.log(`${what.padEnd(58)} ${value.padEnd(28)} ${aim}`);
+
+/** Wall time of two commands in turn, ms: medians, and the median of the ratios pair by pair. */
+function pairwise(command, baseline, runs = 11) {
+  const time = (argv) => {
+    const start = performance.now();
+    const { status, stderr } = spawnSync(process.execPath, argv, { cwd: root, stdio: ['ignore', 'ignore', 'pipe'] });
+    if (status !== 0) throw new Error(`${argv.join(' ')} ended with ${status}: ${stderr}`);
+    return performance.now() - start;
+  };
+  time(command);
+  time(baseline);
+  const pairs = Array.from({ length: runs }, () => [time(command), time(baseline)]);
+  return {
+    ms: median(pairs.map(([a]) => a)),
+    baselineMs: median(pairs.map(([, b]) => b)),
+    ratio: median(pairs.map(([a, b]) => a / b)),
+  };
+}
+
+function startJob(recipe, args, env) {
+  const outputs = mkdtempSync(join(work, 'out-'));
+  const child = spawn(process.execPath, [srtctl, 'apply', '-f', recipe, '--local', '--mock', ...args], {
+    env: { ...process.env, ...env, SRTCTL_OUTPUT: outputs },
+    stdio: 'ignore',
+  });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  const events = () => {
+    const [jobId] = readdirSync(outputs);
+    const file = jobId && join(outputs, jobId, 'events.jsonl');
+    if (!file || !existsSync(file)) return [];
+    return readFileSync(file, 'utf8').split('\n').slice(0, -1).map((line) => JSON.parse(line));
+  };
+  const pointReached = async (to) => {
+    for (let tries = 0; tries < 1200; tries++) {
+      const found = events().find((event) => event.kind === 'point.transition' && event.to === to);
+      if (found) return found;
+      if (child.exitCode !== null) throw new Error(`the job ended before it was ${to}`);
+      await sleep(50);
+    }
+    throw new Error(`the job was never ${to}`);
+  };
+  return { child, ended, pointReached };
+}
+
+function agentOf(jobPid, node) {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const line = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+      if (line.includes('node-agent.js') && line.includes(work) && line.includes(`agent-${node}.json`)) return pid;
+    } catch {}
+  }
+  throw new Error(`no agent of ${node} (job ${jobPid})`);
+}
+const rssMb = (pid) => Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]) / 1024;
+const cpuTicks = (pid) => {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+  return Number(fields[11]) + Number(fields[12]);
+};
+
+console.log(`node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}\n`);
+try {
+  const dryRun = pairwise([srtctl, 'dry-run', '-f', quickstart], ['-e', '0']);
+  row('dry-run of one recipe, against node -e 0', `${dryRun.ms.toFixed(0)} ms, ${dryRun.ratio.toFixed(2)} ×`, 'aim: under 2.5 ×');
+
+  if (existsSync(shared)) {
+    const many = pairwise([srtctl, 'dry-run', '-f', shared, '--json'], ['-e', '0'], 5);
+    row('all recipes of gb200-fp8 planned in one call', `${many.ms.toFixed(0)} ms, ${many.ratio.toFixed(2)} ×`, '');
+  } else console.log('all recipes of gb200-fp8: left out, ../shared/recipes is not there');
+
+  const starts = [];
+  for (let run = 0; run < 5; run++) {
+    const before = Date.now();
+    const job = startJob(quickstart, [], { SRTCTL_SIM_LOAD_MS: '0', SRTCTL_SIM_SPEED: '20' });
+    const { at } = await job.pointReached('benchmarking');
+    starts.push(Date.parse(at) - before);
+    job.child.kill('SIGINT');
+    await job.ended;
+  }
+  row('apply to benchmark start, 4 nodes, load time 0', `${median(starts)} ms`, 'aim: under 3,000 ms');
+
+  // Eight single-GPU workers on node1 that stay up and idle; node2 has an agent and nothing to do.
+  const recipe = join(work, 'eight.yaml');
+  mkdirSync(work, { recursive: true });
+  writeFileSync(
+    recipe,
+    `name: eight
+model: { path: bench, container: bench, precision: fp8 }
+resources: { gpu_type: h100, gpus_per_node: 8, agg_nodes: 1, agg_workers: 8 }
+frontend: { type: sglang, enable_multiple_frontends: false }
+backend: { type: sglang, sglang_config: { aggregated: { served-model-name: bench, tensor-parallel-size: 1 } } }
+benchmark: { type: manual }
+`,
+  );
+  const job = startJob(recipe, ['--nodes', '2'], { SRTCTL_SIM_LOAD_MS: '0' });
+  await job.pointReached('benchmarking');
+  await sleep(5_000);
+  const [busy, idle] = [agentOf(job.child.pid, 'node1'), agentOf(job.child.pid, 'node2')];
+  const seconds = 30;
+  const ticks = { busy: cpuTicks(busy), idle: cpuTicks(idle) };
+  await sleep(seconds * 1_000);
+  // USER_HZ is 100 on Linux: a tick is 10 ms.
+  const percent = (pid, from) => `${((cpuTicks(pid) - from) / seconds).toFixed(2)} % of a core`;
+  row('agent, idle: memory', `${rssMb(idle).toFixed(1)} MB RSS`, 'aim: under 75 MB');
+  row('agent, idle: CPU', percent(idle, ticks.idle), '');
+  row('agent with 8 healthy processes and a router: memory', `${rssMb(busy).toFixed(1)} MB RSS`, '');
+  row('agent with 8 healthy processes and a router: CPU', percent(busy, ticks.busy), 'aim: under 1 %');
+  job.child.kill('SIGINT');
+  await job.ended;
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}
