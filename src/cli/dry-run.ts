@@ -19,6 +19,7 @@ export function registerDryRun(program: Command): void {
 
 /** Resolves with the exit code: 0 when everything could be planned, 2 when something could not. */
 async function dryRun(options: DryRunOptions): Promise<number> {
+  await import('./parse-once.ts');
   // Loaded here and all at once: no other command needs them, and each waits for the disk.
   const [{ findClusterConfig }, { findRecipeFiles, loadRecipeFile }, { planAllocation }, table] =
     await Promise.all([

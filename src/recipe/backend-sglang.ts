@@ -35,4 +35,3 @@ export const sglangBackendSchema = z.strictObject({
     .optional()
     .describe('whether workers publish KV cache events over ZMQ, for routers that are aware of the cache'),
 });
-export type SglangBackend = z.infer<typeof sglangBackendSchema>;

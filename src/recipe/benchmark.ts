@@ -86,4 +86,3 @@ export const benchmarkSchema = z.strictObject({
   concurrency: positiveSchema.nullish(),
   prefix_ratios: z.union([z.string(), z.array(z.number())]).nullish(),
 });
-export type BenchmarkConfig = z.infer<typeof benchmarkSchema>;
