@@ -7,7 +7,8 @@ const ROOM_TIMEOUT_MS = 300_000;
 
 /** The prefill side of disaggregation: decode workers come here and wait for the KV cache of a room. */
 export class BootstrapServer {
-  readonly #done = new Set<number>();
+  /** When a prefill was due, ms since the epoch. */
+  readonly #done = new Map<number, number>();
   readonly #waiting = new Map<number, ServerResponse>();
 
   async listen(host: string, port: number): Promise<void> {
@@ -15,38 +16,48 @@ export class BootstrapServer {
       const [, room] = pathOf(request).match(/^\/room\/(\d+)$/) ?? [];
       if (room === undefined) return sendError(response, 404, 'no such room');
       const id = Number(room);
-      if (this.#done.delete(id)) return sendText(response, 200, 'ready');
+      const dueAt = this.#done.get(id);
+      if (dueAt !== undefined) {
+        this.#done.delete(id);
+        return sendText(response, 200, String(dueAt));
+      }
       this.#waiting.set(id, response);
       response.once('close', () => this.#waiting.delete(id));
     });
   }
 
-  /** The prefill of a room is over: who waits for it may take it. */
-  complete(room: number): void {
+  /**
+   * The prefill of a room is over: who waits for it may take it. It is told when this was due (ms since the epoch), so
+   * that the lateness of timers does not add up over the two engines.
+   */
+  complete(room: number, dueAt: number): void {
     const waiting = this.#waiting.get(room);
     if (!waiting) {
-      this.#done.add(room);
+      this.#done.set(room, dueAt);
       return;
     }
     this.#waiting.delete(room);
-    sendText(waiting, 200, 'ready');
+    sendText(waiting, 200, String(dueAt));
   }
 }
 
-/** The decode side: resolves when the prefill of the room is over; rejects when the prefill worker is gone. */
+/** The decode side: resolves, with when that was due, when the prefill is over; rejects when its worker is gone. */
 export function awaitPrefill(
   bootstrap: { host: string; port: number; room: number },
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number> {
   const { host, port, room } = bootstrap;
   return new Promise((resolve, reject) => {
     const request = get(
       { host, port, path: `/room/${room}`, agent: false, signal, timeout: ROOM_TIMEOUT_MS },
       (response) => {
-        response.resume();
+        let text = '';
+        response.on('data', (data) => {
+          text += data;
+        });
         response.once('end', () =>
           response.statusCode === 200
-            ? resolve()
+            ? resolve(Number(text))
             : reject(new Error(`bootstrap server says ${response.statusCode}`)),
         );
         response.once('error', reject);

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
-import { parseJson, sendError } from './http.ts';
+import { sendError } from './http.ts';
 import type { Policy, Target } from './policy.ts';
 import { pipe, proxy, send, whenGone } from './upstream.ts';
 
@@ -20,13 +20,16 @@ export interface Policies {
   readonly decode: Policy;
 }
 
-const prefixOf = (body: unknown): string => {
-  const { prompt, messages, text, input_ids: ids } = (body ?? {}) as Record<string, unknown>;
-  const what = prompt ?? messages ?? text ?? ids ?? '';
-  return typeof what === 'string'
-    ? what.slice(0, 256)
-    : JSON.stringify(Array.isArray(what) ? what.slice(0, 64) : what);
-};
+/** The first part of the prompt as it stands in the request: enough to tell which requests begin alike. */
+const prefixOf = (text: string): string =>
+  text.match(/"(?:prompt|messages|text|input_ids)"\s*:\s*(.{0,256})/s)?.[1] ?? '';
+
+/** The request with fields added at its end: it is mostly prompt, and not worth reading for that. */
+function withFields(text: string, fields: Record<string, unknown>): string | undefined {
+  const end = text.lastIndexOf('}');
+  if (end < 0 || !text.trimStart().startsWith('{')) return undefined;
+  return `${text.slice(0, end)}${/\{\s*$/.test(text.slice(0, end)) ? '' : ','}${JSON.stringify(fields).slice(1)}`;
+}
 
 /** Sends one generation request to a worker, or to a prefill and a decode worker at once, and streams the answer back. */
 export async function dispatch(
@@ -36,10 +39,7 @@ export async function dispatch(
   text: string,
   response: ServerResponse,
 ): Promise<void> {
-  const body = parseJson(text);
-  if (typeof body !== 'object' || body === null)
-    return sendError(response, 400, 'the body is not a JSON object');
-  const prefix = prefixOf(body);
+  const prefix = prefixOf(text);
   const signal = whenGone(response);
   if (pool.regular.length > 0) {
     const target = policies.decode(pool.regular, prefix);
@@ -53,7 +53,8 @@ export async function dispatch(
   if (!prefill || !decode) return sendError(response, 503, 'no available prefill or decode workers');
   const room = randomInt(2 ** 47);
   const { host, port } = prefill.bootstrap;
-  const both = JSON.stringify({ ...body, bootstrap_host: host, bootstrap_port: port, bootstrap_room: room });
+  const both = withFields(text, { bootstrap_host: host, bootstrap_port: port, bootstrap_room: room });
+  if (both === undefined) return sendError(response, 400, 'the body is not a JSON object');
   await counted([prefill, decode], response, async () => {
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);

@@ -130,13 +130,12 @@ export class Engine {
           'a decode worker needs bootstrap_host, bootstrap_port and bootstrap_room',
         );
       try {
-        await awaitPrefill(request.bootstrap, closed.signal);
+        begin = (await awaitPrefill(request.bootstrap, closed.signal)) - performance.timeOrigin;
       } catch (error) {
         if (!closed.signal.aborted)
           sendError(response, 500, error instanceof Error ? error.message : String(error));
         return;
       }
-      begin = performance.now();
     }
     if (closed.signal.aborted) return;
     const answer = answerTo(api, request, response, {
@@ -179,8 +178,9 @@ export class Engine {
       promptTokens: request.promptTokens,
       outputTokens: 1,
       arrivedAt,
-      onTokens: () => {
-        if (request.bootstrap) this.#bootstrap?.complete(request.bootstrap.room);
+      onTokens: (_produced, _last, dueAt) => {
+        if (request.bootstrap)
+          this.#bootstrap?.complete(request.bootstrap.room, performance.timeOrigin + dueAt);
         this.#noteTtft(performance.now() - arrivedAt);
         answer.progress(1, true);
       },

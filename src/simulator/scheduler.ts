@@ -1,12 +1,15 @@
 import { prefillMs, stepMs, transferMs } from './speed-model.ts';
 
+/** Resolution of Node's timers, ms: what is due within half of it is done now, not a whole one late. */
+const TIMER_MS = 1;
+
 /** A request inside the engine. Times are of the scheduler's clock, ms. */
 export interface Sequence {
   readonly promptTokens: number;
   readonly outputTokens: number;
   readonly arrivedAt: number;
-  /** Told of each new count of output tokens; `last` when it is complete. */
-  readonly onTokens: (produced: number, last: boolean) => void;
+  /** Told of each new count of output tokens; `last` when it is complete; `dueAt` is when the model says it is. */
+  readonly onTokens: (produced: number, last: boolean, dueAt: number) => void;
 }
 
 interface Running extends Sequence {
@@ -117,7 +120,7 @@ export class Scheduler {
       this.totals.promptTokens += sequence.promptTokens;
       this.totals.generationTokens++;
       const last = kind === 'prefill' || sequence.outputTokens <= 1;
-      sequence.onTokens(1, last);
+      sequence.onTokens(1, last, readyAt);
       if (last) done();
       else this.#join({ ...sequence, produced: 1 }, readyAt, done);
     });
@@ -151,7 +154,7 @@ export class Scheduler {
   #step(): void {
     const now = this.#clock.now();
     const before = new Map<Running, number>();
-    while (this.#running.size > 0 && this.#nextStepAt <= now + 0.05) {
+    while (this.#running.size > 0 && this.#nextStepAt <= now + TIMER_MS / 2) {
       const batch = this.#running.size;
       for (const request of this.#running) {
         if (!before.has(request)) before.set(request, request.produced);
@@ -163,7 +166,7 @@ export class Scheduler {
     }
     for (const request of before.keys()) {
       const last = request.produced >= request.outputTokens;
-      request.onTokens(request.produced, last);
+      request.onTokens(request.produced, last, now);
       if (last) this.#ends.get(request)?.();
     }
     if (this.#running.size > 0) this.#armStep();

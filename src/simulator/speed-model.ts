@@ -3,8 +3,8 @@
  * held against them (docs/simulator.md). All times in ms, before SRTCTL_SIM_SPEED divides them.
  */
 export const SPEED = {
-  prefillBaseMs: 20,
-  prefillPerTokenMs: 0.1,
+  prefillBaseMs: 40,
+  prefillPerTokenMs: 0.2,
   /** A decode step gives every running request one token. */
   stepBaseMs: 4,
   stepPerRequestMs: 0.02,
