@@ -45,7 +45,9 @@ export class SrtctlError extends Error {
   /** `recipe.yaml:12:3: resources.decode_nodes: message. Hint.` in one line. */
   oneLine(): string {
     const { place } = this;
-    const where = place ? [place.file, place.line, place.column].filter((x) => x !== undefined).join(':') : '';
+    const where = place
+      ? [place.file, place.line, place.column].filter((x) => x !== undefined).join(':')
+      : '';
     const parts = [where, place?.path, this.message].filter((x) => x !== undefined && x !== '');
     const text = parts.join(': ') + (this.hint ? ` (${this.hint})` : '');
     return text.replace(/\s*\n\s*/g, ' ');

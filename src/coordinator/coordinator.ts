@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createActor, fromPromise } from 'xstate';
-import { z } from 'zod';
+import * as z from 'zod';
 import { CausedError, topState } from '../machines/point.ts';
 import { sweepMachine } from '../machines/sweep.ts';
 import type { Bus, EventOutbox } from '../messages/bus.ts';

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { EventBody, SrtEvent } from './events.ts';
 
 /** A message as it came, with what is needed to answer it. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { WIRE_VERSION } from './events.ts';
 import { processSpecSchema } from './process-spec.ts';
 import { benchmarkProgressSchema } from './result.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { processRoleSchema } from './process-spec.ts';
 import { causeSchema, pointResultSchema } from './result.ts';
 import { agentStateSchema, pointStateSchema, processStateSchema, sweepStateSchema } from './states.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { causeSchema, pointStatusSchema } from './result.ts';
 import { pointStateSchema, sweepStateSchema } from './states.ts';
 

@@ -9,7 +9,7 @@ import {
   NatsError,
   nkeyAuthenticator,
 } from 'nats';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { type Bus, BusError, type BusStatus, BusTimeout, type Follower, type Incoming } from './bus.ts';
 import { eventSchema, type SrtEvent } from './events.ts';
 import { streamOf, toToken } from './subjects.ts';

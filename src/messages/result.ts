@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Figures of one distribution, in ms. */
 export const distributionSchema = z.object({

@@ -1,6 +1,6 @@
 import { get } from 'node:http';
 import { connect } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { JsonCount, ProbeSpec } from '../messages/process-spec.ts';
 
 export interface ProbeAnswer {

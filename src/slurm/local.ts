@@ -7,6 +7,8 @@ import type { AgentLaunch, Platform } from './launcher.ts';
 /** A listener on this port of a block's first address shows that a job has the block; it goes with its process. */
 const CLAIM_PORT = 41_999;
 const BLOCKS = 200;
+/** An agent makes little garbage: young generations of 1 MB in place of 16 save it 10 MB of memory. */
+const AGENT_FLAGS = ['--max-semi-space-size=1'];
 /** Addresses .0 and .1 of a block are not nodes. */
 const FIRST_HOST = 2;
 
@@ -40,11 +42,15 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
       for (const { node, configFile, logFile } of agents) {
         const log = openSync(logFile, 'a', 0o644);
         // Its own process group: Ctrl-C in the terminal is for the coordinator, which stops agents over the bus.
-        const child = spawn(process.execPath, [join(options.distDir, 'node-agent.js'), configFile], {
-          detached: true,
-          stdio: ['ignore', log, log],
-          env,
-        });
+        const child = spawn(
+          process.execPath,
+          [...AGENT_FLAGS, join(options.distDir, 'node-agent.js'), configFile],
+          {
+            detached: true,
+            stdio: ['ignore', log, log],
+            env,
+          },
+        );
         closeSync(log);
         children.set(node, child);
         const { pid } = child;

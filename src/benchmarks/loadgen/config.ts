@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What the load generator is told, as a JSON file. Lengths in tokens. */
 export const loadgenConfigSchema = z.object({

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Pool } from 'undici';
 import writeFileAtomic from 'write-file-atomic';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { BenchmarkProgress, ServingResult } from '../../messages/result.ts';
 import { servingTable } from '../table.ts';
 import { type LoadgenConfig, loadgenConfigSchema, resultFileOf } from './config.ts';

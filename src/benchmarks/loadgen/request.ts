@@ -1,6 +1,6 @@
 import { createParser } from 'eventsource-parser';
 import type { Pool } from 'undici';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { LoadgenConfig } from './config.ts';
 import type { Prompt } from './dataset.ts';
 

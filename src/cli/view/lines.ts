@@ -1,25 +1,30 @@
 import type { SrtEvent } from '../../messages/events.ts';
 import type { BenchmarkProgress } from '../../messages/result.ts';
+import { plain } from './text.ts';
 
-const clock = (at: string): string => new Date(at).toTimeString().slice(0, 8);
-const change = (from: string | null, to: string): string => (from === null ? to : `${from} → ${to}`);
+/** Local time of day. */
+export const clock = (at: string | Date): string => new Date(at).toTimeString().slice(0, 8);
 
 /** One line for one event, as it is printed where there is no terminal. */
-export function lineOf(event: SrtEvent): string {
-  const at = clock(event.at);
+export const lineOf = (event: SrtEvent): string => plain(`${clock(event.at)} ${whatHappened(event)}`);
+
+function whatHappened(event: SrtEvent): string {
   switch (event.kind) {
     case 'process.transition':
-      return `${at} ${event.node} ${event.process} ${change(event.from, event.to)} (${event.why})`;
+      return `${event.node} ${event.process} ${change(event)}`;
     case 'agent.transition':
-      return `${at} ${event.node} agent ${change(event.from, event.to)} (${event.why})`;
+      return `${event.node} agent ${change(event)}`;
     case 'point.transition':
-      return `${at} point ${event.ordinal} ${event.name} ${change(event.from, event.to)} (${event.why})`;
+      return `point ${event.ordinal} ${event.name} ${change(event)}`;
     case 'sweep.transition':
-      return `${at} job ${change(event.from, event.to)} (${event.why})`;
+      return `job ${change(event)}`;
     case 'point.result':
-      return `${at} point ${event.ordinal} ${event.result.name} result: ${event.result.status}`;
+      return `point ${event.ordinal} ${event.result.name} result: ${event.result.status}`;
   }
 }
+
+const change = ({ from, to, why }: { from: string | null; to: string; why: string }): string =>
+  `${from === null ? to : `${from} → ${to}`} (${why})`;
 
 /** How far a benchmark is, in a few words. */
 export function progressText(progress: BenchmarkProgress): string {

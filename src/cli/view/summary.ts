@@ -1,26 +1,43 @@
 import { servingTable } from '../../benchmarks/table.ts';
-import type { Cause } from '../../messages/result.ts';
+import { EXIT } from '../../errors.ts';
+import type { Cause, PointResult } from '../../messages/result.ts';
 import type { JobView } from './model.ts';
+import { type Colors, paint } from './process-list.ts';
+import { plain } from './text.ts';
 
-const describeEnd = ({ exitCode, signal }: Cause): string =>
-  signal ? `ended by ${signal}` : exitCode == null ? '' : `exit code ${exitCode}`;
+const LOG_LINES = 50;
 
-/** What is said when a job is over: results of each point, and for a failure its cause with the end of the log. */
-export function summaryOf(view: JobView, jobDir: string): string {
-  const lines: string[] = [''];
-  for (const result of view.results) {
-    const { name, status, benchmark } = result;
-    lines.push(`point ${result.ordinal} ${name}: ${status}`);
-    if (benchmark && benchmark.serving.length > 0) lines.push(servingTable(benchmark.serving));
-  }
-  const { cause } = view;
-  if (cause) {
-    lines.push('', `failed: ${cause.summary}`);
-    const where = [cause.node, cause.process, describeEnd(cause)].filter((part) => part);
-    if (where.length > 0) lines.push(`  ${where.join(', ')}`);
-    if (cause.logFile) lines.push(`  log: ${cause.logFile}`);
-    for (const line of cause.logTail ?? []) lines.push(`  | ${line}`);
-  }
+/** What is said when a job is over: the results of each point, and for a failure its cause with the end of the log. */
+export function summaryOf(view: JobView, jobDir: string, colors: Colors): string {
+  const lines = ['', ...view.results.flatMap((result) => pointLines(result, view.cause, colors))];
+  if (view.cause) lines.push(...causeLines(view.cause, view.exitCode, colors));
   lines.push('', `results: ${jobDir}`);
   return lines.join('\n');
+}
+
+function pointLines(result: PointResult, told: Cause | null, colors: Colors): string[] {
+  const { ordinal, name, status, benchmark, cause } = result;
+  const title = `point ${ordinal} ${name}: ${paint(colors, status)(status)}`;
+  // The job's own cause follows in full; another point's is one line here.
+  const why = cause && cause.summary !== told?.summary ? ` (${plain(cause.summary)})` : '';
+  const table = benchmark && benchmark.serving.length > 0 ? [servingTable(benchmark.serving)] : [];
+  return [`${title}${why}`, ...table];
+}
+
+function causeLines(cause: Cause, exitCode: number | null, colors: Colors): string[] {
+  const stopped = exitCode === EXIT.interrupted || exitCode === EXIT.terminated;
+  const { node, process, logFile, logTail = [] } = cause;
+  const where = [node, process, endOf(cause)].filter((part) => part !== undefined).join(', ');
+  return [
+    '',
+    `${stopped ? colors.yellow('stopped') : colors.red('failed')}: ${plain(cause.summary)}`,
+    ...(where === '' ? [] : [`  ${where}`]),
+    ...(logFile === undefined ? [] : [`  log: ${logFile}`]),
+    ...logTail.slice(-LOG_LINES).map((line) => `  | ${plain(line)}`),
+  ];
+}
+
+function endOf({ exitCode, signal }: Cause): string | undefined {
+  if (signal) return `ended by ${signal}`;
+  return exitCode == null ? undefined : `exit code ${exitCode}`;
 }
