@@ -17,14 +17,14 @@ while read -r line; do
     .) exit 0 ;;
   esac
 done
-for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 # What made its own session is in none of the groups, but still has the mark.
 round=0
 while [ "$round" -lt 20 ]; do
   found=
   for file in $(grep -lsaF -- "$mark" /proc/[0-9]*/environ); do
     pid=${file#/proc/}
-    kill -KILL "${pid%/environ}" 2>/dev/null && found=yes
+    kill -s KILL "${pid%/environ}" 2>/dev/null && found=yes
   done
   [ -n "$found" ] || break
   round=$((round + 1))

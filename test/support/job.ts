@@ -119,7 +119,7 @@ async function processesOf(jobId: string): Promise<string[]> {
   const found: string[] = [];
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
     const line = (await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')).replaceAll('\0', ' ');
-    if (line.includes(jobId)) found.push(`process ${pid}: ${line.slice(0, 120)}`);
+    if (line.includes(jobId)) found.push(`process ${pid}: ${line.slice(0, 400)}`);
   }
   return found;
 }

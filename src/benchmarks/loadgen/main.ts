@@ -32,6 +32,10 @@ process.exit(0);
 
 async function run(config: LoadgenConfig, signal: AbortSignal): Promise<void> {
   const model = config.model ?? (await firstModel(config.url));
+  const { url, endpoint, isl, osl, concurrencies } = config;
+  process.stdout.write(
+    `${url}${endpoint}, model ${model}: isl ${isl}, osl ${osl}, concurrencies ${concurrencies.join(', ')}\n`,
+  );
   const results: ServingResult[] = [];
   for (const [index, concurrency] of config.concurrencies.entries()) {
     // Connections of its own for each concurrency: one request in flight on each, none waits for another.

@@ -1,0 +1,57 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { expect, it } from 'vitest';
+import { startGuard } from '../../src/guard.ts';
+import { exists, until } from '../support/bus.ts';
+
+const script = resolve('src/guard.sh');
+const sleeper = (env: NodeJS.ProcessEnv): number => {
+  const child = spawn('sleep', ['1000'], {
+    detached: true,
+    stdio: 'ignore',
+    env: { PATH: process.env.PATH ?? '', ...env },
+  });
+  return child.pid ?? 0;
+};
+
+/** A guard of a process that is killed, and what it was told. */
+async function guardThenKill(lines: string[], mark: string, directory: string): Promise<void> {
+  const code = `const { stdin } = require('node:child_process').spawn('/bin/sh', process.argv.slice(1), { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+    stdin.write(${JSON.stringify(`${lines.join('\n')}\n`)}, () => process.kill(process.pid, 'SIGKILL'));`;
+  const owner = spawn(process.execPath, ['-e', code, script, mark, directory], { stdio: 'ignore' });
+  await new Promise((settle) => owner.once('exit', settle));
+}
+
+it('kills the groups it was told of, what carries the mark, and nothing else; and removes the directory', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
+  const mark = `SRTCTL_AGENT=test/${process.pid}`;
+  const grouped = sleeper({});
+  const over = sleeper({});
+  const marked = sleeper({ SRTCTL_AGENT: `test/${process.pid}` });
+  const stranger = sleeper({ SRTCTL_AGENT: `test/${process.pid}0` });
+  try {
+    await guardThenKill([`+${over}`, `+${grouped}`, `-${over}`], mark, directory);
+    await until('the group to be killed', () => !exists(grouped));
+    await until('the marked one to be killed', () => !exists(marked));
+    await until('the directory to be removed', () => !existsSync(directory));
+    expect(exists(over)).toBe(true);
+    expect(exists(stranger)).toBe(true);
+  } finally {
+    for (const pid of [grouped, over, marked, stranger]) if (exists(pid)) process.kill(pid, 'SIGKILL');
+  }
+});
+
+it('does nothing when it was dismissed', async () => {
+  const pid = sleeper({});
+  const guard = startGuard(script, 'SRTCTL_AGENT=none');
+  guard.began(pid);
+  guard.dismiss();
+  const again = startGuard(script, 'SRTCTL_AGENT=none');
+  again.dismiss();
+  await new Promise((settle) => setImmediate(settle));
+  expect(exists(pid)).toBe(true);
+  process.kill(pid, 'SIGKILL');
+});
