@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { distance } from 'fastest-levenshtein';
+import { closest } from 'fastest-levenshtein';
 import type * as z from 'zod';
 import { jobPaths } from '../coordinator/files.ts';
 import { SrtctlError } from '../errors.ts';
@@ -26,33 +26,48 @@ export const outputsRoot = (told?: string): string => resolve(told ?? process.en
 
 /** Ids of the jobs below the outputs directory, newest first. */
 export async function listJobs(root: string): Promise<string[]> {
-  const names = existsSync(root) ? await readdir(root) : [];
-  const jobs = names.filter((name) => existsSync(join(root, name, `${name}.json`)));
+  const names = await readdir(root).catch(() => []);
   const dated = await Promise.all(
-    jobs.map(async (name) => ({ name, at: (await stat(join(root, name, `${name}.json`))).mtimeMs })),
+    names.map(async (name) => ({
+      name,
+      at: await stat(jobPaths(join(root, name), name).spec).then(
+        ({ mtimeMs }) => mtimeMs,
+        () => undefined,
+      ),
+    })),
   );
-  return dated.sort((a, b) => b.at - a.at).map(({ name }) => name);
+  return dated
+    .flatMap(({ name, at }) => (at === undefined ? [] : [{ name, at }]))
+    .sort((a, b) => b.at - a.at || b.name.localeCompare(a.name))
+    .map(({ name }) => name);
+}
+
+/** The job in a directory; undefined when there is none that can be read. */
+export async function readJob(jobDir: string): Promise<JobOnDisk | undefined> {
+  const jobId = basename(jobDir);
+  const spec = await readAs(jobPaths(jobDir, jobId).spec, jobSpecSchema);
+  return spec && { jobId, jobDir, spec };
 }
 
 /** Finds a job by its id, the path of its directory, or `latest`. Throws with what there is. */
 export async function findJob(told: string, root: string): Promise<JobOnDisk> {
   const jobs = await listJobs(root);
   const [newest] = jobs;
-  const path =
-    told === 'latest' && newest
-      ? join(root, newest)
-      : existsSync(join(root, told))
-        ? join(root, told)
-        : resolve(told);
-  const jobId = basename(path);
-  const spec = await readAs(jobPaths(path, jobId).spec, jobSpecSchema);
-  if (spec) return { jobId, jobDir: path, spec };
-  const nearest = jobs.toSorted((a, b) => distance(told, a) - distance(told, b))[0];
-  throw new SrtctlError('job-not-found', `there is no job ${told} in ${root}`, {
-    hint: nearest
-      ? `the nearest is ${nearest}, the newest ${newest}`
-      : 'there is none at all; --output names another directory',
-  });
+  const directory = told === 'latest' && newest ? join(root, newest) : join(root, told);
+  for (const jobDir of [directory, resolve(told)]) {
+    const job = await readJob(jobDir);
+    if (job) return job;
+    const { spec } = jobPaths(jobDir, basename(jobDir));
+    if (existsSync(spec)) throw new SrtctlError('job-unreadable', `${spec} is not the file of a job`);
+  }
+  throw new SrtctlError('job-not-found', `there is no job ${told} in ${root}`, { hint: hintFor(told, jobs) });
+}
+
+function hintFor(told: string, jobs: readonly string[]): string {
+  const [newest] = jobs;
+  if (newest === undefined) return 'there is none at all; --output names another directory';
+  const nearest = closest(told, jobs);
+  return nearest === newest ? `the newest is ${newest}` : `the nearest is ${nearest}, the newest ${newest}`;
 }
 
 /** Reads a JSON file; undefined when it is not there (yet) or not what it should be. */
@@ -64,23 +79,14 @@ async function readAs<T>(path: string, schema: z.ZodType<T>): Promise<T | undefi
   }
 }
 
-export const readState = ({
-  jobDir,
-  jobId,
-}: Pick<JobOnDisk, 'jobDir' | 'jobId'>): Promise<JobState | undefined> =>
+export const readState = ({ jobDir, jobId }: JobOnDisk): Promise<JobState | undefined> =>
   readAs(jobPaths(jobDir, jobId).state, jobStateSchema);
 
-export const readConnection = ({
-  jobDir,
-  jobId,
-}: Pick<JobOnDisk, 'jobDir' | 'jobId'>): Promise<Connection | undefined> =>
+export const readConnection = ({ jobDir, jobId }: JobOnDisk): Promise<Connection | undefined> =>
   readAs(jobPaths(jobDir, jobId).connection, connectionSchema);
 
 /** All complete lines of events.jsonl; lines that are not events are passed over. */
-export async function readEvents({
-  jobDir,
-  jobId,
-}: Pick<JobOnDisk, 'jobDir' | 'jobId'>): Promise<SrtEvent[]> {
+export async function readEvents({ jobDir, jobId }: JobOnDisk): Promise<SrtEvent[]> {
   const text = await readFile(jobPaths(jobDir, jobId).events, 'utf8').catch(() => '');
   return text.split('\n').flatMap((line) => {
     try {
@@ -92,16 +98,30 @@ export async function readEvents({
   });
 }
 
-/** true when a pid is the coordinator of this job (and not somebody who has the number now). */
-export async function isCoordinator(pid: number, { jobDir }: Pick<JobOnDisk, 'jobDir'>): Promise<boolean> {
-  const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-  return line.split('\0').some((word) => word.includes('coordinator')) && line.includes(jobDir);
+/** How long after `apply` a coordinator may not be there yet. */
+const START_MS = 3_000;
+
+/** Pid of a local job's coordinator; undefined when it does not run (any more). */
+export async function coordinatorOf(job: JobOnDisk): Promise<number | undefined> {
+  const state = await readState(job);
+  if (state) return (await isCoordinator(state.coordinatorPid, job)) ? state.coordinatorPid : undefined;
+  // It has not written its pid yet.
+  const names = await readdir('/proc').catch(() => []);
+  for (const pid of names.map(Number).filter(Number.isInteger)) if (await isCoordinator(pid, job)) return pid;
+  return undefined;
 }
 
-/** A local job is over when it says so or its coordinator is gone. */
+/** true when a pid is the coordinator of this job, and not somebody who has the number now. */
+async function isCoordinator(pid: number, { jobDir, spec }: JobOnDisk): Promise<boolean> {
+  const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
+  const names = (dir: string) => words.some((word) => word.startsWith(`${dir}/`));
+  return words.some((word) => basename(word) === 'coordinator.js') && (names(spec.jobDir) || names(jobDir));
+}
+
+/** A job is over when it says so; a local one also when its coordinator is gone. */
 export async function isOver(job: JobOnDisk): Promise<boolean> {
   const state = await readState(job);
-  if (!state) return false;
-  if (state.sweep === 'finished') return true;
-  return job.spec.mode === 'local' && !(await isCoordinator(state.coordinatorPid, job));
+  if (state?.sweep === 'finished') return true;
+  if (job.spec.mode !== 'local' || (await coordinatorOf(job)) !== undefined) return false;
+  return state !== undefined || Date.now() - Date.parse(job.spec.submittedAt) > START_MS;
 }

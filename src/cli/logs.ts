@@ -18,9 +18,16 @@ export function registerLogs(program: Command): void {
       'as in the list: prefill-0-0, frontend-0, benchmark, coordinator, nats, agent-<node>',
     )
     .option('-f, --follow', 'go on as more is written')
-    .option('-n, --lines <n>', 'how many of the last lines', '50')
+    .option('-n, --lines <n>', 'how many of the last lines, at most 10000', '50')
     .option(...OUTPUT_OPTION)
-    .addHelpText('after', '\nExamples:\n  srtctl logs latest\n  srtctl logs latest decode-0-0 -f')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  srtctl logs latest                       which logs there are
+  srtctl logs latest decode-0-0 -f         live, until the job is over
+  srtctl logs latest coordinator -n 500    srtctl's own log of the job`,
+    )
     .action(async (told: string, process_: string | undefined, options: LogOptions) => {
       await logs(told, process_, options);
     });
@@ -35,8 +42,9 @@ async function logs(told: string, name: string | undefined, options: LogOptions)
   const { logFilesOf } = await import('./log-files.ts');
   const files = await logFilesOf(job);
   if (name === undefined) {
+    const width = Math.max(...files.map((entry) => entry.process.length));
     for (const { process: id, file, size } of files)
-      process.stdout.write(`${id.padEnd(20)} ${String(size).padStart(10)} B  ${file}\n`);
+      process.stdout.write(`${id.padEnd(width)} ${sizeText(size).padStart(9)}  ${file}\n`);
     return;
   }
   const found = files.find((entry) => entry.process === name);
@@ -61,9 +69,15 @@ async function logs(told: string, name: string | undefined, options: LogOptions)
   }
 }
 
+function sizeText(bytes: number): string {
+  if (bytes < 1_024) return `${bytes} B`;
+  const kib = bytes / 1_024;
+  return kib < 1_024 ? `${kib.toFixed(1)} KiB` : `${(kib / 1_024).toFixed(1)} MiB`;
+}
+
 async function unknownProcess(name: string, known: readonly string[]): Promise<SrtctlError> {
   const { closest } = await import('fastest-levenshtein');
   return new SrtctlError('unknown-process', `this job has no process ${name}`, {
-    hint: known.length > 0 ? `did you mean ${closest(name, [...known])}?` : 'it has not started any yet',
+    hint: `did you mean ${closest(name, [...known])}?`,
   });
 }

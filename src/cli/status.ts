@@ -1,5 +1,11 @@
 import type { Command } from 'commander';
+import type { JobStatus } from './job-status.ts';
 import { OUTPUT_OPTION } from './options.ts';
+
+interface StatusOptions {
+  readonly output?: string;
+  readonly json?: boolean;
+}
 
 export function registerStatus(program: Command): void {
   program
@@ -7,82 +13,59 @@ export function registerStatus(program: Command): void {
     .description('Where a job stands; without a job, all of them, newest first.')
     .argument('[job]', 'job id, the path of its directory, or "latest"')
     .option(...OUTPUT_OPTION)
-    .option('--json', 'one JSON object (without a job: one a line)')
-    .addHelpText('after', '\nExamples:\n  srtctl status\n  srtctl status latest --json')
-    .action(async (told: string | undefined, options: { output?: string; json?: boolean }) => {
-      const { outputsRoot } = await import('./job-dir.ts');
-      const root = outputsRoot(options.output);
-      await (told === undefined ? all(root, options.json === true) : one(told, root, options.json === true));
-    });
+    .option('--json', 'one JSON object a line')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  srtctl status                            all jobs
+  srtctl status latest                     nodes, points and processes of one
+  srtctl status --json | jq -r .jobId`,
+    )
+    .action((told: string | undefined, options: StatusOptions) =>
+      told === undefined ? showAll(options) : showOne(told, options),
+    );
 }
 
-async function all(root: string, json: boolean): Promise<void> {
-  const { findJob, listJobs } = await import('./job-dir.ts');
+const print = (text: string): void => void process.stdout.write(`${text}\n`);
+
+async function showAll({ output, json }: StatusOptions): Promise<void> {
+  const { join } = await import('node:path');
+  const { listJobs, outputsRoot, readJob } = await import('./job-dir.ts');
+  const { jobStatus } = await import('./job-status.ts');
+  const root = outputsRoot(output);
   const rows: string[][] = [];
   for (const jobId of await listJobs(root)) {
-    const status = await statusOf(await findJob(jobId, root));
-    if (json) process.stdout.write(`${JSON.stringify(status)}\n`);
-    else
-      rows.push([
-        status.jobId,
-        status.name,
-        status.state,
-        `${status.pointsDone} of ${status.points.length}`,
-        status.cause?.summary ?? '',
-      ]);
+    const job = await readJob(join(root, jobId));
+    const status = job && (await jobStatus(job, { live: false }));
+    if (json && status) print(JSON.stringify(status));
+    else rows.push(status ? rowOf(status) : [jobId, '', 'unreadable', '', '']);
   }
   if (json) return;
-  if (rows.length === 0) {
-    process.stdout.write(`no jobs in ${root}\n`);
-    return;
-  }
+  if (rows.length === 0) return print(`no jobs in ${root}`);
   const { default: Table } = await import('cli-table3');
   const table = new Table({
     head: ['job', 'name', 'state', 'points done', 'cause'],
     style: { head: [], border: [], compact: true },
   });
   table.push(...rows);
-  process.stdout.write(`${table.toString()}\n`);
+  print(table.toString());
 }
 
-async function one(told: string, root: string, json: boolean): Promise<void> {
-  const { findJob } = await import('./job-dir.ts');
-  const status = await statusOf(await findJob(told, root));
-  if (json) {
-    process.stdout.write(`${JSON.stringify(status, null, 2)}\n`);
-    return;
-  }
-  const lines = [
-    `${status.jobId}  ${status.name}`,
-    `  state    ${status.state}${status.exitCode === null ? '' : ` (exit code ${status.exitCode})`}`,
-    `  nodes    ${status.nodes.map(({ node, state }) => `${node} ${state}`).join(', ')}`,
-    ...status.points.map(({ ordinal, name, state }) => `  point ${ordinal}  ${name}: ${state}`),
-    ...status.processes.map(({ id, node, state, why }) => `  ${node}  ${id}: ${state} (${why})`),
-    ...(status.cause ? [`  cause    ${status.cause.summary}`] : []),
-    `  in       ${status.jobDir}`,
-  ];
-  process.stdout.write(`${lines.join('\n')}\n`);
-}
+const rowOf = ({ jobId, name, state, exitCode, points, pointsDone, cause }: JobStatus): string[] => [
+  jobId,
+  name,
+  exitCode === null ? state : `${state} (${exitCode})`,
+  `${pointsDone} of ${points.length}`,
+  cause?.summary ?? '',
+];
 
-async function statusOf(job: Awaited<ReturnType<typeof import('./job-dir.ts')['findJob']>>) {
-  const { isOver, readEvents, readState } = await import('./job-dir.ts');
-  const { emptyView, withEvent } = await import('./view/model.ts');
-  const [state, events, over] = await Promise.all([readState(job), readEvents(job), isOver(job)]);
-  const view = events.reduce(withEvent, emptyView);
-  const finished = state?.sweep === 'finished';
-  return {
-    jobId: job.jobId,
-    name: job.spec.name,
-    jobDir: job.jobDir,
-    submittedAt: job.spec.submittedAt,
-    tags: job.spec.tags,
-    // A coordinator that is gone without having finished leaves a state that nobody keeps up any more.
-    state: state === undefined ? 'starting' : over && !finished ? 'dead' : state.sweep,
-    exitCode: state?.exitCode ?? null,
-    points: state?.points ?? [],
-    pointsDone: (state?.points ?? []).filter((point) => point.status === 'done').length,
-    nodes: job.spec.nodes.map((node) => ({ node, state: view.agents.get(node) ?? 'expected' })),
-    processes: [...view.processes.values()].filter((process) => over || process.state !== 'stopped'),
-    cause: state?.cause ?? view.cause,
-  };
+async function showOne(told: string, { output, json }: StatusOptions): Promise<void> {
+  const { findJob, outputsRoot } = await import('./job-dir.ts');
+  const { jobStatus } = await import('./job-status.ts');
+  const status = await jobStatus(await findJob(told, outputsRoot(output)), { live: true });
+  if (json) return print(JSON.stringify(status));
+  const { statusText } = await import('./view/status.ts');
+  const { colorsFor } = await import('./view/printers.ts');
+  print(statusText(status, colorsFor(process.stdout, process.env), Date.now()));
 }

@@ -10,7 +10,12 @@ export function registerWatch(program: Command): void {
     .option('--json', 'one JSON object a line')
     .addHelpText(
       'after',
-      '\nThe exit code is that of the run.\n\nExample:\n  srtctl watch latest --json | jq -r .kind',
+      `
+The exit code is that of the run. Ctrl-C ends the watching, not the job.
+
+Examples:
+  srtctl watch                             the newest job
+  srtctl watch latest --json | jq -r .kind`,
     )
     .action(async (told: string, options: { output?: string; json?: boolean }) => {
       const { findJob, outputsRoot } = await import('./job-dir.ts');

@@ -116,7 +116,8 @@ export class JobModel implements JobView {
 
   #takePoint({ ordinal, name, from, to, at, why, cause }: PointTransition): void {
     // What ended in the point before is no news in this one.
-    if (from === null) for (const { id, state } of [...this.processes.values()]) if (isOver(state)) this.processes.delete(id);
+    if (from === null)
+      for (const { id, state } of [...this.processes.values()]) if (isOver(state)) this.processes.delete(id);
     if (to !== 'collecting') this.progress = null;
     this.points.set(ordinal, { name, state: to, since: at, why });
     this.cause ??= cause;

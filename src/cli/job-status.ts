@@ -1,0 +1,63 @@
+import { heartbeatSchema } from '../messages/control.ts';
+import { subjectsOf } from '../messages/subjects.ts';
+import { isOver, type JobOnDisk, readEvents, readState } from './job-dir.ts';
+import { connectOperator } from './operator-bus.ts';
+import { JobModel } from './view/model.ts';
+
+/** A heartbeat comes each second; who has not been heard after this is shown without. */
+const LISTEN_MS = 1_300;
+
+export type JobStatus = Awaited<ReturnType<typeof jobStatus>>;
+
+/** Where a job stands, from its files; with `live` also from its agents' next heartbeats. */
+export async function jobStatus(job: JobOnDisk, options: { live: boolean }) {
+  const { spec, jobId, jobDir } = job;
+  const [state, events, over] = await Promise.all([readState(job), readEvents(job), isOver(job)]);
+  const model = new JobModel();
+  for (const event of events) model.take(event);
+  if (options.live && !over) await listen(job, model);
+  const points = state?.points ?? [];
+  return {
+    jobId,
+    name: spec.name,
+    jobDir,
+    mode: spec.mode,
+    submittedAt: spec.submittedAt,
+    tags: spec.tags,
+    state: stateOf(state?.sweep, over),
+    exitCode: state?.exitCode ?? null,
+    points,
+    pointsDone: points.filter((point) => point.status === 'done').length,
+    nodes: spec.nodes.map((node) => ({
+      node,
+      state: model.agents.get(node) ?? ('expected' as const),
+      pulse: model.pulses.get(node) ?? null,
+    })),
+    processes: [...model.processes.values()],
+    cause: state?.cause ?? model.cause,
+    over,
+  };
+}
+
+/** A coordinator that is gone without having finished leaves a state that nobody keeps up any more: `dead`. */
+function stateOf(sweep: string | undefined, over: boolean): string {
+  if (over && sweep !== 'finished') return 'dead';
+  return sweep ?? 'starting';
+}
+
+async function listen(job: JobOnDisk, model: JobModel): Promise<void> {
+  const bus = await connectOperator(job, 'status');
+  if (!bus) return;
+  const awaited = new Set([...model.agents].filter(([, state]) => state === 'joined').map(([node]) => node));
+  let timer: NodeJS.Timeout | undefined;
+  await new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, LISTEN_MS);
+    bus.subscribe(subjectsOf(job.jobId).heartbeat('*'), heartbeatSchema, ({ message }) => {
+      model.takeHeartbeat(message);
+      awaited.delete(message.node);
+      if (awaited.size === 0) resolve();
+    });
+  });
+  clearTimeout(timer);
+  await bus.close(500);
+}

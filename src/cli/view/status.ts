@@ -1,0 +1,38 @@
+import type { JobStatus } from '../job-status.ts';
+import { type Colors, counts, paint, processLines } from './process-list.ts';
+import { plain } from './text.ts';
+
+/** More nodes or processes than this are counted, and only those listed that are not well. */
+const LIST_UP_TO = 40;
+const COLUMNS = 160;
+
+/** Where a job stands, for people; `now` in ms since the epoch. */
+export function statusText(status: JobStatus, colors: Colors, now: number): string {
+  const { jobId, name, state, exitCode, points, cause, jobDir, over } = status;
+  const processes = status.processes.filter((process) => over || process.state !== 'stopped');
+  return [
+    `${colors.bold(jobId)}  ${name}`,
+    `  state    ${state}${exitCode === null ? '' : ` (exit code ${exitCode})`}`,
+    ...points.map(
+      (point) => `  point ${point.ordinal}  ${point.name}: ${paint(colors, point.state)(point.state)}`,
+    ),
+    ...nodeLines(status, colors),
+    ...processLines(processes, { columns: COLUMNS, rows: LIST_UP_TO, colors, now }),
+    ...(cause ? [`  cause    ${plain(cause.summary)}`] : []),
+    `  in       ${jobDir}`,
+  ].join('\n');
+}
+
+function nodeLines({ nodes, over }: JobStatus, colors: Colors): string[] {
+  const line = ({ node, state, pulse }: JobStatus['nodes'][number]): string => {
+    const load = pulse
+      ? `, ${pulse.alive} processes, agent ${(pulse.rssBytes / 1_048_576).toFixed(0)} MiB`
+      : '';
+    const silent = !over && state === 'joined' && !pulse ? ', no heartbeat heard' : '';
+    return `  ${node}: ${paint(colors, state)(state)}${load}${silent}`;
+  };
+  if (nodes.length <= LIST_UP_TO) return nodes.map(line);
+  const unwell = nodes.filter(({ state }) => state !== 'joined' && state !== 'left');
+  const total = `  nodes    ${counts(nodes.map(({ state }) => state))}`;
+  return [total, ...unwell.slice(0, LIST_UP_TO).map(line)];
+}
