@@ -18,11 +18,11 @@ while read -r line; do
   esac
 done
 for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
-# What made its own session is in none of the groups, but still has the mark.
+# What made its own session is in none of the groups, but still has the mark (a whole entry; entries end with NUL).
 round=0
 while [ "$round" -lt 20 ]; do
   found=
-  for file in $(grep -lsaF -- "$mark" /proc/[0-9]*/environ); do
+  for file in $(grep -lsazxF -- "$mark" /proc/[0-9]*/environ); do
     pid=${file#/proc/}
     kill -s KILL "${pid%/environ}" 2>/dev/null && found=yes
   done
