@@ -9,6 +9,8 @@ export interface ModeShape {
   readonly nodes: number;
   readonly workers: number;
   readonly gpus: number;
+  /** Nodes of one worker, each with the same number of its GPUs. */
+  readonly nodesEach: number;
   /** true: they have no nodes of their own and take what the mode before them left. */
   readonly shares: boolean;
 }
@@ -55,7 +57,12 @@ function shapeOf(mode: EndpointMode, resources: Resources, before?: ModeShape): 
     const key = given == null ? `${mode}_workers` : `gpus_per_${mode}`;
     throw misfit(key, `a ${mode} worker of ${gpus} GPUs does not fill whole nodes of ${perNode}`);
   }
-  return { mode, nodes, workers, gpus, shares };
+  const nodesEach = resources[`${mode}_nodes_per_worker`] ?? Math.max(1, gpus / perNode);
+  if (gpus % nodesEach !== 0 || gpus / nodesEach > perNode) {
+    const message = `a ${mode} worker of ${gpus} GPUs cannot be spread evenly over ${nodesEach} nodes of ${perNode}`;
+    throw misfit(`${mode}_nodes_per_worker`, message);
+  }
+  return { mode, nodes, workers, gpus, nodesEach, shares };
 }
 
 /** A node to fill, and how many of its GPUs are taken. */
@@ -65,8 +72,7 @@ interface Slot {
 }
 
 /**
- * Places workers on nodes in order. A worker of several nodes takes them whole; smaller ones fill a node before
- * the next. Unless they share, the workers of a mode begin on the first node that the mode before left free.
+ * Places workers on nodes in order, filling a node before the next. Unless they share, the workers of a mode begin on the first node that the mode before left free.
  * @throws PlanError when they do not fit
  */
 export function allocate(recipe: Recipe, workerNodes: readonly string[]): Endpoint[] {
@@ -82,22 +88,22 @@ export function allocate(recipe: Recipe, workerNodes: readonly string[]): Endpoi
   return endpoints;
 }
 
+/** The first neighbouring nodes with the same room for the worker: its GPUs are the same ones on each. */
 function place(shape: ModeShape, index: number, slots: readonly Slot[], perNode: number): Endpoint {
-  const { mode, gpus } = shape;
-  if (gpus > perNode) {
-    const needed = gpus / perNode;
-    const start = slots.findIndex(
-      (_, at) => at + needed <= slots.length && slots.slice(at, at + needed).every((s) => s.used === 0),
+  const { mode, gpus, nodesEach } = shape;
+  const gpusEach = gpus / nodesEach;
+  const start = slots.findIndex(({ used }, at) => {
+    const wanted = slots.slice(at, at + nodesEach);
+    return (
+      wanted.length === nodesEach && wanted.every((slot) => slot.used === used && used + gpusEach <= perNode)
     );
-    if (start < 0) throw doesNotFit(shape, slots.length, perNode);
-    const taken = slots.slice(start, start + needed);
-    for (const slot of taken) slot.used = perNode;
-    return { mode, index, nodes: taken.map((slot) => slot.node), gpus: range(0, perNode) };
-  }
-  const slot = slots.find((each) => each.used + gpus <= perNode);
-  if (!slot) throw doesNotFit(shape, slots.length, perNode);
-  slot.used += gpus;
-  return { mode, index, nodes: [slot.node], gpus: range(slot.used - gpus, slot.used) };
+  });
+  const taken = start < 0 ? [] : slots.slice(start, start + nodesEach);
+  const [first] = taken;
+  if (!first) throw doesNotFit(shape, slots.length, perNode);
+  const from = first.used;
+  for (const slot of taken) slot.used += gpusEach;
+  return { mode, index, nodes: taken.map((slot) => slot.node), gpus: range(from, from + gpusEach) };
 }
 
 /** One process per node of each endpoint; the first of an endpoint is its leader. */

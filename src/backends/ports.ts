@@ -38,5 +38,5 @@ function next(counts: Map<string, number>, node: string): number {
 /** NCCL's rendezvous port of the `index`-th process of the point. */
 export const ncclPort = (index: number): number => NCCL + index;
 
-/** torch.distributed's port on an endpoint's leader. Only endpoints with whole nodes have one, so it is always free. */
-export const distInitPort = DIST_INIT;
+/** torch.distributed's port of the `index`-th endpoint of several nodes that a node leads. */
+export const distInitPort = (index: number): number => DIST_INIT + index;

@@ -1,5 +1,5 @@
 import type { ProbeSpec } from '../messages/process-spec.ts';
-import type { EndpointMode } from '../plan/kinds.ts';
+import type { EndpointMode, EndpointProcess } from '../plan/kinds.ts';
 import { flagsToArgv, pythonJson } from '../recipe/argv.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import type { Flags } from '../recipe/values.ts';
@@ -62,14 +62,24 @@ function disaggregation({ process: { mode, ports } }: WorkerContext): string[] {
   ];
 }
 
-function distribution({ runtime, process, ranks }: WorkerContext): string[] {
+function distribution({ runtime, process, ranks, all }: WorkerContext): string[] {
   const [leader] = ranks;
   if (ranks.length < 2 || !leader) return [];
+  const ledBy = all.filter(
+    (one) =>
+      one.rank === 0 &&
+      one.node === leader.node &&
+      all.some((rank) => rank.rank > 0 && sameEndpoint(rank, one)),
+  );
+  const port = distInitPort(ledBy.findIndex((one) => sameEndpoint(one, leader)));
   return [
-    ...['--dist-init-addr', `${runtime.address(leader.node)}:${distInitPort}`],
+    ...['--dist-init-addr', `${runtime.address(leader.node)}:${port}`],
     ...['--nnodes', String(ranks.length), '--node-rank', String(process.rank)],
   ];
 }
+
+const sameEndpoint = (a: EndpointProcess, b: EndpointProcess): boolean =>
+  a.mode === b.mode && a.index === b.index;
 
 const configDump = ({ runtime, process: { node, mode, index } }: WorkerContext): string =>
   `${runtime.logDirInside}/${node}_${mode}_w${index}_config.json`;

@@ -21,6 +21,11 @@ const resourcesSchema = z.strictObject({
   gpus_per_prefill: positiveSchema.nullish(),
   gpus_per_decode: positiveSchema.nullish(),
   gpus_per_agg: positiveSchema.nullish(),
+  prefill_nodes_per_worker: positiveSchema.nullish(),
+  decode_nodes_per_worker: positiveSchema
+    .nullish()
+    .describe('spread each worker evenly over so many nodes, also when it would fit on fewer'),
+  agg_nodes_per_worker: positiveSchema.nullish(),
 });
 export type Resources = z.infer<typeof resourcesSchema>;
 
