@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { closest } from 'fastest-levenshtein';
+import { SrtctlError } from '../errors.ts';
 import { type JobOnDisk, readEvents } from './job-dir.ts';
 
 export interface LogFile {
@@ -37,4 +39,15 @@ export async function logFilesOf(job: JobOnDisk): Promise<LogFile[]> {
     })),
   );
   return sized.sort((a, b) => a.process.localeCompare(b.process, 'en', { numeric: true }));
+}
+
+/** The error for a name that no log has, with the nearest that one has. */
+export function unknownProcess(name: string, known: readonly LogFile[]): SrtctlError {
+  const nearest = closest(
+    name,
+    known.map((log) => log.process),
+  );
+  return new SrtctlError('unknown-process', `this job has no process ${name}`, {
+    hint: `did you mean ${nearest}?`,
+  });
 }

@@ -39,7 +39,7 @@ async function logs(told: string, name: string | undefined, options: LogOptions)
     throw new SrtctlError('usage', `--lines ${options.lines} is not a whole number`);
   const { findJob, isOver, outputsRoot } = await import('./job-dir.ts');
   const job = await findJob(told, outputsRoot(options.output));
-  const { logFilesOf } = await import('./log-files.ts');
+  const { logFilesOf, unknownProcess } = await import('./log-files.ts');
   const files = await logFilesOf(job);
   if (name === undefined) {
     const width = Math.max(...files.map((entry) => entry.process.length));
@@ -48,11 +48,7 @@ async function logs(told: string, name: string | undefined, options: LogOptions)
     return;
   }
   const found = files.find((entry) => entry.process === name);
-  if (!found)
-    throw await unknownProcess(
-      name,
-      files.map((entry) => entry.process),
-    );
+  if (!found) throw unknownProcess(name, files);
   const { readLog } = await import('./log-reader.ts');
   const reader = await readLog(job, found);
   try {
@@ -73,11 +69,4 @@ function sizeText(bytes: number): string {
   if (bytes < 1_024) return `${bytes} B`;
   const kib = bytes / 1_024;
   return kib < 1_024 ? `${kib.toFixed(1)} KiB` : `${(kib / 1_024).toFixed(1)} MiB`;
-}
-
-async function unknownProcess(name: string, known: readonly string[]): Promise<SrtctlError> {
-  const { closest } = await import('fastest-levenshtein');
-  return new SrtctlError('unknown-process', `this job has no process ${name}`, {
-    hint: `did you mean ${closest(name, [...known])}?`,
-  });
 }
