@@ -1,0 +1,251 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir, userInfo } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { JobOnDisk } from '../../src/cli/job-dir.ts';
+import { jobPaths, writeJson } from '../../src/coordinator/files.ts';
+import { cancelRequestSchema, type Heartbeat, logRequestSchema } from '../../src/messages/control.ts';
+import { subjectsOf } from '../../src/messages/subjects.ts';
+import { startTestBus, type TestBus, until } from '../support/bus.ts';
+import { killed, processEvent, recorded, wholeRun } from './events.ts';
+import { stateOf, writeJob } from './job.ts';
+
+const SRTCTL = resolve('dist/srtctl.js');
+
+let root: string;
+let server: TestBus | undefined;
+const children: ChildProcess[] = [];
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
+});
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+  await server?.stop();
+  server = undefined;
+  await rm(root, { recursive: true, force: true });
+});
+
+interface Run {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+const srtctl = (...args: string[]): Promise<Run> =>
+  new Promise((settle) => {
+    const env = { ...process.env, SRTCTL_OUTPUT: root, NO_COLOR: '1' };
+    const child = execFile(process.execPath, [SRTCTL, ...args], { env }, (_, stdout, stderr) =>
+      settle({ exitCode: child.exitCode ?? -1, stdout, stderr }),
+    );
+    children.push(child);
+  });
+
+/** A process with a coordinator's command line, that finishes its job when it is told to end. */
+async function fakeCoordinator(jobDir: string): Promise<ChildProcess> {
+  const finished = JSON.stringify(stateOf('a', { exitCode: 143 }));
+  const code = `process.on('SIGTERM', () => {
+    require('node:fs').writeFileSync(${JSON.stringify(join(jobDir, 'state.json'))}, ${JSON.stringify(finished)});
+    process.exit(143);
+  });
+  setInterval(() => {}, 1000);
+  process.stdout.write('up');`;
+  const args = ['-e', code, '/dist/coordinator.js', `${jobDir}/a.json`];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(child);
+  if (child.stdout) await once(child.stdout, 'data');
+  return child;
+}
+
+/** A running job with a real bus, and a process in place of its coordinator. */
+async function runningJob(): Promise<{ job: JobOnDisk; coordinator: ChildProcess; bus: TestBus }> {
+  const bus = await startTestBus('a', ['node1', 'node2']);
+  server = bus;
+  const coordinator = await fakeCoordinator(join(root, 'a'));
+  const job = await writeJob(root, 'a', {
+    events: wholeRun().slice(0, 10),
+    state: { sweep: 'running', exitCode: null, coordinatorPid: coordinator.pid ?? 0 },
+  });
+  await writeJson(jobPaths(job.jobDir, 'a').connection, {
+    v: 1,
+    jobId: 'a',
+    url: bus.nats.url,
+    operatorSeed: bus.keys.operator.seed,
+  });
+  return { job, coordinator, bus };
+}
+
+describe('srtctl logs', () => {
+  const logged = async (): Promise<JobOnDisk> => {
+    const logFile = join(root, 'prefill.out');
+    await writeFile(logFile, 'one\ntwo\nthree\n');
+    const job = await writeJob(root, 'a', { events: recorded([processEvent({ logFile })]) });
+    await writeFile(join(job.jobDir, 'logs/sweep_a.log'), 'the coordinator speaks\n');
+    return job;
+  };
+
+  it('lists the logs with their files and sizes', async () => {
+    await logged();
+    const { exitCode, stdout } = await srtctl('logs', 'a');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^prefill-0-0 +14 B {2}.*prefill\.out$/m);
+    expect(stdout).toMatch(/^coordinator +23 B {2}.*sweep_a\.log$/m);
+  });
+
+  it('shows the last lines of a process, and of the coordinator, from their files when the job is over', async () => {
+    await logged();
+    expect(await srtctl('logs', 'a', 'prefill-0-0', '-n', '2')).toMatchObject({ stdout: 'two\nthree\n' });
+    expect(await srtctl('logs', 'a', 'prefill-0-0', '-f')).toMatchObject({ stdout: 'one\ntwo\nthree\n' });
+    expect(await srtctl('logs', 'a', 'coordinator')).toMatchObject({ stdout: 'the coordinator speaks\n' });
+  });
+
+  it('names the nearest process for one that is not known (exit code 2)', async () => {
+    await logged();
+    const { exitCode, stdout, stderr } = await srtctl('logs', 'a', 'prefil-0');
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+    expect(stderr).toBe('srtctl: this job has no process prefil-0 (did you mean prefill-0-0?)\n');
+  });
+
+  it('asks the agent while the job runs, and goes on until the job is over', async () => {
+    const { bus, coordinator } = await runningJob();
+    const agent = await bus.agent('node1');
+    let log = 'a line\n';
+    agent.subscribe(subjectsOf('a').log('node1', 'prefill-0-0'), logRequestSchema, ({ message, respond }) => {
+      const from = message.offset ?? 0;
+      const answer = () =>
+        respond({ v: 1, ok: true, text: log.slice(from), offset: log.length, file: '/nowhere', over: false });
+      if (log.length > from) answer();
+      else setTimeout(answer, 100);
+    });
+    await agent.settled();
+    const env = { ...process.env, SRTCTL_OUTPUT: root };
+    const child = spawn(process.execPath, [SRTCTL, 'logs', 'a', 'prefill-0-0', '-f'], { env });
+    children.push(child);
+    let text = '';
+    child.stdout.on('data', (data) => {
+      text += data;
+    });
+    await until('the tail', () => text === 'a line\n');
+    log += 'and one more\n';
+    await until('what follows', () => text === log);
+    coordinator.kill('SIGTERM');
+    await once(child, 'close');
+    expect(text).toBe(log);
+  });
+});
+
+describe('srtctl status', () => {
+  it('lists the jobs, newest first, also one that cannot be read, and none', async () => {
+    expect(await srtctl('status')).toMatchObject({ exitCode: 0, stdout: `no jobs in ${root}\n` });
+    await writeJob(root, 'first', { state: { sweep: 'running', exitCode: null } });
+    const failed = await writeJob(root, 'second', { state: { exitCode: 1, cause: killed } });
+    const { stdout } = await srtctl('status');
+    expect(stdout).toMatch(/second .* finished \(1\) .*decode-0-0[\s\S]*first .* dead/);
+    await writeFile(join(failed.jobDir, 'second.json'), '{}');
+    expect((await srtctl('status')).stdout).toContain('unreadable');
+  });
+
+  it('shows nodes, points, processes and the cause of one', async () => {
+    await writeJob(root, 'a', { events: wholeRun(killed), state: { exitCode: 1, cause: killed } });
+    const { exitCode, stdout } = await srtctl('status', 'a');
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('finished (exit code 1)');
+    expect(stdout).toMatch(/node2 decode-0-0 +failed/);
+    expect(stdout).toContain(killed.summary);
+    const json: unknown = JSON.parse((await srtctl('status', 'a', '--json')).stdout);
+    expect(json).toMatchObject({
+      jobId: 'a',
+      state: 'finished',
+      exitCode: 1,
+      cause: { process: 'decode-0-0' },
+    });
+  });
+
+  it('of a running job has what its agents say now', async () => {
+    const { bus } = await runningJob();
+    const agent = await bus.agent('node1');
+    const heartbeat: Heartbeat = {
+      v: 1,
+      node: 'node1',
+      incarnation: 'x',
+      epoch: 1,
+      generation: 1,
+      processes: [],
+      alive: 7,
+      rssBytes: 50 * 1_048_576,
+      malformed: 0,
+      leaving: false,
+    };
+    const timer = setInterval(() => agent.publish(subjectsOf('a').heartbeat('node1'), heartbeat), 50);
+    const { stdout } = await srtctl('status', 'a').finally(() => clearInterval(timer));
+    expect(stdout).toContain('node1: joined, 7 processes, agent 50 MiB');
+    expect(stdout).toContain('node2: joined, no heartbeat heard');
+  });
+});
+
+describe('srtctl cancel', () => {
+  it('says so when the job is over already', async () => {
+    await writeJob(root, 'a');
+    expect(await srtctl('cancel', 'a')).toMatchObject({ exitCode: 0, stdout: 'a is over already\n' });
+  });
+
+  it('asks the coordinator over the bus, and returns when that has ended', async () => {
+    const { bus, coordinator } = await runningJob();
+    const asked: string[] = [];
+    const ears = await bus.coordinator();
+    ears.subscribe(subjectsOf('a').cancel, cancelRequestSchema, ({ message, respond }) => {
+      asked.push(message.by);
+      respond({ v: 1, accepted: true });
+      coordinator.kill('SIGTERM');
+    });
+    await ears.settled();
+    const { exitCode, stdout } = await srtctl('cancel', 'a');
+    expect({ exitCode, asked }).toEqual({ exitCode: 0, asked: [userInfo().username] });
+    expect(stdout).toMatch(/a is being stopped\n[\s\S]*a is over \(exit code 143\)\n$/);
+    await until('its end', () => coordinator.exitCode === 143);
+  });
+
+  it('sends SIGTERM to a local coordinator whose bus does not answer', async () => {
+    const { bus, coordinator } = await runningJob();
+    await bus.nats.stop();
+    const { exitCode, stdout } = await srtctl('cancel', 'a');
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('its coordinator was sent SIGTERM');
+    await until('its end', () => coordinator.exitCode === 143);
+  });
+
+  it('leaves a stranger alone that has the pid of the coordinator now', async () => {
+    const stranger = spawn('sleep', ['1000']);
+    children.push(stranger);
+    await writeJob(root, 'a', {
+      state: { sweep: 'running', exitCode: null, coordinatorPid: stranger.pid ?? 0 },
+    });
+    expect(await srtctl('cancel', 'a')).toMatchObject({ exitCode: 0, stdout: 'a is over already\n' });
+    expect(stranger.exitCode ?? stranger.signalCode).toBeNull();
+  });
+});
+
+describe('srtctl watch', () => {
+  it('of a job that is over ends with the exit code of the run', async () => {
+    await writeJob(root, 'a', { events: wholeRun(killed), state: { exitCode: 1 } });
+    const { exitCode, stdout } = await srtctl('watch', '--json');
+    expect(exitCode).toBe(1);
+    expect(stdout.trimEnd().split('\n').at(-1)).toMatch(/^\{"kind":"summary","jobId":"a"/);
+  });
+
+  it('of a job whose coordinator is killed ends, and says so', async () => {
+    const { job, coordinator } = await runningJob();
+    const watching = srtctl('watch', 'a');
+    coordinator.kill('SIGKILL');
+    await server?.stop();
+    server = undefined;
+    await appendFile(join(job.jobDir, 'logs/sweep_a.log'), 'last words\n');
+    const { exitCode, stdout } = await watching;
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain('failed: the coordinator ended before the run was finished');
+  });
+
+  it.each(['watch', 'logs', 'status', 'cancel'])('%s --help has examples', async (command) => {
+    expect((await srtctl(command, '--help')).stdout).toMatch(new RegExp(`Examples:\n {2}srtctl ${command}`));
+  });
+});
