@@ -1,0 +1,129 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startJob } from '../support/job.ts';
+import { writeRecipe } from './recipe.ts';
+
+let dir: string;
+let good: string;
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
+  good = await readFile(await writeRecipe(dir, { frontend: 'sglang' }), 'utf8');
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+/** Runs apply on a recipe and returns what a person sees. Nothing may have been started or written. */
+async function applyText(
+  text: string | null,
+  env: Record<string, string> = {},
+  args: string[] = ['--local', '--mock'],
+) {
+  const file = join(dir, 'bad.yaml');
+  await rm(file, { force: true });
+  if (text !== null) await writeFile(file, text);
+  const job = await startJob(['apply', '-f', file, ...args], env);
+  const exitCode = await job.ended();
+  const { readdir } = await import('node:fs/promises');
+  const left = existsSync(job.outputs) ? await readdir(job.outputs) : [];
+  await job.destroy();
+  return { exitCode, stderr: job.stderr, stdout: job.stdout, left, file };
+}
+const lineOf = (text: string, part: string): number => text.slice(0, text.indexOf(part)).split('\n').length;
+
+describe('bad input ends with exit code 2, one line that says where, and nothing started', () => {
+  it.each<[string, (text: string) => string, string, RegExp]>([
+    [
+      'an unknown key, with the nearest known one',
+      (t) => t.replace('gpus_per_node', 'gpus_per_nod'),
+      'gpus_per_nod',
+      /resources\.gpus_per_nod.*gpus_per_node/,
+    ],
+    [
+      'a wrong type',
+      (t) => t.replace('gpus_per_node: 4', 'gpus_per_node: many'),
+      'gpus_per_node',
+      /resources\.gpus_per_node/,
+    ],
+    [
+      'workers that do not fit on the nodes',
+      (t) => t.replace('decode_workers: 2', 'decode_workers: 200'),
+      'decode_workers',
+      /resources\.decode_workers.*do not fit/,
+    ],
+    [
+      'an unknown backend',
+      (t) => t.replace('type: sglang\n  sglang_config', 'type: sglong\n  sglang_config'),
+      'type: sglong',
+      /backend\.type.*sglong/,
+    ],
+    [
+      'an unknown frontend',
+      (t) => t.replace('frontend:\n  type: sglang', 'frontend:\n  type: sgrouter'),
+      'type: sgrouter',
+      /frontend\.type.*sgrouter/,
+    ],
+    [
+      'an unknown benchmark',
+      (t) => t.replace('type: sa-bench', 'type: sa-bnch'),
+      'type: sa-bnch',
+      /benchmark\.type/,
+    ],
+    [
+      'an unresolved placeholder',
+      (t) => t.replace('isl: 64', 'isl: "{isl}"'),
+      '{isl}',
+      /benchmark\.isl.*\{isl\}/,
+    ],
+    ['broken YAML', (t) => t.replace('resources:', 'resources: ['), 'resources: [', /bad\.yaml:\d+/],
+  ])('%s', async (_, change, part, message) => {
+    const text = change(good);
+    expect(text).not.toBe(good);
+    const result = await applyText(text);
+    expect(result, result.stderr).toMatchObject({ exitCode: 2, stdout: '', left: [] });
+    const lines = result.stderr.trim().split('\n');
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(message);
+    if (part !== 'resources: [') expect(lines[0]).toContain(`${result.file}:${lineOf(text, part)}`);
+  });
+
+  it('a missing file', async () => {
+    const result = await applyText(null);
+    expect(result).toMatchObject({ exitCode: 2, left: [] });
+    expect(result.stderr.trim().split('\n')).toHaveLength(1);
+    expect(result.stderr).toContain('bad.yaml');
+  });
+
+  it('an alias that nothing resolves, when a real engine would need it', async () => {
+    const oneNode = good
+      .replace('decode_nodes: 2', 'decode_nodes: 0')
+      .replace('prefill_workers: 1', 'prefill_workers: 1\n  gpus_per_prefill: 2')
+      .replace('decode_workers: 2', 'decode_workers: 1\n  gpus_per_decode: 2');
+    const result = await applyText(oneNode, {}, ['--local']);
+    expect(result).toMatchObject({ exitCode: 2, left: [] });
+    expect(result.stderr).toMatch(/bad\.yaml:\d+:\d+: model\.path.*test-model/);
+  });
+
+  it('more nodes than --local has without --mock, and fewer than the recipe needs', async () => {
+    const tooFew = await applyText(good, {}, ['--local', '--mock', '--nodes', '2']);
+    expect(tooFew).toMatchObject({ exitCode: 2, left: [] });
+    expect(tooFew.stderr).toMatch(/needs 3 nodes/);
+  });
+
+  it('a nats-server that is not there, and how to get it', async () => {
+    const result = await applyText(good, { SRTCTL_NATS_SERVER: '/no/such/nats-server' });
+    expect(result).toMatchObject({ exitCode: 2, left: [] });
+    expect(result.stderr).toMatch(/SRTCTL_NATS_SERVER=\/no\/such\/nats-server.*apt-get install nats-server/);
+    expect(result.stderr.trim().split('\n')).toHaveLength(1);
+  });
+
+  it('a setup script that does not exist, and apply without --local', async () => {
+    const script = await applyText(good, {}, ['--local', '--mock', '--setup-script', 'no-such.sh']);
+    expect(script).toMatchObject({ exitCode: 2, left: [] });
+    expect(script.stderr).toContain('no-such.sh');
+    const slurm = await applyText(good, {}, []);
+    expect(slurm).toMatchObject({ exitCode: 2, left: [] });
+    expect(slurm.stderr).toContain('--local');
+  });
+});
