@@ -1,4 +1,4 @@
-/** Exit codes of srtctl; docs/exit-codes.md lists them for people. */
+/** Exit codes of srtctl; docs/cli.md lists them for people. */
 export const EXIT = {
   ok: 0,
   /** The run failed: a process ended, an agent was lost, the benchmark's result was not valid. */

@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import * as z from 'zod';
 import { type NatsConfigInput, natsConfig } from './nats-config.ts';
 
 const START_TIMEOUT_MS = 15_000;
+const STOP_GRACE_MS = 2_000;
 /** Ends within this time of a start count as one failure after the other. */
 const SOON_MS = 5_000;
 const MAX_SOON = 5;
@@ -24,7 +25,7 @@ export interface NatsServerOptions
 /** The job's nats-server: started on a free port, started again on the same one when it ends unasked. */
 export class NatsServer {
   readonly #options: NatsServerOptions;
-  #child: ChildProcess | undefined;
+  #child: ReturnType<typeof launch> | undefined;
   #port = -1;
   #stopping = false;
   #soon = 0;
@@ -51,16 +52,11 @@ export class NatsServer {
     this.#port = await this.#readPort();
   }
 
-  /** SIGTERM, then SIGKILL after `graceMs`. */
-  async stop(graceMs = 2_000): Promise<void> {
+  /** SIGTERM, then SIGKILL when it does not end. */
+  async stop(): Promise<void> {
     this.#stopping = true;
-    const child = this.#child;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGTERM');
-    const timer = setTimeout(() => child.kill('SIGKILL'), graceMs);
-    await ended;
-    clearTimeout(timer);
+    this.#child?.kill('SIGTERM');
+    await this.#child;
   }
 
   async #launch(): Promise<void> {
@@ -75,25 +71,23 @@ export class NatsServer {
     });
     // Holds public keys only, but who listens where is nobody else's business.
     await writeFile(configFile, config, { mode: 0o600 });
-    const child = spawn(binary, ['-c', configFile], { detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
-    let words = '';
-    child.stderr.on('data', (data: Buffer) => {
-      words = (words + data.toString()).slice(-4_000);
-    });
+    const child = launch(binary, configFile);
     this.#child = child;
     const startedAt = performance.now();
-    if (child.pid !== undefined) began(child.pid);
-    child.once('error', (error) => this.#options.onGone(`nats-server cannot be started: ${error.message}`));
-    child.once('exit', (code, signal) => {
-      if (child.pid !== undefined) over(child.pid);
+    const { pid } = child;
+    if (pid !== undefined) began(pid);
+    void child.then(async ({ exitCode, signal, originalMessage }) => {
+      if (pid !== undefined) over(pid);
       if (this.#stopping || this.#port === -1) return;
-      const why = `nats-server ended (${signal ?? `exit code ${code}`})${words ? `: ${words.trim().slice(-400)}` : ''}`;
+      const how = signal ?? (exitCode === undefined ? originalMessage : `exit code ${exitCode}`);
+      const why = `nats-server ended (${how}): ${await this.#lastWords()}`;
       this.#soon = performance.now() - startedAt < SOON_MS ? this.#soon + 1 : 1;
-      if (this.#soon > MAX_SOON) this.#options.onGone(why);
-      else {
-        this.#options.onRestart(why);
-        void this.#launch().catch((error: unknown) => this.#options.onGone(String(error)));
+      if (this.#soon > MAX_SOON) {
+        this.#options.onGone(why);
+        return;
       }
+      this.#options.onRestart(why);
+      this.#launch().catch((error: unknown) => this.#options.onGone(String(error)));
     });
   }
 
@@ -113,12 +107,24 @@ export class NatsServer {
       }
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
+    throw new Error(`nats-server did not start: ${await this.#lastWords()}`);
+  }
+
+  async #lastWords(): Promise<string> {
     const log = await readFile(this.#options.logFile, 'utf8').catch(() => '');
-    throw new Error(
-      `nats-server did not start: ${log.trim().split('\n').slice(-3).join(' / ') || 'no word of it'}`,
-    );
+    return log.trim().split('\n').slice(-3).join(' / ') || 'it left no word';
   }
 }
+
+/** In a group of its own, and not ended with this process: the guard sees to that. It writes its log itself. */
+const launch = (binary: string, configFile: string) =>
+  execa(binary, ['-c', configFile], {
+    detached: true,
+    cleanup: false,
+    reject: false,
+    stdio: 'ignore',
+    forceKillAfterDelay: STOP_GRACE_MS,
+  });
 
 const portsSchema = z.object({ nats: z.array(z.string()).min(1) });
 

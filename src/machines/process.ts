@@ -1,4 +1,4 @@
-import { type AnyActorRef, assign, fromCallback, fromPromise, setup } from 'xstate';
+import { assign, fromCallback, fromPromise, setup } from 'xstate';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 import type { ProcessState } from '../messages/states.ts';
 
@@ -222,4 +222,3 @@ export function processStateOf(value: unknown): ProcessState {
 }
 
 export type ProcessMachine = typeof processMachine;
-export type { AnyActorRef };

@@ -113,13 +113,3 @@ export type ProgressMessage = z.infer<typeof progressMessageSchema>;
 
 export const cancelRequestSchema = z.object({ v, by: z.string() });
 export const cancelReplySchema = z.object({ v, accepted: z.literal(true) });
-
-/** Some of an engine's /metrics, by name; each few seconds, not kept. */
-export const processMetricsSchema = z.object({
-  v,
-  at: z.string(),
-  node: z.string(),
-  process: z.string(),
-  metrics: z.record(z.string(), z.number()),
-});
-export type ProcessMetrics = z.infer<typeof processMetricsSchema>;

@@ -72,7 +72,6 @@ export const pointResultMessageSchema = z.object({
   ordinal: z.number().int(),
   result: pointResultSchema,
 });
-export type PointResultMessage = z.infer<typeof pointResultMessageSchema>;
 
 /** What the stream keeps and events.jsonl holds, one JSON object a line. */
 export const eventSchema = z.discriminatedUnion('kind', [

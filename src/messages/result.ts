@@ -80,7 +80,6 @@ export const causeSchema = z.object({
 export type Cause = z.infer<typeof causeSchema>;
 
 export const pointStatusSchema = z.enum(['done', 'failed', 'interrupted']);
-export type PointStatus = z.infer<typeof pointStatusSchema>;
 
 /** points/<nn>-<name>/result.json */
 export const pointResultSchema = z.object({
