@@ -1,11 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { mkdir, open, readFile } from 'node:fs/promises';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import writeFileAtomic from 'write-file-atomic';
-import { stringify } from 'yaml';
 import { jobPaths, writeJson } from '../coordinator/files.ts';
 import { findProgram } from '../coordinator/find-program.ts';
 import { EXIT, SrtctlError } from '../errors.ts';
@@ -13,7 +12,7 @@ import { frontendFor } from '../frontends/index.ts';
 import type { JobSpec } from '../messages/job-files.ts';
 import { nodesNeeded, planVariant } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
-import { findClusterConfig } from '../recipe/cluster.ts';
+import { type ClusterConfig, findClusterConfig } from '../recipe/cluster.ts';
 import { type LoadedVariant, loadRecipes, requireRunnable } from '../recipe/load.ts';
 import { followJob } from './follow.ts';
 
@@ -30,6 +29,8 @@ export interface LocalJobOptions {
 export interface PreparedJob {
   readonly spec: Omit<JobSpec, 'jobId' | 'jobDir' | 'submittedAt'>;
   readonly outputs: string;
+  /** The recipe's file. */
+  readonly source: string;
 }
 
 /** Loads, checks and plans everything before anything is started; throws what a person can mend (exit code 2). */
@@ -38,9 +39,6 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
   const cluster = await findClusterConfig(process.env, cwd);
   const variants = await loadRecipes(options.file, { cluster, env: process.env });
   const mock = options.mock === true;
-  const setupScript = options.setupScript === undefined ? null : resolve(cwd, options.setupScript);
-  if (setupScript !== null && !existsSync(setupScript))
-    throw new SrtctlError('no-setup-script', `setup script ${setupScript} does not exist`);
   const jobs = variants.map((variant) => {
     requireRunnable(variant, { mock, containers: false });
     const nodes = nodeNames(variant, options.nodes);
@@ -55,6 +53,7 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
     // Planned for its errors alone: the coordinator plans again when it knows the addresses.
     planVariant(variant, createRuntimeContext(dryRunInput(nodes, cluster)));
     return {
+      source: variant.file,
       outputs: resolve(cwd, options.output ?? process.env.SRTCTL_OUTPUT ?? 'outputs'),
       spec: {
         v: 1 as const,
@@ -63,7 +62,7 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
         mock,
         tags: (options.tags ?? '').split(',').filter((tag) => tag !== ''),
         nodes,
-        setupScript,
+        setupScript: setupScriptOf(variant, cluster, options),
         variant,
         cluster,
       },
@@ -73,6 +72,42 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
   const types = variants.flatMap((variant) => variant.points.map((point) => point.recipe.frontend.type));
   if (types.some((type) => frontendFor(type)?.needsEtcd)) findProgram('etcd', process.env, cwd);
   return jobs;
+}
+
+/**
+ * The script of --setup-script, or of the recipe's setup_script: below the recipe's directory, the working directory or
+ * the `configs` of either or of srtctl_root.
+ * @throws SrtctlError when it is in none of them; with simulated engines a recipe's script is not needed
+ */
+function setupScriptOf(
+  variant: LoadedVariant,
+  cluster: ClusterConfig,
+  options: LocalJobOptions,
+): string | null {
+  const told =
+    options.setupScript ?? variant.points.find((point) => point.recipe.setup_script)?.recipe.setup_script;
+  if (!told) return null;
+  const roots = [
+    process.cwd(),
+    dirname(resolve(variant.file)),
+    ...(cluster.srtctl_root ? [cluster.srtctl_root] : []),
+  ];
+  const places = isAbsolute(told)
+    ? [told]
+    : roots.flatMap((root) => [join(root, told), join(root, 'configs', told)]);
+  const found = places.find((place) => existsSync(place));
+  if (found) return found;
+  if (options.mock && options.setupScript === undefined) {
+    process.stderr.write(
+      `srtctl: setup script ${told} is not here and is left out: no engine needs it with --mock\n`,
+    );
+    return null;
+  }
+  const path = options.setupScript === undefined ? 'setup_script' : '--setup-script';
+  throw new SrtctlError('no-setup-script', `setup script ${told} is not there`, {
+    place: { file: variant.file, path },
+    hint: `looked for ${places.join(', ')}`,
+  });
 }
 
 function nodeNames(variant: LoadedVariant, wanted: number | undefined): string[] {
@@ -94,7 +129,8 @@ export async function runLocalJob(job: PreparedJob, view: { json: boolean }): Pr
   const spec: JobSpec = { ...job.spec, jobId, jobDir, submittedAt: now.toISOString() };
   await mkdir(paths.logs, { recursive: true });
   await writeJson(paths.spec, spec);
-  await writeFileAtomic(join(jobDir, 'config.yaml'), stringify(spec.variant));
+  // What was asked, as it was written; what it came to is in <job id>.json and each point's config.yaml.
+  await writeFileAtomic(join(jobDir, 'config.yaml'), await readFile(job.source, 'utf8'));
   const child = await startCoordinator(paths.spec, join(paths.logs, `sweep_${jobId}.log`));
   const ended = new Promise<{ exitCode: number | null }>((settle) => {
     child.once('exit', (exitCode) => settle({ exitCode }));

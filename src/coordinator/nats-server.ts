@@ -71,6 +71,7 @@ export class NatsServer {
     });
     // Holds public keys only, but who listens where is nobody else's business.
     await writeFile(configFile, config, { mode: 0o600 });
+    if (this.#stopping) return;
     const child = launch(binary, configFile);
     this.#child = child;
     const startedAt = performance.now();
@@ -81,6 +82,7 @@ export class NatsServer {
       if (this.#stopping || this.#port === -1) return;
       const how = signal ?? (exitCode === undefined ? originalMessage : `exit code ${exitCode}`);
       const why = `nats-server ended (${how}): ${await this.#lastWords()}`;
+      if (this.#stopping) return;
       this.#soon = performance.now() - startedAt < SOON_MS ? this.#soon + 1 : 1;
       if (this.#soon > MAX_SOON) {
         this.#options.onGone(why);
