@@ -4,131 +4,126 @@ import type { GenerateRequest } from './requests.ts';
 
 export type Api = 'completion' | 'chat' | 'generate';
 
-/** Text of `count` tokens: a token is a word. */
-const textOf = (count: number): string => ' token'.repeat(count);
+interface AnswerOptions {
+  readonly model: string;
+  readonly id: string;
+  /** Output tokens for each chunk of a stream; the first and the last token do not wait. */
+  readonly interval: number;
+  readonly finish: 'length' | 'stop';
+}
 
 interface Answer {
   /** `produced` output tokens exist by now. */
   progress(produced: number, last: boolean): void;
 }
 
-/** Writes a request's answer as its API has it: streamed (a chunk for each `interval` tokens, the first at once), or whole. */
+/** Text of `count` tokens: a token is a word. */
+const textOf = (count: number): string => ' token'.repeat(count);
+
+/** Writes a request's answer as its API has it: streamed, or whole. */
 export function answerTo(
   api: Api,
   request: GenerateRequest,
   response: ServerResponse,
-  options: { model: string; id: string; interval: number; outputTokens: number; finish: 'length' | 'stop' },
+  options: AnswerOptions,
 ): Answer {
-  const { model, id, interval, finish } = options;
-  const usage = (completion: number) => ({
-    prompt_tokens: request.promptTokens,
-    completion_tokens: completion,
-    total_tokens: request.promptTokens + completion,
-  });
-  if (!request.stream) {
-    return {
-      progress(produced, last) {
-        if (!last) return;
-        sendJson(
-          response,
-          200,
-          whole(api, { model, id, finish, text: textOf(produced), usage: usage(produced) }),
-        );
-      },
-    };
-  }
-  response.writeHead(200, {
-    'content-type': 'text/event-stream; charset=utf-8',
-    'cache-control': 'no-cache',
-  });
-  // What does not change from chunk to chunk is made once: it is most of the bytes.
-  const [before, after] = template(api, { model, id });
-  const chunk = (text: string, reason: string): string => `${before}${text}${after}${reason}`;
-  let sent = 0;
-  let role = api === 'chat' ? `data: ${JSON.stringify(roleChunk({ model, id }))}\n\n` : '';
+  if (request.stream) return streamed(api, request, response, options);
   return {
     progress(produced, last) {
-      if (response.destroyed) return;
-      if (!last && sent > 0 && produced - sent < interval) return;
-      let data = role;
-      role = '';
-      if (api === 'generate')
-        data += generateChunk(id, textOf(produced), request, produced, last ? finish : null);
-      else data += chunk(textOf(produced - sent), last ? `"${finish}"}]}\n\n` : 'null}]}\n\n');
-      sent = produced;
-      if (last) {
-        if (request.includeUsage && api !== 'generate')
-          data += `data: ${JSON.stringify({ id, object: objectOf(api), model, choices: [], usage: usage(produced) })}\n\n`;
-        data += 'data: [DONE]\n\n';
-      }
-      response.write(data);
-      if (last) response.end();
+      if (last) sendJson(response, 200, whole(api, request, produced, options));
     },
   };
 }
 
-const objectOf = (api: Api): string => (api === 'chat' ? 'chat.completion.chunk' : 'text_completion');
-
-/** A chunk's text before and after its new text; the finish reason and the closing brackets follow. */
-function template(api: Api, { model, id }: { model: string; id: string }): [string, string] {
-  const head = `data: {"id":${JSON.stringify(id)},"object":"${objectOf(api)}","model":${JSON.stringify(model)},"choices":[{"index":0,`;
-  return api === 'chat'
-    ? [`${head}"delta":{"content":"`, '"},"logprobs":null,"finish_reason":']
-    : [`${head}"text":"`, '","logprobs":null,"finish_reason":'];
+function streamed(
+  api: Api,
+  request: GenerateRequest,
+  response: ServerResponse,
+  options: AnswerOptions,
+): Answer {
+  response.writeHead(200, {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-cache',
+  });
+  const chunk = api === 'generate' ? ownChunks(request, options) : openAiChunks(api, options);
+  let sent = 0;
+  return {
+    progress(produced, last) {
+      if (response.destroyed || (!last && sent > 0 && produced - sent < options.interval)) return;
+      let data = sent === 0 && api === 'chat' ? roleChunk(options) : '';
+      data += chunk(produced, sent, last);
+      sent = produced;
+      if (!last) {
+        response.write(data);
+        return;
+      }
+      if (request.includeUsage && api !== 'generate')
+        data += event({ ...head(api, true, options), choices: [], usage: usageOf(request, produced) });
+      response.end(`${data}data: [DONE]\n\n`);
+    },
+  };
 }
 
-const roleChunk = ({ model, id }: { model: string; id: string }) => ({
-  id,
-  object: 'chat.completion.chunk',
-  model,
-  choices: [{ index: 0, delta: { role: 'assistant', content: '' }, logprobs: null, finish_reason: null }],
+type Chunk = (produced: number, sent: number, last: boolean) => string;
+
+const event = (data: unknown): string => `data: ${JSON.stringify(data)}\n\n`;
+
+/** What does not change from chunk to chunk is serialised once: it is most of the bytes. */
+function openAiChunks(api: 'completion' | 'chat', options: AnswerOptions): Chunk {
+  const [text, reason] = ['\u0001text', '\u0001reason'];
+  const choice = api === 'chat' ? { delta: { content: text } } : { text };
+  const pattern = event({
+    ...head(api, true, options),
+    choices: [{ index: 0, ...choice, logprobs: null, finish_reason: reason }],
+  });
+  const [before = '', rest = ''] = pattern.split(JSON.stringify(text).slice(1, -1));
+  const [between = '', after = ''] = rest.split(JSON.stringify(reason));
+  return (produced, sent, last) =>
+    `${before}${textOf(produced - sent)}${between}${last ? `"${options.finish}"` : 'null'}${after}`;
+}
+
+/** SGLang's own API sends the whole text so far in every chunk. */
+function ownChunks(request: GenerateRequest, options: AnswerOptions): Chunk {
+  return (produced, _sent, last) =>
+    event({ text: textOf(produced), meta_info: metaOf(request, produced, last, options) });
+}
+
+const roleChunk = (options: AnswerOptions): string =>
+  event({
+    ...head('chat', true, options),
+    choices: [{ index: 0, delta: { role: 'assistant', content: '' }, logprobs: null, finish_reason: null }],
+  });
+
+function head(api: Api, chunk: boolean, { id, model }: AnswerOptions): object {
+  const object = api === 'completion' ? 'text_completion' : `chat.completion${chunk ? '.chunk' : ''}`;
+  return { id, object, created: Math.floor(Date.now() / 1_000), model };
+}
+
+const usageOf = ({ promptTokens }: GenerateRequest, completion: number): object => ({
+  prompt_tokens: promptTokens,
+  completion_tokens: completion,
+  total_tokens: promptTokens + completion,
 });
 
-const metaOf = (id: string, request: GenerateRequest, produced: number, finish: string | null) => ({
+const metaOf = (
+  { promptTokens }: GenerateRequest,
+  produced: number,
+  last: boolean,
+  { id, finish }: AnswerOptions,
+): object => ({
   id,
-  finish_reason: finish === null ? null : { type: finish },
-  prompt_tokens: request.promptTokens,
+  finish_reason: last ? { type: finish } : null,
+  prompt_tokens: promptTokens,
   completion_tokens: produced,
 });
 
-/** SGLang's own API sends the whole text so far in every chunk. */
-const generateChunk = (
-  id: string,
-  text: string,
-  request: GenerateRequest,
-  produced: number,
-  finish: string | null,
-) => `data: ${JSON.stringify({ text, meta_info: metaOf(id, request, produced, finish) })}\n\n`;
-
-function whole(
-  api: Api,
-  {
-    model,
-    id,
-    finish,
-    text,
-    usage,
-  }: { model: string; id: string; finish: string; text: string; usage: Record<string, number> },
-): unknown {
-  if (api === 'generate')
-    return {
-      text,
-      meta_info: {
-        id,
-        finish_reason: { type: finish },
-        prompt_tokens: usage.prompt_tokens,
-        completion_tokens: usage.completion_tokens,
-      },
-    };
-  const choice =
-    api === 'chat'
-      ? { index: 0, message: { role: 'assistant', content: text }, finish_reason: finish }
-      : { index: 0, text, logprobs: null, finish_reason: finish };
+function whole(api: Api, request: GenerateRequest, produced: number, options: AnswerOptions): unknown {
+  const text = textOf(produced);
+  if (api === 'generate') return { text, meta_info: metaOf(request, produced, true, options) };
+  const content = api === 'chat' ? { message: { role: 'assistant', content: text } } : { text };
   return {
-    id,
-    object: api === 'chat' ? 'chat.completion' : 'text_completion',
-    model,
-    choices: [choice],
-    usage,
+    ...head(api, false, options),
+    choices: [{ index: 0, ...content, logprobs: null, finish_reason: options.finish }],
+    usage: usageOf(request, produced),
   };
 }

@@ -1,6 +1,6 @@
 import { Fatal } from './fatal.ts';
 
-/** Options of a Python command line: `--name value…`, `--name=value`; a repeated option counts by its last place. */
+/** Options of a Python command line: `--name value…`, `--name=value`; the last of a repeated option counts. */
 export class Arguments {
   readonly #values = new Map<string, string[]>();
   /** Every occurrence in order, for options that may be repeated. */
@@ -15,6 +15,7 @@ export class Arguments {
       }
       const [, name = '', inline] = text.match(/^--([^=]+)(?:=(.*))?$/s) ?? [];
       current = inline === undefined ? [] : [inline];
+      this.#values.delete(name);
       this.#values.set(name, current);
       this.#all.push({ name, values: current });
     }
@@ -24,13 +25,11 @@ export class Arguments {
     return names.some((name) => this.#values.has(name));
   }
 
-  /** The first value of the first of `names` that is given: engines know several spellings of one option. */
+  /** The value that counts of an option that has several spellings: the last one given. */
   text(...names: string[]): string | undefined {
-    for (const name of names) {
-      const [value] = this.#values.get(name) ?? [];
-      if (value !== undefined) return value;
-    }
-    return undefined;
+    let found: string | undefined;
+    for (const [name, [value]] of this.#values) if (names.includes(name)) found = value ?? found;
+    return found;
   }
 
   integer(fallback: number, ...names: string[]): number {

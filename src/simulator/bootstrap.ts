@@ -1,13 +1,15 @@
-import type { ServerResponse } from 'node:http';
-import { get } from 'node:http';
+import { get, type ServerResponse } from 'node:http';
+import { fromMachineTime, toMachineTime } from './clock.ts';
 import { pathOf, sendError, sendText, serve } from './http.ts';
 
 /** How long a decode worker waits for a prefill that nobody has begun. */
 const ROOM_TIMEOUT_MS = 300_000;
+/** Finished prefills that nobody has fetched (their client has gone): the oldest are forgotten beyond this. */
+const MOST_UNFETCHED = 10_000;
 
 /** The prefill side of disaggregation: decode workers come here and wait for the KV cache of a room. */
 export class BootstrapServer {
-  /** When a prefill was due, ms since the epoch. */
+  /** When a prefill was due, machine time. */
   readonly #done = new Map<number, number>();
   readonly #waiting = new Map<number, ServerResponse>();
 
@@ -27,21 +29,24 @@ export class BootstrapServer {
   }
 
   /**
-   * The prefill of a room is over: who waits for it may take it. It is told when this was due (ms since the epoch), so
-   * that the lateness of timers does not add up over the two engines.
+   * The prefill of a room is over: who waits for it may take it. It is told when this was due, so that the lateness of
+   * timers does not add up over the two engines.
    */
   complete(room: number, dueAt: number): void {
+    const at = toMachineTime(dueAt);
     const waiting = this.#waiting.get(room);
-    if (!waiting) {
-      this.#done.set(room, dueAt);
+    if (waiting) {
+      this.#waiting.delete(room);
+      sendText(waiting, 200, String(at));
       return;
     }
-    this.#waiting.delete(room);
-    sendText(waiting, 200, String(dueAt));
+    this.#done.set(room, at);
+    const [oldest] = this.#done.keys();
+    if (oldest !== undefined && this.#done.size > MOST_UNFETCHED) this.#done.delete(oldest);
   }
 }
 
-/** The decode side: resolves, with when that was due, when the prefill is over; rejects when its worker is gone. */
+/** The decode side: resolves, with when that was due (of our clock), when the prefill is over; rejects when its worker is gone. */
 export function awaitPrefill(
   bootstrap: { host: string; port: number; room: number },
   signal: AbortSignal,
@@ -57,7 +62,7 @@ export function awaitPrefill(
         });
         response.once('end', () =>
           response.statusCode === 200
-            ? resolve(Number(text))
+            ? resolve(fromMachineTime(Number(text)))
             : reject(new Error(`bootstrap server says ${response.statusCode}`)),
         );
         response.once('error', reject);

@@ -15,6 +15,8 @@ export interface EngineOptions {
   readonly contextLength: number;
   readonly maxRunning: number;
   readonly streamInterval: number;
+  /** File for the options, as Dynamo writes it. */
+  readonly dumpConfigTo: string | null;
   readonly speed: number;
   readonly loadMs: number;
   readonly record: Record<string, unknown>;
@@ -60,6 +62,7 @@ export function engineOptions(args: Arguments): EngineOptions {
     contextLength: args.integer(131_072, 'context-length'),
     maxRunning: args.integer(256, 'max-running-requests'),
     streamInterval: Math.max(1, args.integer(1, 'stream-interval')),
+    dumpConfigTo: args.text('dump-config-to') ?? null,
     speed: setting('SRTCTL_SIM_SPEED', 1) || 1,
     loadMs: setting('SRTCTL_SIM_LOAD_MS', 2_000),
     record: args.record(),

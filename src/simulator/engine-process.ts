@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { Arguments, setting } from './argv.ts';
 import { BootstrapServer } from './bootstrap.ts';
 import { joinRanks } from './dist-init.ts';
@@ -21,6 +22,7 @@ export async function runEngine(flavour: 'sglang' | 'dynamo', argv: readonly str
   stopOnSignal(() => registration?.revoke() ?? Promise.resolve());
   crashIfAsked();
   say(`server_args=${JSON.stringify(options.record)}`);
+  await dumpConfig(options);
 
   const bootstrap = leader && options.mode === 'prefill' ? new BootstrapServer() : undefined;
   const engine = new Engine(options, bootstrap);
@@ -40,6 +42,14 @@ export async function runEngine(flavour: 'sglang' | 'dynamo', argv: readonly str
     registration = await registerInstance(options, (error) => crash(new Fatal(error.message)));
   engine.ready = true;
   say(leader ? 'The server is fired up and ready to roll!' : `Rank ${options.nodeRank} is ready.`);
+}
+
+/** Dynamo leaves the options that a worker came up with beside its log. */
+async function dumpConfig({ dumpConfigTo, record }: EngineOptions): Promise<void> {
+  if (dumpConfigTo === null) return;
+  await writeFile(dumpConfigTo, `${JSON.stringify({ server_args: record }, null, 2)}\n`).catch(
+    (error: unknown) => say(`WARNING: cannot dump the config: ${String(error)}`),
+  );
 }
 
 async function load(options: EngineOptions): Promise<void> {

@@ -4,209 +4,167 @@ import { type Api, answerTo } from './answers.ts';
 import { awaitPrefill, type BootstrapServer } from './bootstrap.ts';
 import type { EngineOptions } from './engine-options.ts';
 import { parseJson, pathOf, readBody, sendError, sendJson, sendText } from './http.ts';
-import { prometheus } from './metrics.ts';
-import {
-  chatSchema,
-  completionSchema,
-  fromChat,
-  fromCompletion,
-  fromGenerate,
-  type GenerateRequest,
-  generateSchema,
-  outputLength,
-} from './requests.ts';
-import { Scheduler } from './scheduler.ts';
+import { Histogram, prometheus, Rate } from './metrics.ts';
+import { type GenerateRequest, outputLength, readRequest } from './requests.ts';
+import { Scheduler, type Work } from './scheduler.ts';
+
+/** A request whose bytes were read later than this did wait for its client, not for us. */
+const MOST_LATE_MS = 5;
+
+const GENERATES: Readonly<Record<string, Api>> = {
+  '/v1/completions': 'completion',
+  '/v1/chat/completions': 'chat',
+  '/generate': 'generate',
+};
 
 /** One engine's HTTP API, on the leader. */
 export class Engine {
   readonly #options: EngineOptions;
   readonly #bootstrap: BootstrapServer | undefined;
   readonly #scheduler: Scheduler;
-  readonly #ttft: number[] = [];
+  readonly #ttft = new Histogram();
+  readonly #rate: Rate;
   ready = false;
 
   constructor(options: EngineOptions, bootstrap: BootstrapServer | undefined) {
     this.#options = options;
     this.#bootstrap = bootstrap;
     this.#scheduler = new Scheduler({ speed: options.speed, maxRunning: options.maxRunning });
+    this.#rate = new Rate(() => this.#scheduler.totals.generationTokens);
   }
 
   metrics(): string {
     const { running, queued, totals } = this.#scheduler;
-    return prometheus(this.#options.servedModel, { running, queued, ...totals, ttft: this.#ttft });
+    const { servedModel, maxRunning } = this.#options;
+    const genThroughput = this.#rate.perSecond;
+    return prometheus(servedModel, {
+      running,
+      queued,
+      maxRunning,
+      ...totals,
+      genThroughput,
+      ttft: this.#ttft,
+    });
   }
 
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const arrivedAt = performance.now();
     const path = pathOf(request);
-    switch (path) {
-      case '/health':
-      case '/health_generate':
-        sendText(response, this.ready ? 200 : 503, '');
-        return;
-      case '/metrics':
-        sendText(response, 200, this.metrics(), 'text/plain; version=0.0.4');
-        return;
-    }
-    if (!this.ready) return sendError(response, 503, 'the model is not loaded');
+    const api = GENERATES[path];
+    if (path === '/metrics') sendText(response, 200, this.metrics(), 'text/plain; version=0.0.4');
+    else if (path === '/health' || path === '/health_generate')
+      sendText(response, this.ready ? 200 : 503, '');
+    else if (!this.ready) sendError(response, 503, 'the model is not loaded');
+    else if (!api) inform(response, this.#information(path));
+    else if (request.method !== 'POST') sendJson(response, 405, { detail: 'Method Not Allowed' });
+    else await this.#generate(api, await readBody(request), response, arrivedAt);
+  }
+
+  /** What GET answers: text, or an object as JSON. */
+  #information(path: string): string | object | undefined {
+    const { modelPath, servedModel, contextLength, record } = this.#options;
     switch (path) {
       case '/get_server_info':
-      case '/server_info':
-        return sendJson(response, 200, this.#serverInfo());
+      case '/server_info': {
+        const { running, queued, totals } = this.#scheduler;
+        const state = { num_running_reqs: running, num_waiting_reqs: queued, ...totals };
+        return {
+          ...record,
+          served_model_name: servedModel,
+          version: 'simulator',
+          internal_states: [{ ...state, last_gen_throughput: this.#rate.perSecond }],
+        };
+      }
       case '/get_model_info':
       case '/model_info':
-        return sendJson(response, 200, { model_path: this.#options.modelPath, is_generation: true });
+        return { model_path: modelPath, is_generation: true };
+      case '/v1/models': {
+        const model = { id: servedModel, object: 'model', owned_by: 'sglang', max_model_len: contextLength };
+        return { object: 'list', data: [model] };
+      }
       case '/flush_cache':
-        return sendText(response, 200, 'Cache flushed.\n');
-      case '/v1/models':
-        return sendJson(response, 200, {
-          object: 'list',
-          data: [
-            {
-              id: this.#options.servedModel,
-              object: 'model',
-              owned_by: 'sglang',
-              max_model_len: this.#options.contextLength,
-            },
-          ],
-        });
-      case '/v1/completions':
-        return this.#generate('completion', request, response, arrivedAt, (body) =>
-          read(completionSchema, body, fromCompletion),
-        );
-      case '/v1/chat/completions':
-        return this.#generate('chat', request, response, arrivedAt, (body) =>
-          read(chatSchema, body, fromChat),
-        );
-      case '/generate':
-        return this.#generate('generate', request, response, arrivedAt, (body) =>
-          read(generateSchema, body, fromGenerate),
-        );
-      default:
-        sendJson(response, 404, { detail: 'Not Found' });
+        return 'Cache flushed.\n';
+      case '/start_profile':
+        return 'Start profiling.\n';
+      case '/stop_profile':
+        return 'Stop profiling. This will take some time.\n';
     }
+    return undefined;
   }
 
-  #serverInfo(): unknown {
-    const { running, queued, totals } = this.#scheduler;
-    return {
-      ...this.#options.record,
-      served_model_name: this.#options.servedModel,
-      version: 'simulator',
-      internal_states: [{ num_running_reqs: running, num_waiting_reqs: queued, ...totals }],
-    };
-  }
-
-  async #generate(
-    api: Api,
-    incoming: IncomingMessage,
-    response: ServerResponse,
-    arrivedAt: number,
-    parse: (body: unknown) => GenerateRequest | string,
-  ): Promise<void> {
-    const request = parse(parseJson(await readBody(incoming)));
+  async #generate(api: Api, text: string, response: ServerResponse, arrivedAt: number): Promise<void> {
+    const request = readRequest(api, parseJson(text));
     if (typeof request === 'string') return sendError(response, 400, request);
-    const { contextLength, servedModel, streamInterval, mode } = this.#options;
-    const outputTokens = outputLength(request);
-    if (request.promptTokens + request.maxTokens > contextLength) {
-      const asked = `${request.promptTokens} input and ${request.maxTokens} output tokens`;
-      return sendError(
-        response,
-        400,
-        `Requested token count exceeds the model's maximum context length of ${contextLength} tokens: ${asked}`,
-      );
-    }
+    const tooLong = this.#tooLong(request);
+    if (tooLong) return sendError(response, 400, tooLong);
     const closed = new AbortController();
     response.once('close', () => closed.abort());
-    const id = randomUUID().replaceAll('-', '');
-    const finish = outputTokens < request.maxTokens ? 'stop' : 'length';
-    if (mode === 'prefill') return this.#prefill(request, response, arrivedAt, closed.signal, { api, id });
-    let begin = arrivedAt;
-    if (mode === 'decode') {
-      if (!request.bootstrap)
-        return sendError(
-          response,
-          400,
-          'a decode worker needs bootstrap_host, bootstrap_port and bootstrap_room',
-        );
-      try {
-        begin = (await awaitPrefill(request.bootstrap, closed.signal)) - performance.timeOrigin;
-      } catch (error) {
-        if (!closed.signal.aborted)
-          sendError(response, 500, error instanceof Error ? error.message : String(error));
-        return;
+    const from = Math.max(arrivedAt, performance.now() - MOST_LATE_MS);
+    switch (this.#options.mode) {
+      case 'agg':
+        return this.#run('generate', api, request, response, { arrivedAt, from, signal: closed.signal });
+      case 'prefill':
+        return this.#run('prefill', api, request, response, { arrivedAt, from, signal: closed.signal });
+      case 'decode': {
+        const { bootstrap } = request;
+        if (!bootstrap)
+          return sendError(response, 400, 'Disaggregated request received without bootstrap room id');
+        try {
+          const prefilledAt = await awaitPrefill(bootstrap, closed.signal);
+          const times = { arrivedAt, from: prefilledAt, signal: closed.signal };
+          if (!closed.signal.aborted) this.#run('decode', api, request, response, times);
+        } catch (error) {
+          if (!closed.signal.aborted) sendError(response, 500, (error as Error).message);
+        }
       }
     }
-    if (closed.signal.aborted) return;
-    const answer = answerTo(api, request, response, {
-      model: servedModel,
-      id,
+  }
+
+  #tooLong({ promptTokens, maxTokens }: GenerateRequest): string | undefined {
+    const { contextLength } = this.#options;
+    if (promptTokens + maxTokens <= contextLength) return undefined;
+    return (
+      `Requested token count exceeds the model's maximum context length of ${contextLength} tokens. ` +
+      `You requested a total of ${promptTokens + maxTokens} tokens: ${promptTokens} tokens from the input messages ` +
+      `and ${maxTokens} tokens for the completion.`
+    );
+  }
+
+  /** A prefill worker answers with one token, whole, when the KV cache can be fetched; its router drops the answer. */
+  #run(
+    work: Work,
+    api: Api,
+    request: GenerateRequest,
+    response: ServerResponse,
+    { arrivedAt, from, signal }: { arrivedAt: number; from: number; signal: AbortSignal },
+  ): void {
+    const { servedModel: model, streamInterval } = this.#options;
+    const prefill = work === 'prefill';
+    const outputTokens = prefill ? 1 : outputLength(request);
+    const answer = answerTo(api, prefill ? { ...request, stream: false } : request, response, {
+      model,
+      id: randomUUID().replaceAll('-', ''),
       interval: streamInterval,
-      outputTokens,
-      finish,
+      finish: outputTokens < request.maxTokens && !prefill ? 'stop' : 'length',
     });
-    const abort = this.#scheduler.submit(mode === 'decode' ? 'decode' : 'generate', {
+    let first = true;
+    const abort = this.#scheduler.submit(work, {
       promptTokens: request.promptTokens,
       outputTokens,
-      arrivedAt: begin,
-      onTokens: (produced, last) => {
-        if (produced === 1) this.#noteTtft(performance.now() - arrivedAt);
+      arrivedAt: from,
+      onTokens: (produced, last, dueAt) => {
+        if (first) this.#ttft.observe(performance.now() - arrivedAt);
+        first = false;
+        if (prefill && request.bootstrap) this.#bootstrap?.complete(request.bootstrap.room, dueAt);
         answer.progress(produced, last);
       },
     });
-    closed.signal.addEventListener('abort', abort, { once: true });
-  }
-
-  /** A prefill worker answers its router with one token when the KV cache can be fetched. */
-  #prefill(
-    request: GenerateRequest,
-    response: ServerResponse,
-    arrivedAt: number,
-    closed: AbortSignal,
-    { api, id }: { api: Api; id: string },
-  ): void {
-    const { servedModel } = this.#options;
-    const quiet = { ...request, stream: false };
-    const answer = answerTo(api, quiet, response, {
-      model: servedModel,
-      id,
-      interval: 1,
-      outputTokens: 1,
-      finish: 'length',
-    });
-    const abort = this.#scheduler.submit('prefill', {
-      promptTokens: request.promptTokens,
-      outputTokens: 1,
-      arrivedAt,
-      onTokens: (_produced, _last, dueAt) => {
-        if (request.bootstrap)
-          this.#bootstrap?.complete(request.bootstrap.room, performance.timeOrigin + dueAt);
-        this.#noteTtft(performance.now() - arrivedAt);
-        answer.progress(1, true);
-      },
-    });
-    closed.addEventListener('abort', abort, { once: true });
-  }
-
-  #noteTtft(ms: number): void {
-    this.#ttft.push(ms);
-    if (this.#ttft.length > 10_000) this.#ttft.splice(0, 5_000);
+    signal.addEventListener('abort', abort, { once: true });
   }
 }
 
-function read<T>(
-  schema: {
-    safeParse(
-      body: unknown,
-    ):
-      | { success: true; data: T }
-      | { success: false; error: { issues: { path: PropertyKey[]; message: string }[] } };
-  },
-  body: unknown,
-  convert: (value: T) => GenerateRequest,
-): GenerateRequest | string {
-  const parsed = schema.safeParse(body);
-  if (parsed.success) return convert(parsed.data);
-  const [issue] = parsed.error.issues;
-  return `${issue?.path.join('.') || 'body'}: ${issue?.message}`;
+function inform(response: ServerResponse, body: string | object | undefined): void {
+  if (body === undefined) sendJson(response, 404, { detail: 'Not Found' });
+  else if (typeof body === 'string') sendText(response, 200, body);
+  else sendJson(response, 200, body);
 }

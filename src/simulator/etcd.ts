@@ -6,11 +6,17 @@ const LEASE_TTL_S = 10;
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 const text = (encoded: string): string => Buffer.from(encoded, 'base64').toString('utf8');
 
-async function call<T>(endpoint: string, path: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
+async function call<T>(
+  endpoint: string,
+  path: string,
+  body: unknown,
+  schema: z.ZodType<T>,
+  timeoutMs = 5_000,
+): Promise<T> {
   const response = await fetch(`${endpoint}/v3/${path}`, {
     method: 'POST',
     body: JSON.stringify(body),
-    signal: AbortSignal.timeout(5_000),
+    signal: AbortSignal.timeout(timeoutMs),
   });
   const answer: unknown = await response.json();
   if (!response.ok) throw new Error(`etcd ${path}: HTTP ${response.status} ${JSON.stringify(answer)}`);
@@ -18,6 +24,10 @@ async function call<T>(endpoint: string, path: string, body: unknown, schema: z.
 }
 
 const anything = z.looseObject({});
+/** A lease that is over has no TTL. */
+const keepAliveSchema = z.looseObject({ result: z.looseObject({ TTL: z.string().default('0') }) });
+/** A worker that is stopped does not wait longer for a registry that does not answer. */
+const REVOKE_MS = 150;
 
 /** The first of ETCD_ENDPOINTS. */
 export function etcdEndpoint(): string {
@@ -45,24 +55,20 @@ export async function register(
   );
   await call(endpoint, 'kv/put', { key: base64(key), value: base64(JSON.stringify(value)), lease }, anything);
   let failures = 0;
-  const timer = setInterval(
-    () => {
-      call(endpoint, 'lease/keepalive', { ID: lease }, anything).then(
-        () => {
-          failures = 0;
-        },
-        (error: unknown) => {
-          failures++;
-          if (failures >= 3) onLost(new Error(`lost the lease of etcd: ${String(error)}`));
-        },
-      );
-    },
-    (LEASE_TTL_S * 1_000) / 4,
-  );
+  const keepAlive = async (): Promise<void> => {
+    try {
+      const { result } = await call(endpoint, 'lease/keepalive', { ID: lease }, keepAliveSchema);
+      if (Number(result.TTL) > 0) failures = 0;
+      else onLost(new Error('the lease in etcd is over'));
+    } catch (error) {
+      if (++failures >= 3) onLost(new Error(`the lease in etcd is lost: ${String(error)}`));
+    }
+  };
+  const timer = setInterval(() => void keepAlive(), (LEASE_TTL_S * 1_000) / 4);
   return {
     async revoke() {
       clearInterval(timer);
-      await call(endpoint, 'lease/revoke', { ID: lease }, anything).catch(() => undefined);
+      await call(endpoint, 'lease/revoke', { ID: lease }, anything, REVOKE_MS).catch(() => undefined);
     },
   };
 }

@@ -8,6 +8,8 @@ export function serve(
   handle: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>,
 ): Promise<Server> {
   const server = createServer((request, response) => {
+    // Who has gone does not read the answer; that is no reason for a server to end.
+    response.on('error', () => undefined);
     Promise.resolve(handle(request, response)).catch((error: unknown) => {
       if (response.headersSent) response.destroy();
       else sendJson(response, 500, { error: { message: String(error), type: 'internal_error', code: 500 } });
@@ -29,16 +31,11 @@ export function serve(
   });
 }
 
-export function sendJson(response: ServerResponse, status: number, body: unknown): void {
-  const text = JSON.stringify(body);
-  response.writeHead(status, {
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(text),
-  });
-  response.end(text);
-}
+export const sendJson = (response: ServerResponse, status: number, body: unknown): void =>
+  sendText(response, status, JSON.stringify(body), 'application/json');
 
 export function sendText(response: ServerResponse, status: number, text: string, type = 'text/plain'): void {
+  if (response.destroyed) return;
   response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) });
   response.end(text);
 }

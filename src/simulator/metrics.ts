@@ -1,39 +1,71 @@
+const BUCKETS_S = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+const RATE_WINDOW_MS = 1_000;
+
+/** Counts of observed times up to each bound, as Prometheus has them: they only grow. */
+export class Histogram {
+  readonly #counts = BUCKETS_S.map(() => 0);
+  #count = 0;
+  #sum = 0;
+
+  observe(ms: number): void {
+    const seconds = ms / 1_000;
+    this.#count++;
+    this.#sum += seconds;
+    for (const [index, bound] of BUCKETS_S.entries())
+      if (seconds <= bound) this.#counts[index] = (this.#counts[index] ?? 0) + 1;
+  }
+
+  text(name: string, label: string, help: string): string {
+    const bucket = (bound: string, count: number) => `${name}_bucket{${label},le="${bound}"} ${count}\n`;
+    return [
+      `# HELP ${name} ${help}\n# TYPE ${name} histogram\n`,
+      ...BUCKETS_S.map((bound, index) => bucket(String(bound), this.#counts[index] ?? 0)),
+      bucket('+Inf', this.#count),
+      `${name}_sum{${label}} ${this.#sum}\n${name}_count{${label}} ${this.#count}\n`,
+    ].join('');
+  }
+}
+
+/** How fast a count grows, per second, over the last whole window. */
+export class Rate {
+  perSecond = 0;
+  constructor(count: () => number) {
+    let before = count();
+    const timer = setInterval(() => {
+      const now = count();
+      this.perSecond = ((now - before) * 1_000) / RATE_WINDOW_MS;
+      before = now;
+    }, RATE_WINDOW_MS);
+    timer.unref();
+  }
+}
+
 interface Figures {
   readonly running: number;
   readonly queued: number;
+  readonly maxRunning: number;
   readonly promptTokens: number;
   readonly generationTokens: number;
   readonly requests: number;
-  readonly ttft: readonly number[];
+  readonly genThroughput: number;
+  readonly ttft: Histogram;
 }
-
-const TTFT_BUCKETS_S = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
 /** SGLang's own metric names, in Prometheus' text format. */
 export function prometheus(model: string, figures: Figures): string {
   const label = `model_name="${model.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
-  const one = (name: string, type: string, help: string, value: number): string =>
-    `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name}{${label}} ${value}\n`;
-  const ttft = 'sglang:time_to_first_token_seconds';
-  const seconds = figures.ttft.map((ms) => ms / 1_000);
-  const buckets = TTFT_BUCKETS_S.map(
-    (le) => `${ttft}_bucket{${label},le="${le}"} ${seconds.filter((value) => value <= le).length}\n`,
-  ).join('');
+  const one = (name: string, type: 'gauge' | 'counter', help: string, value: number): string =>
+    `# HELP sglang:${name} ${help}\n# TYPE sglang:${name} ${type}\nsglang:${name}{${label}} ${value}\n`;
+  const { running, queued, maxRunning, promptTokens, generationTokens, requests, genThroughput, ttft } =
+    figures;
   return [
-    one('sglang:num_running_reqs', 'gauge', 'The number of running requests.', figures.running),
-    one('sglang:num_queue_reqs', 'gauge', 'The number of requests in the waiting queue.', figures.queued),
-    one('sglang:token_usage', 'gauge', 'The token usage.', Math.min(1, figures.running / 256)),
-    one('sglang:prompt_tokens_total', 'counter', 'Number of prefill tokens processed.', figures.promptTokens),
-    one(
-      'sglang:generation_tokens_total',
-      'counter',
-      'Number of generation tokens processed.',
-      figures.generationTokens,
-    ),
-    one('sglang:num_requests_total', 'counter', 'Number of requests processed.', figures.requests),
-    `# HELP ${ttft} Histogram of time to first token in seconds.\n# TYPE ${ttft} histogram\n`,
-    buckets,
-    `${ttft}_bucket{${label},le="+Inf"} ${seconds.length}\n`,
-    `${ttft}_sum{${label}} ${seconds.reduce((sum, value) => sum + value, 0)}\n${ttft}_count{${label}} ${seconds.length}\n`,
+    one('num_running_reqs', 'gauge', 'The number of running requests.', running),
+    one('num_queue_reqs', 'gauge', 'The number of requests in the waiting queue.', queued),
+    one('token_usage', 'gauge', 'The token usage.', running / maxRunning),
+    one('gen_throughput', 'gauge', 'The generation throughput (token/s).', genThroughput),
+    one('prompt_tokens_total', 'counter', 'Number of prefill tokens processed.', promptTokens),
+    one('generation_tokens_total', 'counter', 'Number of generation tokens processed.', generationTokens),
+    one('num_requests_total', 'counter', 'Number of requests processed.', requests),
+    ttft.text('sglang:time_to_first_token_seconds', label, 'Histogram of time to first token in seconds.'),
   ].join('');
 }

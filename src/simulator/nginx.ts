@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
+import type { ServerResponse } from 'node:http';
 import { bindAddress } from './argv.ts';
 import { Fatal } from './fatal.ts';
 import { readBody, sendText, serve } from './http.ts';
-import { policyOf, type Target } from './policy.ts';
+import { type Policy, policyOf, type Target } from './policy.ts';
 import { pipe, send, whenGone } from './upstream.ts';
 
 /** A directive of nginx.conf with its words, and its block where it has one. */
@@ -50,42 +51,51 @@ export async function runNginx(argv: readonly string[]): Promise<void> {
   if (servers.length === 0) throw new Fatal('nginx: [emerg] no server in the configuration');
 }
 
+/** One `server` block: where it listens, and what it passes requests to. */
 async function listen(server: Directive, conf: readonly Directive[]): Promise<void> {
   const [, address = ''] = all(server.block, 'listen')[0]?.words ?? [];
   const [, host = '0.0.0.0', port = address] = address.match(/^(.+):(\d+)$/) ?? [];
   const [, pass = ''] = all(server.block, 'proxy_pass')[0]?.words ?? [];
   const name = pass.replace(/^https?:\/\//, '').replace(/\/.*$/, '');
   const upstream = all(conf, 'upstream').find((each) => each.words[1] === name);
-  const targets: Target[] = (
-    upstream ? all(upstream.block, 'server').map((each) => each.words[1] ?? '') : [name]
-  ).map((text) => ({ url: new URL(`http://${text}`), load: 0 }));
-  const leastConnections = upstream !== undefined && all(upstream.block, 'least_conn').length > 0;
-  const inTurn = policyOf('round_robin');
-  const choose = (): Target | undefined =>
-    leastConnections
-      ? targets.reduce<Target | undefined>(
-          (best, each) => (best && best.load <= each.load ? best : each),
-          undefined,
-        )
-      : inTurn(targets, '');
+  const hosts = upstream ? all(upstream.block, 'server').map((each) => each.words[1] ?? '') : [name];
+  const targets: Target[] = hosts.map((text) => ({ url: new URL(`http://${text}`), load: 0 }));
+  const choose = choiceOf(upstream?.block ?? []);
   await serve(bindAddress(host), Number(port), async (request, response) => {
-    const target = choose();
-    if (!target) return sendText(response, 502, '502 Bad Gateway');
-    target.load++;
-    response.once('close', () => target.load--);
-    const signal = whenGone(response);
     const body = await readBody(request);
-    try {
-      const upstreamAnswer = await send({
-        url: target.url,
-        method: request.method ?? 'GET',
-        path: request.url ?? '/',
-        body,
-        signal,
-      });
-      pipe(upstreamAnswer, response);
-    } catch {
-      if (!signal.aborted) sendText(response, 502, '502 Bad Gateway');
+    const signal = whenGone(response);
+    const sent = { method: request.method ?? 'GET', path: request.url ?? '/', body, signal };
+    const chosen = choose(targets, request.socket.remoteAddress ?? '');
+    // As proxy_next_upstream does: an upstream that takes no connection is passed over.
+    for (const target of chosen ? [chosen, ...targets.filter((each) => each !== chosen)] : []) {
+      const free = occupy(target, response);
+      try {
+        return pipe(await send({ ...sent, url: target.url }), response);
+      } catch (error) {
+        free();
+        if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') break;
+      }
     }
+    sendText(response, 502, '<html><body><h1>502 Bad Gateway</h1></body></html>', 'text/html');
   });
+}
+
+/** Counts as load until the answer is over, or until it is freed. */
+function occupy(target: Target, response: ServerResponse): () => void {
+  target.load++;
+  const free = (): void => {
+    target.load--;
+    response.off('close', free);
+  };
+  response.once('close', free);
+  return free;
+}
+
+function choiceOf(upstream: readonly Directive[]): Policy {
+  if (all(upstream, 'least_conn').length > 0) return policyOf('least_load');
+  if (all(upstream, 'ip_hash').length === 0) return policyOf('round_robin');
+  return (targets, client) => {
+    const hash = [...client].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 65_521, 0);
+    return targets[hash % targets.length];
+  };
 }

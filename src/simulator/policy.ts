@@ -7,37 +7,62 @@ export interface Target {
 
 export type Policy = <T extends Target>(targets: readonly T[], prefix: string) => T | undefined;
 
-const least = <T extends Target>(targets: readonly T[]): T | undefined =>
-  targets.reduce<T | undefined>(
-    (best, each) => (best === undefined || each.load < best.load ? each : best),
-    undefined,
-  );
-
-/** Same prefix, same worker, so that its cache serves; but not when that worker is much busier than the idlest. */
+/** Same prefix, same worker, so that its cache serves; but not when that worker is this much busier than the idlest. */
 const MOST_IMBALANCE = 8;
+/** Prefixes that cache_aware remembers; the oldest are forgotten. */
+const MOST_PREFIXES = 10_000;
 
 /** Router policies by their names on the command line; unknown ones spread in turn. */
 export function policyOf(name: string | undefined): Policy {
-  let turn = 0;
-  const inTurn: Policy = (targets) => targets[turn++ % targets.length];
   switch (name) {
     case 'random':
-      return (targets) => targets[Math.floor(Math.random() * targets.length)];
+      return anyOf;
     case 'power_of_two':
       return (targets) => {
-        const pick = () => targets[Math.floor(Math.random() * targets.length)];
-        return least([pick(), pick()].filter((target) => target !== undefined));
+        const [one, other] = [anyOf(targets, ''), anyOf(targets, '')];
+        return one && other && other.load < one.load ? other : one;
       };
+    case 'least_load':
+      return leastLoaded();
     case 'cache_aware':
     case 'kv':
-      return (targets, prefix) => {
-        let hash = 0;
-        for (let at = 0; at < prefix.length; at++) hash = (Math.imul(hash, 31) + prefix.charCodeAt(at)) >>> 0;
-        const home = targets[hash % targets.length];
-        const idlest = least(targets);
-        return home && idlest && home.load - idlest.load > MOST_IMBALANCE ? idlest : home;
-      };
+      return cacheAware();
     default:
-      return inTurn;
+      return inTurn();
   }
+}
+
+const anyOf: Policy = (targets) => targets[Math.floor(Math.random() * targets.length)];
+
+function inTurn(): Policy {
+  let turn = 0;
+  return (targets) => targets[turn++ % targets.length];
+}
+
+/** The idlest; among equals they take turns. */
+function leastLoaded(): Policy {
+  let turn = 0;
+  return <T extends Target>(targets: readonly T[]) => {
+    const least = Math.min(...targets.map((target) => target.load));
+    const idlest = targets.filter((target) => target.load === least);
+    return idlest[turn++ % idlest.length];
+  };
+}
+
+/** A prompt that begins like an earlier one goes where that went; a new one to the idlest. */
+function cacheAware(): Policy {
+  const homes = new Map<string, URL>();
+  const idlestOf = leastLoaded();
+  return (targets, prefix) => {
+    const url = homes.get(prefix);
+    const home = url && targets.find((target) => target.url === url);
+    const least = Math.min(...targets.map((target) => target.load));
+    if (home && home.load - least <= MOST_IMBALANCE) return home;
+    const idlest = idlestOf(targets, prefix);
+    if (!idlest) return undefined;
+    homes.set(prefix, idlest.url);
+    const [oldest] = homes.keys();
+    if (oldest !== undefined && homes.size > MOST_PREFIXES) homes.delete(oldest);
+    return idlest;
+  };
 }

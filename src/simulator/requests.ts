@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { Api } from './answers.ts';
 
 /** What the simulator reads of a request, whichever API it came by. */
 export interface GenerateRequest {
@@ -26,14 +27,13 @@ const openAiFields = {
   stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
   ...bootstrapFields,
 };
-const promptSchema = z.union([
-  z.string(),
-  z.array(z.number()),
-  z.array(z.string()),
-  z.array(z.array(z.number())),
-]);
-export const completionSchema = z.looseObject({ prompt: promptSchema, ...openAiFields });
-export const chatSchema = z.looseObject({
+const promptSchema = z
+  .union([z.string(), z.array(z.number()), z.array(z.string()), z.array(z.array(z.number()))])
+  .refine((prompt) => typeof prompt === 'string' || typeof prompt[0] === 'number' || prompt.length === 1, {
+    error: 'the simulator answers one prompt per request',
+  });
+const completionSchema = z.looseObject({ prompt: promptSchema, ...openAiFields });
+const chatSchema = z.looseObject({
   messages: z
     .array(
       z.looseObject({
@@ -44,7 +44,7 @@ export const chatSchema = z.looseObject({
     .min(1),
   ...openAiFields,
 });
-export const generateSchema = z.looseObject({
+const generateSchema = z.looseObject({
   text: z.string().nullish(),
   input_ids: z.array(z.number()).nullish(),
   stream: z.boolean().nullish(),
@@ -96,17 +96,17 @@ function fromOpenAi(
   };
 }
 
-export const fromCompletion = (body: z.infer<typeof completionSchema>): GenerateRequest =>
+const fromCompletion = (body: z.infer<typeof completionSchema>): GenerateRequest =>
   fromOpenAi(body, countTokens(body.prompt), prefixOf(body.prompt));
 
-export function fromChat(body: z.infer<typeof chatSchema>): GenerateRequest {
+function fromChat(body: z.infer<typeof chatSchema>): GenerateRequest {
   const text = body.messages
     .map(({ content }) => (typeof content === 'string' ? content : JSON.stringify(content ?? '')))
     .join(' ');
   return fromOpenAi(body, countTokens(text), prefixOf(text));
 }
 
-export function fromGenerate(body: z.infer<typeof generateSchema>): GenerateRequest {
+function fromGenerate(body: z.infer<typeof generateSchema>): GenerateRequest {
   const prompt = body.input_ids ?? body.text ?? '';
   return {
     promptTokens: countTokens(prompt),
@@ -117,6 +117,29 @@ export function fromGenerate(body: z.infer<typeof generateSchema>): GenerateRequ
     includeUsage: true,
     bootstrap: bootstrapOf(body),
   };
+}
+
+/** What a request's body asks for, or what is wrong with it. */
+export function readRequest(api: Api, body: unknown): GenerateRequest | string {
+  switch (api) {
+    case 'completion':
+      return read(completionSchema, body, fromCompletion);
+    case 'chat':
+      return read(chatSchema, body, fromChat);
+    case 'generate':
+      return read(generateSchema, body, fromGenerate);
+  }
+}
+
+function read<T>(
+  schema: z.ZodType<T>,
+  body: unknown,
+  convert: (value: T) => GenerateRequest,
+): GenerateRequest | string {
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return convert(parsed.data);
+  const [issue] = parsed.error.issues;
+  return `${issue?.path.join('.') || 'body'}: ${issue?.message}`;
 }
 
 /** Length of the answer: what was asked for, or, where the engine may end early, some of it, the same each time. */

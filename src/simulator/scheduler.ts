@@ -1,9 +1,13 @@
+import { type Clock, systemClock } from './clock.ts';
 import { prefillMs, stepMs, transferMs } from './speed-model.ts';
 
-/** Resolution of Node's timers, ms: what is due within half of it is done now, not a whole one late. */
-const TIMER_MS = 1;
+/** What is due within half of a timer's resolution is done now, not a whole one late. */
+const HALF_TIMER_MS = 0.5;
 
-/** A request inside the engine. Times are of the scheduler's clock, ms. */
+/** `generate` prefills and decodes, `prefill` gives one token, `decode` begins with a finished prefill's transfer. */
+export type Work = 'generate' | 'prefill' | 'decode';
+
+/** A request, as the scheduler sees it. Times are of its clock, ms. */
 export interface Sequence {
   readonly promptTokens: number;
   readonly outputTokens: number;
@@ -12,39 +16,34 @@ export interface Sequence {
   readonly onTokens: (produced: number, last: boolean, dueAt: number) => void;
 }
 
-interface Running extends Sequence {
+interface Entry {
+  readonly work: Work;
+  readonly sequence: Sequence;
+  phase: 'waiting' | 'prefill' | 'transfer' | 'joining' | 'running' | 'over';
   produced: number;
+  /** From when on it may go on with its phase. */
+  from: number;
+  forget: () => void;
 }
-
-export interface Clock {
-  now(): number;
-  /** Calls back at (or soon after) `at`; returns how to forget it. */
-  at(at: number, run: () => void): () => void;
-}
-
-export const systemClock: Clock = {
-  now: () => performance.now(),
-  at(at, run) {
-    const timer = setTimeout(run, Math.max(0, at - performance.now()));
-    return () => clearTimeout(timer);
-  },
-};
 
 /**
- * Continuous batching as engines do it: prompts are prefilled first come, first served, and every decode step gives
- * each running request one token. All times are absolute: a step that is late does not make the next one late.
+ * Continuous batching as engines do it: at most `maxRunning` requests have a place, prompts are prefilled one by one,
+ * first come, first served, and every decode step gives each running request one token. A request joins the batch
+ * between steps. All times are absolute: a step that is late does not make the next one late.
  */
 export class Scheduler {
   readonly #clock: Clock;
   readonly #speed: number;
   readonly #maxRunning: number;
-  readonly #queue: { readonly start: () => void }[] = [];
-  readonly #running = new Set<Running>();
-  #prefillFreeAt = 0;
+  readonly #waiting: Entry[] = [];
+  /** Those that have a place, prefilled or being so, transferred or decoded. */
+  readonly #admitted = new Set<Entry>();
+  /** The first is being prefilled. */
+  readonly #prefills: Entry[] = [];
+  readonly #joining = new Set<Entry>();
+  readonly #running = new Set<Entry>();
   #nextStepAt = 0;
-  #forgetStep: (() => void) | undefined;
-  /** Requests that have a place: prefilled or being so, transferred or running. */
-  #admitted = 0;
+  #forgetStep: () => void = () => {};
   readonly totals = { promptTokens: 0, generationTokens: 0, requests: 0 };
 
   constructor(options: { clock?: Clock; speed: number; maxRunning: number }) {
@@ -54,121 +53,131 @@ export class Scheduler {
   }
 
   get running(): number {
-    return this.#admitted;
+    return this.#admitted.size;
   }
   get queued(): number {
-    return this.#queue.length;
+    return this.#waiting.length;
   }
 
-  /**
-   * Puts a request in: `generate` prefills and decodes, `prefill` only prefills (then onTokens(1, true)), `decode`
-   * begins with the transfer of a finished prefill. Returns how to abort it.
-   */
-  submit(kind: 'generate' | 'prefill' | 'decode', sequence: Sequence): () => void {
-    let released = false;
-    let admitted = false;
-    let abortWork: () => void = () => {};
-    const done = (): void => {
-      if (released) return;
-      released = true;
-      if (admitted) this.#admitted--;
-      this.#admit();
-    };
-    const entry = {
-      start: () => {
-        admitted = true;
-        abortWork = this.#start(kind, sequence, done);
-      },
-    };
-    this.#queue.push(entry);
-    this.#admit();
-    return () => {
-      const at = this.#queue.indexOf(entry);
-      if (at >= 0) this.#queue.splice(at, 1);
-      abortWork();
-      done();
-    };
-  }
-
-  #admit(): void {
-    while (this.#admitted < this.#maxRunning) {
-      const entry = this.#queue.shift();
-      if (!entry) return;
-      this.#admitted++;
-      entry.start();
-    }
-  }
-
-  #start(kind: 'generate' | 'prefill' | 'decode', sequence: Sequence, done: () => void): () => void {
-    const now = this.#clock.now();
-    // A request that did not wait began when its bytes came, not when this code got to run.
-    const began = now - sequence.arrivedAt < 5 ? sequence.arrivedAt : now;
+  /** Puts a request in. Returns how to abort it: its place is free at once, and nothing more is told of it. */
+  submit(work: Work, sequence: Sequence): () => void {
+    const from = sequence.arrivedAt;
+    const entry: Entry = { work, sequence, phase: 'waiting', produced: 0, from, forget: () => {} };
     this.totals.requests++;
-    let forget: () => void = () => {};
-    if (kind === 'decode') {
-      const readyAt = began + transferMs(sequence.promptTokens) / this.#speed;
-      forget = this.#clock.at(readyAt, () => this.#join({ ...sequence, produced: 0 }, readyAt, done));
-      return () => {
-        forget();
-        this.#leave(sequence);
-      };
-    }
-    const startAt = Math.max(began, this.#prefillFreeAt);
-    const readyAt = startAt + prefillMs(sequence.promptTokens) / this.#speed;
-    this.#prefillFreeAt = readyAt;
-    forget = this.#clock.at(readyAt, () => {
-      this.totals.promptTokens += sequence.promptTokens;
-      this.totals.generationTokens++;
-      const last = kind === 'prefill' || sequence.outputTokens <= 1;
-      sequence.onTokens(1, last, readyAt);
-      if (last) done();
-      else this.#join({ ...sequence, produced: 1 }, readyAt, done);
-    });
-    return () => {
-      forget();
-      this.#leave(sequence);
-    };
+    this.#waiting.push(entry);
+    this.#admit(from);
+    return () => this.#abort(entry);
   }
 
-  readonly #ends = new WeakMap<Running, () => void>();
+  #admit(at: number): void {
+    while (this.#admitted.size < this.#maxRunning) {
+      const entry = this.#waiting.shift();
+      if (!entry) return;
+      this.#admitted.add(entry);
+      entry.from = Math.max(entry.from, at);
+      if (entry.work === 'decode') this.#transfer(entry);
+      else {
+        entry.phase = 'prefill';
+        this.#prefills.push(entry);
+        if (this.#prefills.length === 1) this.#prefill(entry.from);
+      }
+    }
+  }
 
-  #join(request: Running, readyAt: number, done: () => void): void {
-    this.#running.add(request);
-    this.#ends.set(request, done);
-    if (this.#running.size > 1) return;
-    this.#nextStepAt = readyAt + stepMs(1) / this.#speed;
+  #transfer(entry: Entry): void {
+    entry.phase = 'transfer';
+    const readyAt = entry.from + transferMs(entry.sequence.promptTokens) / this.#speed;
+    entry.forget = this.#clock.at(readyAt, () => this.#join(entry, readyAt));
+  }
+
+  /** Begins the next prompt's prefill, at `at` or when it came. */
+  #prefill(at: number): void {
+    const [entry] = this.#prefills;
+    if (!entry) return;
+    const { promptTokens, outputTokens } = entry.sequence;
+    const readyAt = Math.max(at, entry.from) + prefillMs(promptTokens) / this.#speed;
+    entry.forget = this.#clock.at(readyAt, () => {
+      this.#prefills.shift();
+      this.#prefill(readyAt);
+      this.totals.promptTokens += promptTokens;
+      this.totals.generationTokens++;
+      entry.produced = 1;
+      const last = entry.work === 'prefill' || outputTokens <= 1;
+      if (last) this.#release(entry, readyAt);
+      else this.#join(entry, readyAt);
+      entry.sequence.onTokens(1, last, readyAt);
+    });
+  }
+
+  #join(entry: Entry, at: number): void {
+    entry.phase = 'joining';
+    entry.from = at;
+    this.#joining.add(entry);
+    if (this.#running.size > 0) return;
+    this.#takeIn(at);
     this.#armStep();
   }
 
-  #leave(sequence: Sequence): void {
-    for (const request of this.#running)
-      if (request.onTokens === sequence.onTokens) this.#running.delete(request);
-    if (this.#running.size === 0) this.#forgetStep?.();
+  /** Between two steps, at `at`: who has come by then belongs to the next step. With nobody running, the first does. */
+  #takeIn(at: number): void {
+    const [first] = this.#joining;
+    const from = this.#running.size === 0 && first ? Math.max(at, first.from) : at;
+    for (const entry of this.#joining) {
+      if (entry.from > from) continue;
+      this.#joining.delete(entry);
+      entry.phase = 'running';
+      this.#running.add(entry);
+    }
+    this.#nextStepAt = from + stepMs(this.#running.size) / this.#speed;
   }
 
   #armStep(): void {
-    this.#forgetStep = this.#clock.at(this.#nextStepAt, () => this.#step());
+    this.#forgetStep();
+    if (this.#running.size > 0) this.#forgetStep = this.#clock.at(this.#nextStepAt, () => this.#steps());
   }
 
-  /** Does every step that is due by now; then waits for the next. */
-  #step(): void {
-    const now = this.#clock.now();
-    const before = new Map<Running, number>();
-    while (this.#running.size > 0 && this.#nextStepAt <= now + TIMER_MS / 2) {
-      const batch = this.#running.size;
-      for (const request of this.#running) {
-        if (!before.has(request)) before.set(request, request.produced);
-        request.produced++;
+  /** Does every step that is due by now. */
+  #steps(): void {
+    const now = this.#clock.now() + HALF_TIMER_MS;
+    const changed = new Map<Entry, number>();
+    while (this.#running.size > 0 && this.#nextStepAt <= now) {
+      const at = this.#nextStepAt;
+      for (const entry of this.#running) {
+        entry.produced++;
         this.totals.generationTokens++;
-        if (request.produced >= request.outputTokens) this.#running.delete(request);
+        changed.set(entry, at);
+        if (entry.produced >= entry.sequence.outputTokens) this.#running.delete(entry);
       }
-      this.#nextStepAt += stepMs(batch) / this.#speed;
+      this.#takeIn(at);
     }
-    for (const request of before.keys()) {
-      const last = request.produced >= request.outputTokens;
-      request.onTokens(request.produced, last, now);
-      if (last) this.#ends.get(request)?.();
+    this.#armStep();
+    for (const [entry, at] of changed) {
+      const last = entry.produced >= entry.sequence.outputTokens;
+      if (last) this.#release(entry, at);
+      entry.sequence.onTokens(entry.produced, last, at);
     }
-    if (this.#running.size > 0) this.#armStep();
+  }
+
+  #release(entry: Entry, at: number): void {
+    entry.phase = 'over';
+    this.#admitted.delete(entry);
+    this.#admit(at);
+  }
+
+  #abort(entry: Entry): void {
+    if (entry.phase === 'over') return;
+    const now = this.#clock.now();
+    entry.forget();
+    const waitingAt = this.#waiting.indexOf(entry);
+    if (waitingAt >= 0) this.#waiting.splice(waitingAt, 1);
+    const prefillAt = this.#prefills.indexOf(entry);
+    if (prefillAt >= 0) this.#prefills.splice(prefillAt, 1);
+    if (prefillAt === 0) this.#prefill(now);
+    this.#joining.delete(entry);
+    if (this.#running.delete(entry) && this.#running.size === 0) {
+      this.#takeIn(now);
+      this.#armStep();
+    }
+    this.#release(entry, now);
   }
 }

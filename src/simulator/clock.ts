@@ -1,0 +1,28 @@
+/** A clock in ms, and how to be called at one of its times. Tests have one of their own. */
+export interface Clock {
+  now(): number;
+  /** Calls back at (or soon after) `at`; returns how to forget it. */
+  at(at: number, run: () => void): () => void;
+}
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  at(at, run) {
+    const timer = setTimeout(run, Math.max(0, at - performance.now()));
+    return () => clearTimeout(timer);
+  },
+};
+
+/** From this process's clock to the machine's, which its processes share whatever becomes of the time of day. */
+const offset = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
+/** Further apart, two processes are not on the same machine, or one has slept. */
+const FURTHEST_MS = 1_000;
+
+export const toMachineTime = (at: number): number => at + offset;
+
+/** A time that another process gave as machine time, on this process's clock; now, where that makes no sense. */
+export function fromMachineTime(at: number, now = performance.now()): number {
+  const late = now - (at - offset);
+  return late < 0 || late > FURTHEST_MS ? now : now - late;
+}
