@@ -26,7 +26,7 @@ const concurrenciesSchema = z
   .transform((value, context) => {
     const parts = typeof value === 'string' ? value.split('x') : Array.isArray(value) ? value : [value];
     const numbers = parts.map(Number);
-    if (numbers.length > 0 && numbers.every((n) => Number.isInteger(n) && n > 0)) return numbers;
+    if (numbers.every((n) => Number.isInteger(n) && n > 0)) return numbers;
     context.addIssue({
       code: 'custom',
       message: 'must be positive whole numbers: a list, or text such as "4x8x16"',

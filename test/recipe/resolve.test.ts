@@ -4,6 +4,7 @@ import { benchmarkFor } from '../../src/benchmarks/index.ts';
 import { benchmarkTypes, runnableBenchmarkTypes } from '../../src/recipe/benchmark.ts';
 import { findClusterConfig } from '../../src/recipe/cluster.ts';
 import { requireRunnable } from '../../src/recipe/load.ts';
+import { recipeSchema } from '../../src/recipe/schema.ts';
 import { cluster, loadText, small, writeFiles } from './write.ts';
 
 const recipeOf = (...args: Parameters<typeof loadText>) => loadText(...args)[0]?.points[0]?.recipe;
@@ -100,4 +101,20 @@ describe('a recipe is not run', () => {
     const have = benchmarkTypes.filter((type) => benchmarkFor(type) !== undefined);
     expect([...runnableBenchmarkTypes].sort()).toEqual([...have].sort());
   });
+});
+
+it('a resolved recipe is read again without a change, with and without concurrencies', () => {
+  const base = {
+    name: 'r',
+    model: { path: 'm', container: 'c', precision: 'fp8' },
+    resources: { gpu_type: 'h100', gpus_per_node: 8, agg_nodes: 1, agg_workers: 1 },
+  };
+  for (const benchmark of [
+    {},
+    { type: 'custom', command: 'true' },
+    { type: 'sa-bench', concurrencies: '4x8' },
+  ]) {
+    const once = recipeSchema.parse({ ...base, benchmark });
+    expect(recipeSchema.parse(structuredClone(once))).toEqual(once);
+  }
 });
