@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -25,7 +25,8 @@ async function inBenchmark(frontend: 'sglang' | 'dynamo' = 'sglang', requests = 
     SRTCTL_SIM_SPEED: '10',
   });
   await job.pointReached('benchmarking');
-  await job.reached('benchmark', 'ready');
+  const { logFile } = await job.reached('benchmark', 'ready');
+  await until('the benchmark to say something', async () => (await readFile(logFile, 'utf8')) !== '');
   return job;
 }
 const pidOf = async (running: RunningJob, process: string): Promise<number> =>
