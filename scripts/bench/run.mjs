@@ -1,6 +1,14 @@
 // Speed and memory, absolute and as ratios against a baseline of the same moment. `npm run bench` after `make build`.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +26,10 @@ const row = (what, value, aim) => console.log(`${what.padEnd(58)} ${value.padEnd
 function pairwise(command, baseline, runs = 11) {
   const time = (argv) => {
     const start = performance.now();
-    const { status, stderr } = spawnSync(process.execPath, argv, { cwd: root, stdio: ['ignore', 'ignore', 'pipe'] });
+    const { status, stderr } = spawnSync(process.execPath, argv, {
+      cwd: root,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     if (status !== 0) throw new Error(`${argv.join(' ')} ended with ${status}: ${stderr}`);
     return performance.now() - start;
   };
@@ -43,7 +54,10 @@ function startJob(recipe, args, env) {
     const [jobId] = readdirSync(outputs);
     const file = jobId && join(outputs, jobId, 'events.jsonl');
     if (!file || !existsSync(file)) return [];
-    return readFileSync(file, 'utf8').split('\n').slice(0, -1).map((line) => JSON.parse(line));
+    return readFileSync(file, 'utf8')
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line));
   };
   const pointReached = async (to) => {
     for (let tries = 0; tries < 1200; tries++) {
@@ -61,7 +75,8 @@ function agentOf(jobPid, node) {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
       const line = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
-      if (line.includes('node-agent.js') && line.includes(work) && line.includes(`agent-${node}.json`)) return pid;
+      if (line.includes('node-agent.js') && line.includes(work) && line.includes(`agent-${node}.json`))
+        return pid;
     } catch {}
   }
   throw new Error(`no agent of ${node} (job ${jobPid})`);
@@ -75,11 +90,19 @@ const cpuTicks = (pid) => {
 console.log(`node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}\n`);
 try {
   const dryRun = pairwise([srtctl, 'dry-run', '-f', quickstart], ['-e', '0']);
-  row('dry-run of one recipe, against node -e 0', `${dryRun.ms.toFixed(0)} ms, ${dryRun.ratio.toFixed(2)} ×`, 'aim: under 2.5 ×');
+  row(
+    'dry-run of one recipe, against node -e 0',
+    `${dryRun.ms.toFixed(0)} ms, ${dryRun.ratio.toFixed(2)} ×`,
+    'aim: under 2.5 ×',
+  );
 
   if (existsSync(shared)) {
     const many = pairwise([srtctl, 'dry-run', '-f', shared, '--json'], ['-e', '0'], 5);
-    row('all recipes of gb200-fp8 planned in one call', `${many.ms.toFixed(0)} ms, ${many.ratio.toFixed(2)} ×`, '');
+    row(
+      'all recipes of gb200-fp8 planned in one call',
+      `${many.ms.toFixed(0)} ms, ${many.ratio.toFixed(2)} ×`,
+      '',
+    );
   } else console.log('all recipes of gb200-fp8: left out, ../shared/recipes is not there');
 
   const starts = [];
