@@ -145,6 +145,8 @@ export class Coordinator {
         next: (snapshot) => {
           const next = topState(snapshot.value) as SweepState;
           const output = snapshot.status === 'done' ? snapshot.output : undefined;
+          // The first state is told when there is a bus to tell it on.
+          if (next !== state && state === null) state = next;
           if (next !== state) {
             this.#tellSweep(
               state,

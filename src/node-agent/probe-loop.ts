@@ -1,8 +1,11 @@
 import type { ProbeInput, ProcessEvent } from '../machines/process.ts';
 import { probeOnce } from './probe.ts';
 
-/** While a process starts: first at once, then from 250 ms up, so that ready is noticed when it happens. */
-const STARTUP = { firstMs: 250, growth: 1.15, mostMs: 2_000, timeoutMs: 5_000 };
+/**
+ * While a process starts: at once, then each 250 ms, so that ready is noticed when it happens; what takes long (a model
+ * of many GB) is asked less often, a tenth of its age.
+ */
+const STARTUP = { firstMs: 250, shareOfAge: 0.1, mostMs: 2_000, timeoutMs: 5_000 };
 /** While it serves: seldom and patient, since under full load an answer may take its time. */
 const LIVENESS = { everyMs: 5_000, timeoutMs: 10_000, failuresUntilDegraded: 3 };
 
@@ -19,7 +22,6 @@ export function watchProbe(input: ProbeInput, tell: (event: ProcessEvent) => voi
 
   async function untilReady(): Promise<void> {
     const began = performance.now();
-    let pause = STARTUP.firstMs;
     while (!abort.signal.aborted) {
       const answer = await probeOnce(probe, STARTUP.timeoutMs, abort.signal);
       if (abort.signal.aborted) return;
@@ -28,8 +30,11 @@ export function watchProbe(input: ProbeInput, tell: (event: ProcessEvent) => voi
         tell({ type: 'probe.passed', detail: `${answer.detail} after ${seconds} s` });
         return;
       }
-      await sleep(pause, abort.signal);
-      pause = Math.min(pause * STARTUP.growth, STARTUP.mostMs);
+      const age = performance.now() - began;
+      await sleep(
+        Math.min(Math.max(STARTUP.firstMs, age * STARTUP.shareOfAge), STARTUP.mostMs),
+        abort.signal,
+      );
     }
   }
 
