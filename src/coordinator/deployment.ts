@@ -11,7 +11,7 @@ import type { Subjects } from '../messages/subjects.ts';
 import type { Roster } from './roster.ts';
 
 /** Attempts at one agent, and ms for each, before its desired state counts as unanswered. */
-const ASK = { attempts: 3, timeoutMs: 3_000 };
+const ASK = { attempts: 3, timeoutMs: 3_000 } as const;
 
 /** What is known of a process that is wanted. */
 interface Known {
@@ -32,6 +32,7 @@ export interface DeploymentOptions {
   readonly causeOf: (spec: ProcessSpec, report: ProcessReport) => Promise<Cause>;
   readonly onBroken: (cause: Cause) => void;
   readonly onGeneration: (generation: number) => void;
+  readonly ask?: { readonly attempts: number; readonly timeoutMs: number };
 }
 
 /** What should run where: sends whole desired states, and knows which of what it asked for is ready. */
@@ -133,11 +134,12 @@ export class Deployment {
   async #ask(node: string, signal: AbortSignal): Promise<void> {
     const { bus, subjects } = this.#options;
     const subject = subjects.desired(node);
+    const ask = this.#options.ask ?? ASK;
     let problem = '';
-    for (let attempt = 0; attempt < ASK.attempts; attempt++) {
+    for (let attempt = 0; attempt < ask.attempts; attempt++) {
       signal.throwIfAborted();
       try {
-        const reply = await bus.request(subject, this.desiredOf(node), desiredReplySchema, ASK.timeoutMs);
+        const reply = await bus.request(subject, this.desiredOf(node), desiredReplySchema, ask.timeoutMs);
         if (reply.accepted) {
           this.learn(reply.processes);
           return;

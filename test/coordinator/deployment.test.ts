@@ -1,0 +1,166 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Deployment } from '../../src/coordinator/deployment.ts';
+import { DEFAULT_SUPERVISION, Roster } from '../../src/coordinator/roster.ts';
+import type { Bus } from '../../src/messages/bus.ts';
+import { type Desired, desiredSchema, type ProcessReport } from '../../src/messages/control.ts';
+import type { Cause } from '../../src/messages/result.ts';
+import { subjectsOf } from '../../src/messages/subjects.ts';
+import { startTestBus, type TestBus, until } from '../support/bus.ts';
+import { specOf } from '../support/spec.ts';
+
+const JOB = 'deployment-test';
+const s = subjectsOf(JOB);
+let testBus: TestBus;
+let coordinator: Bus;
+let roster: Roster;
+let asked: Desired[];
+let broken: Cause[];
+/** How the agents of node1 and node2 answer. */
+let answers: Record<string, (desired: Desired) => unknown>;
+
+const report = (
+  id: string,
+  state: ProcessReport['state'],
+  generation: number,
+  over: Partial<ProcessReport> = {},
+) => ({
+  id,
+  state,
+  generation,
+  pid: 1,
+  why: 'test',
+  exitCode: null,
+  signal: null,
+  ...over,
+});
+
+beforeAll(async () => {
+  testBus = await startTestBus(JOB, ['node1', 'node2']);
+  coordinator = await testBus.coordinator();
+  for (const node of ['node1', 'node2']) {
+    const agent = await testBus.agent(node);
+    agent.subscribe(s.desired(node), desiredSchema, ({ message, respond }) => {
+      asked.push(message);
+      const answer = answers[node]?.(message);
+      if (answer) respond(answer);
+    });
+    await agent.settled();
+  }
+});
+afterAll(() => testBus?.stop());
+beforeEach(() => {
+  asked = [];
+  broken = [];
+  const accept = ({ generation }: Desired) => ({ v: 1, accepted: true, generation, processes: [] });
+  answers = { node1: accept, node2: accept };
+  roster = new Roster(
+    ['node1', 'node2'],
+    DEFAULT_SUPERVISION,
+    { onTransition: () => {}, onReports: () => {}, onDefect: () => {} },
+    () => 0,
+  );
+});
+
+const deployment = (): Deployment =>
+  new Deployment({
+    bus: coordinator,
+    subjects: s,
+    roster,
+    epoch: 1,
+    generation: 0,
+    ask: { attempts: 2, timeoutMs: 200 },
+    causeOf: async (spec, { why }) => ({ summary: `${spec.id}: ${why}` }),
+    onBroken: (cause) => broken.push(cause),
+    onGeneration: () => {},
+  });
+const signal = () => new AbortController().signal;
+const a = specOf({ id: 'a' });
+const b = specOf({ id: 'b', node: 'node2' });
+
+describe('a deployment', () => {
+  it('asks every node for its whole desired state, and is ready when the phase is', async () => {
+    const d = deployment();
+    const ready = d.deploy([a, b], 'worker', signal());
+    await until('both nodes asked', () => asked.length === 2);
+    expect(asked.map(({ generation, processes }) => [generation, processes.map(({ id }) => id)])).toEqual(
+      expect.arrayContaining([
+        [1, ['a']],
+        [1, ['b']],
+      ]),
+    );
+    d.learn([report('a', 'ready', 1)]);
+    d.learn([report('b', 'starting', 1)]);
+    d.learn([report('b', 'ready', 1)]);
+    await ready;
+  });
+
+  it('names the agent that does not answer, and the one that refuses', async () => {
+    answers.node2 = () => undefined;
+    await expect(deployment().deploy([a, b], 'worker', signal())).rejects.toThrow(
+      'the agent of node2 did not answer its desired state',
+    );
+    answers.node2 = () => ({ v: 1, accepted: false, reason: 'it is ending' });
+    await expect(deployment().deploy([a, b], 'worker', signal())).rejects.toThrow(
+      /node2 refused.*it is ending/,
+    );
+  });
+
+  it('tells of the first failed critical process, once, and of no other', async () => {
+    const d = deployment();
+    const tolerated = specOf({ id: 'c', critical: false });
+    void d.deploy([a, b, tolerated], 'worker', signal()).catch(() => undefined);
+    await until('asked', () => asked.length === 2);
+    d.learn([report('c', 'failed', 1, { why: 'tolerated' })]);
+    d.learn([report('b', 'failed', 1, { why: 'first' })]);
+    d.learn([report('b', 'failed', 1, { why: 'first' }), report('a', 'failed', 1, { why: 'second' })]);
+    await until('the cause', () => broken.length > 0);
+    expect(broken).toEqual([{ summary: 'b: first' }]);
+  });
+
+  it('does not take the end of a predecessor of the same name for its own', async () => {
+    const d = deployment();
+    const first = d.deploy([a], 'worker', signal());
+    await until('asked', () => asked.length === 2);
+    d.learn([report('a', 'ready', 1)]);
+    await first;
+    const changed = { ...a, argv: ['sleep', '7'] };
+    const second = d.deploy([changed], 'worker', signal());
+    await until('asked again', () => asked.length === 4);
+    d.learn([report('a', 'stopped', 1)]);
+    d.learn([report('a', 'ready', 2)]);
+    await second;
+    expect(broken).toEqual([]);
+  });
+
+  it('refuses to go on with a process that failed between two points', async () => {
+    const d = deployment();
+    const first = d.deploy([a], 'worker', signal());
+    await until('asked', () => asked.length === 2);
+    d.learn([report('a', 'ready', 1)]);
+    await first;
+    d.learn([report('a', 'failed', 1, { why: 'died in between' })]);
+    await expect(d.deploy([a, b], 'worker', signal())).rejects.toThrow('a: died in between');
+  });
+
+  it('keeps what a later phase of the next point uses unchanged', async () => {
+    const d = deployment();
+    const frontend = specOf({ id: 'f', role: 'frontend', phase: 'frontend' });
+    const first = d.deploy([a, frontend], 'frontend', signal());
+    await until('asked', () => asked.length === 2);
+    d.learn([report('a', 'ready', 1), report('f', 'ready', 1)]);
+    await first;
+    await d.deploy([a, frontend], 'worker', signal());
+    expect(asked.at(-1)?.generation).toBe(2);
+    expect(
+      asked.filter(({ generation }) => generation === 2).flatMap(({ processes }) => processes),
+    ).toHaveLength(2);
+  });
+
+  it('gives up when it is told to', async () => {
+    const abort = new AbortController();
+    const d = deployment().deploy([a], 'worker', abort.signal);
+    await until('asked', () => asked.length === 2);
+    abort.abort(new Error('interrupted'));
+    await expect(d).rejects.toThrow('interrupted');
+  });
+});

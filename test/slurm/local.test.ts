@@ -1,0 +1,42 @@
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { addressIn, createLocalPlatform, freePort } from '../../src/slurm/local.ts';
+
+const platform = (nodes: string[]) =>
+  createLocalPlatform({ nodes, distDir: tmpdir(), mock: false, env: {}, began: () => {}, over: () => {} });
+
+describe('loopback addresses', () => {
+  it('are different for every node of every block, and never the block’s own', () => {
+    expect([addressIn(0, 0), addressIn(0, 1), addressIn(3, 0)]).toEqual([
+      '127.0.0.2',
+      '127.0.0.3',
+      '127.3.0.2',
+    ]);
+    fc.assert(
+      fc.property(fc.nat(199), fc.nat(1_000), fc.nat(199), fc.nat(1_000), (a, i, b, j) => {
+        if (a !== b || i !== j) expect(addressIn(a, i)).not.toBe(addressIn(b, j));
+        expect(addressIn(a, i)).toMatch(/^127\.(\d+)\.(\d+)\.(\d+)$/);
+        for (const part of addressIn(a, i).split('.')) expect(Number(part)).toBeLessThan(256);
+      }),
+    );
+  });
+
+  it('belong to one job at a time, and are free again afterwards', async () => {
+    const [a, b] = [await platform(['node1', 'node2']), await platform(['node1'])];
+    const address = a.addresses.get('node1');
+    expect(address).not.toBe(b.addresses.get('node1'));
+    await a.release();
+    const c = await platform(['node1']);
+    expect(c.addresses.get('node1')).toBe(address);
+    await Promise.all([b.release(), c.release()]);
+  });
+});
+
+it('a free port can be listened on', async () => {
+  const port = await freePort('127.0.0.1');
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  await new Promise((resolve) => server.close(resolve));
+});
