@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { PlanError } from '../errors.ts';
 import { type BenchmarkResult, benchmarkResultSchema } from '../messages/result.ts';
 import type { EndpointMode, PlannedBenchmark } from '../plan/kinds.ts';
+import { parseJson } from './parse-json.ts';
 import { benchmarkProcess } from './process.ts';
 import type { BenchmarkContext, BenchmarkProtocol } from './protocol.ts';
 
@@ -62,19 +63,9 @@ export const custom: BenchmarkProtocol = {
     const names = (await readdir(resultDir)).sort();
     const artifacts = names.filter((name) => name !== 'config.yaml' && name !== 'result.json');
     if (!names.includes(RESULT_FILE)) return { type: 'custom', valid: true, serving: [], artifacts };
-    const text = await readFile(join(resultDir, RESULT_FILE), 'utf8');
-    const parsed = benchmarkResultSchema.safeParse(tryJson(text));
-    if (parsed.success) return parsed.data;
-    const [issue] = parsed.error.issues;
-    const reason = `${RESULT_FILE} is not a result: ${issue?.path.join('.')}: ${issue?.message}`;
+    const parsed = parseJson(benchmarkResultSchema, await readFile(join(resultDir, RESULT_FILE), 'utf8'));
+    if ('value' in parsed) return parsed.value;
+    const reason = `${RESULT_FILE} is not a result: ${parsed.problem}`;
     return { type: 'custom', valid: false, reason, serving: [], artifacts };
   },
 };
-
-function tryJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}

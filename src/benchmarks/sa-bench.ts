@@ -1,14 +1,16 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PlanError } from '../errors.ts';
-import { type ServingResult, servingResultSchema } from '../messages/result.ts';
+import { type BenchmarkResult, type ServingResult, servingResultSchema } from '../messages/result.ts';
 import type { PlannedBenchmark } from '../plan/kinds.ts';
 import { type LoadgenConfig, loadgenConfigSchema, resultFileOf } from './loadgen/config.ts';
+import { parseJson } from './parse-json.ts';
 import { benchmarkProcess } from './process.ts';
 import type { BenchmarkContext, BenchmarkProtocol } from './protocol.ts';
 
 /** sa-bench's own defaults. */
 const DEFAULTS = { randomRangeRatio: 0.8, promptsMultiplier: 10, warmupMultiplier: 2 } as const;
+const CONFIG_FILE = 'loadgen.json';
 const SEED = 0;
 /** A request of 32k tokens on a loaded system takes minutes, not hours. */
 const REQUEST_TIMEOUT_MS = 1_800_000;
@@ -48,7 +50,7 @@ export const saBench: BenchmarkProtocol = {
 
   plan(context): PlannedBenchmark {
     const { runtime, pointDir } = context;
-    const configFile = `${pointDir}/loadgen.json`;
+    const configFile = `${pointDir}/${CONFIG_FILE}`;
     const content = `${JSON.stringify(loadgenConfig(context), null, 2)}\n`;
     return {
       type: 'sa-bench',
@@ -61,27 +63,32 @@ export const saBench: BenchmarkProtocol = {
     };
   },
 
-  async readResult({ resultDir }) {
-    const config = loadgenConfigSchema.parse(
-      JSON.parse(await readFile(join(resultDir, 'loadgen.json'), 'utf8')),
-    );
+  async readResult({ resultDir }): Promise<BenchmarkResult> {
+    const config = parseJson(loadgenConfigSchema, await readFile(join(resultDir, CONFIG_FILE), 'utf8'));
+    if ('problem' in config) return invalid(`${CONFIG_FILE}: ${config.problem}`);
+    const { concurrencies } = config.value;
     const present = new Set(await readdir(resultDir));
-    const files = config.concurrencies.map(resultFileOf).filter((name) => present.has(name));
-    const serving = await Promise.all(
-      files.map(async (name) =>
-        servingResultSchema.parse(JSON.parse(await readFile(join(resultDir, name), 'utf8'))),
-      ),
-    );
-    const reason = whyNotValid(config.concurrencies, serving);
-    return {
-      type: 'sa-bench',
-      valid: reason === undefined,
-      ...(reason === undefined ? {} : { reason }),
-      serving,
-      artifacts: [...files, 'loadgen.json', 'benchmark.out'],
-    };
+    const files = concurrencies.map(resultFileOf).filter((name) => present.has(name));
+    const artifacts = [...files, CONFIG_FILE, 'benchmark.out'].filter((name) => present.has(name));
+    const serving: ServingResult[] = [];
+    for (const name of files) {
+      const one = parseJson(servingResultSchema, await readFile(join(resultDir, name), 'utf8'));
+      if ('problem' in one) return { ...invalid(`${name}: ${one.problem}`), serving, artifacts };
+      serving.push(one.value);
+    }
+    const reason = whyNotValid(concurrencies, serving);
+    if (reason !== undefined) return { ...invalid(reason), serving, artifacts };
+    return { type: 'sa-bench', valid: true, serving, artifacts };
   },
 };
+
+const invalid = (reason: string): BenchmarkResult => ({
+  type: 'sa-bench',
+  valid: false,
+  reason,
+  serving: [],
+  artifacts: [],
+});
 
 /** What is wrong with the figures, or undefined: every concurrency is there, no request failed, tokens came out. */
 export function whyNotValid(

@@ -5,8 +5,12 @@ const ms = (value: number): string =>
   value >= 1_000 ? value.toFixed(0) : value.toFixed(value >= 100 ? 1 : 2);
 const rate = (value: number): string => (value >= 1_000 ? value.toFixed(0) : value.toFixed(2));
 
-/** The results of a serving benchmark for people: one row for each concurrency. Times in ms. */
-export function servingTable(results: readonly ServingResult[]): string {
+/**
+ * The results of a serving benchmark for people: one row for each concurrency. Times in ms.
+ * @param gpus of the deployment; given, the table says output tokens per second and GPU as well
+ */
+export function servingTable(results: readonly ServingResult[], gpus?: number): string {
+  const perGpu = gpus !== undefined && gpus > 0;
   const table = new Table({
     head: [
       'concurrency',
@@ -15,6 +19,7 @@ export function servingTable(results: readonly ServingResult[]): string {
       'req/s',
       'in tok/s',
       'out tok/s',
+      ...(perGpu ? ['tok/s/GPU'] : []),
       'TTFT',
       'p99',
       'TPOT',
@@ -26,7 +31,7 @@ export function servingTable(results: readonly ServingResult[]): string {
     ],
     // Colours are for who prints it to decide.
     style: { head: [], border: [], compact: true },
-    colAligns: Array.from({ length: 14 }, () => 'right' as const),
+    colAligns: Array.from({ length: perGpu ? 15 : 14 }, () => 'right' as const),
   });
   for (const one of results)
     table.push([
@@ -36,6 +41,7 @@ export function servingTable(results: readonly ServingResult[]): string {
       rate(one.requestThroughput),
       rate(one.inputThroughput),
       rate(one.outputThroughput),
+      ...(perGpu ? [rate(one.outputThroughput / gpus)] : []),
       ...[one.ttftMs, one.tpotMs, one.itlMs, one.e2elMs].flatMap((figure) => [
         ms(figure.mean),
         ms(figure.p99),

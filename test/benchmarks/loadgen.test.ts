@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -18,6 +18,7 @@ let dir: string;
 let server: Server;
 let answer: (body: Record<string, unknown>, response: ServerResponse) => void;
 const bodies: Record<string, unknown>[] = [];
+let running: ChildProcess | undefined;
 
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
@@ -26,6 +27,7 @@ beforeEach(async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 });
 afterEach(async () => {
+  running?.kill('SIGKILL');
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
   await rm(dir, { recursive: true, force: true });
@@ -85,6 +87,7 @@ async function run(over: Partial<LoadgenConfig> = {}) {
   const child = spawn(process.execPath, ['dist/loadgen.js', '--config', file], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  running = child;
   let output = '';
   child.stdout.on('data', (data) => {
     output += data;
@@ -121,7 +124,7 @@ describe('the load generator', () => {
     expect(
       benchmarkProgressSchema.parse(JSON.parse(await readFile(join(dir, 'progress.json'), 'utf8'))),
     ).toMatchObject({
-      stage: 'measure',
+      stage: 'done',
       concurrency: 3,
       step: 2,
       requestsDone: 12,
@@ -188,10 +191,11 @@ describe('the load generator', () => {
 
   it('stops on SIGTERM and leaves no half result', async () => {
     answer = () => {};
-    const { child, ended } = await run();
+    const { child, ended, output } = await run();
     await until('a request', () => bodies.length > 0);
     child.kill('SIGTERM');
     expect(await ended).toBe(1);
+    expect(output()).toContain('loadgen: stopped by SIGTERM\n');
     expect((await readdir(dir)).filter((name) => name.startsWith('results'))).toEqual([]);
     expect(await read()).toMatchObject({
       valid: false,
@@ -202,7 +206,91 @@ describe('the load generator', () => {
   it('ends with a sentence when the frontend is not there', async () => {
     const { ended, output } = await run({ url: 'http://127.0.0.1:1' });
     expect(await ended).toBe(1);
-    expect(output()).toMatch(/^loadgen: .+/);
+    expect(output()).toMatch(/^loadgen: http:\/\/127.0.0.1:1\/v1\/models: .*(ECONNREFUSED|bad port).*\n$/);
+  });
+
+  it('ends with one line that says what is wrong with its config', async () => {
+    const { ended, output } = await run({ concurrencies: [0] });
+    expect(await ended).toBe(1);
+    expect(output()).toMatch(/^loadgen: .*loadgen\.json: concurrencies\.0: .+\n$/);
+  });
+
+  it('gives up a request that does not end, and counts it as failed', async () => {
+    answer = (body, response) => {
+      if (bodies.length > 1) stream(body, response);
+    };
+    const { ended } = await run({ concurrencies: [1], warmupMultiplier: 0, requestTimeoutMs: 200 });
+    expect(await ended).toBe(0);
+    expect(await resultOf(1)).toMatchObject({ failed: 1, completed: 3, errors: ['no end after 0.2 s'] });
+  });
+
+  it('asks in words through the chat endpoint, and counts the tokens of reasoning too', async () => {
+    answer = (body, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write(chunk({ choices: [{ delta: { role: 'assistant', content: '' } }] }));
+      response.write(chunk({ choices: [{ delta: { reasoning_content: 'hm' } }] }));
+      for (let sent = 1; sent < Number(body.max_tokens); sent++)
+        response.write(chunk({ choices: [{ delta: { content: 'x' } }], usage: null }));
+      response.end('data: [DONE]\n\n');
+    };
+    const over = { concurrencies: [2], warmupMultiplier: 0, model: 'mine', prompts: 'words' as const };
+    const { ended } = await run({ ...over, endpoint: '/v1/chat/completions', randomRangeRatio: 1 });
+    expect(await ended).toBe(0);
+    expect(bodies[0]).toMatchObject({ model: 'mine', messages: [{ role: 'user' }] });
+    // Without usage, a token is a chunk that carries text, and an input token is one that was asked for.
+    expect(await resultOf(2)).toMatchObject({ completed: 8, outputTokens: 80, inputTokens: 160 });
+  });
+
+  it('reads chunks cut anywhere, inside a character too', async () => {
+    answer = (body, response) => {
+      const whole: Buffer[] = [];
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      for (let sent = 0; sent < Number(body.max_tokens); sent++)
+        whole.push(Buffer.from(chunk({ choices: [{ text: '語é' }] })));
+      const bytes = Buffer.concat([...whole, Buffer.from('data: [DONE]\n\n')]);
+      const send = (at: number): void => {
+        if (at >= bytes.length) response.end();
+        else response.write(bytes.subarray(at, at + 31), () => send(at + 31));
+      };
+      send(0);
+    };
+    const { ended } = await run({ concurrencies: [1], warmupMultiplier: 0, randomRangeRatio: 1 });
+    expect(await ended).toBe(0);
+    expect(await resultOf(1)).toMatchObject({ failed: 0, outputTokens: 40 });
+  });
+
+  it('spreads arrivals at the rate asked for', async () => {
+    answer = stream;
+    const over = { concurrencies: [50], warmupMultiplier: 0, promptsMultiplier: 1 };
+    const { ended } = await run({ ...over, requestRate: 100 });
+    expect(await ended).toBe(0);
+    const { requestRate, durationS, completed } = await resultOf(50);
+    expect({ requestRate, completed }).toEqual({ requestRate: 100, completed: 50 });
+    // 50 arrivals at 100/s: half a second on the average. It cannot be much less, whatever else the machine does.
+    expect(durationS).toBeGreaterThan(0.2);
+  });
+
+  it('drives a thousand streams at once', async () => {
+    let inFlight = 0;
+    const waiting: (() => void)[] = [];
+    answer = (body, response) => {
+      waiting.push(() => stream(body, response));
+      if (++inFlight === 1_000) for (const go of waiting) go();
+    };
+    const over = { concurrencies: [1_000], warmupMultiplier: 0, promptsMultiplier: 1 };
+    const { ended, output } = await run(over);
+    expect(await ended, output()).toBe(0);
+    expect(await resultOf(1_000)).toMatchObject({ completed: 1_000, failed: 0 });
+  });
+
+  it('takes nothing of an earlier run for its own', async () => {
+    await writeFile(join(dir, resultFileOf(3)), '{}');
+    answer = (body, response) => (bodies.length < 3 ? stream(body, response) : undefined);
+    const { child, ended } = await run();
+    await until('a request that gets no answer', () => bodies.length === 3);
+    child.kill('SIGTERM');
+    expect(await ended).toBe(1);
+    expect((await readdir(dir)).filter((name) => name.startsWith('results'))).toEqual([]);
   });
 });
 

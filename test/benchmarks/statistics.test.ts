@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { randomPrompts, seededRandom } from '../../src/benchmarks/loadgen/dataset.ts';
-import { arrivalTimes, summarise } from '../../src/benchmarks/loadgen/run.ts';
-import { distributionOf, percentile } from '../../src/benchmarks/loadgen/statistics.ts';
+import { arrivalTimes } from '../../src/benchmarks/loadgen/run.ts';
+import { distributionOf, percentile, Samples } from '../../src/benchmarks/loadgen/statistics.ts';
+import { Summary } from '../../src/benchmarks/loadgen/summary.ts';
 
 const values = fc.array(fc.double({ min: 0, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 200 });
 
@@ -25,6 +26,17 @@ describe('distributions', () => {
     expect(percentile([10], 99)).toBe(10);
     expect(distributionOf([]).mean).toBe(0);
   });
+
+  it('are the same for samples that came one by one', () => {
+    fc.assert(
+      fc.property(values, fc.integer({ min: 1, max: 30 }), (some, times) => {
+        const samples = new Samples();
+        const many = Array.from({ length: times }, () => some).flat();
+        for (const value of many) samples.add(value);
+        expect(samples.distribution()).toEqual(distributionOf(many));
+      }),
+    );
+  });
 });
 
 describe('random prompts', () => {
@@ -37,7 +49,9 @@ describe('random prompts', () => {
         fc.integer(),
         (isl, osl, randomRangeRatio, seed) => {
           const make = () =>
-            randomPrompts({ isl, osl, randomRangeRatio, prompts: 'tokens' }, 5, seededRandom(seed));
+            Array.from(
+              randomPrompts({ isl, osl, randomRangeRatio, prompts: 'tokens' }, 5, seededRandom(seed)),
+            );
           const prompts = make();
           expect(make()).toEqual(prompts);
           for (const { content, inputTokens, outputTokens } of prompts) {
@@ -50,15 +64,28 @@ describe('random prompts', () => {
       ),
     );
   });
+
+  it('are as many words as tokens for a server that takes text alone', () => {
+    const shape = { isl: 40, osl: 1, randomRangeRatio: 0.5, prompts: 'words' as const };
+    for (const { content, inputTokens } of randomPrompts(shape, 20, seededRandom(3)))
+      expect(String(content).split(' ')).toHaveLength(inputTokens);
+  });
+
+  it('are made when they are asked for, not all at once', () => {
+    const shape = { isl: 8_192, osl: 1, randomRangeRatio: 1, prompts: 'tokens' as const };
+    const prompts = randomPrompts(shape, Number.MAX_SAFE_INTEGER, seededRandom(3));
+    expect(prompts.next().value?.inputTokens).toBe(8_192);
+  });
 });
 
 describe('arrivals', () => {
   it('come at the rate asked for, on the average, and never go back', () => {
-    const times = arrivalTimes(50, 5_000, seededRandom(1));
+    const next = arrivalTimes(50, seededRandom(1));
+    const times = Array.from({ length: 5_000 }, next);
     expect(times).toEqual(times.toSorted((a, b) => a - b));
     expect((times.at(-1) ?? 0) / 1_000).toBeGreaterThan(90);
     expect((times.at(-1) ?? 0) / 1_000).toBeLessThan(110);
-    expect(arrivalTimes('inf', 10, Math.random)).toEqual([]);
+    expect(arrivalTimes('inf', Math.random)()).toBe(0);
   });
 });
 
@@ -75,7 +102,9 @@ describe('the summary of a run', () => {
     };
     const config = { isl: 8, osl: 10, requestRate: 'inf' as const };
     const bad = { ...one, endedAt: 2_000, ttftMs: 9_999, outputTokens: 0, error: 'HTTP 500: no' };
-    const result = summarise(config, 2, [one, { ...one, startedAt: 500, endedAt: 2_000 }, bad]);
+    const summary = new Summary(config, 2);
+    for (const measured of [one, { ...one, startedAt: 500, endedAt: 2_000 }, bad]) summary.add(measured);
+    const result = summary.result();
     expect(result).toMatchObject({
       requests: 3,
       completed: 2,
@@ -92,5 +121,14 @@ describe('the summary of a run', () => {
     expect(result.ttftMs).toMatchObject({ mean: 100, max: 100 });
     expect(result.tpotMs.min).toBe(100);
     expect(result.itlMs.mean).toBe(15);
+  });
+
+  it('tells of a few distinct errors, however many requests failed', () => {
+    const summary = new Summary({ isl: 1, osl: 1, requestRate: 2 }, 1);
+    const bad = { startedAt: 0, endedAt: 1, ttftMs: 0, gapsMs: [], inputTokens: 1, outputTokens: 0 };
+    for (let index = 0; index < 100; index++) summary.add({ ...bad, error: `error ${index % 20}` });
+    const { errors, failed, requestRate, ttftMs } = summary.result();
+    expect(errors).toEqual(['error 0', 'error 1', 'error 2', 'error 3', 'error 4']);
+    expect({ failed, requestRate, mean: ttftMs.mean }).toEqual({ failed: 100, requestRate: 2, mean: 0 });
   });
 });

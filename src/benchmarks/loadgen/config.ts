@@ -21,7 +21,12 @@ export const loadgenConfigSchema = z.object({
   /** `tokens`: arrays of token ids, exact in length; `words`: about a token each, for what takes only text. */
   prompts: z.enum(['tokens', 'words']),
   seed: z.number().int(),
-  requestTimeoutMs: z.number().int().positive(),
+  /** From sending to the last byte. A timer of 2^31 ms or more would fire at once. */
+  requestTimeoutMs: z
+    .number()
+    .int()
+    .positive()
+    .max(2 ** 31 - 1),
   resultDir: z.string(),
   progressFile: z.string(),
 });
@@ -29,3 +34,4 @@ export type LoadgenConfig = z.infer<typeof loadgenConfigSchema>;
 
 /** Name of the result file of one concurrency, below `resultDir`. */
 export const resultFileOf = (concurrency: number): string => `results_concurrency_${concurrency}.json`;
+export const resultFilePattern = /^results_concurrency_\d+\.json$/;

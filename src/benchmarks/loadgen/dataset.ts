@@ -19,33 +19,39 @@ export function seededRandom(seed: number): () => number {
 
 /** Token ids that every vocabulary of some size has, and that are not special in any that we know of. */
 const TOKENS = { from: 1_000, count: 20_000 };
-const SYLLABLES = ['ka', 'to', 'mi', 'ra', 'ne', 'so', 'lu', 'vi', 'pa', 'de'];
+/** Short and common, so that with the space before it each is one token in the vocabularies of today's models. */
+const WORDS = (
+  'time year people way day man thing woman life child world school state family student group country problem ' +
+  'hand part place case week company system program question work number night point home water room mother area ' +
+  'money story fact month lot right study book eye job word business issue side kind head house service friend ' +
+  'father power hour game line end member law car city name team minute idea body back parent face level office ' +
+  'door health person art war history party result change morning reason research girl moment air teacher force'
+).split(' ');
 
 /** A whole number in [low, high]. */
 const between = (random: () => number, low: number, high: number): number =>
   low + Math.floor(random() * (high - low + 1));
 
-/** Lengths uniform in [ratio × length, length], as sa-bench's random dataset has them; contents random. */
-export function randomPrompts(
+/**
+ * Lengths uniform in [ratio × length, length], as sa-bench's random dataset has them; contents random.
+ * One at a time: all prompts of a large run at once would need more memory than a node has for us.
+ */
+export function* randomPrompts(
   config: Pick<LoadgenConfig, 'isl' | 'osl' | 'randomRangeRatio' | 'prompts'>,
   count: number,
   random: () => number,
-): Prompt[] {
+): Generator<Prompt, void> {
   const lengthOf = (most: number) =>
-    between(random, Math.max(1, Math.ceil(most * config.randomRangeRatio)), Math.max(1, most));
-  return Array.from({ length: count }, () => {
+    between(random, Math.max(1, Math.floor(most * config.randomRangeRatio)), most);
+  const token = () => between(random, TOKENS.from, TOKENS.from + TOKENS.count - 1);
+  const word = () => WORDS[between(random, 0, WORDS.length - 1)];
+  for (let index = 0; index < count; index++) {
     const inputTokens = lengthOf(config.isl);
     const outputTokens = lengthOf(config.osl);
-    const ids = Array.from({ length: inputTokens }, () =>
-      between(random, TOKENS.from, TOKENS.from + TOKENS.count - 1),
-    );
-    return {
-      content: config.prompts === 'tokens' ? ids : ids.map(wordOf).join(' '),
-      inputTokens,
-      outputTokens,
-    };
-  });
+    const content =
+      config.prompts === 'tokens'
+        ? Array.from({ length: inputTokens }, token)
+        : Array.from({ length: inputTokens }, word).join(' ');
+    yield { content, inputTokens, outputTokens };
+  }
 }
-
-const wordOf = (id: number): string =>
-  [id % 10, Math.floor(id / 10) % 10].map((digit) => SYLLABLES[digit]).join('');

@@ -1,6 +1,5 @@
-import { createParser } from 'eventsource-parser';
-import type { Pool } from 'undici';
-import * as z from 'zod';
+import type { Dispatcher, Pool } from 'undici';
+import { readAnswer } from './answer.ts';
 import type { LoadgenConfig } from './config.ts';
 import type { Prompt } from './dataset.ts';
 
@@ -16,22 +15,8 @@ export interface Measured {
   readonly error: string | null;
 }
 
-const usageSchema = z.object({
-  prompt_tokens: z.number().optional(),
-  completion_tokens: z.number(),
-});
-const chunkSchema = z.object({
-  choices: z
-    .array(
-      z.object({
-        text: z.string().nullish(),
-        delta: z.object({ content: z.string().nullish(), reasoning_content: z.string().nullish() }).nullish(),
-      }),
-    )
-    .default([]),
-  usage: usageSchema.nullish(),
-  error: z.union([z.string(), z.object({ message: z.string() })]).nullish(),
-});
+/** Enough of an error's text to know it by. */
+const ERROR_CHARS = 200;
 
 function bodyOf(config: LoadgenConfig, model: string, prompt: Prompt): string {
   const chat = config.endpoint === '/v1/chat/completions';
@@ -47,89 +32,85 @@ function bodyOf(config: LoadgenConfig, model: string, prompt: Prompt): string {
   });
 }
 
-/** Sends one request and measures it from the bytes of its answer. Never rejects, but for an abort. */
+/** Sends one request and measures it from the bytes of its answer. Never rejects: a failure is in `error`. */
 export async function measureRequest(
   pool: Pool,
   config: LoadgenConfig,
   model: string,
   prompt: Prompt,
-  signal: AbortSignal,
+  onChunk: () => void,
 ): Promise<Measured> {
   const body = bodyOf(config, model, prompt);
+  const { answer, read } = readAnswer(onChunk);
   const startedAt = performance.now();
-  const gapsMs: number[] = [];
-  let firstAt = 0;
-  let lastAt = 0;
-  let chunks = 0;
-  let usage: z.infer<typeof usageSchema> | undefined;
-  let finished = false;
-  let error: string | null = null;
-
-  const parser = createParser({
-    onEvent: ({ data }) => {
-      if (data === '[DONE]') {
-        finished = true;
-        return;
-      }
-      const chunk = chunkSchema.safeParse(tryJson(data)).data;
-      if (!chunk) {
-        error ??= `unreadable chunk: ${data.slice(0, 200)}`;
-        return;
-      }
-      if (chunk.error) error ??= typeof chunk.error === 'string' ? chunk.error : chunk.error.message;
-      if (chunk.usage) usage = chunk.usage;
-      const [choice] = chunk.choices;
-      if (!(choice?.text || choice?.delta?.content || choice?.delta?.reasoning_content)) return;
-      const now = performance.now();
-      if (chunks === 0) firstAt = now;
-      else gapsMs.push(now - lastAt);
-      lastAt = now;
-      chunks++;
-    },
-  });
-
-  try {
-    const timeout = AbortSignal.timeout(config.requestTimeoutMs);
-    const response = await pool.request({
-      path: config.endpoint,
-      method: 'POST',
-      headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
-      body,
-      signal: AbortSignal.any([signal, timeout]),
-    });
-    if (response.statusCode !== 200) {
-      const text = (await response.body.text()).replaceAll(/\s+/g, ' ').slice(0, 200);
-      error = `HTTP ${response.statusCode}: ${text}`;
-    } else {
-      const decoder = new TextDecoder();
-      for await (const data of response.body) parser.feed(decoder.decode(data as Buffer, { stream: true }));
-      if (!finished) error ??= 'the stream ended without [DONE]';
-    }
-  } catch (cause) {
-    signal.throwIfAborted();
-    error = cause instanceof Error ? plain(cause) : String(cause);
-  }
+  const failure = await exchange(pool, config, body, read);
   const endedAt = performance.now();
-  const outputTokens = usage?.completion_tokens ?? chunks;
-  if (error === null && (chunks === 0 || outputTokens === 0)) error = 'no token came';
+  const outputTokens = answer.usage?.completion_tokens ?? answer.chunks;
+  let error = failure ?? answer.error;
+  if (error === null && !answer.finished) error = 'the stream ended without [DONE]';
+  if (error === null && (answer.chunks === 0 || outputTokens === 0)) error = 'no token came';
   return {
     startedAt,
-    endedAt: lastAt || endedAt,
-    ttftMs: firstAt - startedAt,
-    gapsMs,
-    inputTokens: usage?.prompt_tokens ?? prompt.inputTokens,
+    // As sa-bench: what follows the last token (usage, [DONE]) is nobody's waiting time.
+    endedAt: error === null ? answer.lastAt : endedAt,
+    ttftMs: answer.firstAt - startedAt,
+    gapsMs: answer.gapsMs,
+    inputTokens: answer.usage?.prompt_tokens ?? prompt.inputTokens,
     outputTokens,
     error,
   };
 }
 
-const plain = (error: Error & { code?: string }): string =>
-  error.code && !error.message.includes(error.code) ? `${error.code}: ${error.message}` : error.message;
+/**
+ * One POST; `read` gets the bytes of a 200 as they come. Resolves with what went wrong, or null. A dispatch handler
+ * because a Readable for each answer costs as much CPU again as all the rest.
+ */
+function exchange(
+  pool: Pool,
+  { endpoint, requestTimeoutMs }: LoadgenConfig,
+  body: string,
+  read: (bytes: Buffer) => void,
+): Promise<string | null> {
+  return new Promise((resolve) => {
+    let status = 0;
+    let refusal = '';
+    let timer: NodeJS.Timeout | undefined;
+    const end = (failure: string | null): void => {
+      clearTimeout(timer);
+      resolve(failure);
+    };
+    const handler: Dispatcher.DispatchHandler = {
+      onRequestStart(controller) {
+        timer ??= setTimeout(
+          () => controller.abort(new Error(`no end after ${requestTimeoutMs / 1_000} s`)),
+          requestTimeoutMs,
+        );
+      },
+      onResponseStart(_controller, statusCode) {
+        status = statusCode;
+      },
+      onResponseData(_controller, bytes) {
+        if (status === 200) read(bytes);
+        else if (refusal.length < ERROR_CHARS) refusal += bytes.toString();
+      },
+      onResponseEnd() {
+        const why = refusal.replaceAll(/\s+/g, ' ').slice(0, ERROR_CHARS);
+        end(status === 200 ? null : `HTTP ${status}: ${why}`);
+      },
+      onResponseError(_controller, error) {
+        end(describeError(error));
+      },
+    };
+    const headers = { 'content-type': 'application/json', accept: 'text/event-stream' };
+    pool.dispatch({ path: endpoint, method: 'POST', headers, body }, handler);
+  });
+}
 
-function tryJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+/** The message of a network error, with its code where the message does not have it. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code } = error as Error & { code?: unknown };
+  return typeof code === 'string' && !error.message.includes(code)
+    ? `${code}: ${error.message}`
+    : error.message;
 }

@@ -1,115 +1,66 @@
-import type { Pool } from 'undici';
-import type { ServingResult } from '../../messages/result.ts';
-import type { LoadgenConfig } from './config.ts';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Prompt } from './dataset.ts';
-import { type Measured, measureRequest } from './request.ts';
-import { distributionOf } from './statistics.ts';
+import type { Measured } from './request.ts';
 
-export interface Tally {
-  done: number;
-  failed: number;
-  outputTokens: number;
+/** How long preparing requests may keep answers waiting to be read. */
+const HOLD_MS = 2;
+
+export interface SendOptions {
+  readonly concurrency: number;
+  readonly requestRate: number | 'inf';
+  /** Source of the gaps between arrivals. */
+  readonly random: () => number;
+  readonly signal: AbortSignal;
+  /** Sends one request; never rejects. */
+  readonly send: (prompt: Prompt) => Promise<Measured>;
+  readonly onMeasured: (one: Measured) => void;
 }
 
-/** Sends all prompts with at most `concurrency` in flight, at the rate asked for. */
-export async function sendAll(
-  pool: Pool,
-  config: LoadgenConfig,
-  model: string,
-  prompts: readonly Prompt[],
-  options: {
-    concurrency: number;
-    random: () => number;
-    signal: AbortSignal;
-    tally: Tally;
-  },
-): Promise<Measured[]> {
-  const { concurrency, random, signal, tally } = options;
-  const measured: Measured[] = [];
-  const arrivals = arrivalTimes(config.requestRate, prompts.length, random);
-  const begin = performance.now();
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    while (next < prompts.length) {
-      const index = next++;
-      const prompt = prompts[index];
-      if (!prompt) return;
-      await sleepUntil(begin + (arrivals[index] ?? 0), signal);
-      const one = await measureRequest(pool, config, model, prompt, signal);
-      measured.push(one);
-      tally.done++;
-      if (one.error !== null) tally.failed++;
-      tally.outputTokens += one.outputTokens;
-    }
+/**
+ * Sends all prompts in turn, each when it has arrived and fewer than `concurrency` are in flight.
+ * Resolves when the last has ended; rejects with the signal's reason when it is aborted.
+ */
+export async function sendAll(prompts: Iterable<Prompt>, options: SendOptions): Promise<void> {
+  const { concurrency, requestRate, random, signal, send, onMeasured } = options;
+  const inFlight = new Set<Promise<void>>();
+  let freed: () => void = () => {};
+  const launch = (prompt: Prompt): void => {
+    const sent = send(prompt).then((one) => {
+      inFlight.delete(sent);
+      if (!signal.aborted) onMeasured(one);
+      freed();
+    });
+    inFlight.add(sent);
   };
-  await Promise.all(Array.from({ length: Math.min(concurrency, prompts.length) }, worker));
-  return measured;
-}
 
-/** ms after the begin: exponential gaps (Poisson arrivals), or all at once. */
-export function arrivalTimes(rate: number | 'inf', count: number, random: () => number): number[] {
-  if (rate === 'inf') return [];
-  let at = 0;
-  return Array.from({ length: count }, () => {
-    at += (-Math.log(1 - random()) / rate) * 1_000;
-    return at;
-  });
-}
-
-async function sleepUntil(at: number, signal: AbortSignal): Promise<void> {
-  const ms = at - performance.now();
-  if (ms <= 0) return;
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
+  const begin = performance.now();
+  const arrivals = arrivalTimes(requestRate, random);
+  let heldSince = begin;
+  for (const prompt of prompts) {
+    const wait = begin + arrivals() - performance.now();
+    if (wait > 0) await setTimeout(wait, undefined, { signal });
+    while (inFlight.size >= concurrency) {
+      await new Promise<void>((resolve) => {
+        freed = resolve;
+      });
     }
-  });
+    signal.throwIfAborted();
+    launch(prompt);
+    if (performance.now() - heldSince > HOLD_MS) {
+      await setImmediate();
+      heldSince = performance.now();
+    }
+  }
+  await Promise.all(inFlight);
   signal.throwIfAborted();
 }
 
-/** The figures of one concurrency. Failed requests count as such and in nothing else. */
-export function summarise(
-  config: Pick<LoadgenConfig, 'isl' | 'osl' | 'requestRate'>,
-  concurrency: number,
-  measured: readonly Measured[],
-): ServingResult {
-  const good = measured.filter((one) => one.error === null);
-  const errors = measured.flatMap((one) => (one.error === null ? [] : [one.error]));
-  const first = Math.min(...measured.map((one) => one.startedAt));
-  const last = Math.max(...measured.map((one) => one.endedAt));
-  const durationS = measured.length === 0 ? 0 : (last - first) / 1_000;
-  const perSecond = (count: number): number => (durationS > 0 ? count / durationS : 0);
-  const sum = (of: (one: Measured) => number): number => good.reduce((total, one) => total + of(one), 0);
-  const inputTokens = sum((one) => one.inputTokens);
-  const outputTokens = sum((one) => one.outputTokens);
-  return {
-    concurrency,
-    requestRate: config.requestRate === 'inf' ? null : config.requestRate,
-    isl: config.isl,
-    osl: config.osl,
-    requests: measured.length,
-    completed: good.length,
-    failed: errors.length,
-    errors: [...new Set(errors)].slice(0, 5),
-    durationS,
-    inputTokens,
-    outputTokens,
-    requestThroughput: perSecond(good.length),
-    inputThroughput: perSecond(inputTokens),
-    outputThroughput: perSecond(outputTokens),
-    totalThroughput: perSecond(inputTokens + outputTokens),
-    ttftMs: distributionOf(good.map((one) => one.ttftMs)),
-    // A request of one token has no time per output token after the first.
-    tpotMs: distributionOf(
-      good
-        .filter((one) => one.outputTokens > 1)
-        .map((one) => (one.endedAt - one.startedAt - one.ttftMs) / (one.outputTokens - 1)),
-    ),
-    itlMs: distributionOf(good.flatMap((one) => one.gapsMs)),
-    e2elMs: distributionOf(good.map((one) => one.endedAt - one.startedAt)),
+/** Answers at each call when the next request arrives, in ms after the begin: Poisson arrivals, or all at once. */
+export function arrivalTimes(rate: number | 'inf', random: () => number): () => number {
+  if (rate === 'inf') return () => 0;
+  let at = 0;
+  return () => {
+    at += (-Math.log(1 - random()) / rate) * 1_000;
+    return at;
   };
 }

@@ -2,6 +2,25 @@ import type { Distribution } from '../../messages/result.ts';
 
 const NONE: Distribution = { mean: 0, median: 0, p90: 0, p95: 0, p99: 0, std: 0, min: 0, max: 0 };
 
+/** Numbers that only grow in count, eight bytes each: a large run has tens of millions of gaps between tokens. */
+export class Samples {
+  #values = new Float64Array(1_024);
+  #count = 0;
+
+  add(value: number): void {
+    if (this.#count === this.#values.length) {
+      const larger = new Float64Array(2 * this.#count);
+      larger.set(this.#values);
+      this.#values = larger;
+    }
+    this.#values[this.#count++] = value;
+  }
+
+  distribution(): Distribution {
+    return distributionOf(this.#values.subarray(0, this.#count));
+  }
+}
+
 /** Percentile by linear interpolation between the closest ranks (as numpy's default). `sorted` is ascending. */
 export function percentile(sorted: ArrayLike<number>, p: number): number {
   if (sorted.length === 0) return 0;
@@ -11,9 +30,9 @@ export function percentile(sorted: ArrayLike<number>, p: number): number {
   return below + (above - below) * (rank - Math.floor(rank));
 }
 
-/** Mean, spread and percentiles; zeros for no values at all. */
+/** Mean, spread (of the population, as numpy's default) and percentiles; zeros for no values at all. */
 export function distributionOf(values: ArrayLike<number>): Distribution {
-  const sorted = Float64Array.from(values).sort();
+  const sorted = new Float64Array(values).sort();
   if (sorted.length === 0) return NONE;
   let sum = 0;
   for (const value of sorted) sum += value;

@@ -1,0 +1,58 @@
+import { rename, writeFile } from 'node:fs/promises';
+import type { BenchmarkProgress } from '../../messages/result.ts';
+
+const FILE_MS = 250;
+const SAY_MS = 1_000;
+
+/** Where a stage stands; whoever runs it keeps the counts. */
+export interface Stage {
+  readonly stage: BenchmarkProgress['stage'];
+  readonly concurrency: number;
+  readonly step: number;
+  readonly steps: number;
+  readonly requestsTotal: number;
+  requestsDone: number;
+  failed: number;
+  outputTokens: number;
+}
+
+/** Tells how far a stage is until `end`: a file for the coordinator, a line for who reads the log. */
+export function reportProgress(file: string, stage: Stage): { end(): Promise<void> } {
+  const begin = performance.now();
+  let saidAt = begin;
+  let writing: Promise<void> = Promise.resolve();
+  const tell = (last: boolean): void => {
+    const now = performance.now();
+    const progress = progressOf(stage, now - begin);
+    writing = writing.then(() => writeProgress(file, progress));
+    if (!last && now - saidAt < SAY_MS) return;
+    saidAt = now;
+    process.stdout.write(`${lineOf(progress)}\n`);
+  };
+  const timer = setInterval(() => tell(false), FILE_MS);
+  return {
+    async end() {
+      clearInterval(timer);
+      tell(true);
+      await writing;
+    },
+  };
+}
+
+function progressOf({ outputTokens, ...stage }: Stage, ms: number): BenchmarkProgress {
+  return { ...stage, outputThroughput: ms > 0 ? (outputTokens / ms) * 1_000 : 0 };
+}
+
+function lineOf({ concurrency, stage, requestsDone, requestsTotal, ...rest }: BenchmarkProgress): string {
+  const failed = rest.failed > 0 ? `, ${rest.failed} failed` : '';
+  const rate = rest.outputThroughput.toFixed(1);
+  return `concurrency ${concurrency} ${stage}: ${requestsDone} of ${requestsTotal} requests${failed}, ${rate} output tokens/s`;
+}
+
+/** A reader sees the old or the new, never half; it need not survive a power cut, nor may it stop a benchmark. */
+export async function writeProgress(file: string, progress: BenchmarkProgress): Promise<void> {
+  const aside = `${file}.new`;
+  await writeFile(aside, JSON.stringify(progress))
+    .then(() => rename(aside, file))
+    .catch(() => undefined);
+}

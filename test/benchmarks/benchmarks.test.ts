@@ -1,0 +1,215 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { benchmarkFor } from '../../src/benchmarks/index.ts';
+import { loadgenConfigSchema, resultFileOf } from '../../src/benchmarks/loadgen/config.ts';
+import { Summary } from '../../src/benchmarks/loadgen/summary.ts';
+import type { BenchmarkContext, BenchmarkProtocol } from '../../src/benchmarks/protocol.ts';
+import { servingTable } from '../../src/benchmarks/table.ts';
+import { processSpecSchema } from '../../src/messages/process-spec.ts';
+import type { EndpointProcess } from '../../src/plan/kinds.ts';
+import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-context.ts';
+import { clusterConfigSchema } from '../../src/recipe/cluster.ts';
+import { type Recipe, recipeSchema } from '../../src/recipe/schema.ts';
+
+const nodes = ['n1', 'n2'];
+
+function recipeWith(benchmark: object): Recipe {
+  return recipeSchema.parse({
+    name: 'test',
+    model: { path: '/models/some', container: 'image.sqsh', precision: 'fp8' },
+    resources: { gpu_type: 'h100', gpus_per_node: 8, agg_nodes: 2, agg_workers: 2 },
+    environment: { FROM_RECIPE: 'yes' },
+    benchmark,
+  });
+}
+
+const leader = (node: string, mode: 'prefill' | 'decode', index: number, rank = 0): EndpointProcess => ({
+  mode,
+  index,
+  node,
+  rank,
+  gpus: [0],
+  ports: { http: rank === 0 ? 30_000 + index : 0, bootstrap: null, kvEvents: null, nixl: null, system: 1 },
+});
+
+function contextOf(benchmark: object, pointDir = '/job/points/00-all', containers = false): BenchmarkContext {
+  const recipe = recipeWith(benchmark);
+  const input = { ...dryRunInput(nodes, clusterConfigSchema.parse({})), containers };
+  return {
+    recipe,
+    runtime: createRuntimeContext(input).forRecipe(recipe),
+    roles: { head: 'n1', infra: 'n1', bench: 'n2', workers: nodes },
+    processes: [
+      leader('n1', 'prefill', 0),
+      leader('n2', 'decode', 0),
+      leader('n1', 'decode', 0, 1),
+      leader('n2', 'decode', 1),
+    ],
+    entry: { node: 'n1', port: 8_000 },
+    pointDir,
+  };
+}
+
+function benchmark(type: string): BenchmarkProtocol {
+  const found = benchmarkFor(type);
+  if (!found) throw new Error(`no benchmark ${type}`);
+  return found;
+}
+
+const saBench = { type: 'sa-bench', isl: 100, osl: 50, concurrencies: '4x8' };
+
+describe('sa-bench', () => {
+  it('is a process on the bench node that ends, with its config as a file beside it', () => {
+    const { process } = benchmark('sa-bench').plan(contextOf({ ...saBench, env: { A: 'b' } }));
+    expect(processSpecSchema.parse(process)).toMatchObject({
+      id: 'benchmark',
+      node: 'n2',
+      argv: [
+        'node',
+        expect.stringMatching(/dist\/loadgen\.js$/),
+        '--config',
+        '/job/points/00-all/loadgen.json',
+      ],
+      env: { A: 'b' },
+      logFile: '/job/points/00-all/benchmark.out',
+      terminates: true,
+      critical: true,
+      probe: { kind: 'running' },
+    });
+    const config = loadgenConfigSchema.parse(JSON.parse(process?.files?.[0]?.content ?? ''));
+    expect(config).toMatchObject({
+      url: 'http://10.0.0.1:8000',
+      endpoint: '/v1/completions',
+      concurrencies: [4, 8],
+      requestRate: 'inf',
+      randomRangeRatio: 0.8,
+      promptsMultiplier: 10,
+      warmupMultiplier: 2,
+      prompts: 'tokens',
+    });
+  });
+
+  it('takes rate, multipliers and ratio from the recipe, and asks a chat endpoint in words', () => {
+    const fields = { req_rate: '300', num_prompts_mult: 3, num_warmup_mult: 0, random_range_ratio: 1 };
+    const context = contextOf({ ...saBench, ...fields, use_chat_template: true });
+    const { process } = benchmark('sa-bench').plan(context);
+    expect(JSON.parse(process?.files?.[0]?.content ?? '')).toMatchObject({
+      requestRate: 300,
+      promptsMultiplier: 3,
+      warmupMultiplier: 0,
+      randomRangeRatio: 1,
+      endpoint: '/v1/chat/completions',
+      prompts: 'words',
+    });
+  });
+
+  it.each(['isl', 'osl', 'concurrencies'])('says that %s is missing', (field) => {
+    const { [field as keyof typeof saBench]: _, ...rest } = saBench;
+    expect(() => benchmark('sa-bench').plan(contextOf(rest))).toThrow(`benchmark.${field}`);
+  });
+});
+
+describe('a custom benchmark', () => {
+  it('runs its command in bash, and knows the deployment from its environment', () => {
+    const { process } = benchmark('custom').plan(
+      contextOf({ type: 'custom', command: 'echo $SRT_FRONTEND_URL', env: { A: 'b' } }),
+    );
+    expect(process?.argv).toEqual(['bash', '-lc', 'echo $SRT_FRONTEND_URL']);
+    expect(process?.env).toMatchObject({
+      SRT_FRONTEND_HOST: '10.0.0.1',
+      SRT_FRONTEND_PORT: '8000',
+      SRT_FRONTEND_URL: 'http://10.0.0.1:8000',
+      SRT_PREFILL_ENDPOINTS: '10.0.0.1:30000',
+      SRT_DECODE_ENDPOINTS: '10.0.0.2:30000,10.0.0.2:30001',
+      SRT_AGG_ENDPOINTS: '',
+      SRT_RESULT_DIR: '/job/points/00-all',
+      FROM_RECIPE: 'yes',
+      A: 'b',
+    });
+  });
+
+  it('runs in an image of its own where there are containers', () => {
+    const fields = { type: 'custom', command: 'true', container_image: 'other.sqsh' };
+    expect(benchmark('custom').plan(contextOf(fields, '/p', true)).process?.image).toBe('other.sqsh');
+    expect(benchmark('custom').plan(contextOf(fields, '/p', false)).process?.image).toBeNull();
+  });
+
+  it('says that the command is missing', () => {
+    expect(() => benchmark('custom').plan(contextOf({ type: 'custom' }))).toThrow('benchmark.command');
+  });
+});
+
+describe('what a benchmark left', () => {
+  let dir: string;
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
+  });
+  afterEach(() => rm(dir, { recursive: true, force: true }));
+  const read = (type: string) => benchmark(type).readResult({ type, process: null, resultDir: dir });
+  const write = (name: string, content: unknown) =>
+    writeFile(join(dir, name), typeof content === 'string' ? content : JSON.stringify(content));
+
+  it('is valid for a custom command that ended well, with its files', async () => {
+    await write('result-1.json', '{}');
+    expect(await read('custom')).toMatchObject({ valid: true, serving: [], artifacts: ['result-1.json'] });
+  });
+
+  it('is what a custom command says itself, when it does', async () => {
+    const said = { type: 'custom', valid: false, reason: 'too slow', serving: [], artifacts: [] };
+    await write('srtctl-result.json', said);
+    expect(await read('custom')).toEqual(said);
+  });
+
+  it.each(['{', '{"type":"custom"}'])('is not valid when a custom command says %s', async (text) => {
+    await write('srtctl-result.json', text);
+    expect(await read('custom')).toMatchObject({
+      valid: false,
+      reason: expect.stringMatching(/^srtctl-result\.json is not a result: .+/),
+    });
+  });
+
+  it('is not valid when a file of figures cannot be read, and says which', async () => {
+    const { process } = benchmark('sa-bench').plan(contextOf(saBench, dir));
+    await write('loadgen.json', process?.files?.[0]?.content ?? '');
+    await write(resultFileOf(4), '{"concurrency":4}');
+    expect(await read('sa-bench')).toMatchObject({
+      valid: false,
+      reason: expect.stringMatching(/^results_concurrency_4\.json: /),
+      artifacts: ['results_concurrency_4.json', 'loadgen.json'],
+    });
+  });
+
+  it('is nothing at all for manual, and that is valid', async () => {
+    expect(benchmark('manual').plan(contextOf({ type: 'manual' })).process).toBeNull();
+    expect(await read('manual')).toMatchObject({ valid: true, serving: [] });
+  });
+});
+
+describe('the table of results', () => {
+  const result = () => {
+    const summary = new Summary({ isl: 8, osl: 10, requestRate: 'inf' }, 2);
+    const one = { startedAt: 0, endedAt: 1_000, ttftMs: 100, gapsMs: [10], inputTokens: 7, error: null };
+    summary.add({ ...one, outputTokens: 10 });
+    return summary.result();
+  };
+
+  it('has a row for each concurrency', () => {
+    const table = servingTable([result(), { ...result(), concurrency: 4 }]);
+    const rows = table.split('\n').filter((line) => /^│ +\d/.test(line));
+    expect(
+      rows.map((row) => row.split('│').map((cell) => cell.trim())).map((cells) => cells.slice(1, 7)),
+    ).toEqual([
+      ['2', '1', '0', '1.00', '7.00', '10.00'],
+      ['4', '1', '0', '1.00', '7.00', '10.00'],
+    ]);
+    expect(table).not.toContain('GPU');
+  });
+
+  it('says output tokens per second and GPU when it is told how many GPUs there are', () => {
+    const table = servingTable([result()], 4);
+    expect(table).toContain('tok/s/GPU');
+    expect(table).toContain(' 2.50 ');
+  });
+});
