@@ -212,4 +212,13 @@ describe('the table of results', () => {
     expect(table).toContain('tok/s/GPU');
     expect(table).toContain(' 2.50 ');
   });
+
+  it('stands upright where it would be wider than the terminal, and is never wider', () => {
+    const results = [1, 4, 8, 16, 32, 64, 128, 1_024].map((concurrency) => ({ ...result(), concurrency }));
+    for (const columns of [60, 80, 100, 200]) {
+      const lines = servingTable(results, undefined, columns).split('\n');
+      for (const line of lines) expect(line.length).toBeLessThanOrEqual(columns);
+      for (const { concurrency } of results) expect(lines.join()).toContain(` ${concurrency} `);
+    }
+  });
 });

@@ -91,7 +91,7 @@ function screenPrinter({ out, env, job: { jobId, jobDir, spec }, model }: Printe
       clearInterval(timer);
       draw();
       update?.done();
-      out.write(`${summaryOf(model, jobDir, colors)}\n`);
+      out.write(`${summaryOf(model, jobDir, colors, out.columns)}\n`);
     },
   };
 }

@@ -8,19 +8,25 @@ import { plain } from './text.ts';
 const LOG_LINES = 50;
 
 /** What is said when a job is over: the results of each point, and for a failure its cause with the end of the log. */
-export function summaryOf(view: JobView, jobDir: string, colors: Colors): string {
-  const lines = ['', ...view.results.flatMap((result) => pointLines(result, view.cause, colors))];
+export function summaryOf(view: JobView, jobDir: string, colors: Colors, columns?: number): string {
+  const lines = ['', ...view.results.flatMap((result) => pointLines(result, view.cause, colors, columns))];
   if (view.cause) lines.push(...causeLines(view.cause, view.exitCode, colors));
   lines.push('', `results: ${jobDir}`);
   return lines.join('\n');
 }
 
-function pointLines(result: PointResult, told: Cause | null, colors: Colors): string[] {
+function pointLines(
+  result: PointResult,
+  told: Cause | null,
+  colors: Colors,
+  columns: number | undefined,
+): string[] {
   const { ordinal, name, status, benchmark, cause } = result;
   const title = `point ${ordinal} ${name}: ${paint(colors, status)(status)}`;
   // The job's own cause follows in full; another point's is one line here.
   const why = cause && cause.summary !== told?.summary ? ` (${plain(cause.summary)})` : '';
-  const table = benchmark && benchmark.serving.length > 0 ? [servingTable(benchmark.serving)] : [];
+  const table =
+    benchmark && benchmark.serving.length > 0 ? [servingTable(benchmark.serving, undefined, columns)] : [];
   return [`${title}${why}`, ...table];
 }
 
