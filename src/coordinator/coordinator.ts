@@ -1,4 +1,3 @@
-import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createActor, fromPromise } from 'xstate';
@@ -15,22 +14,24 @@ import {
   type Lease,
 } from '../messages/control.ts';
 import { type SrtEvent, WIRE_VERSION } from '../messages/events.ts';
-import type { AgentConfig, Connection, JobSpec, JobState } from '../messages/job-files.ts';
+import type { JobSpec, JobState } from '../messages/job-files.ts';
 import { connectBus, inboxOf } from '../messages/nats-bus.ts';
 import { createOutbox } from '../messages/outbox.ts';
 import type { Cause } from '../messages/result.ts';
 import type { SweepState } from '../messages/states.ts';
-import { SYSTEM_DISCONNECT, subjectsOf, toToken } from '../messages/subjects.ts';
+import { SYSTEM_DISCONNECT, subjectsOf } from '../messages/subjects.ts';
 import type { Plan } from '../plan/kinds.ts';
 import type { Platform } from '../slurm/launcher.ts';
 import { causeOfProcess } from './cause.ts';
+import { agentConfigFile, removeCredentials, writeCredentials } from './credentials.ts';
 import { Deployment } from './deployment.ts';
-import { jobPaths, writeJson } from './files.ts';
+import { jobPaths } from './files.ts';
 import { Journal } from './journal.ts';
 import type { JobKeys } from './keys.ts';
 import type { NatsServer } from './nats-server.ts';
 import { type PointRun, startPoint } from './point-run.ts';
 import { Roster, type Supervision } from './roster.ts';
+import { StateFile } from './state-file.ts';
 import { createStream } from './stream.ts';
 
 const LEASE_EVERY_MS = 1_000;
@@ -60,7 +61,7 @@ export class Coordinator {
   readonly #subjects;
   readonly #paths;
   readonly #roster: Roster;
-  readonly #state: JobState;
+  readonly #state: StateFile;
   #bus: Bus | undefined;
   #systemBus: Bus | undefined;
   #outbox: EventOutbox | undefined;
@@ -98,7 +99,7 @@ export class Coordinator {
       },
       () => performance.now(),
     );
-    this.#state = {
+    const state: JobState = {
       v: 1,
       jobId: spec.jobId,
       name: spec.name,
@@ -112,6 +113,9 @@ export class Coordinator {
       points: plan.points.map(({ ordinal, name }) => ({ ordinal, name, state: 'planned', status: null })),
       cause: null,
     };
+    this.#state = new StateFile(this.#paths.state, state, (error) =>
+      this.#defect('state.json cannot be written', error),
+    );
   }
 
   /** Stops the job in good order. `exitCode` is what the run then ends with. */
@@ -227,14 +231,14 @@ export class Coordinator {
       if (message.client.name)
         this.#roster.disconnected(message.client.name, message.reason ?? 'connection closed');
     });
-    await Promise.all([bus.settled(), this.#systemBus.settled(), this.#writeConnections()]);
+    await Promise.all([bus.settled(), this.#systemBus.settled(), writeCredentials(this.#options)]);
     signal.throwIfAborted();
     this.#roster.watch(() => bus.status.connected);
     this.#leaseTimer = setInterval(() => this.#sendLease(), LEASE_EVERY_MS);
     platform.launchAgents(
       spec.nodes.map((node) => ({
         node,
-        configFile: this.#agentConfigFile(node),
+        configFile: agentConfigFile(spec, node),
         logFile: join(this.#paths.logs, `${node}_agent.out`),
       })),
       (node, reason) => this.#roster.ended(node, `its agent ${reason}`),
@@ -306,7 +310,7 @@ export class Coordinator {
         const subject = this.#subjects.pointTransition(ordinal);
         outbox?.send(subject, { kind: 'point.transition', ordinal, name: point.name, from, to, why, cause });
         const status = to === 'done' || to === 'failed' || to === 'interrupted' ? to : null;
-        const points = this.#state.points.map((entry) =>
+        const points = this.#state.current.points.map((entry) =>
           entry.ordinal === ordinal ? { ...entry, state: to, status } : entry,
         );
         this.#save({ points });
@@ -374,13 +378,12 @@ export class Coordinator {
     this.#roster.close();
     await this.#outbox?.flush(3_000);
     await this.#journal?.close(3_000);
-    this.#save({ streamSeq: this.#journal?.streamSeq ?? 0 });
-    await this.#saving;
+    this.#save({});
+    await this.#state.saved();
     await this.#systemBus?.close(500);
     await this.#bus?.close(1_000);
     await this.#options.nats.stop();
-    await rm(this.#paths.credentials, { recursive: true, force: true });
-    await rm(this.#paths.connection, { force: true });
+    await removeCredentials(this.#options.spec);
     await this.#options.platform.release();
   }
 
@@ -393,36 +396,6 @@ export class Coordinator {
       generation,
       lost: this.#roster.lost,
     } satisfies Lease);
-  }
-
-  async #writeConnections(): Promise<void> {
-    const { spec, keys, nats, platform } = this.#options;
-    await mkdir(this.#paths.credentials, { recursive: true, mode: 0o700 });
-    await Promise.all(
-      [...keys.agents].map(([node, { seed }]) => {
-        const config: AgentConfig = {
-          v: 1,
-          jobId: spec.jobId,
-          node,
-          address: platform.addresses.get(node) ?? '',
-          url: nats.url,
-          seed,
-          logDir: this.#paths.logs,
-        };
-        return writeJson(this.#agentConfigFile(node), config, { secret: true });
-      }),
-    );
-    const connection: Connection = {
-      v: 1,
-      jobId: spec.jobId,
-      url: nats.url,
-      operatorSeed: keys.operator.seed,
-    };
-    await writeJson(this.#paths.connection, connection, { secret: true });
-  }
-
-  #agentConfigFile(node: string): string {
-    return join(this.#paths.credentials, `agent-${toToken(node)}.json`);
   }
 
   #tellSweep(
@@ -446,23 +419,8 @@ export class Coordinator {
     });
   }
 
-  #saving: Promise<void> = Promise.resolve();
-  #unsaved = false;
-
-  /** Writes state.json after what is being written; several changes at once become one write. */
   #save(change: Partial<JobState>): void {
-    Object.assign(this.#state, change, {
-      updatedAt: new Date().toISOString(),
-      streamSeq: change.streamSeq ?? this.#journal?.streamSeq ?? 0,
-    });
-    if (this.#unsaved) return;
-    this.#unsaved = true;
-    this.#saving = this.#saving
-      .then(() => {
-        this.#unsaved = false;
-        return writeJson(this.#paths.state, this.#state);
-      })
-      .catch((error: unknown) => this.#defect('state.json cannot be written', error));
+    this.#state.save({ ...change, streamSeq: this.#journal?.streamSeq ?? 0 });
   }
 
   #defect(what: string, error: unknown): void {

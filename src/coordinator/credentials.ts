@@ -1,0 +1,43 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { AgentConfig, Connection, JobSpec } from '../messages/job-files.ts';
+import { toToken } from '../messages/subjects.ts';
+import type { Platform } from '../slurm/launcher.ts';
+import { jobPaths, writeJson } from './files.ts';
+import type { JobKeys } from './keys.ts';
+import type { NatsServer } from './nats-server.ts';
+
+type Job = Pick<JobSpec, 'jobDir' | 'jobId'>;
+
+/** The file (0600, in a directory that is 0700) from which one agent takes its key and the address of the bus. */
+export const agentConfigFile = ({ jobDir, jobId }: Job, node: string): string =>
+  join(jobPaths(jobDir, jobId).credentials, `agent-${toToken(node)}.json`);
+
+/** Writes a config for each agent, and connection.json for the user who owns the job. */
+export async function writeCredentials(job: {
+  spec: JobSpec;
+  keys: JobKeys;
+  nats: NatsServer;
+  platform: Platform;
+}): Promise<void> {
+  const { spec, keys, nats, platform } = job;
+  const { jobId, jobDir } = spec;
+  const paths = jobPaths(jobDir, jobId);
+  await mkdir(paths.credentials, { recursive: true, mode: 0o700 });
+  await Promise.all(
+    [...keys.agents].map(([node, { seed }]) => {
+      const address = platform.addresses.get(node) ?? '';
+      const config: AgentConfig = { v: 1, jobId, node, address, url: nats.url, seed, logDir: paths.logs };
+      return writeJson(agentConfigFile(spec, node), config, { secret: true });
+    }),
+  );
+  const connection: Connection = { v: 1, jobId, url: nats.url, operatorSeed: keys.operator.seed };
+  await writeJson(paths.connection, connection, { secret: true });
+}
+
+/** The keys are worth nothing without the job's nats-server, and need not outlive it. */
+export async function removeCredentials({ jobDir, jobId }: Job): Promise<void> {
+  const paths = jobPaths(jobDir, jobId);
+  await rm(paths.credentials, { recursive: true, force: true });
+  await rm(paths.connection, { force: true });
+}
