@@ -136,15 +136,20 @@ export async function runLocalJob(job: PreparedJob, view: { json: boolean }): Pr
     child.once('exit', (exitCode) => settle({ exitCode }));
     child.once('error', () => settle({ exitCode: null }));
   });
-  const forward = (signal: NodeJS.Signals) => () => void child.kill(signal);
-  const onInterrupt = forward('SIGINT');
-  const onTerminate = forward('SIGTERM');
+  // A coordinator that is told to end before it can do so in good order is ended by the signal itself.
+  let asked: number | undefined;
+  const forward = (signal: NodeJS.Signals, exitCode: number) => () => {
+    asked = exitCode;
+    child.kill(signal);
+  };
+  const onInterrupt = forward('SIGINT', EXIT.interrupted);
+  const onTerminate = forward('SIGTERM', EXIT.terminated);
   process.on('SIGINT', onInterrupt);
   process.on('SIGTERM', onTerminate);
   try {
     const followed = await followJob({ job: { jobId, jobDir, spec }, json: view.json, coordinator: ended });
     const { exitCode } = await ended;
-    return exitCode ?? (followed.exitCode || EXIT.failed);
+    return exitCode ?? asked ?? (followed.exitCode || EXIT.failed);
   } finally {
     process.off('SIGINT', onInterrupt);
     process.off('SIGTERM', onTerminate);

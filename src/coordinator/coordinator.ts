@@ -72,6 +72,7 @@ export class Coordinator {
   #interrupt: ((why: string, exitCode: number) => void) | undefined;
   #booting: Promise<void> = Promise.resolve();
   #ending = false;
+  #busIsGone = false;
 
   constructor(options: CoordinatorOptions) {
     const { spec, plan, supervision } = options;
@@ -185,6 +186,7 @@ export class Coordinator {
 
   /** nats-server has ended again and again: nobody can be reached. */
   busGone(why: string): void {
+    this.#busIsGone = true;
     this.#crippled({ summary: `the bus is gone: ${why}` });
   }
 
@@ -338,7 +340,9 @@ export class Coordinator {
     // A boot that was given up must not start anything after the cleanup.
     await this.#booting.catch(() => undefined);
     const generation = this.#deployment?.clear();
-    if (generation === undefined) return;
+    // Without a bus nobody hears the empty set: agents are ended by signal, and end what they run.
+    if (this.#busIsGone) await this.#options.platform.stop(this.#roster.lost);
+    if (generation === undefined || this.#busIsGone) return;
     const deadline = AbortSignal.timeout(supervision.leaseMs + 30_000);
     const repeat = setInterval(() => this.#broadcastEmpty(generation, false), 500);
     this.#broadcastEmpty(generation, false);
@@ -362,22 +366,23 @@ export class Coordinator {
     const generation = this.#deployment?.clear();
     const isGone = (node: string) =>
       ['left', 'lost', 'expected'].includes(this.#roster.stateOf(node) ?? 'left');
-    if (generation !== undefined) {
+    if (generation !== undefined && !this.#busIsGone) {
       const deadline = AbortSignal.timeout(LEAVE_TIMEOUT_MS);
       const repeat = setInterval(() => this.#broadcastEmpty(generation, true), 500);
       this.#broadcastEmpty(generation, true);
       await this.#roster.until(() => this.#roster.nodes.every(isGone), deadline).catch(() => undefined);
       clearInterval(repeat);
     }
-    await this.#options.platform.stop();
+    await this.#options.platform.stop(this.#roster.lost);
   }
 
   /** After the machine has finished: the last events reach the file, then the bus ends. */
   async #shutDown(): Promise<void> {
     clearInterval(this.#leaseTimer);
     this.#roster.close();
-    await this.#outbox?.flush(3_000);
-    await this.#journal?.close(3_000);
+    const deadlineMs = this.#busIsGone ? 0 : 3_000;
+    await this.#outbox?.flush(deadlineMs);
+    await this.#journal?.close(deadlineMs, this.#outbox?.unsent() ?? []);
     this.#save({});
     await this.#state.saved();
     await this.#systemBus?.close(500);

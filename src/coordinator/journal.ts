@@ -22,8 +22,11 @@ export class Journal {
     return this.#streamSeq;
   }
 
-  /** Waits (at most `deadlineMs`) until all that is in the stream is in the file, and closes it. */
-  async close(deadlineMs: number): Promise<void> {
+  /**
+   * Waits (at most `deadlineMs`) until all that is in the stream is in the file, adds `unsent` (what a bus that is gone
+   * did not take), and closes it.
+   */
+  async close(deadlineMs: number, unsent: readonly SrtEvent[]): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     await Promise.race([
       this.#follower.caughtUp().catch(() => undefined),
@@ -33,6 +36,7 @@ export class Journal {
     ]);
     clearTimeout(timer);
     this.#follower.stop();
+    for (const event of unsent) writeSync(this.#file, `${JSON.stringify(event)}\n`);
     fsyncSync(this.#file);
     closeSync(this.#file);
   }

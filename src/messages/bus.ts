@@ -51,6 +51,8 @@ export interface EventOutbox {
   send(subject: string, body: EventBody): void;
   /** Resolves when all that was sent is on the server's disk, or after `deadlineMs` (false). */
   flush(deadlineMs: number): Promise<boolean>;
+  /** What the server does not have yet, in order. */
+  unsent(): readonly SrtEvent[];
 }
 
 export class BusError extends Error {

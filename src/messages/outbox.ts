@@ -1,9 +1,9 @@
 import type { Bus, EventOutbox } from './bus.ts';
-import { type EventBody, WIRE_VERSION } from './events.ts';
+import { type EventBody, type SrtEvent, WIRE_VERSION } from './events.ts';
 
 interface Pending {
   readonly subject: string;
-  readonly message: Record<string, unknown> & { readonly seq: number };
+  readonly message: SrtEvent;
 }
 
 /**
@@ -46,9 +46,10 @@ export function createOutbox(options: {
     send(subject: string, body: EventBody): void {
       seq++;
       const at = now().toISOString();
-      queue.push({ subject, message: { ...body, v: WIRE_VERSION, at, source, seq } });
+      queue.push({ subject, message: { ...body, v: WIRE_VERSION, at, source, seq } as SrtEvent });
       void pump();
     },
+    unsent: () => queue.map(({ message }) => message),
     flush(deadlineMs: number): Promise<boolean> {
       if (queue.length === 0) return Promise.resolve(true);
       return new Promise((resolve) => {

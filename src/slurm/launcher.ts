@@ -7,8 +7,11 @@ export interface Platform {
   readonly containers: boolean;
   /** Starts one agent on each node. `onEnd` is told when an agent's process is seen to end. */
   launchAgents(agents: readonly AgentLaunch[], onEnd: (node: string, reason: string) => void): void;
-  /** Signals what still runs, last of all, and resolves when it has ended. */
-  stop(): Promise<void>;
+  /**
+   * Signals the agents that still run, last of all, and resolves when they have ended. Those of `lost` nodes do not
+   * answer, and are not asked: their guards end what they ran.
+   */
+  stop(lost: readonly string[]): Promise<void>;
   /** Gives back what the platform holds for the job (addresses). */
   release(): Promise<void>;
 }

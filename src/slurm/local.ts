@@ -9,6 +9,8 @@ const CLAIM_PORT = 41_999;
 const BLOCKS = 200;
 /** An agent makes little garbage: young generations of 1 MB in place of 16 save it 10 MB of memory. */
 const AGENT_FLAGS = ['--max-semi-space-size=1'];
+/** Longer than the grace of any process that an agent may have to wait for. */
+const STOP_GRACE_MS = 12_000;
 /** Addresses .0 and .1 of a block are not nodes. */
 const FIRST_HOST = 2;
 
@@ -63,13 +65,13 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
         });
       }
     },
-    async stop(): Promise<void> {
-      const left = [...children.values()];
-      const ended = left.map((child) => new Promise((resolve) => child.once('exit', resolve)));
-      for (const child of left) child.kill('SIGTERM');
+    async stop(lost): Promise<void> {
+      const left = [...children];
+      const ended = left.map(([, child]) => new Promise((resolve) => child.once('exit', resolve)));
+      for (const [node, child] of left) child.kill(lost.includes(node) ? 'SIGKILL' : 'SIGTERM');
       const timer = setTimeout(() => {
-        for (const child of left) child.kill('SIGKILL');
-      }, 12_000);
+        for (const [, child] of left) child.kill('SIGKILL');
+      }, STOP_GRACE_MS);
       await Promise.all(ended);
       clearTimeout(timer);
     },

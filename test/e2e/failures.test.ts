@@ -74,6 +74,15 @@ describe('kill -9 in mid-benchmark', () => {
     90_000,
   );
 
+  it('is not needed: an agent that only freezes is noticed by its silence', async () => {
+    const running = await inBenchmark();
+    const pid = await pidOfAgent(running, 'node3');
+    process.kill(pid, 'SIGSTOP');
+    expect(await running.ended(), running.stdout + running.stderr).toBe(1);
+    await until('nothing of the job left', async () => (await running.leftovers()).length === 0, 5_000);
+    expect((await running.results())[0]).toMatchObject({ status: 'failed', cause: { node: 'node3' } });
+  }, 90_000);
+
   it('of an agent: the run ends with the cause named and nothing left', async () => {
     const running = await inBenchmark();
     process.kill(await pidOfAgent(running, 'node2'), 'SIGKILL');
@@ -82,6 +91,24 @@ describe('kill -9 in mid-benchmark', () => {
     expect(result).toMatchObject({ status: 'failed', cause: { node: 'node2' } });
     expect(result?.cause?.summary).toMatch(/agent of node2/);
   }, 90_000);
+
+  it('of nats-server, as often as it comes back: the run ends with the cause named and nothing left', async () => {
+    const running = await inBenchmark();
+    let killed = 0;
+    void (async () => {
+      for (let last = 0; killed < 12 && running.child.exitCode === null; ) {
+        const pid = await pidOfNats(running).catch(() => Number.NaN);
+        if (pid > 0 && pid !== last) {
+          last = pid;
+          killed++;
+          process.kill(pid, 'SIGKILL');
+        }
+      }
+    })().catch(() => undefined);
+    await endsCleanly(running);
+    expect((await running.results())[0]).toMatchObject({ status: 'failed' });
+    expect(running.stdout + running.stderr).toContain('nats-server ended');
+  }, 120_000);
 
   it('of nats-server: it is started again, nothing is stopped, and the result is whole', async () => {
     const running = await inBenchmark('sglang', 400);
