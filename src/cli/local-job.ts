@@ -131,6 +131,7 @@ export async function runLocalJob(job: PreparedJob, view: { json: boolean }): Pr
   await writeJson(paths.spec, spec);
   // What was asked, as it was written; what it came to is in <job id>.json and each point's config.yaml.
   await writeFileAtomic(join(jobDir, 'config.yaml'), await readFile(job.source, 'utf8'));
+  if (!view.json && !process.stdout.isTTY) process.stdout.write(`job ${jobId} in ${jobDir}\n`);
   const child = await startCoordinator(paths.spec, join(paths.logs, `sweep_${jobId}.log`));
   const ended = new Promise<{ exitCode: number | null }>((settle) => {
     child.once('exit', (exitCode) => settle({ exitCode }));
