@@ -11,7 +11,8 @@ import {
 } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { buildSync } from 'esbuild';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const srtctl = join(root, 'dist/srtctl.js');
@@ -59,16 +60,45 @@ function startJob(recipe, args, env) {
       .slice(0, -1)
       .map((line) => JSON.parse(line));
   };
-  const pointReached = async (to) => {
-    for (let tries = 0; tries < 1200; tries++) {
-      const found = events().find((event) => event.kind === 'point.transition' && event.to === to);
+  const event = async (wanted) => {
+    for (let tries = 0; tries < 2400; tries++) {
+      const found = events().find(wanted);
       if (found) return found;
-      if (child.exitCode !== null) throw new Error(`the job ended before it was ${to}`);
+      if (child.exitCode !== null) throw new Error(`the job ended with ${child.exitCode}`);
       await sleep(50);
     }
-    throw new Error(`the job was never ${to}`);
+    throw new Error('the job takes too long');
   };
-  return { child, ended, pointReached };
+  const pointReached = (to) => event(({ kind, to: state }) => kind === 'point.transition' && state === to);
+  return { child, ended, event, pointReached };
+}
+
+/** What a run through router, prefill and decode worker measured, and the simulator's own model of it. */
+async function againstSpeedModel() {
+  const model = join(work, 'speed-model.mjs');
+  buildSync({ entryPoints: [join(root, 'src/simulator/speed-model.ts')], outfile: model, format: 'esm' });
+  const { expectedTtftMs, expectedTpotMs } = await import(pathToFileURL(model));
+  const recipe = join(work, 'one.yaml');
+  const text = readFileSync(quickstart, 'utf8')
+    .replace(/concurrencies: .*/, 'concurrencies: 1')
+    .replace('isl: 512', 'isl: 1024');
+  writeFileSync(
+    recipe,
+    text
+      .replace('num_prompts_mult: 6', 'num_prompts_mult: 20')
+      .replace('num_warmup_mult: 1', 'num_warmup_mult: 5'),
+  );
+  const job = startJob(recipe, [], { SRTCTL_SIM_LOAD_MS: '0' });
+  const { result } = await job.event((event) => event.kind === 'point.result');
+  await job.ended;
+  const [serving] = result.benchmark.serving;
+  const promptTokens = serving.inputTokens / serving.requests;
+  const compare = (figure, expected) =>
+    `${figure.mean.toFixed(2)} ms, ${(figure.mean / expected).toFixed(3)} ×`;
+  return {
+    ttft: compare(serving.ttftMs, expectedTtftMs({ promptTokens, disaggregated: true })),
+    tpot: compare(serving.tpotMs, expectedTpotMs({ batch: 1 })),
+  };
 }
 
 function agentOf(jobPid, node) {
@@ -115,6 +145,10 @@ try {
     await job.ended;
   }
   row('apply to benchmark start, 4 nodes, load time 0', `${median(starts)} ms`, 'aim: under 3,000 ms');
+
+  const { ttft, tpot } = await againstSpeedModel();
+  row('TTFT at concurrency 1, against the speed model', ttft, 'aim: within 5 %');
+  row('TPOT at concurrency 1, against the speed model', tpot, 'aim: within 5 %');
 
   // Eight single-GPU workers on node1 that stay up and idle; node2 has an agent and nothing to do.
   const recipe = join(work, 'eight.yaml');

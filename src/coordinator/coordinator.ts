@@ -192,7 +192,17 @@ export class Coordinator {
 
   async #boot(signal: AbortSignal): Promise<void> {
     const { spec, nats, keys, platform, epoch, log, joinTimeoutMs } = this.#options;
+    await writeCredentials(this.#options);
     signal.throwIfAborted();
+    // Agents take longer to load than we take to listen, and say hello until they are answered.
+    platform.launchAgents(
+      spec.nodes.map((node) => ({
+        node,
+        configFile: agentConfigFile(spec, node),
+        logFile: join(this.#paths.logs, `${node}_agent.out`),
+      })),
+      (node, reason) => this.#roster.ended(node, `its agent ${reason}`),
+    );
     const connection = {
       url: nats.url,
       job: spec.jobId,
@@ -233,18 +243,10 @@ export class Coordinator {
       if (message.client.name)
         this.#roster.disconnected(message.client.name, message.reason ?? 'connection closed');
     });
-    await Promise.all([bus.settled(), this.#systemBus.settled(), writeCredentials(this.#options)]);
+    await Promise.all([bus.settled(), this.#systemBus.settled()]);
     signal.throwIfAborted();
     this.#roster.watch(() => bus.status.connected);
     this.#leaseTimer = setInterval(() => this.#sendLease(), LEASE_EVERY_MS);
-    platform.launchAgents(
-      spec.nodes.map((node) => ({
-        node,
-        configFile: agentConfigFile(spec, node),
-        logFile: join(this.#paths.logs, `${node}_agent.out`),
-      })),
-      (node, reason) => this.#roster.ended(node, `its agent ${reason}`),
-    );
     await this.#allJoined(joinTimeoutMs, signal);
   }
 

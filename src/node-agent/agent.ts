@@ -21,7 +21,7 @@ import type { ProcessTable, Transition } from './process-table.ts';
 
 const HEARTBEAT_MS = 1_000;
 const LEASE_CHECK_MS = 250;
-const HELLO_RETRY_MS = 300;
+const HELLO_RETRY_MS = 100;
 /** How long an agent that nobody has welcomed yet goes on asking. */
 const UNWELCOME_MS = 60_000;
 
