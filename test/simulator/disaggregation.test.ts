@@ -1,0 +1,127 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { until } from '../support/bus.ts';
+import {
+  destroyAll,
+  engineArgv,
+  healthy,
+  metric,
+  nodeAddress,
+  post,
+  type StandIn,
+  start,
+} from './stand-ins.ts';
+
+const [prefillNode, decodeNode, routerNode] = [nodeAddress(3), nodeAddress(4), nodeAddress(5)] as const;
+const prefillUrl = `http://${prefillNode}:6100`;
+const decodeUrl = `http://${decodeNode}:6100`;
+const routerUrl = `http://${routerNode}:8000`;
+let prefill: StandIn;
+let decode: StandIn;
+
+beforeEach(async () => {
+  const mode = (name: string) => engineArgv(6100, '--disaggregation-mode', name);
+  prefill = start(prefillNode, [...mode('prefill'), '--disaggregation-bootstrap-port', '7200']);
+  decode = start(decodeNode, mode('decode'));
+  await Promise.all([healthy(`${prefillUrl}/health`), healthy(`${decodeUrl}/health`)]);
+});
+afterEach(destroyAll);
+
+const request = (room: number) => ({
+  ...{ prompt: 'one two three', max_tokens: 5, ignore_eos: true },
+  ...{ bootstrap_host: prefillNode, bootstrap_port: 7200, bootstrap_room: room },
+});
+const usage = { prompt_tokens: 3, completion_tokens: 5 };
+
+describe('prefill and decode workers', () => {
+  it('a decode waits for the prefill of its own room', async () => {
+    let answered = false;
+    const decoding = post(`${decodeUrl}/v1/completions`, request(1)).finally(() => {
+      answered = true;
+    });
+    const other = request(2);
+    const [decoded] = await Promise.all([
+      post(`${decodeUrl}/v1/completions`, other),
+      post(`${prefillUrl}/v1/completions`, other),
+    ]);
+    expect(await decoded.json()).toMatchObject({ usage });
+    expect(answered).toBe(false);
+    expect((await post(`${prefillUrl}/v1/completions`, request(1))).status).toBe(200);
+    expect(await (await decoding).json()).toMatchObject({ usage });
+  });
+
+  it('a prefill that is over before its decode asks is kept for it', async () => {
+    const prefilled = await post(`${prefillUrl}/v1/completions`, { ...request(3), stream: true });
+    expect(await prefilled.json()).toMatchObject({ usage: { completion_tokens: 1 } });
+    expect(await (await post(`${decodeUrl}/v1/completions`, request(3))).json()).toMatchObject({ usage });
+  });
+
+  it('a decode fails when its prefill worker dies', async () => {
+    const decoding = post(`${decodeUrl}/v1/completions`, request(4));
+    const seen = until('the decode waits', async () => (await metric(prefillUrl, 'x')) !== 0);
+    await seen;
+    prefill.child.kill('SIGKILL');
+    const answer = await decoding;
+    expect(answer.status).toBe(500);
+    expect(await answer.text()).toContain('KVTransferError');
+  });
+
+  it('a decode refuses what names no prefill', async () => {
+    expect((await post(`${decodeUrl}/v1/completions`, { prompt: 'a' })).status).toBe(400);
+  });
+});
+
+describe('the router before prefill and decode workers', () => {
+  interface Workers {
+    workers: { url: string; worker_type: string; is_healthy: boolean }[];
+    total: number;
+    stats: Record<string, number>;
+  }
+  const workers = async () => (await (await fetch(`${routerUrl}/workers`)).json()) as Workers;
+  const healthyOnes = async () => (await workers()).workers.filter((worker) => worker.is_healthy);
+  const startRouter = async (...options: string[]) => {
+    start(routerNode, [
+      ...['python3', '-m', 'sglang_router.launch_router', '--pd-disaggregation'],
+      ...['--prefill', prefillUrl, '7200', '--decode', decodeUrl, '--decode', 'http://127.0.0.1:1'],
+      ...['--host', '0.0.0.0', '--port', '8000', ...options],
+    ]);
+    await healthy(`${routerUrl}/health`);
+  };
+
+  it('starts at once, counts who is healthy, and sends each request to both', async () => {
+    await startRouter('--policy', 'cache_aware');
+    await until('both healthy', async () => (await healthyOnes()).length === 2);
+    const { workers: list, total, stats } = await workers();
+    expect(list.map(({ worker_type }) => worker_type)).toEqual(['prefill', 'decode', 'decode']);
+    expect(list.at(-1)?.is_healthy).toBe(false);
+    expect({ total, stats }).toEqual({
+      total: 3,
+      stats: { prefill_count: 1, decode_count: 2, regular_count: 0 },
+    });
+    const body = { prompt: 'one two three', max_tokens: 5, ignore_eos: true };
+    for (const path of ['/v1/completions', '/v1/completions'])
+      expect(await (await post(`${routerUrl}${path}`, body)).json()).toMatchObject({ usage });
+    expect(await metric(prefillUrl, 'sglang:prompt_tokens_total')).toBe(6);
+    expect(await metric(decodeUrl, 'sglang:prompt_tokens_total')).toBe(0);
+  });
+
+  it('passes the end of its client on to both workers', async () => {
+    await startRouter();
+    await until('both healthy', async () => (await healthyOnes()).length === 2);
+    const stop = new AbortController();
+    const body = { prompt: 'a', max_tokens: 100_000, ignore_eos: true, stream: true };
+    const answer = await post(`${routerUrl}/v1/completions`, body, stop.signal);
+    const reader = answer.body?.getReader();
+    await reader?.read();
+    expect(await metric(decodeUrl, 'sglang:num_running_reqs')).toBe(1);
+    stop.abort();
+    await until('no request left', async () => (await metric(decodeUrl, 'sglang:num_running_reqs')) === 0);
+  });
+
+  it('sees that a worker has gone, and answers 503 without one', async () => {
+    await startRouter();
+    await until('both healthy', async () => (await healthyOnes()).length === 2);
+    decode.child.kill('SIGKILL');
+    await until('one healthy', async () => (await healthyOnes()).length === 1);
+    expect((await post(`${routerUrl}/v1/completions`, { prompt: 'a' })).status).toBe(503);
+  });
+});

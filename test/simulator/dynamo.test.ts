@@ -1,0 +1,175 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { findProgram } from '../../src/coordinator/find-program.ts';
+import { listPrefix } from '../../src/simulator/etcd.ts';
+import { until } from '../support/bus.ts';
+import {
+  destroyAll,
+  engineArgv,
+  healthy,
+  metric,
+  nodeAddress,
+  post,
+  type StandIn,
+  start,
+} from './stand-ins.ts';
+
+const etcd = findEtcd();
+const [infra, prefillNode, decodeNode] = [nodeAddress(12), nodeAddress(13), nodeAddress(14)] as const;
+const registry = `http://${infra}:2379`;
+const frontendUrl = `http://${infra}:8000`;
+let directory: string;
+let stopEtcd: () => Promise<void> = async () => {};
+
+function findEtcd(): string | undefined {
+  try {
+    return findProgram('etcd', process.env, process.cwd());
+  } catch (error) {
+    if (process.env.CI === 'true') throw error;
+    return undefined;
+  }
+}
+
+async function startEtcd(program: string): Promise<void> {
+  const peer = `http://${infra}:2380`;
+  const child = spawn(
+    program,
+    [
+      ...['--data-dir', join(directory, 'etcd'), '--name', 'one', '--log-level', 'error'],
+      ...['--listen-client-urls', registry, '--advertise-client-urls', registry],
+      ...[
+        '--listen-peer-urls',
+        peer,
+        '--initial-advertise-peer-urls',
+        peer,
+        '--initial-cluster',
+        `one=${peer}`,
+      ],
+    ],
+    { stdio: 'ignore' },
+  );
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  stopEtcd = () => {
+    child.kill('SIGKILL');
+    return ended;
+  };
+  await healthy(`${registry}/health`);
+}
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
+  if (etcd) await startEtcd(etcd);
+});
+afterEach(async () => {
+  await destroyAll();
+  // What was killed stays registered until its lease is over: the next test begins with nobody.
+  const everything = Buffer.from([0]).toString('base64');
+  if (etcd) await post(`${registry}/v3/kv/deleterange`, { key: everything, range_end: everything });
+});
+afterAll(async () => {
+  await stopEtcd();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const environment = (systemPort: number) => ({
+  ETCD_ENDPOINTS: registry,
+  DYN_SYSTEM_PORT: String(systemPort),
+});
+function startWorker(node: string, systemPort: number, ...options: string[]): StandIn {
+  const [python = '', , , ...args] = engineArgv(6100, '--request-plane', 'nats', ...options);
+  return start(node, [python, '-m', 'dynamo.sglang', ...args], environment(systemPort));
+}
+const startFrontend = () =>
+  start(infra, ['python3', '-m', 'dynamo.frontend', '--http-port=8000', '--router-mode', 'kv'], {
+    ETCD_ENDPOINTS: registry,
+  });
+
+interface Health {
+  status: string;
+  endpoints: string[];
+  instances: { component: string; endpoint: string; instance_id: number; transport: unknown }[];
+}
+async function components(): Promise<string[]> {
+  const answer = await fetch(`${frontendUrl}/health`).catch(() => undefined);
+  if (!answer) return [];
+  const { instances } = (await answer.json()) as Health;
+  return instances.map(({ component }) => component).sort();
+}
+
+describe.skipIf(!etcd)('Dynamo’s workers and frontend, over a real etcd', () => {
+  it('find each other: a request is prefilled by one and decoded by the other', async () => {
+    startFrontend();
+    await until('a frontend without workers', async () => {
+      const answer = await fetch(`${frontendUrl}/health`).catch(() => undefined);
+      return answer && ((await answer.json()) as Health).instances.length === 0;
+    });
+    startWorker(
+      prefillNode,
+      7500,
+      ...['--disaggregation-mode', 'prefill', '--disaggregation-bootstrap-port', '7200'],
+    );
+    startWorker(decodeNode, 7501, '--disaggregation-mode', 'decode');
+    await until('both registered', async () => (await components()).length === 2);
+    expect(await components()).toEqual(['backend', 'prefill']);
+    const keys = [...(await listPrefix(registry, 'instances/')).keys()];
+    expect(keys.map((key) => key.replace(/[^/]+$/, '')).sort()).toEqual([
+      'instances/dynamo/backend/generate/',
+      'instances/dynamo/prefill/generate/',
+    ]);
+    const body = {
+      model: 'a/model',
+      messages: [{ role: 'user', content: 'a b c' }],
+      max_tokens: 4,
+      ignore_eos: true,
+    };
+    expect(await (await post(`${frontendUrl}/v1/chat/completions`, body)).json()).toMatchObject({
+      usage: { prompt_tokens: 3, completion_tokens: 4 },
+    });
+    expect(await metric(`http://${prefillNode}:7500`, 'sglang:prompt_tokens_total')).toBe(3);
+    expect(await (await fetch(`${frontendUrl}/v1/models`)).json()).toMatchObject({
+      data: [{ id: 'a/model' }],
+    });
+  });
+
+  it('a worker takes itself out of the registry when it is stopped', async () => {
+    startFrontend();
+    const worker = startWorker(decodeNode, 7501);
+    await until('registered', async () => (await components()).join() === 'backend');
+    worker.child.kill('SIGTERM');
+    expect(await worker.ended()).toBe(0);
+    expect((await listPrefix(registry, 'instances/')).size).toBe(0);
+    await until('forgotten by the frontend', async () => (await components()).length === 0);
+  });
+
+  it('a worker says on its system port whether it is ready, and dumps its options', async () => {
+    const file = join(directory, 'config.json');
+    startWorker(decodeNode, 7501, '--dump-config-to', file);
+    await healthy(`http://${decodeNode}:7501/health`);
+    expect((await listPrefix(registry, 'instances/')).size).toBe(1);
+    expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ server_args: { model_path: '/model' } });
+  });
+
+  it('only the first rank of a worker registers; each has a system port', async () => {
+    await until('a clean registry', async () => (await listPrefix(registry, 'instances/')).size <= 1, 15_000);
+    const before = (await listPrefix(registry, 'instances/')).size;
+    const ranks = ['--nnodes', '2', '--dist-init-addr', `${prefillNode}:8300`, '--tp-size', '2'];
+    startWorker(prefillNode, 7500, ...ranks, '--node-rank', '0');
+    startWorker(decodeNode, 7501, ...ranks, '--node-rank', '1', '--port', '0');
+    await healthy(`http://${prefillNode}:7500/health`);
+    await healthy(`http://${decodeNode}:7501/health`);
+    expect((await listPrefix(registry, 'instances/')).size).toBe(before + 1);
+  });
+
+  it('a worker without a registry ends with exit code 1', async () => {
+    const worker = start(
+      decodeNode,
+      ['python3', '-m', 'dynamo.sglang', '--model-path', '/model', '--port', '6100'],
+      { ETCD_ENDPOINTS: `http://${infra}:1` },
+    );
+    expect(await worker.ended()).toBe(1);
+    expect(worker.output).toContain('cannot register with etcd');
+  });
+});
