@@ -105,7 +105,11 @@ export class Deployment {
 
   /** Resolves when a process that is expected to end has ended with exit code 0; never resolves when it fails. */
   async completed(id: string, signal: AbortSignal): Promise<void> {
-    while (this.#wanted.get(id)?.report?.state !== 'stopped') await this.#news(signal);
+    const isDone = (): boolean => {
+      const report = this.#wanted.get(id)?.report;
+      return report?.state === 'stopped' && report.exitCode === 0;
+    };
+    while (!isDone()) await this.#news(signal);
   }
 
   async #want(specs: readonly ProcessSpec[], signal: AbortSignal): Promise<void> {

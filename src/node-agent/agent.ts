@@ -59,8 +59,10 @@ export class NodeAgent {
     const { bus, subjects, config } = this.#options;
     bus.subscribe(subjects.desired(config.node), desiredSchema, (incoming) => this.#onDesired(incoming));
     bus.subscribe(subjects.allDesired, allDesiredSchema, ({ message }) => {
-      if (message.epoch < this.#epoch || message.generation <= this.#generation) return;
-      this.#take({ ...message, processes: [] }, 'everything is to stop');
+      if (message.epoch < this.#epoch || message.generation < this.#generation) return;
+      // Whoever missed the first of these may have learned of the generation by saying hello.
+      if (message.generation > this.#generation)
+        this.#take({ ...message, processes: [] }, 'everything is to stop');
       if (message.end) this.#end('the job is over', 0);
     });
     bus.subscribe(subjects.allLease, leaseSchema, ({ message }) => {

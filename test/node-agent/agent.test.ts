@@ -135,6 +135,18 @@ describe('an agent', () => {
     await reached('missed', 'ready').finally(() => clearInterval(behind));
   });
 
+  it('ends when the job is over, also when it knew already that nothing is wanted', async () => {
+    await startAgent();
+    expect(await ask(desired(4))).toMatchObject({ accepted: true });
+    coordinator.publish(s.allDesired, { v: 1, epoch: 1, generation: 3, end: true });
+    coordinator.publish(s.allDesired, { v: 1, epoch: 1, generation: 4, end: false });
+    await coordinator.settled();
+    expect(await ask(desired(4))).toMatchObject({ accepted: true });
+    coordinator.publish(s.allDesired, { v: 1, epoch: 1, generation: 4, end: true });
+    await ended();
+    expect(agent.exitCode).toBe(0);
+  });
+
   it('stops everything and ends when its lease is over', async () => {
     await startAgent(1_500);
     await ask(desired(1, spec({ id: 'one' })));
