@@ -245,9 +245,10 @@ export class Coordinator {
     });
     await Promise.all([bus.settled(), this.#systemBus.settled()]);
     signal.throwIfAborted();
-    this.#roster.watch(() => bus.status.connected);
     this.#leaseTimer = setInterval(() => this.#sendLease(), LEASE_EVERY_MS);
     await this.#allJoined(joinTimeoutMs, signal);
+    // Silence counts from now on: while all agents load, whoever came first may be late with a heartbeat.
+    this.#roster.watch(() => bus.status.connected);
   }
 
   async #allJoined(timeoutMs: number, signal: AbortSignal): Promise<void> {

@@ -75,6 +75,7 @@ export class Roster {
   /** Begins to measure silence. `isBusUp`: while the bus is away nobody can be heard, and nobody is to blame. */
   watch(isBusUp: () => boolean): void {
     this.#tickedAt = this.#now();
+    for (const member of this.#members.values()) member.heardAt = this.#tickedAt;
     this.#timer = setInterval(() => {
       const now = this.#now();
       // Our own lag is not the agents' silence: heartbeats may be waiting in a socket that we have not read.

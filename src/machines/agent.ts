@@ -109,7 +109,12 @@ export const agentMachine = setup({
         },
         'agent.left': { target: 'left', actions: assign({ why: 'said goodbye' }) },
         'agent.ended': { target: 'lost', actions: assign({ why: ({ event }) => event.reason }) },
-        'join.timeout': {},
+        'join.timeout': {
+          target: 'lost',
+          actions: assign({
+            why: ({ event }) => `was there and did not come back within ${event.ms / 1000} s`,
+          }),
+        },
       },
     },
     lost: { on: { '*': {} } },

@@ -7,6 +7,7 @@ import { streamOf, toToken } from './subjects.ts';
 
 /** Default `max_payload` of nats-server, bytes. */
 const MAX_PAYLOAD = 1_048_576;
+const FIRST_RETRY_MS = 250;
 
 export interface BusOptions {
   readonly url: string;
@@ -20,6 +21,11 @@ export interface BusOptions {
   /** A refused subject or login: fatal for an actor, since what it says is no longer heard. */
   readonly onDenied?: (error: Error) => void;
   readonly log?: (message: string, detail?: unknown) => void;
+  /**
+   * How long to go on trying when the server does not answer at first, ms (0: one try). Where a thousand agents start
+   * at once, or nodes are busy, the first try may well be too early; a refused login is final.
+   */
+  readonly patienceMs?: number;
 }
 
 /** Inbox prefix of a role (and node), as the server's permissions name it. */
@@ -28,28 +34,35 @@ export const inboxOf = (role: string, node?: string): string =>
 
 /** Connects, and reconnects without end: when to give up is for the lease to say, not for the client. */
 export async function connectBus(options: BusOptions): Promise<Bus> {
-  let connection: NatsConnection;
-  try {
-    connection = await connect({
-      servers: options.url,
-      name: options.name,
-      authenticator: nkeyAuthenticator(new TextEncoder().encode(options.seed)),
-      inboxPrefix: options.inbox,
-      maxReconnectAttempts: -1,
-      reconnectTimeWait: 100,
-      reconnectJitter: 50,
-      // A peer that is frozen or cut off shows after two missed pings.
-      pingInterval: 750,
-      maxPingOut: 2,
-      timeout: 5_000,
-      // Server addresses that nats-server gossips are of other interfaces of the same machine.
-      ignoreClusterUpdates: true,
-    });
-  } catch (error) {
-    throw new BusError(`cannot reach the bus at ${options.url}: ${messageOf(error)}`, { cause: error });
+  const until = performance.now() + (options.patienceMs ?? 0);
+  for (;;) {
+    try {
+      return new NatsBus(await connectOnce(options), options);
+    } catch (error) {
+      const refused = error instanceof NatsError && error.isAuthError();
+      if (refused || performance.now() > until)
+        throw new BusError(`cannot reach the bus at ${options.url}: ${messageOf(error)}`, { cause: error });
+      await new Promise((resolve) => setTimeout(resolve, FIRST_RETRY_MS));
+    }
   }
-  return new NatsBus(connection, options);
 }
+
+const connectOnce = (options: BusOptions): Promise<NatsConnection> =>
+  connect({
+    servers: options.url,
+    name: options.name,
+    authenticator: nkeyAuthenticator(new TextEncoder().encode(options.seed)),
+    inboxPrefix: options.inbox,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 100,
+    reconnectJitter: 50,
+    // A peer that is frozen or cut off shows after two missed pings.
+    pingInterval: 750,
+    maxPingOut: 2,
+    timeout: 5_000,
+    // Server addresses that nats-server gossips are of other interfaces of the same machine.
+    ignoreClusterUpdates: true,
+  });
 
 class NatsBus implements Bus {
   readonly #connection: NatsConnection;

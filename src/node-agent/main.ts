@@ -13,6 +13,7 @@ import { ProcessTable } from './process-table.ts';
 import { osSpawner } from './spawn.ts';
 
 /** `node node-agent.js CONFIG`: CONFIG is this node's agent config (0600), made by the coordinator. */
+const CONNECT_PATIENCE_MS = 60_000;
 const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime });
 const configFile = process.argv[2];
 if (!configFile) {
@@ -32,6 +33,7 @@ const bus = await connectBus({
   job: config.jobId,
   name: `agent ${config.node} ${incarnation}`,
   inbox: inboxOf('agent', config.node),
+  patienceMs: CONNECT_PATIENCE_MS,
   onDenied: (error) => die(`the bus refused this agent: ${error.message}`, error),
   log: (message, detail) => log.warn({ detail: detail === undefined ? undefined : String(detail) }, message),
 });
