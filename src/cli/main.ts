@@ -5,6 +5,7 @@ import { registerApply } from './apply.ts';
 import { registerCancel } from './cancel.ts';
 import { registerDryRun } from './dry-run.ts';
 import { registerLogs } from './logs.ts';
+import { registerSchema } from './schema.ts';
 import { registerStatus } from './status.ts';
 import { registerWatch } from './watch.ts';
 
@@ -35,6 +36,7 @@ for (const register of [
   registerLogs,
   registerStatus,
   registerCancel,
+  registerSchema,
 ])
   register(program);
 for (const command of program.commands) command.exitOverride();

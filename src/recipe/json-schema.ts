@@ -1,0 +1,113 @@
+import * as z from 'zod';
+import { clusterConfigSchema } from './cluster.ts';
+import { recipeSchema } from './schema.ts';
+
+/** A JSON Schema, or a part of one. */
+export type JsonSchema = { readonly [key: string]: unknown };
+
+const DIALECT = 'https://json-schema.org/draft/2020-12/schema';
+
+/** One recipe, as it is written: without overrides and without a sweep. */
+export const recipeJsonSchema = (): JsonSchema => jsonSchemaOf(recipeSchema);
+
+/** srtslurm.yaml. */
+export const clusterJsonSchema = (): JsonSchema => ({
+  title: 'srtslurm.yaml: what is the same for all jobs of a cluster',
+  ...jsonSchemaOf(clusterConfigSchema),
+});
+
+/**
+ * A recipe file, for editors: a recipe, or `base` with overrides. Where a recipe has a sweep any value may be a
+ * placeholder, and an override may hold any part of a recipe, null, and in a zip_override a list.
+ */
+export function recipeFileJsonSchema(): JsonSchema {
+  const { $schema: _, ...one } = recipeJsonSchema();
+  const recipe = asWritten(mapSchemas(one, orPlaceholder));
+  const part = mapSchemas(withoutRequired(recipe), orNull);
+  return {
+    $schema: DIALECT,
+    title: 'srtctl recipe',
+    type: 'object',
+    if: { required: ['base'] },
+    // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+    then: {
+      properties: { base: { $ref: '#/$defs/recipe' } },
+      patternProperties: {
+        '^override_.+': { $ref: '#/$defs/override' },
+        '^zip_override_.+': { $ref: '#/$defs/zipOverride' },
+      },
+      additionalProperties: false,
+    },
+    else: { $ref: '#/$defs/recipe' },
+    $defs: { recipe, override: part, zipOverride: mapSchemas(part, orList) },
+  };
+}
+
+const jsonSchemaOf = (schema: z.ZodType): JsonSchema => z.toJSONSchema(schema, { io: 'input' }) as JsonSchema;
+
+const sweepSchema: JsonSchema = {
+  description: 'lists of parameters; "{name}" in the recipe takes the values of the list `name`',
+  type: 'object',
+  properties: {
+    mode: {
+      description: 'grid: every combination (the default); zip: the first of each list, the second of each …',
+      enum: ['grid', 'zip'],
+    },
+  },
+  additionalProperties: { type: 'array', minItems: 1 },
+};
+
+/** A file has a sweep too, and may leave to the cluster config how many GPUs a node has. */
+function asWritten(recipe: JsonSchema): JsonSchema {
+  const { resources, ...properties } = recipe.properties as Record<string, JsonSchema>;
+  const required = ((resources?.required ?? []) as string[]).filter((key) => key !== 'gpus_per_node');
+  return {
+    ...recipe,
+    properties: { ...properties, resources: { ...resources, required }, sweep: sweepSchema },
+  };
+}
+
+/** What stands for a single value, as against a map that has parts of its own. */
+const isLeaf = (schema: JsonSchema): boolean => schema.anyOf === undefined && schema.type !== 'object';
+
+const orPlaceholder = (schema: JsonSchema): JsonSchema =>
+  isLeaf(schema) && schema.type !== 'string'
+    ? orElse(schema, { type: 'string', pattern: '^\\{[A-Za-z_]\\w*\\}$' })
+    : schema;
+
+const orNull = (schema: JsonSchema): JsonSchema => orElse(schema, { type: 'null' });
+
+const orList = (schema: JsonSchema): JsonSchema =>
+  isLeaf(schema) ? orElse(schema, { type: 'array' }) : schema;
+
+/** The description and default stay outside, where an editor shows them. */
+function orElse(schema: JsonSchema, other: JsonSchema): JsonSchema {
+  const { description, default: preset, ...rest } = schema;
+  return {
+    ...(description === undefined ? {} : { description }),
+    ...(preset === undefined ? {} : { default: preset }),
+    anyOf: [rest, other],
+  };
+}
+
+/** `change` on every schema below `schema`, innermost first. */
+function mapSchemas(schema: JsonSchema, change: (schema: JsonSchema) => JsonSchema): JsonSchema {
+  const below = (part: unknown): unknown =>
+    typeof part === 'object' && part !== null ? change(mapSchemas(part as JsonSchema, change)) : part;
+  const entries = Object.entries(schema).map(([key, value]): [string, unknown] => {
+    if (key === 'properties') {
+      const parts = Object.entries(value as JsonSchema).map(([name, part]) => [name, below(part)]);
+      return [key, Object.fromEntries(parts)];
+    }
+    // Branches of a union are changed inside; as a whole the union is one value.
+    if (key === 'anyOf' || key === 'oneOf') return [key, (value as JsonSchema[]).map((one) => below(one))];
+    if (key === 'items' || key === 'additionalProperties') return [key, below(value)];
+    return [key, value];
+  });
+  return Object.fromEntries(entries);
+}
+
+function withoutRequired(schema: JsonSchema): JsonSchema {
+  const { required: _, ...rest } = mapSchemas(schema, ({ required: _inner, ...partial }) => partial);
+  return rest;
+}

@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest';
+import * as z from 'zod';
+import { type JsonSchema, recipeFileJsonSchema } from '../../src/recipe/json-schema.ts';
+import { parseSource } from '../../src/recipe/source.ts';
+import { small } from './write.ts';
+
+const schema = recipeFileJsonSchema();
+
+/** Whether a text passes a definition of the schema. */
+function passes(definition: 'recipe' | 'override' | 'zipOverride', text: string): boolean {
+  const part = (schema.$defs as Record<string, JsonSchema>)[definition];
+  const { value } = parseSource('recipe.yaml', text);
+  return z.fromJSONSchema(part as Parameters<typeof z.fromJSONSchema>[0]).safeParse(value).success;
+}
+
+describe('the JSON Schema of a recipe file', () => {
+  it('takes a recipe, and none with an unknown key, a wrong type or something missing', () => {
+    expect(passes('recipe', small)).toBe(true);
+    expect(passes('recipe', small.replace('gpu_type', 'gpu_typ'))).toBe(false);
+    expect(passes('recipe', small.replace('decode_nodes: 1', 'decode_nodes: many'))).toBe(false);
+    expect(passes('recipe', small.replace('  gpu_type: h100\n', ''))).toBe(false);
+  });
+
+  it('takes placeholders for numbers beside a sweep, and leaves GPUs per node to the cluster', () => {
+    const swept = `sweep: {mode: zip, n: [1, 2]}\n${small}`;
+    expect(passes('recipe', swept.replace('decode_nodes: 1', 'decode_nodes: "{n}"'))).toBe(true);
+    expect(passes('recipe', swept.replace('n: [1, 2]', 'n: 1'))).toBe(false);
+    expect(passes('recipe', small.replace('  gpus_per_node: 8\n', ''))).toBe(true);
+  });
+
+  it('takes any part of a recipe, and null, in an override', () => {
+    expect(passes('override', 'resources: {decode_nodes: 2}\nfrontend: null\n')).toBe(true);
+    expect(passes('override', 'resources: {decode_node: 2}\n')).toBe(false);
+    expect(passes('override', 'resources: {decode_nodes: [2]}\n')).toBe(false);
+  });
+
+  it('takes lists for values in a zip_override', () => {
+    expect(passes('zipOverride', 'resources: {decode_nodes: [2, 3], decode_workers: 1}\n')).toBe(true);
+    expect(passes('zipOverride', 'resources: {decode_node: [2, 3]}\n')).toBe(false);
+  });
+
+  it('asks for base and overrides when there is a base', () => {
+    expect(schema).toMatchObject({
+      if: { required: ['base'] },
+      else: { $ref: '#/$defs/recipe' },
+    });
+  });
+});
