@@ -4,6 +4,7 @@ import { flagsToArgv, pythonJson } from '../recipe/argv.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import type { Flags } from '../recipe/values.ts';
 import { allocate, toProcesses, workerNodesNeeded } from './allocation.ts';
+import { backendConfig } from './config.ts';
 import { distInitPort, ncclPort } from './ports.ts';
 import { nsysPrefix, profilingEnvironment } from './profiling.ts';
 import type { BackendProtocol, WorkerContext } from './protocol.ts';
@@ -47,7 +48,7 @@ function command(context: WorkerContext): string[] {
 
 /** Options of a mode; a recipe may spell them with dashes or underscores. */
 function flagsOf(recipe: Recipe, mode: EndpointMode): Flags {
-  const flags = recipe.backend.sglang_config[recipeMode(mode)] ?? {};
+  const flags = backendConfig(recipe, 'sglang').sglang_config[recipeMode(mode)] ?? {};
   return Object.fromEntries(Object.entries(flags).map(([name, value]) => [name.replaceAll('_', '-'), value]));
 }
 
@@ -85,7 +86,7 @@ const configDump = ({ runtime, process: { node, mode, index } }: WorkerContext):
   `${runtime.logDirInside}/${node}_${mode}_w${index}_config.json`;
 
 function kvEvents({ recipe, process: { mode, ports } }: WorkerContext): string[] {
-  const config = recipe.backend.kv_events_config;
+  const config = backendConfig(recipe, 'sglang').kv_events_config;
   const ofMode = typeof config === 'object' ? config[recipeMode(mode)] : config;
   if (!ofMode || ports.kvEvents === null) return [];
   const { publisher, topic } = ofMode === true ? { publisher: 'zmq', topic: 'kv-events' } : ofMode;

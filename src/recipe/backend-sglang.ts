@@ -11,7 +11,7 @@ const kvEventsOfModeSchema = z.union([
 
 /** `backend` of a recipe with `type: sglang`, which is also what a recipe without a type means. */
 export const sglangBackendSchema = z.strictObject({
-  type: z.literal('sglang').default('sglang'),
+  type: z.literal('sglang').optional().default('sglang'),
   prefill_environment: envSchema.describe('environment of prefill workers'),
   decode_environment: envSchema.describe('environment of decode workers'),
   aggregated_environment: envSchema.describe('environment of aggregated workers'),

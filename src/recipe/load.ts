@@ -133,7 +133,7 @@ function checkRecipe(
   if (unknown.length > 0) return void add(unknown);
   const parsed = recipeSchema.safeParse(value, { reportInput: true });
   if (parsed.success) return parsed.data;
-  return void add(problemsOf(parsed.error, place, (path) => keysAt(recipeSchema, path)));
+  return void add(problemsOf(parsed.error, place, (path) => keysAt(recipeSchema, path, value)));
 }
 
 /** An unknown kind is said first and alone: every key that belongs to that kind would be a complaint of its own. */

@@ -9,20 +9,21 @@ interface Shaped {
       readonly shape?: Readonly<Record<string, z.core.$ZodType>>;
       readonly options?: readonly z.core.$ZodType[];
       readonly in?: z.core.$ZodType;
+      readonly discriminator?: string;
     };
   };
 }
 
-/** Keys that a schema knows for the map at `path`; none for free maps. */
-export function keysAt(schema: z.core.$ZodType, path: Path): string[] {
-  return descend([schema], path).flatMap((at) => {
+/** Keys that a schema knows for the map at `path` of `value`, by whose types it chooses among kinds; none for free maps. */
+export function keysAt(schema: z.core.$ZodType, path: Path, value?: unknown): string[] {
+  return descend([schema], path, value).flatMap((at) => {
     const { shape } = (at as unknown as Shaped)._zod.def;
     return shape ? Object.keys(shape) : [];
   });
 }
 
-function descend(schemas: readonly z.core.$ZodType[], path: Path): z.core.$ZodType[] {
-  const here = schemas.flatMap(unwrap);
+function descend(schemas: readonly z.core.$ZodType[], path: Path, value: unknown): z.core.$ZodType[] {
+  const here = schemas.flatMap((schema) => unwrap(schema, value));
   const [key, ...rest] = path;
   if (key === undefined) return here;
   const below = here.flatMap((schema) => {
@@ -30,14 +31,24 @@ function descend(schemas: readonly z.core.$ZodType[], path: Path): z.core.$ZodTy
     const next = shape?.[String(key)];
     return next ? [next] : [];
   });
-  return descend(below, rest);
+  return descend(below, rest, fieldOf(value, key));
 }
 
 /** Schemas behind defaults, optionals and unions. */
-function unwrap(schema: z.core.$ZodType): z.core.$ZodType[] {
+function unwrap(schema: z.core.$ZodType, value: unknown): z.core.$ZodType[] {
   const { def } = (schema as unknown as Shaped)._zod;
-  if (def.innerType) return unwrap(def.innerType);
-  if (def.options) return def.options.flatMap(unwrap);
-  if (def.type === 'pipe' && def.in) return unwrap(def.in);
+  if (def.innerType) return unwrap(def.innerType, value);
+  if (def.options)
+    return def.options.filter(isKindOf(value, def.discriminator)).flatMap((one) => unwrap(one, value));
+  if (def.type === 'pipe' && def.in) return unwrap(def.in, value);
   return [schema];
 }
+
+/** Whether a schema of a union by kinds is the one that the value names. */
+const isKindOf = (value: unknown, discriminator: string | undefined) => (schema: z.core.$ZodType) =>
+  discriminator === undefined ||
+  (schema._zod.propValues?.[discriminator]?.has(fieldOf(value, discriminator) as z.core.util.Primitive) ??
+    true);
+
+const fieldOf = (value: unknown, key: string | number): unknown =>
+  typeof value === 'object' && value !== null ? (value as Record<string | number, unknown>)[key] : undefined;

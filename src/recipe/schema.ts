@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { sglangBackendSchema } from './backend-sglang.ts';
+import { trtllmBackendSchema } from './backend-trtllm.ts';
 import { benchmarkSchema } from './benchmark.ts';
 import { countSchema, envSchema, flagsSchema, positiveSchema } from './values.ts';
 
@@ -82,6 +83,14 @@ const healthCheckSchema = z
 
 const infraSchema = z.strictObject({ etcd_nats_dedicated_node: z.boolean().default(false) }).prefault({});
 
+/** `backend`: each engine has its own shape of it. A new engine is one line here. */
+const backendSchema = z.discriminatedUnion('type', [sglangBackendSchema, trtllmBackendSchema]);
+export type BackendType = z.infer<typeof backendSchema>['type'];
+export type BackendConfig<Type extends BackendType> = Extract<z.infer<typeof backendSchema>, { type: Type }>;
+
+/** Engines that a recipe may name. */
+export const backendTypes: readonly BackendType[] = ['sglang', 'trtllm'];
+
 const directiveSchema = z.union([z.string(), z.number(), z.boolean()]).transform(String);
 
 /** A recipe after overrides, sweep parameters, cluster defaults and aliases. Reading it again changes nothing. */
@@ -91,7 +100,7 @@ export const recipeSchema = z.strictObject({
   resources: resourcesSchema,
   slurm: slurmSchema,
   frontend: frontendSchema,
-  backend: sglangBackendSchema.prefault({}),
+  backend: backendSchema.prefault({}),
   benchmark: benchmarkSchema.prefault({}),
   dynamo: dynamoSchema,
   environment: envSchema.describe('environment of every worker and router'),
@@ -109,6 +118,3 @@ export const recipeSchema = z.strictObject({
   observability: z.record(z.string(), z.unknown()).nullish(),
 });
 export type Recipe = z.infer<typeof recipeSchema>;
-
-/** Engines that a recipe may name: each has its own shape of `backend`. */
-export const backendTypes = ['sglang'] as const;

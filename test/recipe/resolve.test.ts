@@ -36,7 +36,7 @@ describe('what surrounds a recipe', () => {
     const recipe = recipeOf(
       `${small.replace('decode: {tensor-parallel-size: 8}', 'decode: {a: 1.0, b: 0.90, c: 3}')}environment: {A: true, B: 2}\n`,
     );
-    expect(recipe?.backend.sglang_config.decode).toEqual({ a: '1.0', b: 0.9, c: 3 });
+    expect(recipe?.backend).toMatchObject({ sglang_config: { decode: { a: '1.0', b: 0.9, c: 3 } } });
     expect(recipe?.environment).toEqual({ A: 'True', B: '2' });
   });
 });

@@ -36,7 +36,9 @@ describe('a sweep', () => {
     const [variant] = loadText(`sweep: {tp: [4, 8]}\n${small.replaceAll('size: 8', 'size: "{tp}"')}`);
     expect(variant?.name).toBe('small');
     expect(variant?.points.map(({ name }) => name)).toEqual(['small_tp4', 'small_tp8']);
-    expect(variant?.points[1]?.recipe.backend.sglang_config.prefill).toEqual({ 'tensor-parallel-size': 8 });
+    expect(variant?.points[1]?.recipe.backend).toMatchObject({
+      sglang_config: { prefill: { 'tensor-parallel-size': 8 } },
+    });
   });
 
   it('takes the names as they are when the recipe makes them different itself', () => {
