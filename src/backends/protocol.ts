@@ -1,4 +1,4 @@
-import type { ProbeSpec } from '../messages/process-spec.ts';
+import type { FileSpec, ProbeSpec, ProcessPorts } from '../messages/process-spec.ts';
 import type { Endpoint, EndpointMode, EndpointProcess, Roles, RuntimeContext } from '../plan/kinds.ts';
 import type { Recipe } from '../recipe/schema.ts';
 
@@ -21,6 +21,8 @@ export interface WorkerContext {
 export interface BackendProtocol {
   /** `backend.type` in the recipe. */
   readonly type: string;
+  /** `endpoint`: one MPI launch starts all ranks of an endpoint, and its leader stands for it. Default: each rank by itself. */
+  readonly launch?: 'process' | 'endpoint';
   /** Nodes that the workers need, beside those for infrastructure. Throws PlanError as allocateEndpoints does. */
   workerNodesNeeded(recipe: Recipe): number;
   /** Logical workers on nodes and GPUs. `workerNodes` in allocation order. Throws PlanError when they do not fit. */
@@ -29,6 +31,10 @@ export interface BackendProtocol {
   endpointsToProcesses(recipe: Recipe, endpoints: readonly Endpoint[]): EndpointProcess[];
   command(context: WorkerContext): string[];
   environment(context: WorkerContext): Record<string, string>;
+  /** Text files that must be there before the process starts. */
+  files?(context: WorkerContext): FileSpec[];
+  /** Ports on which the process listens in place of those that it was given. */
+  ports?(context: WorkerContext): Partial<ProcessPorts>;
   /** How its agent learns that it is ready: the leader by its HTTP health, a follower by its leader's. */
   healthProbe(context: WorkerContext): ProbeSpec;
   /** Roles whose flags the recipe gives, for messages to people. */

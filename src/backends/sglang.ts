@@ -1,6 +1,7 @@
 import type { ProbeSpec } from '../messages/process-spec.ts';
 import type { EndpointMode, EndpointProcess } from '../plan/kinds.ts';
 import { flagsToArgv, pythonJson } from '../recipe/argv.ts';
+import { baseName } from '../recipe/model-name.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import type { Flags } from '../recipe/values.ts';
 import { allocate, toProcesses, workerNodesNeeded } from './allocation.ts';
@@ -9,7 +10,7 @@ import { distInitPort, ncclPort } from './ports.ts';
 import { nsysPrefix, profilingEnvironment } from './profiling.ts';
 import type { BackendProtocol, WorkerContext } from './protocol.ts';
 import { recipeMode } from './recipe-mode.ts';
-import { commonEnvironment, visibleDevices } from './worker-environment.ts';
+import { commonEnvironment, fillIn, visibleDevices } from './worker-environment.ts';
 
 /** SGLang, as its own server behind its router, or wrapped by Dynamo. */
 export const sglang: BackendProtocol = {
@@ -34,7 +35,7 @@ function command(context: WorkerContext): string[] {
     ...nsysPrefix(context, dynamo),
     ...['python3', '-m', dynamo ? 'dynamo.sglang' : 'sglang.launch_server'],
     ...['--model-path', runtime.modelPathInside],
-    ...['--served-model-name', String(servedName ?? defaultName(recipe.model.path))],
+    ...['--served-model-name', String(servedName ?? baseName(recipe.model.path))],
     ...['--host', '0.0.0.0', '--port', String(process.ports.http)],
     ...['--nccl-port', String(ncclPort(all.indexOf(process)))],
     ...disaggregation(context),
@@ -51,9 +52,6 @@ function flagsOf(recipe: Recipe, mode: EndpointMode): Flags {
   const flags = backendConfig(recipe, 'sglang').sglang_config[recipeMode(mode)] ?? {};
   return Object.fromEntries(Object.entries(flags).map(([name, value]) => [name.replaceAll('_', '-'), value]));
 }
-
-/** The last part of a path or of `hf:org/name`. */
-const defaultName = (path: string): string => path.replace(/\/+$/, '').split('/').at(-1) ?? path;
 
 function disaggregation({ process: { mode, ports } }: WorkerContext): string[] {
   if (mode === 'agg') return [];
@@ -94,31 +92,15 @@ function kvEvents({ recipe, process: { mode, ports } }: WorkerContext): string[]
 }
 
 function environment(context: WorkerContext): Record<string, string> {
-  const { recipe, runtime, process } = context;
+  const { recipe, process } = context;
   const mode = `${recipeMode(process.mode)}_environment` as const;
   return {
     ...commonEnvironment(context),
     ...recipe.environment,
-    ...fillIn(recipe.backend[mode], {
-      node: runtime.host(process.node),
-      node_id: String(runtime.nodes.indexOf(process.node)),
-    }),
+    ...fillIn(backendConfig(recipe, 'sglang')[mode], context),
     ...profilingEnvironment(context),
     ...visibleDevices(context),
   };
-}
-
-/** `{node}` and `{node_id}` in the values of a mode's environment are the worker's own. */
-function fillIn(
-  env: Readonly<Record<string, string>>,
-  own: Readonly<Record<string, string>>,
-): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(env).map(([key, value]) => [
-      key,
-      value.replaceAll(/(?<!\$)\{(\w+)\}/g, (text, name: string) => own[name] ?? text),
-    ]),
-  );
 }
 
 /** A follower serves nothing: it is ready when its leader is. */

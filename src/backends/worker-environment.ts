@@ -28,3 +28,20 @@ export function visibleDevices({ recipe, process }: WorkerContext): Record<strin
     ? { CUDA_VISIBLE_DEVICES: process.gpus.join(',') }
     : {};
 }
+
+/** `{node}` and `{node_id}` in the values of a mode's environment are the worker's own. */
+export function fillIn(
+  env: Readonly<Record<string, string>>,
+  { runtime, process: { node } }: WorkerContext,
+): Record<string, string> {
+  const own: Record<string, string> = {
+    node: runtime.host(node),
+    node_id: String(runtime.nodes.indexOf(node)),
+  };
+  return Object.fromEntries(
+    Object.entries(env).map(([key, value]) => [
+      key,
+      value.replaceAll(/(?<!\$)\{(\w+)\}/g, (text, name: string) => own[name] ?? text),
+    ]),
+  );
+}

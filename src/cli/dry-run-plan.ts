@@ -52,7 +52,13 @@ function pointOf({ params, name, recipe, roles, endpoints, endpointProcesses, pr
     benchmark: recipe.benchmark,
     roles,
     endpoints,
-    processes: processes.map((spec) => ({ ...common(spec), ...ofRank(spec, ranks.get(spec.id)) })),
+    processes: processes.flatMap((spec) => {
+      const own = { ...common(spec), ...ofRank(spec, ranks.get(spec.id)), startedBy: null };
+      return [
+        own,
+        ...startedBy(spec, endpointProcesses).map((rank) => ({ ...own, ...follower(spec, rank) })),
+      ];
+    }),
   };
 }
 
@@ -66,4 +72,23 @@ function ofRank(spec: ProcessSpec, rank: PlannedPoint['endpointProcesses'][numbe
   if (rank) return { mode: rank.mode, index: rank.index, rank: rank.rank, ports: rank.ports };
   const index = Number(/-(\d+)$/.exec(spec.id)?.[1] ?? 0);
   return { mode: null, index, rank: 0, ports: spec.ports };
+}
+
+/** Ranks that the MPI launch of their leader starts: they are on nodes and GPUs, and no agent starts them. */
+function startedBy(spec: ProcessSpec, all: PlannedPoint['endpointProcesses']) {
+  if (!spec.mpi) return [];
+  return all.filter(({ mode, index, rank }) => rank > 0 && spec.id === `${mode}-${index}-0`);
+}
+
+function follower(leader: ProcessSpec, rank: PlannedPoint['endpointProcesses'][number]) {
+  const { mode, index, node, gpus } = rank;
+  return {
+    id: `${mode}-${index}-${rank.rank}`,
+    node,
+    argv: [],
+    env: {},
+    gpus: [...gpus],
+    startedBy: leader.id,
+    ...ofRank(leader, rank),
+  };
 }

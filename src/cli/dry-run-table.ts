@@ -41,7 +41,9 @@ function nodeTable({ roles, processes }: AllocationPoint): string {
   return table.toString();
 }
 
-function showProcess({ id, node, argv, env, log }: AllocationProcess): string {
+function showProcess(process: AllocationProcess): string {
+  const { id, node, argv, env, log } = process;
+  if (process.startedBy !== null) return `${pc.cyan(id)} on ${node}, started by ${process.startedBy}`;
   const variables = Object.entries(env).map(([key, value]) => `${key}=${quote(value)}`);
   return [
     `${pc.cyan(id)} on ${node}, log ${log}`,

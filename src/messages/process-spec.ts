@@ -60,6 +60,7 @@ export type ProbeSpec = z.infer<typeof probeSchema>;
 
 /** A text file that must exist before the process starts (nginx.conf, a load generator's config). */
 export const fileSpecSchema = z.object({ path: z.string(), content: z.string() });
+export type FileSpec = z.infer<typeof fileSpecSchema>;
 
 /**
  * When a process is started in the deployment of a point, lowest first. Processes of a phase start together;
@@ -83,6 +84,8 @@ export const processSpecSchema = z.object({
   logFile: z.string(),
   cwd: z.string().optional(),
   files: z.array(fileSpecSchema).optional(),
+  /** The command is the task of an MPI launch over `nodes` (of which `node` is the first), so many tasks in all. */
+  mpi: z.object({ tasks: z.number().int().positive(), nodes: z.array(z.string()).min(1) }).optional(),
   /** Device indices on the node; empty = none. */
   gpus: z.array(z.number().int().nonnegative()),
   /** Container image, null on a bare host. */

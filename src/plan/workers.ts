@@ -10,7 +10,7 @@ const UNHEALTHY_AFTER_MS = 300_000;
 /** Name of a worker's log: `<node>_<mode>_w<index>.out`. An endpoint has one rank on a node, so it is unique. */
 export const workerLog = ({ node, mode, index }: EndpointProcess): string => `${node}_${mode}_w${index}.out`;
 
-/** What runs for each rank of each endpoint. */
+/** What agents start for each endpoint: a process for each rank, or one for all where MPI starts the others. */
 export function workerProcesses(
   backend: BackendProtocol,
   recipe: Recipe,
@@ -18,10 +18,14 @@ export function workerProcesses(
   roles: Roles,
   all: readonly EndpointProcess[],
 ): ProcessSpec[] {
-  return all.map((process): ProcessSpec => {
+  const perEndpoint = backend.launch === 'endpoint';
+  const started = perEndpoint ? all.filter(({ rank }) => rank === 0) : all;
+  return started.map((process): ProcessSpec => {
     const ranks = all.filter((other) => other.mode === process.mode && other.index === process.index);
     const context: WorkerContext = { recipe, runtime, roles, process, ranks, all };
-    const { mode, index, node, rank, gpus, ports } = process;
+    const { mode, index, node, rank, gpus } = process;
+    const ports = { ...process.ports, ...backend.ports?.(context) };
+    const files = backend.files?.(context);
     const { interval_seconds: seconds, max_attempts: attempts } = recipe.health_check;
     return {
       id: `${mode}-${index}-${rank}`,
@@ -31,6 +35,8 @@ export function workerProcesses(
       argv: backend.command(context),
       env: backend.environment(context),
       logFile: `${runtime.logDir}/${workerLog(process)}`,
+      ...(files ? { files } : {}),
+      ...(perEndpoint ? { mpi: mpiLaunch(ranks) } : {}),
       gpus: [...gpus],
       image: runtime.image,
       ports: Object.fromEntries(
@@ -45,3 +51,9 @@ export function workerProcesses(
     };
   });
 }
+
+/** A task for each GPU, on all nodes of the endpoint. */
+const mpiLaunch = (ranks: readonly EndpointProcess[]): NonNullable<ProcessSpec['mpi']> => ({
+  tasks: ranks.reduce((sum, { gpus }) => sum + gpus.length, 0),
+  nodes: ranks.map(({ node }) => node),
+});

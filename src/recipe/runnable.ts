@@ -2,7 +2,11 @@ import { existsSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { runnableBenchmarkTypes } from './benchmark.ts';
 import { type Path, type Problem, RecipeProblems } from './problems.ts';
+import type { BackendType } from './schema.ts';
 import { type LoadedVariant, placeIn } from './variant.ts';
+
+/** Engines whose plans are whole and that nothing starts yet: an MPI launch is a step of Slurm, not an agent's process. */
+const plannedOnly: readonly BackendType[] = ['trtllm'];
 
 export interface RunOptions {
   /** Engines are stand-ins: neither the model nor an image is used. */
@@ -28,7 +32,7 @@ export function requireRunnable(
     if (!known) problems.push({ message, place, hint });
   };
   for (const { recipe } of variant.points) {
-    const { model, benchmark, frontend } = recipe;
+    const { model, backend, benchmark, frontend } = recipe;
     if (!options.mock)
       checkModel(model.path, exists, (message, hint) => complain(['model', 'path'], message, hint));
     if (!options.mock && options.containers) {
@@ -37,6 +41,9 @@ export function requireRunnable(
         const at = ['frontend', 'nginx_container'];
         checkImage(frontend.nginx_container, (message, hint) => complain(at, message, hint));
       }
+    }
+    if (plannedOnly.includes(backend.type)) {
+      complain(['backend', 'type'], `backend "${backend.type}" can be planned but not be run yet`);
     }
     if (!runnableBenchmarkTypes.includes(benchmark.type)) {
       complain(

@@ -30,7 +30,7 @@ const resourcesSchema = z.strictObject({
 });
 export type Resources = z.infer<typeof resourcesSchema>;
 
-export const frontendTypes = ['dynamo', 'sglang'] as const;
+export const frontendTypes = ['dynamo', 'sglang', 'trtllm_serve'] as const;
 
 const frontendSchema = z
   .strictObject({

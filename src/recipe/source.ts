@@ -45,16 +45,24 @@ export function parseSource(file: string, text: string): Source {
   };
 }
 
+/** Whether floats stay text; 'never' holds for all that is below. */
+type AsText = boolean | 'never';
+
 /**
  * Nodes to plain values. Below a map of engine options or of environment variables a float that has no fraction
- * keeps its point ("1.0"), since it ends as text on a command line.
+ * keeps its point ("1.0"), since it ends as text on a command line. TensorRT-LLM's options end in a file and stay numbers.
  */
-function toPlain(node: unknown, document: Document, asText: boolean): unknown {
+function toPlain(node: unknown, document: Document, asText: AsText): unknown {
   if (isAlias(node)) return toPlain(node.resolve(document), document, asText);
   if (isScalar(node)) {
     const { value, source } = node;
     if (typeof value === 'bigint') return Number(value);
-    if (asText && typeof value === 'number' && Number.isInteger(value) && /^[^xo]*[.eE]/.test(source ?? '')) {
+    if (
+      asText === true &&
+      typeof value === 'number' &&
+      Number.isInteger(value) &&
+      /^[^xo]*[.eE]/.test(source ?? '')
+    ) {
       return value.toFixed(1);
     }
     return value;
@@ -69,10 +77,15 @@ function toPlain(node: unknown, document: Document, asText: boolean): unknown {
       for (const map of Array.isArray(merged) ? merged : [merged]) Object.assign(plain, { ...map, ...plain });
       continue;
     }
-    plain[name] = toPlain(value, document, asText || /(_config|environment|^args|^env)$/.test(name));
+    plain[name] = toPlain(value, document, textBelow(name, asText));
   }
   return plain;
 }
+
+const textBelow = (name: string, below: AsText): AsText =>
+  below === 'never' || name === 'trtllm_config'
+    ? 'never'
+    : below || /(_config|environment|^args|^env)$/.test(name);
 
 /** Where the key of `path` starts; for what the file does not have, its nearest ancestor that it has. */
 function offsetOf(document: Document, path: Path): number | undefined {

@@ -1,0 +1,124 @@
+import { PlanError } from '../errors.ts';
+import type { ProbeSpec } from '../messages/process-spec.ts';
+import type { EndpointMode } from '../plan/kinds.ts';
+import { baseName } from '../recipe/model-name.ts';
+import type { Recipe } from '../recipe/schema.ts';
+import { allocate, toProcesses, workerNodesNeeded } from './allocation.ts';
+import { backendConfig } from './config.ts';
+import { nsysPrefix, profilingEnvironment } from './profiling.ts';
+import type { BackendProtocol, WorkerContext } from './protocol.ts';
+import { recipeMode } from './recipe-mode.ts';
+import { configYaml } from './trtllm-config.ts';
+import { commonEnvironment, fillIn, visibleDevices } from './worker-environment.ts';
+
+/** Where the only aggregated worker serves under trtllm_serve: clients talk to it, there is no router. */
+const PUBLIC_PORT = 8000;
+
+/**
+ * TensorRT-LLM, as its own server or wrapped by Dynamo. An endpoint is one MPI launch with a task for each GPU, which
+ * its leader stands for; the engine's options are in a file.
+ */
+export const trtllm: BackendProtocol = {
+  type: 'trtllm',
+  modes: ['prefill', 'decode', 'agg'],
+  launch: 'endpoint',
+  workerNodesNeeded,
+  allocateEndpoints: allocate,
+  endpointsToProcesses: (recipe, endpoints) => {
+    requireRouter(recipe);
+    return toProcesses(endpoints);
+  },
+  command,
+  environment,
+  files: ({ recipe, runtime, process: { mode } }) => [
+    { path: `${runtime.logDir}/${configFile(mode)}`, content: configYaml(optionsOf(recipe, mode)) },
+  ],
+  ports: (context) => ({ http: servingPort(context) }),
+  healthProbe,
+};
+
+/** Its workers register with Dynamo or are told to trtllm-serve; no other router knows them. */
+function requireRouter({ frontend: { type } }: Recipe): void {
+  if (type === 'dynamo' || type === 'trtllm_serve') return;
+  throw new PlanError('wrong-frontend', `a ${type} frontend has no TensorRT-LLM workers`, {
+    place: { file: '', path: 'frontend.type' },
+    hint: 'dynamo and trtllm_serve do',
+  });
+}
+
+const underDynamo = (recipe: Recipe): boolean => recipe.frontend.type === 'dynamo';
+
+/** All endpoints of a mode have the same options, so they share a file. */
+const configFile = (mode: EndpointMode): string => `trtllm_config_${mode}.yaml`;
+
+const optionsOf = (recipe: Recipe, mode: EndpointMode): Readonly<Record<string, unknown>> =>
+  backendConfig(recipe, 'trtllm').trtllm_config?.[recipeMode(mode)] ?? {};
+
+function command(context: WorkerContext): string[] {
+  const { recipe } = context;
+  return [
+    ...nsysPrefix(context, underDynamo(recipe)),
+    ...memoryBinding(context),
+    'trtllm-llmapi-launch',
+    ...(underDynamo(recipe) ? dynamoWorker(context) : server(context)),
+  ];
+}
+
+/**
+ * On Grace machines the GPUs' memory is NUMA nodes too, and the kernel would put ordinary memory there: 0 and 1 are
+ * the CPUs' own.
+ */
+function memoryBinding({ recipe, process: { mode } }: WorkerContext): string[] {
+  const wanted =
+    backendConfig(recipe, 'trtllm').numa_memory_bind ??
+    ['gb200', 'gb300'].includes(recipe.resources.gpu_type);
+  return wanted && mode !== 'agg' ? ['numactl', '-m', '0,1'] : [];
+}
+
+function dynamoWorker({ recipe, runtime, process: { mode } }: WorkerContext): string[] {
+  return [
+    ...['python3', '-m', 'dynamo.trtllm', '--model-path', runtime.modelPathInside],
+    ...['--served-model-name', baseName(recipe.model.path)],
+    ...(mode === 'agg' ? [] : ['--disaggregation-mode', mode]),
+    ...['--extra-engine-args', `${runtime.logDirInside}/${configFile(mode)}`],
+    ...['--request-plane', recipe.dynamo.request_plane],
+    ...(backendConfig(recipe, 'trtllm').publish_events_and_metrics ? ['--publish-events-and-metrics'] : []),
+  ];
+}
+
+function server(context: WorkerContext): string[] {
+  const { recipe, runtime, process } = context;
+  const options = optionsOf(recipe, process.mode);
+  const sizes = ['tensor_parallel_size', 'moe_expert_parallel_size', 'pipeline_parallel_size'];
+  return [
+    ...['trtllm-serve', runtime.modelPathInside],
+    ...['--host', '0.0.0.0', '--port', String(servingPort(context))],
+    // The server has defaults of its own for these, which would win over the file.
+    ...sizes.flatMap((size) => (options[size] == null ? [] : [`--${size}`, String(options[size])])),
+    ...['--config', `${runtime.logDirInside}/${configFile(process.mode)}`],
+    ...backendConfig(recipe, 'trtllm')[`${recipeMode(process.mode)}_extra_args`],
+  ];
+}
+
+const servingPort = ({ recipe, process: { mode, ports } }: WorkerContext): number =>
+  mode === 'agg' && !underDynamo(recipe) ? PUBLIC_PORT : ports.http;
+
+function environment(context: WorkerContext): Record<string, string> {
+  const { recipe, runtime, process } = context;
+  const { mode, index } = process;
+  return {
+    ...commonEnvironment(context),
+    ...recipe.environment,
+    ...fillIn(backendConfig(recipe, 'trtllm')[`${recipeMode(mode)}_environment`], context),
+    // Shared memory of the expert balancer: endpoints and jobs that share a node must not meet in it.
+    TRTLLM_EPLB_SHM_NAME: `moe_shared_${runtime.jobId}_${mode}_${index}`,
+    ...profilingEnvironment(context),
+    ...visibleDevices(context),
+  };
+}
+
+function healthProbe(context: WorkerContext): ProbeSpec {
+  const { recipe, runtime, process } = context;
+  const port = underDynamo(recipe) ? process.ports.system : servingPort(context);
+  return { kind: 'http', host: runtime.address(process.node), port, path: '/health' };
+}

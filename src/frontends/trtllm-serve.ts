@@ -1,0 +1,83 @@
+import { stringify } from 'yaml';
+import { PlanError } from '../errors.ts';
+import type { EndpointProcess } from '../plan/kinds.ts';
+import { frontendProcess } from './process.ts';
+import type { FrontendContext, FrontendProtocol } from './protocol.ts';
+
+const PUBLIC_PORT = 8000;
+const CONFIG = 'ser.yaml';
+
+/**
+ * TensorRT-LLM's own router. It is told its workers in a file, does not try again those that are not there, and is
+ * always a single one. An aggregated worker needs none: it serves the public port itself.
+ */
+export const trtllmServe: FrontendProtocol = {
+  type: 'trtllm_serve',
+  needsEtcd: false,
+  waitsForWorkers: false,
+  entry: (context) => ({ node: aggregated(context)?.node ?? context.roles.head, port: PUBLIC_PORT }),
+  processes(context) {
+    const { recipe, runtime, roles } = context;
+    if (recipe.backend.type !== 'trtllm') {
+      throw new PlanError('wrong-frontend', `trtllm_serve has no ${recipe.backend.type} workers`, {
+        place: { file: '', path: 'frontend.type' },
+      });
+    }
+    if (aggregated(context)) return [];
+    return [
+      frontendProcess(context, {
+        id: 'frontend-0',
+        role: 'frontend',
+        phase: 'frontend',
+        node: roles.head,
+        port: PUBLIC_PORT,
+        argv: [
+          ...['trtllm-serve', 'disaggregated', '--config', `${runtime.logDirInside}/${CONFIG}`],
+          ...optionsOf(recipe.frontend.args),
+        ],
+        env: { ...recipe.environment, ...recipe.frontend.env },
+        image: runtime.image,
+        path: '/health',
+        files: [{ path: `${runtime.logDir}/${CONFIG}`, content: servers(context) }],
+      }),
+    ];
+  },
+};
+
+/** The only aggregated worker. */
+function aggregated({ processes }: FrontendContext): EndpointProcess | undefined {
+  const [one, ...more] = processes.filter(({ mode, rank }) => mode === 'agg' && rank === 0);
+  if (more.length > 0) {
+    throw new PlanError('wrong-frontend', 'trtllm_serve has no router for several aggregated workers', {
+      place: { file: '', path: 'resources.agg_workers' },
+      hint: 'give it one, or use a dynamo frontend',
+    });
+  }
+  return one;
+}
+
+function servers({ runtime, processes }: FrontendContext): string {
+  const of = (mode: EndpointProcess['mode']) => {
+    const urls = processes
+      .filter((process) => process.mode === mode && process.rank === 0)
+      .map(({ node, ports }) => `${runtime.address(node)}:${ports.http}`);
+    return { num_instances: urls.length, urls };
+  };
+  return stringify({
+    context_servers: of('prefill'),
+    generation_servers: of('decode'),
+    hostname: '0.0.0.0',
+    port: PUBLIC_PORT,
+  });
+}
+
+/** Unlike other routers it spells its options with underscores: they stay as they are written. */
+function optionsOf(args: FrontendContext['recipe']['frontend']['args']): string[] {
+  return Object.keys(args)
+    .sort()
+    .flatMap((name) => {
+      const value = args[name] ?? false;
+      if (value === false) return [];
+      return value === true ? [`--${name}`] : [`--${name}`, String(value)];
+    });
+}
