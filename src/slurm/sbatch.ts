@@ -1,8 +1,6 @@
+import { tasksPerNode } from '../plan/tasks-per-node.ts';
 import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { Recipe } from '../recipe/schema.ts';
-
-/** One agent a node: it starts whatever else runs there. */
-const TASKS_PER_NODE = 1;
 
 /** The `#SBATCH` lines of a job, without `--output`, which is decided when the job is submitted. */
 export function sbatchDirectives(recipe: Recipe, cluster: ClusterConfig, totalNodes: number): string[] {
@@ -10,8 +8,8 @@ export function sbatchDirectives(recipe: Recipe, cluster: ClusterConfig, totalNo
   const options: [string, string | number | null | undefined | false][] = [
     ['job-name', recipe.name],
     ['nodes', totalNodes],
-    ['ntasks', totalNodes * TASKS_PER_NODE],
-    ['ntasks-per-node', TASKS_PER_NODE],
+    ['ntasks', totalNodes * tasksPerNode(recipe)],
+    ['ntasks-per-node', tasksPerNode(recipe)],
     ['gpus-per-node', cluster.use_gpus_per_node_directive && recipe.resources.gpus_per_node],
     // All nodes in one NVLink domain or under one switch.
     ['segment', cluster.use_segment_sbatch_directive && totalNodes],

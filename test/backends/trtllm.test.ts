@@ -1,0 +1,147 @@
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { PlanError } from '../../src/errors.ts';
+import { nodesNeeded, planVariant } from '../../src/plan/plan.ts';
+import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-context.ts';
+import { requireRunnable } from '../../src/recipe/load.ts';
+import { cluster, loadText } from '../recipe/write.ts';
+
+const recipe = `name: t
+model: {path: hf:org/Model-1, container: repo/i, precision: fp8}
+resources:
+  gpu_type: gb200
+  gpus_per_node: 4
+  prefill_nodes: 1
+  prefill_workers: 2
+  decode_nodes: 2
+  decode_workers: 1
+frontend: {type: dynamo, enable_multiple_frontends: false}
+backend:
+  type: trtllm
+  decode_environment: {WHO: "{node}"}
+  trtllm_config:
+    prefill: {tensor_parallel_size: 2, max_seq_len: 1024}
+    decode:
+      tensor_parallel_size: 8
+      kv_cache_config: {free_gpu_memory_fraction: 1.0, dtype: "on"}
+      cuda_graph_config: {batch_sizes: [1, 2]}
+      backend: NULL_BACKEND
+benchmark: {type: manual}
+`;
+
+function variantOf(text: string) {
+  const [variant] = loadText(text);
+  if (!variant) throw new Error('no variant');
+  return variant;
+}
+
+function processesOf(text: string) {
+  const variant = variantOf(text);
+  const nodes = Array.from({ length: nodesNeeded(variant) }, (_, index) => `node${index + 1}`);
+  const [point] = planVariant(variant, createRuntimeContext(dryRunInput(nodes, cluster()))).points;
+  if (!point) throw new Error('no point');
+  return point.processes;
+}
+
+const byId = (text: string, id: string) => processesOf(text).find((process) => process.id === id);
+
+const served = recipe.replace('type: dynamo', 'type: trtllm_serve');
+const aggregated = served
+  .replace(/ {2}prefill_nodes[\s\S]*decode_workers: 1\n/, '  agg_nodes: 1\n  agg_workers: 1\n')
+  .replace('    decode:', '    aggregated:');
+
+describe('a TensorRT-LLM endpoint', () => {
+  it('is one MPI launch with a task for each GPU, on the node of its leader', () => {
+    const workers = processesOf(recipe).filter(({ phase }) => phase === 'worker');
+    expect(workers.map(({ id, node, mpi }) => [id, node, mpi])).toEqual([
+      ['prefill-0-0', 'node1', { tasks: 2, nodes: ['node1'] }],
+      ['prefill-1-0', 'node1', { tasks: 2, nodes: ['node1'] }],
+      ['decode-0-0', 'node2', { tasks: 8, nodes: ['node2', 'node3'] }],
+    ]);
+  });
+
+  it('has the options of its mode in a file, with their types', () => {
+    const worker = byId(recipe, 'decode-0-0');
+    const [file] = worker?.files ?? [];
+    expect(file?.path).toBe('/outputs/12345/logs/trtllm_config_decode.yaml');
+    expect(worker?.argv).toContain('/logs/trtllm_config_decode.yaml');
+    expect(parse(file?.content ?? '', { version: '1.1' })).toEqual({
+      tensor_parallel_size: 8,
+      kv_cache_config: { free_gpu_memory_fraction: 1, dtype: 'on' },
+      cuda_graph_config: { batch_sizes: [1, 2] },
+      backend: 'NULL_BACKEND',
+    });
+    expect(file?.content).not.toContain('%YAML');
+  });
+
+  it('shares no memory of the expert balancer with another, and is told its node', () => {
+    const workers = processesOf(recipe).filter(({ phase }) => phase === 'worker');
+    expect(new Set(workers.map(({ env }) => env.TRTLLM_EPLB_SHM_NAME)).size).toBe(3);
+    expect(byId(recipe, 'decode-0-0')?.env.WHO).toBe('node2');
+    expect(workers.map(({ env }) => env.CUDA_VISIBLE_DEVICES)).toEqual(['0,1', '2,3', undefined]);
+  });
+
+  it("keeps to the CPUs' memory on Grace machines, unless the recipe says otherwise", () => {
+    expect(byId(recipe, 'decode-0-0')?.argv.slice(0, 4)).toEqual([
+      'numactl',
+      '-m',
+      '0,1',
+      'trtllm-llmapi-launch',
+    ]);
+    const without = recipe.replace('  type: trtllm\n', '  type: trtllm\n  numa_memory_bind: false\n');
+    for (const text of [recipe.replace('gb200', 'b200'), without]) {
+      expect(byId(text, 'decode-0-0')?.argv[0]).toBe('trtllm-llmapi-launch');
+    }
+  });
+
+  it('is called like its model, and publishes events where the recipe wants them', () => {
+    const text = recipe.replace('  type: trtllm\n', '  type: trtllm\n  publish_events_and_metrics: true\n');
+    expect(byId(text, 'prefill-0-0')?.argv).toEqual(
+      expect.arrayContaining(['--served-model-name', 'Model-1', '--publish-events-and-metrics']),
+    );
+  });
+
+  it('is a server of its own behind trtllm-serve, which has the addresses of all leaders', () => {
+    expect(byId(served, 'prefill-1-0')).toMatchObject({
+      argv: expect.arrayContaining(['--port', '6132', '--tensor_parallel_size', '2']),
+      probe: { port: 6132, path: '/health' },
+    });
+    const router = byId(served, 'frontend-0');
+    expect(router?.argv).toEqual(['trtllm-serve', 'disaggregated', '--config', '/logs/ser.yaml']);
+    expect(parse(router?.files?.[0]?.content ?? '')).toEqual({
+      context_servers: { num_instances: 2, urls: ['10.0.0.1:6100', '10.0.0.1:6132'] },
+      generation_servers: { num_instances: 1, urls: ['10.0.0.2:6100'] },
+      hostname: '0.0.0.0',
+      port: 8000,
+    });
+    expect(processesOf(served).some(({ role }) => role === 'etcd')).toBe(false);
+  });
+
+  it('serves the public port itself when it is the only aggregated one', () => {
+    const processes = processesOf(aggregated);
+    expect(processes).toHaveLength(1);
+    expect(processes[0]).toMatchObject({ ports: { http: 8000 }, probe: { port: 8000 } });
+    expect(() => processesOf(aggregated.replace('agg_workers: 1', 'agg_workers: 2'))).toThrow(
+      /several aggregated workers/,
+    );
+  });
+
+  it('is refused behind a router that does not know it, with the line', () => {
+    const text = recipe.replace('type: dynamo', 'type: sglang');
+    expect(() => processesOf(text)).toThrow(PlanError);
+    expect(() => processesOf(text)).toThrow(/no TensorRT-LLM workers/);
+    const sglang = served.replace(/backend:\n[\s\S]*NULL_BACKEND\n/, '');
+    expect(() => processesOf(sglang)).toThrow(/no sglang workers/);
+  });
+
+  it('can be planned and, until an MPI launch can be started, not run', () => {
+    expect(() => requireRunnable(variantOf(recipe), { mock: true, containers: false })).toThrow(
+      /"trtllm" can be planned but not be run yet/,
+    );
+  });
+
+  it('of another engine has no use for its keys', () => {
+    expect(() => variantOf(recipe.replace('trtllm_config', 'trtlm_config'))).toThrow(/unknown key/);
+    expect(() => variantOf(recipe.replace('type: trtllm', 'type: sglang'))).toThrow(/unknown key/);
+  });
+});
