@@ -43,7 +43,15 @@ export function recipeFileJsonSchema(): JsonSchema {
   };
 }
 
-const jsonSchemaOf = (schema: z.ZodType): JsonSchema => z.toJSONSchema(schema, { io: 'input' }) as JsonSchema;
+const jsonSchemaOf = (schema: z.ZodType): JsonSchema =>
+  z.toJSONSchema(schema, { io: 'input', override: ({ jsonSchema }) => anyKind(jsonSchema) }) as JsonSchema;
+
+/** Kinds that a key tells apart: an override need not have that key, and then fits several of them. */
+function anyKind(schema: z.core.JSONSchema.BaseSchema): void {
+  if (!schema.oneOf) return;
+  schema.anyOf = schema.oneOf;
+  delete schema.oneOf;
+}
 
 const sweepSchema: JsonSchema = {
   description: 'lists of parameters; "{name}" in the recipe takes the values of the list `name`',
@@ -100,7 +108,7 @@ function mapSchemas(schema: JsonSchema, change: (schema: JsonSchema) => JsonSche
       return [key, Object.fromEntries(parts)];
     }
     // Branches of a union are changed inside; as a whole the union is one value.
-    if (key === 'anyOf' || key === 'oneOf') return [key, (value as JsonSchema[]).map((one) => below(one))];
+    if (key === 'anyOf') return [key, (value as JsonSchema[]).map((one) => below(one))];
     if (key === 'items' || key === 'additionalProperties') return [key, below(value)];
     return [key, value];
   });

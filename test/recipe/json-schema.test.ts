@@ -34,6 +34,18 @@ describe('the JSON Schema of a recipe file', () => {
     expect(passes('override', 'resources: {decode_nodes: [2]}\n')).toBe(false);
   });
 
+  it('takes of an engine its own keys, and in an override also those of all engines', () => {
+    const trtllm = small.replace(
+      /backend:\n(?: .*\n)+/,
+      'backend: {type: trtllm, trtllm_config: {decode: {a: 1}}}\n',
+    );
+    expect(passes('recipe', trtllm)).toBe(true);
+    expect(passes('recipe', trtllm.replace('type: trtllm, ', ''))).toBe(false);
+    expect(passes('override', 'backend: {trtllm_config: {decode: {a: 1}}}\n')).toBe(true);
+    expect(passes('override', 'backend: {prefill_environment: {A: 1}}\n')).toBe(true);
+    expect(passes('override', 'backend: {prefill_environmen: {A: 1}}\n')).toBe(false);
+  });
+
   it('takes lists for values in a zip_override', () => {
     expect(passes('zipOverride', 'resources: {decode_nodes: [2, 3], decode_workers: 1}\n')).toBe(true);
     expect(passes('zipOverride', 'resources: {decode_node: [2, 3]}\n')).toBe(false);
