@@ -43,7 +43,7 @@ export function requireRunnable(
       }
     }
     if (plannedOnly.includes(backend.type)) {
-      complain(['backend', 'type'], `backend "${backend.type}" can be planned but not be run yet`);
+      complain(['backend', 'type'], `backend "${backend.type}" can be planned but not run yet`);
     }
     if (!runnableBenchmarkTypes.includes(benchmark.type)) {
       complain(

@@ -136,7 +136,7 @@ describe('a TensorRT-LLM endpoint', () => {
 
   it('can be planned and, until an MPI launch can be started, not run', () => {
     expect(() => requireRunnable(variantOf(recipe), { mock: true, containers: false })).toThrow(
-      /"trtllm" can be planned but not be run yet/,
+      /"trtllm" can be planned but not run yet/,
     );
   });
 
