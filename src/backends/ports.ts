@@ -10,12 +10,17 @@ const NIXL = 5400;
 const SYSTEM = 7500;
 const NCCL = 17500;
 const DIST_INIT = 8300;
+const DATA_PARALLEL_RPC = 8400;
+const SCAN = 20_000;
+const SCAN_STEP = 50;
 
 /** Hands out the ports of a point's workers; ask in the order of the endpoints. */
 export class PortAllocator {
   private readonly leadersOn = new Map<string, number>();
   private readonly bootstrapsOn = new Map<string, number>();
   private processes = 0;
+  private kvEvents = 0;
+  private nixl = 0;
 
   http = (node: string): number => HTTP + HTTP_STEP * next(this.leadersOn, node);
 
@@ -24,8 +29,17 @@ export class PortAllocator {
 
   /** The ports of which each process has its own, whichever node it is on. */
   ofProcess(): { kvEvents: number; nixl: number; system: number } {
-    const index = this.processes++;
-    return { kvEvents: KV_EVENTS + index, nixl: NIXL + index, system: SYSTEM + index };
+    return { ...this.block(1), system: this.system() };
+  }
+
+  system = (): number => SYSTEM + this.processes++;
+
+  /** The first of `size` ports for KV events and of as many for NIXL, for the data-parallel ranks of an endpoint. */
+  block(size: number): { kvEvents: number; nixl: number } {
+    const first = { kvEvents: KV_EVENTS + this.kvEvents, nixl: NIXL + this.nixl };
+    this.kvEvents += size;
+    this.nixl += size;
+    return first;
   }
 }
 
@@ -40,3 +54,9 @@ export const ncclPort = (index: number): number => NCCL + index;
 
 /** torch.distributed's port of the `index`-th endpoint of several nodes that a node leads. */
 export const distInitPort = (index: number): number => DIST_INIT + index;
+
+/** Where the data-parallel ranks of the `index`-th such endpoint that a node leads meet. */
+export const dataParallelRpcPort = (index: number): number => DATA_PARALLEL_RPC + index;
+
+/** The first of the ports among which vLLM's `index`-th process of the point looks for free ones. */
+export const scanPort = (index: number): number => SCAN + SCAN_STEP * index;

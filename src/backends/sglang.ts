@@ -1,11 +1,14 @@
+import { PlanError } from '../errors.ts';
 import type { ProbeSpec } from '../messages/process-spec.ts';
 import type { EndpointMode, EndpointProcess } from '../plan/kinds.ts';
-import { flagsToArgv, pythonJson } from '../recipe/argv.ts';
+import { flagsToArgv } from '../recipe/argv.ts';
 import { baseName } from '../recipe/model-name.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import type { Flags } from '../recipe/values.ts';
 import { allocate, toProcesses, workerNodesNeeded } from './allocation.ts';
 import { backendConfig } from './config.ts';
+import { kvEventsArguments } from './kv-events.ts';
+import { mooncakeEnvironment, requireMooncakeUser } from './mooncake.ts';
 import { distInitPort, ncclPort } from './ports.ts';
 import { nsysPrefix, profilingEnvironment } from './profiling.ts';
 import type { BackendProtocol, WorkerContext } from './protocol.ts';
@@ -17,12 +20,27 @@ export const sglang: BackendProtocol = {
   type: 'sglang',
   modes: ['prefill', 'decode', 'agg'],
   workerNodesNeeded,
-  allocateEndpoints: allocate,
-  endpointsToProcesses: (_recipe, endpoints) => toProcesses(endpoints),
+  allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes),
+  endpointsToProcesses: (recipe, endpoints) => {
+    requireFrontend(recipe);
+    const transfers = (mode: EndpointMode) =>
+      flagsOf(recipe, mode)['disaggregation-transfer-backend'] === 'mooncake';
+    requireMooncakeUser(recipe, transfers, 'disaggregation-transfer-backend: mooncake');
+    return toProcesses(endpoints);
+  },
   command,
   environment,
   healthProbe,
 };
+
+/** Its workers register with Dynamo or are told to SGLang's own router; no other router knows them. */
+function requireFrontend({ frontend: { type } }: Recipe): void {
+  if (type === 'dynamo' || type === 'sglang') return;
+  throw new PlanError('wrong-frontend', `a ${type} frontend has no SGLang workers`, {
+    place: { file: '', path: 'frontend.type' },
+    hint: 'dynamo and sglang do',
+  });
+}
 
 const underDynamo = (recipe: Recipe): boolean => recipe.frontend.type === 'dynamo';
 
@@ -32,7 +50,7 @@ function command(context: WorkerContext): string[] {
   // The model's place is the job's to say: some recipes give it too, as it is in a container.
   const { 'served-model-name': servedName, 'model-path': _, ...flags } = flagsOf(recipe, process.mode);
   return [
-    ...nsysPrefix(context, dynamo),
+    ...nsysPrefix(context, { forks: dynamo }),
     ...['python3', '-m', dynamo ? 'dynamo.sglang' : 'sglang.launch_server'],
     ...['--model-path', runtime.modelPathInside],
     ...['--served-model-name', String(servedName ?? baseName(recipe.model.path))],
@@ -41,7 +59,7 @@ function command(context: WorkerContext): string[] {
     ...disaggregation(context),
     ...distribution(context),
     ...(dynamo && recipe.enable_config_dump ? ['--dump-config-to', configDump(context)] : []),
-    ...kvEvents(context),
+    ...kvEventsArguments(context),
     ...(dynamo ? ['--request-plane', recipe.dynamo.request_plane] : []),
     ...flagsToArgv(flags),
   ];
@@ -83,20 +101,13 @@ const sameEndpoint = (a: EndpointProcess, b: EndpointProcess): boolean =>
 const configDump = ({ runtime, process: { node, mode, index } }: WorkerContext): string =>
   `${runtime.logDirInside}/${node}_${mode}_w${index}_config.json`;
 
-function kvEvents({ recipe, process: { mode, ports } }: WorkerContext): string[] {
-  const config = backendConfig(recipe, 'sglang').kv_events_config;
-  const ofMode = typeof config === 'object' ? config[recipeMode(mode)] : config;
-  if (!ofMode || ports.kvEvents === null) return [];
-  const { publisher, topic } = ofMode === true ? { publisher: 'zmq', topic: 'kv-events' } : ofMode;
-  return ['--kv-events-config', pythonJson({ publisher, topic, endpoint: `tcp://*:${ports.kvEvents}` })];
-}
-
 function environment(context: WorkerContext): Record<string, string> {
   const { recipe, process } = context;
   const mode = `${recipeMode(process.mode)}_environment` as const;
   return {
     ...commonEnvironment(context),
     ...recipe.environment,
+    ...mooncakeEnvironment(context),
     ...fillIn(backendConfig(recipe, 'sglang')[mode], context),
     ...profilingEnvironment(context),
     ...visibleDevices(context),

@@ -23,7 +23,7 @@ export const trtllm: BackendProtocol = {
   modes: ['prefill', 'decode', 'agg'],
   launch: 'endpoint',
   workerNodesNeeded,
-  allocateEndpoints: allocate,
+  allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes),
   endpointsToProcesses: (recipe, endpoints) => {
     requireRouter(recipe);
     return toProcesses(endpoints);
@@ -57,7 +57,7 @@ const optionsOf = (recipe: Recipe, mode: EndpointMode): Readonly<Record<string, 
 function command(context: WorkerContext): string[] {
   const { recipe } = context;
   return [
-    ...nsysPrefix(context, underDynamo(recipe)),
+    ...nsysPrefix(context, { forks: underDynamo(recipe), mpi: true }),
     ...memoryBinding(context),
     'trtllm-llmapi-launch',
     ...(underDynamo(recipe) ? dynamoWorker(context) : server(context)),
@@ -71,18 +71,23 @@ function command(context: WorkerContext): string[] {
 function memoryBinding({ recipe, process: { mode } }: WorkerContext): string[] {
   const wanted =
     backendConfig(recipe, 'trtllm').numa_memory_bind ??
-    ['gb200', 'gb300'].includes(recipe.resources.gpu_type);
+    ['gb200', 'gb300'].includes(recipe.resources.gpu_type ?? '');
   return wanted && mode !== 'agg' ? ['numactl', '-m', '0,1'] : [];
 }
 
 function dynamoWorker({ recipe, runtime, process: { mode } }: WorkerContext): string[] {
   return [
     ...['python3', '-m', 'dynamo.trtllm', '--model-path', runtime.modelPathInside],
-    ...['--served-model-name', baseName(recipe.model.path)],
+    ...[
+      '--served-model-name',
+      backendConfig(recipe, 'trtllm').served_model_name ?? baseName(recipe.model.path),
+    ],
     ...(mode === 'agg' ? [] : ['--disaggregation-mode', mode]),
     ...['--extra-engine-args', `${runtime.logDirInside}/${configFile(mode)}`],
     ...['--request-plane', recipe.dynamo.request_plane],
-    ...(backendConfig(recipe, 'trtllm').publish_events_and_metrics ? ['--publish-events-and-metrics'] : []),
+    ...(backendConfig(recipe, 'trtllm').publish_events_and_metrics === true
+      ? ['--publish-events-and-metrics']
+      : []),
   ];
 }
 

@@ -1,3 +1,4 @@
+import { dynamoEnvironment } from '../recipe/dynamo-environment.ts';
 import type { WorkerContext } from './protocol.ts';
 
 /** Push handlers of Dynamo log a line per request at info. */
@@ -16,8 +17,7 @@ export function commonEnvironment({
     ETCD_ENDPOINTS: `http://${infra}:${runtime.infraPorts.etcdClient}`,
     NATS_SERVER: `nats://${infra}:${runtime.infraPorts.nats}`,
     DYN_SYSTEM_PORT: String(process.ports.system),
-    DYN_REQUEST_PLANE: recipe.dynamo.request_plane,
-    DYN_SKIP_SGLANG_LOG_FORMATTING: '1',
+    ...dynamoEnvironment(recipe, process.mode),
     DYN_LOG: DYNAMO_LOG,
   };
 }

@@ -44,10 +44,8 @@ export const custom: BenchmarkProtocol = {
 
   plan(context): PlannedBenchmark {
     const { command, container_image: image } = context.recipe.benchmark;
-    if (!command)
-      throw new PlanError('benchmark-field', 'a custom benchmark needs benchmark.command', {
-        place: { file: '', path: 'benchmark.command' },
-      });
+    // It can be planned, and requireRunnable says what is missing.
+    if (!command) return { type: 'custom', process: null, resultDir: context.pointDir };
     return {
       type: 'custom',
       resultDir: context.pointDir,

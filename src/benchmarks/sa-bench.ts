@@ -15,15 +15,10 @@ const SEED = 0;
 /** A request of 32k tokens on a loaded system takes minutes, not hours. */
 const REQUEST_TIMEOUT_MS = 1_800_000;
 
-function loadgenConfig({ recipe, runtime, entry, pointDir }: BenchmarkContext): LoadgenConfig {
+/** null when the recipe does not say what to measure: it can be planned, and requireRunnable says what is missing. */
+function loadgenConfig({ recipe, runtime, entry, pointDir }: BenchmarkContext): LoadgenConfig | null {
   const { isl, osl, concurrencies, req_rate, use_chat_template, ...rest } = recipe.benchmark;
-  const missing = isl === undefined ? 'isl' : osl === undefined ? 'osl' : undefined;
-  if (isl === undefined || osl === undefined || concurrencies.length === 0) {
-    const field = missing ?? 'concurrencies';
-    throw new PlanError('benchmark-field', `sa-bench needs benchmark.${field}`, {
-      place: { file: '', path: `benchmark.${field}` },
-    });
-  }
+  if (isl == null || osl == null || concurrencies.length === 0) return null;
   return {
     v: 1,
     url: `http://${runtime.address(entry.node)}:${entry.port}`,
@@ -51,7 +46,9 @@ export const saBench: BenchmarkProtocol = {
   plan(context): PlannedBenchmark {
     const { runtime, pointDir } = context;
     const configFile = `${pointDir}/${CONFIG_FILE}`;
-    const content = `${JSON.stringify(loadgenConfig(context), null, 2)}\n`;
+    const config = loadgenConfig(context);
+    if (!config) return { type: 'sa-bench', process: null, resultDir: pointDir };
+    const content = `${JSON.stringify(config, null, 2)}\n`;
     return {
       type: 'sa-bench',
       resultDir: pointDir,

@@ -15,6 +15,7 @@ const ROLE_NAMES: Record<ProcessSpec['role'], string> = {
   frontend: 'router',
   nginx: 'nginx',
   etcd: 'etcd',
+  mooncake: 'Mooncake master',
   step: 'step',
   benchmark: 'benchmark',
 };

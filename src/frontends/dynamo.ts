@@ -1,5 +1,6 @@
 import type { JsonCount } from '../messages/process-spec.ts';
 import { flagsToArgv } from '../recipe/argv.ts';
+import { dynamoEnvironment } from '../recipe/dynamo-environment.ts';
 import { nginxProcesses } from './nginx.ts';
 import { entryOf, placeFrontends } from './placement.ts';
 import { endpointCounts, frontendProcess } from './process.ts';
@@ -32,8 +33,7 @@ export const dynamo: FrontendProtocol = {
         env: {
           ETCD_ENDPOINTS: `http://${infra}:${runtime.infraPorts.etcdClient}`,
           NATS_SERVER: `nats://${infra}:${runtime.infraPorts.nats}`,
-          DYN_REQUEST_PLANE: recipe.dynamo.request_plane,
-          DYN_SKIP_SGLANG_LOG_FORMATTING: '1',
+          ...dynamoEnvironment(recipe, 'frontend'),
           ...recipe.environment,
           ...recipe.frontend.env,
         },

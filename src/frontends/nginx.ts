@@ -34,22 +34,31 @@ export function nginxProcesses(context: FrontendContext, { routers, nginx }: Pla
  * A streamed answer must pass byte by byte, so nothing is buffered; a request under full load may wait long for its
  * first token, so nothing times out before an hour. Everything nginx writes stays in the job's temporary directory.
  */
-function nginxConf({ runtime }: FrontendContext, { routers, nginx }: Placement): string {
+function nginxConf({ recipe, runtime }: FrontendContext, { routers, nginx }: Placement): string {
   const scratch = runtime.containers ? '/tmp' : runtime.tmpDir;
   const listen = `${nginx ? runtime.listenAddress(nginx.node) : '0.0.0.0'}:${nginx?.port ?? 0}`;
+  const {
+    nginx_session_affinity: affinity,
+    nginx_session_affinity_header: header,
+    nginx_keepalive_timeout: idle,
+    nginx_raise_ulimit: raise,
+  } = recipe.frontend;
+  const session = `$http_${header.toLowerCase().replaceAll('-', '_')}`;
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
   return `worker_processes auto;
 pid ${scratch}/nginx.pid;
 error_log stderr warn;
-events {
+${raise ? `worker_rlimit_nofile ${OPEN_FILES};\n` : ''}events {
   worker_connections 16384;
 }
 http {
   access_log off;
 ${temporary.map((name) => `  ${name}_temp_path ${scratch}/nginx_${name};`).join('\n')}
+${affinity ? sessionMap(session) : ''}  keepalive_timeout ${idle};
   upstream routers {
-    least_conn;
+    ${affinity ? 'hash $session consistent' : 'least_conn'};
     keepalive 1024;
+    keepalive_timeout ${idle};
 ${routers.map(({ node, port }) => `    server ${runtime.address(node)}:${port} max_fails=0;`).join('\n')}
   }
   server {
@@ -70,3 +79,10 @@ ${routers.map(({ node, port }) => `    server ${runtime.address(node)}:${port} m
 }
 `;
 }
+
+/** A request without a session is one of its own. */
+const sessionMap = (header: string): string => `  map ${header} $session {
+    default ${header};
+    "" $request_id;
+  }
+`;

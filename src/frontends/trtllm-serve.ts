@@ -15,9 +15,9 @@ export const trtllmServe: FrontendProtocol = {
   type: 'trtllm_serve',
   needsEtcd: false,
   waitsForWorkers: false,
-  entry: (context) => ({ node: aggregated(context)?.node ?? context.roles.head, port: PUBLIC_PORT }),
+  entry: (context) => ({ node: aggregated(context)?.node ?? orchestratorNode(context), port: PUBLIC_PORT }),
   processes(context) {
-    const { recipe, runtime, roles } = context;
+    const { recipe, runtime } = context;
     if (recipe.backend.type !== 'trtllm') {
       throw new PlanError('wrong-frontend', `trtllm_serve has no ${recipe.backend.type} workers`, {
         place: { file: '', path: 'frontend.type' },
@@ -29,7 +29,7 @@ export const trtllmServe: FrontendProtocol = {
         id: 'frontend-0',
         role: 'frontend',
         phase: 'frontend',
-        node: roles.head,
+        node: orchestratorNode(context),
         port: PUBLIC_PORT,
         argv: [
           ...['trtllm-serve', 'disaggregated', '--config', `${runtime.logDirInside}/${CONFIG}`],
@@ -44,6 +44,13 @@ export const trtllmServe: FrontendProtocol = {
   },
 };
 
+/** The head, or beside the first decode worker when the recipe wants it off the prefill nodes. */
+function orchestratorNode({ recipe, roles, processes }: FrontendContext): string {
+  const { orchestrator_placement: placement, placement: other } = recipe.frontend;
+  if (placement !== 'first_decode' && other?.node !== 'first_decode') return roles.head;
+  return processes.find(({ mode, rank }) => mode === 'decode' && rank === 0)?.node ?? roles.head;
+}
+
 /** The only aggregated worker. */
 function aggregated({ processes }: FrontendContext): EndpointProcess | undefined {
   const [one, ...more] = processes.filter(({ mode, rank }) => mode === 'agg' && rank === 0);
@@ -56,7 +63,8 @@ function aggregated({ processes }: FrontendContext): EndpointProcess | undefined
   return one;
 }
 
-function servers({ runtime, processes }: FrontendContext): string {
+function servers({ recipe, runtime, processes }: FrontendContext): string {
+  const { ctx_router: context, gen_router: generation, server_config_extra: extra } = recipe.frontend;
   const of = (mode: EndpointProcess['mode']) => {
     const urls = processes
       .filter((process) => process.mode === mode && process.rank === 0)
@@ -64,8 +72,9 @@ function servers({ runtime, processes }: FrontendContext): string {
     return { num_instances: urls.length, urls };
   };
   return stringify({
-    context_servers: of('prefill'),
-    generation_servers: of('decode'),
+    ...extra,
+    context_servers: { ...of('prefill'), ...(context ? { router: context } : {}) },
+    generation_servers: { ...of('decode'), ...(generation ? { router: generation } : {}) },
     hostname: '0.0.0.0',
     port: PUBLIC_PORT,
   });

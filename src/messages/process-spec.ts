@@ -8,6 +8,7 @@ export const processRoleSchema = z.enum([
   'frontend',
   'nginx',
   'etcd',
+  'mooncake',
   'step',
   'benchmark',
 ]);

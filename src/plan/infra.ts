@@ -1,7 +1,10 @@
+import { MOONCAKE_PORTS, mooncakeOf } from '../backends/mooncake.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
-import type { JobContext, Roles } from './kinds.ts';
+import type { Recipe } from '../recipe/schema.ts';
+import type { JobContext, Roles, RuntimeContext } from './kinds.ts';
 
 const START_TIMEOUT_MS = 60_000;
+const MOONCAKE_START_TIMEOUT_MS = 120_000;
 const SETUP_TIMEOUT_MS = 3_600_000;
 const GRACE_MS = 5_000;
 const UNHEALTHY_AFTER_MS = 60_000;
@@ -35,6 +38,39 @@ export function etcdProcess(runtime: JobContext, roles: Roles): ProcessSpec {
     graceMs: GRACE_MS,
     unhealthyAfterMs: UNHEALTHY_AFTER_MS,
   };
+}
+
+/** The master of Mooncake's store, when the recipe asks for one: workers register with it, so it is there before them. */
+export function mooncakeProcesses(recipe: Recipe, runtime: RuntimeContext, roles: Roles): ProcessSpec[] {
+  const mooncake = mooncakeOf(recipe);
+  if (!mooncake) return [];
+  const node = roles.infra;
+  return [
+    {
+      id: 'mooncake-master',
+      role: 'mooncake',
+      phase: 'infra',
+      node,
+      argv: [
+        ...['mooncake_master', `--port=${MOONCAKE_PORTS.rpc}`],
+        ...['--enable_http_metadata_server=true', `--http_metadata_server_port=${MOONCAKE_PORTS.metadata}`],
+        ...['--eviction_high_watermark_ratio=0.9', '--default_kv_lease_ttl=10000', '--rpc_thread_num=16'],
+        ...['--enable_metric_reporting=true', `--metrics_port=${MOONCAKE_PORTS.metrics}`],
+        ...mooncake.master_extra_args,
+      ],
+      env: {},
+      logFile: `${runtime.logDir}/${node}_mooncake_master.out`,
+      gpus: [],
+      image: runtime.containers ? (mooncake.container ?? runtime.image) : null,
+      ports: { ...MOONCAKE_PORTS },
+      probe: { kind: 'tcp', host: runtime.address(node), port: MOONCAKE_PORTS.rpc },
+      critical: true,
+      terminates: false,
+      startTimeoutMs: MOONCAKE_START_TIMEOUT_MS,
+      graceMs: GRACE_MS,
+      unhealthyAfterMs: UNHEALTHY_AFTER_MS,
+    },
+  ];
 }
 
 /** The setup script, once on each node that has workers, before any of them starts. */

@@ -7,9 +7,9 @@ import { frontendFor } from '../frontends/index.ts';
 import { type DeployPhase, deployPhases, type ProcessSpec } from '../messages/process-spec.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { type LoadedVariant, placeIn } from '../recipe/variant.ts';
-import { etcdProcess, setupProcesses } from './infra.ts';
+import { etcdProcess, mooncakeProcesses, setupProcesses } from './infra.ts';
 import type { JobContext, Plan, PlannedBenchmark, PlannedPoint } from './kinds.ts';
-import { assignRoles, extraNodes } from './roles.ts';
+import { afterPlacement, assignRoles, extraNodes } from './roles.ts';
 import { workerProcesses } from './workers.ts';
 
 /** Nodes of the allocation that runs a variant: as many as its largest point needs. */
@@ -40,8 +40,9 @@ function planPoint(point: LoadedVariant['points'][number], ordinal: number, job:
   const frontend = frontendFor(recipe.frontend.type);
   if (!frontend) throw unknown('frontend', recipe.frontend.type);
   const runtime = job.forRecipe(recipe);
-  const roles = assignRoles(recipe, job.nodes, backend.workerNodesNeeded(recipe));
-  const endpoints = backend.allocateEndpoints(recipe, roles.workers);
+  const assigned = assignRoles(recipe, job.nodes, backend.workerNodesNeeded(recipe));
+  const endpoints = backend.allocateEndpoints(recipe, assigned.workers);
+  const roles = afterPlacement(recipe, assigned, endpoints);
   const endpointProcesses = backend.endpointsToProcesses(recipe, endpoints);
   const around = { recipe, runtime, roles, processes: endpointProcesses };
   const benchmark = planBenchmark({
@@ -51,6 +52,7 @@ function planPoint(point: LoadedVariant['points'][number], ordinal: number, job:
   });
   const processes = [
     ...(frontend.needsEtcd ? [etcdProcess(job, roles)] : []),
+    ...mooncakeProcesses(recipe, runtime, roles),
     ...setupProcesses(job, roles),
     ...workerProcesses(backend, recipe, runtime, roles, endpointProcesses),
     ...frontend.processes(around),

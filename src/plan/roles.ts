@@ -1,24 +1,58 @@
 import { PlanError } from '../errors.ts';
 import type { Recipe } from '../recipe/schema.ts';
-import type { Roles } from './kinds.ts';
+import type { Endpoint, Roles } from './kinds.ts';
 
-/** Nodes for infrastructure alone, beside those of the workers. */
-export const extraNodes = (recipe: Recipe): number => (recipe.infra.etcd_nats_dedicated_node ? 1 : 0);
+/** What may have a node of its own, in the order in which nodes are set aside. */
+type Reserved = 'infra' | 'frontend' | 'client';
+
+function reservedRoles({ infra, frontend, benchmark }: Recipe): Reserved[] {
+  const wanted: [Reserved, boolean][] = [
+    ['infra', infra.etcd_nats_dedicated_node],
+    ['frontend', frontend.dedicated_node || frontend.placement?.node === 'dedicated'],
+    ['client', benchmark.client_dedicated_node || benchmark.placement?.node === 'dedicated'],
+  ];
+  return wanted.flatMap(([role, own]) => (own ? [role] : []));
+}
+
+/** Nodes for infrastructure, router or benchmark alone, beside those of the workers. */
+export function extraNodes(recipe: Recipe): number {
+  const { length } = reservedRoles(recipe);
+  return recipe.benchmark.colocate_with_frontend ? Math.min(1, length) : length;
+}
 
 /**
- * Who does what: infrastructure on a node of its own if the recipe wants that, which is then the first; the head is
- * the first that works. Nodes beyond what the recipe needs stay idle.
+ * Who does what. Nodes set aside are the first ones, but the benchmark's is the last: on the first node the
+ * coordinator runs, which a measurement should not feel. The head is the router's own node, or the first that works.
+ * Nodes beyond what the recipe needs stay idle.
  */
 export function assignRoles(recipe: Recipe, nodes: readonly string[], workersNeeded: number): Roles {
   const extra = extraNodes(recipe);
-  const workers = nodes.slice(extra, extra + workersNeeded);
-  const [head] = workers;
-  const infra = extra > 0 ? nodes[0] : head;
-  if (head === undefined || infra === undefined || workers.length < workersNeeded) {
-    const needed = extra + workersNeeded;
+  const needed = extra + workersNeeded;
+  const mine = nodes.slice(0, needed);
+  const roles = reservedRoles(recipe);
+  const atEnd = roles.includes('client') ? 1 : 0;
+  const workers = mine.slice(extra - atEnd, mine.length - atEnd);
+  const [first] = workers;
+  if (first === undefined || mine.length < needed) {
     throw new PlanError('too-few-nodes', `needs ${needed} nodes, and there are ${nodes.length}`, {
       place: { file: '', path: 'resources' },
     });
   }
-  return { head, infra, bench: head, workers };
+  const shared = recipe.benchmark.colocate_with_frontend;
+  const last = mine.at(-1) ?? first;
+  const nodeOf = (role: Reserved): string | undefined => {
+    if (!roles.includes(role)) return undefined;
+    if (role === 'client' || (shared && atEnd)) return last;
+    return shared ? mine[0] : mine[roles.indexOf(role)];
+  };
+  const head = nodeOf('frontend') ?? first;
+  return { head, infra: nodeOf('infra') ?? head, bench: nodeOf('client') ?? head, workers };
+}
+
+/** Roles that follow from where the workers are: the benchmark may run beside the last decode worker. */
+export function afterPlacement(recipe: Recipe, roles: Roles, endpoints: readonly Endpoint[]): Roles {
+  const { client_placement: placement, placement: other } = recipe.benchmark;
+  if (placement !== 'last_decode' && other?.node !== 'last_decode') return roles;
+  const decode = endpoints.filter(({ mode }) => mode === 'decode');
+  return { ...roles, bench: decode.at(-1)?.nodes[0] ?? roles.bench };
 }

@@ -2,34 +2,72 @@ import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import * as z from 'zod';
 import { SrtctlError } from '../errors.ts';
-import { problemsOf, RecipeProblems } from './problems.ts';
+import { hostSetupSchema, reportingSchema } from './around.ts';
+import { type Path, problemsOf, RecipeProblems } from './problems.ts';
+import { keysAt } from './schema-keys.ts';
 import { parseSource } from './source.ts';
-import { positiveSchema } from './values.ts';
+import { directivesSchema, positiveSchema } from './values.ts';
 
-const aliasesSchema = z.record(z.string(), z.string()).nullish();
+const aliases = (what: string) => z.record(z.string(), z.string()).nullish().describe(what);
 
-/**
- * srtslurm.yaml: what is the same for all jobs of a cluster. Keys that are not known are passed over: the file is
- * shared with other tools of the cluster.
- */
-export const clusterConfigSchema = z.object({
-  cluster: z.string().nullish(),
-  default_account: z.string().nullish(),
-  default_partition: z.string().nullish(),
-  default_time_limit: z.string().nullish(),
-  default_sbatch_directives: z
-    .record(z.string(), z.union([z.string(), z.number()]).transform(String))
-    .nullish(),
-  gpus_per_node: positiveSchema.nullish(),
-  network_interface: z.string().nullish(),
-  srtctl_root: z.string().nullish(),
-  output_dir: z.string().nullish(),
-  model_paths: aliasesSchema,
-  containers: aliasesSchema,
-  default_mounts: aliasesSchema,
-  use_gpus_per_node_directive: z.boolean().default(true),
-  use_segment_sbatch_directive: z.boolean().default(true),
-  use_exclusive_sbatch_directive: z.boolean().default(false),
+/** srtslurm.yaml: what is the same for all jobs of a cluster. */
+export const clusterConfigSchema = z.strictObject({
+  cluster: z.string().nullish().describe('name of the cluster'),
+  default_account: z.string().nullish().describe('Slurm account of recipes that name none'),
+  default_partition: z.string().nullish().describe('Slurm partition of recipes that name none'),
+  default_time_limit: z
+    .union([z.string(), z.number()])
+    .transform(String)
+    .nullish()
+    .describe('time limit of recipes that have none, as sbatch(1) reads it'),
+  default_sbatch_directives: directivesSchema
+    .nullish()
+    .describe('further options of sbatch, without the leading dashes; a recipe may set them otherwise'),
+  default_health_check: z
+    .strictObject({
+      interval_seconds: positiveSchema.nullish(),
+      max_attempts: positiveSchema.nullish(),
+    })
+    .nullish()
+    .describe('health_check of recipes that have none'),
+  gpus_per_node: positiveSchema.nullish().describe('GPUs of a node, for recipes that do not say'),
+  default_gpu_type: z.string().nullish().describe('resources.gpu_type of recipes that do not say'),
+  network_interface: z
+    .string()
+    .nullish()
+    .describe(
+      'interface whose address nodes use among themselves; by default the one that routes to the head node',
+    ),
+  srtctl_root: z.string().nullish().describe('directory of srtctl on the shared file system'),
+  output_dir: z.string().nullish().describe('where the output directories of jobs are; by default ./outputs'),
+  model_paths: aliases('directories of models, by the names that recipes give them'),
+  containers: aliases('images, by the names that recipes give them'),
+  default_mounts: aliases('mounts of every container: host directory, and where it is in the container'),
+  default_bash_preamble: z.string().nullish().describe('shell commands before every command in a container'),
+  default_host_setup: hostSetupSchema.nullish().describe('host_setup of recipes that have none'),
+  use_gpus_per_node_directive: z.boolean().default(true).describe('ask for GPUs with --gpus-per-node'),
+  use_segment_sbatch_directive: z
+    .boolean()
+    .default(true)
+    .describe('ask for all nodes within one segment, with --segment'),
+  use_exclusive_sbatch_directive: z
+    .boolean()
+    .default(false)
+    .describe('ask for whole nodes, with --exclusive'),
+  use_het_jobs: z
+    .boolean()
+    .default(false)
+    .describe('resources.het_jobs of disaggregated recipes that do not say'),
+  nginx_raise_ulimit: z
+    .boolean()
+    .nullish()
+    .describe('frontend.nginx_raise_ulimit of recipes that do not say'),
+  preflight: z.boolean().default(true).describe('look for model and image before a job is submitted'),
+  cloud: z.record(z.string(), z.string()).nullish(),
+  reporting: reportingSchema.nullish().describe('reporting of recipes that have none'),
+  telemetry: z.record(z.string(), z.unknown()).nullish(),
+  record_launch_plan: z.boolean().nullish(),
+  git_http_version: z.string().nullish(),
 });
 export type ClusterConfig = z.infer<typeof clusterConfigSchema>;
 
@@ -53,5 +91,6 @@ function readClusterConfig(path: string): ClusterConfig {
   const source = parseSource(path, readFileSync(path, 'utf8'));
   const parsed = clusterConfigSchema.safeParse(source.value ?? {}, { reportInput: true });
   if (parsed.success) return parsed.data;
-  throw new RecipeProblems(problemsOf(parsed.error, (at) => source.place(at)));
+  const known = (at: Path) => keysAt(clusterConfigSchema, at, source.value);
+  throw new RecipeProblems(problemsOf(parsed.error, (at) => source.place(at), known));
 }

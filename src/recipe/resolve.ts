@@ -10,7 +10,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export function resolveRecipe(value: Plain, cluster: ClusterConfig, env: Environment): Plain {
   const expand = (part: unknown) => expandVariables(part, env);
   const image = (part: unknown) => alias(expand(part), cluster.containers);
-  const resolved: Plain = { ...value };
+  // A section with nothing under it is as good as left out.
+  const resolved: Plain = Object.fromEntries(Object.entries(value).filter(([, part]) => part !== null));
   if (isPlain(value.model)) {
     const { path, container } = value.model;
     resolved.model = {
@@ -20,17 +21,42 @@ export function resolveRecipe(value: Plain, cluster: ClusterConfig, env: Environ
     };
   }
   if (isPlain(value.resources)) {
-    const fallback = cluster.gpus_per_node == null ? {} : { gpus_per_node: cluster.gpus_per_node };
-    resolved.resources = { ...fallback, ...value.resources };
+    resolved.resources = withFallback(value.resources, {
+      gpus_per_node: cluster.gpus_per_node,
+      gpu_type: cluster.default_gpu_type,
+      het_jobs: cluster.use_het_jobs && hasBothKinds(value.resources) ? true : undefined,
+    });
   }
-  if (isPlain(value.frontend) && value.frontend.nginx_container !== undefined) {
-    resolved.frontend = { ...value.frontend, nginx_container: image(value.frontend.nginx_container) };
+  if (isPlain(value.frontend) || cluster.nginx_raise_ulimit != null) {
+    const { nginx_container: nginx, ...frontend } = isPlain(value.frontend) ? value.frontend : {};
+    resolved.frontend = withFallback(
+      { ...frontend, ...(nginx == null ? {} : { nginx_container: image(nginx) }) },
+      { nginx_raise_ulimit: cluster.nginx_raise_ulimit },
+    );
   }
+  if (isPlain(value.benchmark) && typeof value.benchmark.container_image === 'string') {
+    resolved.benchmark = { ...value.benchmark, container_image: image(value.benchmark.container_image) };
+  }
+  if (cluster.default_health_check) {
+    resolved.health_check = withFallback(plainOr(value.health_check), cluster.default_health_check);
+  }
+  if (cluster.default_host_setup) resolved.host_setup ??= cluster.default_host_setup;
   for (const section of ['environment', 'extra_mount', 'container_mounts', 'setup_script']) {
     if (value[section] !== undefined) resolved[section] = expand(value[section]);
   }
   return resolved;
 }
+
+const plainOr = (value: unknown): Plain => (isPlain(value) ? value : {});
+
+/** `value` with what it leaves out, or leaves empty, from the cluster. */
+function withFallback(value: Plain, fallback: Readonly<Record<string, unknown>>): Plain {
+  const left = Object.entries(fallback).filter(([key, other]) => other != null && value[key] == null);
+  return { ...value, ...Object.fromEntries(left) };
+}
+
+const hasBothKinds = ({ prefill_nodes: prefill, decode_nodes: decode }: Plain): boolean =>
+  Number(prefill) > 0 && Number(decode) > 0;
 
 function alias(name: unknown, aliases: ClusterConfig['model_paths']): unknown {
   return typeof name === 'string' && aliases && Object.hasOwn(aliases, name) ? aliases[name] : name;

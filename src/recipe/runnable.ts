@@ -52,12 +52,12 @@ export function requireRunnable(
         `these can: ${runnableBenchmarkTypes.join(', ')}`,
       );
     }
-    if (benchmark.type === 'custom' && benchmark.command === undefined) {
+    if (benchmark.type === 'custom' && benchmark.command == null) {
       complain(['benchmark', 'command'], 'is missing: a custom benchmark is its command');
     }
     if (benchmark.type === 'sa-bench') {
       for (const key of ['isl', 'osl'] as const) {
-        if (benchmark[key] === undefined)
+        if (benchmark[key] == null)
           complain(['benchmark', key], 'is missing: sa-bench needs a length in tokens');
       }
       if (benchmark.concurrencies.length === 0) complain(['benchmark', 'concurrencies'], 'is missing');

@@ -8,7 +8,11 @@ export const envValueSchema = z
   .union([z.string(), z.number(), z.boolean()])
   .transform((value) => (typeof value === 'boolean' ? (value ? 'True' : 'False') : String(value)));
 
-export const envSchema = z.record(z.string(), envValueSchema).default({});
+/** Environment variables by name; a section with nothing under it has none. */
+export const envSchema = z
+  .record(z.string(), envValueSchema)
+  .nullish()
+  .transform((env) => env ?? {});
 
 const flagScalarSchema = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 
@@ -25,3 +29,49 @@ export type Flags = z.infer<typeof flagsSchema>;
 
 export const countSchema = z.number().int().min(0);
 export const positiveSchema = z.number().int().positive();
+
+/** Options of sbatch or srun by name; true is the bare option. */
+export const directivesSchema = z
+  .record(
+    z.string(),
+    z
+      .union([z.string(), z.number(), z.literal(true), z.null()])
+      .transform((value) => (value === true || value === null ? '' : String(value))),
+  )
+  .default({});
+
+const kvEventsOfModeSchema = z.union([
+  z.boolean(),
+  z.strictObject({
+    publisher: z.string().default('zmq').describe('how events are published'),
+    topic: z.string().default('kv-events').describe('topic of the events'),
+    enable_kv_cache_events: z.boolean().optional(),
+  }),
+]);
+
+/** `kv_events_config` of a backend: for all modes alike, or for each by itself. */
+export const kvEventsSchema = z
+  .union([
+    z.boolean(),
+    z.strictObject({
+      prefill: kvEventsOfModeSchema.optional().describe('prefill workers'),
+      decode: kvEventsOfModeSchema.optional().describe('decode workers'),
+      aggregated: kvEventsOfModeSchema.optional().describe('aggregated workers'),
+    }),
+  ])
+  .nullish()
+  .describe('whether workers publish KV cache events over ZMQ, for routers that are aware of the cache');
+
+/** `mooncake_kv_store` of a backend. */
+export const mooncakeShape = {
+  container: z.string().nullish().describe("image of the Mooncake master; by default the workers'"),
+  master_extra_args: z.array(z.string()).default([]).describe('further arguments of mooncake_master'),
+  env: envSchema.describe('environment of every worker'),
+};
+
+/** The three environments that every backend has. */
+export const environmentsShape = {
+  prefill_environment: envSchema.describe('environment of prefill workers'),
+  decode_environment: envSchema.describe('environment of decode workers'),
+  aggregated_environment: envSchema.describe('environment of aggregated workers'),
+};

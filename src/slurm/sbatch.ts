@@ -1,26 +1,43 @@
+import { hetComponents } from '../plan/het.ts';
 import { tasksPerNode } from '../plan/tasks-per-node.ts';
 import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { Recipe } from '../recipe/schema.ts';
 
-/** The `#SBATCH` lines of a job, without `--output`, which is decided when the job is submitted. */
+type Option = [name: string, value: string | number | null | undefined | false];
+
+/**
+ * The `#SBATCH` lines of a job, without `--output`, which is decided when the job is submitted. The components of a
+ * heterogeneous job have a block each, with `#SBATCH hetjob` between them (sbatch(1), "Heterogeneous jobs").
+ */
 export function sbatchDirectives(recipe: Recipe, cluster: ClusterConfig, totalNodes: number): string[] {
+  const components = hetComponents(recipe) ?? [{ nodes: totalNodes }];
+  return components.flatMap(({ nodes }, index) => [
+    ...(index > 0 ? ['#SBATCH hetjob'] : []),
+    ...component(recipe, cluster, nodes, index).flatMap(line),
+  ]);
+}
+
+/** A component inherits no limit or partition from the first one; the job's name is said once. */
+function component(recipe: Recipe, cluster: ClusterConfig, nodes: number, index: number): Option[] {
   const { slurm } = recipe;
-  const options: [string, string | number | null | undefined | false][] = [
-    ['job-name', recipe.name],
-    ['nodes', totalNodes],
-    ['ntasks', totalNodes * tasksPerNode(recipe)],
+  const further = { ...cluster.default_sbatch_directives, ...recipe.sbatch_directives };
+  return [
+    ['job-name', index === 0 && recipe.name],
+    ['nodes', nodes],
+    ['ntasks', nodes * tasksPerNode(recipe)],
     ['ntasks-per-node', tasksPerNode(recipe)],
     ['gpus-per-node', cluster.use_gpus_per_node_directive && recipe.resources.gpus_per_node],
     // All nodes in one NVLink domain or under one switch.
-    ['segment', cluster.use_segment_sbatch_directive && totalNodes],
+    ['segment', cluster.use_segment_sbatch_directive && nodes],
     ['exclusive', cluster.use_exclusive_sbatch_directive && ''],
     ['account', slurm.account ?? cluster.default_account],
     ['time', slurm.time_limit ?? cluster.default_time_limit],
     ['partition', slurm.partition ?? cluster.default_partition],
+    ...Object.entries(further),
   ];
-  const further = { ...cluster.default_sbatch_directives, ...recipe.sbatch_directives };
-  return [...options, ...Object.entries(further)].flatMap(([name, value]) => {
-    if (value === null || value === undefined || value === false) return [];
-    return [value === '' ? `#SBATCH --${name}` : `#SBATCH --${name}=${value}`];
-  });
+}
+
+function line([name, value]: Option): string[] {
+  if (value === null || value === undefined || value === false) return [];
+  return [value === '' ? `#SBATCH --${name}` : `#SBATCH --${name}=${value}`];
 }

@@ -131,7 +131,7 @@ describe('a TensorRT-LLM endpoint', () => {
     expect(() => processesOf(text)).toThrow(PlanError);
     expect(() => processesOf(text)).toThrow(/no TensorRT-LLM workers/);
     const sglang = served.replace(/backend:\n[\s\S]*NULL_BACKEND\n/, '');
-    expect(() => processesOf(sglang)).toThrow(/no sglang workers/);
+    expect(() => processesOf(sglang)).toThrow(/no SGLang workers/);
   });
 
   it('can be planned and, until an MPI launch can be started, not run', () => {

@@ -116,7 +116,7 @@ describe('workers that do not fit', () => {
       /:9:3: resources\.decode_workers: 1 decode workers of 8 GPUs each do not fit/,
     );
     expect(why('decode_workers: 1', 'decode_workers: 1\n  gpus_per_decode: 12')).toMatch(
-      /:10:3: resources\.gpus_per_decode: .* does not fill whole nodes/,
+      /:9:3: resources\.decode_workers: 1 decode workers of 12 GPUs each do not fit on 2 nodes of 8/,
     );
   });
 

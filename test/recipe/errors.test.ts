@@ -42,7 +42,7 @@ describe('a recipe that is wrong is refused in one line, with file, line, column
   });
 
   it('for something that is missing', () => {
-    expect(changed('  gpu_type: h100\n', '')).toBe('recipe.yaml:3:1: resources.gpu_type: is missing (text)');
+    expect(changed('name: ', '# name: ')).toMatch(/^recipe\.yaml:\d+:1: name: is missing \(text\)$/);
   });
 
   it('for an unknown backend, frontend or benchmark, with those that are known', () => {
@@ -59,7 +59,7 @@ describe('a recipe that is wrong is refused in one line, with file, line, column
 
   it('with all that is wrong in it, the first and the number of the others in the line', () => {
     const text = small.replace('gpu_type: h100', 'gpu_typ: h100').replace('isl: 128', 'isl: no');
-    expect(lineOf(text)).toMatch(/ \(\+2 more\)$/);
+    expect(lineOf(text)).toMatch(/ \(\+1 more\)$/);
     try {
       loadText(text);
     } catch (error) {
@@ -67,7 +67,6 @@ describe('a recipe that is wrong is refused in one line, with file, line, column
       expect((error as RecipeProblems).problems.map(({ place }) => place.path).sort()).toEqual([
         'benchmark.isl',
         'resources.gpu_typ',
-        'resources.gpu_type',
       ]);
     }
   });

@@ -42,7 +42,7 @@ describe('what surrounds a recipe', () => {
 });
 
 describe('the cluster config', () => {
-  const file = { 'srtslurm.yaml': 'default_account: here\nkey_of_another_tool: 1\n', 'a/b/c/x': '' };
+  const file = { 'srtslurm.yaml': 'default_account: here\n', 'a/b/c/x': '' };
 
   it('is found here or up to two directories above, and SRTSLURM_CONFIG goes before', () => {
     const directory = writeFiles({ ...file, 'other.yaml': 'default_account: named\n' });

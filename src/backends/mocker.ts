@@ -1,0 +1,84 @@
+import { PlanError } from '../errors.ts';
+import type { ProbeSpec } from '../messages/process-spec.ts';
+import { flagsToArgv } from '../recipe/argv.ts';
+import type { Recipe } from '../recipe/schema.ts';
+import { allocate, toProcesses, workerNodesNeeded } from './allocation.ts';
+import { backendConfig } from './config.ts';
+import { nsysPrefix, profilingEnvironment } from './profiling.ts';
+import type { BackendProtocol, WorkerContext } from './protocol.ts';
+import { recipeMode } from './recipe-mode.ts';
+import { commonEnvironment, fillIn, visibleDevices } from './worker-environment.ts';
+
+/** Dynamo's simulated engine: it registers as a real one does, and computes nothing. */
+export const mocker: BackendProtocol = {
+  type: 'mocker',
+  modes: ['prefill', 'decode', 'agg'],
+  workerNodesNeeded,
+  allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes),
+  endpointsToProcesses: (recipe, endpoints) => {
+    requireDynamo(recipe);
+    return toProcesses(endpoints);
+  },
+  command,
+  environment: (context) => ({
+    ...commonEnvironment(context),
+    ...context.recipe.environment,
+    ...fillIn(
+      backendConfig(context.recipe, 'mocker')[`${recipeMode(context.process.mode)}_environment`],
+      context,
+    ),
+    ...profilingEnvironment(context),
+    ...visibleDevices(context),
+  }),
+  healthProbe,
+};
+
+function requireDynamo({ frontend: { type } }: Recipe): void {
+  if (type === 'dynamo') return;
+  throw new PlanError('wrong-frontend', `a ${type} frontend has no mocker workers`, {
+    place: { file: '', path: 'frontend.type' },
+    hint: 'dynamo does',
+  });
+}
+
+function command(context: WorkerContext): string[] {
+  const { recipe, runtime, process } = context;
+  const { mode, ports } = process;
+  const config = backendConfig(recipe, 'mocker');
+  return [
+    ...nsysPrefix(context, { forks: true }),
+    ...['python3', '-m', 'dynamo.mocker', '--model-path', runtime.modelPathInside],
+    ...(mode === 'agg' ? [] : ['--disaggregation-mode', mode]),
+    ...(mode === 'prefill' && ports.bootstrap !== null ? ['--bootstrap-ports', String(ports.bootstrap)] : []),
+    ...['--engine-type', config.engine_type],
+    ...['--speedup-ratio', float(config.speedup_ratio)],
+    ...['--data-parallel-size', String(config.data_parallel_size)],
+    ...['--num-gpu-blocks-override', String(config.num_gpu_blocks_override)],
+    ...['--max-num-seqs', String(config.max_num_seqs)],
+    ...['--max-num-batched-tokens', String(config.max_num_batched_tokens)],
+    ...(config.decode_speedup_ratio === 1
+      ? []
+      : ['--decode-speedup-ratio', float(config.decode_speedup_ratio)]),
+    ...flagsToArgv({
+      'block-size': config.block_size ?? null,
+      'num-workers': config.num_workers > 1 ? config.num_workers : null,
+      'startup-time': config.startup_time == null ? null : float(config.startup_time),
+      'kv-transfer-bandwidth':
+        config.kv_transfer_bandwidth == null ? null : float(config.kv_transfer_bandwidth),
+      'kv-cache-dtype': config.kv_cache_dtype ?? null,
+      'no-enable-prefix-caching': !config.enable_prefix_caching,
+      'no-enable-chunked-prefill': !config.enable_chunked_prefill,
+      'preemption-mode': config.preemption_mode ?? null,
+    }),
+    // The last of a repeated option counts, so a mode's own come last.
+    ...flagsToArgv(config.mocker_config?.[recipeMode(mode)] ?? {}),
+  ];
+}
+
+/** A number as Python writes a float: 100 is 100.0. */
+const float = (value: number): string => (Number.isInteger(value) ? value.toFixed(1) : String(value));
+
+function healthProbe({ runtime, ranks, process }: WorkerContext): ProbeSpec {
+  const leader = ranks[0] ?? process;
+  return { kind: 'http', host: runtime.address(leader.node), port: leader.ports.system, path: '/health' };
+}

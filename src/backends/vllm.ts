@@ -1,0 +1,264 @@
+import { PlanError } from '../errors.ts';
+import type { ProbeSpec } from '../messages/process-spec.ts';
+import type { EndpointMode, EndpointProcess } from '../plan/kinds.ts';
+import { flagsToArgv, pythonJson } from '../recipe/argv.ts';
+import { baseName } from '../recipe/model-name.ts';
+import type { Recipe } from '../recipe/schema.ts';
+import type { Flags } from '../recipe/values.ts';
+import { allocate, shapesOf, workerNodesNeeded } from './allocation.ts';
+import { backendConfig } from './config.ts';
+import { kvEventsArguments } from './kv-events.ts';
+import {
+  MOONCAKE_CONFIG,
+  MOONCAKE_PORTS,
+  mooncakeEnvironment,
+  mooncakeOf,
+  requireMooncakeUser,
+} from './mooncake.ts';
+import { dataParallelRpcPort, scanPort } from './ports.ts';
+import { nsysPrefix, profiledSteps, profilingEnvironment } from './profiling.ts';
+import type { BackendProtocol, WorkerContext } from './protocol.ts';
+import { recipeMode } from './recipe-mode.ts';
+import { kvTransferConfig } from './vllm-connector.ts';
+import { type Layout, layoutOf, processesOf } from './vllm-layout.ts';
+import { withoutApiServer, withoutLaunch } from './vllm-options.ts';
+import { commonEnvironment, fillIn, visibleDevices } from './worker-environment.ts';
+
+/** Where the only aggregated worker serves under a vllm frontend: clients talk to it, there is no router. */
+const PUBLIC_PORT = 8000;
+
+/** vLLM, wrapped by Dynamo, or as its own server that clients talk to. */
+export const vllm: BackendProtocol = {
+  type: 'vllm',
+  modes: ['prefill', 'decode', 'agg'],
+  workerNodesNeeded: (recipe) => (colocates(recipe) ? fewestNodes(recipe) : workerNodesNeeded(recipe)),
+  allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes, { colocate: colocates(recipe) }),
+  endpointsToProcesses: (recipe, endpoints) => {
+    requireFrontend(recipe);
+    const mooncake = (mode: EndpointMode) =>
+      /mooncake/i.test(String(optionsOf(recipe, mode)['kv-transfer-config'] ?? ''));
+    requireMooncakeUser(recipe, mooncake, 'a kv-transfer-config with a Mooncake connector');
+    return processesOf(endpoints, (endpoint) => layoutFor(recipe, endpoint.mode, endpoint));
+  },
+  command,
+  environment,
+  files: ({ recipe, runtime, roles }) => {
+    const mooncake = backendConfig(recipe, 'vllm').mooncake_kv_store;
+    if (!mooncake) return [];
+    const master = `${runtime.address(roles.infra)}:${MOONCAKE_PORTS.rpc}`;
+    const content = { ...mooncake.store_config, master_server_address: master };
+    return [
+      { path: `${runtime.logDir}/${MOONCAKE_CONFIG}`, content: `${JSON.stringify(content, null, 2)}\n` },
+    ];
+  },
+  ports: ({ recipe, process }) => (isDirect(recipe) && process.rank === 0 ? { http: PUBLIC_PORT } : {}),
+  healthProbe,
+};
+
+const isDirect = (recipe: Recipe): boolean => recipe.frontend.type === 'vllm';
+
+function requireFrontend({ frontend: { type } }: Recipe): void {
+  if (type === 'dynamo' || type === 'vllm') return;
+  throw new PlanError('wrong-frontend', `a ${type} frontend has no vLLM workers`, {
+    place: { file: '', path: 'frontend.type' },
+    hint: 'dynamo and vllm do',
+  });
+}
+
+/** Whether prefill and decode workers share nodes from the start. */
+function colocates(recipe: Recipe): boolean {
+  const config = backendConfig(recipe, 'vllm');
+  const shapes = shapesOf(recipe);
+  if (!config.allow_prefill_decode_colocation || shapes.length < 2) return false;
+  const wanted = shapes.reduce((sum, { workers, gpus }) => sum + workers * gpus, 0);
+  return wanted <= recipe.resources.gpus_per_node || config.allow_prefill_decode_colocation_across_nodes;
+}
+
+/** The fewest nodes on which the workers of a recipe fit together. */
+function fewestNodes(recipe: Recipe): number {
+  const most = shapesOf(recipe).reduce((sum, { workers, nodesEach }) => sum + workers * nodesEach, 0);
+  for (let count = 1; count < most; count++) {
+    try {
+      allocate(
+        recipe,
+        Array.from({ length: count }, (_, index) => String(index)),
+        { colocate: true },
+      );
+      return count;
+    } catch (error) {
+      if (!(error instanceof PlanError)) throw error;
+    }
+  }
+  return most;
+}
+
+/** Options of a mode; a recipe may spell them with dashes or underscores. */
+function optionsOf(recipe: Recipe, mode: EndpointMode): Flags {
+  const flags = backendConfig(recipe, 'vllm').vllm_config?.[recipeMode(mode)] ?? {};
+  return Object.fromEntries(Object.entries(flags).map(([name, value]) => [name.replaceAll('_', '-'), value]));
+}
+
+/** @throws PlanError when the parallel sizes of the recipe do not make up the endpoint's GPUs */
+function layoutFor(
+  recipe: Recipe,
+  mode: EndpointMode,
+  endpoint: { nodes: readonly string[]; gpus: readonly number[] },
+): Layout {
+  const launch = backendConfig(recipe, 'vllm').dp_launch_mode;
+  // Its own server starts all ranks of its node itself.
+  return layoutOf(mode, optionsOf(recipe, mode), endpoint, isDirect(recipe) ? 'none' : launch);
+}
+
+const layoutAt = ({ recipe, process, ranks }: WorkerContext): Layout => {
+  const gpus = ranks.filter(({ node }) => node === process.node).flatMap((rank) => rank.gpus);
+  return layoutFor(recipe, process.mode, { nodes: nodesOf(ranks), gpus });
+};
+
+const nodesOf = (ranks: readonly EndpointProcess[]): string[] => [...new Set(ranks.map(({ node }) => node))];
+
+function command(context: WorkerContext): string[] {
+  const { recipe, runtime, process } = context;
+  const options = withProfiler(recipe, process.mode, optionsOf(recipe, process.mode));
+  return isDirect(recipe)
+    ? server(context, options)
+    : [
+        ...nsysPrefix(context, { forks: true }),
+        ...['python3', '-m', 'dynamo.vllm', '--model', runtime.modelPathInside],
+        ...['--served-model-name', servedName(recipe)],
+        ...(process.mode === 'agg' ? [] : ['--disaggregation-mode', process.mode]),
+        ...transfer(context, options),
+        ...devices(context),
+        ...distribution(context),
+        ...['--request-plane', recipe.dynamo.request_plane],
+        ...(recipe.enable_config_dump ? ['--dump-config-to', configDump(context)] : []),
+        ...kvEventsArguments(context),
+        ...flagsToArgv(withoutLaunch(options, layoutAt(context))),
+      ];
+}
+
+/** `vllm serve`: the first node's serves, the others' work for it. */
+function server(context: WorkerContext, options: Flags): string[] {
+  const { recipe, runtime, process, ranks } = context;
+  const headless = process.rank > 0;
+  const named = { 'served-model-name': servedName(recipe), ...withoutLaunch(options, 'server') };
+  return [
+    ...nsysPrefix(context, { forks: false }),
+    ...[backendConfig(recipe, 'vllm').vllm_serve_binary, 'serve', runtime.modelPathInside],
+    ...(headless ? [] : ['--host', '0.0.0.0', '--port', String(PUBLIC_PORT)]),
+    ...(ranks.length > 1 ? multiNode(context) : []),
+    ...(options.connector == null ? [] : transfer(context, options)),
+    ...devices(context),
+    ...flagsToArgv(headless ? withoutApiServer(named) : named),
+  ];
+}
+
+/** The name that clients use is one for all modes. */
+function servedName(recipe: Recipe): string {
+  for (const mode of ['prefill', 'agg', 'decode'] as const) {
+    const name = optionsOf(recipe, mode)['served-model-name'];
+    if (name) return String(name);
+  }
+  return baseName(recipe.model.path);
+}
+
+function transfer({ recipe }: WorkerContext, options: Flags): string[] {
+  const connector = options.connector ?? backendConfig(recipe, 'vllm').connector;
+  const config = kvTransferConfig(connector);
+  return config === null ? [] : ['--kv-transfer-config', config];
+}
+
+function devices({ recipe, process }: WorkerContext): string[] {
+  if (backendConfig(recipe, 'vllm').set_cuda_visible_devices) return [];
+  return ['--device-ids', process.gpus.join(',')];
+}
+
+function distribution(context: WorkerContext): string[] {
+  const { process, ranks } = context;
+  const layout = layoutAt(context);
+  if (layout.kind === 'tensor') return ranks.length > 1 ? multiNode(context) : [];
+  if (layout.kind === 'spanning') return multiNode(context, true);
+  const where =
+    layout.kind === 'per_gpu'
+      ? ['--data-parallel-rank', String(process.rank)]
+      : [
+          ...['--data-parallel-size-local', String(layout.local)],
+          ...['--data-parallel-start-rank', String(process.rank)],
+        ];
+  return [
+    ...where,
+    ...meeting(context),
+    // Every node's process registers with Dynamo and takes requests for its own ranks.
+    ...(layout.kind === 'per_node' ? ['--data-parallel-hybrid-lb'] : []),
+  ];
+}
+
+function multiNode(context: WorkerContext, dataParallel = false): string[] {
+  const { runtime, process, ranks } = context;
+  const nodes = nodesOf(ranks);
+  const rank = nodes.indexOf(process.node);
+  return [
+    ...['--master-addr', runtime.address(nodes[0] ?? process.node)],
+    ...['--nnodes', String(nodes.length), '--node-rank', String(rank)],
+    ...(dataParallel ? meeting(context) : []),
+    ...(rank > 0 ? ['--headless'] : []),
+  ];
+}
+
+/** Where the data-parallel ranks of an endpoint meet. Endpoints that a node leads have a port each. */
+function meeting({ recipe, runtime, process, ranks, all }: WorkerContext): string[] {
+  const leader = ranks[0] ?? process;
+  const isParallel = (mode: EndpointMode) => Number(optionsOf(recipe, mode)['data-parallel-size'] ?? 1) > 1;
+  const led = all.filter((one) => one.rank === 0 && one.node === leader.node && isParallel(one.mode));
+  const index = led.findIndex((one) => one.mode === leader.mode && one.index === leader.index);
+  return [
+    ...['--data-parallel-address', runtime.address(leader.node)],
+    ...['--data-parallel-rpc-port', String(dataParallelRpcPort(index))],
+  ];
+}
+
+/** Between steps, vLLM starts and stops Nsight itself. */
+function withProfiler(recipe: Recipe, mode: EndpointMode, options: Flags): Flags {
+  const steps = recipe.profiling.type === 'nsys' ? profiledSteps(recipe, mode) : null;
+  if (!steps) return options;
+  const config = {
+    profiler: 'cuda',
+    delay_iterations: steps.start,
+    max_iterations: Math.max(0, steps.stop - steps.start),
+  };
+  return { ...options, 'profiler-config': pythonJson(config) };
+}
+
+const configDump = ({ runtime, process: { node, mode, index, rank } }: WorkerContext): string =>
+  `${runtime.logDirInside}/${node}_${mode}_w${index}_r${rank}_config.json`;
+
+function environment(context: WorkerContext): Record<string, string> {
+  const { recipe, runtime, process, all } = context;
+  const { mode, ports, node } = process;
+  const config = backendConfig(recipe, 'vllm');
+  return {
+    ...commonEnvironment(context),
+    ...recipe.environment,
+    ...mooncakeEnvironment(context),
+    ...(mooncakeOf(recipe) ? { MOONCAKE_CONFIG_PATH: `${runtime.logDirInside}/${MOONCAKE_CONFIG}` } : {}),
+    ...fillIn(config[`${recipeMode(mode)}_environment`], context),
+    ...(ports.kvEvents === null ? {} : { DYN_VLLM_KV_EVENT_PORT: String(ports.kvEvents) }),
+    ...(ports.nixl === null
+      ? {}
+      : {
+          VLLM_NIXL_SIDE_CHANNEL_PORT: String(ports.nixl),
+          VLLM_NIXL_SIDE_CHANNEL_HOST: runtime.address(node),
+        }),
+    // Processes that share a node would otherwise look for free ports in the same place.
+    VLLM_PORT: String(scanPort(all.indexOf(process))),
+    ...profilingEnvironment(context),
+    ...(config.set_cuda_visible_devices ? visibleDevices(context) : {}),
+  };
+}
+
+/** A process that serves nothing is ready when its leader is. */
+function healthProbe({ recipe, runtime, ranks, process }: WorkerContext): ProbeSpec {
+  const serves = process.ports.http > 0 ? process : (ranks[0] ?? process);
+  const port = isDirect(recipe) ? PUBLIC_PORT : serves.ports.system;
+  const host = isDirect(recipe) ? (ranks[0] ?? process).node : serves.node;
+  return { kind: 'http', host: runtime.address(host), port, path: '/health' };
+}

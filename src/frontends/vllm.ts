@@ -1,0 +1,34 @@
+import { PlanError } from '../errors.ts';
+import type { EndpointProcess } from '../plan/kinds.ts';
+import type { FrontendContext, FrontendProtocol } from './protocol.ts';
+
+const PUBLIC_PORT = 8000;
+
+/** No router at all: the only aggregated worker serves the public port itself. */
+export const vllmDirect: FrontendProtocol = {
+  type: 'vllm',
+  needsEtcd: false,
+  waitsForWorkers: false,
+  entry: (context) => ({ node: onlyWorker(context).node, port: PUBLIC_PORT }),
+  processes(context) {
+    const { type } = context.recipe.backend;
+    if (type !== 'vllm') throw wrong('frontend.type', `vllm has no ${type} workers`);
+    onlyWorker(context);
+    return [];
+  },
+};
+
+function onlyWorker({ processes }: FrontendContext): EndpointProcess {
+  const [one, ...more] = processes.filter(({ rank }) => rank === 0);
+  if (one?.mode !== 'agg') throw wrong('frontend.type', 'vllm has no router for prefill and decode workers');
+  if (more.length > 0) {
+    throw wrong('resources.agg_workers', 'vllm has no router for several aggregated workers');
+  }
+  return one;
+}
+
+const wrong = (path: string, message: string): PlanError =>
+  new PlanError('wrong-frontend', message, {
+    place: { file: '', path },
+    hint: 'give it one aggregated worker, or use a dynamo frontend',
+  });
