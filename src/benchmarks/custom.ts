@@ -1,6 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PlanError } from '../errors.ts';
 import { type BenchmarkResult, benchmarkResultSchema } from '../messages/result.ts';
 import type { EndpointMode, PlannedBenchmark } from '../plan/kinds.ts';
 import { parseJson } from './parse-json.ts';

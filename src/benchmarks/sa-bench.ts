@@ -1,6 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PlanError } from '../errors.ts';
 import { type BenchmarkResult, type ServingResult, servingResultSchema } from '../messages/result.ts';
 import type { PlannedBenchmark } from '../plan/kinds.ts';
 import { type LoadgenConfig, loadgenConfigSchema, resultFileOf } from './loadgen/config.ts';
