@@ -162,6 +162,7 @@ function servedName(recipe: Recipe): string {
 }
 
 function transfer({ recipe }: WorkerContext, options: Flags): string[] {
+  if (options['kv-transfer-config'] != null) return [];
   const connector = options.connector ?? backendConfig(recipe, 'vllm').connector;
   const config = kvTransferConfig(connector);
   return config === null ? [] : ['--kv-transfer-config', config];

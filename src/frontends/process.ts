@@ -46,12 +46,12 @@ export function frontendProcess({ recipe, runtime }: FrontendContext, own: Front
 const startTimeoutMs = ({ health_check }: FrontendContext['recipe']): number =>
   health_check.interval_seconds * health_check.max_attempts * 1000;
 
-/** How many endpoints of each mode a point has; modes without any are left out. */
+/** How many workers of each mode take requests; modes without any are left out. */
 export function endpointCounts({
   processes,
 }: FrontendContext): { mode: 'prefill' | 'decode' | 'agg'; count: number }[] {
   return (['prefill', 'decode', 'agg'] as const).flatMap((mode) => {
-    const count = processes.filter((process) => process.mode === mode && process.rank === 0).length;
+    const count = processes.filter((process) => process.mode === mode && process.ports.http > 0).length;
     return count > 0 ? [{ mode, count }] : [];
   });
 }

@@ -7,8 +7,11 @@ import type { EndpointProcess, Roles, RuntimeContext } from './kinds.ts';
 const GRACE_MS = 10_000;
 const UNHEALTHY_AFTER_MS = 300_000;
 
-/** Name of a worker's log: `<node>_<mode>_w<index>.out`. An endpoint has one rank on a node, so it is unique. */
-export const workerLog = ({ node, mode, index }: EndpointProcess): string => `${node}_${mode}_w${index}.out`;
+/** Name of a worker's log: `<node>_<mode>_w<index>.out`; of further ranks of an endpoint on the node, with their rank. */
+function workerLog({ node, mode, index, rank }: EndpointProcess, ranks: readonly EndpointProcess[]): string {
+  const first = ranks.find((other) => other.node === node)?.rank === rank;
+  return `${node}_${mode}_w${index}${first ? '' : `_r${rank}`}.out`;
+}
 
 /** What agents start for each endpoint: a process for each rank, or one for all where MPI starts the others. */
 export function workerProcesses(
@@ -34,7 +37,7 @@ export function workerProcesses(
       node,
       argv: backend.command(context),
       env: backend.environment(context),
-      logFile: `${runtime.logDir}/${workerLog(process)}`,
+      logFile: `${runtime.logDir}/${workerLog(process, ranks)}`,
       ...(files ? { files } : {}),
       ...(perEndpoint ? { mpi: mpiLaunch(ranks) } : {}),
       gpus: [...gpus],
