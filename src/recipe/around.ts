@@ -3,117 +3,126 @@ import { countSchema, positiveSchema } from './values.ts';
 
 /** Sections beside what runs: what is recorded, watched and reported of a run. */
 
+const text = (what: string) => z.string().nullish().describe(what);
+const flag = (what: string) => z.boolean().nullish().describe(what);
+const count = (what: string) => countSchema.nullish().describe(what);
+const seconds = (what: string) => z.number().positive().nullish().describe(`seconds: ${what}`);
+const labels = (what: string) => z.record(z.string(), z.string()).nullish().describe(what);
+const enabled = (what: string) => z.boolean().default(false).describe(what);
+
 export const identitySchema = z.strictObject({
   model: z
-    .strictObject({
-      repo: z.string().nullish().describe('id of the model on Hugging Face'),
-      revision: z.string().nullish().describe('its commit'),
-    })
-    .nullish(),
-  container: z.strictObject({ image: z.string().nullish().describe('where the image came from') }).nullish(),
-  frameworks: z
-    .record(z.string(), z.string())
+    .strictObject({ repo: text('id of the model on Hugging Face'), revision: text('its commit') })
     .nullish()
-    .describe('versions by name, such as dynamo or sglang'),
+    .describe('which model'),
+  container: z
+    .strictObject({ image: text('where the image came from') })
+    .nullish()
+    .describe('which image'),
+  frameworks: labels('versions by name, such as dynamo or sglang'),
 });
 
-const exporterSchema = z
-  .strictObject({
-    container_image: z.string().min(1).nullish().describe('image, or alias from containers'),
-    port: z.number().int().min(1).max(65535).describe('TCP port on each node'),
-    command: z.string().nullish(),
-    binary: z.string().nullish(),
-  })
-  .nullish();
+const exporter = (what: string) =>
+  z
+    .strictObject({
+      container_image: z.string().min(1).nullish().describe('image, or alias from containers'),
+      port: z.number().int().min(1).max(65535).describe('TCP port on each node'),
+      command: text('command in the container'),
+      binary: text('program on the bare node, in place of a container'),
+    })
+    .nullish()
+    .describe(`exporter of ${what}, on every node`);
+
+/** What recorders of metrics have in common. */
+const recorderShape = {
+  binary_path: text('program of the recorder'),
+  default_frequency: seconds('from one reading to the next'),
+  collect_interval_ms: positiveSchema.nullish().describe('milliseconds from one reading to the next'),
+  sync_interval_secs: count('seconds from one write to disk to the next'),
+  compaction_threads: count('threads that pack what was recorded'),
+  storage_subdir: text("directory below the job's logs"),
+  extra_metadata: labels('labels of what is recorded'),
+  dcgm_exporter: exporter("the GPUs' metrics"),
+  node_exporter: exporter("the node's metrics"),
+};
 
 export const observabilitySchema = z.strictObject({
-  enabled: z.boolean().default(false).describe('record the metrics of workers and nodes'),
-  scrape_metrics: z.boolean().nullish(),
-  enable_otel: z.boolean().default(false).describe('send traces of requests; needs otel_endpoint'),
-  otel_endpoint: z.string().nullish().describe('collector of OpenTelemetry, such as http://10.0.0.1:4317'),
+  enabled: enabled('record the metrics of workers and nodes'),
+  scrape_metrics: flag('read the metrics of workers'),
+  enable_otel: enabled('send traces of requests; needs otel_endpoint'),
+  otel_endpoint: text('collector of OpenTelemetry, such as http://10.0.0.1:4317'),
   tachometer: z
     .strictObject({
-      enabled: z.boolean().nullish(),
-      binary_path: z.string().min(1).nullish(),
-      default_frequency: z.number().positive().nullish(),
-      collect_interval_ms: positiveSchema.nullish().describe('milliseconds between two readings'),
-      sync_interval_secs: countSchema.nullish(),
-      shutdown_grace_secs: z.number().min(0).nullish(),
-      compaction_threads: countSchema.nullish(),
-      storage_subdir: z.string().nullish(),
-      extra_metadata: z.record(z.string(), z.string()).nullish(),
-      default_exporters: z.boolean().nullish(),
-      dcgm_exporter: exporterSchema,
-      node_exporter: exporterSchema,
-      process_exporter: exporterSchema,
+      enabled: flag('whether it runs; by default with observability'),
+      ...recorderShape,
+      shutdown_grace_secs: z.number().min(0).nullish().describe('seconds that it has to pack at the end'),
+      default_exporters: flag('start the exporters that the recipe does not name'),
+      process_exporter: exporter("the processes' metrics"),
     })
     .nullish()
     .describe('recorder of metrics'),
 });
 
 export const telemetrySchema = z.strictObject({
-  enabled: z.boolean().default(false).describe("record the GPUs' power and load"),
-  provider: z.string().nullish(),
-  container_image: z.string().nullish(),
-  binary_path: z.string().nullish(),
-  default_frequency: z.number().positive().nullish(),
-  collect_interval_ms: positiveSchema.nullish().describe('milliseconds between two readings'),
-  sync_interval_secs: countSchema.nullish(),
-  compaction_threads: countSchema.nullish(),
-  storage_subdir: z.string().nullish(),
-  extra_metadata: z.record(z.string(), z.string()).nullish(),
-  required: z.boolean().nullish().describe('fail the run when nothing could be recorded'),
-  startup_timeout_seconds: z.number().positive().nullish(),
-  request_timeout_seconds: z.number().positive().nullish(),
-  collector_join_timeout_seconds: z.number().positive().nullish(),
-  dcgm_exporter: exporterSchema,
-  node_exporter: exporterSchema,
+  enabled: enabled("record the GPUs' power and load"),
+  provider: text('kind of recorder'),
+  container_image: text('image of the recorder, or alias from containers'),
+  ...recorderShape,
+  required: flag('fail the run when nothing could be recorded'),
+  startup_timeout_seconds: seconds('until exporters must answer'),
+  request_timeout_seconds: seconds('for one reading'),
+  collector_join_timeout_seconds: seconds('for the recorder to end'),
   live_metrics: z
     .strictObject({
-      enabled: z.boolean().default(false),
-      interval_seconds: positiveSchema.nullish(),
-      downsample: positiveSchema.nullish(),
+      enabled: enabled('whether it is drawn'),
+      interval_seconds: positiveSchema.nullish().describe('seconds from one drawing to the next'),
+      downsample: positiveSchema.nullish().describe('of how many values one is drawn'),
     })
-    .nullish(),
+    .nullish()
+    .describe('a picture of the batches while the run goes on'),
 });
 
 export const reportingSchema = z.strictObject({
   status: z
-    .strictObject({ endpoint: z.string().nullish(), endpoints: z.array(z.string()).nullish() })
+    .strictObject({
+      endpoint: text('URL that is told of each change of state'),
+      endpoints: z.array(z.string()).nullish().describe('several of them'),
+    })
     .nullish()
     .describe('where the state of a run is reported'),
   ai_analysis: z
     .strictObject({
-      enabled: z.boolean().default(false),
-      openrouter_api_key: z.string().nullish(),
-      gh_token: z.string().nullish(),
-      repos_to_search: z.array(z.string()).nullish(),
-      pr_search_days: positiveSchema.nullish(),
-      prompt: z.string().nullish(),
+      enabled: enabled('whether failures are looked into'),
+      openrouter_api_key: text('key of the service; better in the environment as OPENROUTER_API_KEY'),
+      gh_token: text('token for GitHub; better in the environment as GH_TOKEN'),
+      repos_to_search: z.array(z.string()).nullish().describe('repositories in which changes are looked for'),
+      pr_search_days: positiveSchema.nullish().describe('days of changes'),
+      prompt: text('what is asked'),
     })
-    .nullish(),
+    .nullish()
+    .describe('analysis of failures by a language model'),
   s3: z
     .strictObject({
-      bucket: z.string().min(1),
-      prefix: z.string().nullish(),
-      region: z.string().nullish(),
-      endpoint_url: z.string().nullish(),
-      access_key_id: z.string().nullish(),
-      secret_access_key: z.string().nullish(),
+      bucket: z.string().min(1).describe('name of the bucket'),
+      prefix: text('beginning of the names in it'),
+      region: text('region of the bucket'),
+      endpoint_url: text('URL of a service other than AWS'),
+      access_key_id: text('better in the environment as AWS_ACCESS_KEY_ID'),
+      secret_access_key: text('better in the environment as AWS_SECRET_ACCESS_KEY'),
     })
     .nullish()
     .describe('where logs are kept after a run'),
 });
 
 export const outputSchema = z.strictObject({
-  log_dir: z.string().nullish().describe('srtctl keeps logs in the output directory of the job'),
-  record_launch_plan: z.boolean().nullish(),
+  log_dir: text('srtctl keeps logs in the output directory of the job'),
+  record_launch_plan: flag('keep every command that was run; srtctl always does'),
 });
 
 export const hostSetupSchema = z.strictObject({
   commands: z.array(z.string()).default([]).describe('commands on each bare node before any worker starts'),
   teardown: z.array(z.string()).default([]).describe('commands on each bare node at the end'),
-  nodes: z.enum(['all', 'workers']).default('all'),
-  ignore_failure: z.boolean().default(false),
-  timeout_seconds: positiveSchema.default(300),
+  nodes: z.enum(['all', 'workers']).default('all').describe('which nodes'),
+  ignore_failure: z.boolean().default(false).describe('go on when a command fails'),
+  timeout_seconds: positiveSchema.default(300).describe('seconds that the commands of a node may take'),
 });

@@ -109,7 +109,7 @@ export const benchmarkSchema = z.strictObject({
     .describe('router: share of a prompt that requests have in common'),
   agentperf_client_dir: z.string().nullish().describe('agentperf: the client, in the container'),
   agentperf_config: z.string().nullish().describe('agentperf: its workload, in the container'),
-  export_node_metrics: z.boolean().nullish(),
+  export_node_metrics: z.boolean().nullish().describe('keep what each node measured of its batches'),
 
   client_placement: z
     .enum(['head', 'last_decode'])

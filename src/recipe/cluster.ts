@@ -25,8 +25,8 @@ export const clusterConfigSchema = z.strictObject({
     .describe('further options of sbatch, without the leading dashes; a recipe may set them otherwise'),
   default_health_check: z
     .strictObject({
-      interval_seconds: positiveSchema.nullish(),
-      max_attempts: positiveSchema.nullish(),
+      interval_seconds: positiveSchema.nullish().describe('seconds between two checks'),
+      max_attempts: positiveSchema.nullish().describe('checks after which a worker has failed'),
     })
     .nullish()
     .describe('health_check of recipes that have none'),
@@ -63,11 +63,14 @@ export const clusterConfigSchema = z.strictObject({
     .nullish()
     .describe('frontend.nginx_raise_ulimit of recipes that do not say'),
   preflight: z.boolean().default(true).describe('look for model and image before a job is submitted'),
-  cloud: z.record(z.string(), z.string()).nullish(),
+  cloud: z.record(z.string(), z.string()).nullish().describe('of other tools; srtctl passes it over'),
   reporting: reportingSchema.nullish().describe('reporting of recipes that have none'),
-  telemetry: z.record(z.string(), z.unknown()).nullish(),
-  record_launch_plan: z.boolean().nullish(),
-  git_http_version: z.string().nullish(),
+  telemetry: z
+    .record(z.string(), z.unknown())
+    .nullish()
+    .describe('telemetry of the whole cluster; srtctl passes it over'),
+  record_launch_plan: z.boolean().nullish().describe('keep every command that was run; srtctl always does'),
+  git_http_version: z.string().nullish().describe('version of HTTP with which git clones'),
 });
 export type ClusterConfig = z.infer<typeof clusterConfigSchema>;
 

@@ -45,7 +45,7 @@ const kvEventsOfModeSchema = z.union([
   z.strictObject({
     publisher: z.string().default('zmq').describe('how events are published'),
     topic: z.string().default('kv-events').describe('topic of the events'),
-    enable_kv_cache_events: z.boolean().optional(),
+    enable_kv_cache_events: z.boolean().optional().describe('vLLM: whether there are events at all'),
   }),
 ]);
 

@@ -1,0 +1,95 @@
+import { clusterJsonSchema, type JsonSchema, recipeJsonSchema } from '../src/recipe/json-schema.ts';
+
+/** docs/config-reference.md: every key of a recipe and of srtslurm.yaml, as their schemas have them. */
+export function configReference(): string {
+  const recipe = recipeJsonSchema();
+  return `${[
+    '# Keys of recipes and of srtslurm.yaml',
+    'Made from the schemas by `npm run docs`; the schemas are where to change it. `srtctl schema --json` prints them as JSON Schema, with which editors complete and check a recipe. [recipes.md](recipes.md) says how a recipe is written, with overrides and sweeps.',
+    '## Recipe',
+    table(leaves(recipe).filter(({ path }) => !path.includes('.'))),
+    'Beside these, `sweep` has lists of parameters (`mode: grid` or `zip`), and a file may have `base`, `override_<name>` and `zip_override_<name>`.',
+    ...Object.entries(properties(recipe)).flatMap(([name, schema]) => section(name, schema)),
+    '## srtslurm.yaml',
+    'What is the same for all jobs of a cluster. It is looked for as `$SRTSLURM_CONFIG`, then here and up to two directories above.',
+    table(leaves(clusterJsonSchema())),
+  ].join('\n\n')}\n`;
+}
+
+function section(name: string, schema: JsonSchema): string[] {
+  const kinds = branches(schema).filter(isMap);
+  const single = kinds.length === 1 ? kinds[0] : undefined;
+  if (single) return [`### ${name}`, sentence(schema), table(leaves(single))];
+  return kinds.flatMap((kind) => {
+    const { type, ...others } = properties(kind);
+    const value = String(type?.const);
+    return [`### ${name}, type: ${value}`, table(leaves({ ...kind, properties: others }))];
+  });
+}
+
+interface Leaf {
+  readonly path: string;
+  readonly schema: JsonSchema;
+  readonly required: boolean;
+}
+
+/** All keys below a map, those of maps within it behind them with dots. */
+function leaves(schema: JsonSchema, prefix = ''): Leaf[] {
+  const required = (schema.required ?? []) as string[];
+  return Object.entries(properties(schema)).flatMap(([name, below]) => {
+    const path = prefix + name;
+    const own = { path, schema: below, required: required.includes(name) };
+    const inner = branches(below).filter(isMap);
+    // A section of a recipe, or a choice among kinds, has a table of its own.
+    return [own, ...(inner.length === 1 ? leaves(inner[0] as JsonSchema, `${path}.`) : [])];
+  });
+}
+
+const properties = (schema: JsonSchema) => (schema.properties ?? {}) as Readonly<Record<string, JsonSchema>>;
+
+function branches(schema: JsonSchema): JsonSchema[] {
+  if (schema.anyOf) return (schema.anyOf as JsonSchema[]).flatMap(branches);
+  return Array.isArray(schema.type) ? schema.type.map((type) => ({ ...schema, type })) : [schema];
+}
+
+const isMap = (schema: JsonSchema): boolean => Object.keys(properties(schema)).length > 0;
+
+function table(rows: readonly Leaf[]): string {
+  const lines = rows.map(
+    ({ path, schema, required }) =>
+      `| \`${path}\` | ${cell(typeOf(schema))} | ${required ? 'required' : cell(presetOf(schema))} | ${cell(sentence(schema))} |`,
+  );
+  return ['| key | type | default | meaning |', '|---|---|---|---|', ...lines].join('\n');
+}
+
+const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+
+const sentence = ({ description }: JsonSchema): string => String(description ?? '');
+
+const presetOf = ({ default: preset }: JsonSchema): string =>
+  preset === undefined || (typeof preset === 'object' && JSON.stringify(preset).length <= 2)
+    ? ''
+    : `\`${typeof preset === 'object' ? JSON.stringify(preset) : String(preset)}\``;
+
+const NAMES: Readonly<Record<string, string>> = {
+  string: 'text',
+  integer: 'whole number',
+  number: 'number',
+  boolean: 'true or false',
+};
+
+function typeOf(schema: JsonSchema): string {
+  const kinds = branches(schema)
+    .filter(({ type }) => type !== 'null')
+    .map(single);
+  return [...new Set(kinds)].join(' or ') || 'anything';
+}
+
+function single(schema: JsonSchema): string {
+  const { type, enum: values, const: value, items } = schema;
+  if (value !== undefined) return `\`${String(value)}\``;
+  if (values) return (values as unknown[]).map((one) => `\`${String(one)}\``).join(', ');
+  if (type === 'array') return `list of ${items ? typeOf(items as JsonSchema) : 'anything'}`;
+  if (type === 'object') return 'map';
+  return NAMES[String(type)] ?? 'anything';
+}

@@ -1,0 +1,19 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { configReference } from '../../scripts/config-reference.ts';
+
+describe('docs/config-reference.md', () => {
+  const text = configReference();
+
+  it('says what the schemas say: npm run docs writes it', () => {
+    const written = readFileSync(join(import.meta.dirname, '../../docs/config-reference.md'), 'utf8');
+    expect(written).toBe(text);
+  });
+
+  it('has a meaning for every key', () => {
+    expect(text.split('\n').filter((line) => line.endsWith('|  |'))).toEqual([]);
+    expect(text).toMatch(/\| `resources`/);
+    expect(text).toMatch(/### backend, type: vllm\n\n.*\n.*\n\| `prefill_environment` \|/);
+  });
+});
