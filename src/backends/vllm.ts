@@ -51,11 +51,19 @@ export const vllm: BackendProtocol = {
       { path: `${runtime.logDir}/${MOONCAKE_CONFIG}`, content: `${JSON.stringify(content, null, 2)}\n` },
     ];
   },
-  ports: ({ recipe, process }) => (isDirect(recipe) && process.rank === 0 ? { http: PUBLIC_PORT } : {}),
+  ports: (context) => ({ ...(serves(context) ? { http: PUBLIC_PORT } : {}), nixl: nixlPort(context) }),
   healthProbe,
 };
 
 const isDirect = (recipe: Recipe): boolean => recipe.frontend.type === 'vllm';
+
+const serves = ({ recipe, process }: WorkerContext): boolean => isDirect(recipe) && process.rank === 0;
+
+/** The ranks of an endpoint are told its first port, and each listens on the one at its own place behind it. */
+function nixlPort(context: WorkerContext): number | null {
+  const { ports, rank } = context.process;
+  return ports.nixl !== null && 'local' in layoutAt(context) ? ports.nixl + rank : ports.nixl;
+}
 
 function requireFrontend({ frontend: { type } }: Recipe): void {
   if (type === 'dynamo' || type === 'vllm') return;

@@ -10,7 +10,7 @@ import { recipeSchema } from '../../src/recipe/schema.ts';
 
 const cluster = clusterConfigSchema.parse({});
 
-/** Deployments that may fit or not: counts of nodes, workers and GPUs, either router, with or without nginx. */
+/** Deployments that may fit or not: counts of nodes, workers and GPUs, every engine and router, with or without nginx. */
 const raw = fc
   .record({
     perNode: fc.constantFrom(1, 2, 4, 8),
@@ -21,7 +21,15 @@ const raw = fc
       fc.option(fc.constantFrom(1, 2, 3, 4, 8, 16)),
       fc.option(fc.constantFrom(1, 2, 3, 4, 8, 16)),
     ),
-    frontend: fc.constantFrom('sglang', 'dynamo'),
+    engine: fc.constantFrom('sglang', 'trtllm', 'vllm', 'mocker'),
+    frontend: fc.constantFrom('sglang', 'dynamo', 'dynamo', 'trtllm_serve', 'vllm'),
+    parallel: fc.tuple(fc.constantFrom(1, 2, 4, 8, 16), fc.constantFrom(1, 1, 2, 8)),
+    perGpu: fc.boolean(),
+    spread: fc.boolean(),
+    het: fc.boolean(),
+    colocate: fc.boolean(),
+    placement: fc.constantFrom('head', 'last_decode', 'dedicated'),
+    shared: fc.boolean(),
     several: fc.boolean(),
     additional: fc.integer({ min: 0, max: 4 }),
     dedicated: fc.boolean(),
@@ -48,7 +56,13 @@ const raw = fc
     return {
       name: 'any',
       model: { path: '/m', container: 'repo/i', precision: 'fp8' },
-      resources: { gpu_type: 'x', gpus_per_node: d.perNode, ...placed },
+      resources: {
+        gpu_type: 'x',
+        gpus_per_node: d.perNode,
+        spread_workers: d.spread,
+        het_jobs: d.het && !d.aggregated && m > 0,
+        ...placed,
+      },
       frontend: {
         type: d.frontend,
         enable_multiple_frontends: d.several,
@@ -56,13 +70,32 @@ const raw = fc
       },
       infra: { etcd_nats_dedicated_node: d.dedicated },
       environment: d.env,
-      backend: {
-        prefill_environment: d.env,
-        sglang_config: { prefill: d.flags, decode: d.flags, aggregated: d.flags },
-      },
-      benchmark: { type: 'manual' },
+      backend: backend(d),
+      benchmark: { type: 'manual', placement: { node: d.placement }, colocate_with_frontend: d.shared },
     };
   });
+
+interface Engine {
+  readonly engine: string;
+  readonly env: Record<string, string>;
+  readonly flags: Record<string, unknown>;
+  readonly parallel: readonly [number, number];
+  readonly perGpu: boolean;
+  readonly colocate: boolean;
+}
+
+function backend({ engine, env, flags, parallel: [data, tensor], perGpu, colocate }: Engine) {
+  const sizes = engine === 'vllm' ? { 'data-parallel-size': data, 'tensor-parallel-size': tensor } : {};
+  const mode = { ...flags, ...sizes };
+  return {
+    type: engine,
+    prefill_environment: env,
+    [`${engine}_config`]: { prefill: mode, decode: mode, aggregated: mode },
+    ...(engine === 'vllm'
+      ? { dp_launch_mode: perGpu ? 'per_gpu' : 'per_node', allow_prefill_decode_colocation: colocate }
+      : {}),
+  };
+}
 
 function plan(value: unknown): Plan | null {
   const recipe = recipeSchema.parse(value);
@@ -78,7 +111,7 @@ function plan(value: unknown): Plan | null {
     return planVariant(variant, createRuntimeContext(dryRunInput(nodes, cluster)));
   } catch (error) {
     if (error instanceof PlanError) {
-      expect(error.place?.path).toMatch(/^resources/);
+      expect(error.place?.path).toMatch(/^(resources|backend|frontend|benchmark)/);
       return null;
     }
     throw error;
@@ -98,17 +131,17 @@ describe('any recipe that can be planned', () => {
         planned++;
         check(made);
       }),
-      { numRuns: 300 },
+      { numRuns: 3000 },
     );
-    expect(planned).toBeGreaterThan(50);
+    expect(planned).toBeGreaterThan(200);
   };
 
   it('gives no GPU of a node to two processes, and none that the node has not', () => {
     holds(({ points, gpusPerNode }) => {
-      for (const { processes } of points) {
-        const taken = processes.flatMap(({ node, gpus }) => gpus.map((gpu) => `${node}/${gpu}`));
+      for (const { endpointProcesses } of points) {
+        const taken = endpointProcesses.flatMap(({ node, gpus }) => gpus.map((gpu) => `${node}/${gpu}`));
         expect(repeated(taken)).toEqual([]);
-        expect(processes.every(({ gpus }) => gpus.every((gpu) => gpu < gpusPerNode))).toBe(true);
+        expect(endpointProcesses.every(({ gpus }) => gpus.every((gpu) => gpu < gpusPerNode))).toBe(true);
       }
     });
   });
@@ -119,7 +152,7 @@ describe('any recipe that can be planned', () => {
         const listening = processes.flatMap(({ id, node, ports }) =>
           Object.entries(ports)
             // A follower is told its leader's bootstrap port and does not listen on it.
-            .filter(([kind]) => kind !== 'bootstrap' || id.endsWith('-0'))
+            .filter(([kind]) => kind !== 'bootstrap' || id.endsWith('-0') || 'http' in ports)
             .map(([, port]) => `${node}:${port}`),
         );
         expect(repeated(listening)).toEqual([]);
@@ -132,13 +165,31 @@ describe('any recipe that can be planned', () => {
       for (const { processes, endpoints, endpointProcesses, roles } of points) {
         expect(repeated(processes.map(({ id }) => id))).toEqual([]);
         expect(repeated(processes.map(({ logFile }) => logFile))).toEqual([]);
-        expect(new Set([...roles.workers, roles.infra]).size).toBe(totalNodes);
+        expect(new Set(Object.values(roles).flat()).size).toBe(totalNodes);
         for (const { mode, index, nodes } of endpoints) {
           const ranks = endpointProcesses.filter(
             (process) => process.mode === mode && process.index === index,
           );
-          expect(ranks.map(({ rank }) => rank)).toEqual(nodes.map((_, rank) => rank));
-          expect(ranks.filter(({ ports }) => ports.http > 0)).toHaveLength(1);
+          expect(ranks.filter(({ rank }) => rank === 0)).toHaveLength(1);
+          expect(ranks[0]?.rank).toBe(0);
+          expect(ranks[0]?.ports.http).toBeGreaterThan(0);
+          expect([...new Set(ranks.map(({ node }) => node))]).toEqual(nodes);
+        }
+      }
+    });
+  });
+
+  it('gives each worker the GPUs that the recipe asks for, or whole nodes when it is larger than one', () => {
+    holds(({ points, gpusPerNode }) => {
+      for (const { recipe, endpoints } of points) {
+        for (const { mode, nodes, gpus } of endpoints) {
+          const asked = recipe.resources[`gpus_per_${mode}`];
+          const whole = Math.ceil((asked ?? 0) / gpusPerNode) * gpusPerNode;
+          if (asked != null) expect(nodes.length * gpus.length).toBe(asked > gpusPerNode ? whole : asked);
+        }
+        for (const mode of ['prefill', 'decode', 'agg'] as const) {
+          const workers = endpoints.filter((endpoint) => endpoint.mode === mode);
+          expect(workers).toHaveLength(recipe.resources[`${mode}_workers`] ?? 0);
         }
       }
     });
