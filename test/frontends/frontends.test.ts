@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { nodesNeeded, planVariant } from '../../src/plan/plan.ts';
 import { createRuntimeContext, dryRunInput, type RuntimeInput } from '../../src/plan/runtime-context.ts';
 import { cluster, loadText, small } from '../recipe/write.ts';
+import { processOf } from '../support/plan.ts';
 
 function frontendsOf(text: string, change: Partial<RuntimeInput> = {}) {
   const [variant] = loadText(text);
@@ -109,5 +111,50 @@ describe('several routers', () => {
       several(1).replace('num_additional', 'nginx_raise_ulimit: true\n  num_additional'),
     ).at(-1);
     expect(nginx?.argv.slice(0, 3)).toEqual(['bash', '-c', 'ulimit -n 1048576 && exec "$0" "$@"']);
+  });
+});
+
+describe("nginx's config", () => {
+  const conf = (frontend: string) =>
+    processOf(
+      small
+        .replace(/frontend:\n( {2}.*\n)+/, `frontend: {type: sglang, ${frontend}}\n`)
+        .replace('decode_nodes: 1', 'decode_nodes: 1'),
+      'nginx',
+    ).files?.[0]?.content ?? '';
+
+  it('spreads requests by load, or keeps those of a session on one router', () => {
+    expect(conf('num_additional_frontends: 1')).toContain('least_conn;');
+    const affine = conf('nginx_session_affinity: true, nginx_session_affinity_header: X-Correlation-ID');
+    expect(affine).toContain('hash $session consistent;');
+    expect(affine).toContain('map $http_x_correlation_id $session {');
+    expect(affine).toContain('"" $request_id;');
+    expect(affine).not.toContain('least_conn');
+  });
+
+  it('has the idle time and the limit of open files that the recipe says', () => {
+    expect(conf('nginx_keepalive_timeout: 75s')).toContain('keepalive_timeout 75s;');
+    expect(conf('nginx_raise_ulimit: true')).toContain('worker_rlimit_nofile 1048576;');
+    expect(() => conf('nginx_keepalive_timeout: "1s; evil"')).toThrow(/must be a time as nginx reads it/);
+  });
+});
+
+describe("the orchestrator's file of trtllm_serve", () => {
+  it('has the routers and further keys of the recipe, beside the servers', () => {
+    const text = small
+      .replace(
+        /frontend:\n( {2}.*\n)+/,
+        'frontend: {type: trtllm_serve, ctx_router: {type: conversation}, server_config_extra: {port: 1, x: 2}, orchestrator_placement: first_decode}\n',
+      )
+      .replace(/backend:\n( {2}.*\n)( {4}.*\n)+/, 'backend: {type: trtllm}\n');
+    const frontend = processOf(text, 'frontend-0');
+    expect(frontend.node).toBe('node2');
+    expect(parse(frontend.files?.[0]?.content ?? '')).toEqual({
+      x: 2,
+      context_servers: { num_instances: 1, urls: ['10.0.0.1:6100'], router: { type: 'conversation' } },
+      generation_servers: { num_instances: 1, urls: ['10.0.0.2:6100'] },
+      hostname: '0.0.0.0',
+      port: 8000,
+    });
   });
 });
