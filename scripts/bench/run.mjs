@@ -17,11 +17,22 @@ import { buildSync } from 'esbuild';
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const srtctl = join(root, 'dist/srtctl.js');
 const quickstart = join(root, 'examples/quickstart.yaml');
-const shared = join(root, '../shared/recipes/gb200-fp8');
+const shared = join(root, '../shared/recipes');
 const work = mkdtempSync(join(tmpdir(), 'srtctl-bench-'));
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 const row = (what, value, aim) => console.log(`${what.padEnd(58)} ${value.padEnd(28)} ${aim}`);
+
+/** Largest resident memory of a command, which says it itself as it ends. */
+function peakMemoryMb(command) {
+  const tell = "process.on('exit',()=>process.stderr.write('rss '+process.resourceUsage().maxRSS))";
+  const { stderr } = spawnSync(process.execPath, ['--import', `data:text/javascript,${tell}`, ...command], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'pipe'],
+    encoding: 'utf8',
+  });
+  return Number(/rss (\d+)$/.exec(stderr)?.[1]) / 1024;
+}
 
 /** Wall time of two commands in turn, ms: medians, and the median of the ratios pair by pair. */
 function pairwise(command, baseline, runs = 11) {
@@ -127,13 +138,15 @@ try {
   );
 
   if (existsSync(shared)) {
-    const many = pairwise([srtctl, 'dry-run', '-f', shared, '--json'], ['-e', '0'], 5);
+    const plan = [srtctl, 'dry-run', '-f', shared, '--json'];
+    const many = pairwise(plan, ['-e', '0'], 3);
     row(
-      'all recipes of gb200-fp8 planned in one call',
-      `${many.ms.toFixed(0)} ms, ${many.ratio.toFixed(2)} ×`,
-      '',
+      'all public recipes planned in one call',
+      `${many.ms.toFixed(0)} ms (${many.ratio.toFixed(1)} × node -e 0)`,
+      'under 5000 ms',
     );
-  } else console.log('all recipes of gb200-fp8: left out, ../shared/recipes is not there');
+    row('  peak memory', `${peakMemoryMb(plan).toFixed(0)} MB`, 'under 300 MB');
+  } else console.log('all public recipes: left out, ../shared/recipes is not there');
 
   const starts = [];
   for (let run = 0; run < 5; run++) {

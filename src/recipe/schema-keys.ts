@@ -6,6 +6,7 @@ interface Shaped {
     readonly def: {
       readonly type: string;
       readonly innerType?: z.core.$ZodType;
+      readonly getter?: () => z.core.$ZodType;
       readonly shape?: Readonly<Record<string, z.core.$ZodType>>;
       readonly options?: readonly z.core.$ZodType[];
       readonly in?: z.core.$ZodType;
@@ -38,6 +39,7 @@ function descend(schemas: readonly z.core.$ZodType[], path: Path, value: unknown
 function unwrap(schema: z.core.$ZodType, value: unknown): z.core.$ZodType[] {
   const { def } = (schema as unknown as Shaped)._zod;
   if (def.innerType) return unwrap(def.innerType, value);
+  if (def.getter) return unwrap(def.getter(), value);
   if (def.options)
     return def.options.filter(isKindOf(value, def.discriminator)).flatMap((one) => unwrap(one, value));
   if (def.type === 'pipe' && def.in) return unwrap(def.in, value);
