@@ -13,7 +13,7 @@ import type { JobSpec } from '../messages/job-files.ts';
 import { nodesNeeded, planVariant } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import { type ClusterConfig, findClusterConfig } from '../recipe/cluster.ts';
-import { type LoadedVariant, loadRecipes, requireRunnable } from '../recipe/load.ts';
+import { type LoadedVariant, loadRecipes, notDoneYet, requireRunnable } from '../recipe/load.ts';
 import { followJob } from './follow.ts';
 
 export interface LocalJobOptions {
@@ -41,6 +41,7 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
   const mock = options.mock === true;
   const jobs = variants.map((variant) => {
     requireRunnable(variant, { mock, containers: false });
+    for (const line of notDoneYet(variant)) process.stderr.write(`srtctl: warning: ${line}\n`);
     const nodes = nodeNames(variant, options.nodes);
     if (!mock && nodes.length > 1)
       throw new SrtctlError(

@@ -14,7 +14,7 @@ import { expandSweep, type SweepPoint, SweepProblem } from './sweep.ts';
 import type { LoadedVariant } from './variant.ts';
 import { expandVariants, type RawVariant } from './variants.ts';
 
-export { requireRunnable } from './runnable.ts';
+export { notDoneYet, requireRunnable } from './runnable.ts';
 export { type LoadedVariant, loadedVariantSchema } from './variant.ts';
 
 export interface LoadOptions {
@@ -190,6 +190,11 @@ function placesOf(value: Plain, place: (path: Path) => SourcePlace): LoadedVaria
     'backend',
     'profiling',
     'setup_script',
+    'dynamo',
+    'observability',
+    'telemetry',
+    'reporting',
+    'host_setup',
   ]) {
     const part = value[section];
     if (part === undefined) continue;

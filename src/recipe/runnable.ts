@@ -45,6 +45,9 @@ export function requireRunnable(
     if (plannedOnly.includes(backend.type)) {
       complain(['backend', 'type'], `backend "${backend.type}" can be planned but not run yet`);
     }
+    if (recipe.dynamo.engine_mode === 'sidecar') {
+      complain(['dynamo', 'engine_mode'], 'an engine beside its Dynamo worker cannot be run yet');
+    }
     if (!runnableBenchmarkTypes.includes(benchmark.type)) {
       complain(
         ['benchmark', 'type'],
@@ -64,6 +67,28 @@ export function requireRunnable(
     }
   }
   if (problems.length > 0) throw new RecipeProblems(problems, 'not-runnable');
+}
+
+/** What a recipe asks for and srtctl does not do yet, though the run is valid without it: a line for each. */
+export function notDoneYet(variant: LoadedVariant): string[] {
+  const found = variant.points.flatMap(({ recipe }) => {
+    const { observability, telemetry, reporting, host_setup: host, model } = recipe;
+    const asked: [string, boolean, string][] = [
+      ['observability', observability?.enabled === true, 'metrics are not recorded'],
+      ['telemetry', telemetry?.enabled === true, "the GPUs' power is not recorded"],
+      ['reporting.status', reporting?.status != null, 'nobody is told of changes'],
+      ['reporting.ai_analysis', reporting?.ai_analysis?.enabled === true, 'failures are not analysed'],
+      ['reporting.s3', reporting?.s3 != null, 'logs stay in the output directory'],
+      ['host_setup', (host?.commands.length ?? 0) > 0, 'its commands are not run'],
+      ['model.stage_dir', model.stage_dir != null, 'the model is read from where it is'],
+    ];
+    return asked.flatMap(([path, wanted, text]) => (wanted ? [{ path, text }] : []));
+  });
+  const lines = found.map(({ path, text }) => {
+    const { file, line } = placeIn(variant, path.split('.'));
+    return `${file}${line === undefined ? '' : `:${line}`}: ${path}: not done by srtctl yet: ${text}`;
+  });
+  return [...new Set(lines)];
 }
 
 type Complain = (message: string, hint?: string) => void;

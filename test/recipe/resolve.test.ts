@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { benchmarkFor } from '../../src/benchmarks/index.ts';
 import { benchmarkTypes, runnableBenchmarkTypes } from '../../src/recipe/benchmark.ts';
 import { findClusterConfig } from '../../src/recipe/cluster.ts';
-import { requireRunnable } from '../../src/recipe/load.ts';
+import { notDoneYet, requireRunnable } from '../../src/recipe/load.ts';
 import { recipeSchema } from '../../src/recipe/schema.ts';
 import { cluster, loadText, small, writeFiles } from './write.ts';
 
@@ -117,4 +117,19 @@ it('a resolved recipe is read again without a change, with and without concurren
     const once = recipeSchema.parse({ ...base, benchmark });
     expect(recipeSchema.parse(structuredClone(once))).toEqual(once);
   }
+});
+
+describe('what srtctl does not do yet', () => {
+  it('is said with its line, once for all points', () => {
+    const [variant] = loadText(
+      `${small}telemetry: {enabled: true}\nhost_setup: {commands: [x]}\nsweep: {n: [1, 2]}\n`.replace(
+        'name: small',
+        'name: small-{n}',
+      ),
+    );
+    expect(variant ? notDoneYet(variant).map((line) => line.replace(/^.*recipe\.yaml/, '')) : []).toEqual([
+      ":18: telemetry: not done by srtctl yet: the GPUs' power is not recorded",
+      ':19: host_setup: not done by srtctl yet: its commands are not run',
+    ]);
+  });
 });
