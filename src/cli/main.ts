@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { EXIT, SrtctlError } from '../errors.ts';
 import { registerApply } from './apply.ts';
@@ -46,11 +45,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(EXIT.ok);
 });
 
-try {
-  await program.parseAsync();
-} catch (error) {
+program.parseAsync().catch((error: unknown) => {
   process.exitCode = report(error);
-}
+});
 
 /** One line for a person, and the exit code. */
 function report(error: unknown): number {
