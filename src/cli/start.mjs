@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Script } from 'node:vm';
+import { constants, Script } from 'node:vm';
 
 const directory = dirname(fileURLToPath(import.meta.url));
 const file = join(directory, 'programs/srtctl.cjs');
@@ -22,7 +22,11 @@ function read() {
 
 const wrapped = `(function (require, moduleUrl, __filename, __dirname) {${readFileSync(file, 'utf8')}\n})`;
 const cachedData = read();
-const script = new Script(wrapped, { filename: file, ...(cachedData ? { cachedData } : {}) });
+const script = new Script(wrapped, {
+  filename: file,
+  importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  ...(cachedData ? { cachedData } : {}),
+});
 script.runInThisContext()(createRequire(import.meta.url), import.meta.url, file, directory);
 
 // Functions are compiled when they are first called: what a whole command has called is worth keeping.
