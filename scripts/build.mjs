@@ -66,6 +66,8 @@ await Promise.all([
     format: 'cjs',
     banner: {},
     define: { 'import.meta.url': 'moduleUrl' },
+    // Compiled code that is read back cannot import; it can require.
+    supported: { 'dynamic-import': false },
   }),
 ]);
 cpSync(join(root, 'src/cli/start.mjs'), join(dist, 'srtctl.js'));

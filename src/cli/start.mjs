@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { constants, Script } from 'node:vm';
+import { Script } from 'node:vm';
 
 const directory = dirname(fileURLToPath(import.meta.url));
 const file = join(directory, 'programs/srtctl.cjs');
@@ -24,7 +24,6 @@ const wrapped = `(function (require, moduleUrl, __filename, __dirname) {${readFi
 const cachedData = read();
 const script = new Script(wrapped, {
   filename: file,
-  importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   ...(cachedData ? { cachedData } : {}),
 });
 script.runInThisContext()(createRequire(import.meta.url), import.meta.url, file, directory);
