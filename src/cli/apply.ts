@@ -2,7 +2,8 @@ import type { Command } from 'commander';
 import { EXIT, SrtctlError } from '../errors.ts';
 
 interface ApplyOptions {
-  readonly file: string;
+  readonly file: readonly string[];
+  readonly allowUnknown?: boolean;
   readonly local?: boolean;
   readonly nodes?: number;
   readonly mock?: boolean;
@@ -17,7 +18,11 @@ export function registerApply(program: Command): void {
   program
     .command('apply')
     .description('Run a recipe: bring up its deployment, run its benchmark, clean up.')
-    .requiredOption('-f, --file <recipe>', 'recipe, recipe:selector, or a directory of recipes')
+    .requiredOption(
+      '-f, --file <path...>',
+      'recipes: files, file.yaml:variant, directories, or patterns such as "recipes/**/*.yaml:override_*"',
+    )
+    .option('--allow-unknown', 'warn of unknown keys, and pass them over')
     .option('--local', 'run on this machine, one agent for each simulated node')
     .option(
       '--nodes <n>',

@@ -1,16 +1,22 @@
 import type { Command } from 'commander';
 import type { SrtctlError } from '../errors.ts';
+import { warnOnce } from './warn.ts';
 
 interface DryRunOptions {
-  readonly file: string;
+  readonly file: readonly string[];
   readonly json?: boolean;
+  readonly allowUnknown?: boolean;
 }
 
 export function registerDryRun(program: Command): void {
   program
     .command('dry-run')
     .description('Show what a recipe would run, and start nothing.')
-    .requiredOption('-f, --file <path>', 'recipe, recipe.yaml:variant, or a directory with recipes')
+    .requiredOption(
+      '-f, --file <path...>',
+      'recipes: files, file.yaml:variant, directories, or patterns such as "recipes/**/*.yaml:override_*"',
+    )
+    .option('--allow-unknown', 'warn of unknown keys, and pass them over')
     .option('--json', 'one line of JSON for each allocation')
     .action(async (options: DryRunOptions) => {
       process.exitCode = await dryRun(options);
@@ -21,14 +27,14 @@ export function registerDryRun(program: Command): void {
 async function dryRun(options: DryRunOptions): Promise<number> {
   await import('./parse-once.ts');
   // Loaded here and all at once: no other command needs them, and each waits for the disk.
-  const [{ findClusterConfig }, { findRecipeFiles, loadRecipeFile }, { planAllocation }, table] =
-    await Promise.all([
-      import('../recipe/cluster.ts'),
-      import('../recipe/load.ts'),
-      import('./dry-run-plan.ts'),
-      options.json ? undefined : import('./dry-run-table.ts'),
-    ]);
-  const cluster = findClusterConfig(process.env, process.cwd());
+  const [{ findClusterConfig }, { findRecipes, loadEach }, { planAllocation }, table] = await Promise.all([
+    import('../recipe/cluster.ts'),
+    import('../recipe/load.ts'),
+    import('./dry-run-plan.ts'),
+    options.json ? undefined : import('./dry-run-table.ts'),
+  ]);
+  const onUnknownKey = options.allowUnknown ? warnOnce() : undefined;
+  const cluster = findClusterConfig(process.env, process.cwd(), onUnknownKey);
   const show = table?.showAllocation;
   let failed = false;
   const fail = (file: string, variant: string, error: SrtctlError) => {
@@ -36,13 +42,12 @@ async function dryRun(options: DryRunOptions): Promise<number> {
     if (show) process.stderr.write(`srtctl: ${error.oneLine()}\n`);
     else print({ file, variant, error: error.oneLine() });
   };
-  for (const recipe of findRecipeFiles(options.file)) {
-    for (const result of loadRecipeFile(recipe, { cluster, env: process.env })) {
-      const allocation = 'error' in result ? result : planAllocation(result.loaded, cluster);
-      if ('error' in allocation) fail(recipe.file, result.variant, allocation.error);
-      else if (show) process.stdout.write(show(allocation));
-      else print(allocation);
-    }
+  const files = await findRecipes(options.file);
+  for (const { file, result } of loadEach(files, { cluster, env: process.env, onUnknownKey })) {
+    const allocation = 'error' in result ? result : planAllocation(result.loaded, cluster);
+    if ('error' in allocation) fail(file, result.variant, allocation.error);
+    else if (show) process.stdout.write(show(allocation));
+    else print(allocation);
   }
   return failed ? 2 : 0;
 }

@@ -13,11 +13,13 @@ import type { JobSpec } from '../messages/job-files.ts';
 import { nodesNeeded, planVariant } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import { type ClusterConfig, findClusterConfig } from '../recipe/cluster.ts';
-import { type LoadedVariant, loadRecipes, notDoneYet, requireRunnable } from '../recipe/load.ts';
+import { findRecipes, type LoadedVariant, loadAll, notDoneYet, requireRunnable } from '../recipe/load.ts';
 import { followJob } from './follow.ts';
+import { warnOnce } from './warn.ts';
 
 export interface LocalJobOptions {
-  readonly file: string;
+  readonly file: readonly string[];
+  readonly allowUnknown?: boolean;
   readonly nodes?: number;
   readonly mock?: boolean;
   readonly output?: string;
@@ -36,8 +38,10 @@ export interface PreparedJob {
 /** Loads, checks and plans everything before anything is started; throws what a person can mend (exit code 2). */
 export async function prepareLocalJobs(options: LocalJobOptions): Promise<PreparedJob[]> {
   const cwd = process.cwd();
-  const cluster = await findClusterConfig(process.env, cwd);
-  const variants = await loadRecipes(options.file, { cluster, env: process.env });
+  const onUnknownKey = options.allowUnknown ? warnOnce() : undefined;
+  const cluster = findClusterConfig(process.env, cwd, onUnknownKey);
+  const files = await findRecipes(options.file);
+  const variants = loadAll(files, { cluster, env: process.env, onUnknownKey });
   const mock = options.mock === true;
   const jobs = variants.map((variant) => {
     requireRunnable(variant, { mock, containers: false });

@@ -4,6 +4,7 @@ import { registerApply } from './apply.ts';
 import { registerCancel } from './cancel.ts';
 import { registerDryRun } from './dry-run.ts';
 import { registerLogs } from './logs.ts';
+import { registerResolveOverride } from './resolve-override.ts';
 import { registerSchema } from './schema.ts';
 import { registerStatus } from './status.ts';
 import { registerWatch } from './watch.ts';
@@ -36,6 +37,7 @@ for (const register of [
   registerStatus,
   registerCancel,
   registerSchema,
+  registerResolveOverride,
 ])
   register(program);
 for (const command of program.commands) command.exitOverride();

@@ -3,7 +3,8 @@ import { resolve } from 'node:path';
 import * as z from 'zod';
 import { SrtctlError } from '../errors.ts';
 import { hostSetupSchema, reportingSchema } from './around.ts';
-import { type Path, problemsOf, RecipeProblems } from './problems.ts';
+import { without } from './merge.ts';
+import { type Path, type Problem, problemsOf, RecipeProblems } from './problems.ts';
 import { keysAt } from './schema-keys.ts';
 import { parseSource } from './source.ts';
 import { directivesSchema, positiveSchema } from './values.ts';
@@ -75,25 +76,35 @@ export const clusterConfigSchema = z.strictObject({
 export type ClusterConfig = z.infer<typeof clusterConfigSchema>;
 
 /** The config of this cluster: $SRTSLURM_CONFIG, else srtslurm.yaml here or up to two directories above; {} when none. */
-export function findClusterConfig(env: NodeJS.ProcessEnv, cwd: string): ClusterConfig {
+export function findClusterConfig(
+  env: NodeJS.ProcessEnv,
+  cwd: string,
+  onUnknownKey?: (problem: Problem) => void,
+): ClusterConfig {
   const named = env.SRTSLURM_CONFIG;
   if (named !== undefined && named !== '') {
     const path = resolve(cwd, named);
     if (!existsSync(path)) {
       throw new SrtctlError('no-cluster-config', `SRTSLURM_CONFIG names ${path}, which does not exist`);
     }
-    return readClusterConfig(path);
+    return readClusterConfig(path, onUnknownKey);
   }
   const found = ['.', '..', '../..']
     .map((up) => resolve(cwd, up, 'srtslurm.yaml'))
     .find((path) => existsSync(path));
-  return found === undefined ? clusterConfigSchema.parse({}) : readClusterConfig(found);
+  return found === undefined ? clusterConfigSchema.parse({}) : readClusterConfig(found, onUnknownKey);
 }
 
-function readClusterConfig(path: string): ClusterConfig {
+function readClusterConfig(path: string, onUnknownKey?: (problem: Problem) => void): ClusterConfig {
   const source = parseSource(path, readFileSync(path, 'utf8'));
-  const parsed = clusterConfigSchema.safeParse(source.value ?? {}, { reportInput: true });
-  if (parsed.success) return parsed.data;
-  const known = (at: Path) => keysAt(clusterConfigSchema, at, source.value);
-  throw new RecipeProblems(problemsOf(parsed.error, (at) => source.place(at), known));
+  for (let value = source.value ?? {}; ; ) {
+    const parsed = clusterConfigSchema.safeParse(value, { reportInput: true });
+    if (parsed.success) return parsed.data;
+    const known = (at: Path) => keysAt(clusterConfigSchema, at, value);
+    const found = problemsOf(parsed.error, (at) => source.place(at), known);
+    const keys = onUnknownKey ? found.filter(({ unknownKey }) => unknownKey) : [];
+    if (keys.length === 0) throw new RecipeProblems(found);
+    for (const problem of keys) onUnknownKey?.(problem);
+    value = keys.reduce((left, { unknownKey }) => without(left, unknownKey ?? []), value);
+  }
 }

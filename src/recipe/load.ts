@@ -1,19 +1,21 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { RecipeError, type SourcePlace, SrtctlError } from '../errors.ts';
+import { readFileSync } from 'node:fs';
+import { type SourcePlace, SrtctlError } from '../errors.ts';
 import { benchmarkTypes } from './benchmark.ts';
 import type { ClusterConfig } from './cluster.ts';
+import { findRecipeFiles, type RecipeFile } from './find.ts';
 import { frontendTypes } from './frontend.ts';
-import { isPlain, type Plain } from './merge.ts';
+import { isPlain, type Plain, without } from './merge.ts';
 import { nearest, type Path, type Problem, pathText, problemsOf, RecipeProblems } from './problems.ts';
 import { type Environment, resolveRecipe } from './resolve.ts';
 import { backendTypes, type Recipe, recipeSchema } from './schema.ts';
 import { keysAt } from './schema-keys.ts';
+import { PendingSelectors } from './selector.ts';
 import { parseSource, type Source } from './source.ts';
 import { expandSweep, type SweepPoint, SweepProblem } from './sweep.ts';
 import type { LoadedVariant } from './variant.ts';
-import { expandVariants, type RawVariant } from './variants.ts';
+import { expandVariants, type OnProblem, type RawVariant } from './variants.ts';
 
+export { findRecipeFiles, findRecipes } from './find.ts';
 export { notDoneYet, requireRunnable } from './runnable.ts';
 export { type LoadedVariant, loadedVariantSchema } from './variant.ts';
 
@@ -21,12 +23,8 @@ export interface LoadOptions {
   readonly cluster: ClusterConfig;
   /** For `$VAR` in paths. */
   readonly env: Environment;
-}
-
-/** A file to load, and which of its variants. */
-export interface RecipeFile {
-  readonly file: string;
-  readonly selector?: string | undefined;
+  /** Takes each unknown key, which is then passed over; without it they are errors. */
+  readonly onUnknownKey?: OnProblem | undefined;
 }
 
 /** One variant, or why it is none. */
@@ -38,36 +36,40 @@ export type VariantResult =
  * Everything that `path` names: a recipe, `recipe.yaml:variant`, or a directory with all recipes below it.
  * @throws RecipeProblems for the first variant that is wrong
  */
-export function loadRecipes(path: string, options: LoadOptions): LoadedVariant[] {
-  return findRecipeFiles(path).flatMap((file) =>
-    loadRecipeFile(file, options).map((result) => {
-      if ('error' in result) throw result.error;
-      return result.loaded;
-    }),
-  );
-}
+export const loadRecipes = (path: string, options: LoadOptions): LoadedVariant[] =>
+  loadAll(findRecipeFiles(path), options);
 
-/** @throws RecipeError when there is nothing at `path` */
-export function findRecipeFiles(path: string): RecipeFile[] {
-  if (!existsSync(path)) {
-    const match = /^(.+\.ya?ml):(.+)$/.exec(path);
-    if (match?.[1] !== undefined && existsSync(match[1])) return [{ file: match[1], selector: match[2] }];
-    throw new RecipeError('no-recipe', 'no such file', { place: { file: match?.[1] ?? path } });
+/** @throws RecipeProblems for the first variant of the files that is wrong */
+export const loadAll = (files: readonly RecipeFile[], options: LoadOptions): LoadedVariant[] =>
+  [...loadEach(files, options)].map(({ result }) => {
+    if ('error' in result) throw result.error;
+    return result.loaded;
+  });
+
+/**
+ * The variants of all files, one after the other.
+ * @throws RecipeError at the end when a selector that goes for several files took nothing in any of them
+ */
+export function* loadEach(
+  files: readonly RecipeFile[],
+  options: LoadOptions,
+): Generator<{ readonly file: string; readonly result: VariantResult }> {
+  const pending = new PendingSelectors();
+  for (const recipe of files) {
+    for (const result of loadRecipeFile(recipe, options)) {
+      if ('error' in result && pending.passesOver(recipe, result.error)) continue;
+      pending.took(recipe);
+      yield { file: recipe.file, result };
+    }
   }
-  if (!statSync(path).isDirectory()) return [{ file: path }];
-  const names = readdirSync(path, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.yaml') && !name.endsWith('srtslurm.yaml'))
-    .sort();
-  if (names.length === 0)
-    throw new RecipeError('no-recipe', 'no recipe (*.yaml) in this directory', { place: { file: path } });
-  return names.map((name) => ({ file: join(path, name) }));
+  pending.end();
 }
 
 /** The variants of one file; an error that concerns the whole file is one result with variant ''. */
 export function loadRecipeFile({ file, selector }: RecipeFile, options: LoadOptions): VariantResult[] {
   try {
     const source = parseSource(file, readFileSync(file, 'utf8'));
-    return expandVariants(source, selector).map((raw) =>
+    return expandVariants(source, selector, options.onUnknownKey).map((raw) =>
       result(raw.variant, () => loadVariant(source, raw, options)),
     );
   } catch (error) {
@@ -94,7 +96,7 @@ function loadVariant(source: Source, raw: RawVariant, options: LoadOptions): Loa
   const problems: Problem[] = [];
   const points = sweepPoints(raw, place).map(({ params, value }) => {
     const resolved = resolveRecipe(value, options.cluster, options.env);
-    const recipe = checkRecipe(resolved, place, problems);
+    const recipe = checkRecipe(resolved, place, { problems, onUnknownKey: options.onUnknownKey });
     return { params: params === null ? null : { ...params }, name: pointName(raw, recipe, params), recipe };
   });
   if (problems.length > 0) throw new RecipeProblems(problems);
@@ -117,11 +119,16 @@ function sweepPoints(raw: RawVariant, place: (path: Path) => SourcePlace): Sweep
   }
 }
 
+interface Found {
+  readonly problems: Problem[];
+  readonly onUnknownKey: OnProblem | undefined;
+}
+
 /** Adds to `problems` what is new in it: the points of a sweep are mostly wrong in the same way. */
 function checkRecipe(
   value: Plain,
   place: (path: Path) => SourcePlace,
-  problems: Problem[],
+  { problems, onUnknownKey }: Found,
 ): Recipe | undefined {
   const add = (found: readonly Problem[]) => {
     for (const problem of found) {
@@ -134,7 +141,13 @@ function checkRecipe(
   if (unknown.length > 0) return void add(unknown);
   const parsed = recipeSchema.safeParse(value, { reportInput: true });
   if (parsed.success) return parsed.data;
-  return void add(problemsOf(parsed.error, place, (path) => keysAt(recipeSchema, path, value)));
+  const found = problemsOf(parsed.error, place, (path) => keysAt(recipeSchema, path, value));
+  const keys = onUnknownKey ? found.filter(({ unknownKey }) => unknownKey) : [];
+  if (keys.length === 0) return void add(found);
+  for (const problem of keys) onUnknownKey?.(problem);
+  // A kind that has no such key may be another kind, so what is left is looked at anew.
+  const rest = keys.reduce<Plain>((left, { unknownKey }) => without(left, unknownKey ?? []), value);
+  return checkRecipe(rest, place, { problems, onUnknownKey });
 }
 
 /** An unknown kind is said first and alone: every key that belongs to that kind would be a complaint of its own. */

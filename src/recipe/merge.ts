@@ -14,3 +14,15 @@ export function deepMerge(base: Plain, override: Plain): Plain {
   }
   return merged;
 }
+
+/** `value` without what is at `path`; the value itself stays as it is. */
+export function without<T>(value: T, path: readonly (string | number)[]): T {
+  const [key, ...rest] = path;
+  if (key === undefined) return value;
+  if (Array.isArray(value)) {
+    return value.map((item, index) => (index === key ? without(item, rest) : item)) as T;
+  }
+  if (!isPlain(value) || !Object.hasOwn(value, key)) return value;
+  const { [key]: below, ...others } = value;
+  return (rest.length === 0 ? others : { ...value, [key]: without(below, rest) }) as T;
+}

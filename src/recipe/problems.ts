@@ -9,6 +9,8 @@ export interface Problem {
   readonly message: string;
   readonly place: SourcePlace;
   readonly hint?: string | undefined;
+  /** Path of a key that nobody knows, when that is the problem. */
+  readonly unknownKey?: Path | undefined;
 }
 
 /** Everything that is wrong with a recipe. In one line it says the first, and how many more there are. */
@@ -76,6 +78,7 @@ function problemOf(issue: Issue, look: Look): Problem[] {
           message: 'unknown key',
           place: place([...path, key]),
           hint: meant === undefined ? undefined : `did you mean "${meant}"?`,
+          unknownKey: [...path, key],
         };
       });
     case 'invalid_type':

@@ -13,7 +13,10 @@ export interface Source {
 }
 
 /** @throws RecipeProblems with line and column when the YAML is broken */
-export function parseSource(file: string, text: string): Source {
+export const parseSource = (file: string, text: string): Source => readYaml(file, text).source;
+
+/** The same, with the nodes and comments that it was read from. */
+export function readYaml(file: string, text: string): { source: Source; document: Document } {
   const lines = new LineCounter();
   const document = parseDocument(text, {
     lineCounter: lines,
@@ -34,7 +37,7 @@ export function parseSource(file: string, text: string): Source {
       'bad-yaml',
     );
   }
-  return {
+  const source: Source = {
     file,
     value: toPlain(document.contents, document, false),
     place(path) {
@@ -43,6 +46,7 @@ export function parseSource(file: string, text: string): Source {
     },
     has: (path) => path.length > 0 && document.hasIn(path),
   };
+  return { source, document };
 }
 
 /** Whether floats stay text; 'never' holds for all that is below. */

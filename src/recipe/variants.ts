@@ -1,48 +1,60 @@
 import { deepMerge, isPlain, type Plain } from './merge.ts';
 import { type Path, type Problem, RecipeProblems } from './problems.ts';
+import { choose, NoVariant, type Selector } from './selector.ts';
 import type { Source } from './source.ts';
 
 /** One variant of a recipe file before its sweep is expanded. */
 export interface RawVariant {
   /** '' for a file without overrides, `x` of override_x, `x_0` for the first of zip_override_x. */
   readonly variant: string;
+  /** Its key in the file: `override_x`, `zip_override_x`, `base` when that is taken alone; '' without overrides. */
+  readonly key: string;
+  /** In a zip_override, its position in the lists. */
+  readonly index?: number | undefined;
   readonly value: Plain;
   /** Where a path of the variant can stand in the file, nearest first. */
   origins(path: Path): Path[];
 }
 
-const OVERRIDE = /^(zip_)?override_(.+)$/;
+export const OVERRIDE = /^(zip_)?override_(.+)$/;
+
+/** What to do with a problem that need not end the loading. */
+export type OnProblem = (problem: Problem) => void;
 
 /**
  * A file is either a recipe or `base` with overrides. With overrides, they are its variants and `base` alone is none;
- * `selector` takes one of them (`x`, `override_x`, `x_0`), a whole zip_override (`zip_override_x`), or `base`.
+ * a selector takes some of them, or `base`. Keys that are neither go to `onUnknown`, or are an error without it.
+ * @throws RecipeProblems; NoVariant when the selector takes none
  */
-export function expandVariants(source: Source, selector?: string): RawVariant[] {
+export function expandVariants(source: Source, selector?: Selector, onUnknown?: OnProblem): RawVariant[] {
   const { value } = source;
   if (!isPlain(value))
     throw problem(source, [], value === null ? 'the file is empty' : 'a recipe must be a map');
-  const all = isPlain(value.base) ? overridesOf(source, value, value.base) : [plainVariant(value)];
-  if (selector === undefined) return all;
-  if (selector === 'base' && isPlain(value.base)) return [baseVariant(value.base)];
-  const wanted = selector.replace(OVERRIDE, '$2').replace(/\[(\d+)\]$/, '_$1');
-  const exact = all.filter((each) => each.variant === wanted);
-  const chosen =
-    exact.length > 0 ? exact : all.filter((each) => each.variant.replace(/_\d+$/, '') === wanted);
-  if (chosen.length > 0) return chosen;
-  const names = all.map((each) => each.variant).filter((name) => name !== '');
-  const known = names.length > 0 ? `it has ${names.join(', ')}` : 'it has no overrides';
-  throw problem(source, [], `no variant "${selector}" in this recipe: ${known}`);
+  const keys = Object.keys(value).filter((key) => OVERRIDE.test(key));
+  if (!('base' in value)) {
+    const [first] = keys;
+    if (first !== undefined) throw problem(source, [first], 'there is no "base" that it could override');
+    if (selector !== undefined) throw new NoVariant(source, selector, []);
+    return [{ variant: '', key: '', value, origins: (path) => [path] }];
+  }
+  const { base } = value;
+  if (!isPlain(base)) throw problem(source, ['base'], 'must be a map');
+  const all = overridesOf(source, value, base, onUnknown);
+  if (selector === undefined) return all.length > 0 ? all : [baseVariant(base)];
+  if (selector.text === 'base') return [baseVariant(base)];
+  const chosen = choose(all, selector);
+  if (chosen.length === 0) throw new NoVariant(source, selector, all);
+  return [...chosen];
 }
-
-const plainVariant = (value: Plain): RawVariant => ({ variant: '', value, origins: (path) => [path] });
 
 const baseVariant = (base: Plain): RawVariant => ({
   variant: '',
+  key: 'base',
   value: base,
   origins: (path) => [['base', ...path]],
 });
 
-function overridesOf(source: Source, value: Plain, base: Plain): RawVariant[] {
+function overridesOf(source: Source, value: Plain, base: Plain, onUnknown?: OnProblem): RawVariant[] {
   const problems: Problem[] = [];
   const variants: RawVariant[] = [];
   for (const [key, override] of Object.entries(value)) {
@@ -51,31 +63,57 @@ function overridesOf(source: Source, value: Plain, base: Plain): RawVariant[] {
     const suffix = match?.[2];
     if (suffix === undefined) {
       const message = 'unknown key: beside "base" a recipe has only override_<name> and zip_override_<name>';
-      problems.push({ message, place: source.place([key]) });
+      (onUnknown ?? ((found) => problems.push(found)))({ message, place: source.place([key]) });
     } else if (!isPlain(override)) {
       problems.push({ message: 'must be a map', place: source.place([key]) });
     } else if (match?.[1] === undefined) {
-      variants.push(overridden(base, override, suffix, (path) => [key, ...path]));
+      variants.push({
+        key,
+        variant: suffix,
+        value: overridden(base, override, suffix),
+        origins: (path) => [
+          [key, ...path],
+          ['base', ...path],
+        ],
+      });
     } else {
-      const length = zipLength(source, override, [key], problems);
-      for (let index = 0; index < length; index++) {
-        const picked = pick(override, index) as Plain;
-        variants.push(
-          overridden(base, picked, `${suffix}_${index}`, (path) => zipOrigin(source, [key, ...path], index)),
-        );
-      }
+      variants.push(...zipVariants(source, base, override, { key, suffix }, problems));
     }
   }
   if (problems.length > 0) throw new RecipeProblems(problems);
-  return variants.length > 0 ? variants : [baseVariant(base)];
+  return variants;
+}
+
+function zipVariants(
+  source: Source,
+  base: Plain,
+  override: Plain,
+  { key, suffix }: { readonly key: string; readonly suffix: string },
+  problems: Problem[],
+): RawVariant[] {
+  const length = zipLength(source, override, [key], problems);
+  return Array.from({ length }, (_, index) => {
+    const variant = `${suffix}_${index}`;
+    return {
+      key,
+      index,
+      variant,
+      value: overridden(base, pick(override, index) as Plain, variant),
+      origins: (path) => [zipOrigin(source, [key, ...path], index), ['base', ...path]],
+    };
+  });
 }
 
 /** A variant without a name of its own is called after the base and itself. */
-function overridden(base: Plain, override: Plain, variant: string, origin: (path: Path) => Path): RawVariant {
+function overridden(base: Plain, override: Plain, variant: string): Plain {
   const value = deepMerge(base, override);
-  if (!('name' in override) && typeof base.name === 'string') value.name = `${base.name}_${variant}`;
-  return { variant, value, origins: (path) => [origin(path), ['base', ...path]] };
+  const name = derivedName(base.name, override, variant);
+  return name === undefined ? value : { ...value, name };
 }
+
+/** The name of a variant whose override gives it none; undefined when it has one. */
+export const derivedName = (base: unknown, override: Plain, variant: string): string | undefined =>
+  !Object.hasOwn(override, 'name') && typeof base === 'string' ? `${base}_${variant}` : undefined;
 
 /** How many variants the lists of a zip_override make: all of the same length, where lists of one fit any. */
 function zipLength(source: Source, value: unknown, path: Path, problems: Problem[]): number {
@@ -83,7 +121,10 @@ function zipLength(source: Source, value: unknown, path: Path, problems: Problem
   const visit = (part: unknown, at: Path) => {
     if (isPlain(part)) for (const [key, below] of Object.entries(part)) visit(below, [...at, key]);
     if (!Array.isArray(part) || part.length === 1) return;
-    if (length === 1 && part.length > 0) length = part.length;
+    if (part.length === 0) {
+      const message = 'an empty list has no value for any variant; an empty list as the value is [[]]';
+      problems.push({ message, place: source.place(at) });
+    } else if (length === 1) length = part.length;
     else if (part.length !== length) {
       const message = `lists of a zip_override must be equally long: this one has ${part.length}, another ${length}`;
       problems.push({ message, place: source.place(at) });

@@ -1,0 +1,165 @@
+import {
+  Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  type Node,
+  Pair,
+  Scalar,
+  YAMLMap,
+  type YAMLSeq,
+} from 'yaml';
+import type { Selector } from './selector.ts';
+import { readYaml } from './source.ts';
+import { expandVariants, type RawVariant } from './variants.ts';
+
+/** A variant as a recipe of its own. */
+export interface ResolvedText {
+  /** As in RawVariant; '' for a recipe without overrides, whose text is that of its file. */
+  readonly variant: string;
+  readonly text: string;
+}
+
+/**
+ * The variants of a recipe file as YAML, in the order and with the comments of the source: those of `base`, and of what
+ * an override puts in its place. Aliases are written out, since what they point to may be elsewhere in the file.
+ * @throws RecipeProblems when the file or its overrides are wrong; NoVariant when the selector takes none
+ */
+export function resolveOverrides(file: string, text: string, selector?: Selector): ResolvedText[] {
+  const { source, document } = readYaml(file, text);
+  return expandVariants(source, selector).map((raw) => ({
+    variant: raw.variant,
+    text: raw.key === '' ? text : write(document, raw),
+  }));
+}
+
+function write(source: Document, raw: RawVariant): string {
+  const recipe = copyMap(source.get('base', true), source);
+  if (raw.key !== 'base') {
+    const override = copyMap(source.get(raw.key, true), source);
+    merge(recipe, raw.index === undefined ? override : (pick(override, raw.index) as YAMLMap));
+  }
+  const { name } = raw.value;
+  const named = recipe.get('name', true);
+  if (isScalar(named)) named.value = name;
+  const resolved = new Document(recipe);
+  resolved.commentBefore = headOf(source);
+  return resolved.toString({ lineWidth: 0, indentSeq: false });
+}
+
+/** What stands above the first key of a file, with an empty line below it or without. */
+function headOf({ commentBefore, contents }: Document): string | null {
+  const first = isMap(contents) ? contents.items[0]?.key : null;
+  const own = isScalar(first) ? first.commentBefore : null;
+  return [commentBefore, contents?.commentBefore, own].filter(Boolean).join('\n') || null;
+}
+
+/** A copy of a map that shares nothing with its document: aliases and `<<` are what they stand for. */
+function copyMap(node: unknown, document: Document): YAMLMap {
+  const copied = copy(node, document);
+  return isMap(copied) ? copied : new YAMLMap();
+}
+
+function copy(node: unknown, document: Document): Node {
+  if (isAlias(node)) {
+    const { commentBefore, comment, spaceBefore } = node;
+    return Object.assign(
+      copy(node.resolve(document), document),
+      drop({ commentBefore, comment, spaceBefore }),
+    );
+  }
+  if (isMap(node)) {
+    const map = shell(node);
+    for (const pair of node.items) addPair(map, pair, document);
+    return commentAtKey(map);
+  }
+  if (isSeq(node)) {
+    const list = shell(node);
+    list.items = node.items.map((item) => copy(item, document));
+    return list;
+  }
+  const scalar = isScalar(node) ? (node.clone() as Scalar) : new Scalar(null);
+  delete scalar.anchor;
+  return scalar;
+}
+
+/** A comment before the first key is the map's own for the parser; it belongs to the key, wherever that goes. */
+function commentAtKey(map: YAMLMap): YAMLMap {
+  const key = map.items[0]?.key;
+  if (!isScalar(key) || !map.commentBefore) return map;
+  key.commentBefore = [map.commentBefore, key.commentBefore].filter(Boolean).join('\n');
+  delete map.commentBefore;
+  return map;
+}
+
+/** A collection without its items, comments and all. */
+function shell<T extends YAMLMap | YAMLSeq>(node: T): T {
+  const empty = node.clone() as T;
+  empty.items = [];
+  delete empty.anchor;
+  return empty;
+}
+
+const drop = <T extends object>(values: T): Partial<T> =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value != null)) as Partial<T>;
+
+/** A pair of a map; those that `<<` brings have a place only where the map has no such key itself. */
+function addPair(map: YAMLMap, { key, value }: Pair, document: Document): void {
+  if (!isScalar(key) || String(key.value) !== '<<') {
+    const own = map.items.findIndex((item) => nameOf(item) === nameOf({ key }));
+    const pair = {
+      ...document.createPair(null, null),
+      key: copy(key, document),
+      value: copy(value, document),
+    };
+    const made = Object.assign(document.createPair(null, null), pair);
+    if (own < 0) map.items.push(made);
+    else map.items[own] = made;
+    return;
+  }
+  const merged = copy(value, document);
+  for (const other of isSeq(merged) ? merged.items : [merged]) {
+    if (!isMap(other)) continue;
+    for (const pair of other.items)
+      if (!map.items.some((item) => nameOf(item) === nameOf(pair))) map.items.push(pair);
+  }
+}
+
+const nameOf = ({ key }: { key: unknown }): string => String(isScalar(key) ? key.value : key);
+
+/** As deepMerge of plain values: maps key by key, null takes away, everything else replaces. */
+function merge(target: YAMLMap, override: YAMLMap): void {
+  for (const pair of override.items) {
+    const at = target.items.findIndex((item) => nameOf(item) === nameOf(pair));
+    const there = target.items[at];
+    const { value } = pair;
+    if (isScalar(value) && value.value === null) {
+      if (at >= 0) target.items.splice(at, 1);
+    } else if (isMap(value)) {
+      const below = isMap(there?.value) ? there.value : shell(value);
+      merge(below, value);
+      keepComment(there?.key, pair.key);
+      if (there) there.value = below;
+      else target.items.push(Object.assign(pair, { value: below }));
+    } else if (there) {
+      keepComment(there.key, pair.key);
+      there.value = value;
+    } else target.items.push(pair);
+  }
+}
+
+/** What an override says of a key stands below what the base says of it. */
+function keepComment(base: unknown, override: unknown): void {
+  if (!isScalar(base) || !isScalar(override) || !override.commentBefore) return;
+  base.commentBefore = [base.commentBefore, override.commentBefore].filter(Boolean).join('\n');
+}
+
+/** The `index`-th of every list of a zip_override; a list of one is for all. */
+function pick(node: Node, index: number): Node {
+  if (isSeq(node)) return (node.items.length === 1 ? node.items[0] : node.items[index]) as Node;
+  if (!isMap(node)) return node;
+  const picked = shell(node);
+  picked.items = node.items.map((pair) => new Pair(pair.key, pick(pair.value as Node, index)));
+  return picked;
+}
