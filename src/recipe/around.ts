@@ -56,6 +56,7 @@ export const observabilitySchema = z.lazy(() =>
     enabled: enabled('record the metrics of workers and nodes'),
     scrape_metrics: flag('read the metrics of workers'),
     enable_otel: enabled('send traces of requests; needs otel_endpoint'),
+    host_sampler_all_nodes: flag('sample the processes of every node, not of the first alone'),
     otel_endpoint: text('collector of OpenTelemetry, such as http://10.0.0.1:4317'),
     tachometer: z
       .strictObject({
