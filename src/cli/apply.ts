@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { EXIT, SrtctlError } from '../errors.ts';
 
 interface ApplyOptions {
-  readonly file: string;
+  readonly file: readonly string[];
   readonly local?: boolean;
   readonly nodes?: number;
   readonly mock?: boolean;
@@ -11,20 +11,29 @@ interface ApplyOptions {
   readonly setupScript?: string;
   readonly tags?: string;
   readonly yes?: boolean;
+  readonly watch?: boolean;
+  readonly currentAllocation?: boolean;
 }
 
 export function registerApply(program: Command): void {
   program
     .command('apply')
-    .description('Run a recipe: bring up its deployment, run its benchmark, clean up.')
-    .requiredOption('-f, --file <recipe>', 'recipe, recipe:selector, or a directory of recipes')
+    .description(
+      'Run recipes: submit a Slurm job for each, or run here; its results are in outputs/<job id>.',
+    )
+    .requiredOption('-f, --file <recipe...>', 'recipe, recipe:selector, or a directory of recipes; several')
+    .option('--watch', 'follow the job to its end; the exit code is then that of the run')
+    .option(
+      '--current-allocation',
+      'run in the Slurm allocation that this shell is in (the default inside one)',
+    )
     .option('--local', 'run on this machine, one agent for each simulated node')
     .option(
       '--nodes <n>',
       'with --local: number of simulated nodes (default: as many as the recipe needs)',
       positive,
     )
-    .option('--mock', 'with --local: simulated engines and routers in place of the real ones')
+    .option('--mock', 'simulated engines and routers in place of the real ones')
     .option('--output <dir>', 'where the directory of the job is made (default: $SRTCTL_OUTPUT or ./outputs)')
     .option('--json', 'one JSON object a line on standard output, for programs')
     .option(
@@ -36,7 +45,11 @@ export function registerApply(program: Command): void {
     .addHelpText(
       'after',
       `
+Without --local a Slurm job is submitted for each recipe and variant, and apply returns; --watch stays.
+
 Examples:
+  srtctl apply -f recipe.yaml                    submit it to Slurm
+  srtctl apply -f recipe.yaml --watch            and follow it to its end
   srtctl apply -f recipe.yaml --local --mock     the whole run on this machine, without GPUs
   srtctl apply -f recipe.yaml --local            real engines on this machine (one node)
   srtctl dry-run -f recipe.yaml                  what would run, and where`,
@@ -54,16 +67,12 @@ function positive(text: string): number {
 }
 
 async function apply(options: ApplyOptions): Promise<number> {
-  if (!options.local)
-    throw new SrtctlError(
-      'not-yet',
-      'apply without --local is not possible yet: this version does not submit to Slurm',
-      {
-        hint: 'add --local, and --mock for simulated engines',
-      },
-    );
+  if (!options.local) {
+    const { applyOnSlurm } = await import('./slurm-job.ts');
+    return applyOnSlurm(options);
+  }
   const { prepareLocalJobs, runLocalJob } = await import('./local-job.ts');
-  const jobs = await prepareLocalJobs(options);
+  const jobs = (await Promise.all(options.file.map((file) => prepareLocalJobs({ ...options, file })))).flat();
   let worst: number = EXIT.ok;
   for (const job of jobs) {
     const exitCode = await runLocalJob(job, { json: options.json === true });

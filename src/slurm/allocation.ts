@@ -1,0 +1,29 @@
+import { SrtctlError } from '../errors.ts';
+import { expandHostlist } from './hostlist.ts';
+
+export interface SlurmAllocation {
+  readonly jobId: string;
+  /** In Slurm's order, the head first; of a heterogeneous job the components one after the other. */
+  readonly nodes: readonly string[];
+  readonly hetGroups: number;
+  /** When Slurm ends the job, ms since the epoch; null where it does not say. */
+  readonly endsAt: number | null;
+}
+
+/** The allocation that a process runs in (sbatch(1), "Output environment variables"); undefined outside of any. */
+export function allocationOf(env: NodeJS.ProcessEnv): SlurmAllocation | undefined {
+  const jobId = env.SLURM_JOB_ID;
+  if (jobId === undefined || jobId === '') return undefined;
+  const hetGroups = Number(env.SLURM_HET_SIZE ?? 1);
+  const lists =
+    hetGroups > 1
+      ? Array.from({ length: hetGroups }, (_, group) => env[`SLURM_JOB_NODELIST_HET_GROUP_${group}`] ?? '')
+      : [env.SLURM_JOB_NODELIST ?? env.SLURM_NODELIST ?? ''];
+  const nodes = lists.flatMap(expandHostlist);
+  if (nodes.length === 0)
+    throw new SrtctlError('no-nodes', `Slurm job ${jobId} does not say which nodes it has`, {
+      hint: 'SLURM_JOB_NODELIST is not set',
+    });
+  const end = Number(env.SLURM_JOB_END_TIME);
+  return { jobId, nodes, hetGroups, endsAt: end > 0 ? end * 1_000 : null };
+}
