@@ -6,6 +6,8 @@ import { OUTPUT_OPTION } from './options.ts';
 const TIMEOUT_MS = 90_000;
 const ANSWER_MS = 5_000;
 const LOOK_EVERY_MS = 100;
+/** How long a batch script may take to end after its coordinator. */
+const BATCH_END_MS = 10_000;
 
 export function registerCancel(program: Command): void {
   program
@@ -119,9 +121,16 @@ async function askSlurm(job: JobOnDisk, { jobId, own }: { jobId: string; own: bo
     : `${job.jobId}: its batch script was sent SIGTERM`;
 }
 
-/** What is left of the Slurm job when its coordinator has finished. */
+/** A batch script ends with its coordinator; what is still there after a while is cancelled by Slurm. */
 async function endInSlurm({ spec }: JobOnDisk): Promise<void> {
   if (!spec.slurm?.own) return;
   const { slurm } = await import('../slurm/commands.ts');
+  const { queryJob } = await import('../slurm/queue.ts');
+  const { hasEndedInSlurm } = await import('../slurm/queue-entry.ts');
+  const deadline = performance.now() + BATCH_END_MS;
+  while (performance.now() < deadline) {
+    if (hasEndedInSlurm(await queryJob(spec.slurm.jobId))) return;
+    await new Promise((resolve) => setTimeout(resolve, 5 * LOOK_EVERY_MS));
+  }
   await slurm('scancel', ['--quiet', spec.slurm.jobId]);
 }

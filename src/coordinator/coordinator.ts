@@ -286,9 +286,11 @@ export class Coordinator {
     bus.subscribe(this.#subjects.hello('*'), helloSchema, ({ message, subject, respond }) => {
       // The server lets an agent use its own subject only; the message must say the same name.
       if (subject !== this.#subjects.hello(message.node)) return;
-      const answer = this.#roster.hello(message);
+      const isLate = this.#ending && this.#roster.stateOf(message.node) === 'expected';
+      const answer = isLate ? 'late' : this.#roster.hello(message);
       const refuse = (reason: string) =>
         respond({ v: WIRE_VERSION, welcome: false, reason } satisfies HelloReply);
+      if (answer === 'late') return refuse('the job is over');
       if (answer === 'unknown') return refuse('this node is not of the allocation');
       if (answer === 'lost') return refuse('this node is held for lost');
       const desired = this.#deployment?.desiredOf(message.node) ?? {

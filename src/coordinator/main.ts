@@ -9,6 +9,7 @@ import { frontendFor } from '../frontends/index.ts';
 import { startGuard } from '../guard.ts';
 import { jobSpecSchema } from '../messages/job-files.ts';
 import { toToken } from '../messages/subjects.ts';
+import type { JobContext } from '../plan/kinds.ts';
 import { planVariant } from '../plan/plan.ts';
 import { createRuntimeContext } from '../plan/runtime-context.ts';
 import { clusterConfigSchema } from '../recipe/cluster.ts';
@@ -83,8 +84,8 @@ const infraPorts = {
 };
 // On a cluster each node has a directory of its own, which its agent makes; here it is the coordinator's.
 const nodeTmpDir = spec.mode === 'slurm' ? `${tmpDir}-node` : tmpDir;
-const runtimeAt = (addresses: ReadonlyMap<string, string>) =>
-  createRuntimeContext({
+const runtimeAt = (addresses: ReadonlyMap<string, string>): JobContext => {
+  const runtime = createRuntimeContext({
     jobId: spec.jobId,
     nodes,
     addresses: Object.fromEntries(addresses),
@@ -98,6 +99,15 @@ const runtimeAt = (addresses: ReadonlyMap<string, string>) =>
     nodeBinary: process.execPath,
     setupScript: spec.setupScript,
   });
+  if (!spec.mock) return runtime;
+  // Simulated engines are the node's own programs: whether or not a container is around them, its paths are the node's.
+  const logDirInside = runtime.logDir;
+  return {
+    ...runtime,
+    logDirInside,
+    forRecipe: (recipe) => ({ ...runtime.forRecipe(recipe), logDirInside }),
+  };
+};
 const places = runtimeAt(new Map());
 
 const coordinator = new Coordinator({

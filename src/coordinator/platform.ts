@@ -8,7 +8,7 @@ import { addressOfInterface, addressTowards } from '../own-address.ts';
 import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
 import { agentPlaces } from '../slurm/agent-places.ts';
-import { allocationOf } from '../slurm/allocation.ts';
+import { allocationOf, timeLimitMs } from '../slurm/allocation.ts';
 import type { AgentPlace, Platform } from '../slurm/launcher.ts';
 import { createLocalPlatform } from '../slurm/local.ts';
 import { containerMounts } from '../slurm/mounts.ts';
@@ -85,6 +85,8 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
   const [{ recipe } = { recipe: undefined }] = variant.points;
   if (!recipe) throw new TypeError('a variant without points');
   const { nodes } = allocation;
+  const limitMs = timeLimitMs(recipe.slurm.time_limit ?? cluster.default_time_limit ?? '');
+  const endsAt = allocation.endsAt ?? (limitMs === null ? null : Date.now() + limitMs);
   const agents = agentPlaces({ variant, cluster, nodes, containers, jobDir: spec.jobDir });
   const headAddress = await addressOfHead(nodes, cluster);
   const platform = createSlurmPlatform({
@@ -116,8 +118,8 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
     agentPath: { prepend: spec.mock ? [join(distDir, 'mock-bin')] : [], append: [...programDirs] },
     join: containers ? JOIN_MS.containers : JOIN_MS.nodes,
     whyTerminated: () =>
-      allocation.endsAt !== null && Date.now() > allocation.endsAt - WARNING_MS
-        ? `Slurm's time limit is near (the job ends at ${new Date(allocation.endsAt).toISOString()}): a longer slurm.time_limit gives the run more time`
+      endsAt !== null && Date.now() > endsAt - WARNING_MS
+        ? `Slurm's time limit is near (the job ends at ${new Date(endsAt).toISOString()}): a longer slurm.time_limit gives the run more time`
         : 'Slurm told the job to end (SIGTERM: scancel, time limit or preemption)',
   };
 }
