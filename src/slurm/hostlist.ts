@@ -28,7 +28,10 @@ function splitOutside(list: string): string[] {
 
 function expandOne(part: string): string[] {
   const match = /^([^[\]]*)\[([^[\]]+)\](.*)$/.exec(part);
-  if (!match) return [part];
+  if (!match) {
+    if (/[[\]]/.test(part)) throw new RangeError(`not a node list: ${part}`);
+    return [part];
+  }
   const [, before = '', ranges = '', after = ''] = match;
   const rest = expandOne(after);
   return ranges
