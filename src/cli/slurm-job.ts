@@ -69,6 +69,11 @@ export async function applyOnSlurm(options: SlurmJobOptions): Promise<number> {
 
 function prepare(options: SlurmJobOptions, cluster: ClusterConfig): PreparedSlurmJob[] {
   const mock = options.mock === true;
+  const runtime = cluster.container_runtime ?? 'pyxis';
+  if (!mock && runtime !== 'pyxis' && runtime !== 'none')
+    throw new SrtctlError('not-yet', `container_runtime: ${runtime} (srtslurm.yaml) cannot be used yet`, {
+      hint: 'pyxis, or none for engines on the nodes themselves',
+    });
   const told = options.output ?? process.env.SRTCTL_OUTPUT ?? cluster.output_dir ?? 'outputs';
   const outputs = resolve(process.cwd(), told);
   return options.file
