@@ -34,7 +34,6 @@ const subjects = subjectsOf(config.jobId);
 const here = dirname(fileURLToPath(import.meta.url));
 
 const address = await ownAddress();
-if (config.tmpDir !== undefined) mkdirSync(config.tmpDir, { recursive: true, mode: 0o700 });
 
 const bus = await connectBus({
   url: config.url,
@@ -48,6 +47,8 @@ const bus = await connectBus({
 });
 const outbox = createOutbox({ bus, source: `agent:${config.node}:${incarnation}`, now: () => new Date() });
 const guard = startGuard(join(here, 'guard.sh'), `SRTCTL_AGENT=${agentMark}`, config.tmpDir);
+// After the guard, which removes it should this agent be killed.
+if (config.tmpDir !== undefined) mkdirSync(config.tmpDir, { recursive: true, mode: 0o700 });
 
 const table = new ProcessTable({
   spawner: osSpawner,
