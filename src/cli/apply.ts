@@ -12,24 +12,33 @@ interface ApplyOptions {
   readonly setupScript?: string;
   readonly tags?: string;
   readonly yes?: boolean;
+  readonly watch?: boolean;
+  readonly currentAllocation?: boolean;
 }
 
 export function registerApply(program: Command): void {
   program
     .command('apply')
-    .description('Run a recipe: bring up its deployment, run its benchmark, clean up.')
+    .description(
+      'Run recipes: submit a Slurm job for each, or run here; its results are in outputs/<job id>.',
+    )
     .requiredOption(
       '-f, --file <path...>',
       'recipes: files, file.yaml:variant, directories, or patterns such as "recipes/**/*.yaml:override_*"',
     )
     .option('--allow-unknown', 'warn of unknown keys, and pass them over')
+    .option('--watch', 'follow the job to its end; the exit code is then that of the run')
+    .option(
+      '--current-allocation',
+      'run in the Slurm allocation that this shell is in (the default inside one)',
+    )
     .option('--local', 'run on this machine, one agent for each simulated node')
     .option(
       '--nodes <n>',
       'with --local: number of simulated nodes (default: as many as the recipe needs)',
       positive,
     )
-    .option('--mock', 'with --local: simulated engines and routers in place of the real ones')
+    .option('--mock', 'simulated engines and routers in place of the real ones')
     .option('--output <dir>', 'where the directory of the job is made (default: $SRTCTL_OUTPUT or ./outputs)')
     .option('--json', 'one JSON object a line on standard output, for programs')
     .option(
@@ -41,7 +50,11 @@ export function registerApply(program: Command): void {
     .addHelpText(
       'after',
       `
+Without --local a Slurm job is submitted for each recipe and variant, and apply returns; --watch stays.
+
 Examples:
+  srtctl apply -f recipe.yaml                    submit it to Slurm
+  srtctl apply -f recipe.yaml --watch            and follow it to its end
   srtctl apply -f recipe.yaml --local --mock     the whole run on this machine, without GPUs
   srtctl apply -f recipe.yaml --local            real engines on this machine (one node)
   srtctl dry-run -f recipe.yaml                  what would run, and where`,
@@ -59,14 +72,10 @@ function positive(text: string): number {
 }
 
 async function apply(options: ApplyOptions): Promise<number> {
-  if (!options.local)
-    throw new SrtctlError(
-      'not-yet',
-      'apply without --local is not possible yet: this version does not submit to Slurm',
-      {
-        hint: 'add --local, and --mock for simulated engines',
-      },
-    );
+  if (!options.local) {
+    const { applyOnSlurm } = await import('./slurm-job.ts');
+    return applyOnSlurm(options);
+  }
   const { prepareLocalJobs, runLocalJob } = await import('./local-job.ts');
   const jobs = await prepareLocalJobs(options);
   let worst: number = EXIT.ok;

@@ -6,6 +6,8 @@ import { OUTPUT_OPTION } from './options.ts';
 const TIMEOUT_MS = 90_000;
 const ANSWER_MS = 5_000;
 const LOOK_EVERY_MS = 100;
+/** How long a batch script may take to end after its coordinator. */
+const BATCH_END_MS = 10_000;
 
 export function registerCancel(program: Command): void {
   program
@@ -33,6 +35,7 @@ async function cancel(told: string, output: string | undefined): Promise<void> {
   if (await isOver(job)) return print(`${job.jobId} is over already`);
   print((await askOverBus(job)) ?? (await askBySignal(job)));
   await untilOver(job);
+  await endInSlurm(job);
   const exitCode = (await readState(job))?.exitCode ?? 'unknown';
   print(`${job.jobId} is over (exit code ${exitCode})`);
 }
@@ -42,7 +45,7 @@ async function untilOver(job: JobOnDisk): Promise<void> {
   const { coordinatorOf, isOver, readState } = await import('./job-dir.ts');
   const deadline = performance.now() + TIMEOUT_MS;
   let told = '';
-  while (!(await isOver(job)) || (await coordinatorOf(job)) !== undefined) {
+  while (!(await isOver(job)) || (job.spec.mode === 'local' && (await coordinatorOf(job)) !== undefined)) {
     if (performance.now() > deadline) {
       const { EXIT, SrtctlError } = await import('../errors.ts');
       throw new SrtctlError('cancel-timeout', `${job.jobId} is not over after ${TIMEOUT_MS / 1_000} s`, {
@@ -86,7 +89,48 @@ async function askBySignal(job: JobOnDisk): Promise<string> {
     return `${job.jobId}: its bus does not answer, its coordinator was sent SIGTERM`;
   }
   const { EXIT, SrtctlError } = await import('../errors.ts');
+  if (job.spec.slurm) return askSlurm(job, job.spec.slurm);
   throw new SrtctlError('cannot-cancel', `${job.jobId} cannot be reached: no bus and no coordinator here`, {
     exitCode: EXIT.failed,
   });
+}
+
+/** Through Slurm: a job that waits is taken back; the batch script of one that runs hands SIGTERM to its coordinator. */
+async function askSlurm(job: JobOnDisk, { jobId, own }: { jobId: string; own: boolean }): Promise<string> {
+  const { EXIT, SrtctlError } = await import('../errors.ts');
+  const { slurmStateOf } = await import('./job-dir.ts');
+  const { slurm } = await import('../slurm/commands.ts');
+  const entry = await slurmStateOf(job);
+  if (!own)
+    throw new SrtctlError(
+      'cannot-cancel',
+      `${job.jobId} does not answer, and its allocation is not its own`,
+      {
+        exitCode: EXIT.failed,
+        hint: `scancel ${jobId} ends the allocation`,
+      },
+    );
+  const waits = entry?.state === 'PENDING';
+  const answer = await slurm('scancel', waits ? [jobId] : ['--batch', '--signal=TERM', jobId]);
+  if (answer.exitCode !== 0)
+    throw new SrtctlError('cannot-cancel', `scancel: ${answer.stderr.trim() || 'no answer'}`, {
+      exitCode: EXIT.failed,
+    });
+  return waits
+    ? `${job.jobId} was taken out of the queue`
+    : `${job.jobId}: its batch script was sent SIGTERM`;
+}
+
+/** A batch script ends with its coordinator; what is still there after a while is cancelled by Slurm. */
+async function endInSlurm({ spec }: JobOnDisk): Promise<void> {
+  if (!spec.slurm?.own) return;
+  const { slurm } = await import('../slurm/commands.ts');
+  const { queryJob } = await import('../slurm/queue.ts');
+  const { hasEndedInSlurm } = await import('../slurm/queue-entry.ts');
+  const deadline = performance.now() + BATCH_END_MS;
+  while (performance.now() < deadline) {
+    if (hasEndedInSlurm(await queryJob(spec.slurm.jobId))) return;
+    await new Promise((resolve) => setTimeout(resolve, 5 * LOOK_EVERY_MS));
+  }
+  await slurm('scancel', ['--quiet', spec.slurm.jobId]);
 }

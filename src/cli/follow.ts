@@ -6,7 +6,16 @@ import { heartbeatSchema, progressMessageSchema } from '../messages/control.ts';
 import type { SrtEvent } from '../messages/events.ts';
 import type { Cause } from '../messages/result.ts';
 import { subjectsOf } from '../messages/subjects.ts';
-import { coordinatorOf, isOver, type JobOnDisk, readConnection, readEvents, readState } from './job-dir.ts';
+import { exitCodeInSlurm, type QueueEntry } from '../slurm/queue-entry.ts';
+import {
+  coordinatorOf,
+  isOver,
+  type JobOnDisk,
+  readConnection,
+  readEvents,
+  readState,
+  slurmStateOf,
+} from './job-dir.ts';
 import { JobModel } from './view/model.ts';
 import { createPrinter } from './view/printers.ts';
 
@@ -65,22 +74,30 @@ export async function followJob(options: FollowOptions): Promise<{ exitCode: num
   stopLooking();
   for (const event of await readEvents(job)) take(event);
   model.exitCode ??= (await readState(job))?.exitCode ?? null;
-  if (model.exitCode === null) model.cause ??= await deathOf(job);
-  model.exitCode ??= EXIT.failed;
+  if (model.exitCode === null) {
+    const inSlurm = job.spec.mode === 'slurm' ? await slurmStateOf(job) : undefined;
+    model.cause ??= await deathOf(job, inSlurm);
+    model.exitCode = inSlurm ? exitCodeInSlurm(inSlurm) : EXIT.failed;
+  }
   printer.end();
   return { exitCode: model.exitCode };
 }
 
 /** The cause of a run whose coordinator is gone before it was finished: the end of its log tells. */
-async function deathOf({ jobDir, jobId }: JobOnDisk): Promise<Cause> {
+async function deathOf({ jobDir, jobId }: JobOnDisk, inSlurm: QueueEntry | undefined): Promise<Cause> {
   const logFile = join(jobDir, 'logs', `sweep_${jobId}.log`);
   const text = await tailOf(logFile, LOG_LINES).then(
     (piece) => piece.text.trimEnd(),
     () => '',
   );
   const logTail = text === '' ? [] : text.split('\n');
-  return { summary: 'the coordinator ended before the run was finished', logFile, logTail };
+  const own = logTail.findLast((line) => line.startsWith('srtctl: '))?.slice('srtctl: '.length);
+  const summary = own ?? 'the coordinator ended before the run was finished';
+  const slurm = inSlurm ? ` (Slurm: ${inSlurm.state}${whyIn(inSlurm)})` : '';
+  return { summary: `${summary}${slurm}`, logFile, logTail };
 }
+
+const whyIn = ({ reason }: QueueEntry): string => (reason === '' || reason === 'None' ? '' : `, ${reason}`);
 
 interface Signal {
   readonly told: Promise<void>;
@@ -120,11 +137,16 @@ function whenEnded({ job, coordinator }: FollowOptions, tell: () => void): () =>
     while (!stopped && !(await isOver(job))) await sleep(LOOK_EVERY_MS);
     // A job says "finished" a moment before the last events are in its file.
     const deadline = performance.now() + LAST_LINES_MS;
-    while (!stopped && performance.now() < deadline && (await coordinatorOf(job)) !== undefined)
-      await sleep(LOOK_EVERY_MS);
+    while (!stopped && performance.now() < deadline && (await isRunning(job))) await sleep(LOOK_EVERY_MS);
   })().then(tell, tell);
   return stop;
 }
+
+/** A coordinator on another node is not seen from here: its files are done when the connection is gone. */
+const isRunning = async (job: JobOnDisk): Promise<boolean> =>
+  job.spec.mode === 'slurm'
+    ? (await readConnection(job)) !== undefined
+    : (await coordinatorOf(job)) !== undefined;
 
 /** A connection to the job's bus; undefined when the job ends before there is one. */
 async function reach(job: JobOnDisk, ended: Signal): Promise<Bus | undefined> {

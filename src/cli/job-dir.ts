@@ -14,6 +14,7 @@ import {
   jobSpecSchema,
   jobStateSchema,
 } from '../messages/job-files.ts';
+import { hasEndedInSlurm, type QueueEntry } from '../slurm/queue-entry.ts';
 
 /** A job as its directory shows it. */
 export interface JobOnDisk {
@@ -118,10 +119,26 @@ async function isCoordinator(pid: number, { jobDir, spec }: JobOnDisk): Promise<
   return words.some((word) => basename(word) === 'coordinator.js') && (names(spec.jobDir) || names(jobDir));
 }
 
-/** A job is over when it says so; a local one also when its coordinator is gone. */
+/** A job is over when it says so; a local one also when its coordinator is gone, one on Slurm when Slurm says so. */
 export async function isOver(job: JobOnDisk): Promise<boolean> {
   const state = await readState(job);
   if (state?.sweep === 'finished') return true;
-  if (job.spec.mode !== 'local' || (await coordinatorOf(job)) !== undefined) return false;
+  if (job.spec.mode === 'slurm') return hasEndedInSlurm(await slurmStateOf(job));
+  if ((await coordinatorOf(job)) !== undefined) return false;
   return state !== undefined || Date.now() - Date.parse(job.spec.submittedAt) > START_MS;
+}
+
+/** Slurm is asked no more often than this for a job, however often one looks. */
+const ASK_SLURM_MS = 2_000;
+const asked = new Map<string, { at: number; answer: Promise<QueueEntry | undefined> }>();
+
+/** What Slurm says of a job; undefined when it does not answer. */
+export async function slurmStateOf({ spec, jobId }: JobOnDisk): Promise<QueueEntry | undefined> {
+  const id = spec.slurm?.jobId ?? jobId;
+  const before = asked.get(id);
+  if (before && performance.now() - before.at < ASK_SLURM_MS) return before.answer;
+  const { queryJob } = await import('../slurm/queue.ts');
+  const answer = queryJob(id);
+  asked.set(id, { at: performance.now(), answer });
+  return answer;
 }

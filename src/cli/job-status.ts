@@ -1,6 +1,7 @@
 import { heartbeatSchema } from '../messages/control.ts';
 import { subjectsOf } from '../messages/subjects.ts';
-import { isOver, type JobOnDisk, readEvents, readState } from './job-dir.ts';
+import type { QueueEntry } from '../slurm/queue-entry.ts';
+import { isOver, type JobOnDisk, readEvents, readState, slurmStateOf } from './job-dir.ts';
 import { connectOperator } from './operator-bus.ts';
 import { JobModel } from './view/model.ts';
 
@@ -10,13 +11,15 @@ const LISTEN_MS = 1_300;
 export type JobStatus = Awaited<ReturnType<typeof jobStatus>>;
 
 /** Where a job stands, from its files; with `live` also from its agents' next heartbeats. */
-export async function jobStatus(job: JobOnDisk, options: { live: boolean }) {
+export async function jobStatus(job: JobOnDisk, options: { live: boolean; slurm?: boolean }) {
   const { spec, jobId, jobDir } = job;
   const [state, events, over] = await Promise.all([readState(job), readEvents(job), isOver(job)]);
   const model = new JobModel();
   for (const event of events) model.take(event);
   if (options.live && !over) await listen(job, model);
   const points = state?.points ?? [];
+  const inSlurm = job.spec.mode === 'slurm' && options.slurm !== false ? await slurmStateOf(job) : undefined;
+  const names = spec.nodes.length > 0 ? spec.nodes : [...model.agents.keys()];
   return {
     jobId,
     name: spec.name,
@@ -24,11 +27,12 @@ export async function jobStatus(job: JobOnDisk, options: { live: boolean }) {
     mode: spec.mode,
     submittedAt: spec.submittedAt,
     tags: spec.tags,
-    state: stateOf(state?.sweep, over),
+    state: stateOf(state?.sweep, over, inSlurm),
     exitCode: state?.exitCode ?? null,
     points,
     pointsDone: points.filter((point) => point.status === 'done').length,
-    nodes: spec.nodes.map((node) => ({
+    slurm: inSlurm ? { state: inSlurm.state, reason: inSlurm.reason } : null,
+    nodes: names.map((node) => ({
       node,
       state: model.agents.get(node) ?? ('expected' as const),
       pulse: model.pulses.get(node) ?? null,
@@ -40,7 +44,8 @@ export async function jobStatus(job: JobOnDisk, options: { live: boolean }) {
 }
 
 /** A coordinator that is gone without having finished leaves a state that nobody keeps up any more: `dead`. */
-function stateOf(sweep: string | undefined, over: boolean): string {
+function stateOf(sweep: string | undefined, over: boolean, inSlurm: QueueEntry | undefined): string {
+  if (sweep === undefined && inSlurm) return inSlurm.state.toLowerCase();
   if (over && sweep !== 'finished') return 'dead';
   return sweep ?? 'starting';
 }

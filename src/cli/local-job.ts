@@ -84,7 +84,7 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
  * the `configs` of either or of srtctl_root.
  * @throws SrtctlError when it is in none of them; with simulated engines a recipe's script is not needed
  */
-function setupScriptOf(
+export function setupScriptOf(
   variant: LoadedVariant,
   cluster: ClusterConfig,
   options: LocalJobOptions,
@@ -163,13 +163,8 @@ export async function runLocalJob(job: PreparedJob, view: { json: boolean }): Pr
 }
 
 /** The coordinator is a process of its own, in its own group: Ctrl-C reaches it as a request, not as a blow. */
-async function startCoordinator(specFile: string, logFile: string): Promise<ChildProcess> {
-  const distDir = dirname(fileURLToPath(import.meta.url));
-  const main = [join(distDir, 'coordinator.js'), join(distDir, '..', 'coordinator.js')].find((path) =>
-    existsSync(path),
-  );
-  if (!main)
-    throw new SrtctlError('not-built', 'dist/coordinator.js is missing', { hint: 'run `make build`' });
+export async function startCoordinator(specFile: string, logFile: string): Promise<ChildProcess> {
+  const main = join(distDirectory(), 'coordinator.js');
   const log = await open(logFile, 'a', 0o644);
   try {
     return spawn(process.execPath, [main, specFile], {
@@ -179,4 +174,12 @@ async function startCoordinator(specFile: string, logFile: string): Promise<Chil
   } finally {
     await log.close();
   }
+}
+
+/** The directory of srtctl's bundled programs: this file is in it, or in its chunks/. */
+export function distDirectory(): string {
+  const here = dirname(fileURLToPath(import.meta.url));
+  const found = [here, dirname(here)].find((dir) => existsSync(join(dir, 'coordinator.js')));
+  if (found) return found;
+  throw new SrtctlError('not-built', 'dist/coordinator.js is missing', { hint: 'run `make build`' });
 }

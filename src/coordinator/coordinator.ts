@@ -17,13 +17,14 @@ import { type SrtEvent, WIRE_VERSION } from '../messages/events.ts';
 import type { JobSpec, JobState } from '../messages/job-files.ts';
 import { connectBus, inboxOf } from '../messages/nats-bus.ts';
 import { createOutbox } from '../messages/outbox.ts';
+import type { ProcessSpec } from '../messages/process-spec.ts';
 import type { Cause } from '../messages/result.ts';
 import type { SweepState } from '../messages/states.ts';
 import { SYSTEM_DISCONNECT, subjectsOf } from '../messages/subjects.ts';
 import type { Plan } from '../plan/kinds.ts';
-import type { Platform } from '../slurm/launcher.ts';
+import type { AgentPlace, Platform } from '../slurm/launcher.ts';
 import { causeOfProcess } from './cause.ts';
-import { agentConfigFile, removeCredentials, writeCredentials } from './credentials.ts';
+import { type AgentExtras, agentConfigFile, removeCredentials, writeCredentials } from './credentials.ts';
 import { Deployment } from './deployment.ts';
 import { jobPaths } from './files.ts';
 import { Journal } from './journal.ts';
@@ -39,7 +40,12 @@ const LEAVE_TIMEOUT_MS = 15_000;
 
 export interface CoordinatorOptions {
   readonly spec: JobSpec;
-  readonly plan: Plan;
+  /** The agents that are to join: one on each node, and one more for each further image. */
+  readonly agents: readonly AgentPlace[];
+  readonly agentExtras: AgentExtras;
+  readonly points: readonly { readonly ordinal: number; readonly name: string }[];
+  /** Plans the points when the addresses of the nodes are known. */
+  readonly plan: (addresses: ReadonlyMap<string, string>) => Plan;
   readonly pointDir: (ordinal: number, name: string) => string;
   readonly platform: Platform;
   readonly nats: NatsServer;
@@ -55,6 +61,13 @@ const disconnectSchema = z.object({
   reason: z.string().optional(),
 });
 
+/** The agent on a process's node that lives in its image; a process without an image is the first one's. */
+const agentFor = (agents: readonly AgentPlace[], { node, image }: ProcessSpec): string => {
+  const here = agents.filter((agent) => agent.node === node);
+  const own = here.find((agent) => image !== null && agent.group.image === image) ?? here[0];
+  return own?.name ?? node;
+};
+
 /** The actor that owns the job: feeds the sweep machine, and does what it asks for. */
 export class Coordinator {
   readonly #options: CoordinatorOptions;
@@ -67,6 +80,7 @@ export class Coordinator {
   #outbox: EventOutbox | undefined;
   #journal: Journal | undefined;
   #deployment: Deployment | undefined;
+  #plan: Plan | undefined;
   #run: PointRun | undefined;
   #leaseTimer: NodeJS.Timeout | undefined;
   #interrupt: ((why: string, exitCode: number) => void) | undefined;
@@ -75,12 +89,12 @@ export class Coordinator {
   #busIsGone = false;
 
   constructor(options: CoordinatorOptions) {
-    const { spec, plan, supervision } = options;
+    const { spec, agents, points, supervision } = options;
     this.#options = options;
     this.#subjects = subjectsOf(spec.jobId);
     this.#paths = jobPaths(spec.jobDir, spec.jobId);
     this.#roster = new Roster(
-      spec.nodes,
+      agents.map(({ name }) => name),
       supervision,
       {
         onTransition: (node, from, to, why) => {
@@ -111,7 +125,7 @@ export class Coordinator {
       updatedAt: new Date().toISOString(),
       sweep: 'booting',
       exitCode: null,
-      points: plan.points.map(({ ordinal, name }) => ({ ordinal, name, state: 'planned', status: null })),
+      points: points.map(({ ordinal, name }) => ({ ordinal, name, state: 'planned', status: null })),
       cause: null,
     };
     this.#state = new StateFile(this.#paths.state, state, (error) =>
@@ -140,7 +154,7 @@ export class Coordinator {
       },
     });
     const actor = createActor(machine, {
-      input: { ordinals: this.#options.plan.points.map((point) => point.ordinal) },
+      input: { ordinals: this.#options.points.map((point) => point.ordinal) },
     });
     this.#interrupt = (why, exitCode) => actor.send({ type: 'sweep.interrupt', why, exitCode });
     this.#crippleSweep = (cause) => actor.send({ type: 'sweep.crippled', cause });
@@ -191,15 +205,15 @@ export class Coordinator {
   }
 
   async #boot(signal: AbortSignal): Promise<void> {
-    const { spec, nats, keys, platform, epoch, log, joinTimeoutMs } = this.#options;
+    const { spec, agents, nats, keys, platform, epoch, log, joinTimeoutMs } = this.#options;
     await writeCredentials(this.#options);
     signal.throwIfAborted();
     // Agents take longer to load than we take to listen, and say hello until they are answered.
     platform.launchAgents(
-      spec.nodes.map((node) => ({
-        node,
-        configFile: agentConfigFile(spec, node),
-        logFile: join(this.#paths.logs, `${node}_agent.out`),
+      agents.map((agent) => ({
+        ...agent,
+        configFile: agentConfigFile(spec, agent.name),
+        logFile: join(this.#paths.logs, `${agent.name.replace('/', '_')}_agent.out`),
       })),
       (node, reason) => this.#roster.ended(node, `its agent ${reason}`),
     );
@@ -227,6 +241,7 @@ export class Coordinator {
       roster: this.#roster,
       epoch,
       generation: 1,
+      agentOf: (spec) => agentFor(agents, spec),
       causeOf: (process, report) => causeOfProcess(process, report, bus, this.#subjects),
       onBroken: (cause) => this.#run?.send({ type: 'point.broken', cause }),
       onGeneration: (generation) => this.#save({ generation }),
@@ -247,6 +262,7 @@ export class Coordinator {
     signal.throwIfAborted();
     this.#leaseTimer = setInterval(() => this.#sendLease(), LEASE_EVERY_MS);
     await this.#allJoined(joinTimeoutMs, signal);
+    this.#plan = this.#options.plan(this.#roster.addresses);
     // Silence counts from now on: while all agents load, whoever came first may be late with a heartbeat.
     this.#roster.watch(() => bus.status.connected);
   }
@@ -270,9 +286,11 @@ export class Coordinator {
     bus.subscribe(this.#subjects.hello('*'), helloSchema, ({ message, subject, respond }) => {
       // The server lets an agent use its own subject only; the message must say the same name.
       if (subject !== this.#subjects.hello(message.node)) return;
-      const answer = this.#roster.hello(message);
+      const isLate = this.#ending && this.#roster.stateOf(message.node) === 'expected';
+      const answer = isLate ? 'late' : this.#roster.hello(message);
       const refuse = (reason: string) =>
         respond({ v: WIRE_VERSION, welcome: false, reason } satisfies HelloReply);
+      if (answer === 'late') return refuse('the job is over');
       if (answer === 'unknown') return refuse('this node is not of the allocation');
       if (answer === 'lost') return refuse('this node is held for lost');
       const desired = this.#deployment?.desiredOf(message.node) ?? {
@@ -300,7 +318,7 @@ export class Coordinator {
   }
 
   async #runPoint(ordinal: number) {
-    const point = this.#options.plan.points.find((candidate) => candidate.ordinal === ordinal);
+    const point = this.#plan?.points.find((candidate) => candidate.ordinal === ordinal);
     const deployment = this.#deployment;
     if (!point || !deployment) throw new Error(`no point ${ordinal}`);
     const { spec } = this.#options;
@@ -415,7 +433,7 @@ export class Coordinator {
   ): void {
     this.#save({ sweep: to, exitCode, cause });
     this.#options.log.info({ from, to, why, exitCode, cause: cause?.summary }, 'sweep');
-    const points = this.#options.plan.points.length;
+    const points = this.#options.points.length;
     this.#outbox?.send(this.#subjects.sweepTransition, {
       kind: 'sweep.transition',
       from,

@@ -7,6 +7,9 @@ import { jobPaths, writeJson } from './files.ts';
 import type { JobKeys } from './keys.ts';
 import type { NatsServer } from './nats-server.ts';
 
+/** What is the same for the agents of a job. */
+export type AgentExtras = Pick<AgentConfig, 'networkInterface' | 'path' | 'tmpDir'>;
+
 type Job = Pick<JobSpec, 'jobDir' | 'jobId'>;
 
 /** The file (0600, in a directory that is 0700) from which one agent takes its key and the address of the bus. */
@@ -19,15 +22,25 @@ export async function writeCredentials(job: {
   keys: JobKeys;
   nats: NatsServer;
   platform: Platform;
+  agentExtras: AgentExtras;
 }): Promise<void> {
-  const { spec, keys, nats, platform } = job;
+  const { spec, keys, nats, platform, agentExtras } = job;
   const { jobId, jobDir } = spec;
   const paths = jobPaths(jobDir, jobId);
   await mkdir(paths.credentials, { recursive: true, mode: 0o700 });
   await Promise.all(
     [...keys.agents].map(([node, { seed }]) => {
-      const address = platform.addresses.get(node) ?? '';
-      const config: AgentConfig = { v: 1, jobId, node, address, url: nats.url, seed, logDir: paths.logs };
+      const address = platform.addresses.get(node) ?? null;
+      const config: AgentConfig = {
+        v: 1,
+        jobId,
+        node,
+        address,
+        url: nats.url,
+        seed,
+        logDir: paths.logs,
+        ...agentExtras,
+      };
       return writeJson(agentConfigFile(spec, node), config, { secret: true });
     }),
   );

@@ -26,6 +26,8 @@ export interface DeploymentOptions {
   readonly subjects: Subjects;
   readonly roster: Roster;
   readonly epoch: number;
+  /** Name of the agent that runs a process; by default that of its node. */
+  readonly agentOf?: (spec: ProcessSpec) => string;
   /** First generation to use. */
   readonly generation: number;
   /** Makes the cause of a failed process, with the end of its log. */
@@ -56,7 +58,7 @@ export class Deployment {
   desiredOf(node: string): Desired {
     const processes = [...this.#wanted.values()]
       .map((known) => known.spec)
-      .filter((spec) => spec.node === node);
+      .filter((spec) => (this.#options.agentOf?.(spec) ?? spec.node) === node);
     return { v: WIRE_VERSION, epoch: this.#options.epoch, generation: this.#generation, processes };
   }
 

@@ -1,28 +1,30 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { SrtctlError } from '../errors.ts';
+import { frontendFor } from '../frontends/index.ts';
 import { startGuard } from '../guard.ts';
 import { jobSpecSchema } from '../messages/job-files.ts';
 import { toToken } from '../messages/subjects.ts';
+import type { JobContext } from '../plan/kinds.ts';
 import { planVariant } from '../plan/plan.ts';
 import { createRuntimeContext } from '../plan/runtime-context.ts';
 import { clusterConfigSchema } from '../recipe/cluster.ts';
 import { loadedVariantSchema } from '../recipe/load.ts';
-import { createLocalPlatform, freePort } from '../slurm/local.ts';
+import { freePort } from '../slurm/local.ts';
 import { Coordinator } from './coordinator.ts';
 import { jobPaths } from './files.ts';
 import { findProgram } from './find-program.ts';
 import { createJobKeys } from './keys.ts';
 import { NatsServer } from './nats-server.ts';
+import { choosePlatform, type PlatformChoice } from './platform.ts';
 import { DEFAULT_SUPERVISION } from './roster.ts';
 
 /** `node coordinator.js JOB_SPEC`: JOB_SPEC is <job id>.json. Ends with the run's exit code. */
 const EPOCH = 1;
-const JOIN_TIMEOUT_MS = 60_000;
 const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime });
 const specFile = process.argv[2];
 if (!specFile) {
@@ -47,20 +49,23 @@ const guard = startGuard(
   tmpDir,
 );
 
-const platform = await createLocalPlatform({
-  nodes: spec.nodes,
+const etcd = usesEtcd() ? [dirname(findProgram('etcd', process.env, process.cwd()))] : [];
+const here: PlatformChoice = await choosePlatform({
+  spec,
+  cluster,
+  variant,
   distDir,
-  mock: spec.mock,
-  env: { ...process.env, PATH: [process.env.PATH ?? '', join(process.cwd(), '.srtctl/bin')].join(delimiter) },
-  began: (group) => guard.began(group),
-  over: (group) => guard.over(group),
+  programDirs: [...etcd, join(process.cwd(), '.srtctl/bin')],
+  guard,
+  log,
+  env: process.env,
 });
-const head = spec.nodes[0] ?? 'node1';
-const headAddress = platform.addresses.get(head) ?? '127.0.0.1';
-const keys = createJobKeys(spec.nodes);
+const { platform, nodes, headAddress, agents, join: joining } = here;
+const keys = createJobKeys(agents.map(({ name }) => name));
 const nats = new NatsServer({
   jobId: spec.jobId,
   host: headAddress,
+  ...(platform.hostNames === 'names' ? { listen: '0.0.0.0' } : {}),
   logFile: join(logs, 'nats.log'),
   keys,
   binary: findProgram('nats-server', process.env, process.cwd()),
@@ -72,41 +77,61 @@ const nats = new NatsServer({
 });
 await nats.start();
 
-const runtime = createRuntimeContext({
-  jobId: spec.jobId,
-  nodes: spec.nodes,
-  addresses: Object.fromEntries(platform.addresses),
-  hostNames: platform.hostNames,
-  jobDir: spec.jobDir,
-  tmpDir,
-  infraPorts: {
-    nats: nats.port,
-    etcdClient: await freePort(headAddress),
-    etcdPeer: await freePort(headAddress),
-  },
-  containers: platform.containers,
-  cluster,
-  distDir,
-  nodeBinary: process.execPath,
-  setupScript: spec.setupScript,
-});
-const plan = planVariant(variant, runtime);
+const infraPorts = {
+  nats: nats.port,
+  etcdClient: await freePort(headAddress),
+  etcdPeer: await freePort(headAddress),
+};
+// On a cluster each node has a directory of its own, which its agent makes; here it is the coordinator's.
+const nodeTmpDir = spec.mode === 'slurm' ? `${tmpDir}-node` : tmpDir;
+const runtimeAt = (addresses: ReadonlyMap<string, string>): JobContext => {
+  const runtime = createRuntimeContext({
+    jobId: spec.jobId,
+    nodes,
+    addresses: Object.fromEntries(addresses),
+    hostNames: platform.hostNames,
+    jobDir: spec.jobDir,
+    tmpDir: nodeTmpDir,
+    infraPorts,
+    containers: platform.containers,
+    cluster,
+    distDir,
+    nodeBinary: process.execPath,
+    setupScript: spec.setupScript,
+  });
+  if (!spec.mock) return runtime;
+  // Simulated engines are the node's own programs: whether or not a container is around them, its paths are the node's.
+  const logDirInside = runtime.logDir;
+  return {
+    ...runtime,
+    logDirInside,
+    forRecipe: (recipe) => ({ ...runtime.forRecipe(recipe), logDirInside }),
+  };
+};
+const places = runtimeAt(new Map());
 
 const coordinator = new Coordinator({
   spec,
-  plan,
-  pointDir: (ordinal, name) => runtime.pointDir(ordinal, name),
+  agents,
+  agentExtras: {
+    networkInterface: cluster.network_interface ?? null,
+    path: here.agentPath,
+    ...(spec.mode === 'slurm' ? { tmpDir: nodeTmpDir } : {}),
+  },
+  points: variant.points.map(({ name }, ordinal) => ({ ordinal, name })),
+  plan: (addresses) => planVariant(variant, runtimeAt(addresses)),
+  pointDir: (ordinal, name) => places.pointDir(ordinal, name),
   platform,
   nats,
   keys,
   supervision: DEFAULT_SUPERVISION,
-  joinTimeoutMs: JOIN_TIMEOUT_MS,
+  joinTimeoutMs: joining,
   epoch: EPOCH,
   log,
 });
 
 process.on('SIGINT', () => coordinator.interrupt('interrupted (Ctrl-C)', 130));
-process.on('SIGTERM', () => coordinator.interrupt('told to end (SIGTERM)', 143));
+process.on('SIGTERM', () => coordinator.interrupt(here.whyTerminated(), 143));
 process.on('SIGHUP', () => coordinator.interrupt('the terminal is gone (SIGHUP)', 143));
 // `apply --local` holds the other end: when it is gone nobody is there to want the run.
 process.on('disconnect', () => coordinator.interrupt('the command that started the run is gone', 143));
@@ -117,9 +142,16 @@ guard.dismiss();
 log.info({ exitCode }, 'coordinator ends');
 process.exit(exitCode);
 
-/** A defect of ours: the guard ends what runs. */
+function usesEtcd(): boolean {
+  return variant.points.some(({ recipe }) => frontendFor(recipe.frontend.type)?.needsEtcd);
+}
+
+/** What a person can mend has a line and an exit code of its own; else a defect of ours. The guard ends what runs. */
 function die(error: unknown): void {
-  if (error instanceof SrtctlError) process.stderr.write(`${error.oneLine()}\n`);
+  if (error instanceof SrtctlError) {
+    process.stderr.write(`srtctl: ${error.oneLine()}\n`);
+    process.exit(error.exitCode);
+  }
   log.fatal({ error: error instanceof Error ? error.stack : String(error) }, 'the coordinator broke');
   process.exit(70);
 }

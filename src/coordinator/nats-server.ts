@@ -13,6 +13,8 @@ const MAX_SOON = 5;
 export interface NatsServerOptions
   extends Omit<NatsConfigInput, 'port' | 'storeDir' | 'portsDir' | 'pidFile'> {
   readonly binary: string;
+  /** What it listens on, where that is not `host` alone: other nodes reach it by name, on whatever address that is. */
+  readonly listen?: string;
   /** Node-local directory of the job; holds the configuration, JetStream's files and the ports file. */
   readonly directory: string;
   readonly began: (pid: number) => void;
@@ -64,6 +66,7 @@ export class NatsServer {
     const configFile = join(directory, 'nats.conf');
     const config = natsConfig({
       ...this.#options,
+      host: this.#options.listen ?? this.#options.host,
       port: this.#port,
       storeDir: join(directory, 'jetstream'),
       portsDir: join(directory, 'ports'),

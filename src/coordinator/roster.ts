@@ -26,6 +26,7 @@ interface Member {
   readonly actor: ActorRefFrom<typeof agentMachine>;
   state: AgentState;
   incarnation: string | null;
+  address: string | null;
   heardAt: number;
   /** Of its last heartbeat or hello. */
   generation: number;
@@ -72,6 +73,13 @@ export class Roster {
     return this.#members.get(node)?.state;
   }
 
+  /** Address of each agent that has said hello. */
+  get addresses(): Map<string, string> {
+    return new Map(
+      [...this.#members.values()].flatMap(({ node, address }) => (address === null ? [] : [[node, address]])),
+    );
+  }
+
   /** Begins to measure silence. `isBusUp`: while the bus is away nobody can be heard, and nobody is to blame. */
   watch(isBusUp: () => boolean): void {
     this.#tickedAt = this.#now();
@@ -99,6 +107,7 @@ export class Roster {
     if (!member) return 'unknown';
     if (member.state === 'lost' || member.state === 'left') return 'lost';
     member.incarnation = message.incarnation;
+    member.address = message.address;
     this.#heard(member, message.generation, null);
     member.actor.send({ type: 'agent.hello' });
     this.#events.onReports(message.node, message.processes);
@@ -180,6 +189,7 @@ export class Roster {
       actor,
       state: 'expected',
       incarnation: null,
+      address: null,
       heardAt: this.#now(),
       generation: 0,
       alive: 0,

@@ -12,8 +12,10 @@ export const jobSpecSchema = z.object({
   submittedAt: z.string(),
   tags: z.array(z.string()),
   jobDir: z.string(),
-  /** Names of the allocation's nodes, the head first. */
-  nodes: z.array(z.string()).min(1),
+  /** Names of the allocation's nodes, the head first; of a Slurm job that has not started: none. */
+  nodes: z.array(z.string()),
+  /** The Slurm job that it runs in. `own`: it was submitted for this, and ends with it. */
+  slurm: z.object({ jobId: z.string(), own: z.boolean() }).optional(),
   /** Script (absolute path) that runs once on each node before any engine. */
   setupScript: z.string().nullable(),
   variant: z.unknown(),
@@ -35,8 +37,15 @@ export type Connection = z.infer<typeof connectionSchema>;
 export const agentConfigSchema = z.object({
   v: z.literal(1),
   jobId: z.string(),
+  /** The agent's name; a node's second agent (another image) is `<node>/<group>`. */
   node: z.string(),
-  address: z.string(),
+  /** null: the agent finds it out, by `networkInterface` or by the way to the bus. */
+  address: z.string().nullable(),
+  networkInterface: z.string().nullish(),
+  /** Directories before and after what PATH has. */
+  path: z.object({ prepend: z.array(z.string()), append: z.array(z.string()) }).optional(),
+  /** Directory that the agent makes for its processes, and removes at its end. */
+  tmpDir: z.string().optional(),
   url: z.string(),
   seed: z.string(),
   logDir: z.string(),

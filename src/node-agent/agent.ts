@@ -28,6 +28,8 @@ const UNWELCOME_MS = 60_000;
 export interface AgentOptions {
   readonly config: AgentConfig;
   readonly incarnation: string;
+  /** IP address by which other nodes reach this one. */
+  readonly address: string;
   readonly bus: Bus;
   readonly outbox: EventOutbox;
   readonly subjects: Subjects;
@@ -38,6 +40,9 @@ export interface AgentOptions {
   /** The agent's work is over. */
   readonly onEnd: (why: string, exitCode: number) => void;
 }
+
+/** An agent is called after its node, and a second one on it `<node>/<group>`. */
+const nodeOfAgent = (name: string): string => name.split('/')[0] ?? name;
 
 /** The actor on one node: takes desired state, tells what is, and stops everything when its lease is over. */
 export class NodeAgent {
@@ -155,7 +160,8 @@ export class NodeAgent {
       return `epoch ${epoch} is over: the coordinator of epoch ${this.#epoch} is in charge`;
     if (epoch === this.#epoch && generation < this.#generation)
       return `generation ${generation} is older than ${this.#generation}`;
-    const stranger = processes.find((spec) => spec.node !== this.#options.config.node);
+    const own = nodeOfAgent(this.#options.config.node);
+    const stranger = processes.find((spec) => spec.node !== own);
     return stranger && `${stranger.id} is for node ${stranger.node}`;
   }
 
@@ -170,7 +176,7 @@ export class NodeAgent {
         node: config.node,
         incarnation,
         pid: process.pid,
-        address: config.address,
+        address: this.#options.address,
         epoch: this.#epoch,
         generation: this.#generation,
         processes: this.#options.table.reports(),

@@ -1,18 +1,22 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { startGuard } from '../guard.ts';
 import { agentConfigSchema } from '../messages/job-files.ts';
 import { connectBus, inboxOf } from '../messages/nats-bus.ts';
 import { createOutbox } from '../messages/outbox.ts';
-import { subjectsOf } from '../messages/subjects.ts';
+import { subjectsOf, toToken } from '../messages/subjects.ts';
+import { addressOfInterface, addressTowards } from '../own-address.ts';
 import { NodeAgent } from './agent.ts';
 import { ProcessTable } from './process-table.ts';
 import { osSpawner } from './spawn.ts';
 
-/** `node node-agent.js CONFIG`: CONFIG is this node's agent config (0600), made by the coordinator. */
+/**
+ * `node node-agent.js CONFIG`: CONFIG is this agent's config (0600), made by the coordinator; `node node-agent.js
+ * DIRECTORY NAME`: the config of the agent NAME in a directory with all of them.
+ */
 const CONNECT_PATIENCE_MS = 60_000;
 const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime });
 const configFile = process.argv[2];
@@ -21,11 +25,15 @@ if (!configFile) {
   process.exit(2);
 }
 
-const config = agentConfigSchema.parse(JSON.parse(readFileSync(configFile, 'utf8')));
+const name = process.argv[3];
+const file = name === undefined ? configFile : join(configFile, `agent-${toToken(name)}.json`);
+const config = agentConfigSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
 const incarnation = randomUUID();
 const agentMark = `${config.jobId}/${config.node}/${incarnation}`;
 const subjects = subjectsOf(config.jobId);
 const here = dirname(fileURLToPath(import.meta.url));
+
+const address = await ownAddress();
 
 const bus = await connectBus({
   url: config.url,
@@ -38,7 +46,9 @@ const bus = await connectBus({
   log: (message, detail) => log.warn({ detail: detail === undefined ? undefined : String(detail) }, message),
 });
 const outbox = createOutbox({ bus, source: `agent:${config.node}:${incarnation}`, now: () => new Date() });
-const guard = startGuard(join(here, 'guard.sh'), `SRTCTL_AGENT=${agentMark}`);
+const guard = startGuard(join(here, 'guard.sh'), `SRTCTL_AGENT=${agentMark}`, config.tmpDir);
+// After the guard, which removes it should this agent be killed.
+if (config.tmpDir !== undefined) mkdirSync(config.tmpDir, { recursive: true, mode: 0o700 });
 
 const table = new ProcessTable({
   spawner: osSpawner,
@@ -53,6 +63,7 @@ const table = new ProcessTable({
 const agent = new NodeAgent({
   config,
   incarnation,
+  address,
   bus,
   outbox,
   subjects,
@@ -68,7 +79,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
   process.on(signal, () => agent.shutdown(`the agent was sent ${signal}`, 0));
 process.on('exit', () => table.killAll());
 
-log.info({ node: config.node, address: config.address, incarnation }, 'agent starts');
+log.info({ node: config.node, address, incarnation }, 'agent starts');
 agent.start();
 
 /** What every process of this node inherits, with the node's own address and the Node binary beside it. */
@@ -77,15 +88,33 @@ function inherited(): Record<string, string> {
   for (const [name, value] of Object.entries(process.env)) if (value !== undefined) env[name] = value;
   env.SRTCTL_JOB = config.jobId;
   env.SRTCTL_NODE = config.node;
-  env.SRTCTL_NODE_ADDRESS = config.address;
+  env.SRTCTL_NODE_ADDRESS = address;
   env.SRTCTL_NODE_BIN = process.execPath;
+  const { prepend = [], append = [] } = config.path ?? {};
+  env.PATH = [...prepend, env.PATH ?? '/usr/bin:/bin', ...append].join(delimiter);
   return env;
+}
+
+/** The address that the coordinator gives, else that of the named interface, else that of the way to the bus. */
+async function ownAddress(): Promise<string> {
+  const { address: told, networkInterface, url } = config;
+  if (told !== null) return told;
+  if (networkInterface) {
+    const found = addressOfInterface(networkInterface);
+    if (found !== undefined) return found;
+    log.warn(
+      { networkInterface },
+      'no such network interface here: the address on the way to the bus is taken',
+    );
+  }
+  return addressTowards(new URL(url).hostname);
 }
 
 async function leave(why: string, exitCode: number): Promise<void> {
   log.info({ why, exitCode }, 'agent ends');
   await bus.close(1_000);
   guard.dismiss();
+  if (config.tmpDir !== undefined) rmSync(config.tmpDir, { recursive: true, force: true });
   process.exit(exitCode);
 }
 

@@ -72,6 +72,14 @@ export const clusterConfigSchema = z.strictObject({
     .describe('telemetry of the whole cluster; srtctl passes it over'),
   record_launch_plan: z.boolean().nullish().describe('keep every command that was run; srtctl always does'),
   git_http_version: z.string().nullish().describe('version of HTTP with which git clones'),
+  runtime: z
+    .record(z.string(), z.string())
+    .nullish()
+    .describe('path of the node binary on compute nodes, by architecture as `uname -m` says it'),
+  container_runtime: z
+    .enum(['pyxis', 'apptainer', 'enroot', 'docker', 'podman', 'none'])
+    .nullish()
+    .describe('what starts containers; none: engines are on the nodes themselves. By default pyxis'),
 });
 export type ClusterConfig = z.infer<typeof clusterConfigSchema>;
 

@@ -1,6 +1,6 @@
 /** Where the nodes of a job are and how their agents are started: Slurm's srun, or this machine. */
 export interface Platform {
-  /** IP address of each node, by name. */
+  /** IP addresses by node, as far as they are known beforehand: the head's at least. Agents say their own. */
   readonly addresses: ReadonlyMap<string, string>;
   /** `names` where other nodes can look a node up by name (a cluster's host names), else `addresses`. */
   readonly hostNames: 'names' | 'addresses';
@@ -16,8 +16,22 @@ export interface Platform {
   release(): Promise<void>;
 }
 
-export interface AgentLaunch {
+/** Agents that live in the same container image; of several on a node each has a name of its own. */
+export interface AgentPlace {
+  /** The node's name, and for a second image `<node>/<group>`. */
+  readonly name: string;
   readonly node: string;
+  readonly group: AgentGroup;
+}
+
+export interface AgentGroup {
+  /** '' for the group that is on every node. */
+  readonly name: string;
+  /** null on a bare host. */
+  readonly image: string | null;
+}
+
+export interface AgentLaunch extends AgentPlace {
   /** The agent's config (0600): its key and where the bus is. */
   readonly configFile: string;
   /** Takes the agent's own log. */

@@ -41,7 +41,7 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
     hostNames: 'addresses',
     containers: false,
     launchAgents(agents: readonly AgentLaunch[], onEnd): void {
-      for (const { node, configFile, logFile } of agents) {
+      for (const { name: node, configFile, logFile } of agents) {
         const log = openSync(logFile, 'a', 0o644);
         // Its own process group: Ctrl-C in the terminal is for the coordinator, which stops agents over the bus.
         const child = spawn(

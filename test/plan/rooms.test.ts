@@ -16,7 +16,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   plan: ['backends', 'frontends', 'benchmarks', 'recipe', 'messages'],
   'node-agent': ['machines', 'messages'],
   slurm: ['plan', 'recipe', 'messages'],
-  coordinator: ['slurm', 'machines', 'plan', 'benchmarks', 'recipe', 'messages'],
+  coordinator: ['slurm', 'machines', 'plan', 'frontends', 'benchmarks', 'recipe', 'messages'],
   cli: [
     'coordinator',
     'slurm',

@@ -9,10 +9,14 @@ const COLUMNS = 160;
 /** Where a job stands, for people; `now` in ms since the epoch. */
 export function statusText(status: JobStatus, colors: Colors, now: number): string {
   const { jobId, name, state, exitCode, points, cause, jobDir, over } = status;
+  const { slurm } = status;
   const processes = status.processes.filter((process) => over || process.state !== 'stopped');
   return [
     `${colors.bold(jobId)}  ${name}`,
     `  state    ${state}${exitCode === null ? '' : ` (exit code ${exitCode})`}`,
+    ...(slurm
+      ? [`  Slurm    ${slurm.state}${['', 'None'].includes(slurm.reason) ? '' : `, ${slurm.reason}`}`]
+      : []),
     ...points.map(
       (point) => `  point ${point.ordinal}  ${point.name}: ${paint(colors, point.state)(point.state)}`,
     ),

@@ -1,0 +1,108 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { jobPaths } from '../coordinator/files.ts';
+import { EXIT, SrtctlError } from '../errors.ts';
+import { cancelReplySchema } from '../messages/control.ts';
+import { WIRE_VERSION } from '../messages/events.ts';
+import type { JobSpec } from '../messages/job-files.ts';
+import { subjectsOf } from '../messages/subjects.ts';
+import type { SlurmAllocation } from '../slurm/allocation.ts';
+import { stepEnvironment } from '../slurm/srun.ts';
+import { followJob } from './follow.ts';
+import { distDirectory } from './local-job.ts';
+import { connectOperator } from './operator-bus.ts';
+import { type PreparedSlurmJob, writeJobDir } from './slurm-job.ts';
+
+/** Runs a job in the allocation that this shell is in, its coordinator on the head node, and follows it to its end. */
+export async function runInAllocation(
+  job: PreparedSlurmJob,
+  allocation: SlurmAllocation,
+  json: boolean,
+): Promise<number> {
+  if (job.nodes > allocation.nodes.length)
+    throw new SrtctlError(
+      'too-few-nodes',
+      `the recipe needs ${job.nodes} nodes, and this allocation has ${allocation.nodes.length}`,
+      { place: { file: job.variant.file, path: 'resources' }, hint: `salloc --nodes=${job.nodes} …` },
+    );
+  const jobId = freeId(job.outputs, allocation.jobId);
+  const jobDir = join(job.outputs, jobId);
+  const spec: JobSpec = {
+    ...job.spec,
+    jobId,
+    jobDir,
+    nodes: [...allocation.nodes],
+    submittedAt: new Date().toISOString(),
+    slurm: { jobId: allocation.jobId, own: false },
+  };
+  await writeJobDir(spec, job.variant.file, null);
+  if (!json && !process.stdout.isTTY) process.stdout.write(`job ${jobId} in ${jobDir}\n`);
+  const child = await startOnHead(spec, allocation);
+  const ended = new Promise<number | null>((settle) => {
+    child.once('exit', (exitCode) => settle(exitCode));
+    child.once('error', () => settle(null));
+  });
+  let asked: number | undefined;
+  const stop = (exitCode: number) => () => {
+    asked = exitCode;
+    void askToStop(spec, child);
+  };
+  const [onInterrupt, onTerminate] = [stop(EXIT.interrupted), stop(EXIT.terminated)];
+  process.on('SIGINT', onInterrupt);
+  process.on('SIGTERM', onTerminate);
+  try {
+    const followed = await followJob({ job: { jobId, jobDir, spec }, json, coordinator: ended });
+    const exitCode = await ended;
+    return asked ?? exitCode ?? (followed.exitCode || EXIT.failed);
+  } finally {
+    process.off('SIGINT', onInterrupt);
+    process.off('SIGTERM', onTerminate);
+  }
+}
+
+/** One allocation may run several jobs: `123`, then `123-2`, `123-3`. */
+function freeId(outputs: string, slurmId: string): string {
+  let id = slurmId;
+  for (let number = 2; existsSync(join(outputs, id)); number++) id = `${slurmId}-${number}`;
+  return id;
+}
+
+/** On the head node itself a process of its own, from anywhere else (salloc on a login node) a step on the head. */
+async function startOnHead(spec: JobSpec, { nodes }: SlurmAllocation): Promise<ChildProcess> {
+  const [head = ''] = nodes;
+  const paths = jobPaths(spec.jobDir, spec.jobId);
+  const command = [process.execPath, join(distDirectory(), 'coordinator.js'), paths.spec];
+  const onHead = (process.env.SLURMD_NODENAME ?? hostname()) === head;
+  const step = [
+    ...['srun', '--overlap', '--nodes=1', '--ntasks=1', `--nodelist=${head}`, '--mem=0', '--cpu-bind=none'],
+    ...['--mpi=none', '--input=none', '--job-name=srtctl-coordinator', '--unbuffered'],
+  ];
+  const [program = '', ...args] = onHead ? command : [...step, ...command];
+  const log = await open(join(paths.logs, `sweep_${spec.jobId}.log`), 'a', 0o644);
+  try {
+    return spawn(program, args, {
+      detached: true,
+      stdio: ['ignore', log.fd, log.fd],
+      env: stepEnvironment(process.env),
+    });
+  } finally {
+    await log.close();
+  }
+}
+
+/** Over the bus: a signal to srun might kill the coordinator at once. */
+async function askToStop(spec: JobSpec, child: ChildProcess): Promise<void> {
+  const { jobId, jobDir } = spec;
+  const bus = await connectOperator({ jobId, jobDir, spec }, 'apply');
+  try {
+    if (!bus) throw new Error('no bus');
+    await bus.request(subjectsOf(jobId).cancel, { v: WIRE_VERSION, by: 'apply' }, cancelReplySchema, 5_000);
+  } catch {
+    child.kill('SIGTERM');
+  } finally {
+    await bus?.close(500);
+  }
+}

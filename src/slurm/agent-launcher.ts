@@ -1,0 +1,37 @@
+/**
+ * What srun starts on each node: it finds the Node runtime for the node's architecture and becomes the agent. A shell
+ * text, since it has to work where Node or srtctl's directory is missing, and says so: in a file that the coordinator
+ * looks for, beside the agents' configs. Arguments: directory of the configs, the agent group's suffix, node-agent.js,
+ * then pairs of architecture (uname -m) and path of the node binary.
+ */
+const LAUNCHER = `dir=$1 group=$2 agent=$3
+shift 3
+name=$SLURMD_NODENAME$group
+fail() {
+  echo "srtctl: $SLURMD_NODENAME: $1" >&2
+  echo "$1" >"$dir/$SLURMD_NODENAME.failed"
+  exit 2
+}
+arch=$(uname -m)
+while [ $# -gt 1 ] && [ "$1" != "$arch" ]; do shift 2; done
+[ $# -gt 1 ] || fail "there is no Node runtime for $arch (add runtime.$arch to srtslurm.yaml)"
+[ -x "$2" ] || fail "the Node runtime $2 is not there (it must be on a file system that every node has; see runtime in srtslurm.yaml)"
+[ -r "$agent" ] || fail "srtctl is not there: no $agent (it must be on a file system that every node has)"
+exec "$2" --max-semi-space-size=1 "$agent" "$dir" "$name"`;
+
+/** Suffix of the file by which a node says why its agent could not be started. */
+export const FAILED_SUFFIX = '.failed';
+
+export function agentLauncher(input: {
+  readonly configDir: string;
+  readonly suffix: string;
+  readonly agentScript: string;
+  /** Path of the node binary by architecture, as uname -m has it. */
+  readonly runtimes: Readonly<Record<string, string>>;
+}): string[] {
+  return [
+    ...['/bin/sh', '-c', LAUNCHER, 'srtctl-agent'],
+    ...[input.configDir, input.suffix, input.agentScript],
+    ...Object.entries(input.runtimes).flat(),
+  ];
+}

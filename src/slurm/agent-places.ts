@@ -1,0 +1,41 @@
+import { planVariant } from '../plan/plan.ts';
+import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
+import type { ClusterConfig } from '../recipe/cluster.ts';
+import type { LoadedVariant } from '../recipe/load.ts';
+import type { AgentGroup, AgentPlace } from './launcher.ts';
+
+/**
+ * The agents of a job: one on each node in the image of the engines, and for each further image (nginx, exporters)
+ * one on each node that needs it. Which nodes those are does not depend on addresses, so it is known beforehand.
+ */
+export function agentPlaces(input: {
+  readonly variant: LoadedVariant;
+  readonly cluster: ClusterConfig;
+  readonly nodes: readonly string[];
+  readonly containers: boolean;
+  readonly jobDir: string;
+}): AgentPlace[] {
+  const { variant, cluster, nodes, containers, jobDir } = input;
+  const image = containers ? (variant.points[0]?.recipe.model.container ?? null) : null;
+  const everywhere: AgentGroup = { name: '', image };
+  const places = nodes.map((node): AgentPlace => ({ name: node, node, group: everywhere }));
+  if (!containers) return places;
+  const runtime = createRuntimeContext({ ...dryRunInput(nodes, cluster), jobDir });
+  const groups = new Map<string, AgentGroup>();
+  for (const { processes } of planVariant(variant, runtime).points)
+    for (const { image: other, role, node } of processes) {
+      if (other === null || other === image) continue;
+      const group = groups.get(other) ?? { name: freeName(role, groups), image: other };
+      groups.set(other, group);
+      const name = `${node}/${group.name}`;
+      if (!places.some((place) => place.name === name)) places.push({ name, node, group });
+    }
+  return places;
+}
+
+function freeName(wanted: string, groups: ReadonlyMap<string, AgentGroup>): string {
+  const taken = new Set([...groups.values()].map(({ name }) => name));
+  let name = wanted;
+  for (let number = 2; taken.has(name); number++) name = `${wanted}-${number}`;
+  return name;
+}

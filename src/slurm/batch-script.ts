@@ -1,0 +1,82 @@
+import { shellQuote } from './quote.ts';
+
+export interface BatchScriptInput {
+  readonly name: string;
+  /** The `#SBATCH` lines of the recipe and the cluster. */
+  readonly directives: readonly string[];
+  /** Directory in which the job's directory is made. */
+  readonly outputs: string;
+  readonly distDir: string;
+  /** Path of the node binary by architecture (uname -m). */
+  readonly runtimes: Readonly<Record<string, string>>;
+}
+
+/** Where Slurm writes what the batch script and the coordinator print; `%j` is the job id. */
+export const batchLog = (outputs: string): string => `${outputs.replaceAll('%', '%%')}/%j/logs/sweep_%j.log`;
+
+/**
+ * The batch script of a job: it finds the Node runtime and runs the coordinator on the head node. All else is the
+ * coordinator's. The directory of the job and its spec are there before it starts.
+ */
+export function batchScript({ name, directives, outputs, distDir, runtimes }: BatchScriptInput): string {
+  return `#!/bin/bash
+# Made by srtctl: ${name.replaceAll(/[^\x20-\x7e]/g, '?')}
+#SBATCH --output=${directiveValue(batchLog(outputs))}
+# SIGTERM to this script alone, two minutes before the time limit: what runs is stopped in good order.
+#SBATCH --signal=B:TERM@120
+# The loss of a node is the coordinator's to deal with.
+#SBATCH --no-kill
+${directives.join('\n')}
+
+job_dir=${shellQuote(outputs)}/$SLURM_JOB_ID
+srtctl=${shellQuote(distDir)}
+
+# The Node runtime for this node's architecture (runtime in srtslurm.yaml).
+case $(uname -m) in
+${Object.entries(runtimes)
+  .map(([arch, node]) => `  ${shellQuote(arch)}) node=${shellQuote(node)} ;;`)
+  .join('\n')}
+  *)
+    echo "srtctl: there is no Node runtime for $(uname -m) (add runtime.$(uname -m) to srtslurm.yaml)"
+    exit 2
+    ;;
+esac
+if [ ! -x "$node" ]; then
+  echo "srtctl: $(hostname): the Node runtime $node is not there (it must be on a file system that every node has; see runtime in srtslurm.yaml)"
+  exit 2
+fi
+if [ ! -r "$srtctl/coordinator.js" ]; then
+  echo "srtctl: $(hostname): srtctl is not there: no $srtctl/coordinator.js (it must be on a file system that every node has)"
+  exit 2
+fi
+
+# A signal to this script is the coordinator's to answer.
+coordinator=
+trap '[ -z "$coordinator" ] || kill -s TERM "$coordinator"' TERM INT
+
+# One coordinator, on this node; it starts the agents with one srun. Where SRTCTL_COORDINATOR_RESTARTS says so, it is
+# started again when it was killed or broke (exit codes 70 and 128 and above, but for those of SIGINT and SIGTERM).
+left=\${SRTCTL_COORDINATOR_RESTARTS:-0}
+while :; do
+  "$node" "$srtctl/coordinator.js" "$job_dir/$SLURM_JOB_ID.json" &
+  coordinator=$!
+  # wait returns when a trap has run, too.
+  while
+    wait "$coordinator"
+    code=$?
+    kill -0 "$coordinator" 2>/dev/null
+  do :; done
+  case $code in
+    130 | 143) break ;;
+    70 | 1[3-9]? | 12[89] | 2??) [ "$left" -gt 0 ] || break ;;
+    *) break ;;
+  esac
+  left=$((left - 1))
+  echo "srtctl: the coordinator ended with exit code $code and is started again"
+done
+exit "$code"
+`;
+}
+
+/** sbatch(1) reads quotes in a directive; nothing else is special. */
+const directiveValue = (value: string): string => (/^[\w@%+=:,./-]+$/.test(value) ? value : `"${value}"`);

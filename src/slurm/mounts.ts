@@ -1,0 +1,65 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { ClusterConfig } from '../recipe/cluster.ts';
+import type { Recipe } from '../recipe/schema.ts';
+
+export interface MountInput {
+  readonly recipe: Recipe;
+  readonly cluster: ClusterConfig;
+  /** For `$VAR` in the cluster's mounts. */
+  readonly env: NodeJS.ProcessEnv;
+  readonly job: { readonly jobDir: string; readonly logDir: string };
+  readonly srtctl: {
+    readonly distDir: string;
+    readonly programDirs: readonly string[];
+    readonly runtimes: Readonly<Record<string, string>>;
+  };
+  readonly mock: boolean;
+  readonly exists?: (path: string) => boolean;
+}
+
+/**
+ * The mounts of a container, `host:container[:flags]`. What is told later goes over what is mounted at the same place
+ * before: the model, logs and configs, then the cluster's, then the job's own; srtctl's last, at the paths that they
+ * have on the host, since agents and their commands name them so.
+ */
+export function containerMounts(input: MountInput): string[] {
+  const { recipe, cluster, env, job, srtctl, mock, exists = existsSync } = input;
+  const expand = (text: string): string =>
+    text.replaceAll(/\$(?:\{(\w+)\}|(\w+))/g, (all, a?: string, b?: string) => env[a ?? b ?? ''] ?? all);
+  const { path } = recipe.model;
+  const configs = cluster.srtctl_root ? join(cluster.srtctl_root, 'configs') : undefined;
+  const same = (each: string): [string, string] => [each, each];
+  const mounts: [string, string][] = [
+    ...(path.startsWith('hf:') || (mock && !exists(path)) ? [] : [[path, '/model'] as [string, string]]),
+    [job.logDir, '/logs'],
+    ...(configs !== undefined && exists(configs) ? [[configs, '/configs'] as [string, string]] : []),
+    ...Object.entries(cluster.default_mounts ?? {}).map(([host, inside]): [string, string] => [
+      expand(host),
+      expand(inside),
+    ]),
+    ...(recipe.extra_mount ?? []).map((mount): [string, string] => {
+      const [host = '', ...inside] = mount.split(':');
+      return [expand(host), inside.join(':') || expand(host)];
+    }),
+    ...Object.entries(recipe.container_mounts ?? {}).map(([host, inside]): [string, string] => [
+      expand(host),
+      inside,
+    ]),
+    same(job.jobDir),
+    same(srtctl.distDir),
+    ...[...new Set(Object.values(srtctl.runtimes))].filter((node) => exists(node)).map(same),
+    ...srtctl.programDirs.filter((dir) => !isSystemDir(dir) && exists(dir)).map(same),
+  ];
+  const byTarget = new Map<string, string>();
+  for (const [host, inside] of mounts) {
+    const target = inside.split(':')[0] ?? inside;
+    byTarget.delete(target);
+    byTarget.set(target, `${host}:${inside}`);
+  }
+  return [...byTarget.values()];
+}
+
+/** A container has its own of these, and must keep it. */
+const isSystemDir = (dir: string): boolean =>
+  ['/usr', '/usr/local', '/'].includes(dirname(dir)) && ['bin', 'sbin'].includes(dir.split('/').at(-1) ?? '');

@@ -1,0 +1,41 @@
+import { slurm } from './commands.ts';
+import type { QueueEntry } from './queue-entry.ts';
+
+const ANSWER_MS = 10_000;
+
+/**
+ * Where a job stands, by squeue and, when that has forgotten it, by sacct. undefined when Slurm does not answer: a
+ * hung or empty squeue does not mean that a job is gone, only Slurm's word that it knows no such job.
+ */
+export async function queryJob(jobId: string): Promise<QueueEntry | undefined> {
+  const format = '--Format=State:|,exit_code:|,Reason:|,NodeList:|';
+  const args = ['--noheader', '--states=all', `--jobs=${jobId}`, format];
+  const answer = await slurm('squeue', args, { timeoutMs: ANSWER_MS }).catch(() => undefined);
+  if (!answer || answer.timedOut) return undefined;
+  const [state = '', status = '', reason = '', nodes = ''] = (answer.stdout.split('\n')[0] ?? '').split('|');
+  // The status is as wait(2) has it.
+  if (answer.exitCode === 0 && state !== '')
+    return { state: state.trim(), exitCode: exitCodeOf(Number(status)), reason: reason.trim(), nodes };
+  if (!/Invalid job id/i.test(answer.stderr)) return undefined;
+  return (await accountOf(jobId)) ?? { state: 'GONE', reason: '', exitCode: null, nodes: '' };
+}
+
+async function accountOf(jobId: string): Promise<QueueEntry | undefined> {
+  const args = [
+    '--noheader',
+    '--parsable2',
+    '--allocations',
+    `--jobs=${jobId}`,
+    '--format=State,ExitCode,NodeList',
+  ];
+  const answer = await slurm('sacct', args, { timeoutMs: ANSWER_MS }).catch(() => undefined);
+  if (answer?.exitCode !== 0) return undefined;
+  const [state = '', code = '', nodes = ''] = (answer.stdout.split('\n')[0] ?? '').split('|');
+  const [word = ''] = state.split(' ');
+  return word === '' ? undefined : { state: word, reason: '', exitCode: Number.parseInt(code, 10), nodes };
+}
+
+const exitCodeOf = (status: number): number | null => {
+  if (!Number.isInteger(status)) return null;
+  return (status & 127) === 0 ? status >> 8 : 128 + (status & 127);
+};

@@ -1,0 +1,128 @@
+import { SrtctlError } from '../errors.ts';
+import { type Answer, slurm } from './commands.ts';
+
+/** What sbatch's complaints mean for who wrote the recipe. */
+const HINTS: readonly [RegExp, string][] = [
+  [
+    /partition/i,
+    'set slurm.partition in the recipe or default_partition in srtslurm.yaml; `sinfo -s` lists the partitions',
+  ],
+  [
+    /account/i,
+    'set slurm.account in the recipe or default_account in srtslurm.yaml; `sacctmgr show associations user=$USER` lists yours',
+  ],
+  [/qos/i, 'change qos in sbatch_directives'],
+  [/time/i, 'set slurm.time_limit in the recipe or default_time_limit in srtslurm.yaml, as HH:MM:SS'],
+  [/reservation/i, 'change reservation in sbatch_directives; `scontrol show reservation` lists them'],
+  [
+    /feature|constraint/i,
+    'change constraint in sbatch_directives; `sinfo -o "%N %f"` lists the features of nodes',
+  ],
+  [
+    /gres|generic resource/i,
+    'the nodes have other or fewer GPUs: change resources.gpus_per_node, or use_gpus_per_node_directive in srtslurm.yaml',
+  ],
+  [/memory/i, 'change mem in sbatch_directives'],
+  [
+    /unrecognized option|invalid option/i,
+    'change sbatch_directives, in the recipe or the default_sbatch_directives of srtslurm.yaml',
+  ],
+  [
+    /node (configuration|count)|more (processors|nodes)/i,
+    'the partition has no such nodes: change resources or slurm.partition; `sinfo -N -l` lists the nodes',
+  ],
+  [/contact|socket timed out|connect/i, 'slurmctld does not answer: try again later'],
+];
+
+/** sbatch's error in one line, and what to change. */
+export function submitError({ stderr, stdout, timedOut }: Answer): SrtctlError {
+  if (timedOut)
+    return new SrtctlError('sbatch-failed', 'sbatch does not answer', { hint: 'try again later' });
+  const lines = (stderr.trim() || stdout.trim())
+    .split('\n')
+    .map((line) => line.replace(/^sbatch: (error: )?/, '').trim())
+    .filter((line) => line !== '' && !line.startsWith('Try "sbatch --help"'));
+  const text = lines.join('; ') || 'it says nothing';
+  const hint = HINTS.find(([pattern]) => pattern.test(text))?.[1];
+  return new SrtctlError(
+    'sbatch-failed',
+    `sbatch refused the job: ${text}`,
+    hint === undefined ? {} : { hint },
+  );
+}
+
+/** Directives that Slurm learned late, and whose absence is no reason not to run. */
+const DISPENSABLE = ['segment'] as const;
+
+export interface Submitted {
+  readonly jobId: string;
+  /** The script as it was accepted. */
+  readonly script: string;
+  /** Directives that this Slurm does not know. */
+  readonly leftOut: readonly string[];
+}
+
+/**
+ * Submits a script, held: the job's directory carries its id, and must be there before the job starts.
+ * @throws SrtctlError with sbatch's own words and what to change
+ */
+export async function submitHeld(script: string, cwd: string): Promise<Submitted> {
+  const leftOut: string[] = [];
+  let text = script;
+  for (;;) {
+    const answer = await slurm('sbatch', ['--parsable', '--hold', `--chdir=${cwd}`], { input: text });
+    const jobId = /^(\d+)/m.exec(answer.stdout)?.[1];
+    if (answer.exitCode === 0 && jobId !== undefined) return { jobId, script: text, leftOut };
+    const unknown = DISPENSABLE.find(
+      (name) =>
+        !leftOut.includes(name) && new RegExp(`unrecognized option '--${name}\\b`).test(answer.stderr),
+    );
+    if (unknown === undefined) throw submitError(answer);
+    leftOut.push(unknown);
+    text = text
+      .split('\n')
+      .filter((line) => !line.startsWith(`#SBATCH --${unknown}=`))
+      .join('\n');
+  }
+}
+
+/** Lets a held job start. */
+export async function release(jobId: string): Promise<void> {
+  const answer = await slurm('scontrol', ['release', jobId]);
+  if (answer.exitCode === 0) return;
+  throw new SrtctlError('release-failed', `Slurm job ${jobId} cannot be released: ${answer.stderr.trim()}`, {
+    hint: `scontrol release ${jobId}`,
+  });
+}
+
+/**
+ * A job that asks for more nodes than its partition has would wait for ever.
+ * @throws SrtctlError when it does
+ */
+export async function refuseTooLarge(
+  nodes: number,
+  partition: string | undefined,
+  place: string,
+): Promise<void> {
+  const { exitCode, stdout } = await slurm('sinfo', [
+    '--noheader',
+    '--format=%P|%D',
+    ...(partition ? [`--partition=${partition}`] : []),
+  ]);
+  if (exitCode !== 0) return;
+  const sizes = new Map<string, number>();
+  for (const line of stdout.split('\n')) {
+    const [name = '', count = ''] = line.split('|');
+    if (name !== '') sizes.set(name, (sizes.get(name) ?? 0) + Number(count));
+  }
+  const [name, size] = [...sizes].find(([each]) => partition !== undefined || each.endsWith('*')) ?? [];
+  if (name === undefined || size === undefined || nodes <= size) return;
+  throw new SrtctlError(
+    'too-few-nodes',
+    `the recipe needs ${nodes} nodes, and partition ${name.replace('*', '')} has ${size}`,
+    {
+      place: { file: place, path: 'resources' },
+      hint: 'change resources, or name a larger one with slurm.partition',
+    },
+  );
+}

@@ -1,0 +1,114 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { timeLimitMs } from '../../src/slurm/allocation.ts';
+import { batchScript } from '../../src/slurm/batch-script.ts';
+import { shellQuote } from '../../src/slurm/quote.ts';
+import { submitError } from '../../src/slurm/submit.ts';
+
+let dir: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'srtctl-test-'));
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const arch = execFileSync('uname', ['-m'], { encoding: 'utf8' }).trim();
+
+/** Runs a batch script whose node binary is a shell script. */
+function run(
+  node: string,
+  options: { runtimes?: Record<string, string>; env?: Record<string, string> } = {},
+) {
+  const outputs = mkdtempSync(join(dir, 'out '));
+  mkdirSync(join(outputs, 'dist'));
+  writeFileSync(join(outputs, 'dist/coordinator.js'), '');
+  const binary = join(outputs, 'node');
+  writeFileSync(binary, `#!/bin/sh\n${node}\n`);
+  chmodSync(binary, 0o755);
+  const script = batchScript({
+    name: 'a test',
+    directives: ['#SBATCH --nodes=2'],
+    outputs,
+    distDir: join(outputs, 'dist'),
+    runtimes: options.runtimes ?? { [arch]: binary },
+  });
+  const env = { ...process.env, SLURM_JOB_ID: '7', ...options.env };
+  return { outputs, script, ...spawnSync('bash', ['-c', script], { encoding: 'utf8', env, cwd: outputs }) };
+}
+
+describe('the batch script', () => {
+  it('runs the coordinator with the job’s spec, and ends with its exit code', () => {
+    const { status, stdout, outputs } = run('echo "$@"; exit 3');
+    expect(status).toBe(3);
+    expect(stdout.trim()).toBe(`${outputs}/dist/coordinator.js ${outputs}/7/7.json`);
+  });
+
+  it('asks for a warning before the time limit, and for no end when a node is lost', () => {
+    expect(run('exit 0').script).toMatch(/^#SBATCH --signal=B:TERM@120$[\s\S]*^#SBATCH --no-kill$/m);
+  });
+
+  it('hands SIGTERM to the coordinator and waits for its end', () => {
+    const { status, stdout } = run(
+      "trap 'echo told; exit 143' TERM; kill -s TERM $PPID; while :; do sleep 0.05; done",
+    );
+    expect({ status, stdout: stdout.trim() }).toEqual({ status: 143, stdout: 'told' });
+  });
+
+  it('starts a coordinator again that broke, as often as it is told', () => {
+    const node = 'echo x >>starts; exit 70';
+    expect(run(node).status).toBe(70);
+    const { status, outputs } = run(node, { env: { SRTCTL_COORDINATOR_RESTARTS: '2' } });
+    expect(status).toBe(70);
+    expect(existsSync(join(outputs, 'starts'))).toBe(true);
+    expect(execFileSync('wc', ['-l', join(outputs, 'starts')], { encoding: 'utf8' })).toMatch(/^3 /);
+  });
+
+  it('says in one line that there is no runtime for the architecture, or that it is not there', () => {
+    const other = run('exit 0', { runtimes: { riscv: '/node' } });
+    expect(other.status).toBe(2);
+    expect(other.stdout).toContain(`runtime.${arch}`);
+    const missing = run('exit 0', { runtimes: { [arch]: '/not/there/node' } });
+    expect(missing.status).toBe(2);
+    expect(missing.stdout).toMatch(/^srtctl: .*\/not\/there\/node is not there.*\n$/);
+  });
+});
+
+it('a quoted word comes out of a shell as it was', () => {
+  const words = fc.array(
+    fc.string({ unit: 'binary' }).map((text) => text.replaceAll('\0', '')),
+    { minLength: 1 },
+  );
+  fc.assert(
+    fc.property(words, (list) => {
+      const script = `printf '%s\\0' ${list.map(shellQuote).join(' ')}`;
+      const said = execFileSync('/bin/sh', ['-c', script], { encoding: 'utf8' });
+      expect(said).toBe(list.map((word) => `${word}\0`).join(''));
+    }),
+    { numRuns: 30 },
+  );
+});
+
+it.each([
+  ['5', 300],
+  ['5:30', 330],
+  ['01:00:00', 3_600],
+  ['1-00', 86_400],
+  ['1-02:03', 93_780],
+  ['1-02:03:04', 93_784],
+])('a time limit %s is %i seconds', (text, seconds) => {
+  expect(timeLimitMs(text)).toBe(seconds * 1_000);
+});
+
+it.each([
+  ['sbatch: error: invalid partition specified: x', /invalid partition.*slurm\.partition/],
+  ['sbatch: error: Batch job submission failed: Invalid account', /Invalid account.*slurm\.account/],
+  ['sbatch: unrecognized option \'--x\'\nTry "sbatch --help" for more information', /--x.*sbatch_directives/],
+])('sbatch’s %s is one line with what to change', (stderr, line) => {
+  const error = submitError({ exitCode: 1, stdout: '', stderr, timedOut: false });
+  expect(error.oneLine()).toMatch(line);
+  expect(error.oneLine()).not.toContain('\n');
+  expect(error.exitCode).toBe(2);
+});
