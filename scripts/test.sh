@@ -10,5 +10,14 @@ echo '== types (tsc)'
 tsc --noEmit
 echo '== dead exports and unused dependencies (knip)'
 knip
+# The tests on a Slurm cluster need its programs; without them, or without root, they say so and are left out.
+lab=(slurm-wlm munge iproute2 libslurm-dev gcc libc6-dev)
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! PATH="$PATH:/usr/sbin" command -v slurmctld >/dev/null; then
+  echo "== Slurm for the tests (${lab[*]})"
+  export DEBIAN_FRONTEND=noninteractive
+  (apt-get update -qq && timeout 300 apt-get install -y -qq --no-install-recommends "${lab[@]}") >/dev/null 2>&1 ||
+    echo 'could not be installed: the tests on a Slurm cluster are left out'
+fi
+
 echo '== tests (vitest)'
 exec vitest run "$@"

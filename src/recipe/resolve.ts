@@ -27,17 +27,18 @@ export function resolveRecipe(value: Plain, cluster: ClusterConfig, env: Environ
       het_jobs: cluster.use_het_jobs && hasBothKinds(value.resources) ? true : undefined,
     });
   }
-  if (isPlain(value.frontend) || cluster.nginx_raise_ulimit != null) {
-    const { nginx_container: nginx, ...frontend } = isPlain(value.frontend) ? value.frontend : {};
+  const nginx = alias('nginx', cluster.containers);
+  if (isOpen(value.frontend)) {
+    const { nginx_container: own, ...frontend } = plainOr(value.frontend);
     resolved.frontend = withFallback(
-      { ...frontend, ...(nginx == null ? {} : { nginx_container: image(nginx) }) },
+      { ...frontend, nginx_container: own == null ? nginx : image(own) },
       { nginx_raise_ulimit: cluster.nginx_raise_ulimit },
     );
   }
   if (isPlain(value.benchmark) && typeof value.benchmark.container_image === 'string') {
     resolved.benchmark = { ...value.benchmark, container_image: image(value.benchmark.container_image) };
   }
-  if (cluster.default_health_check) {
+  if (cluster.default_health_check && isOpen(value.health_check)) {
     resolved.health_check = withFallback(plainOr(value.health_check), cluster.default_health_check);
   }
   if (cluster.default_host_setup) resolved.host_setup ??= cluster.default_host_setup;
@@ -46,6 +47,9 @@ export function resolveRecipe(value: Plain, cluster: ClusterConfig, env: Environ
   }
   return resolved;
 }
+
+/** A section that can be filled in: what is no map is left for its complaint. */
+const isOpen = (section: unknown): boolean => section == null || isPlain(section);
 
 const plainOr = (value: unknown): Plain => (isPlain(value) ? value : {});
 

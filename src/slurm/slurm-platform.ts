@@ -43,11 +43,12 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
     if (!first) return;
     const { group, configFile } = first;
     const suffix = group.name === '' ? '' : `/${group.name}`;
+    const output = join(logDir, `%N${suffix.replace('/', '_')}_agent.out`);
     const args = agentStepArgs({
       nodes: agents.map(({ node }) => node),
       everyNode: group.name === '',
       hetGroups: allocation.hetGroups,
-      output: join(logDir, `%N${suffix.replace('/', '_')}_agent.out`),
+      output,
       jobName: group.name === '' ? 'srtctl-agents' : `srtctl-agents-${group.name}`,
       container: group.image === null ? null : { image: group.image, mounts: options.mounts },
       options: group.image === null ? {} : options.srunOptions,
@@ -83,8 +84,15 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
       // Agents may outlive an srun that was killed; who is silent is then missed by the roster.
       if (signal !== null) log.warn({ signal }, 'srun was killed');
       else
-        void lastWords(logFile).then((words) =>
-          endOf(`ended: srun ended with exit code ${code}${words}; see ${logFile}`),
+        void Promise.all(
+          agents.map(async ({ name, node }) => {
+            // A step that could not begin there, as without its image, says so where the agent would write.
+            const own = output.replaceAll('%N', node);
+            const words = await lastWords(own);
+            const told =
+              words === '' ? `${await lastWords(logFile)}; see ${logFile}` : `${words}; see ${own}`;
+            onEnd(name, `ended: srun ended with exit code ${code}${told}`);
+          }),
         );
     });
   };

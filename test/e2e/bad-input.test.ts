@@ -118,12 +118,12 @@ describe('bad input ends with exit code 2, one line that says where, and nothing
     expect(result.stderr.trim().split('\n')).toHaveLength(1);
   });
 
-  it('a setup script that does not exist, and apply without --local', async () => {
+  it('a setup script that does not exist, and a model that does not when it is to run for real', async () => {
     const script = await applyText(good, {}, ['--local', '--mock', '--setup-script', 'no-such.sh']);
     expect(script).toMatchObject({ exitCode: 2, left: [] });
     expect(script.stderr).toContain('no-such.sh');
-    const slurm = await applyText(good, {}, []);
-    expect(slurm).toMatchObject({ exitCode: 2, left: [] });
-    expect(slurm.stderr).toContain('--local');
+    const real = await applyText(good, {}, []);
+    expect(real).toMatchObject({ exitCode: 2, left: [] });
+    expect(real.stderr).toContain('model.path');
   });
 });

@@ -1,9 +1,18 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { expandHostlist } from '../../src/slurm/hostlist.ts';
 
-const scontrol = spawnSync('scontrol', ['show', 'hostnames', 'a1'], { encoding: 'utf8' });
+/** It wants a configuration, though it asks no cluster. */
+const dir = mkdtempSync(join(tmpdir(), 'srtctl-hostlist-'));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+const conf = join(dir, 'slurm.conf');
+writeFileSync(conf, 'ClusterName=x\nSlurmctldHost=localhost\nNodeName=a\nPartitionName=p Nodes=a\n');
+const env = { ...process.env, SLURM_CONF: conf };
+const scontrol = spawnSync('scontrol', ['show', 'hostnames', 'a1'], { encoding: 'utf8', env });
 const hasScontrol = scontrol.status === 0 && scontrol.stdout.trim() === 'a1';
 
 describe('a node list', () => {
@@ -40,7 +49,7 @@ describe('a node list', () => {
     fc.assert(
       fc.property(list, (parts) => {
         const text = parts.join(',');
-        const theirs = execFileSync('scontrol', ['show', 'hostnames', text], { encoding: 'utf8' });
+        const theirs = execFileSync('scontrol', ['show', 'hostnames', text], { encoding: 'utf8', env });
         expect(expandHostlist(text)).toEqual(theirs.trim().split('\n'));
       }),
       { numRuns: 30 },
