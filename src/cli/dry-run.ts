@@ -1,11 +1,14 @@
 import type { Command } from 'commander';
 import type { SrtctlError } from '../errors.ts';
+import type { ClusterConfig } from '../recipe/cluster.ts';
+import type { LoadedVariant } from '../recipe/load.ts';
 import { warnOnce } from './warn.ts';
 
 interface DryRunOptions {
   readonly file: readonly string[];
   readonly json?: boolean;
   readonly allowUnknown?: boolean;
+  readonly script?: boolean;
 }
 
 export function registerDryRun(program: Command): void {
@@ -18,6 +21,7 @@ export function registerDryRun(program: Command): void {
     )
     .option('--allow-unknown', 'warn of unknown keys, and pass them over')
     .option('--json', 'one line of JSON for each allocation')
+    .option('--script', 'the batch script that apply would submit to Slurm, and nothing else')
     .action(async (options: DryRunOptions) => {
       process.exitCode = await dryRun(options);
     });
@@ -46,10 +50,17 @@ async function dryRun(options: DryRunOptions): Promise<number> {
   for (const { file, result } of loadEach(files, { cluster, env: process.env, onUnknownKey })) {
     const allocation = 'error' in result ? result : planAllocation(result.loaded, cluster);
     if ('error' in allocation) fail(file, result.variant, allocation.error);
+    else if (options.script && 'loaded' in result)
+      await printScript(result.loaded, cluster, allocation.totalNodes);
     else if (show) process.stdout.write(show(allocation));
     else print(allocation);
   }
   return failed ? 2 : 0;
+}
+
+async function printScript(variant: LoadedVariant, cluster: ClusterConfig, nodes: number): Promise<void> {
+  const { outputsDirectory, scriptOf } = await import('./slurm-job.ts');
+  process.stdout.write(scriptOf({ variant, nodes, cluster, outputs: outputsDirectory(undefined, cluster) }));
 }
 
 const print = (line: unknown): void => void process.stdout.write(`${JSON.stringify(line)}\n`);

@@ -45,7 +45,8 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
   const mock = options.mock === true;
   const jobs = variants.map((variant) => {
     requireRunnable(variant, { mock, containers: false });
-    for (const line of notDoneYet(variant)) process.stderr.write(`srtctl: warning: ${line}\n`);
+    for (const line of notDoneYet(variant, { containers: false }))
+      process.stderr.write(`srtctl: warning: ${line}\n`);
     const nodes = nodeNames(variant, options.nodes);
     if (!mock && nodes.length > 1)
       throw new SrtctlError(

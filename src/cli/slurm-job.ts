@@ -82,11 +82,11 @@ function prepare(
     throw new SrtctlError('not-yet', `container_runtime: ${runtime} (srtslurm.yaml) cannot be used yet`, {
       hint: 'pyxis, or none for engines on the nodes themselves',
     });
-  const told = options.output ?? process.env.SRTCTL_OUTPUT ?? cluster.output_dir ?? 'outputs';
-  const outputs = resolve(process.cwd(), told);
+  const outputs = outputsDirectory(options.output, cluster);
   return variants.map((variant) => {
     requireRunnable(variant, { mock, containers: cluster.container_runtime !== 'none' });
-    for (const line of notDoneYet(variant)) process.stderr.write(`srtctl: warning: ${line}\n`);
+    for (const line of notDoneYet(variant, { containers: !mock && cluster.container_runtime !== 'none' }))
+      process.stderr.write(`srtctl: warning: ${line}\n`);
     const nodes = nodesNeeded(variant);
     const names = Array.from({ length: nodes }, (_, index) => `node${index + 1}`);
     // Planned for its errors alone: the coordinator plans again when it knows its nodes.
@@ -110,6 +110,10 @@ function prepare(
     };
   });
 }
+
+/** Where the directories of jobs are made. */
+export const outputsDirectory = (told: string | undefined, { output_dir: shared }: ClusterConfig): string =>
+  resolve(process.cwd(), told ?? process.env.SRTCTL_OUTPUT ?? shared ?? 'outputs');
 
 /** The batch script of a job; dry-run shows the same. */
 export function scriptOf({ variant, nodes, cluster, outputs }: Omit<PreparedSlurmJob, 'spec'>): string {

@@ -10,6 +10,7 @@ interface StatusOptions {
 export function registerStatus(program: Command): void {
   program
     .command('status')
+    .alias('ls')
     .description('Where a job stands; without a job, all of them, newest first.')
     .argument('[job]', 'job id, the path of its directory, or "latest"')
     .option(...OUTPUT_OPTION)

@@ -70,9 +70,10 @@ export function requireRunnable(
 }
 
 /** What a recipe asks for and srtctl does not do yet, though the run is valid without it: a line for each. */
-export function notDoneYet(variant: LoadedVariant): string[] {
+export function notDoneYet(variant: LoadedVariant, { containers }: { containers: boolean }): string[] {
   const found = variant.points.flatMap(({ recipe }) => {
-    const { observability, telemetry, reporting, host_setup: host, model } = recipe;
+    const { observability, telemetry, reporting, host_setup: host, model, dynamo } = recipe;
+    const source = dynamo.version ?? dynamo.hash ?? dynamo.wheel ?? dynamo.top_of_tree;
     const asked: [string, boolean, string][] = [
       ['observability', observability?.enabled === true, 'metrics are not recorded'],
       ['telemetry', telemetry?.enabled === true, "the GPUs' power is not recorded"],
@@ -80,6 +81,11 @@ export function notDoneYet(variant: LoadedVariant): string[] {
       ['reporting.ai_analysis', reporting?.ai_analysis?.enabled === true, 'failures are not analysed'],
       ['reporting.s3', reporting?.s3 != null, 'logs stay in the output directory'],
       ['host_setup', (host?.commands.length ?? 0) > 0, 'its commands are not run'],
+      [
+        'dynamo.install',
+        containers && recipe.frontend.type === 'dynamo' && dynamo.install && Boolean(source),
+        'the image must have Dynamo in it',
+      ],
       ['model.stage_dir', model.stage_dir != null, 'the model is read from where it is'],
     ];
     return asked.flatMap(([path, wanted, text]) => (wanted ? [{ path, text }] : []));

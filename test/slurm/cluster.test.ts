@@ -151,6 +151,33 @@ describe.skipIf(started.status !== 0)(
       await nothingLeft();
     });
 
+    it('runs in the allocation of the shell, which goes on when the run is over', async () => {
+      const [file] = await written(recipe);
+      const outputs = await mkdtemp(join(tmpdir(), 'srtctl-out-'));
+      try {
+        const { stdout } = await run(
+          'salloc',
+          [
+            '-N2',
+            '--quiet',
+            process.execPath,
+            resolve('dist/srtctl.js'),
+            'apply',
+            '-f',
+            file,
+            '--mock',
+            '--output',
+            outputs,
+          ],
+          { env: { ...process.env, ...env } },
+        );
+        expect(stdout).toContain('done');
+        await nothingLeft();
+      } finally {
+        await rm(outputs, { recursive: true, force: true });
+      }
+    });
+
     it('stops in good order on scancel, and keeps what it has', async () => {
       const [file] = await written(recipe.replace('num_prompts_mult: 4', 'num_prompts_mult: 4000'));
       const job = await apply(['-f', file, '--watch']);
