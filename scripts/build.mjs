@@ -41,36 +41,36 @@ const common = {
   },
 };
 
+/** Programs that start.mjs runs, each from one file with code that was compiled here. */
 const programs = {
+  srtctl: 'src/cli/main.ts',
   coordinator: 'src/coordinator/main.ts',
   'node-agent': 'src/node-agent/main.ts',
   loadgen: 'src/benchmarks/loadgen/main.ts',
-  simulator: 'src/simulator/main.ts',
 };
 
 await Promise.all([
-  // Each has files of its own: what they have in common would be cut into many small ones, and each costs time at a start.
   ...Object.entries(programs).map(([name, entry]) =>
     build({
       ...common,
-      entryPoints: { [name]: entry },
-      splitting: true,
-      chunkNames: `chunks/${name}-[name]-[hash]`,
+      entryPoints: { [`programs/${name}`]: entry },
+      outExtension: { '.js': '.cjs' },
+      format: 'cjs',
+      banner: {},
+      define: { 'import.meta.url': 'moduleUrl' },
+      // Compiled code that is read back cannot import; it can require.
+      supported: { 'dynamic-import': false },
     }),
   ),
-  // The command line is one file, which start.mjs runs.
+  // Of the simulator each stand-in needs a part.
   build({
     ...common,
-    entryPoints: { 'programs/srtctl': 'src/cli/main.ts' },
-    outExtension: { '.js': '.cjs' },
-    format: 'cjs',
-    banner: {},
-    define: { 'import.meta.url': 'moduleUrl' },
-    // Compiled code that is read back cannot import; it can require.
-    supported: { 'dynamic-import': false },
+    entryPoints: { simulator: 'src/simulator/main.ts' },
+    splitting: true,
+    chunkNames: 'chunks/[name]-[hash]',
   }),
 ]);
-cpSync(join(root, 'src/cli/start.mjs'), join(dist, 'srtctl.js'));
+for (const name of Object.keys(programs)) cpSync(join(root, 'src/cli/start.mjs'), join(dist, `${name}.js`));
 
 // What is not JavaScript but belongs beside it: the agents' guard and the simulator's stand-ins for PATH.
 cpSync(join(root, 'src/guard.sh'), join(dist, 'guard.sh'));
@@ -80,14 +80,21 @@ for (const name of readdirSync(join(dist, 'mock-bin'))) chmodSync(join(dist, 'mo
 chmodSync(join(dist, 'guard.sh'), 0o755);
 chmodSync(join(dist, 'srtctl.js'), 0o755);
 
-// What the command line compiles on the way through a recipe, for its next starts.
-const { status, stderr } = spawnSync(
-  process.execPath,
-  [join(dist, 'srtctl.js'), 'dry-run', '-f', join(root, 'examples/quickstart.yaml')],
-  {
+// What they compile on the way, for their next starts: the command line through a whole recipe, the others until they
+// find that they are told nothing. Code fits only the options of Node with which it was compiled.
+const quickstart = join(root, 'examples/quickstart.yaml');
+const ways = [
+  { argv: ['srtctl.js', 'dry-run', '-f', quickstart], endsWith: 0 },
+  { argv: ['coordinator.js'], endsWith: 2 },
+  { argv: ['node-agent.js'], flags: ['--max-semi-space-size=1'], endsWith: 2 },
+  { argv: ['loadgen.js'], endsWith: 1 },
+];
+for (const { argv, flags = [], endsWith } of ways) {
+  const [program, ...args] = argv;
+  const { status, stderr } = spawnSync(process.execPath, [...flags, join(dist, program), ...args], {
     cwd: tmpdir(),
     env: { ...process.env, SRTSLURM_CONFIG: '', SRTCTL_KEEP_COMPILED: '1' },
     encoding: 'utf8',
-  },
-);
-if (status !== 0) throw new Error(`srtctl does not start: ${stderr}`);
+  });
+  if (status !== endsWith) throw new Error(`${program} does not start (${status}): ${stderr}`);
+}

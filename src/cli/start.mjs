@@ -1,15 +1,16 @@
 #!/usr/bin/env node
-// Starts the command line from one file, with the code that V8 compiled when it was built: Node 20 compiles everything
+// Starts a program from one file, with the code that V8 compiled when it was built: Node 20 compiles everything
 // anew at each start otherwise, and that is half of what a short command takes. Without the compiled code, or with that
 // of another version of Node, it is compiled as ever.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Script } from 'node:vm';
 
-const directory = dirname(fileURLToPath(import.meta.url));
-const file = join(directory, 'programs/srtctl.cjs');
+const own = fileURLToPath(import.meta.url);
+const directory = dirname(own);
+const file = join(directory, 'programs', `${basename(own).replace(/\.m?js$/, '')}.cjs`);
 const compiled = `${file}.v8`;
 
 function read() {
@@ -26,9 +27,9 @@ const script = new Script(wrapped, {
   filename: file,
   ...(cachedData ? { cachedData } : {}),
 });
-script.runInThisContext()(createRequire(import.meta.url), import.meta.url, file, directory);
 
 // Functions are compiled when they are first called: what a whole command has called is worth keeping.
 if (process.env.SRTCTL_KEEP_COMPILED === '1') {
   process.on('exit', () => writeFileSync(compiled, script.createCachedData()));
 }
+script.runInThisContext()(createRequire(import.meta.url), import.meta.url, file, directory);

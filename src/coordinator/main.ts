@@ -23,135 +23,140 @@ import { NatsServer } from './nats-server.ts';
 import { choosePlatform, type PlatformChoice } from './platform.ts';
 import { DEFAULT_SUPERVISION } from './roster.ts';
 
-/** `node coordinator.js JOB_SPEC`: JOB_SPEC is <job id>.json. Ends with the run's exit code. */
 const EPOCH = 1;
-const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime });
-const specFile = process.argv[2];
-if (!specFile) {
-  process.stderr.write('usage: coordinator JOB_SPEC\n');
-  process.exit(2);
-}
 
-process.on('uncaughtException', die);
-process.on('unhandledRejection', die);
-
-const spec = jobSpecSchema.parse(JSON.parse(await readFile(specFile, 'utf8')));
-const variant = loadedVariantSchema.parse(spec.variant);
-const cluster = clusterConfigSchema.parse(spec.cluster);
-const distDir = dirname(fileURLToPath(import.meta.url));
-const { logs } = jobPaths(spec.jobDir, spec.jobId);
-await mkdir(logs, { recursive: true });
-const tmpDir = await mkdtemp(join(tmpdir(), `srtctl-${userInfo().uid}-${toToken(spec.jobId)}-`));
-// Should this process be killed, the guard ends nats-server and the local agents, whose own guards end the rest.
-const guard = startGuard(
-  join(distDir, 'guard.sh'),
-  `SRTCTL_COORDINATOR=${spec.jobId}/${randomUUID()}`,
-  tmpDir,
-);
-
-const etcd = usesEtcd() ? [dirname(findProgram('etcd', process.env, process.cwd()))] : [];
-const here: PlatformChoice = await choosePlatform({
-  spec,
-  cluster,
-  variant,
-  distDir,
-  programDirs: [...etcd, join(process.cwd(), '.srtctl/bin')],
-  guard,
-  log,
-  env: process.env,
-});
-const { platform, nodes, headAddress, agents, join: joining } = here;
-const keys = createJobKeys(agents.map(({ name }) => name));
-const nats = new NatsServer({
-  jobId: spec.jobId,
-  host: headAddress,
-  ...(platform.hostNames === 'names' ? { listen: '0.0.0.0' } : {}),
-  logFile: join(logs, 'nats.log'),
-  keys,
-  binary: findProgram('nats-server', process.env, process.cwd()),
-  directory: tmpDir,
-  began: (pid) => guard.began(pid),
-  over: (pid) => guard.over(pid),
-  onRestart: (why) => log.warn({ why }, 'nats-server is started again'),
-  onGone: (why) => coordinator.busGone(why),
-});
-await nats.start();
-
-const infraPorts = {
-  nats: nats.port,
-  etcdClient: await freePort(headAddress),
-  etcdPeer: await freePort(headAddress),
-};
-// On a cluster each node has a directory of its own, which its agent makes; here it is the coordinator's.
-const nodeTmpDir = spec.mode === 'slurm' ? `${tmpDir}-node` : tmpDir;
-const runtimeAt = (addresses: ReadonlyMap<string, string>): JobContext => {
-  const runtime = createRuntimeContext({
-    jobId: spec.jobId,
-    nodes,
-    addresses: Object.fromEntries(addresses),
-    hostNames: platform.hostNames,
-    jobDir: spec.jobDir,
-    tmpDir: nodeTmpDir,
-    infraPorts,
-    containers: platform.containers,
-    cluster,
-    distDir,
-    nodeBinary: process.execPath,
-    setupScript: spec.setupScript,
-  });
-  if (!spec.mock) return runtime;
-  // Simulated engines are the node's own programs: whether or not a container is around them, its paths are the node's.
-  const logDirInside = runtime.logDir;
-  return {
-    ...runtime,
-    logDirInside,
-    forRecipe: (recipe) => ({ ...runtime.forRecipe(recipe), logDirInside }),
-  };
-};
-const places = runtimeAt(new Map());
-
-const coordinator = new Coordinator({
-  spec,
-  agents,
-  agentExtras: {
-    networkInterface: cluster.network_interface ?? null,
-    path: here.agentPath,
-    ...(spec.mode === 'slurm' ? { tmpDir: nodeTmpDir } : {}),
-  },
-  points: variant.points.map(({ name }, ordinal) => ({ ordinal, name })),
-  plan: (addresses) => planVariant(variant, runtimeAt(addresses)),
-  pointDir: (ordinal, name) => places.pointDir(ordinal, name),
-  platform,
-  nats,
-  keys,
-  supervision: DEFAULT_SUPERVISION,
-  joinTimeoutMs: joining,
-  epoch: EPOCH,
-  log,
-});
-
-process.on('SIGINT', () => coordinator.interrupt('interrupted (Ctrl-C)', 130));
-process.on('SIGTERM', () => coordinator.interrupt(here.whyTerminated(), 143));
-process.on('SIGHUP', () => coordinator.interrupt('the terminal is gone (SIGHUP)', 143));
-// `apply --local` holds the other end: when it is gone nobody is there to want the run.
-process.on('disconnect', () => coordinator.interrupt('the command that started the run is gone', 143));
-
-const exitCode = await coordinator.run();
-await rm(tmpDir, { recursive: true, force: true });
-guard.dismiss();
-log.info({ exitCode }, 'coordinator ends');
-process.exit(exitCode);
-
-function usesEtcd(): boolean {
-  return variant.points.some(({ recipe }) => frontendFor(recipe.frontend.type)?.needsEtcd);
-}
-
-/** What a person can mend has a line and an exit code of its own; else a defect of ours. The guard ends what runs. */
-function die(error: unknown): void {
-  if (error instanceof SrtctlError) {
-    process.stderr.write(`srtctl: ${error.oneLine()}\n`);
-    process.exit(error.exitCode);
+/** `node coordinator.js JOB_SPEC`: JOB_SPEC is <job id>.json. Ends with the run's exit code. */
+async function main(): Promise<void> {
+  const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const specFile = process.argv[2];
+  if (!specFile) {
+    process.stderr.write('usage: coordinator JOB_SPEC\n');
+    process.exit(2);
   }
-  log.fatal({ error: error instanceof Error ? error.stack : String(error) }, 'the coordinator broke');
-  process.exit(70);
+
+  process.on('uncaughtException', die);
+  process.on('unhandledRejection', die);
+
+  const spec = jobSpecSchema.parse(JSON.parse(await readFile(specFile, 'utf8')));
+  const variant = loadedVariantSchema.parse(spec.variant);
+  const cluster = clusterConfigSchema.parse(spec.cluster);
+  const distDir = dirname(fileURLToPath(import.meta.url));
+  const { logs } = jobPaths(spec.jobDir, spec.jobId);
+  await mkdir(logs, { recursive: true });
+  const tmpDir = await mkdtemp(join(tmpdir(), `srtctl-${userInfo().uid}-${toToken(spec.jobId)}-`));
+  // Should this process be killed, the guard ends nats-server and the local agents, whose own guards end the rest.
+  const guard = startGuard(
+    join(distDir, 'guard.sh'),
+    `SRTCTL_COORDINATOR=${spec.jobId}/${randomUUID()}`,
+    tmpDir,
+  );
+
+  const etcd = usesEtcd() ? [dirname(findProgram('etcd', process.env, process.cwd()))] : [];
+  const here: PlatformChoice = await choosePlatform({
+    spec,
+    cluster,
+    variant,
+    distDir,
+    programDirs: [...etcd, join(process.cwd(), '.srtctl/bin')],
+    guard,
+    log,
+    env: process.env,
+  });
+  const { platform, nodes, headAddress, agents, join: joining } = here;
+  const keys = createJobKeys(agents.map(({ name }) => name));
+  const nats = new NatsServer({
+    jobId: spec.jobId,
+    host: headAddress,
+    ...(platform.hostNames === 'names' ? { listen: '0.0.0.0' } : {}),
+    logFile: join(logs, 'nats.log'),
+    keys,
+    binary: findProgram('nats-server', process.env, process.cwd()),
+    directory: tmpDir,
+    began: (pid) => guard.began(pid),
+    over: (pid) => guard.over(pid),
+    onRestart: (why) => log.warn({ why }, 'nats-server is started again'),
+    onGone: (why) => coordinator.busGone(why),
+  });
+  await nats.start();
+
+  const infraPorts = {
+    nats: nats.port,
+    etcdClient: await freePort(headAddress),
+    etcdPeer: await freePort(headAddress),
+  };
+  // On a cluster each node has a directory of its own, which its agent makes; here it is the coordinator's.
+  const nodeTmpDir = spec.mode === 'slurm' ? `${tmpDir}-node` : tmpDir;
+  const runtimeAt = (addresses: ReadonlyMap<string, string>): JobContext => {
+    const runtime = createRuntimeContext({
+      jobId: spec.jobId,
+      nodes,
+      addresses: Object.fromEntries(addresses),
+      hostNames: platform.hostNames,
+      jobDir: spec.jobDir,
+      tmpDir: nodeTmpDir,
+      infraPorts,
+      containers: platform.containers,
+      cluster,
+      distDir,
+      nodeBinary: process.execPath,
+      setupScript: spec.setupScript,
+    });
+    if (!spec.mock) return runtime;
+    // Simulated engines are the node's own programs: whether or not a container is around them, its paths are the node's.
+    const logDirInside = runtime.logDir;
+    return {
+      ...runtime,
+      logDirInside,
+      forRecipe: (recipe) => ({ ...runtime.forRecipe(recipe), logDirInside }),
+    };
+  };
+  const places = runtimeAt(new Map());
+
+  const coordinator = new Coordinator({
+    spec,
+    agents,
+    agentExtras: {
+      networkInterface: cluster.network_interface ?? null,
+      path: here.agentPath,
+      ...(spec.mode === 'slurm' ? { tmpDir: nodeTmpDir } : {}),
+    },
+    points: variant.points.map(({ name }, ordinal) => ({ ordinal, name })),
+    plan: (addresses) => planVariant(variant, runtimeAt(addresses)),
+    pointDir: (ordinal, name) => places.pointDir(ordinal, name),
+    platform,
+    nats,
+    keys,
+    supervision: DEFAULT_SUPERVISION,
+    joinTimeoutMs: joining,
+    epoch: EPOCH,
+    log,
+  });
+
+  process.on('SIGINT', () => coordinator.interrupt('interrupted (Ctrl-C)', 130));
+  process.on('SIGTERM', () => coordinator.interrupt(here.whyTerminated(), 143));
+  process.on('SIGHUP', () => coordinator.interrupt('the terminal is gone (SIGHUP)', 143));
+  // `apply --local` holds the other end: when it is gone nobody is there to want the run.
+  process.on('disconnect', () => coordinator.interrupt('the command that started the run is gone', 143));
+
+  const exitCode = await coordinator.run();
+  await rm(tmpDir, { recursive: true, force: true });
+  guard.dismiss();
+  log.info({ exitCode }, 'coordinator ends');
+  process.exit(exitCode);
+
+  function usesEtcd(): boolean {
+    return variant.points.some(({ recipe }) => frontendFor(recipe.frontend.type)?.needsEtcd);
+  }
+
+  /** What a person can mend has a line and an exit code of its own; else a defect of ours. The guard ends what runs. */
+  function die(error: unknown): void {
+    if (error instanceof SrtctlError) {
+      process.stderr.write(`srtctl: ${error.oneLine()}\n`);
+      process.exit(error.exitCode);
+    }
+    log.fatal({ error: error instanceof Error ? error.stack : String(error) }, 'the coordinator broke');
+    process.exit(70);
+  }
 }
+
+void main();

@@ -13,113 +13,119 @@ import { NodeAgent } from './agent.ts';
 import { ProcessTable } from './process-table.ts';
 import { osSpawner } from './spawn.ts';
 
+const CONNECT_PATIENCE_MS = 60_000;
+
 /**
  * `node node-agent.js CONFIG`: CONFIG is this agent's config (0600), made by the coordinator; `node node-agent.js
  * DIRECTORY NAME`: the config of the agent NAME in a directory with all of them.
  */
-const CONNECT_PATIENCE_MS = 60_000;
-const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime });
-const configFile = process.argv[2];
-if (!configFile) {
-  process.stderr.write('usage: node-agent CONFIG\n');
-  process.exit(2);
-}
-
-const name = process.argv[3];
-const file = name === undefined ? configFile : join(configFile, `agent-${toToken(name)}.json`);
-const config = agentConfigSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
-const incarnation = randomUUID();
-const agentMark = `${config.jobId}/${config.node}/${incarnation}`;
-const subjects = subjectsOf(config.jobId);
-const here = dirname(fileURLToPath(import.meta.url));
-
-const address = await ownAddress();
-
-const bus = await connectBus({
-  url: config.url,
-  seed: config.seed,
-  job: config.jobId,
-  name: `agent ${config.node} ${incarnation}`,
-  inbox: inboxOf('agent', config.node),
-  patienceMs: CONNECT_PATIENCE_MS,
-  onDenied: (error) => die(`the bus refused this agent: ${error.message}`, error),
-  log: (message, detail) => log.warn({ detail: detail === undefined ? undefined : String(detail) }, message),
-});
-const outbox = createOutbox({ bus, source: `agent:${config.node}:${incarnation}`, now: () => new Date() });
-const guard = startGuard(join(here, 'guard.sh'), `SRTCTL_AGENT=${agentMark}`, config.tmpDir);
-// After the guard, which removes it should this agent be killed.
-if (config.tmpDir !== undefined) mkdirSync(config.tmpDir, { recursive: true, mode: 0o700 });
-
-const table = new ProcessTable({
-  spawner: osSpawner,
-  guard,
-  agentMark,
-  jobNode: `${config.jobId}/${config.node}`,
-  environment: inherited(),
-  onTransition: (transition) => agent.publish(transition),
-  onEmpty: () => agent.onEmpty(),
-  onDefect: (what, error) => log.error({ error: String(error) }, what),
-});
-const agent = new NodeAgent({
-  config,
-  incarnation,
-  address,
-  bus,
-  outbox,
-  subjects,
-  table,
-  log,
-  now: () => performance.now(),
-  onEnd: (why, exitCode) => void leave(why, exitCode),
-});
-
-process.on('uncaughtException', (error) => die('uncaught exception', error));
-process.on('unhandledRejection', (error) => die('unhandled rejection', error));
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
-  process.on(signal, () => agent.shutdown(`the agent was sent ${signal}`, 0));
-process.on('exit', () => table.killAll());
-
-log.info({ node: config.node, address, incarnation }, 'agent starts');
-agent.start();
-
-/** What every process of this node inherits, with the node's own address and the Node binary beside it. */
-function inherited(): Record<string, string> {
-  const env: Record<string, string> = {};
-  for (const [name, value] of Object.entries(process.env)) if (value !== undefined) env[name] = value;
-  env.SRTCTL_JOB = config.jobId;
-  env.SRTCTL_NODE = config.node;
-  env.SRTCTL_NODE_ADDRESS = address;
-  env.SRTCTL_NODE_BIN = process.execPath;
-  const { prepend = [], append = [] } = config.path ?? {};
-  env.PATH = [...prepend, env.PATH ?? '/usr/bin:/bin', ...append].join(delimiter);
-  return env;
-}
-
-/** The address that the coordinator gives, else that of the named interface, else that of the way to the bus. */
-async function ownAddress(): Promise<string> {
-  const { address: told, networkInterface, url } = config;
-  if (told !== null) return told;
-  if (networkInterface) {
-    const found = addressOfInterface(networkInterface);
-    if (found !== undefined) return found;
-    log.warn(
-      { networkInterface },
-      'no such network interface here: the address on the way to the bus is taken',
-    );
+async function main(): Promise<void> {
+  const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const configFile = process.argv[2];
+  if (!configFile) {
+    process.stderr.write('usage: node-agent CONFIG\n');
+    process.exit(2);
   }
-  return addressTowards(new URL(url).hostname);
+
+  const name = process.argv[3];
+  const file = name === undefined ? configFile : join(configFile, `agent-${toToken(name)}.json`);
+  const config = agentConfigSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+  const incarnation = randomUUID();
+  const agentMark = `${config.jobId}/${config.node}/${incarnation}`;
+  const subjects = subjectsOf(config.jobId);
+  const here = dirname(fileURLToPath(import.meta.url));
+
+  const address = await ownAddress();
+
+  const bus = await connectBus({
+    url: config.url,
+    seed: config.seed,
+    job: config.jobId,
+    name: `agent ${config.node} ${incarnation}`,
+    inbox: inboxOf('agent', config.node),
+    patienceMs: CONNECT_PATIENCE_MS,
+    onDenied: (error) => die(`the bus refused this agent: ${error.message}`, error),
+    log: (message, detail) =>
+      log.warn({ detail: detail === undefined ? undefined : String(detail) }, message),
+  });
+  const outbox = createOutbox({ bus, source: `agent:${config.node}:${incarnation}`, now: () => new Date() });
+  const guard = startGuard(join(here, 'guard.sh'), `SRTCTL_AGENT=${agentMark}`, config.tmpDir);
+  // After the guard, which removes it should this agent be killed.
+  if (config.tmpDir !== undefined) mkdirSync(config.tmpDir, { recursive: true, mode: 0o700 });
+
+  const table = new ProcessTable({
+    spawner: osSpawner,
+    guard,
+    agentMark,
+    jobNode: `${config.jobId}/${config.node}`,
+    environment: inherited(),
+    onTransition: (transition) => agent.publish(transition),
+    onEmpty: () => agent.onEmpty(),
+    onDefect: (what, error) => log.error({ error: String(error) }, what),
+  });
+  const agent = new NodeAgent({
+    config,
+    incarnation,
+    address,
+    bus,
+    outbox,
+    subjects,
+    table,
+    log,
+    now: () => performance.now(),
+    onEnd: (why, exitCode) => void leave(why, exitCode),
+  });
+
+  process.on('uncaughtException', (error) => die('uncaught exception', error));
+  process.on('unhandledRejection', (error) => die('unhandled rejection', error));
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+    process.on(signal, () => agent.shutdown(`the agent was sent ${signal}`, 0));
+  process.on('exit', () => table.killAll());
+
+  log.info({ node: config.node, address, incarnation }, 'agent starts');
+  agent.start();
+
+  /** What every process of this node inherits, with the node's own address and the Node binary beside it. */
+  function inherited(): Record<string, string> {
+    const env: Record<string, string> = {};
+    for (const [name, value] of Object.entries(process.env)) if (value !== undefined) env[name] = value;
+    env.SRTCTL_JOB = config.jobId;
+    env.SRTCTL_NODE = config.node;
+    env.SRTCTL_NODE_ADDRESS = address;
+    env.SRTCTL_NODE_BIN = process.execPath;
+    const { prepend = [], append = [] } = config.path ?? {};
+    env.PATH = [...prepend, env.PATH ?? '/usr/bin:/bin', ...append].join(delimiter);
+    return env;
+  }
+
+  /** The address that the coordinator gives, else that of the named interface, else that of the way to the bus. */
+  async function ownAddress(): Promise<string> {
+    const { address: told, networkInterface, url } = config;
+    if (told !== null) return told;
+    if (networkInterface) {
+      const found = addressOfInterface(networkInterface);
+      if (found !== undefined) return found;
+      log.warn(
+        { networkInterface },
+        'no such network interface here: the address on the way to the bus is taken',
+      );
+    }
+    return addressTowards(new URL(url).hostname);
+  }
+
+  async function leave(why: string, exitCode: number): Promise<void> {
+    log.info({ why, exitCode }, 'agent ends');
+    await bus.close(1_000);
+    guard.dismiss();
+    if (config.tmpDir !== undefined) rmSync(config.tmpDir, { recursive: true, force: true });
+    process.exit(exitCode);
+  }
+
+  function die(why: string, error: unknown): void {
+    table.killAll();
+    log.fatal({ error: error instanceof Error ? error.stack : String(error) }, why);
+    process.exit(70);
+  }
 }
 
-async function leave(why: string, exitCode: number): Promise<void> {
-  log.info({ why, exitCode }, 'agent ends');
-  await bus.close(1_000);
-  guard.dismiss();
-  if (config.tmpDir !== undefined) rmSync(config.tmpDir, { recursive: true, force: true });
-  process.exit(exitCode);
-}
-
-function die(why: string, error: unknown): void {
-  table.killAll();
-  log.fatal({ error: error instanceof Error ? error.stack : String(error) }, why);
-  process.exit(70);
-}
+void main();
