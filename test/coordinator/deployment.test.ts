@@ -103,6 +103,8 @@ describe('a deployment', () => {
     await expect(deployment().deploy([a, b], 'worker', signal())).rejects.toThrow(
       /node2 refused.*it is ending/,
     );
+    // What node1 was asked beside that is not to reach the next test.
+    await until('all were asked', () => asked.length === 5);
   });
 
   it('tells of the first failed critical process, once, and of no other', async () => {
