@@ -70,7 +70,7 @@ await Promise.all([
     chunkNames: 'chunks/[name]-[hash]',
   }),
 ]);
-for (const name of Object.keys(programs)) cpSync(join(root, 'src/cli/start.mjs'), join(dist, `${name}.js`));
+for (const name of Object.keys(programs)) cpSync(join(root, 'src/start.mjs'), join(dist, `${name}.js`));
 
 // What is not JavaScript but belongs beside it: the agents' guard and the simulator's stand-ins for PATH.
 cpSync(join(root, 'src/guard.sh'), join(dist, 'guard.sh'));

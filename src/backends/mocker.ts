@@ -1,9 +1,7 @@
-import { PlanError } from '../errors.ts';
 import type { ProbeSpec } from '../messages/process-spec.ts';
 import { flagsToArgv } from '../recipe/argv.ts';
-import type { Recipe } from '../recipe/schema.ts';
 import { allocate, toProcesses, workerNodesNeeded } from './allocation.ts';
-import { backendConfig } from './config.ts';
+import { backendConfig, requireFrontend } from './config.ts';
 import { nsysPrefix, profilingEnvironment } from './profiling.ts';
 import type { BackendProtocol, WorkerContext } from './protocol.ts';
 import { recipeMode } from './recipe-mode.ts';
@@ -16,13 +14,12 @@ export const mocker: BackendProtocol = {
   workerNodesNeeded,
   allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes),
   endpointsToProcesses: (recipe, endpoints) => {
-    requireDynamo(recipe);
+    requireFrontend(recipe, 'mocker', ['dynamo']);
     return toProcesses(endpoints);
   },
   command,
   environment: (context) => ({
     ...commonEnvironment(context),
-    ...context.recipe.environment,
     ...fillIn(
       backendConfig(context.recipe, 'mocker')[`${recipeMode(context.process.mode)}_environment`],
       context,
@@ -32,14 +29,6 @@ export const mocker: BackendProtocol = {
   }),
   healthProbe,
 };
-
-function requireDynamo({ frontend: { type } }: Recipe): void {
-  if (type === 'dynamo') return;
-  throw new PlanError('wrong-frontend', `a ${type} frontend has no mocker workers`, {
-    place: { file: '', path: 'frontend.type' },
-    hint: 'dynamo does',
-  });
-}
 
 function command(context: WorkerContext): string[] {
   const { recipe, runtime, process } = context;

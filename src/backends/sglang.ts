@@ -1,4 +1,3 @@
-import { PlanError } from '../errors.ts';
 import type { ProbeSpec } from '../messages/process-spec.ts';
 import type { EndpointMode, EndpointProcess } from '../plan/kinds.ts';
 import { flagsToArgv } from '../recipe/argv.ts';
@@ -6,7 +5,7 @@ import { baseName } from '../recipe/model-name.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import type { Flags } from '../recipe/values.ts';
 import { allocate, toProcesses, workerNodesNeeded } from './allocation.ts';
-import { backendConfig } from './config.ts';
+import { backendConfig, optionsOf, requireFrontend } from './config.ts';
 import { kvEventsArguments } from './kv-events.ts';
 import { mooncakeEnvironment, requireMooncakeUser } from './mooncake.ts';
 import { distInitPort, ncclPort } from './ports.ts';
@@ -22,7 +21,7 @@ export const sglang: BackendProtocol = {
   workerNodesNeeded,
   allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes),
   endpointsToProcesses: (recipe, endpoints) => {
-    requireFrontend(recipe);
+    requireFrontend(recipe, 'SGLang', ['dynamo', 'sglang']);
     const transfers = (mode: EndpointMode) =>
       flagsOf(recipe, mode)['disaggregation-transfer-backend'] === 'mooncake';
     requireMooncakeUser(recipe, transfers, 'disaggregation-transfer-backend: mooncake');
@@ -32,15 +31,6 @@ export const sglang: BackendProtocol = {
   environment,
   healthProbe,
 };
-
-/** Its workers register with Dynamo or are told to SGLang's own router; no other router knows them. */
-function requireFrontend({ frontend: { type } }: Recipe): void {
-  if (type === 'dynamo' || type === 'sglang') return;
-  throw new PlanError('wrong-frontend', `a ${type} frontend has no SGLang workers`, {
-    place: { file: '', path: 'frontend.type' },
-    hint: 'dynamo and sglang do',
-  });
-}
 
 const underDynamo = (recipe: Recipe): boolean => recipe.frontend.type === 'dynamo';
 
@@ -65,11 +55,8 @@ function command(context: WorkerContext): string[] {
   ];
 }
 
-/** Options of a mode; a recipe may spell them with dashes or underscores. */
-function flagsOf(recipe: Recipe, mode: EndpointMode): Flags {
-  const flags = backendConfig(recipe, 'sglang').sglang_config[recipeMode(mode)] ?? {};
-  return Object.fromEntries(Object.entries(flags).map(([name, value]) => [name.replaceAll('_', '-'), value]));
-}
+const flagsOf = (recipe: Recipe, mode: EndpointMode): Flags =>
+  optionsOf(backendConfig(recipe, 'sglang').sglang_config, mode);
 
 function disaggregation({ process: { mode, ports } }: WorkerContext): string[] {
   if (mode === 'agg') return [];
@@ -106,7 +93,6 @@ function environment(context: WorkerContext): Record<string, string> {
   const mode = `${recipeMode(process.mode)}_environment` as const;
   return {
     ...commonEnvironment(context),
-    ...recipe.environment,
     ...mooncakeEnvironment(context),
     ...fillIn(backendConfig(recipe, 'sglang')[mode], context),
     ...profilingEnvironment(context),

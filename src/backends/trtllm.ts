@@ -1,18 +1,15 @@
-import { PlanError } from '../errors.ts';
 import type { ProbeSpec } from '../messages/process-spec.ts';
 import type { EndpointMode } from '../plan/kinds.ts';
+import { PUBLIC_PORT } from '../public-port.ts';
 import { baseName } from '../recipe/model-name.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { allocate, toProcesses, workerNodesNeeded } from './allocation.ts';
-import { backendConfig } from './config.ts';
+import { backendConfig, requireFrontend } from './config.ts';
 import { nsysPrefix, profilingEnvironment } from './profiling.ts';
 import type { BackendProtocol, WorkerContext } from './protocol.ts';
 import { recipeMode } from './recipe-mode.ts';
 import { configYaml } from './trtllm-config.ts';
 import { commonEnvironment, fillIn, visibleDevices } from './worker-environment.ts';
-
-/** Where the only aggregated worker serves under trtllm_serve: clients talk to it, there is no router. */
-const PUBLIC_PORT = 8000;
 
 /**
  * TensorRT-LLM, as its own server or wrapped by Dynamo. An endpoint is one MPI launch with a task for each GPU, which
@@ -25,7 +22,7 @@ export const trtllm: BackendProtocol = {
   workerNodesNeeded,
   allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes),
   endpointsToProcesses: (recipe, endpoints) => {
-    requireRouter(recipe);
+    requireFrontend(recipe, 'TensorRT-LLM', ['dynamo', 'trtllm_serve']);
     return toProcesses(endpoints);
   },
   command,
@@ -36,15 +33,6 @@ export const trtllm: BackendProtocol = {
   ports: (context) => ({ http: servingPort(context) }),
   healthProbe,
 };
-
-/** Its workers register with Dynamo or are told to trtllm-serve; no other router knows them. */
-function requireRouter({ frontend: { type } }: Recipe): void {
-  if (type === 'dynamo' || type === 'trtllm_serve') return;
-  throw new PlanError('wrong-frontend', `a ${type} frontend has no TensorRT-LLM workers`, {
-    place: { file: '', path: 'frontend.type' },
-    hint: 'dynamo and trtllm_serve do',
-  });
-}
 
 const underDynamo = (recipe: Recipe): boolean => recipe.frontend.type === 'dynamo';
 
@@ -113,7 +101,6 @@ function environment(context: WorkerContext): Record<string, string> {
   const { mode, index } = process;
   return {
     ...commonEnvironment(context),
-    ...recipe.environment,
     ...fillIn(backendConfig(recipe, 'trtllm')[`${recipeMode(mode)}_environment`], context),
     // Shared memory of the expert balancer: endpoints and jobs that share a node must not meet in it.
     TRTLLM_EPLB_SHM_NAME: `moe_shared_${runtime.jobId}_${mode}_${index}`,

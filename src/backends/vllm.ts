@@ -1,12 +1,13 @@
 import { PlanError } from '../errors.ts';
 import type { ProbeSpec } from '../messages/process-spec.ts';
 import type { EndpointMode, EndpointProcess } from '../plan/kinds.ts';
+import { PUBLIC_PORT } from '../public-port.ts';
 import { flagsToArgv, pythonJson } from '../recipe/argv.ts';
 import { baseName } from '../recipe/model-name.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import type { Flags } from '../recipe/values.ts';
 import { allocate, shapesOf, workerNodesNeeded } from './allocation.ts';
-import { backendConfig } from './config.ts';
+import { backendConfig, optionsOf as optionsOfMode, requireFrontend } from './config.ts';
 import { kvEventsArguments } from './kv-events.ts';
 import {
   MOONCAKE_CONFIG,
@@ -24,9 +25,6 @@ import { type Layout, layoutOf, processesOf } from './vllm-layout.ts';
 import { withoutApiServer, withoutLaunch } from './vllm-options.ts';
 import { commonEnvironment, fillIn, visibleDevices } from './worker-environment.ts';
 
-/** Where the only aggregated worker serves under a vllm frontend: clients talk to it, there is no router. */
-const PUBLIC_PORT = 8000;
-
 /** vLLM, wrapped by Dynamo, or as its own server that clients talk to. */
 export const vllm: BackendProtocol = {
   type: 'vllm',
@@ -34,7 +32,7 @@ export const vllm: BackendProtocol = {
   workerNodesNeeded: (recipe) => (colocates(recipe) ? fewestNodes(recipe) : workerNodesNeeded(recipe)),
   allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes, { colocate: colocates(recipe) }),
   endpointsToProcesses: (recipe, endpoints) => {
-    requireFrontend(recipe);
+    requireFrontend(recipe, 'vLLM', ['dynamo', 'vllm']);
     const mooncake = (mode: EndpointMode) =>
       /mooncake/i.test(String(optionsOf(recipe, mode)['kv-transfer-config'] ?? ''));
     requireMooncakeUser(recipe, mooncake, 'a kv-transfer-config with a Mooncake connector');
@@ -65,14 +63,6 @@ function nixlPort(context: WorkerContext): number | null {
   return ports.nixl !== null && 'local' in layoutAt(context) ? ports.nixl + rank : ports.nixl;
 }
 
-function requireFrontend({ frontend: { type } }: Recipe): void {
-  if (type === 'dynamo' || type === 'vllm') return;
-  throw new PlanError('wrong-frontend', `a ${type} frontend has no vLLM workers`, {
-    place: { file: '', path: 'frontend.type' },
-    hint: 'dynamo and vllm do',
-  });
-}
-
 /** Whether prefill and decode workers share nodes from the start. */
 function colocates(recipe: Recipe): boolean {
   const config = backendConfig(recipe, 'vllm');
@@ -100,11 +90,8 @@ function fewestNodes(recipe: Recipe): number {
   return most;
 }
 
-/** Options of a mode; a recipe may spell them with dashes or underscores. */
-function optionsOf(recipe: Recipe, mode: EndpointMode): Flags {
-  const flags = backendConfig(recipe, 'vllm').vllm_config?.[recipeMode(mode)] ?? {};
-  return Object.fromEntries(Object.entries(flags).map(([name, value]) => [name.replaceAll('_', '-'), value]));
-}
+const optionsOf = (recipe: Recipe, mode: EndpointMode): Flags =>
+  optionsOfMode(backendConfig(recipe, 'vllm').vllm_config, mode);
 
 /** @throws PlanError when the parallel sizes of the recipe do not make up the endpoint's GPUs */
 function layoutFor(
@@ -246,7 +233,6 @@ function environment(context: WorkerContext): Record<string, string> {
   const config = backendConfig(recipe, 'vllm');
   return {
     ...commonEnvironment(context),
-    ...recipe.environment,
     ...mooncakeEnvironment(context),
     ...(mooncakeOf(recipe) ? { MOONCAKE_CONFIG_PATH: `${runtime.logDirInside}/${MOONCAKE_CONFIG}` } : {}),
     ...fillIn(config[`${recipeMode(mode)}_environment`], context),

@@ -1,16 +1,13 @@
 import { dynamoEnvironment } from '../recipe/dynamo-environment.ts';
+import { fillNode } from '../recipe/resolve.ts';
 import type { WorkerContext } from './protocol.ts';
 
 /** Push handlers of Dynamo log a line per request at info. */
 const DYNAMO_LOG = 'info,dynamo_runtime::pipeline::network::ingress::push_handler=warn';
 
-/** What every worker is told, whichever engine it is: where the job's infrastructure is, and which GPUs are its own. */
-export function commonEnvironment({
-  recipe,
-  runtime,
-  roles,
-  process,
-}: WorkerContext): Record<string, string> {
+/** What every worker is told, whichever engine it is: where the job's infrastructure is, and what the recipe tells all. */
+export function commonEnvironment(context: WorkerContext): Record<string, string> {
+  const { recipe, runtime, roles, process } = context;
   const infra = runtime.host(roles.infra);
   return {
     HEAD_NODE_IP: runtime.address(roles.head),
@@ -19,6 +16,7 @@ export function commonEnvironment({
     DYN_SYSTEM_PORT: String(process.ports.system),
     ...dynamoEnvironment(recipe, process.mode),
     DYN_LOG: DYNAMO_LOG,
+    ...fillIn(recipe.environment, context),
   };
 }
 
@@ -29,19 +27,8 @@ export function visibleDevices({ recipe, process }: WorkerContext): Record<strin
     : {};
 }
 
-/** `{node}` and `{node_id}` in the values of a mode's environment are the worker's own. */
-export function fillIn(
+/** `{node}` and `{node_id}` in the values of an environment are the worker's own. */
+export const fillIn = (
   env: Readonly<Record<string, string>>,
   { runtime, process: { node } }: WorkerContext,
-): Record<string, string> {
-  const own: Record<string, string> = {
-    node: runtime.host(node),
-    node_id: String(runtime.nodes.indexOf(node)),
-  };
-  return Object.fromEntries(
-    Object.entries(env).map(([key, value]) => [
-      key,
-      value.replaceAll(/(?<!\$)\{(\w+)\}/g, (text, name: string) => own[name] ?? text),
-    ]),
-  );
-}
+): Record<string, string> => fillNode(env, runtime, node);

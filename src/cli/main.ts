@@ -47,9 +47,12 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(EXIT.ok);
 });
 
-program.parseAsync().catch((error: unknown) => {
-  process.exitCode = report(error);
-});
+// A client of the bus that was cut off in the middle of a request goes on trying after it was closed (nats.js' ordered
+// consumer, without end): a command is over when it says so, not when nothing is left to wait for.
+program.parseAsync().then(
+  () => process.exit(),
+  (error: unknown) => process.exit(report(error)),
+);
 
 /** One line for a person, and the exit code. */
 function report(error: unknown): number {

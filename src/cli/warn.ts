@@ -1,8 +1,8 @@
 import { RecipeError } from '../errors.ts';
-import type { Problem } from '../recipe/problems.ts';
+import type { OnProblem } from '../recipe/parse-known.ts';
 
 /** Says what can be passed over on stderr, each thing once. */
-export function warnOnce(): (problem: Problem) => void {
+export function warnOnce(): OnProblem {
   const said = new Set<string>();
   return ({ place, message, hint }) => {
     const line = new RecipeError('passed-over', message, {

@@ -89,22 +89,25 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
   const endsAt = allocation.endsAt ?? (limitMs === null ? null : Date.now() + limitMs);
   const agents = agentPlaces({ variant, cluster, nodes, containers, jobDir: spec.jobDir });
   const headAddress = await addressOfHead(nodes, cluster);
+  const logDir = jobPaths(spec.jobDir, spec.jobId).logs;
+  const runtimes = runtimesOf(cluster, process.arch, process.execPath);
   const platform = createSlurmPlatform({
     allocation,
     headAddress,
     containers,
     agentScript: join(distDir, 'node-agent.js'),
-    runtimes: runtimesOf(cluster, process.arch, process.execPath),
+    runtimes,
     mounts: containerMounts({
       recipe,
       cluster,
       env,
-      job: { jobDir: spec.jobDir, logDir: jobPaths(spec.jobDir, spec.jobId).logs },
-      srtctl: { distDir, programDirs, runtimes: runtimesOf(cluster, process.arch, process.execPath) },
+      job: { id: spec.jobId, name: spec.name, jobDir: spec.jobDir, logDir },
+      headAddress,
+      srtctl: { distDir, programDirs, runtimes },
       mock: spec.mock,
     }),
     srunOptions: recipe.srun_options,
-    logDir: jobPaths(spec.jobDir, spec.jobId).logs,
+    logDir,
     env,
     log,
     began: (group) => guard.began(group),

@@ -3,7 +3,7 @@ import { flagsToArgv } from '../recipe/argv.ts';
 import { dynamoEnvironment } from '../recipe/dynamo-environment.ts';
 import { nginxProcesses } from './nginx.ts';
 import { entryOf, placeFrontends } from './placement.ts';
-import { endpointCounts, frontendProcess } from './process.ts';
+import { endpointCounts, frontendProcess, routerEnvironment } from './process.ts';
 import type { FrontendContext, FrontendProtocol } from './protocol.ts';
 
 /** Dynamo's frontend: it learns of its workers from etcd, and its /health says which of them have registered. */
@@ -34,8 +34,7 @@ export const dynamo: FrontendProtocol = {
           ETCD_ENDPOINTS: `http://${infra}:${runtime.infraPorts.etcdClient}`,
           NATS_SERVER: `nats://${infra}:${runtime.infraPorts.nats}`,
           ...dynamoEnvironment(recipe, 'frontend'),
-          ...recipe.environment,
-          ...recipe.frontend.env,
+          ...routerEnvironment(context, node),
         },
         image: runtime.image,
         path: '/health',

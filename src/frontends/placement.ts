@@ -1,7 +1,6 @@
+import { PUBLIC_PORT } from '../public-port.ts';
 import type { FrontendContext } from './protocol.ts';
 
-/** Where clients send their requests: the only router, or the nginx before several. */
-const PUBLIC_PORT = 8000;
 /** Where a router listens behind nginx. */
 const ROUTER_PORT = 8180;
 

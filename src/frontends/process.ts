@@ -1,4 +1,5 @@
 import type { DeployPhase, JsonCount, ProcessRole, ProcessSpec } from '../messages/process-spec.ts';
+import { fillNode } from '../recipe/resolve.ts';
 import type { FrontendContext } from './protocol.ts';
 
 const GRACE_MS = 5_000;
@@ -41,6 +42,12 @@ export function frontendProcess({ recipe, runtime }: FrontendContext, own: Front
     unhealthyAfterMs: UNHEALTHY_AFTER_MS,
   };
 }
+
+/** What the recipe tells every process, and what it tells routers. */
+export const routerEnvironment = (
+  { recipe, runtime }: FrontendContext,
+  node: string,
+): Record<string, string> => fillNode({ ...recipe.environment, ...recipe.frontend.env }, runtime, node);
 
 /** A router that waits for its workers takes as long as they do. */
 const startTimeoutMs = ({ health_check }: FrontendContext['recipe']): number =>

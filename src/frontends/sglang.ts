@@ -2,7 +2,7 @@ import type { JsonCount } from '../messages/process-spec.ts';
 import { flagsToArgv } from '../recipe/argv.ts';
 import { nginxProcesses } from './nginx.ts';
 import { entryOf, placeFrontends } from './placement.ts';
-import { endpointCounts, frontendProcess } from './process.ts';
+import { endpointCounts, frontendProcess, routerEnvironment } from './process.ts';
 import type { FrontendContext, FrontendProtocol } from './protocol.ts';
 
 /** SGLang's router: it is told its workers on the command line, and waits for them itself. */
@@ -27,7 +27,7 @@ export const sglangRouter: FrontendProtocol = {
           ...['--host', '0.0.0.0', '--port', String(port)],
           ...flagsToArgv(recipe.frontend.args),
         ],
-        env: { ...recipe.environment, ...recipe.frontend.env },
+        env: routerEnvironment(context, node),
         image: runtime.image,
         path: '/workers',
         expect: healthy(context),

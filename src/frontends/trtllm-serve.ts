@@ -1,10 +1,10 @@
 import { stringify } from 'yaml';
 import { PlanError } from '../errors.ts';
 import type { EndpointProcess } from '../plan/kinds.ts';
-import { frontendProcess } from './process.ts';
+import { PUBLIC_PORT } from '../public-port.ts';
+import { frontendProcess, routerEnvironment } from './process.ts';
 import type { FrontendContext, FrontendProtocol } from './protocol.ts';
 
-const PUBLIC_PORT = 8000;
 const CONFIG = 'ser.yaml';
 
 /**
@@ -35,7 +35,7 @@ export const trtllmServe: FrontendProtocol = {
           ...['trtllm-serve', 'disaggregated', '--config', `${runtime.logDirInside}/${CONFIG}`],
           ...optionsOf(recipe.frontend.args),
         ],
-        env: { ...recipe.environment, ...recipe.frontend.env },
+        env: routerEnvironment(context, orchestratorNode(context)),
         image: runtime.image,
         path: '/health',
         files: [{ path: `${runtime.logDir}/${CONFIG}`, content: servers(context) }],
@@ -46,8 +46,7 @@ export const trtllmServe: FrontendProtocol = {
 
 /** The head, or beside the first decode worker when the recipe wants it off the prefill nodes. */
 function orchestratorNode({ recipe, roles, processes }: FrontendContext): string {
-  const { orchestrator_placement: placement, placement: other } = recipe.frontend;
-  if (placement !== 'first_decode' && other?.node !== 'first_decode') return roles.head;
+  if (recipe.frontend.orchestrator_placement !== 'first_decode') return roles.head;
   return processes.find(({ mode, rank }) => mode === 'decode' && rank === 0)?.node ?? roles.head;
 }
 

@@ -1,8 +1,7 @@
 import { PlanError } from '../errors.ts';
 import type { EndpointProcess } from '../plan/kinds.ts';
+import { PUBLIC_PORT } from '../public-port.ts';
 import type { FrontendContext, FrontendProtocol } from './protocol.ts';
-
-const PUBLIC_PORT = 8000;
 
 /** No router at all: the only aggregated worker serves the public port itself. */
 export const vllmDirect: FrontendProtocol = {

@@ -8,8 +8,8 @@ type Reserved = 'infra' | 'frontend' | 'client';
 function reservedRoles({ infra, frontend, benchmark }: Recipe): Reserved[] {
   const wanted: [Reserved, boolean][] = [
     ['infra', infra.etcd_nats_dedicated_node],
-    ['frontend', frontend.dedicated_node || frontend.placement?.node === 'dedicated'],
-    ['client', benchmark.client_dedicated_node || benchmark.placement?.node === 'dedicated'],
+    ['frontend', frontend.dedicated_node],
+    ['client', benchmark.client_dedicated_node],
   ];
   return wanted.flatMap(([role, own]) => (own ? [role] : []));
 }
@@ -51,8 +51,7 @@ export function assignRoles(recipe: Recipe, nodes: readonly string[], workersNee
 
 /** Roles that follow from where the workers are: the benchmark may run beside the last decode worker. */
 export function afterPlacement(recipe: Recipe, roles: Roles, endpoints: readonly Endpoint[]): Roles {
-  const { client_placement: placement, placement: other } = recipe.benchmark;
-  if (placement !== 'last_decode' && other?.node !== 'last_decode') return roles;
+  if (recipe.benchmark.client_placement !== 'last_decode') return roles;
   const decode = endpoints.filter(({ mode }) => mode === 'decode');
   return { ...roles, bench: decode.at(-1)?.nodes[0] ?? roles.bench };
 }

@@ -3,9 +3,8 @@ import { resolve } from 'node:path';
 import * as z from 'zod';
 import { SrtctlError } from '../errors.ts';
 import { hostSetupSchema, reportingSchema } from './around.ts';
-import { without } from './merge.ts';
-import { type Path, type Problem, problemsOf, RecipeProblems } from './problems.ts';
-import { keysAt } from './schema-keys.ts';
+import { type OnProblem, parseKnown } from './parse-known.ts';
+import { RecipeProblems } from './problems.ts';
 import { parseSource } from './source.ts';
 import { directivesSchema, positiveSchema } from './values.ts';
 
@@ -87,7 +86,7 @@ export type ClusterConfig = z.infer<typeof clusterConfigSchema>;
 export function findClusterConfig(
   env: NodeJS.ProcessEnv,
   cwd: string,
-  onUnknownKey?: (problem: Problem) => void,
+  onUnknownKey?: OnProblem,
 ): ClusterConfig {
   const named = env.SRTSLURM_CONFIG;
   if (named !== undefined && named !== '') {
@@ -103,16 +102,9 @@ export function findClusterConfig(
   return found === undefined ? clusterConfigSchema.parse({}) : readClusterConfig(found, onUnknownKey);
 }
 
-function readClusterConfig(path: string, onUnknownKey?: (problem: Problem) => void): ClusterConfig {
+function readClusterConfig(path: string, onUnknownKey?: OnProblem): ClusterConfig {
   const source = parseSource(path, readFileSync(path, 'utf8'));
-  for (let value = source.value ?? {}; ; ) {
-    const parsed = clusterConfigSchema.safeParse(value, { reportInput: true });
-    if (parsed.success) return parsed.data;
-    const known = (at: Path) => keysAt(clusterConfigSchema, at, value);
-    const found = problemsOf(parsed.error, (at) => source.place(at), known);
-    const keys = onUnknownKey ? found.filter(({ unknownKey }) => unknownKey) : [];
-    if (keys.length === 0) throw new RecipeProblems(found);
-    for (const problem of keys) onUnknownKey?.(problem);
-    value = keys.reduce((left, { unknownKey }) => without(left, unknownKey ?? []), value);
-  }
+  const parsed = parseKnown(clusterConfigSchema, source.value ?? {}, (at) => source.place(at), onUnknownKey);
+  if ('data' in parsed) return parsed.data;
+  throw new RecipeProblems(parsed.problems);
 }

@@ -29,18 +29,6 @@ export async function findRecipes(paths: readonly string[]): Promise<RecipeFile[
   return [...found.values()];
 }
 
-/**
- * The files of one path that is no pattern.
- * @throws RecipeError when there is nothing at `path`
- */
-export function findRecipeFiles(path: string): RecipeFile[] {
-  const { path: at, selector } = split(path);
-  const files = filesAt(at);
-  if (selector === undefined) return files.map((file) => ({ file }));
-  const chosen = { text: selector, filter: files.length > 1 };
-  return files.map((file) => ({ file, selector: chosen }));
-}
-
 /** A file may have a colon in its name: what exists as it is written has no selector. */
 function split(text: string): { path: string; selector?: string } {
   if (existsSync(text)) return { path: text };

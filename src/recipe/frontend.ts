@@ -62,4 +62,14 @@ export const frontendSchema = z
       "trtllm_serve: further keys of the orchestrator's file",
     ),
   })
+  .transform(({ placement, ...frontend }) =>
+    placement
+      ? {
+          ...frontend,
+          dedicated_node: placement.node === 'dedicated',
+          orchestrator_placement:
+            placement.node === 'first_decode' ? ('first_decode' as const) : ('head' as const),
+        }
+      : frontend,
+  )
   .prefault({});

@@ -2,20 +2,20 @@ import { readFileSync } from 'node:fs';
 import { type SourcePlace, SrtctlError } from '../errors.ts';
 import { benchmarkTypes } from './benchmark.ts';
 import type { ClusterConfig } from './cluster.ts';
-import { findRecipeFiles, type RecipeFile } from './find.ts';
+import type { RecipeFile } from './find.ts';
 import { frontendTypes } from './frontend.ts';
-import { isPlain, type Plain, without } from './merge.ts';
-import { nearest, type Path, type Problem, pathText, problemsOf, RecipeProblems } from './problems.ts';
+import { isPlain, type Plain } from './merge.ts';
+import { type OnProblem, parseKnown } from './parse-known.ts';
+import { nearest, type Path, type Problem, pathText, RecipeProblems } from './problems.ts';
 import { type Environment, resolveRecipe } from './resolve.ts';
 import { backendTypes, type Recipe, recipeSchema } from './schema.ts';
-import { keysAt } from './schema-keys.ts';
 import { PendingSelectors } from './selector.ts';
 import { parseSource, type Source } from './source.ts';
 import { expandSweep, type SweepPoint, SweepProblem } from './sweep.ts';
 import type { LoadedVariant } from './variant.ts';
-import { expandVariants, type OnProblem, type RawVariant } from './variants.ts';
+import { expandVariants, type RawVariant } from './variants.ts';
 
-export { findRecipeFiles, findRecipes } from './find.ts';
+export { findRecipes } from './find.ts';
 export { notDoneYet, requireRunnable } from './runnable.ts';
 export { type LoadedVariant, loadedVariantSchema } from './variant.ts';
 
@@ -31,13 +31,6 @@ export interface LoadOptions {
 export type VariantResult =
   | { readonly variant: string; readonly loaded: LoadedVariant }
   | { readonly variant: string; readonly error: SrtctlError };
-
-/**
- * Everything that `path` names: a recipe, `recipe.yaml:variant`, or a directory with all recipes below it.
- * @throws RecipeProblems for the first variant that is wrong
- */
-export const loadRecipes = (path: string, options: LoadOptions): LoadedVariant[] =>
-  loadAll(findRecipeFiles(path), options);
 
 /** @throws RecipeProblems for the first variant of the files that is wrong */
 export const loadAll = (files: readonly RecipeFile[], options: LoadOptions): LoadedVariant[] =>
@@ -139,15 +132,8 @@ function checkRecipe(
   };
   const unknown = unknownTypes(value, place);
   if (unknown.length > 0) return void add(unknown);
-  const parsed = recipeSchema.safeParse(value, { reportInput: true });
-  if (parsed.success) return parsed.data;
-  const found = problemsOf(parsed.error, place, (path) => keysAt(recipeSchema, path, value));
-  const keys = onUnknownKey ? found.filter(({ unknownKey }) => unknownKey) : [];
-  if (keys.length === 0) return void add(found);
-  for (const problem of keys) onUnknownKey?.(problem);
-  // A kind that has no such key may be another kind, so what is left is looked at anew.
-  const rest = keys.reduce<Plain>((left, { unknownKey }) => without(left, unknownKey ?? []), value);
-  return checkRecipe(rest, place, { problems, onUnknownKey });
+  const parsed = parseKnown(recipeSchema, value, place, onUnknownKey);
+  return 'data' in parsed ? parsed.data : void add(parsed.problems);
 }
 
 /** An unknown kind is said first and alone: every key that belongs to that kind would be a complaint of its own. */

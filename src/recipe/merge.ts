@@ -5,14 +5,14 @@ export const isPlain = (value: unknown): value is Plain =>
 
 /** `override` over `base`: maps merge key by key, null takes a key away, everything else replaces. */
 export function deepMerge(base: Plain, override: Plain): Plain {
-  const merged: Plain = { ...base };
+  // A map of its own, since a key may be called __proto__.
+  const merged = new Map(Object.entries(base));
   for (const [key, value] of Object.entries(override)) {
-    const below = merged[key];
-    if (value === null) delete merged[key];
-    else if (isPlain(value)) merged[key] = deepMerge(isPlain(below) ? below : {}, value);
-    else merged[key] = value;
+    const below = merged.get(key);
+    if (value === null) merged.delete(key);
+    else merged.set(key, isPlain(value) ? deepMerge(isPlain(below) ? below : {}, value) : value);
   }
-  return merged;
+  return Object.fromEntries(merged);
 }
 
 /** `value` without what is at `path`; the value itself stays as it is. */

@@ -68,11 +68,28 @@ function alias(name: unknown, aliases: ClusterConfig['model_paths']): unknown {
 
 const VARIABLE = /\$(?:\{(\w+)\}|(\w+))/g;
 
+/** `$NAME` and `${NAME}` in a text; those that are not set stay as they are written. */
+export const expandText = (text: string, env: Environment): string =>
+  text.replaceAll(VARIABLE, (all, braced: string, bare: string) => env[braced ?? bare] ?? all);
+
 function expandVariables(part: unknown, env: Environment): unknown {
-  if (typeof part === 'string') {
-    return part.replaceAll(VARIABLE, (text, braced: string, bare: string) => env[braced ?? bare] ?? text);
-  }
+  if (typeof part === 'string') return expandText(part, env);
   if (Array.isArray(part)) return part.map((item) => expandVariables(item, env));
   if (!isPlain(part)) return part;
   return Object.fromEntries(Object.entries(part).map(([key, value]) => [key, expandVariables(value, env)]));
+}
+
+/** `{node}` and `{node_id}` in the values of an environment are those of the node where the process runs. */
+export function fillNode(
+  env: Readonly<Record<string, string>>,
+  { nodes, host }: { readonly nodes: readonly string[]; host(node: string): string },
+  node: string,
+): Record<string, string> {
+  const own: Record<string, string> = { node: host(node), node_id: String(nodes.indexOf(node)) };
+  return Object.fromEntries(
+    Object.entries(env).map(([key, value]) => [
+      key,
+      value.replaceAll(/(?<!\$)\{(\w+)\}/g, (text, name: string) => own[name] ?? text),
+    ]),
+  );
 }

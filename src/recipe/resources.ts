@@ -11,8 +11,11 @@ export const modelSchema = z.strictObject({
     .describe('directory on a disk of each node, to which the model is copied before the workers start'),
 });
 
-const nodes = (mode: string) => countSchema.nullish().describe(`nodes of the ${mode} workers`);
-const workers = (mode: string) => countSchema.nullish().describe(`number of ${mode} workers`);
+/** More than the largest clusters have. */
+const MOST = 20_000;
+
+const nodes = (mode: string) => countSchema.max(MOST).nullish().describe(`nodes of the ${mode} workers`);
+const workers = (mode: string) => countSchema.max(MOST).nullish().describe(`number of ${mode} workers`);
 const gpus = (mode: string) =>
   positiveSchema
     .nullish()
@@ -35,6 +38,7 @@ export const resourcesSchema = z.strictObject({
   prefill_workers: workers('prefill'),
   gpus_per_prefill: gpus('prefill'),
   decode_nodes: countSchema
+    .max(MOST)
     .nullish()
     .describe('nodes of the decode workers; 0: they share the nodes of the prefill workers'),
   decode_workers: workers('decode'),

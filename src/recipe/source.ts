@@ -1,4 +1,18 @@
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  type Scalar,
+  type YAMLMap,
+} from 'yaml';
 import type { SourcePlace } from '../errors.ts';
 import { type Path, pathText, RecipeProblems } from './problems.ts';
 
@@ -37,9 +51,12 @@ export function readYaml(file: string, text: string): { source: Source; document
       'bad-yaml',
     );
   }
+  const complain = (node: Node, message: string): never => {
+    throw new RecipeProblems([{ message, place: { file, ...at(node.range?.[0] ?? 0) } }], 'bad-yaml');
+  };
   const source: Source = {
     file,
-    value: toPlain(document.contents, document, false),
+    value: plainReader(document, complain)(document.contents, false),
     place(path) {
       const offset = offsetOf(document, path);
       return { file, ...(offset === undefined ? {} : at(offset)), path: pathText(path) };
@@ -52,44 +69,66 @@ export function readYaml(file: string, text: string): { source: Source; document
 /** Whether floats stay text; 'never' holds for all that is below. */
 type AsText = boolean | 'never';
 
+/** More than any recipe has: aliases of aliases can stand for a file of any size. */
+const MOST_VALUES = 200_000;
+
 /**
  * Nodes to plain values. Below a map of engine options or of environment variables a float that has no fraction
  * keeps its point ("1.0"), since it ends as text on a command line. TensorRT-LLM's options end in a file and stay numbers.
+ * @throws RecipeProblems for aliases that stand for nothing, for themselves, or for too much
  */
-function toPlain(node: unknown, document: Document, asText: AsText): unknown {
-  if (isAlias(node)) return toPlain(node.resolve(document), document, asText);
-  if (isScalar(node)) {
-    const { value, source } = node;
+function plainReader(document: Document, complain: (node: Node, message: string) => never) {
+  const open = new Set<Node>();
+  let values = 0;
+
+  const alias = (node: Alias, asText: AsText): unknown => {
+    const target = node.resolve(document);
+    if (!target) return complain(node, `there is no anchor &${node.source}`);
+    if (open.has(target)) return complain(node, `*${node.source} stands within what it stands for`);
+    return read(target, asText);
+  };
+  const scalar = ({ value, source }: Scalar, asText: AsText): unknown => {
     if (typeof value === 'bigint') return Number(value);
-    if (
-      asText === true &&
-      typeof value === 'number' &&
-      Number.isInteger(value) &&
-      /^[^xo]*[.eE]/.test(source ?? '')
-    ) {
-      return value.toFixed(1);
+    const isRound = typeof value === 'number' && Number.isInteger(value);
+    return asText === true && isRound && /^[^xo]*[.eE]/.test(source ?? '') ? value.toFixed(1) : value;
+  };
+  const map = (node: YAMLMap, asText: AsText): unknown => {
+    // A map of its own, since a key may be called __proto__.
+    const plain = new Map<string, unknown>();
+    for (const { key, value } of node.items) {
+      const name = isScalar(key) ? String(key.value) : String(key);
+      if (name !== '<<') {
+        plain.set(name, read(value, node === document.contents ? belowTop(name) : textBelow(name, asText)));
+        continue;
+      }
+      const merged = read(value, asText);
+      for (const other of Array.isArray(merged) ? merged : [merged])
+        for (const [each, below] of Object.entries(other ?? {})) if (!plain.has(each)) plain.set(each, below);
     }
-    return value;
-  }
-  if (isSeq(node)) return node.items.map((item) => toPlain(item, document, asText));
-  if (!isMap(node)) return null;
-  const plain: Record<string, unknown> = {};
-  for (const { key, value } of node.items) {
-    const name = isScalar(key) ? String(key.value) : String(key);
-    if (name === '<<') {
-      const merged = toPlain(value, document, asText);
-      for (const map of Array.isArray(merged) ? merged : [merged]) Object.assign(plain, { ...map, ...plain });
-      continue;
+    return Object.fromEntries(plain);
+  };
+  const read = (node: unknown, asText: AsText): unknown => {
+    if (isNode(node) && ++values > MOST_VALUES) complain(node, `has more than ${MOST_VALUES} values`);
+    if (isAlias(node)) return alias(node, asText);
+    if (isScalar(node)) return scalar(node, asText);
+    if (!isCollection(node)) return null;
+    open.add(node);
+    try {
+      return isMap(node) ? map(node, asText) : node.items.map((item) => read(item, asText));
+    } finally {
+      open.delete(node);
     }
-    plain[name] = toPlain(value, document, textBelow(name, asText));
-  }
-  return plain;
+  };
+  return read;
 }
 
 const textBelow = (name: string, below: AsText): AsText =>
   below === 'never' || name === 'trtllm_config'
     ? 'never'
     : below || /(_config|environment|^args|^env)$/.test(name);
+
+/** An override's name is anybody's choice, and says nothing of what is below. */
+const belowTop = (name: string): AsText => !/^(zip_)?override_/.test(name) && textBelow(name, false);
 
 /** Where the key of `path` starts; for what the file does not have, its nearest ancestor that it has. */
 function offsetOf(document: Document, path: Path): number | undefined {

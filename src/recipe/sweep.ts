@@ -15,8 +15,16 @@ export class SweepProblem extends Error {
   }
 }
 
+/** More than anybody runs in one allocation. */
+const MOST_POINTS = 10_000;
+
 /** Filled in when the workers are placed, not by a sweep. */
 const LATER = new Set(['node', 'node_id']);
+
+/** Filled in when the job starts: what mounts and the directory of logs may name. */
+const OF_JOB = ['job_id', 'run_name', 'log_dir', 'model_path', 'head_node_ip'] as const;
+export type JobPlaceholder = (typeof OF_JOB)[number];
+const HAS_JOB = /^(container_mounts|extra_mount|output)\b/;
 const PLACEHOLDER = /(?<!\$)\{([A-Za-z_]\w*)\}/g;
 
 /**
@@ -35,6 +43,9 @@ export function expandSweep(variant: Plain): SweepPoint[] {
     return [name, list];
   });
   if (parameters.length === 0) throw new SweepProblem('names no parameter', ['sweep']);
+  const points = parameters.reduce((product, [, values]) => product * values.length, 1);
+  if (mode === 'grid' && points > MOST_POINTS)
+    throw new SweepProblem(`makes ${points} points, and ${MOST_POINTS} is the most`, ['sweep']);
   return (mode === 'zip' ? zip(parameters) : grid(parameters)).map((params) => fill(value, params));
 }
 
@@ -69,7 +80,11 @@ function replace(part: unknown, params: Readonly<Record<string, unknown>>, path:
   if (Array.isArray(part)) return part.map((item, index) => replace(item, params, [...path, index]));
   if (isPlain(part)) {
     return Object.fromEntries(
-      Object.entries(part).map(([key, below]) => [key, replace(below, params, [...path, key])]),
+      Object.entries(part).map(([key, below]) => [
+        // A mount's host directory is the key.
+        path[0] === 'container_mounts' ? String(replace(key, params, [...path, key])) : key,
+        replace(below, params, [...path, key]),
+      ]),
     );
   }
   if (typeof part !== 'string' || !part.includes('{')) return part;
@@ -79,6 +94,7 @@ function replace(part: unknown, params: Readonly<Record<string, unknown>>, path:
     if (Object.hasOwn(params, name)) return textOf(params[name]);
     // A benchmark's command is a program of its own, in which braces mean what its language says.
     if (LATER.has(name) || path.join('.') === 'benchmark.command') return text;
+    if (HAS_JOB.test(String(path[0])) && OF_JOB.some((known) => known === name)) return text;
     throw new SweepProblem(`placeholder ${text} is not a parameter of the sweep`, path);
   });
 }

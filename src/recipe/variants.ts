@@ -1,4 +1,5 @@
 import { deepMerge, isPlain, type Plain } from './merge.ts';
+import type { OnProblem } from './parse-known.ts';
 import { type Path, type Problem, RecipeProblems } from './problems.ts';
 import { choose, NoVariant, type Selector } from './selector.ts';
 import type { Source } from './source.ts';
@@ -17,9 +18,6 @@ export interface RawVariant {
 }
 
 export const OVERRIDE = /^(zip_)?override_(.+)$/;
-
-/** What to do with a problem that need not end the loading. */
-export type OnProblem = (problem: Problem) => void;
 
 /**
  * A file is either a recipe or `base` with overrides. With overrides, they are its variants and `base` alone is none;
@@ -79,6 +77,12 @@ function overridesOf(source: Source, value: Plain, base: Plain, onUnknown?: OnPr
     } else {
       variants.push(...zipVariants(source, base, override, { key, suffix }, problems));
     }
+  }
+  for (const [at, { variant, key }] of variants.entries()) {
+    const other = variants.findIndex((each) => each.variant === variant);
+    if (other === at) continue;
+    const message = `makes a variant "${variant}", as ${variants[other]?.key} does`;
+    problems.push({ message, place: source.place([key]), hint: 'give one of them another name' });
   }
   if (problems.length > 0) throw new RecipeProblems(problems);
   return variants;

@@ -28,6 +28,11 @@ switch (module) {
     await runFrontend(args);
     break;
   }
+  case 'mooncake_master': {
+    const { runMooncakeMaster } = await import('./mooncake.ts');
+    await runMooncakeMaster(args);
+    break;
+  }
   case 'nginx': {
     const { runNginx } = await import('./nginx.ts');
     await runNginx(args);

@@ -1,14 +1,22 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ClusterConfig } from '../recipe/cluster.ts';
+import { expandText } from '../recipe/resolve.ts';
 import type { Recipe } from '../recipe/schema.ts';
+import type { JobPlaceholder } from '../recipe/sweep.ts';
 
 export interface MountInput {
   readonly recipe: Recipe;
   readonly cluster: ClusterConfig;
   /** For `$VAR` in the cluster's mounts. */
   readonly env: NodeJS.ProcessEnv;
-  readonly job: { readonly jobDir: string; readonly logDir: string };
+  readonly job: {
+    readonly id: string;
+    readonly name: string;
+    readonly jobDir: string;
+    readonly logDir: string;
+  };
+  readonly headAddress: string;
   readonly srtctl: {
     readonly distDir: string;
     readonly programDirs: readonly string[];
@@ -25,9 +33,18 @@ export interface MountInput {
  */
 export function containerMounts(input: MountInput): string[] {
   const { recipe, cluster, env, job, srtctl, mock, exists = existsSync } = input;
-  const expand = (text: string): string =>
-    text.replaceAll(/\$(?:\{(\w+)\}|(\w+))/g, (all, a?: string, b?: string) => env[a ?? b ?? ''] ?? all);
   const { path } = recipe.model;
+  const known: Readonly<Record<JobPlaceholder, string>> = {
+    job_id: job.id,
+    run_name: `${job.name}_${job.id}`,
+    log_dir: job.logDir,
+    model_path: path,
+    head_node_ip: input.headAddress,
+  };
+  const expand = (text: string): string =>
+    expandText(text, env).replaceAll(/\{(\w+)\}/g, (all, name: string) =>
+      Object.hasOwn(known, name) ? known[name as JobPlaceholder] : all,
+    );
   const configs = cluster.srtctl_root ? join(cluster.srtctl_root, 'configs') : undefined;
   const same = (each: string): [string, string] => [each, each];
   const mounts: [string, string][] = [
@@ -40,11 +57,11 @@ export function containerMounts(input: MountInput): string[] {
     ]),
     ...(recipe.extra_mount ?? []).map((mount): [string, string] => {
       const [host = '', ...inside] = mount.split(':');
-      return [expand(host), inside.join(':') || expand(host)];
+      return [expand(host), expand(inside.join(':') || host)];
     }),
     ...Object.entries(recipe.container_mounts ?? {}).map(([host, inside]): [string, string] => [
       expand(host),
-      inside,
+      expand(inside),
     ]),
     same(job.jobDir),
     same(srtctl.distDir),

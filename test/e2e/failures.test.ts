@@ -101,7 +101,8 @@ describe('kill -9 in mid-benchmark', () => {
         if (pid > 0 && pid !== last) {
           last = pid;
           killed++;
-          process.kill(pid, 'SIGKILL');
+          // It may have ended by itself since it was found.
+          if (exists(pid)) process.kill(pid, 'SIGKILL');
         }
       }
     })().catch(() => undefined);

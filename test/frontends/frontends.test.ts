@@ -23,6 +23,13 @@ const several = (additional: number) =>
     .replace('decode_workers: 1', 'decode_workers: 4');
 
 describe('the SGLang router', () => {
+  it('gets the environment of all processes and its own, with the place where it runs', () => {
+    const [router] = frontendsOf(
+      `${small.replace('enable_multiple_frontends: false', "env: { NAME: '{node}', KEPT: '${node}' }")}\nenvironment: { ID: '{node_id}' }\n`,
+    );
+    expect(router?.env).toEqual({ NAME: '10.0.0.1', KEPT: '${node}', ID: '0' });
+  });
+
   it('is told every worker, and is ready when it calls all of them healthy', () => {
     const [router] = frontendsOf(small.replace('decode_workers: 1', 'decode_workers: 2'));
     expect(router?.argv.join(' ')).toBe(

@@ -3,10 +3,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { planAllocation } from '../../src/cli/dry-run-plan.ts';
 import { findClusterConfig } from '../../src/recipe/cluster.ts';
-import { findRecipeFiles, loadRecipeFile } from '../../src/recipe/load.ts';
+import { findRecipes, loadEach } from '../../src/recipe/load.ts';
 
 /**
  * Plans of the public recipes as the reference implementation makes them, which are kept beside this repository and
@@ -18,26 +18,19 @@ const present = existsSync(join(shared, 'golden')) || process.env.CI === 'true';
 const engines = { sglang: 322, trtllm: 335, vllm: 12, mocker: 2 };
 
 describe.skipIf(!present)('the plans of the public recipes', () => {
-  it.each(Object.entries(engines))(
-    'for %s are those of the reference implementation',
-    { timeout: 60_000 },
-    (engine, count) => {
-      const scratch = mkdtempSync(join(tmpdir(), 'srtctl-golden-'));
-      try {
-        const golden = part(engine, join(shared, 'golden/plans.jsonl.gz'));
-        expect(golden.length).toBeGreaterThanOrEqual(count);
-        writeFileSync(join(scratch, 'golden.jsonl.gz'), gzipSync(golden.join('\n')));
-        writeFileSync(join(scratch, 'plans.ndjson'), planAll().join('\n'));
-        const files = [join(scratch, 'plans.ndjson'), join(scratch, 'golden.jsonl.gz')];
-        const said = execFileSync(process.execPath, [join(shared, 'golden/compare.mjs'), ...files], {
-          encoding: 'utf8',
-        });
-        expect(said).toMatch(/\b0 differences/);
-      } finally {
-        rmSync(scratch, { recursive: true, force: true });
-      }
-    },
-  );
+  const scratch = mkdtempSync(join(tmpdir(), 'srtctl-golden-'));
+  const plans = join(scratch, 'plans.ndjson');
+  beforeAll(async () => writeFileSync(plans, (await planAll()).join('\n')), 60_000);
+  afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+  it.each(Object.entries(engines))('for %s are those of the reference implementation', (engine, count) => {
+    const golden = part(engine, join(shared, 'golden/plans.jsonl.gz'));
+    expect(golden.length).toBeGreaterThanOrEqual(count);
+    const file = join(scratch, 'golden.jsonl.gz');
+    writeFileSync(file, gzipSync(golden.join('\n')));
+    const compare = [join(shared, 'golden/compare.mjs'), plans, file];
+    expect(execFileSync(process.execPath, compare, { encoding: 'utf8' })).toMatch(/\b0 differences/);
+  });
 });
 
 interface GoldenPlan {
@@ -58,14 +51,13 @@ const part = (engine: string, file: string): string[] =>
       return JSON.stringify(plan);
     });
 
-function planAll(): string[] {
+async function planAll(): Promise<string[]> {
   const cluster = findClusterConfig({ SRTSLURM_CONFIG: join(shared, 'golden/srtslurm.yaml') }, shared);
-  return findRecipeFiles(join(shared, 'recipes')).flatMap((recipe) =>
-    loadRecipeFile(recipe, { cluster, env: {} }).flatMap((result) => {
-      const line = 'error' in result ? result : planAllocation(result.loaded, cluster);
-      return 'error' in line
-        ? [JSON.stringify({ file: recipe.file, variant: result.variant, error: line.error.oneLine() })]
-        : [JSON.stringify(line)];
-    }),
-  );
+  const files = await findRecipes([join(shared, 'recipes')]);
+  return [...loadEach(files, { cluster, env: {} })].map(({ file, result }) => {
+    const line = 'error' in result ? result : planAllocation(result.loaded, cluster);
+    return JSON.stringify(
+      'error' in line ? { file, variant: result.variant, error: line.error.oneLine() } : line,
+    );
+  });
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { loadRecipes } from '../../src/recipe/load.ts';
+import { findRecipes, loadAll } from '../../src/recipe/load.ts';
 import { RecipeProblems } from '../../src/recipe/problems.ts';
 import { cluster, lineOf, loadText, small, writeFiles } from './write.ts';
 
@@ -10,9 +10,36 @@ const changed = (from: string, to: string): string => {
 };
 
 describe('a recipe that is wrong is refused in one line, with file, line, column and path', () => {
-  it('for a file that is not there', () => {
-    expect(() => loadRecipes('/nowhere/r.yaml', { cluster: cluster(), env: {} })).toThrow(
+  it('for a file that is not there', async () => {
+    await expect(findRecipes(['/nowhere/r.yaml'])).rejects.toThrow(
       expect.objectContaining({ message: 'no such file', place: { file: '/nowhere/r.yaml' }, exitCode: 2 }),
+    );
+  });
+
+  it('for aliases that stand for nothing, for themselves, or for more than anybody reads', () => {
+    const of = (environment: string) => lineOf(`${small}environment: ${environment}\n`);
+    expect(of('{A: *nope}')).toBe('recipe.yaml:18:18: there is no anchor &nope');
+    expect(of('&e {A: *e}')).toBe('recipe.yaml:18:21: *e stands within what it stands for');
+    const lines = Array.from(
+      { length: 8 },
+      (_, n) => `a${n}: &a${n} [${Array(9).fill(n ? `*a${n - 1}` : 1)}]`,
+    );
+    expect(lineOf(lines.join('\n'))).toMatch(/^recipe\.yaml:\d+:\d+: has more than 200000 values$/);
+  });
+
+  it('for a key that JavaScript has a use for', () => {
+    expect(lineOf(`${small}__proto__: {a: 1}\n`)).toBe('recipe.yaml:18:1: __proto__: unknown key');
+    const base = `base:\n${small.replaceAll(/^/gm, '  ').trimEnd()}\n`;
+    expect(lineOf(`${base}override_x: {__proto__: {a: 1}}\n`)).toMatch(/__proto__: unknown key$/);
+  });
+
+  it('for more nodes, workers or points than anybody has', () => {
+    expect(changed('decode_nodes: 1', 'decode_nodes: 1000000000')).toMatch(/must be at most 20000/);
+    const lists = ['a', 'b', 'c', 'd', 'e'].map(
+      (name) => `${name}: [${Array.from({ length: 10 }, (_, n) => n)}]`,
+    );
+    expect(lineOf(`${small}sweep: {${lists}}\n`)).toMatch(
+      /sweep: makes 100000 points, and 10000 is the most/,
     );
   });
 
@@ -84,9 +111,10 @@ describe('a recipe that is wrong is refused in one line, with file, line, column
     );
   });
 
-  it('without a word about the other files of a directory', () => {
+  it('without a word about the other files of a directory', async () => {
     const directory = writeFiles({ 'a.yaml': small, 'b.yaml': small.replace('h100', '[h100]') });
-    expect(() => loadRecipes(directory, { cluster: cluster(), env: {} })).toThrow(
+    const files = await findRecipes([directory]);
+    expect(() => loadAll(files, { cluster: cluster(), env: {} })).toThrow(
       expect.objectContaining({
         place: expect.objectContaining({ file: join(directory, 'b.yaml'), line: 4 }),
       }),

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { findRecipeFiles, loadedVariantSchema, loadRecipes } from '../../src/recipe/load.ts';
+import { findRecipes, loadAll, loadedVariantSchema } from '../../src/recipe/load.ts';
 import { cluster, lineOf, loadText, small, writeFiles } from './write.ts';
 
 const indented = small.replaceAll(/^/gm, '  ').trimEnd();
@@ -65,23 +65,33 @@ describe('the variants of a recipe file', () => {
     );
   });
 
-  it('can be picked with a selector behind the file name', () => {
+  it('have a name of their own, and numbers of their own whatever they are called', () => {
+    expect(lineOf(withBase('override_x_0: {}\nzip_override_x: {benchmark: {isl: [1, 2]}}\n'))).toMatch(
+      /zip_override_x: makes a variant "x_0", as override_x_0 does/,
+    );
+    const [variant] = loadText(withBase('override_my_config: {benchmark: {random_range_ratio: 1.0}}\n'));
+    expect(variant?.points[0]?.recipe.benchmark.random_range_ratio).toBe(1);
+  });
+
+  it('can be picked with a selector behind the file name', async () => {
     const zipped = 'zip_override_z:\n  resources: {decode_workers: [1, 2]}\noverride_one: {name: one}\n';
     const file = join(writeFiles({ 'r.yaml': withBase(zipped) }), 'r.yaml');
-    const pick = (selector: string) =>
-      loadRecipes(`${file}:${selector}`, { cluster: cluster(), env: {} }).map(({ variant }) => variant);
-    expect(pick('one')).toEqual(['one']);
-    expect(pick('override_one')).toEqual(['one']);
-    expect(pick('z_1')).toEqual(['z_1']);
-    expect(pick('zip_override_z[0]')).toEqual(['z_0']);
-    expect(pick('zip_override_z')).toEqual(['z_0', 'z_1']);
-    expect(pick('base')).toEqual(['']);
-    expect(() => pick('nothing')).toThrow(/no variant "nothing"/);
+    const pick = async (selector: string) => {
+      const files = await findRecipes([`${file}:${selector}`]);
+      return loadAll(files, { cluster: cluster(), env: {} }).map(({ variant }) => variant);
+    };
+    expect(await pick('one')).toEqual(['one']);
+    expect(await pick('override_one')).toEqual(['one']);
+    expect(await pick('z_1')).toEqual(['z_1']);
+    expect(await pick('zip_override_z[0]')).toEqual(['z_0']);
+    expect(await pick('zip_override_z')).toEqual(['z_0', 'z_1']);
+    expect(await pick('base')).toEqual(['']);
+    await expect(pick('nothing')).rejects.toThrow(/no variant "nothing"/);
   });
 });
 
 describe('a directory of recipes', () => {
-  it('is read with all that is below it, in order, without the cluster config', () => {
+  it('is read with all that is below it, in order, without the cluster config', async () => {
     const directory = writeFiles({
       'b.yaml': '',
       'a/z.yaml': '',
@@ -89,7 +99,7 @@ describe('a directory of recipes', () => {
       'srtslurm.yaml': '',
       'x.txt': '',
     });
-    expect(findRecipeFiles(directory).map(({ file }) => file.slice(directory.length + 1))).toEqual([
+    expect((await findRecipes([directory])).map(({ file }) => file.slice(directory.length + 1))).toEqual([
       'a/b/c.yaml',
       'a/z.yaml',
       'b.yaml',

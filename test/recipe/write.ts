@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll } from 'vitest';
 import { type ClusterConfig, clusterConfigSchema } from '../../src/recipe/cluster.ts';
-import { type LoadOptions, loadRecipes } from '../../src/recipe/load.ts';
+import { type LoadOptions, loadAll } from '../../src/recipe/load.ts';
 import { RecipeProblems } from '../../src/recipe/problems.ts';
 
 const directories: string[] = [];
@@ -26,7 +26,7 @@ export const cluster = (config: unknown = {}): ClusterConfig => clusterConfigSch
 
 export function loadText(text: string, options: Partial<LoadOptions> = {}) {
   const file = join(writeFiles({ 'recipe.yaml': text }), 'recipe.yaml');
-  return loadRecipes(file, { cluster: cluster(), env: {}, ...options });
+  return loadAll([{ file }], { cluster: cluster(), env: {}, ...options });
 }
 
 /** The error that loading a text gives, in one line and without the directory. */
