@@ -27,7 +27,7 @@ describe('the SGLang router', () => {
     const [router] = frontendsOf(
       `${small.replace('enable_multiple_frontends: false', "env: { NAME: '{node}', KEPT: '${node}' }")}\nenvironment: { ID: '{node_id}' }\n`,
     );
-    expect(router?.env).toEqual({ NAME: '10.0.0.1', KEPT: '${node}', ID: '0' });
+    expect(router?.env).toEqual({ NAME: 'node2', KEPT: '${node}', ID: '1' });
   });
 
   it('is told every worker, and is ready when it calls all of them healthy', () => {
