@@ -47,6 +47,7 @@ const programs = {
   coordinator: 'src/coordinator/main.ts',
   'node-agent': 'src/node-agent/main.ts',
   loadgen: 'src/benchmarks/loadgen/main.ts',
+  'stage-model': 'src/steps/main.ts',
 };
 
 await Promise.all([
@@ -72,8 +73,12 @@ await Promise.all([
 ]);
 for (const name of Object.keys(programs)) cpSync(join(root, 'src/start.mjs'), join(dist, `${name}.js`));
 
-// What is not JavaScript but belongs beside it: the agents' guard and the simulator's stand-ins for PATH.
+// What is not JavaScript but belongs beside it: the agents' guard, steps and the simulator's stand-ins for PATH.
 cpSync(join(root, 'src/guard.sh'), join(dist, 'guard.sh'));
+cpSync(join(root, 'src/steps'), join(dist, 'steps'), {
+  recursive: true,
+  filter: (path) => !path.endsWith('.ts'),
+});
 mkdirSync(join(dist, 'mock-bin'), { recursive: true });
 cpSync(join(root, 'src/simulator/bin'), join(dist, 'mock-bin'), { recursive: true });
 for (const name of readdirSync(join(dist, 'mock-bin'))) chmodSync(join(dist, 'mock-bin', name), 0o755);
@@ -88,6 +93,7 @@ const ways = [
   { argv: ['coordinator.js'], endsWith: 2 },
   { argv: ['node-agent.js'], flags: ['--max-semi-space-size=1'], endsWith: 2 },
   { argv: ['loadgen.js'], endsWith: 1 },
+  { argv: ['stage-model.js'], endsWith: 2 },
 ];
 for (const { argv, flags = [], endsWith } of ways) {
   const [program, ...args] = argv;

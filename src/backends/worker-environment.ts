@@ -16,6 +16,7 @@ export function commonEnvironment(context: WorkerContext): Record<string, string
     DYN_SYSTEM_PORT: String(process.ports.system),
     ...dynamoEnvironment(recipe, process.mode),
     DYN_LOG: DYNAMO_LOG,
+    ...(runtime.hfHome !== null && recipe.model.path.startsWith('hf:') ? { HF_HOME: runtime.hfHome } : {}),
     ...fillIn(recipe.environment, context),
   };
 }

@@ -14,7 +14,8 @@ import { stepEnvironment } from '../slurm/srun.ts';
 import { followJob } from './follow.ts';
 import { distDirectory } from './local-job.ts';
 import { connectOperator } from './operator-bus.ts';
-import { type PreparedSlurmJob, writeJobDir } from './slurm-job.ts';
+import type { PreparedSlurmJob } from './slurm-job.ts';
+import { writeJobDir } from './write-job-dir.ts';
 
 /** Runs a job in the allocation that this shell is in, its coordinator on the head node, and follows it to its end. */
 export async function runInAllocation(

@@ -1,11 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import writeFileAtomic from 'write-file-atomic';
-import { jobPaths, writeJson } from '../coordinator/files.ts';
+import { jobPaths } from '../coordinator/files.ts';
 import { findProgram } from '../coordinator/find-program.ts';
 import { EXIT, SrtctlError } from '../errors.ts';
 import { frontendFor } from '../frontends/index.ts';
@@ -16,6 +15,7 @@ import { type ClusterConfig, findClusterConfig } from '../recipe/cluster.ts';
 import { findRecipes, type LoadedVariant, loadAll, notDoneYet, requireRunnable } from '../recipe/load.ts';
 import { followJob } from './follow.ts';
 import { warnOnce } from './warn.ts';
+import { writeJobDir } from './write-job-dir.ts';
 
 export interface LocalJobOptions {
   readonly file: readonly string[];
@@ -133,10 +133,7 @@ export async function runLocalJob(job: PreparedJob, view: { json: boolean }): Pr
   const jobDir = join(job.outputs, jobId);
   const paths = jobPaths(jobDir, jobId);
   const spec: JobSpec = { ...job.spec, jobId, jobDir, submittedAt: now.toISOString() };
-  await mkdir(paths.logs, { recursive: true });
-  await writeJson(paths.spec, spec);
-  // What was asked, as it was written; what it came to is in <job id>.json and each point's config.yaml.
-  await writeFileAtomic(join(jobDir, 'config.yaml'), await readFile(job.source, 'utf8'));
+  await writeJobDir(spec, job.source, null);
   if (!view.json && !process.stdout.isTTY) process.stdout.write(`job ${jobId} in ${jobDir}\n`);
   const child = await startCoordinator(paths.spec, join(paths.logs, `sweep_${jobId}.log`));
   const ended = new Promise<{ exitCode: number | null }>((settle) => {

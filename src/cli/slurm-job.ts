@@ -1,7 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
-import { jobPaths, writeJson } from '../coordinator/files.ts';
 import { EXIT, SrtctlError } from '../errors.ts';
 import type { JobSpec } from '../messages/job-files.ts';
 import { nodesNeeded, planVariant } from '../plan/plan.ts';
@@ -16,6 +13,7 @@ import { sbatchDirectives } from '../slurm/sbatch.ts';
 import { refuseTooLarge, release, submitHeld } from '../slurm/submit.ts';
 import { distDirectory, setupScriptOf } from './local-job.ts';
 import { warnOnce } from './warn.ts';
+import { writeJobDir } from './write-job-dir.ts';
 
 export interface SlurmJobOptions {
   readonly file: readonly string[];
@@ -160,15 +158,6 @@ async function submit(job: PreparedSlurmJob, view: { json?: boolean; watch?: boo
       `job ${jobId}: ${spec.name}, ${nodes} node${nodes === 1 ? '' : 's'}\n  in       ${jobDir}\n${view.watch ? '' : `  follow   srtctl watch ${jobId}\n  stop     srtctl cancel ${jobId}\n`}`,
     );
   return spec;
-}
-
-/** What was asked, where the coordinator and everybody else find it. */
-export async function writeJobDir(spec: JobSpec, recipeFile: string, script: string | null): Promise<void> {
-  const paths = jobPaths(spec.jobDir, spec.jobId);
-  await mkdir(paths.logs, { recursive: true });
-  await writeJson(paths.spec, spec);
-  await writeFileAtomic(join(spec.jobDir, 'config.yaml'), await readFile(recipeFile, 'utf8'));
-  if (script !== null) await writeFileAtomic(join(spec.jobDir, 'sbatch_script.sh'), script);
 }
 
 const say = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`);

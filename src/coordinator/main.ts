@@ -100,6 +100,7 @@ async function main(): Promise<void> {
       distDir,
       nodeBinary: process.execPath,
       setupScript: spec.setupScript,
+      realEngines: !spec.mock,
     });
     if (!spec.mock) return runtime;
     // Simulated engines are the node's own programs: whether or not a container is around them, its paths are the node's.

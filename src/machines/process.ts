@@ -77,11 +77,13 @@ export const processMachine = setup({
   },
   guards: {
     hasFailed: ({ context }) => context.failure !== null,
+    mustEnd: ({ context }) => context.spec.endTimeoutMs !== undefined,
     completed: ({ context, event }) =>
       event.type === 'process.exited' && context.spec.terminates && event.exitCode === 0,
   },
   delays: {
     startTimeout: ({ context }) => clampDelay(context.spec.startTimeoutMs),
+    endTimeout: ({ context }) => clampDelay(context.spec.endTimeoutMs ?? Number.POSITIVE_INFINITY),
     unhealthyAfter: ({ context }) => clampDelay(context.spec.unhealthyAfterMs),
     grace: ({ context }) => clampDelay(context.spec.graceMs),
   },
@@ -165,6 +167,16 @@ export const processMachine = setup({
           invoke: { src: 'probe', input: ({ context }) => ({ spec: context.spec, phase: 'liveness' }) },
           on: {
             'probe.failed': { target: 'degraded', actions: assign({ why: ({ event }) => event.detail }) },
+          },
+          after: {
+            endTimeout: {
+              guard: 'mustEnd',
+              target: 'stopping',
+              actions: assign({
+                failure: 'end timeout',
+                why: ({ context }) => `has not ended after ${(context.spec.endTimeoutMs ?? 0) / 1000} s`,
+              }),
+            },
           },
         },
         degraded: {

@@ -67,7 +67,16 @@ export type FileSpec = z.infer<typeof fileSpecSchema>;
  * When a process is started in the deployment of a point, lowest first. Processes of a phase start together;
  * the next phase starts when all of this one are ready (a step: has ended with 0).
  */
-export const deployPhases = ['infra', 'step', 'worker', 'frontend', 'proxy', 'benchmark'] as const;
+export const deployPhases = [
+  'infra',
+  'fetch',
+  'step',
+  'install',
+  'worker',
+  'frontend',
+  'proxy',
+  'benchmark',
+] as const;
 export const deployPhaseSchema = z.enum(deployPhases);
 export type DeployPhase = z.infer<typeof deployPhaseSchema>;
 
@@ -99,6 +108,8 @@ export const processSpecSchema = z.object({
   /** true: expected to end, exit code 0 is success (steps, benchmarks). */
   terminates: z.boolean(),
   startTimeoutMs: z.number().int().positive(),
+  /** How long a process that is expected to end may run. */
+  endTimeoutMs: z.number().int().positive().optional(),
   /** From SIGTERM to SIGKILL. */
   graceMs: z.number().int().nonnegative(),
   /** How long probes may fail after it was ready before it counts as failed. */

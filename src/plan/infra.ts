@@ -5,7 +5,6 @@ import type { JobContext, Roles, RuntimeContext } from './kinds.ts';
 
 const START_TIMEOUT_MS = 60_000;
 const MOONCAKE_START_TIMEOUT_MS = 120_000;
-const SETUP_TIMEOUT_MS = 3_600_000;
 const GRACE_MS = 5_000;
 const UNHEALTHY_AFTER_MS = 60_000;
 
@@ -71,28 +70,4 @@ export function mooncakeProcesses(recipe: Recipe, runtime: RuntimeContext, roles
       unhealthyAfterMs: UNHEALTHY_AFTER_MS,
     },
   ];
-}
-
-/** The setup script, once on each node that has workers, before any of them starts. */
-export function setupProcesses(runtime: JobContext, roles: Roles): ProcessSpec[] {
-  const script = runtime.setupScript;
-  if (script === null) return [];
-  return roles.workers.map((node, index) => ({
-    id: `setup-${index}`,
-    role: 'step' as const,
-    phase: 'step' as const,
-    node,
-    argv: ['bash', script],
-    env: {},
-    logFile: `${runtime.logDir}/${node}_setup.out`,
-    gpus: [],
-    image: null,
-    ports: {},
-    probe: { kind: 'running' as const },
-    critical: true,
-    terminates: true,
-    startTimeoutMs: SETUP_TIMEOUT_MS,
-    graceMs: GRACE_MS,
-    unhealthyAfterMs: UNHEALTHY_AFTER_MS,
-  }));
 }

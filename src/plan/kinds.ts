@@ -66,8 +66,14 @@ export interface JobContext {
   /** Directory of srtctl's own bundled programs (loadgen.js), and the node binary that runs them. */
   readonly distDir: string;
   readonly nodeBinary: string;
-  /** Script (absolute path) that runs once on each node before any engine. */
+  /** Script (absolute path, as a container sees it) that runs once on each node before any engine. */
   readonly setupScript: string | null;
+  /** false with simulated engines, which need no model and no Dynamo. */
+  readonly realEngines: boolean;
+  /** Directory on the shared file system where `hf:` models are kept; null: each node has its own. */
+  readonly hfHome: string | null;
+  /** Shell commands before every command of the engines' image. */
+  readonly bashPreamble: string | null;
   /** Directory of a point (`points/<nn>-<name>`). */
   pointDir(ordinal: number, name: string): string;
   /** The same context with what depends on the recipe. */

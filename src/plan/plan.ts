@@ -7,9 +7,10 @@ import { frontendFor } from '../frontends/index.ts';
 import { type DeployPhase, deployPhases, type ProcessSpec } from '../messages/process-spec.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { type LoadedVariant, placeIn } from '../recipe/variant.ts';
-import { etcdProcess, mooncakeProcesses, setupProcesses } from './infra.ts';
+import { etcdProcess, mooncakeProcesses } from './infra.ts';
 import type { JobContext, Plan, PlannedBenchmark, PlannedPoint } from './kinds.ts';
 import { afterPlacement, assignRoles, extraNodes } from './roles.ts';
+import { stepProcesses, withPreamble } from './steps.ts';
 import { workerProcesses } from './workers.ts';
 
 /** Nodes of the allocation that runs a variant: as many as its largest point needs. */
@@ -50,12 +51,15 @@ function planPoint(point: LoadedVariant['points'][number], ordinal: number, job:
     entry: frontend.entry(around),
     pointDir: job.pointDir(ordinal, name),
   });
+  const engines = [
+    ...workerProcesses(backend, recipe, runtime, roles, endpointProcesses),
+    ...frontend.processes(around),
+  ];
   const processes = [
     ...(frontend.needsEtcd ? [etcdProcess(job, roles)] : []),
     ...mooncakeProcesses(recipe, runtime, roles),
-    ...setupProcesses(job, roles),
-    ...workerProcesses(backend, recipe, runtime, roles, endpointProcesses),
-    ...frontend.processes(around),
+    ...stepProcesses(recipe, runtime, engines),
+    ...engines,
     ...(benchmark.process ? [benchmark.process] : []),
   ];
   return {
@@ -66,7 +70,7 @@ function planPoint(point: LoadedVariant['points'][number], ordinal: number, job:
     roles,
     endpoints,
     endpointProcesses,
-    processes: byPhase(processes),
+    processes: byPhase(processes).map((process) => withPreamble(process, runtime)),
     benchmark,
   };
 }

@@ -1,4 +1,6 @@
+import { basename } from 'node:path/posix';
 import type { ClusterConfig } from '../recipe/cluster.ts';
+import type { Recipe } from '../recipe/schema.ts';
 import type { InfraPorts, JobContext, RuntimeContext } from './kinds.ts';
 
 /** What a job's context is made of. Everything else follows. */
@@ -18,6 +20,7 @@ export interface RuntimeInput {
   readonly distDir: string;
   readonly nodeBinary: string;
   readonly setupScript: string | null;
+  readonly realEngines: boolean;
 }
 
 /** Fixed places in a container where the job's directories are mounted. */
@@ -38,6 +41,8 @@ export function createRuntimeContext(input: RuntimeInput): JobContext {
     distDir,
     nodeBinary,
     setupScript,
+    realEngines,
+    cluster,
   } = input;
   const logDir = `${jobDir}/logs`;
   const address = (node: string): string => {
@@ -58,6 +63,9 @@ export function createRuntimeContext(input: RuntimeInput): JobContext {
     distDir,
     nodeBinary,
     setupScript,
+    realEngines,
+    hfHome: cluster.hf_home ?? null,
+    bashPreamble: cluster.default_bash_preamble ?? null,
     address,
     host: (node) => (byName ? node : address(node)),
     // Nodes that share a machine each have the same ports, so none may take them on all addresses.
@@ -65,17 +73,25 @@ export function createRuntimeContext(input: RuntimeInput): JobContext {
     pointDir: (ordinal, name) => `${jobDir}/points/${String(ordinal).padStart(2, '0')}-${fileSafe(name)}`,
     forRecipe: ({ model }): RuntimeContext => ({
       ...job,
-      modelPathInside: modelInside(model.path, containers),
+      modelPathInside: modelInside(model, containers, realEngines),
       image: containers ? model.container : null,
     }),
   };
   return job;
 }
 
-function modelInside(path: string, containers: boolean): string {
+function modelInside({ path, stage_dir: disk }: Recipe['model'], containers: boolean, real: boolean): string {
   if (path.startsWith('hf:')) return path.slice('hf:'.length);
-  return containers ? INSIDE.model : path;
+  if (disk != null && real) return stagedAt(path, disk);
+  return sourceInside(path, containers);
 }
+
+/** A model's directory where a step that copies it sees it. */
+export const sourceInside = (path: string, containers: boolean): string => (containers ? INSIDE.model : path);
+
+/** Where a model is on a node's own disk; the same in a container, where the disk is mounted at its own path. */
+export const stagedAt = (path: string, disk: string): string =>
+  `${disk.replace(/\/+$/, '')}/${basename(path)}`;
 
 const fileSafe = (name: string): string => name.replaceAll(/[^\w.-]+/g, '-').slice(0, 100);
 
@@ -95,6 +111,7 @@ export function dryRunInput(nodes: readonly string[], cluster: ClusterConfig): R
     distDir: `${cluster.srtctl_root ?? '/opt/srtctl'}/dist`,
     nodeBinary: 'node',
     setupScript: null,
+    realEngines: true,
   };
 }
 

@@ -43,6 +43,12 @@ export const clusterConfigSchema = z.strictObject({
   model_paths: aliases('directories of models, by the names that recipes give them'),
   containers: aliases('images, by the names that recipes give them'),
   default_mounts: aliases('mounts of every container: host directory, and where it is in the container'),
+  hf_home: z
+    .string()
+    .nullish()
+    .describe(
+      'directory on the shared file system where hf: models are kept (HF_HOME of the engines); it is mounted at its own path',
+    ),
   default_bash_preamble: z.string().nullish().describe('shell commands before every command in a container'),
   default_host_setup: hostSetupSchema.nullish().describe('host_setup of recipes that have none'),
   use_gpus_per_node_directive: z.boolean().default(true).describe('ask for GPUs with --gpus-per-node'),

@@ -83,10 +83,14 @@ export function notDoneYet(variant: LoadedVariant, { containers }: { containers:
       ['host_setup', (host?.commands.length ?? 0) > 0, 'its commands are not run'],
       [
         'dynamo.install',
-        containers && recipe.frontend.type === 'dynamo' && dynamo.install && Boolean(source),
-        'the image must have Dynamo in it',
+        !containers && recipe.frontend.type === 'dynamo' && dynamo.install && Boolean(source),
+        "without a container srtctl installs nothing: the node's own Python must have Dynamo",
       ],
-      ['model.stage_dir', model.stage_dir != null, 'the model is read from where it is'],
+      [
+        'model.stage_dir',
+        model.stage_dir != null && model.path.startsWith('hf:'),
+        'a model of the hub is kept in HF_HOME, and is not copied to the disks of the nodes',
+      ],
     ];
     return asked.flatMap(([path, wanted, text]) => (wanted ? [{ path, text }] : []));
   });

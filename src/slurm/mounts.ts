@@ -55,6 +55,8 @@ export function containerMounts(input: MountInput): string[] {
       expand(host),
       expand(inside),
     ]),
+    ...(cluster.hf_home != null && path.startsWith('hf:') ? [same(cluster.hf_home)] : []),
+    ...(recipe.model.stage_dir != null && !mock ? [same(recipe.model.stage_dir)] : []),
     ...(recipe.extra_mount ?? []).map((mount): [string, string] => {
       const [host = '', ...inside] = mount.split(':');
       return [expand(host), expand(inside.join(':') || host)];

@@ -91,6 +91,19 @@ describe('the process machine', () => {
     expect(step.context().why).toBe('completed');
   });
 
+  it('ends what was expected to end and does not, when its time is over', async () => {
+    const step = start({ id: 's', terminates: true, endTimeoutMs: 5_000 });
+    await step.live();
+    step.probe({ type: 'probe.passed', detail: 'running' });
+    step.pass(4_900);
+    expect(step.states.at(-1)).toBe('ready');
+    step.pass(200);
+    expect(step.did).toContain('TERM');
+    step.world(exited(null, 'SIGTERM'));
+    expect(step.states.at(-1)).toBe('failed');
+    expect(step.context().why).toBe('has not ended after 5 s');
+  });
+
   it('names the signal that ended it', async () => {
     const p = start();
     await p.live();

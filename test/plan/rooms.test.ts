@@ -9,6 +9,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   messages: [],
   recipe: [],
   simulator: ['messages'],
+  steps: [],
   backends: ['recipe', 'messages'],
   frontends: ['recipe', 'messages'],
   benchmarks: ['recipe', 'messages'],

@@ -1,0 +1,24 @@
+import { copyFile, mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
+import { jobPaths, writeJson } from '../coordinator/files.ts';
+import type { JobSpec } from '../messages/job-files.ts';
+
+/**
+ * What was asked, where the coordinator and everybody else find it. The setup script is kept too: it runs as it is now,
+ * on nodes and in containers that see the job's directory and perhaps not the script's own.
+ */
+export async function writeJobDir(spec: JobSpec, recipeFile: string, script: string | null): Promise<void> {
+  const paths = jobPaths(spec.jobDir, spec.jobId);
+  await mkdir(paths.logs, { recursive: true });
+  let { setupScript } = spec;
+  if (setupScript !== null) {
+    const kept = join(spec.jobDir, 'setup_script.sh');
+    await copyFile(setupScript, kept);
+    setupScript = kept;
+  }
+  await writeJson(paths.spec, { ...spec, setupScript } satisfies JobSpec);
+  // As it was written; what it came to is in <job id>.json and each point's config.yaml.
+  await writeFileAtomic(join(spec.jobDir, 'config.yaml'), await readFile(recipeFile, 'utf8'));
+  if (script !== null) await writeFileAtomic(join(spec.jobDir, 'sbatch_script.sh'), script);
+}
