@@ -84,7 +84,7 @@ export async function followJob(options: FollowOptions): Promise<{ exitCode: num
 }
 
 /** The cause of a run whose coordinator is gone before it was finished: the end of its log tells. */
-async function deathOf({ jobDir, jobId }: JobOnDisk, inSlurm: QueueEntry | undefined): Promise<Cause> {
+export async function deathOf({ jobDir, jobId }: JobOnDisk, inSlurm: QueueEntry | undefined): Promise<Cause> {
   const logFile = join(jobDir, 'logs', `sweep_${jobId}.log`);
   const text = await tailOf(logFile, LOG_LINES).then(
     (piece) => piece.text.trimEnd(),

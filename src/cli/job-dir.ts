@@ -5,7 +5,7 @@ import { closest } from 'fastest-levenshtein';
 import type * as z from 'zod';
 import { jobPaths } from '../coordinator/files.ts';
 import { SrtctlError } from '../errors.ts';
-import { eventSchema, type SrtEvent } from '../messages/events.ts';
+import { parseEvents, type SrtEvent } from '../messages/events.ts';
 import {
   type Connection,
   connectionSchema,
@@ -86,18 +86,9 @@ export const readState = ({ jobDir, jobId }: JobOnDisk): Promise<JobState | unde
 export const readConnection = ({ jobDir, jobId }: JobOnDisk): Promise<Connection | undefined> =>
   readAs(jobPaths(jobDir, jobId).connection, connectionSchema);
 
-/** All complete lines of events.jsonl; lines that are not events are passed over. */
-export async function readEvents({ jobDir, jobId }: JobOnDisk): Promise<SrtEvent[]> {
-  const text = await readFile(jobPaths(jobDir, jobId).events, 'utf8').catch(() => '');
-  return text.split('\n').flatMap((line) => {
-    try {
-      const event = eventSchema.safeParse(JSON.parse(line)).data;
-      return event ? [event] : [];
-    } catch {
-      return [];
-    }
-  });
-}
+/** What has happened, from events.jsonl. */
+export const readEvents = async ({ jobDir, jobId }: JobOnDisk): Promise<SrtEvent[]> =>
+  parseEvents(await readFile(jobPaths(jobDir, jobId).events, 'utf8').catch(() => ''));
 
 /** How long after `apply` a coordinator may not be there yet. */
 const START_MS = 3_000;

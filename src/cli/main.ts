@@ -8,6 +8,7 @@ import { registerResolveOverride } from './resolve-override.ts';
 import { registerSchema } from './schema.ts';
 import { registerStatus } from './status.ts';
 import { registerWatch } from './watch.ts';
+import { registerWhy } from './why.ts';
 
 const VERSION = '0.1.0';
 
@@ -35,6 +36,7 @@ for (const register of [
   registerWatch,
   registerLogs,
   registerStatus,
+  registerWhy,
   registerCancel,
   registerSchema,
   registerResolveOverride,

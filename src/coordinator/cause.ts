@@ -5,20 +5,9 @@ import { WIRE_VERSION } from '../messages/events.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 import type { Cause } from '../messages/result.ts';
 import type { Subjects } from '../messages/subjects.ts';
+import { describe } from '../why/describe.ts';
 
 const TAIL_LINES = 50;
-
-const ROLE_NAMES: Record<ProcessSpec['role'], string> = {
-  prefill: 'prefill worker',
-  decode: 'decode worker',
-  agg: 'worker',
-  frontend: 'router',
-  nginx: 'nginx',
-  etcd: 'etcd',
-  mooncake: 'Mooncake master',
-  step: 'step',
-  benchmark: 'benchmark',
-};
 
 /** The cause of a process's failure, with the last lines of its log: from the file, or from its agent. */
 export async function causeOfProcess(
@@ -32,7 +21,7 @@ export async function causeOfProcess(
     () => tailFromAgent(spec, bus, subjects),
   );
   return {
-    summary: `${spec.id} (${ROLE_NAMES[spec.role]} on ${spec.node}) ${failureOf(report)}`,
+    summary: `${describe(spec.id, spec.role, spec.node)} ${failureOf(report)}`,
     node: spec.node,
     process: spec.id,
     exitCode: report.exitCode,

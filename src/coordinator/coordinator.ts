@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createActor, fromPromise } from 'xstate';
@@ -13,7 +14,7 @@ import {
   helloSchema,
   type Lease,
 } from '../messages/control.ts';
-import { type SrtEvent, WIRE_VERSION } from '../messages/events.ts';
+import { parseEvents, type SrtEvent, WIRE_VERSION } from '../messages/events.ts';
 import type { JobSpec, JobState } from '../messages/job-files.ts';
 import { connectBus, inboxOf } from '../messages/nats-bus.ts';
 import { createOutbox } from '../messages/outbox.ts';
@@ -23,6 +24,8 @@ import type { SweepState } from '../messages/states.ts';
 import { SYSTEM_DISCONNECT, subjectsOf } from '../messages/subjects.ts';
 import type { Plan } from '../plan/kinds.ts';
 import type { AgentPlace, Platform } from '../slurm/launcher.ts';
+import { explain } from '../why/explain.ts';
+import { readSignatures } from '../why/signatures.ts';
 import { causeOfProcess } from './cause.ts';
 import { type AgentExtras, agentConfigFile, removeCredentials, writeCredentials } from './credentials.ts';
 import { Deployment } from './deployment.ts';
@@ -53,6 +56,8 @@ export interface CoordinatorOptions {
   readonly supervision: Supervision;
   readonly joinTimeoutMs: number;
   readonly epoch: number;
+  /** The catalogue of known failures. */
+  readonly signatures: string;
   readonly log: Logger;
 }
 
@@ -329,6 +334,7 @@ export class Coordinator {
       pointDir: this.#options.pointDir(ordinal, point.name),
       deployment,
       cleanup: () => this.#cleanup(),
+      explain: (told) => this.#explain(ordinal, told),
       onTransition: (from, to, why, cause) => {
         const subject = this.#subjects.pointTransition(ordinal);
         outbox?.send(subject, { kind: 'point.transition', ordinal, name: point.name, from, to, why, cause });
@@ -353,6 +359,16 @@ export class Coordinator {
     const outcome = await this.#run.outcome;
     this.#run = undefined;
     return outcome;
+  }
+
+  async #explain(ordinal: number, told: Cause): Promise<Cause> {
+    try {
+      const text = await readFile(this.#paths.events, 'utf8');
+      return await explain(parseEvents(text), ordinal, told, readSignatures(this.#options.signatures));
+    } catch (error) {
+      this.#defect('the cause could not be looked into', error);
+      return told;
+    }
   }
 
   /** The empty set to everybody, again and again, until nothing is left or who is left has no lease any more. */

@@ -130,6 +130,7 @@ async function main(): Promise<void> {
     supervision: DEFAULT_SUPERVISION,
     joinTimeoutMs: joining,
     epoch: EPOCH,
+    signatures: join(distDir, 'signatures.yaml'),
     log,
   });
 

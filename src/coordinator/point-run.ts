@@ -26,6 +26,8 @@ export interface PointRunOptions {
   readonly pointDir: string;
   readonly deployment: Deployment;
   readonly cleanup: () => Promise<void>;
+  /** A better cause than the first that was seen, now that all has ended. */
+  readonly explain: (told: Cause) => Promise<Cause>;
   readonly onTransition: (from: PointState | null, to: PointState, why: string, cause: Cause | null) => void;
   readonly onProgress: (progress: BenchmarkProgress) => void;
   readonly onResult: (result: PointResult) => void;
@@ -87,7 +89,11 @@ export function startPoint(options: PointRunOptions): PointRun {
       },
       error: reject,
     });
-  }).then(async (ended) => {
+  }).then(async (first) => {
+    const ended =
+      first.status !== 'failed' || first.cause === null
+        ? first
+        : { ...first, cause: await options.explain(first.cause) };
     const result: PointResult = {
       v: 1,
       job: options.jobId,

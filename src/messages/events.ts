@@ -86,3 +86,14 @@ export type SrtEvent = z.infer<typeof eventSchema>;
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 /** An event before its sender has numbered and dated it. */
 export type EventBody = DistributiveOmit<SrtEvent, 'v' | 'at' | 'source' | 'seq'>;
+
+/** All complete lines of an events.jsonl; lines that are not events are passed over. */
+export const parseEvents = (text: string): SrtEvent[] =>
+  text.split('\n').flatMap((line) => {
+    try {
+      const event = eventSchema.safeParse(JSON.parse(line)).data;
+      return event ? [event] : [];
+    } catch {
+      return [];
+    }
+  });

@@ -76,6 +76,14 @@ export const causeSchema = z.object({
   logFile: z.string().optional(),
   /** Last lines of the guilty log, at most 50. */
   logTail: z.array(z.string()).optional(),
+  /** The line of the log that explains it. */
+  error: z.string().optional(),
+  /** Its entry in the catalogue of known failures, what that means, and what to do. */
+  signature: z.string().optional(),
+  says: z.string().optional(),
+  advice: z.string().optional(),
+  /** Processes that ended with it. */
+  followed: z.array(z.string()).optional(),
 });
 export type Cause = z.infer<typeof causeSchema>;
 

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,6 +50,11 @@ async function endsCleanly(running: RunningJob): Promise<void> {
   await until('nothing of the job left', async () => (await running.leftovers()).length === 0, 5_000);
 }
 
+const whyOf = (running: RunningJob): string =>
+  execFileSync(process.execPath, ['dist/srtctl.js', 'why', '--output', running.outputs], {
+    encoding: 'utf8',
+  });
+
 describe('kill -9 in mid-benchmark', () => {
   it.each([
     ['a prefill worker', 'prefill-0-0', 'sglang'],
@@ -70,6 +76,7 @@ describe('kill -9 in mid-benchmark', () => {
       expect(result?.cause?.logTail?.length).toBeGreaterThan(0);
       expect(result?.cause?.logTail?.length).toBeLessThanOrEqual(50);
       expect(running.stdout + running.stderr).toContain(result?.cause?.summary);
+      expect(whyOf(running)).toContain(result?.cause?.summary);
     },
     90_000,
   );
@@ -151,5 +158,7 @@ describe('a deployment that does not come up', () => {
     const [result] = await job.results();
     expect(result).toMatchObject({ status: 'failed', benchmarkStartedAt: null, cause: { exitCode: 1 } });
     expect(result?.cause?.logTail?.join('\n')).toContain('Traceback');
+    expect(result?.cause?.error).toMatch(/Error/);
+    expect(whyOf(job)).toContain(`error: ${result?.cause?.error}`);
   }, 60_000);
 });

@@ -10,6 +10,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   recipe: [],
   simulator: ['messages'],
   steps: [],
+  why: ['messages'],
   backends: ['recipe', 'messages'],
   frontends: ['recipe', 'messages'],
   benchmarks: ['recipe', 'messages'],
@@ -17,8 +18,9 @@ const below: Readonly<Record<string, readonly string[]>> = {
   plan: ['backends', 'frontends', 'benchmarks', 'recipe', 'messages'],
   'node-agent': ['machines', 'messages'],
   slurm: ['plan', 'recipe', 'messages'],
-  coordinator: ['slurm', 'machines', 'plan', 'frontends', 'benchmarks', 'recipe', 'messages'],
+  coordinator: ['why', 'slurm', 'machines', 'plan', 'frontends', 'benchmarks', 'recipe', 'messages'],
   cli: [
+    'why',
     'coordinator',
     'slurm',
     'machines',

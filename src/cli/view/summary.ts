@@ -6,6 +6,7 @@ import { type Colors, paint } from './process-list.ts';
 import { plain } from './text.ts';
 
 const LOG_LINES = 50;
+const MOST_NAMES = 8;
 
 /** What is said when a job is over: the results of each point, and for a failure its cause with the end of the log. */
 export function summaryOf(view: JobView, jobDir: string, colors: Colors, columns?: number): string {
@@ -38,10 +39,26 @@ function causeLines(cause: Cause, exitCode: number | null, colors: Colors): stri
     '',
     `${stopped ? colors.yellow('stopped') : colors.red('failed')}: ${plain(cause.summary)}`,
     ...(where === '' ? [] : [`  ${where}`]),
+    ...explanation(cause, colors),
     ...(logFile === undefined ? [] : [`  log: ${logFile}`]),
     ...logTail.slice(-LOG_LINES).map((line) => `  | ${plain(line)}`),
   ];
 }
+
+/** What the log says of it, what that means, and what to do. */
+export function explanation({ error, says, advice, followed = [] }: Cause, colors: Colors): string[] {
+  return [
+    ...(error === undefined ? [] : [`  error: ${colors.bold(plain(error))}`]),
+    ...(says === undefined ? [] : [`  ${says}`]),
+    ...(advice === undefined ? [] : [`  what to do: ${advice}`]),
+    ...(followed.length === 0 ? [] : [`  ended with it: ${some(followed)}`]),
+  ];
+}
+
+const some = (names: readonly string[]): string =>
+  names.length <= MOST_NAMES
+    ? names.join(', ')
+    : `${names.slice(0, MOST_NAMES).join(', ')} and ${names.length - MOST_NAMES} more`;
 
 function endOf({ exitCode, signal }: Cause): string | undefined {
   if (signal) return `ended by ${signal}`;

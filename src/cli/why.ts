@@ -1,0 +1,93 @@
+import type { Command } from 'commander';
+import type { Cause } from '../messages/result.ts';
+import { OUTPUT_OPTION } from './options.ts';
+
+interface WhyOptions {
+  readonly output?: string;
+  readonly json?: boolean;
+}
+
+export function registerWhy(program: Command): void {
+  program
+    .command('why')
+    .description(
+      'Say why a job or its points failed: what failed first, the line of its log, and what to do.',
+    )
+    .argument('[job]', 'job id, the path of its directory, or "latest"', 'latest')
+    .option(...OUTPUT_OPTION)
+    .option('--json', 'one JSON object a line, one for each point that failed')
+    .addHelpText(
+      'after',
+      `
+Looks at all ends of processes in events.jsonl and at all logs, so it finds a rank that ran out of memory behind the
+ranks that waited for it.
+
+Examples:
+  srtctl why                   the newest job
+  srtctl why 4711 --json | jq -r .cause.error`,
+    )
+    .action((told: string, options: WhyOptions) => why(told, options));
+}
+
+interface Failure {
+  /** null: the job failed before or outside of its points. */
+  readonly point: { readonly ordinal: number; readonly name: string } | null;
+  readonly cause: Cause;
+}
+
+const print = (text: string): void => void process.stdout.write(`${text}\n`);
+
+async function why(told: string, { output, json }: WhyOptions): Promise<void> {
+  const { findJob, outputsRoot } = await import('./job-dir.ts');
+  const job = await findJob(told, outputsRoot(output));
+  const failures = await failuresOf(job);
+  if (json) {
+    for (const failure of failures) print(JSON.stringify({ jobId: job.jobId, ...failure }));
+    return;
+  }
+  if (failures.length === 0) return print(`job ${job.jobId}: nothing has failed`);
+  const { explanation } = await import('./view/summary.ts');
+  const { colorsFor } = await import('./view/printers.ts');
+  const { plain } = await import('./view/text.ts');
+  const colors = colorsFor(process.stdout, process.env);
+  for (const { point, cause } of failures) {
+    const what = point === null ? `job ${job.jobId}` : `point ${point.ordinal} ${point.name}`;
+    print(`${what} ${colors.red('failed')}: ${plain(cause.summary)}`);
+    for (const line of explanation(cause, colors)) print(line);
+    if (cause.logFile !== undefined) print(`  log: ${cause.logFile}`);
+    for (const line of (cause.logTail ?? []).slice(-10)) print(`  | ${plain(line)}`);
+  }
+}
+
+async function failuresOf(
+  job: Awaited<ReturnType<typeof import('./job-dir.ts')['findJob']>>,
+): Promise<Failure[]> {
+  const { readEvents } = await import('./job-dir.ts');
+  const { jobStatus } = await import('./job-status.ts');
+  const { distDirectory } = await import('./local-job.ts');
+  const { explain, withError } = await import('../why/explain.ts');
+  const { readSignatures } = await import('../why/signatures.ts');
+  const { join } = await import('node:path');
+  const signatures = readSignatures(join(distDirectory(), 'signatures.yaml'));
+  const events = await readEvents(job);
+  const failed = new Map<number, { name: string; cause: Cause }>();
+  for (const event of events)
+    if (event.kind === 'point.transition' && event.cause !== null && event.to !== 'interrupted')
+      failed.set(event.ordinal, { name: event.name, cause: event.cause });
+  const failures = await Promise.all(
+    [...failed].map(
+      async ([ordinal, { name, cause }]): Promise<Failure> => ({
+        point: { ordinal, name },
+        cause: await explain(events, ordinal, cause, signatures),
+      }),
+    ),
+  );
+  if (failures.length > 0) return failures.sort((a, b) => (a.point?.ordinal ?? 0) - (b.point?.ordinal ?? 0));
+  const { cause, state, exitCode } = await jobStatus(job, { live: false });
+  if (cause) return [{ point: null, cause: withError(cause, signatures) }];
+  if (state !== 'dead' && (exitCode ?? 0) === 0) return [];
+  const { deathOf } = await import('./follow.ts');
+  const { slurmStateOf } = await import('./job-dir.ts');
+  const inSlurm = job.spec.mode === 'slurm' ? await slurmStateOf(job) : undefined;
+  return [{ point: null, cause: withError(await deathOf(job, inSlurm), signatures) }];
+}

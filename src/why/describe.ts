@@ -1,0 +1,17 @@
+import type { ProcessRole } from '../messages/process-spec.ts';
+
+const ROLE_NAMES: Readonly<Record<ProcessRole, string>> = {
+  prefill: 'prefill worker',
+  decode: 'decode worker',
+  agg: 'worker',
+  frontend: 'router',
+  nginx: 'nginx',
+  etcd: 'etcd',
+  mooncake: 'Mooncake master',
+  step: 'step',
+  benchmark: 'benchmark',
+};
+
+/** `decode-0-0 (decode worker on node3)` */
+export const describe = (process: string, role: ProcessRole, node: string): string =>
+  `${process} (${ROLE_NAMES[role]} on ${node})`;

@@ -1,0 +1,17 @@
+import { readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import * as z from 'zod';
+
+const entrySchema = z.strictObject({
+  id: z.string().regex(/^[a-z0-9-]+$/),
+  kind: z.enum(['origin', 'echo']),
+  pattern: z.string().transform((text) => new RegExp(text, 'i')),
+  says: z.string().min(1),
+  advice: z.string().min(1),
+});
+/** What a known failure looks like in a log, and what to do about it. */
+export type Signature = z.infer<typeof entrySchema>;
+
+/** The catalogue of known failures: src/why/signatures.yaml. */
+export const readSignatures = (file: string): Signature[] =>
+  z.array(entrySchema).parse(parse(readFileSync(file, 'utf8')));

@@ -1,0 +1,67 @@
+import { resolve } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { processRoleSchema } from '../../src/messages/process-spec.ts';
+import { diagnose, type Witness } from '../../src/why/diagnose.ts';
+import { errorLine } from '../../src/why/error-line.ts';
+import { readSignatures } from '../../src/why/signatures.ts';
+import { type Failure, failures, nodeOf } from './failures.ts';
+
+const signatures = readSignatures(resolve(import.meta.dirname, '../../src/why/signatures.yaml'));
+const START = Date.parse('2026-11-24T10:00:00Z');
+
+function diagnosisOf({ logs, lost }: Failure) {
+  const witnesses = Object.entries(logs).map(
+    ([process, { log, at, signal, exitCode }]): Witness => ({
+      process,
+      role: processRoleSchema.catch('step').parse(process.replace(/-.*/, '')),
+      node: nodeOf[process] ?? '',
+      logFile: `/logs/${process}.out`,
+      failedAt: at === null ? null : START + at,
+      why: signal ? `ended by ${signal}` : `ended with exit code ${exitCode}`,
+      exitCode: exitCode ?? null,
+      signal: signal ?? null,
+      line: errorLine(log, signatures),
+    }),
+  );
+  return diagnose(witnesses, lost ? [{ ...lost, at: START + lost.at, why: 'silent for 3 s' }] : []);
+}
+
+describe('the cause of a failure', () => {
+  it.each(failures.map((failure) => [failure.name, failure] as const))('%s', (_, failure) => {
+    const found = diagnosisOf(failure);
+    const { process, node, line } = failure.cause;
+    expect(found).toMatchObject({ process, node });
+    if (line) expect(found?.line?.text).toMatch(line);
+    expect(found?.line?.signature?.id ?? null).toBe(failure.signature);
+  });
+
+  it('is found whatever order the processes are named in', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...failures), fc.infiniteStream(fc.nat()), (failure, order) => {
+        const shuffled = Object.entries(failure.logs)
+          .map((entry) => ({ entry, at: order.next().value ?? 0 }))
+          .sort((a, b) => a.at - b.at);
+        const again = { ...failure, logs: Object.fromEntries(shuffled.map(({ entry }) => entry)) };
+        expect(diagnosisOf(again)?.process ?? null).toBe(failure.cause.process);
+      }),
+    );
+  });
+
+  it('is nobody when nothing has failed', () => {
+    expect(diagnose([], [])).toBeUndefined();
+  });
+});
+
+describe('the line that explains a failure', () => {
+  it('is one of the log, whatever there is in it, and in no time', () => {
+    fc.assert(
+      fc.property(fc.array(fc.string({ unit: 'grapheme', maxLength: 300 }), { maxLength: 40 }), (lines) => {
+        const found = errorLine(lines.join('\n'), signatures);
+        if (found) expect(lines.join('\n')).toContain(found.text.slice(0, 20).trim());
+      }),
+    );
+    expect(errorLine(`${'error '.repeat(100_000)}\n`.repeat(20), signatures)?.weight).toBe('error');
+    expect(errorLine('', signatures)).toBeUndefined();
+  });
+});
