@@ -30,6 +30,10 @@ export const clusterConfigSchema = z.strictObject({
     })
     .nullish()
     .describe('health_check of recipes that have none'),
+  default_supervision: z
+    .record(z.string(), z.unknown())
+    .nullish()
+    .describe('supervision of recipes that leave a key of it out'),
   gpus_per_node: positiveSchema.nullish().describe('GPUs of a node, for recipes that do not say'),
   default_gpu_type: z.string().nullish().describe('resources.gpu_type of recipes that do not say'),
   network_interface: z

@@ -11,7 +11,8 @@ import { type Environment, resolveRecipe } from './resolve.ts';
 import { backendTypes, type Recipe, recipeSchema } from './schema.ts';
 import { PendingSelectors } from './selector.ts';
 import { parseSource, type Source } from './source.ts';
-import { expandSweep, type SweepPoint, SweepProblem } from './sweep.ts';
+import { expandSweep, type SweepPoint, SweepProblem, sweepSettings } from './sweep.ts';
+import type { SweepSettings } from './sweep-settings.ts';
 import type { LoadedVariant } from './variant.ts';
 import { expandVariants, type RawVariant } from './variants.ts';
 
@@ -87,7 +88,8 @@ function loadVariant(source: Source, raw: RawVariant, options: LoadOptions): Loa
     return { ...source.place(origin), path: pathText(path) };
   };
   const problems: Problem[] = [];
-  const points = sweepPoints(raw, place).map(({ params, value }) => {
+  const { settings, expanded } = sweepOf(raw, place);
+  const points = expanded.map(({ params, value }) => {
     const resolved = resolveRecipe(value, options.cluster, options.env);
     const recipe = checkRecipe(resolved, place, { problems, onUnknownKey: options.onUnknownKey });
     return { params: params === null ? null : { ...params }, name: pointName(raw, recipe, params), recipe };
@@ -99,13 +101,17 @@ function loadVariant(source: Source, raw: RawVariant, options: LoadOptions): Loa
     variant: raw.variant,
     name: variantName(raw, points.length > 1 ? undefined : points[0]?.name),
     places: placesOf(raw.value, place),
+    sweep: settings,
     points: complete,
   };
 }
 
-function sweepPoints(raw: RawVariant, place: (path: Path) => SourcePlace): SweepPoint[] {
+function sweepOf(
+  raw: RawVariant,
+  place: (path: Path) => SourcePlace,
+): { settings: SweepSettings; expanded: SweepPoint[] } {
   try {
-    return expandSweep(raw.value);
+    return { settings: sweepSettings(raw.value), expanded: expandSweep(raw.value) };
   } catch (error) {
     if (!(error instanceof SweepProblem)) throw error;
     throw new RecipeProblems([{ message: error.message, place: place(error.path) }]);
@@ -189,6 +195,9 @@ function placesOf(value: Plain, place: (path: Path) => SourcePlace): LoadedVaria
     'backend',
     'profiling',
     'setup_script',
+    'sweep',
+    'slurm',
+    'supervision',
     'dynamo',
     'observability',
     'telemetry',

@@ -41,6 +41,9 @@ export function resolveRecipe(value: Plain, cluster: ClusterConfig, env: Environ
   if (cluster.default_health_check && isOpen(value.health_check)) {
     resolved.health_check = withFallback(plainOr(value.health_check), cluster.default_health_check);
   }
+  if (cluster.default_supervision && isOpen(value.supervision)) {
+    resolved.supervision = withFallback(plainOr(value.supervision), cluster.default_supervision);
+  }
   if (cluster.default_host_setup) resolved.host_setup ??= cluster.default_host_setup;
   for (const section of ['environment', 'extra_mount', 'container_mounts', 'setup_script']) {
     if (value[section] !== undefined) resolved[section] = expand(value[section]);

@@ -53,6 +53,10 @@ export const resourcesSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe('a node for each worker, also when several would fit on one'),
+  spare_nodes: countSchema
+    .max(MOST)
+    .default(0)
+    .describe('nodes beyond what the plan needs, which take the place of lost ones'),
   het_jobs: z
     .boolean()
     .nullish()

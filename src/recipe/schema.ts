@@ -16,6 +16,7 @@ import { dynamoSchema } from './dynamo.ts';
 import { frontendSchema } from './frontend.ts';
 import { profilingSchema } from './profiling.ts';
 import { modelSchema, resourcesSchema, slurmSchema } from './resources.ts';
+import { busSchema, supervisionSchema } from './supervision.ts';
 import { directivesSchema, envSchema, positiveSchema } from './values.ts';
 
 const healthCheckSchema = z
@@ -61,6 +62,8 @@ export const recipeSchema = z.strictObject({
   health_check: healthCheckSchema.describe('how long workers may take to get ready'),
   profiling: profilingSchema.describe('profilers of the workers'),
   infra: infraSchema.describe('where etcd and NATS run'),
+  supervision: supervisionSchema.describe('how failures are noticed, and what they end'),
+  bus: busSchema.describe("srtctl's own messages"),
   sbatch_directives: directivesSchema.describe('further options of sbatch, without the leading dashes'),
   srun_options: directivesSchema.describe('further options of srun, without the leading dashes'),
   setup_script: z

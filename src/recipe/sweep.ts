@@ -1,5 +1,6 @@
 import { isPlain, type Plain } from './merge.ts';
 import type { Path } from './problems.ts';
+import { type SweepSettings, sweepSettingsSchema } from './sweep-settings.ts';
 
 export interface SweepPoint {
   readonly params: Readonly<Record<string, unknown>> | null;
@@ -35,19 +36,44 @@ export function expandSweep(variant: Plain): SweepPoint[] {
   const { sweep, ...value } = variant;
   if (sweep === undefined || sweep === null) return [fill(value, null)];
   if (!isPlain(sweep)) throw new SweepProblem('must be a map of lists', ['sweep']);
-  const { mode = 'grid', ...lists } = sweep;
+  const { mode = 'grid', ...lists } = withoutSettings(sweep);
   if (mode !== 'grid' && mode !== 'zip') throw new SweepProblem('must be grid or zip', ['sweep', 'mode']);
   const parameters = Object.entries(lists).map(([name, list]): [string, unknown[]] => {
     if (!Array.isArray(list) || list.length === 0)
       throw new SweepProblem('must be a list of at least one value', ['sweep', name]);
     return [name, list];
   });
-  if (parameters.length === 0) throw new SweepProblem('names no parameter', ['sweep']);
+  if (parameters.length === 0) {
+    if (Object.keys(sweep).length > 0 && sweep.mode === undefined) return [fill(value, null)];
+    throw new SweepProblem('names no parameter', ['sweep']);
+  }
   const points = parameters.reduce((product, [, values]) => product * values.length, 1);
   if (mode === 'grid' && points > MOST_POINTS)
     throw new SweepProblem(`makes ${points} points, and ${MOST_POINTS} is the most`, ['sweep']);
   return (mode === 'zip' ? zip(parameters) : grid(parameters)).map((params) => fill(value, params));
 }
+
+/**
+ * How the points of a variant are run: the settings in its `sweep`. A list is always a parameter, whatever its name.
+ * @throws SweepProblem for a setting that is none
+ */
+export function sweepSettings({ sweep }: Plain): SweepSettings {
+  const parsed = sweepSettingsSchema.safeParse(isPlain(sweep) ? settingsIn(sweep) : {});
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new SweepProblem(issue?.message ?? 'is no setting of a sweep', [
+    'sweep',
+    ...(issue?.path ?? []).map((key) => (typeof key === 'number' ? key : String(key))),
+  ]);
+}
+
+const isSetting = ([name, value]: [string, unknown]): boolean =>
+  Object.hasOwn(sweepSettingsSchema.unwrap().shape, name) && !Array.isArray(value);
+
+const settingsIn = (sweep: Plain): Plain => Object.fromEntries(Object.entries(sweep).filter(isSetting));
+
+const withoutSettings = (sweep: Plain): Plain =>
+  Object.fromEntries(Object.entries(sweep).filter((entry) => !isSetting(entry)));
 
 function grid(parameters: readonly [string, unknown[]][]): Record<string, unknown>[] {
   return parameters.reduce<Record<string, unknown>[]>(

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { SourcePlace } from '../errors.ts';
 import { type Path, pathText } from './problems.ts';
 import { recipeSchema } from './schema.ts';
+import { sweepSettingsSchema } from './sweep-settings.ts';
 
 /**
  * One variant of a recipe file, ready to plan: an allocation with all its points. It is plain data, so the process
@@ -14,6 +15,8 @@ export const loadedVariantSchema = z.object({
   name: z.string(),
   /** Line and column of what a later step may complain about, by path. */
   places: z.record(z.string(), z.object({ line: z.number(), column: z.number() })),
+  /** How its points are run. */
+  sweep: sweepSettingsSchema,
   points: z
     .array(
       z.object({

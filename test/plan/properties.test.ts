@@ -7,6 +7,7 @@ import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-contex
 import { clusterConfigSchema } from '../../src/recipe/cluster.ts';
 import type { LoadedVariant } from '../../src/recipe/load.ts';
 import { recipeSchema } from '../../src/recipe/schema.ts';
+import { sweepSettingsSchema } from '../../src/recipe/sweep-settings.ts';
 
 const cluster = clusterConfigSchema.parse({});
 
@@ -104,6 +105,7 @@ function plan(value: unknown): Plan | null {
     variant: '',
     name: 'any',
     places: {},
+    sweep: sweepSettingsSchema.parse({}),
     points: [{ params: null, name: 'any', recipe }],
   };
   try {
