@@ -2,44 +2,34 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createActor, fromPromise } from 'xstate';
-import * as z from 'zod';
 import { CausedError, topState } from '../machines/point.ts';
 import { sweepMachine } from '../machines/sweep.ts';
-import type { Bus, EventOutbox } from '../messages/bus.ts';
-import {
-  type AllDesired,
-  cancelRequestSchema,
-  type HelloReply,
-  heartbeatSchema,
-  helloSchema,
-  type Lease,
-} from '../messages/control.ts';
+import type { Bus } from '../messages/bus.ts';
+import type { Lease } from '../messages/control.ts';
 import { parseEvents, type SrtEvent, WIRE_VERSION } from '../messages/events.ts';
 import type { JobSpec, JobState } from '../messages/job-files.ts';
-import { connectBus, inboxOf } from '../messages/nats-bus.ts';
-import { createOutbox } from '../messages/outbox.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 import type { Cause } from '../messages/result.ts';
 import type { SweepState } from '../messages/states.ts';
-import { SYSTEM_DISCONNECT, subjectsOf } from '../messages/subjects.ts';
+import { subjectsOf } from '../messages/subjects.ts';
 import type { Plan } from '../plan/kinds.ts';
-import type { AgentPlace, Platform } from '../slurm/launcher.ts';
+import type { AgentLaunch, AgentPlace, Platform } from '../slurm/launcher.ts';
 import { explain } from '../why/explain.ts';
 import { readSignatures } from '../why/signatures.ts';
 import { causeOfProcess } from './cause.ts';
+import { type Channel, openChannel } from './channel.ts';
+import { type CleanupOptions, cleanUp, dismissAgents } from './cleanup.ts';
 import { type AgentExtras, agentConfigFile, removeCredentials, writeCredentials } from './credentials.ts';
 import { Deployment } from './deployment.ts';
 import { jobPaths } from './files.ts';
-import { Journal } from './journal.ts';
 import type { JobKeys } from './keys.ts';
 import type { NatsServer } from './nats-server.ts';
 import { type PointRun, startPoint } from './point-run.ts';
+import { receive } from './reception.ts';
 import { Roster, type Supervision } from './roster.ts';
 import { StateFile } from './state-file.ts';
-import { createStream } from './stream.ts';
 
 const LEASE_EVERY_MS = 1_000;
-const LEAVE_TIMEOUT_MS = 15_000;
 
 export interface CoordinatorOptions {
   readonly spec: JobSpec;
@@ -61,11 +51,6 @@ export interface CoordinatorOptions {
   readonly log: Logger;
 }
 
-const disconnectSchema = z.object({
-  client: z.object({ name: z.string().optional() }),
-  reason: z.string().optional(),
-});
-
 /** The agent on a process's node that lives in its image; a process without an image is the first one's. */
 const agentFor = (agents: readonly AgentPlace[], { node, image }: ProcessSpec): string => {
   const here = agents.filter((agent) => agent.node === node);
@@ -80,10 +65,8 @@ export class Coordinator {
   readonly #paths;
   readonly #roster: Roster;
   readonly #state: StateFile;
-  #bus: Bus | undefined;
-  #systemBus: Bus | undefined;
-  #outbox: EventOutbox | undefined;
-  #journal: Journal | undefined;
+  readonly #cleaning: CleanupOptions;
+  #channel: Channel | undefined;
   #deployment: Deployment | undefined;
   #plan: Plan | undefined;
   #run: PointRun | undefined;
@@ -103,7 +86,7 @@ export class Coordinator {
       supervision,
       {
         onTransition: (node, from, to, why) => {
-          this.#outbox?.send(this.#subjects.agentTransition(node), {
+          this.#channel?.outbox.send(this.#subjects.agentTransition(node), {
             kind: 'agent.transition',
             node,
             from,
@@ -119,6 +102,14 @@ export class Coordinator {
       },
       () => performance.now(),
     );
+    this.#cleaning = {
+      ...options,
+      subjects: this.#subjects,
+      roster: this.#roster,
+      bus: () => this.#channel?.bus,
+      deployment: () => this.#deployment,
+      isBusGone: () => this.#busIsGone,
+    };
     const state: JobState = {
       v: 1,
       jobId: spec.jobId,
@@ -215,31 +206,21 @@ export class Coordinator {
     signal.throwIfAborted();
     // Agents take longer to load than we take to listen, and say hello until they are answered.
     platform.launchAgents(
-      agents.map((agent) => ({
-        ...agent,
-        configFile: agentConfigFile(spec, agent.name),
-        logFile: join(this.#paths.logs, `${agent.name.replace('/', '_')}_agent.out`),
-      })),
+      agents.map((agent) => this.#launchOf(agent)),
       (node, reason) => this.#roster.ended(node, `its agent ${reason}`),
     );
-    const connection = {
+    const channel = await openChannel({
       url: nats.url,
-      job: spec.jobId,
-      log: (text: string, detail: unknown) => log.warn({ detail }, text),
-    };
-    const onDenied = (error: Error) =>
-      this.#crippled({ summary: `the bus refused the coordinator: ${error.message}` });
-    const bus = await connectBus({
-      ...connection,
-      seed: keys.coordinator.seed,
-      name: `coordinator ${epoch}`,
-      inbox: inboxOf('coordinator'),
-      onDenied,
+      jobId: spec.jobId,
+      keys,
+      epoch,
+      eventsFile: this.#paths.events,
+      log,
+      onEvent: (event) => this.#onEvent(event),
+      onDenied: (error) => this.#crippled({ summary: `the bus refused the coordinator: ${error.message}` }),
     });
-    this.#bus = bus;
-    await createStream(nats.url, keys.coordinator.seed, spec.jobId);
-    this.#outbox = createOutbox({ bus, source: `coordinator:${epoch}`, now: () => new Date() });
-    this.#journal = new Journal(bus, this.#paths.events, 1, (event) => this.#onEvent(event));
+    this.#channel = channel;
+    const { bus } = channel;
     this.#deployment = new Deployment({
       bus,
       subjects: this.#subjects,
@@ -252,24 +233,22 @@ export class Coordinator {
       onGeneration: (generation) => this.#save({ generation }),
     });
     this.#tellSweep(null, 'booting', 'submitted', null, null);
-    this.#listen(bus);
-    this.#systemBus = await connectBus({
-      ...connection,
-      seed: keys.system.seed,
-      name: 'coordinator (system)',
-      inbox: inboxOf('system'),
-    });
-    this.#systemBus.subscribe(SYSTEM_DISCONNECT, disconnectSchema, ({ message }) => {
-      if (message.client.name)
-        this.#roster.disconnected(message.client.name, message.reason ?? 'connection closed');
-    });
-    await Promise.all([bus.settled(), this.#systemBus.settled()]);
+    this.#receive(bus, this.#deployment);
+    await channel.watchDisconnects((name, reason) => this.#roster.disconnected(name, reason));
     signal.throwIfAborted();
     this.#leaseTimer = setInterval(() => this.#sendLease(), LEASE_EVERY_MS);
     await this.#allJoined(joinTimeoutMs, signal);
     this.#plan = this.#options.plan(this.#roster.addresses);
     // Silence counts from now on: while all agents load, whoever came first may be late with a heartbeat.
     this.#roster.watch(() => bus.status.connected);
+  }
+
+  #launchOf(agent: AgentPlace): AgentLaunch {
+    return {
+      ...agent,
+      configFile: agentConfigFile(this.#options.spec, agent.name),
+      logFile: join(this.#paths.logs, `${agent.name.replace('/', '_')}_agent.out`),
+    };
   }
 
   async #allJoined(timeoutMs: number, signal: AbortSignal): Promise<void> {
@@ -286,33 +265,19 @@ export class Coordinator {
     }
   }
 
-  #listen(bus: Bus): void {
-    const { epoch, supervision, log } = this.#options;
-    bus.subscribe(this.#subjects.hello('*'), helloSchema, ({ message, subject, respond }) => {
-      // The server lets an agent use its own subject only; the message must say the same name.
-      if (subject !== this.#subjects.hello(message.node)) return;
-      const isLate = this.#ending && this.#roster.stateOf(message.node) === 'expected';
-      const answer = isLate ? 'late' : this.#roster.hello(message);
-      const refuse = (reason: string) =>
-        respond({ v: WIRE_VERSION, welcome: false, reason } satisfies HelloReply);
-      if (answer === 'late') return refuse('the job is over');
-      if (answer === 'unknown') return refuse('this node is not of the allocation');
-      if (answer === 'lost') return refuse('this node is held for lost');
-      const desired = this.#deployment?.desiredOf(message.node) ?? {
-        v: WIRE_VERSION,
-        epoch,
-        generation: 0,
-        processes: [],
-      };
-      respond({ v: WIRE_VERSION, welcome: true, leaseMs: supervision.leaseMs, desired } satisfies HelloReply);
-    });
-    bus.subscribe(this.#subjects.heartbeat('*'), heartbeatSchema, ({ message, subject }) => {
-      if (subject === this.#subjects.heartbeat(message.node)) this.#roster.heartbeat(message);
-    });
-    bus.subscribe(this.#subjects.cancel, cancelRequestSchema, ({ message, respond }) => {
-      respond({ v: WIRE_VERSION, accepted: true });
-      log.warn({ by: message.by }, 'cancel');
-      this.interrupt(`cancelled by ${message.by}`, 143);
+  #receive(bus: Bus, deployment: Deployment): void {
+    const { supervision, log } = this.#options;
+    receive({
+      bus,
+      subjects: this.#subjects,
+      roster: this.#roster,
+      supervision,
+      desiredOf: (agent) => deployment.desiredOf(agent),
+      isEnding: () => this.#ending,
+      onCancel: (by) => {
+        log.warn({ by }, 'cancel');
+        this.interrupt(`cancelled by ${by}`, 143);
+      },
     });
   }
 
@@ -327,7 +292,7 @@ export class Coordinator {
     const deployment = this.#deployment;
     if (!point || !deployment) throw new Error(`no point ${ordinal}`);
     const { spec } = this.#options;
-    const outbox = this.#outbox;
+    const outbox = this.#channel?.outbox;
     this.#run = startPoint({
       jobId: spec.jobId,
       point,
@@ -346,7 +311,7 @@ export class Coordinator {
         this.#options.log.info({ ordinal, from, to, why, cause: cause?.summary }, 'point');
       },
       onProgress: (progress) =>
-        this.#bus?.publish(this.#subjects.pointProgress(ordinal), {
+        this.#channel?.bus.publish(this.#subjects.pointProgress(ordinal), {
           v: WIRE_VERSION,
           at: new Date().toISOString(),
           ordinal,
@@ -371,46 +336,15 @@ export class Coordinator {
     }
   }
 
-  /** The empty set to everybody, again and again, until nothing is left or who is left has no lease any more. */
   async #cleanup(): Promise<void> {
-    const { supervision, log } = this.#options;
     // A boot that was given up must not start anything after the cleanup.
     await this.#booting.catch(() => undefined);
-    const generation = this.#deployment?.clear();
-    // Without a bus nobody hears the empty set: agents are ended by signal, and end what they run.
-    if (this.#busIsGone) await this.#options.platform.stop(this.#roster.lost);
-    if (generation === undefined || this.#busIsGone) return;
-    const deadline = AbortSignal.timeout(supervision.leaseMs + 30_000);
-    const repeat = setInterval(() => this.#broadcastEmpty(generation, false), 500);
-    this.#broadcastEmpty(generation, false);
-    try {
-      await this.#roster.until(() => this.#roster.isClean(generation), deadline);
-    } catch {
-      log.error({ nodes: this.#roster.unclean(generation) }, 'cleanup is not complete');
-    } finally {
-      clearInterval(repeat);
-    }
+    await cleanUp(this.#cleaning);
   }
 
-  #broadcastEmpty(generation: number, end: boolean): void {
-    const message: AllDesired = { v: WIRE_VERSION, epoch: this.#options.epoch, generation, end };
-    this.#bus?.publish(this.#subjects.allDesired, message);
-  }
-
-  /** Tells every agent to end, waits for their goodbyes, and lets the platform end what does not. */
   async #dismissAgents(): Promise<void> {
     this.#ending = true;
-    const generation = this.#deployment?.clear();
-    const isGone = (node: string) =>
-      ['left', 'lost', 'expected'].includes(this.#roster.stateOf(node) ?? 'left');
-    if (generation !== undefined && !this.#busIsGone) {
-      const deadline = AbortSignal.timeout(LEAVE_TIMEOUT_MS);
-      const repeat = setInterval(() => this.#broadcastEmpty(generation, true), 500);
-      this.#broadcastEmpty(generation, true);
-      await this.#roster.until(() => this.#roster.nodes.every(isGone), deadline).catch(() => undefined);
-      clearInterval(repeat);
-    }
-    await this.#options.platform.stop(this.#roster.lost);
+    await dismissAgents(this.#cleaning);
   }
 
   /** After the machine has finished: the last events reach the file, then the bus ends. */
@@ -418,12 +352,10 @@ export class Coordinator {
     clearInterval(this.#leaseTimer);
     this.#roster.close();
     const deadlineMs = this.#busIsGone ? 0 : 3_000;
-    await this.#outbox?.flush(deadlineMs);
-    await this.#journal?.close(deadlineMs, this.#outbox?.unsent() ?? []);
+    await this.#channel?.close(deadlineMs);
     this.#save({});
     await this.#state.saved();
-    await this.#systemBus?.close(500);
-    await this.#bus?.close(1_000);
+    await this.#channel?.disconnect();
     await this.#options.nats.stop();
     await removeCredentials(this.#options.spec);
     await this.#options.platform.release();
@@ -432,7 +364,7 @@ export class Coordinator {
   #sendLease(): void {
     const { epoch } = this.#options;
     const generation = this.#deployment?.generation ?? 0;
-    this.#bus?.publish(this.#subjects.allLease, {
+    this.#channel?.bus.publish(this.#subjects.allLease, {
       v: WIRE_VERSION,
       epoch,
       generation,
@@ -450,7 +382,7 @@ export class Coordinator {
     this.#save({ sweep: to, exitCode, cause });
     this.#options.log.info({ from, to, why, exitCode, cause: cause?.summary }, 'sweep');
     const points = this.#options.points.length;
-    this.#outbox?.send(this.#subjects.sweepTransition, {
+    this.#channel?.outbox.send(this.#subjects.sweepTransition, {
       kind: 'sweep.transition',
       from,
       to,
@@ -462,7 +394,7 @@ export class Coordinator {
   }
 
   #save(change: Partial<JobState>): void {
-    this.#state.save({ ...change, streamSeq: this.#journal?.streamSeq ?? 0 });
+    this.#state.save({ ...change, streamSeq: this.#channel?.journal.streamSeq ?? 0 });
   }
 
   #defect(what: string, error: unknown): void {

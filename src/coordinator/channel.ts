@@ -1,0 +1,86 @@
+import type { Logger } from 'pino';
+import * as z from 'zod';
+import type { Bus, EventOutbox } from '../messages/bus.ts';
+import type { SrtEvent } from '../messages/events.ts';
+import { connectBus, inboxOf } from '../messages/nats-bus.ts';
+import { createOutbox } from '../messages/outbox.ts';
+import { SYSTEM_DISCONNECT } from '../messages/subjects.ts';
+import { Journal } from './journal.ts';
+import type { JobKeys } from './keys.ts';
+import { createStream } from './stream.ts';
+
+export interface ChannelOptions {
+  readonly url: string;
+  readonly jobId: string;
+  readonly keys: JobKeys;
+  readonly epoch: number;
+  /** events.jsonl */
+  readonly eventsFile: string;
+  readonly log: Logger;
+  /** Each kept event, when it is in the file. */
+  readonly onEvent: (event: SrtEvent) => void;
+  readonly onDenied: (error: Error) => void;
+}
+
+/** The coordinator's own ways to the bus: its connection, the stream, what it says there, and the file of events. */
+export interface Channel {
+  readonly bus: Bus;
+  readonly outbox: EventOutbox;
+  readonly journal: Journal;
+  /** Tells of each connection that the server saw end: `name` as the client gave it. */
+  watchDisconnects(tell: (name: string, reason: string) => void): Promise<void>;
+  /** All that is said reaches the file first, within `deadlineMs`. */
+  close(deadlineMs: number): Promise<void>;
+  /** After `close`, which needs the bus still. */
+  disconnect(): Promise<void>;
+}
+
+const disconnectSchema = z.object({
+  client: z.object({ name: z.string().optional() }),
+  reason: z.string().optional(),
+});
+
+export async function openChannel(options: ChannelOptions): Promise<Channel> {
+  const { url, jobId, keys, epoch, log } = options;
+  const connection = {
+    url,
+    job: jobId,
+    log: (text: string, detail: unknown) => log.warn({ detail }, text),
+  };
+  const bus = await connectBus({
+    ...connection,
+    seed: keys.coordinator.seed,
+    name: `coordinator ${epoch}`,
+    inbox: inboxOf('coordinator'),
+    onDenied: options.onDenied,
+  });
+  await createStream(url, keys.coordinator.seed, jobId);
+  const outbox = createOutbox({ bus, source: `coordinator:${epoch}`, now: () => new Date() });
+  const journal = new Journal(bus, options.eventsFile, 1, options.onEvent);
+  let systemBus: Bus | undefined;
+  return {
+    bus,
+    outbox,
+    journal,
+    async watchDisconnects(tell): Promise<void> {
+      systemBus = await connectBus({
+        ...connection,
+        seed: keys.system.seed,
+        name: 'coordinator (system)',
+        inbox: inboxOf('system'),
+      });
+      systemBus.subscribe(SYSTEM_DISCONNECT, disconnectSchema, ({ message }) => {
+        if (message.client.name) tell(message.client.name, message.reason ?? 'connection closed');
+      });
+      await Promise.all([bus.settled(), systemBus.settled()]);
+    },
+    async close(deadlineMs): Promise<void> {
+      await outbox.flush(deadlineMs);
+      await journal.close(deadlineMs, outbox.unsent());
+    },
+    async disconnect(): Promise<void> {
+      await systemBus?.close(500);
+      await bus.close(1_000);
+    },
+  };
+}

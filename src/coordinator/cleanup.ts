@@ -1,0 +1,74 @@
+import type { Logger } from 'pino';
+import type { Bus } from '../messages/bus.ts';
+import type { AllDesired } from '../messages/control.ts';
+import { WIRE_VERSION } from '../messages/events.ts';
+import type { Subjects } from '../messages/subjects.ts';
+import type { Platform } from '../slurm/launcher.ts';
+import type { Deployment } from './deployment.ts';
+import type { Roster, Supervision } from './roster.ts';
+
+const REPEAT_MS = 500;
+const LEAVE_TIMEOUT_MS = 15_000;
+/** Beyond the lease, for agents that wait for processes with a long grace. */
+const PATIENCE_MS = 30_000;
+
+export interface CleanupOptions {
+  readonly epoch: number;
+  readonly subjects: Subjects;
+  readonly roster: Roster;
+  readonly platform: Platform;
+  readonly supervision: Supervision;
+  readonly log: Logger;
+  /** undefined before there is one: nothing was started then. */
+  readonly bus: () => Bus | undefined;
+  readonly deployment: () => Deployment | undefined;
+  /** Without a bus nobody hears the empty set: agents are ended by signal, and end what they run. */
+  readonly isBusGone: () => boolean;
+}
+
+/** The empty set to everybody, again and again, until nothing is left or who is left has no lease any more. */
+export async function cleanUp(options: CleanupOptions): Promise<void> {
+  const { supervision, log, roster, platform } = options;
+  const generation = options.deployment()?.clear();
+  if (options.isBusGone()) await platform.stop(roster.lost);
+  if (generation === undefined || options.isBusGone()) return;
+  const deadline = AbortSignal.timeout(supervision.leaseMs + PATIENCE_MS);
+  try {
+    await repeating(options, generation, false, () =>
+      roster.until(() => roster.isClean(generation), deadline),
+    );
+  } catch {
+    log.error({ nodes: roster.unclean(generation) }, 'cleanup is not complete');
+  }
+}
+
+/** Tells every agent to end, waits for their goodbyes, and lets the platform end what does not. */
+export async function dismissAgents(options: CleanupOptions): Promise<void> {
+  const { roster, platform } = options;
+  const generation = options.deployment()?.clear();
+  const isGone = (node: string) => ['left', 'lost', 'expected'].includes(roster.stateOf(node) ?? 'left');
+  if (generation !== undefined && !options.isBusGone()) {
+    const deadline = AbortSignal.timeout(LEAVE_TIMEOUT_MS);
+    await repeating(options, generation, true, () =>
+      roster.until(() => roster.nodes.every(isGone), deadline).catch(() => undefined),
+    );
+  }
+  await platform.stop(roster.lost);
+}
+
+async function repeating(
+  { epoch, subjects, bus }: CleanupOptions,
+  generation: number,
+  end: boolean,
+  wait: () => Promise<void>,
+): Promise<void> {
+  const message: AllDesired = { v: WIRE_VERSION, epoch, generation, end };
+  const tell = () => bus()?.publish(subjects.allDesired, message);
+  const repeat = setInterval(tell, REPEAT_MS);
+  tell();
+  try {
+    await wait();
+  } finally {
+    clearInterval(repeat);
+  }
+}
