@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createActor, fromPromise } from 'xstate';
@@ -14,7 +13,7 @@ import {
   helloSchema,
   type Lease,
 } from '../messages/control.ts';
-import { parseEvents, type SrtEvent, WIRE_VERSION } from '../messages/events.ts';
+import { type SrtEvent, WIRE_VERSION } from '../messages/events.ts';
 import type { JobSpec, JobState } from '../messages/job-files.ts';
 import { connectBus, inboxOf } from '../messages/nats-bus.ts';
 import { createOutbox } from '../messages/outbox.ts';
@@ -24,8 +23,6 @@ import type { SweepState } from '../messages/states.ts';
 import { SYSTEM_DISCONNECT, subjectsOf } from '../messages/subjects.ts';
 import type { Plan } from '../plan/kinds.ts';
 import type { AgentPlace, Platform } from '../slurm/launcher.ts';
-import { explain } from '../why/explain.ts';
-import { readSignatures } from '../why/signatures.ts';
 import { causeOfProcess } from './cause.ts';
 import { type AgentExtras, agentConfigFile, removeCredentials, writeCredentials } from './credentials.ts';
 import { Deployment } from './deployment.ts';
@@ -33,7 +30,7 @@ import { jobPaths } from './files.ts';
 import { Journal } from './journal.ts';
 import type { JobKeys } from './keys.ts';
 import type { NatsServer } from './nats-server.ts';
-import { type PointRun, startPoint } from './point-run.ts';
+import { Points } from './points.ts';
 import { Roster, type Supervision } from './roster.ts';
 import { StateFile } from './state-file.ts';
 import { createStream } from './stream.ts';
@@ -80,13 +77,13 @@ export class Coordinator {
   readonly #paths;
   readonly #roster: Roster;
   readonly #state: StateFile;
+  readonly #points: Points;
   #bus: Bus | undefined;
   #systemBus: Bus | undefined;
   #outbox: EventOutbox | undefined;
   #journal: Journal | undefined;
   #deployment: Deployment | undefined;
   #plan: Plan | undefined;
-  #run: PointRun | undefined;
   #leaseTimer: NodeJS.Timeout | undefined;
   #interrupt: ((why: string, exitCode: number) => void) | undefined;
   #booting: Promise<void> = Promise.resolve();
@@ -136,13 +133,25 @@ export class Coordinator {
     this.#state = new StateFile(this.#paths.state, state, (error) =>
       this.#defect('state.json cannot be written', error),
     );
+    this.#points = new Points({
+      ...options,
+      jobId: spec.jobId,
+      subjects: this.#subjects,
+      eventsFile: this.#paths.events,
+      points: () => this.#state.current.points,
+      save: (points) => this.#save({ points }),
+      send: (subject, body) => this.#outbox?.send(subject, body),
+      publish: (subject, message) => this.#bus?.publish(subject, message),
+      cleanup: () => this.#cleanup(),
+      onDefect: (what, error) => this.#defect(what, error),
+    });
   }
 
   /** Stops the job in good order. `exitCode` is what the run then ends with. */
   interrupt(why: string, exitCode: number): void {
     this.#options.log.warn(why);
     this.#interrupt?.(why, exitCode);
-    this.#run?.send({ type: 'point.interrupt', why });
+    this.#points.send({ type: 'point.interrupt', why });
   }
 
   /** Runs the job to its end and resolves with the exit code. Nothing of the job runs any more then. */
@@ -200,7 +209,7 @@ export class Coordinator {
   #crippled(cause: Cause): void {
     if (this.#ending) return;
     this.#crippleSweep?.(cause);
-    this.#run?.send({ type: 'point.broken', cause });
+    this.#points.send({ type: 'point.broken', cause });
   }
 
   /** nats-server has ended again and again: nobody can be reached. */
@@ -248,7 +257,7 @@ export class Coordinator {
       generation: 1,
       agentOf: (spec) => agentFor(agents, spec),
       causeOf: (process, report) => causeOfProcess(process, report, bus, this.#subjects),
-      onBroken: (cause) => this.#run?.send({ type: 'point.broken', cause }),
+      onBroken: (cause) => this.#points.send({ type: 'point.broken', cause }),
       onGeneration: (generation) => this.#save({ generation }),
     });
     this.#tellSweep(null, 'booting', 'submitted', null, null);
@@ -324,51 +333,8 @@ export class Coordinator {
 
   async #runPoint(ordinal: number) {
     const point = this.#plan?.points.find((candidate) => candidate.ordinal === ordinal);
-    const deployment = this.#deployment;
-    if (!point || !deployment) throw new Error(`no point ${ordinal}`);
-    const { spec } = this.#options;
-    const outbox = this.#outbox;
-    this.#run = startPoint({
-      jobId: spec.jobId,
-      point,
-      pointDir: this.#options.pointDir(ordinal, point.name),
-      deployment,
-      cleanup: () => this.#cleanup(),
-      explain: (told) => this.#explain(ordinal, told),
-      onTransition: (from, to, why, cause) => {
-        const subject = this.#subjects.pointTransition(ordinal);
-        outbox?.send(subject, { kind: 'point.transition', ordinal, name: point.name, from, to, why, cause });
-        const status = to === 'done' || to === 'failed' || to === 'interrupted' ? to : null;
-        const points = this.#state.current.points.map((entry) =>
-          entry.ordinal === ordinal ? { ...entry, state: to, status } : entry,
-        );
-        this.#save({ points });
-        this.#options.log.info({ ordinal, from, to, why, cause: cause?.summary }, 'point');
-      },
-      onProgress: (progress) =>
-        this.#bus?.publish(this.#subjects.pointProgress(ordinal), {
-          v: WIRE_VERSION,
-          at: new Date().toISOString(),
-          ordinal,
-          progress,
-        }),
-      onResult: (result) =>
-        outbox?.send(this.#subjects.pointResult(ordinal), { kind: 'point.result', ordinal, result }),
-      onDefect: (what, error) => this.#defect(what, error),
-    });
-    const outcome = await this.#run.outcome;
-    this.#run = undefined;
-    return outcome;
-  }
-
-  async #explain(ordinal: number, told: Cause): Promise<Cause> {
-    try {
-      const text = await readFile(this.#paths.events, 'utf8');
-      return await explain(parseEvents(text), ordinal, told, readSignatures(this.#options.signatures));
-    } catch (error) {
-      this.#defect('the cause could not be looked into', error);
-      return told;
-    }
+    if (!point || !this.#deployment) throw new Error(`no point ${ordinal}`);
+    return this.#points.run(point, this.#deployment);
   }
 
   /** The empty set to everybody, again and again, until nothing is left or who is left has no lease any more. */
