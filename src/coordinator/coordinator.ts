@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createActor, fromPromise } from 'xstate';
 import * as z from 'zod';
+import { failurePolicy } from '../machines/failure-policy.ts';
 import { CausedError, topState } from '../machines/point.ts';
 import { sweepMachine } from '../machines/sweep.ts';
 import type { Bus, EventOutbox } from '../messages/bus.ts';
@@ -22,6 +23,8 @@ import type { Cause } from '../messages/result.ts';
 import type { SweepState } from '../messages/states.ts';
 import { SYSTEM_DISCONNECT, subjectsOf } from '../messages/subjects.ts';
 import type { Plan } from '../plan/kinds.ts';
+import type { SweepSettings } from '../recipe/sweep-settings.ts';
+import { timeLimitMs } from '../slurm/allocation.ts';
 import type { AgentPlace, Platform } from '../slurm/launcher.ts';
 import { causeOfProcess } from './cause.ts';
 import { type AgentExtras, agentConfigFile, removeCredentials, writeCredentials } from './credentials.ts';
@@ -44,6 +47,7 @@ export interface CoordinatorOptions {
   readonly agents: readonly AgentPlace[];
   readonly agentExtras: AgentExtras;
   readonly points: readonly { readonly ordinal: number; readonly name: string }[];
+  readonly sweep: SweepSettings;
   /** Plans the points when the addresses of the nodes are known. */
   readonly plan: (addresses: ReadonlyMap<string, string>) => Plan;
   readonly pointDir: (ordinal: number, name: string) => string;
@@ -140,6 +144,8 @@ export class Coordinator {
       eventsFile: this.#paths.events,
       points: () => this.#state.current.points,
       save: (points) => this.#save({ points }),
+      saved: () => this.#state.saved(),
+      timeLimitMs: timeLimitMs(options.sweep.point_time_limit ?? ''),
       send: (subject, body) => this.#outbox?.send(subject, body),
       publish: (subject, message) => this.#bus?.publish(subject, message),
       cleanup: () => this.#cleanup(),
@@ -162,13 +168,16 @@ export class Coordinator {
           this.#booting = this.#boot(signal);
           return this.#booting;
         }),
-        point: fromPromise(({ input }) => this.#runPoint(input.ordinal)),
+        point: fromPromise(({ input }) => this.#runPoint(input.ordinal, input.attempt)),
         cleanup: fromPromise(() => this.#cleanup()),
         finish: fromPromise(() => this.#dismissAgents()),
       },
     });
     const actor = createActor(machine, {
-      input: { ordinals: this.#options.points.map((point) => point.ordinal) },
+      input: {
+        ordinals: this.#options.points.map((point) => point.ordinal),
+        policy: failurePolicy(this.#options.sweep.on_failure),
+      },
     });
     this.#interrupt = (why, exitCode) => actor.send({ type: 'sweep.interrupt', why, exitCode });
     this.#crippleSweep = (cause) => actor.send({ type: 'sweep.crippled', cause });
@@ -331,10 +340,10 @@ export class Coordinator {
     this.#deployment?.learn([{ id, state: to, pid, generation, why, exitCode, signal }]);
   }
 
-  async #runPoint(ordinal: number) {
+  async #runPoint(ordinal: number, attempt: number) {
     const point = this.#plan?.points.find((candidate) => candidate.ordinal === ordinal);
     if (!point || !this.#deployment) throw new Error(`no point ${ordinal}`);
-    return this.#points.run(point, this.#deployment);
+    return this.#points.run(point, attempt, this.#deployment);
   }
 
   /** The empty set to everybody, again and again, until nothing is left or who is left has no lease any more. */

@@ -21,6 +21,10 @@ export interface PointsOptions {
   readonly pointDir: (ordinal: number, name: string) => string;
   readonly points: () => JobState['points'];
   readonly save: (points: JobState['points']) => void;
+  /** Resolves when all that was saved is on disk. */
+  readonly saved: () => Promise<void>;
+  /** How long a point may take; null = as long as it wants. */
+  readonly timeLimitMs: number | null;
   /** Kept events, and what the next message says again. */
   readonly send: (subject: string, body: EventBody) => void;
   readonly publish: (subject: string, message: unknown) => void;
@@ -43,28 +47,55 @@ export class Points {
     this.#current?.send(event);
   }
 
-  async run(point: PlannedPoint, deployment: Deployment): Promise<PointOutcome> {
+  /** `attempt` from 1. */
+  async run(point: PlannedPoint, attempt: number, deployment: Deployment): Promise<PointOutcome> {
     const { jobId, subjects, pointDir, cleanup, send, onDefect } = this.#options;
     const { ordinal, name } = point;
-    this.#current = startPoint({
+    const limit = this.#limit();
+    const run = startPoint({
       jobId,
       point,
+      attempt,
       pointDir: pointDir(ordinal, name),
       deployment,
       cleanup,
-      explain: (told) => this.#explain(ordinal, told),
-      onTransition: (from, to, why, cause) => this.#onTransition(point, from, to, why, cause),
+      explain: async (told) => (told === limit.cause ? told : this.#explain(ordinal, told)),
+      onTransition: (from, to, why, cause) => this.#onTransition(point, attempt, from, to, why, cause),
       onProgress: (progress) => this.#onProgress(ordinal, progress),
-      onResult: (result) => send(subjects.pointResult(ordinal), { kind: 'point.result', ordinal, result }),
+      onResult: (result) => {
+        send(subjects.pointResult(ordinal), { kind: 'point.result', ordinal, result });
+        return this.#options.saved();
+      },
       onDefect,
     });
-    const outcome = await this.#current.outcome;
-    this.#current = undefined;
-    return outcome;
+    this.#current = run;
+    limit.begin(run);
+    try {
+      return await run.outcome;
+    } finally {
+      limit.end();
+      this.#current = undefined;
+    }
+  }
+
+  /** `sweep.point_time_limit`: breaks a point that takes longer. */
+  #limit() {
+    const ms = this.#options.timeLimitMs;
+    const cause: Cause = {
+      summary: `the point took longer than its time limit of ${(ms ?? 0) / 1_000} s (sweep.point_time_limit)`,
+    };
+    let timer: NodeJS.Timeout | undefined;
+    const begin = (run: PointRun): void => {
+      if (ms === null) return;
+      // Node fires a timer of 2^31 ms or more at once.
+      timer = setTimeout(() => run.send({ type: 'point.broken', cause }), Math.min(ms, 2 ** 31 - 1));
+    };
+    return { cause, begin, end: () => clearTimeout(timer) };
   }
 
   #onTransition(
     { ordinal, name }: PlannedPoint,
+    attempt: number,
     from: PointState | null,
     to: PointState,
     why: string,
@@ -81,7 +112,12 @@ export class Points {
       cause,
     });
     const status = to === 'done' || to === 'failed' || to === 'interrupted' ? to : null;
-    save(points().map((entry) => (entry.ordinal === ordinal ? { ...entry, state: to, status } : entry)));
+    const attempts = attempt > 1 ? { attempts: attempt } : {};
+    save(
+      points().map((entry) =>
+        entry.ordinal === ordinal ? { ...entry, state: to, status, ...attempts } : entry,
+      ),
+    );
     log.info({ ordinal, from, to, why, cause: cause?.summary }, 'point');
   }
 
