@@ -5,6 +5,8 @@ export const EXIT = {
   failed: 1,
   /** Nothing was started: bad input, a missing program, wrong usage. */
   usage: 2,
+  /** Every point of a sweep had its turn; some failed, and the others have valid results. */
+  partly: 3,
   /** Stopped by Ctrl-C. */
   interrupted: 130,
   /** Stopped by `srtctl cancel` or SIGTERM. */

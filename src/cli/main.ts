@@ -27,6 +27,7 @@ Exit codes:
   0    the run ended well, and every result is valid
   1    the run failed: a process ended, an agent was lost, a result is not valid
   2    nothing was started: bad input, wrong usage, a program is missing
+  3    some points of a sweep failed, the others have valid results
   130  stopped by Ctrl-C          143  stopped by cancel or SIGTERM`,
   );
 

@@ -1,21 +1,21 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createActor, fromPromise } from 'xstate';
+import { failurePolicy } from '../machines/failure-policy.ts';
 import { CausedError, topState } from '../machines/point.ts';
 import { sweepMachine } from '../machines/sweep.ts';
 import type { Bus } from '../messages/bus.ts';
 import type { Lease } from '../messages/control.ts';
-import { parseEvents, type SrtEvent, WIRE_VERSION } from '../messages/events.ts';
+import { type SrtEvent, WIRE_VERSION } from '../messages/events.ts';
 import type { JobSpec, JobState } from '../messages/job-files.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 import type { Cause } from '../messages/result.ts';
 import type { SweepState } from '../messages/states.ts';
 import { subjectsOf } from '../messages/subjects.ts';
 import type { Plan } from '../plan/kinds.ts';
+import type { SweepSettings } from '../recipe/sweep-settings.ts';
+import { timeLimitMs } from '../slurm/allocation.ts';
 import type { AgentLaunch, AgentPlace, Platform } from '../slurm/launcher.ts';
-import { explain } from '../why/explain.ts';
-import { readSignatures } from '../why/signatures.ts';
 import { causeOfProcess } from './cause.ts';
 import { type Channel, openChannel } from './channel.ts';
 import { type CleanupOptions, cleanUp, dismissAgents } from './cleanup.ts';
@@ -24,7 +24,7 @@ import { Deployment } from './deployment.ts';
 import { jobPaths } from './files.ts';
 import type { JobKeys } from './keys.ts';
 import type { NatsServer } from './nats-server.ts';
-import { type PointRun, startPoint } from './point-run.ts';
+import { Points } from './points.ts';
 import { receive } from './reception.ts';
 import { Roster, type Supervision } from './roster.ts';
 import { StateFile } from './state-file.ts';
@@ -37,6 +37,7 @@ export interface CoordinatorOptions {
   readonly agents: readonly AgentPlace[];
   readonly agentExtras: AgentExtras;
   readonly points: readonly { readonly ordinal: number; readonly name: string }[];
+  readonly sweep: SweepSettings;
   /** Plans the points when the addresses of the nodes are known. */
   readonly plan: (addresses: ReadonlyMap<string, string>) => Plan;
   readonly pointDir: (ordinal: number, name: string) => string;
@@ -66,10 +67,10 @@ export class Coordinator {
   readonly #roster: Roster;
   readonly #state: StateFile;
   readonly #cleaning: CleanupOptions;
+  readonly #points: Points;
   #channel: Channel | undefined;
   #deployment: Deployment | undefined;
   #plan: Plan | undefined;
-  #run: PointRun | undefined;
   #leaseTimer: NodeJS.Timeout | undefined;
   #interrupt: ((why: string, exitCode: number) => void) | undefined;
   #booting: Promise<void> = Promise.resolve();
@@ -127,13 +128,27 @@ export class Coordinator {
     this.#state = new StateFile(this.#paths.state, state, (error) =>
       this.#defect('state.json cannot be written', error),
     );
+    this.#points = new Points({
+      ...options,
+      jobId: spec.jobId,
+      subjects: this.#subjects,
+      eventsFile: this.#paths.events,
+      points: () => this.#state.current.points,
+      save: (points) => this.#save({ points }),
+      saved: () => this.#state.saved(),
+      timeLimitMs: timeLimitMs(options.sweep.point_time_limit ?? ''),
+      send: (subject, body) => this.#channel?.outbox.send(subject, body),
+      publish: (subject, message) => this.#channel?.bus.publish(subject, message),
+      cleanup: () => this.#cleanup(),
+      onDefect: (what, error) => this.#defect(what, error),
+    });
   }
 
   /** Stops the job in good order. `exitCode` is what the run then ends with. */
   interrupt(why: string, exitCode: number): void {
     this.#options.log.warn(why);
     this.#interrupt?.(why, exitCode);
-    this.#run?.send({ type: 'point.interrupt', why });
+    this.#points.send({ type: 'point.interrupt', why });
   }
 
   /** Runs the job to its end and resolves with the exit code. Nothing of the job runs any more then. */
@@ -144,13 +159,16 @@ export class Coordinator {
           this.#booting = this.#boot(signal);
           return this.#booting;
         }),
-        point: fromPromise(({ input }) => this.#runPoint(input.ordinal)),
+        point: fromPromise(({ input }) => this.#runPoint(input.ordinal, input.attempt)),
         cleanup: fromPromise(() => this.#cleanup()),
         finish: fromPromise(() => this.#dismissAgents()),
       },
     });
     const actor = createActor(machine, {
-      input: { ordinals: this.#options.points.map((point) => point.ordinal) },
+      input: {
+        ordinals: this.#options.points.map((point) => point.ordinal),
+        policy: failurePolicy(this.#options.sweep.on_failure),
+      },
     });
     this.#interrupt = (why, exitCode) => actor.send({ type: 'sweep.interrupt', why, exitCode });
     this.#crippleSweep = (cause) => actor.send({ type: 'sweep.crippled', cause });
@@ -191,7 +209,7 @@ export class Coordinator {
   #crippled(cause: Cause): void {
     if (this.#ending) return;
     this.#crippleSweep?.(cause);
-    this.#run?.send({ type: 'point.broken', cause });
+    this.#points.send({ type: 'point.broken', cause });
   }
 
   /** nats-server has ended again and again: nobody can be reached. */
@@ -229,7 +247,7 @@ export class Coordinator {
       generation: 1,
       agentOf: (spec) => agentFor(agents, spec),
       causeOf: (process, report) => causeOfProcess(process, report, bus, this.#subjects),
-      onBroken: (cause) => this.#run?.send({ type: 'point.broken', cause }),
+      onBroken: (cause) => this.#points.send({ type: 'point.broken', cause }),
       onGeneration: (generation) => this.#save({ generation }),
     });
     this.#tellSweep(null, 'booting', 'submitted', null, null);
@@ -287,53 +305,10 @@ export class Coordinator {
     this.#deployment?.learn([{ id, state: to, pid, generation, why, exitCode, signal }]);
   }
 
-  async #runPoint(ordinal: number) {
+  async #runPoint(ordinal: number, attempt: number) {
     const point = this.#plan?.points.find((candidate) => candidate.ordinal === ordinal);
-    const deployment = this.#deployment;
-    if (!point || !deployment) throw new Error(`no point ${ordinal}`);
-    const { spec } = this.#options;
-    const outbox = this.#channel?.outbox;
-    this.#run = startPoint({
-      jobId: spec.jobId,
-      point,
-      pointDir: this.#options.pointDir(ordinal, point.name),
-      deployment,
-      cleanup: () => this.#cleanup(),
-      explain: (told) => this.#explain(ordinal, told),
-      onTransition: (from, to, why, cause) => {
-        const subject = this.#subjects.pointTransition(ordinal);
-        outbox?.send(subject, { kind: 'point.transition', ordinal, name: point.name, from, to, why, cause });
-        const status = to === 'done' || to === 'failed' || to === 'interrupted' ? to : null;
-        const points = this.#state.current.points.map((entry) =>
-          entry.ordinal === ordinal ? { ...entry, state: to, status } : entry,
-        );
-        this.#save({ points });
-        this.#options.log.info({ ordinal, from, to, why, cause: cause?.summary }, 'point');
-      },
-      onProgress: (progress) =>
-        this.#channel?.bus.publish(this.#subjects.pointProgress(ordinal), {
-          v: WIRE_VERSION,
-          at: new Date().toISOString(),
-          ordinal,
-          progress,
-        }),
-      onResult: (result) =>
-        outbox?.send(this.#subjects.pointResult(ordinal), { kind: 'point.result', ordinal, result }),
-      onDefect: (what, error) => this.#defect(what, error),
-    });
-    const outcome = await this.#run.outcome;
-    this.#run = undefined;
-    return outcome;
-  }
-
-  async #explain(ordinal: number, told: Cause): Promise<Cause> {
-    try {
-      const text = await readFile(this.#paths.events, 'utf8');
-      return await explain(parseEvents(text), ordinal, told, readSignatures(this.#options.signatures));
-    } catch (error) {
-      this.#defect('the cause could not be looked into', error);
-      return told;
-    }
+    if (!point || !this.#deployment) throw new Error(`no point ${ordinal}`);
+    return this.#points.run(point, attempt, this.#deployment);
   }
 
   async #cleanup(): Promise<void> {

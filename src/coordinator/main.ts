@@ -122,6 +122,7 @@ async function main(): Promise<void> {
       ...(spec.mode === 'slurm' ? { tmpDir: nodeTmpDir } : {}),
     },
     points: variant.points.map(({ name }, ordinal) => ({ ordinal, name })),
+    sweep: variant.sweep,
     plan: (addresses) => planVariant(variant, runtimeAt(addresses)),
     pointDir: (ordinal, name) => places.pointDir(ordinal, name),
     platform,

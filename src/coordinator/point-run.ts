@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createActor, fromPromise } from 'xstate';
 import { stringify } from 'yaml';
@@ -15,6 +15,7 @@ import type { PointState } from '../messages/states.ts';
 import type { PlannedPoint } from '../plan/kinds.ts';
 import { awaitedIn, type Deployment } from './deployment.ts';
 import { writeJson } from './files.ts';
+import { prepareAttempt, syncPoint } from './point-files.ts';
 
 const PROGRESS_MS = 500;
 /** Phases whose readiness is the deployment's own; the others are what the point warms up with. */
@@ -24,13 +25,16 @@ export interface PointRunOptions {
   readonly jobId: string;
   readonly point: PlannedPoint;
   readonly pointDir: string;
+  /** From 1: how often it has been tried, this time included. */
+  readonly attempt: number;
   readonly deployment: Deployment;
   readonly cleanup: () => Promise<void>;
   /** A better cause than the first that was seen, now that all has ended. */
   readonly explain: (told: Cause) => Promise<Cause>;
   readonly onTransition: (from: PointState | null, to: PointState, why: string, cause: Cause | null) => void;
   readonly onProgress: (progress: BenchmarkProgress) => void;
-  readonly onResult: (result: PointResult) => void;
+  /** The result is on disk; resolves when all that follows of it is, too. */
+  readonly onResult: (result: PointResult) => Promise<void>;
   readonly onDefect: (what: string, error: unknown) => void;
 }
 
@@ -100,6 +104,7 @@ export function startPoint(options: PointRunOptions): PointRun {
       ordinal: point.ordinal,
       name: point.name,
       params: point.params,
+      attempt: options.attempt,
       status: ended.status,
       startedAt: startedAt.toISOString(),
       benchmarkStartedAt: benchmarkStartedAt?.toISOString() ?? null,
@@ -107,18 +112,20 @@ export function startPoint(options: PointRunOptions): PointRun {
       benchmark: ended.result,
       cause: ended.cause,
     };
-    await mkdir(pointDir, { recursive: true });
+    await files;
     await writeJson(join(pointDir, 'result.json'), result);
-    options.onResult(result);
+    await syncPoint(pointDir);
+    await options.onResult(result);
     return ended;
   });
-  void mkdir(pointDir, { recursive: true })
-    .then(() => writeYaml(join(pointDir, 'config.yaml'), point.recipe))
-    .catch((error: unknown) => options.onDefect(`files of point ${point.ordinal}`, error))
-    .then(() => {
-      actor.start();
-      actor.send({ type: 'point.start' });
-    });
+  const onDefect = (error: unknown) => options.onDefect(`files of point ${point.ordinal}`, error);
+  const prepared = prepareAttempt(pointDir, options.attempt).catch(onDefect);
+  // The point need not wait for its config.yaml, only its end does.
+  const files = prepared.then(() => writeYaml(join(pointDir, 'config.yaml'), point.recipe)).catch(onDefect);
+  void prepared.then(() => {
+    actor.start();
+    actor.send({ type: 'point.start' });
+  });
   return { send: (event) => actor.send(event), outcome };
 }
 

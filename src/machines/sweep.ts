@@ -1,12 +1,27 @@
 import { assign, fromPromise, setup } from 'xstate';
 import type { Cause } from '../messages/result.ts';
+import { afterFailure, CONTINUE, type FailurePolicy } from './failure-policy.ts';
 import { CausedError, type PointOutcome } from './point.ts';
 
+export interface SweepInput {
+  /** Ordinals of the points in the order in which they run. */
+  readonly ordinals: readonly number[];
+  /** How many further points have a valid result from before. */
+  readonly done?: number;
+  readonly policy?: FailurePolicy;
+}
+
 export interface SweepContext {
-  readonly points: number;
   /** Ordinals of the points that are still to run, the current one first. */
   readonly left: readonly number[];
-  readonly outcomes: readonly PointOutcome[];
+  readonly policy: FailurePolicy;
+  /** Points with a valid result, and those without, of which no attempt is left. */
+  readonly done: number;
+  readonly failed: number;
+  /** Causes of the failed attempts of the current point. */
+  readonly failures: readonly Cause[];
+  /** A point failed and the rest is not wanted. */
+  readonly aborted: boolean;
   readonly why: string;
   /** The first thing that went wrong, in any point or beside them. */
   readonly cause: Cause | null;
@@ -26,14 +41,16 @@ export const sweepMachine = setup({
   types: {
     context: {} as SweepContext,
     events: {} as SweepEvent,
-    input: {} as { ordinals: readonly number[] },
+    input: {} as SweepInput,
     output: {} as { exitCode: number; cause: Cause | null },
   },
   actors: {
     /** nats-server is up, agents are launched, all have joined. */
     boot: fromPromise<void>(() => Promise.reject(new Error('not provided'))),
     /** Runs a point machine to its end. */
-    point: fromPromise<PointOutcome, { ordinal: number }>(() => Promise.reject(new Error('not provided'))),
+    point: fromPromise<PointOutcome, { ordinal: number; attempt: number }>(() =>
+      Promise.reject(new Error('not provided')),
+    ),
     /** The empty set to every agent; resolves when nothing is left, or the leases are over. */
     cleanup: fromPromise<void>(() => Promise.reject(new Error('not provided'))),
     /** Ends the agents and writes what is to be written while the bus is up. */
@@ -43,17 +60,30 @@ export const sweepMachine = setup({
     noteUnexpected: assign({
       unexpected: ({ context, event }) => [...context.unexpected, event.type].slice(-20),
     }),
+    noteInterrupt: assign(({ event }) =>
+      event.type === 'sweep.interrupt' ? { interruptCode: event.exitCode, why: event.why } : {},
+    ),
+    noteCrippled: assign(({ context, event }) =>
+      event.type === 'sweep.crippled'
+        ? { crippled: true, cause: context.cause ?? event.cause, why: event.cause.summary }
+        : {},
+    ),
   },
   guards: {
     nothingLeft: ({ context }) => context.left.length === 0,
-    mustEnd: ({ context }) => context.interruptCode !== null || context.crippled,
+    mustEnd: ({ context }) => context.interruptCode !== null || context.crippled || context.aborted,
+    triesAgain: ({ context }) => context.failures.length > 0,
   },
+  delays: { pause: ({ context }) => context.policy.pauseMs },
 }).createMachine({
   id: 'sweep',
   context: ({ input }) => ({
-    points: input.ordinals.length,
     left: input.ordinals,
-    outcomes: [],
+    policy: input.policy ?? CONTINUE,
+    done: input.done ?? 0,
+    failed: 0,
+    failures: [],
+    aborted: false,
     why: 'submitted',
     cause: null,
     interruptCode: null,
@@ -62,23 +92,13 @@ export const sweepMachine = setup({
   }),
   initial: 'booting',
   on: {
-    'sweep.interrupt': {
-      actions: assign({ interruptCode: ({ event }) => event.exitCode, why: ({ event }) => event.why }),
-    },
-    'sweep.crippled': {
-      actions: assign({
-        crippled: true,
-        cause: ({ context, event }) => context.cause ?? event.cause,
-        why: ({ event }) => event.cause.summary,
-      }),
-    },
+    'sweep.interrupt': { actions: 'noteInterrupt' },
+    'sweep.crippled': { actions: 'noteCrippled' },
     '*': { actions: 'noteUnexpected' },
   },
   output: ({ context }) => ({
     cause: context.cause,
-    exitCode:
-      context.interruptCode ??
-      (context.cause || context.outcomes.some((outcome) => outcome.status !== 'done') ? 1 : 0),
+    exitCode: context.interruptCode ?? exitCodeOf(context),
   }),
   states: {
     booting: {
@@ -95,18 +115,8 @@ export const sweepMachine = setup({
         },
       },
       on: {
-        'sweep.interrupt': {
-          target: 'cleaning',
-          actions: assign({ interruptCode: ({ event }) => event.exitCode, why: ({ event }) => event.why }),
-        },
-        'sweep.crippled': {
-          target: 'cleaning',
-          actions: assign({
-            crippled: true,
-            cause: ({ context, event }) => context.cause ?? event.cause,
-            why: ({ event }) => event.cause.summary,
-          }),
-        },
+        'sweep.interrupt': { target: 'cleaning', actions: 'noteInterrupt' },
+        'sweep.crippled': { target: 'cleaning', actions: 'noteCrippled' },
       },
     },
     running: {
@@ -120,20 +130,28 @@ export const sweepMachine = setup({
               target: '#sweep.cleaning',
               actions: assign({ why: 'every point has run' }),
             },
+            { guard: 'triesAgain', target: 'pausing' },
             { target: 'point' },
           ],
+        },
+        // Before a point is tried again: what it failed of may need a moment to pass.
+        pausing: {
+          after: { pause: 'point' },
+          on: {
+            'sweep.interrupt': { target: 'next', actions: 'noteInterrupt' },
+            'sweep.crippled': { target: 'next', actions: 'noteCrippled' },
+          },
         },
         point: {
           invoke: {
             src: 'point',
-            input: ({ context }) => ({ ordinal: context.left[0] ?? -1 }),
+            input: ({ context }) => ({
+              ordinal: context.left[0] ?? -1,
+              attempt: context.failures.length + 1,
+            }),
             onDone: {
               target: 'next',
-              actions: assign({
-                left: ({ context }) => context.left.slice(1),
-                outcomes: ({ context, event }) => [...context.outcomes, event.output],
-                cause: ({ context, event }) => context.cause ?? event.output.cause,
-              }),
+              actions: assign(({ context, event }) => afterPoint(context, event.output)),
             },
             onError: {
               target: '#sweep.cleaning',
@@ -156,6 +174,29 @@ export const sweepMachine = setup({
     finished: { type: 'final' },
   },
 });
+
+/** A failed attempt is not the point's end while another follows, and then no cause of the run's. */
+function afterPoint(context: SweepContext, { status, cause }: PointOutcome): Partial<SweepContext> {
+  const left = context.left.slice(1);
+  if (status === 'done') return { left, done: context.done + 1, failures: [] };
+  const over = { left, failed: context.failed + 1, failures: [], cause: context.cause ?? cause };
+  if (status === 'interrupted' || cause === null) return over;
+  const failures = [...context.failures, cause];
+  switch (afterFailure(context.policy, failures)) {
+    case 'retry':
+      return { failures };
+    case 'abort':
+      return { ...over, aborted: true, why: 'a point failed, and on_failure is abort' };
+    case 'next':
+      return over;
+  }
+}
+
+/** 3: every point had its turn, and some have a valid result. */
+function exitCodeOf({ cause, crippled, aborted, done, failed }: SweepContext): number {
+  if (failed > 0 && done > 0 && !crippled && !aborted) return 3;
+  return cause !== null || failed > 0 ? 1 : 0;
+}
 
 const causeOfError = (error: unknown): Cause =>
   error instanceof CausedError

@@ -71,6 +71,8 @@ export const jobStateSchema = z.object({
       name: z.string(),
       state: pointStateSchema,
       status: pointStatusSchema.nullable(),
+      /** How often it was tried, when that is more than once. */
+      attempts: z.number().int().optional(),
     }),
   ),
   cause: causeSchema.nullable(),

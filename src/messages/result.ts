@@ -96,6 +96,8 @@ export const pointResultSchema = z.object({
   ordinal: z.number().int(),
   name: z.string(),
   params: z.record(z.string(), z.unknown()).nullable(),
+  /** From 1; what earlier ones left is in attempt-1, attempt-2, … beside result.json. */
+  attempt: z.number().int().positive().optional(),
   status: pointStatusSchema,
   startedAt: z.string(),
   benchmarkStartedAt: z.string().nullable(),

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createActor, fromPromise, waitFor } from 'xstate';
+import { CONTINUE, type FailurePolicy, failurePolicy } from '../../src/machines/failure-policy.ts';
 import { CausedError, type PointOutcome, pointMachine } from '../../src/machines/point.ts';
 import { sweepMachine } from '../../src/machines/sweep.ts';
 import type { DeployPhase } from '../../src/messages/process-spec.ts';
@@ -19,7 +20,12 @@ function gate<T>() {
 
 function startSweep(
   outcomes: PointOutcome[],
-  over: { boot?: () => Promise<void>; point?: () => Promise<PointOutcome> } = {},
+  over: {
+    boot?: () => Promise<void>;
+    point?: (ordinal: number, attempt: number) => Promise<PointOutcome>;
+    policy?: FailurePolicy;
+    before?: number;
+  } = {},
 ) {
   const did: string[] = [];
   const note =
@@ -31,15 +37,17 @@ function startSweep(
   const machine = sweepMachine.provide({
     actors: {
       boot: fromPromise(note('boot', over.boot ?? (async () => {}))),
-      point: fromPromise<PointOutcome, { ordinal: number }>(({ input }) => {
+      point: fromPromise<PointOutcome, { ordinal: number; attempt: number }>(({ input }) => {
         did.push(`point ${input.ordinal}`);
-        return over.point?.() ?? Promise.resolve(outcomes[input.ordinal] ?? done);
+        return over.point?.(input.ordinal, input.attempt) ?? Promise.resolve(outcomes[input.ordinal] ?? done);
       }),
       cleanup: fromPromise(note('cleanup', async () => {})),
       finish: fromPromise(note('finish', async () => {})),
     },
   });
-  const actor = createActor(machine, { input: { ordinals: outcomes.map((_, index) => index) } }).start();
+  const { policy = CONTINUE, before = 0 } = over;
+  const input = { ordinals: outcomes.map((_, index) => index), policy, done: before };
+  const actor = createActor(machine, { input }).start();
   const end = async () => {
     const snapshot = await waitFor(actor, (state) => state.status === 'done');
     return { did, ...snapshot.output, unexpected: snapshot.context.unexpected };
@@ -58,10 +66,58 @@ describe('the sweep machine', () => {
     });
   });
 
-  it('goes on after a failed point, and ends with exit code 1 and the first cause', async () => {
+  it('goes on after a failed point, and ends with exit code 3 and the first cause', async () => {
     const result = await startSweep([failed('first'), failed('second'), done]).end();
     expect(result.did).toContain('point 2');
-    expect(result).toMatchObject({ exitCode: 1, cause: { summary: 'first' } });
+    expect(result).toMatchObject({ exitCode: 3, cause: { summary: 'first' } });
+  });
+
+  it('ends with exit code 1 when no point has a valid result, and counts those from before', async () => {
+    expect(await startSweep([failed('a'), failed('b')]).end()).toMatchObject({ exitCode: 1 });
+    expect(await startSweep([failed('a')], { before: 4 }).end()).toMatchObject({ exitCode: 3 });
+  });
+
+  it('ends at the first failed point with on_failure: abort', async () => {
+    const policy = failurePolicy('abort');
+    expect(await startSweep([done, failed('first'), done], { policy }).end()).toMatchObject({
+      did: ['boot', 'point 0', 'point 1', 'cleanup', 'finish'],
+      exitCode: 1,
+      cause: { summary: 'first' },
+    });
+  });
+
+  it('tries a failed point again, and then its failure is no cause of anything', async () => {
+    const point = (ordinal: number, attempt: number) =>
+      Promise.resolve(ordinal === 1 && attempt === 1 ? failed('a port was taken') : done);
+    const policy = failurePolicy({ retry: 1, pause: 0.001 });
+    expect(await startSweep([done, done, done], { point, policy }).end()).toMatchObject({
+      did: ['boot', 'point 0', 'point 1', 'point 1', 'point 2', 'cleanup', 'finish'],
+      exitCode: 0,
+      cause: null,
+    });
+  });
+
+  it('does not try a third time what failed twice in the same way, and else as often as it may', async () => {
+    const policy = failurePolicy({ retry: 5, pause: 0.001 });
+    const same = startSweep([failed('out of memory on GPU 3'), done], { policy });
+    expect((await same.end()).did.filter((what) => what === 'point 0')).toHaveLength(2);
+    const words = ['a port was taken', 'no answer', 'out of disk', 'a file is missing', 'a bad weight', 'x'];
+    const point = (ordinal: number, attempt: number) =>
+      Promise.resolve(ordinal === 0 ? failed(words[attempt - 1] ?? '') : done);
+    const each = startSweep([done, done], { point, policy });
+    expect(await each.end()).toMatchObject({ exitCode: 3 });
+    expect(each.did.filter((what) => what === 'point 0')).toHaveLength(6);
+  });
+
+  it('does not wait for the pause when it is interrupted in it', async () => {
+    const sweep = startSweep([failed('x'), done], { policy: failurePolicy({ retry: 1, pause: 3_600 }) });
+    await waitFor(sweep.actor, (state) => state.matches({ running: 'pausing' }));
+    sweep.actor.send({ type: 'sweep.interrupt', why: 'Ctrl-C', exitCode: 130 });
+    expect(await sweep.end()).toMatchObject({
+      did: ['boot', 'point 0', 'cleanup', 'finish'],
+      exitCode: 130,
+      unexpected: [],
+    });
   });
 
   it('cleans up and finishes when the boot fails, with its cause', async () => {

@@ -91,7 +91,7 @@ export class JobModel implements JobView {
         this.#takeSweep(event);
         break;
       case 'point.result':
-        this.results.push(event.result);
+        this.#takeResult(event.result);
         break;
     }
     return true;
@@ -123,11 +123,19 @@ export class JobModel implements JobView {
     this.cause ??= cause;
   }
 
+  /** A point that was tried again has its last result. */
+  #takeResult(result: PointResult): void {
+    const before = this.results.findIndex(({ ordinal }) => ordinal === result.ordinal);
+    if (before < 0) this.results.push(result);
+    else this.results[before] = result;
+  }
+
   #takeSweep({ to, why, exitCode, cause, points }: SweepTransition): void {
     this.sweep = to;
     this.why = why;
     this.exitCode = exitCode;
-    this.cause = cause ?? this.cause;
+    // What a point failed of and then did not is no cause in the end.
+    this.cause = to === 'finished' ? cause : (cause ?? this.cause);
     this.pointCount = points;
   }
 }

@@ -1,0 +1,140 @@
+import { readFile } from 'node:fs/promises';
+import type { Logger } from 'pino';
+import type { PointEvent, PointOutcome } from '../machines/point.ts';
+import { type EventBody, parseEvents, WIRE_VERSION } from '../messages/events.ts';
+import type { JobState } from '../messages/job-files.ts';
+import type { BenchmarkProgress, Cause } from '../messages/result.ts';
+import type { PointState } from '../messages/states.ts';
+import type { Subjects } from '../messages/subjects.ts';
+import type { PlannedPoint } from '../plan/kinds.ts';
+import { explain } from '../why/explain.ts';
+import { readSignatures } from '../why/signatures.ts';
+import type { Deployment } from './deployment.ts';
+import { type PointRun, startPoint } from './point-run.ts';
+
+export interface PointsOptions {
+  readonly jobId: string;
+  readonly subjects: Subjects;
+  readonly eventsFile: string;
+  /** The catalogue of known failures. */
+  readonly signatures: string;
+  readonly pointDir: (ordinal: number, name: string) => string;
+  readonly points: () => JobState['points'];
+  readonly save: (points: JobState['points']) => void;
+  /** Resolves when all that was saved is on disk. */
+  readonly saved: () => Promise<void>;
+  /** How long a point may take; null = as long as it wants. */
+  readonly timeLimitMs: number | null;
+  /** Kept events, and what the next message says again. */
+  readonly send: (subject: string, body: EventBody) => void;
+  readonly publish: (subject: string, message: unknown) => void;
+  readonly cleanup: () => Promise<void>;
+  readonly log: Logger;
+  readonly onDefect: (what: string, error: unknown) => void;
+}
+
+/** Runs the points of the job, one at a time, and tells of them. */
+export class Points {
+  readonly #options: PointsOptions;
+  #current: PointRun | undefined;
+
+  constructor(options: PointsOptions) {
+    this.#options = options;
+  }
+
+  /** To the point that runs, if one does. */
+  send(event: PointEvent): void {
+    this.#current?.send(event);
+  }
+
+  /** `attempt` from 1. */
+  async run(point: PlannedPoint, attempt: number, deployment: Deployment): Promise<PointOutcome> {
+    const { jobId, subjects, pointDir, cleanup, send, onDefect } = this.#options;
+    const { ordinal, name } = point;
+    const limit = this.#limit();
+    const run = startPoint({
+      jobId,
+      point,
+      attempt,
+      pointDir: pointDir(ordinal, name),
+      deployment,
+      cleanup,
+      explain: async (told) => (told === limit.cause ? told : this.#explain(ordinal, told)),
+      onTransition: (from, to, why, cause) => this.#onTransition(point, attempt, from, to, why, cause),
+      onProgress: (progress) => this.#onProgress(ordinal, progress),
+      onResult: (result) => {
+        send(subjects.pointResult(ordinal), { kind: 'point.result', ordinal, result });
+        return this.#options.saved();
+      },
+      onDefect,
+    });
+    this.#current = run;
+    limit.begin(run);
+    try {
+      return await run.outcome;
+    } finally {
+      limit.end();
+      this.#current = undefined;
+    }
+  }
+
+  /** `sweep.point_time_limit`: breaks a point that takes longer. */
+  #limit() {
+    const ms = this.#options.timeLimitMs;
+    const cause: Cause = {
+      summary: `the point took longer than its time limit of ${(ms ?? 0) / 1_000} s (sweep.point_time_limit)`,
+    };
+    let timer: NodeJS.Timeout | undefined;
+    const begin = (run: PointRun): void => {
+      if (ms === null) return;
+      // Node fires a timer of 2^31 ms or more at once.
+      timer = setTimeout(() => run.send({ type: 'point.broken', cause }), Math.min(ms, 2 ** 31 - 1));
+    };
+    return { cause, begin, end: () => clearTimeout(timer) };
+  }
+
+  #onTransition(
+    { ordinal, name }: PlannedPoint,
+    attempt: number,
+    from: PointState | null,
+    to: PointState,
+    why: string,
+    cause: Cause | null,
+  ): void {
+    const { subjects, send, save, points, log } = this.#options;
+    send(subjects.pointTransition(ordinal), {
+      kind: 'point.transition',
+      ordinal,
+      name,
+      from,
+      to,
+      why,
+      cause,
+    });
+    const status = to === 'done' || to === 'failed' || to === 'interrupted' ? to : null;
+    const attempts = attempt > 1 ? { attempts: attempt } : {};
+    save(
+      points().map((entry) =>
+        entry.ordinal === ordinal ? { ...entry, state: to, status, ...attempts } : entry,
+      ),
+    );
+    log.info({ ordinal, from, to, why, cause: cause?.summary }, 'point');
+  }
+
+  #onProgress(ordinal: number, progress: BenchmarkProgress): void {
+    const { publish, subjects } = this.#options;
+    const at = new Date().toISOString();
+    publish(subjects.pointProgress(ordinal), { v: WIRE_VERSION, at, ordinal, progress });
+  }
+
+  async #explain(ordinal: number, told: Cause): Promise<Cause> {
+    const { eventsFile, signatures, onDefect } = this.#options;
+    try {
+      const text = await readFile(eventsFile, 'utf8');
+      return await explain(parseEvents(text), ordinal, told, readSignatures(signatures));
+    } catch (error) {
+      onDefect('the cause could not be looked into', error);
+      return told;
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+interface SweepRecipe {
+  /** Lines of the `sweep` section: lists of parameters and settings. */
+  readonly sweep: string;
+  /** Where `{…}` of the sweep go. */
+  readonly prefill?: string;
+  readonly decode?: string;
+  readonly concurrencies?: string;
+  /** How long a point's benchmark takes: prompts for each of its concurrency. */
+  readonly requests?: number | string;
+  readonly extra?: string;
+}
+
+/** A disaggregated recipe on two nodes with a sweep in it. */
+export async function writeSweep(dir: string, options: SweepRecipe): Promise<string> {
+  const { sweep, prefill = '', decode = '', concurrencies = '2', requests = 4, extra = '' } = options;
+  const file = join(dir, 'sweep.yaml');
+  const flags = (own: string) =>
+    `{ served-model-name: test/model, tensor-parallel-size: 4${own === '' ? '' : `, ${own}`} }`;
+  await writeFile(
+    file,
+    `name: e2e-sweep
+model: { path: test-model, container: test-image, precision: fp8 }
+resources: { gpu_type: h100, gpus_per_node: 4, prefill_nodes: 1, decode_nodes: 1, prefill_workers: 1, decode_workers: 1 }
+frontend: { type: sglang, enable_multiple_frontends: false }
+backend:
+  type: sglang
+  sglang_config:
+    prefill: ${flags(prefill)}
+    decode: ${flags(decode)}
+benchmark:
+  type: sa-bench
+  isl: 64
+  osl: 16
+  concurrencies: "${concurrencies}"
+  req_rate: inf
+  num_prompts_mult: ${typeof requests === 'string' ? `"${requests}"` : requests}
+  num_warmup_mult: 0
+sweep:
+${sweep
+  .trim()
+  .split('\n')
+  .map((line) => `  ${line.trim()}`)
+  .join('\n')}
+${extra}`,
+  );
+  return file;
+}
