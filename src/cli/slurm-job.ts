@@ -5,11 +5,11 @@ import { nodesNeeded, planVariant } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import { type ClusterConfig, findClusterConfig } from '../recipe/cluster.ts';
 import { findRecipes, type LoadedVariant, loadAll, notDoneYet, requireRunnable } from '../recipe/load.ts';
-import { allocationOf } from '../slurm/allocation.ts';
+import { allocationOf, timeLimitMs, warningSeconds } from '../slurm/allocation.ts';
 import { batchScript } from '../slurm/batch-script.ts';
 import { slurm } from '../slurm/commands.ts';
 import { runtimesOf } from '../slurm/runtimes.ts';
-import { sbatchDirectives } from '../slurm/sbatch.ts';
+import { refuseArrays, sbatchDirectives, timeLimitOf } from '../slurm/sbatch.ts';
 import { refuseTooLarge, release, submitHeld } from '../slurm/submit.ts';
 import { distDirectory, setupScriptOf } from './local-job.ts';
 import { warnOnce } from './warn.ts';
@@ -85,6 +85,7 @@ function prepare(
     requireRunnable(variant, { mock, containers: cluster.container_runtime !== 'none' });
     for (const line of notDoneYet(variant, { containers: !mock && cluster.container_runtime !== 'none' }))
       process.stderr.write(`srtctl: warning: ${line}\n`);
+    refuseArrays(variant, cluster);
     const nodes = nodesNeeded(variant);
     const names = Array.from({ length: nodes }, (_, index) => `node${index + 1}`);
     // Planned for its errors alone: the coordinator plans again when it knows its nodes.
@@ -123,6 +124,7 @@ export function scriptOf({ variant, nodes, cluster, outputs }: Omit<PreparedSlur
     outputs,
     distDir: distDirectory(),
     runtimes: runtimesOf(cluster, process.arch, process.execPath),
+    warningS: warningSeconds(timeLimitMs(timeLimitOf(first.recipe, cluster) ?? '')),
   });
 }
 

@@ -1,6 +1,8 @@
 import { accessSync, constants, statSync } from 'node:fs';
-import { delimiter, join, resolve } from 'node:path';
+import { delimiter, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { SrtctlError } from '../errors.ts';
+import { machineOf } from './elf.ts';
 
 /** How to get a program that the coordinator or an agent needs. */
 const HOW_TO_GET: Record<string, string> = {
@@ -18,26 +20,54 @@ const isExecutable = (file: string): boolean => {
   }
 };
 
+/** `uname -m` of a machine on which Node says `arch`. */
+const MACHINE: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64', ppc64: 'ppc64le' };
+
 /**
- * Absolute path of nats-server or etcd: the variable (SRTCTL_NATS_SERVER, SRTCTL_ETCD) if it is set, else
- * .srtctl/bin below the working directory, else PATH. Throws a SrtctlError that says how to get it.
+ * Absolute path of nats-server or etcd: the variable (SRTCTL_NATS_SERVER, SRTCTL_ETCD) if it is set, else .srtctl/bin of
+ * the working directory or of the checkout that srtctl is in (`make setup` puts them there), else PATH. Below .srtctl/bin
+ * a directory named as `uname -m` says goes first: nodes of several architectures may share it.
+ * @throws SrtctlError that says how to get it, or that what is there is for other machines
  */
-export function findProgram(name: 'nats-server' | 'etcd', env: NodeJS.ProcessEnv, cwd: string): string {
+export function findProgram(
+  name: 'nats-server' | 'etcd',
+  env: NodeJS.ProcessEnv,
+  cwd: string,
+  machine: string = MACHINE[process.arch] ?? process.arch,
+): string {
   const variable = `SRTCTL_${name.toUpperCase().replaceAll('-', '_')}`;
   const told = env[variable];
   if (told) {
-    if (isExecutable(told)) return resolve(cwd, told);
-    throw new SrtctlError('program-not-found', `${variable}=${told} is not a program`, {
-      hint: HOW_TO_GET[name] ?? '',
-    });
+    const file = resolve(cwd, told);
+    if (!isExecutable(file))
+      throw new SrtctlError('program-not-found', `${variable}=${told} is not a program`, {
+        hint: HOW_TO_GET[name] ?? '',
+      });
+    if (!runsOn(file, machine)) throw otherMachine(name, file, machine);
+    return file;
   }
-  const places = [
-    join(cwd, '.srtctl/bin'),
-    ...(env.PATH ?? '').split(delimiter),
-    '/usr/sbin',
-    '/usr/local/sbin',
-  ];
-  const found = places.map((place) => join(place, name)).find(isExecutable);
+  const own = [cwd, dirname(distOrSource)].flatMap((root) => [
+    join(root, '.srtctl/bin', machine),
+    join(root, '.srtctl/bin'),
+  ]);
+  const places = [...own, ...(env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
+  const there = places.map((place) => join(place, name)).filter(isExecutable);
+  const found = there.find((file) => runsOn(file, machine));
   if (found) return found;
+  const [other] = there;
+  if (other !== undefined) throw otherMachine(name, other, machine);
   throw new SrtctlError('program-not-found', `${name} not found`, { hint: HOW_TO_GET[name] ?? '' });
 }
+
+/** dist/ when bundled. */
+const distOrSource = dirname(fileURLToPath(import.meta.url));
+
+function runsOn(file: string, machine: string): boolean {
+  const built = machineOf(file);
+  return built === undefined || built === machine;
+}
+
+const otherMachine = (name: string, file: string, machine: string): SrtctlError =>
+  new SrtctlError('program-not-found', `${file} is for ${machineOf(file)}, and this node is ${machine}`, {
+    hint: `put a ${name} for ${machine} into .srtctl/bin/${machine}`,
+  });

@@ -8,17 +8,16 @@ import { addressOfInterface, addressTowards } from '../own-address.ts';
 import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
 import { agentPlaces } from '../slurm/agent-places.ts';
-import { allocationOf, timeLimitMs } from '../slurm/allocation.ts';
+import { allocationOf, isNearLimit, timeLimitMs } from '../slurm/allocation.ts';
 import type { AgentPlace, Platform } from '../slurm/launcher.ts';
 import { createLocalPlatform } from '../slurm/local.ts';
 import { containerMounts } from '../slurm/mounts.ts';
 import { runtimesOf } from '../slurm/runtimes.ts';
+import { timeLimitOf } from '../slurm/sbatch.ts';
 import { createSlurmPlatform } from '../slurm/slurm-platform.ts';
 import { jobPaths } from './files.ts';
 
 const JOIN_MS = { local: 60_000, nodes: 120_000, containers: 1_800_000 } as const;
-/** What `#SBATCH --signal` asks for, and slurmctld's own slack. */
-const WARNING_MS = 200_000;
 
 export interface PlatformInput {
   readonly spec: JobSpec;
@@ -85,7 +84,7 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
   const [{ recipe } = { recipe: undefined }] = variant.points;
   if (!recipe) throw new TypeError('a variant without points');
   const { nodes } = allocation;
-  const limitMs = timeLimitMs(recipe.slurm.time_limit ?? cluster.default_time_limit ?? '');
+  const limitMs = timeLimitMs(timeLimitOf(recipe, cluster) ?? '');
   const endsAt = allocation.endsAt ?? (limitMs === null ? null : Date.now() + limitMs);
   const agents = agentPlaces({ variant, cluster, nodes, containers, jobDir: spec.jobDir });
   const headAddress = await addressOfHead(nodes, cluster);
@@ -121,7 +120,7 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
     agentPath: { prepend: spec.mock ? [join(distDir, 'mock-bin')] : [], append: [...programDirs] },
     join: containers ? JOIN_MS.containers : JOIN_MS.nodes,
     whyTerminated: () =>
-      endsAt !== null && Date.now() > endsAt - WARNING_MS
+      endsAt !== null && isNearLimit(Date.now(), endsAt, limitMs)
         ? `Slurm's time limit is near (the job ends at ${new Date(endsAt).toISOString()}): a longer slurm.time_limit gives the run more time`
         : 'Slurm told the job to end (SIGTERM: scancel, time limit or preemption)',
   };

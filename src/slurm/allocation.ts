@@ -41,3 +41,19 @@ export function timeLimitMs(text: string): number | null {
   if (c !== undefined) return ((a * 60 + (b ?? 0)) * 60 + c) * 1_000;
   return (a * 60 + (b ?? 0)) * 1_000;
 }
+
+/** Seconds before the time limit at which Slurm tells the job (sbatch(1), --signal), where the limit is long enough. */
+const WARNING_S = 120;
+/** slurmctld looks each half minute, so that its warning may come that much earlier than asked for. */
+const WARNING_SLACK_S = 30;
+
+/**
+ * How long before its time limit a job is told to end. Of a short limit it is a fifth: with the full two minutes a job
+ * of two minutes would be told to end as it starts.
+ */
+export const warningSeconds = (limitMs: number | null): number =>
+  limitMs === null ? WARNING_S : Math.min(WARNING_S, Math.max(10, Math.floor(limitMs / 5_000)));
+
+/** true when a SIGTERM at this time is (as far as one can know) the warning of the time limit. */
+export const isNearLimit = (now: number, endsAt: number, limitMs: number | null): boolean =>
+  now > endsAt - (warningSeconds(limitMs) + 2 * WARNING_SLACK_S) * 1_000;

@@ -9,6 +9,8 @@ export interface BatchScriptInput {
   readonly distDir: string;
   /** Path of the node binary by architecture (uname -m). */
   readonly runtimes: Readonly<Record<string, string>>;
+  /** How long before the time limit Slurm tells the job to end. */
+  readonly warningS: number;
 }
 
 /** Where Slurm writes what the batch script and the coordinator print; `%j` is the job id. */
@@ -18,14 +20,18 @@ export const batchLog = (outputs: string): string => `${outputs.replaceAll('%', 
  * The batch script of a job: it finds the Node runtime and runs the coordinator on the head node. All else is the
  * coordinator's. The directory of the job and its spec are there before it starts.
  */
-export function batchScript({ name, directives, outputs, distDir, runtimes }: BatchScriptInput): string {
+export function batchScript(input: BatchScriptInput): string {
+  const { name, directives, outputs, distDir, runtimes, warningS } = input;
   return `#!/bin/bash
 # Made by srtctl: ${name.replaceAll(/[^\x20-\x7e]/g, '?')}
 #SBATCH --output=${directiveValue(batchLog(outputs))}
-# SIGTERM to this script alone, two minutes before the time limit: what runs is stopped in good order.
-#SBATCH --signal=B:TERM@120
+# SIGTERM to this script alone, ${warningS} s before the time limit: what runs is stopped in good order.
+#SBATCH --signal=B:TERM@${warningS}
 # The loss of a node is the coordinator's to deal with.
 #SBATCH --no-kill
+# A job that is preempted ends: what it has is kept, and not run over by a second life of the same id.
+#SBATCH --no-requeue
+#SBATCH --open-mode=append
 ${directives.join('\n')}
 
 job_dir=${shellQuote(outputs)}/$SLURM_JOB_ID
@@ -47,6 +53,12 @@ if [ ! -x "$node" ]; then
 fi
 if [ ! -r "$srtctl/coordinator.js" ]; then
   echo "srtctl: $(hostname): srtctl is not there: no $srtctl/coordinator.js (it must be on a file system that every node has)"
+  exit 2
+fi
+
+# Requeued all the same (scontrol requeue, --requeue): what the first life has left is not touched.
+if [ "\${SLURM_RESTART_COUNT:-0}" -gt 0 ] && [ -e "$job_dir/state.json" ]; then
+  echo "srtctl: job $SLURM_JOB_ID was requeued after it had begun; its results so far are in $job_dir: apply the recipe again for the rest"
   exit 2
 fi
 

@@ -1,6 +1,8 @@
+import { SrtctlError } from '../errors.ts';
 import { hetComponents } from '../plan/het.ts';
 import { tasksPerNode } from '../plan/tasks-per-node.ts';
 import type { ClusterConfig } from '../recipe/cluster.ts';
+import type { LoadedVariant } from '../recipe/load.ts';
 import type { Recipe } from '../recipe/schema.ts';
 
 type Option = [name: string, value: string | number | null | undefined | false];
@@ -35,6 +37,26 @@ function component(recipe: Recipe, cluster: ClusterConfig, nodes: number, index:
     ['partition', slurm.partition ?? cluster.default_partition],
     ...Object.entries(further),
   ];
+}
+
+/** The time limit that sbatch gets: of two directives the later one holds. */
+export function timeLimitOf(recipe: Recipe, cluster: ClusterConfig): string | undefined {
+  const further = { ...cluster.default_sbatch_directives, ...recipe.sbatch_directives };
+  const told = further.time ?? further.t ?? recipe.slurm.time_limit ?? cluster.default_time_limit;
+  return told == null ? undefined : String(told);
+}
+
+/**
+ * Tasks of an array would be jobs without a directory.
+ * @throws SrtctlError when the recipe or the cluster asks for an array
+ */
+export function refuseArrays(variant: LoadedVariant, cluster: ClusterConfig): void {
+  const further = { ...cluster.default_sbatch_directives, ...variant.points[0]?.recipe.sbatch_directives };
+  if (further.array === undefined && further.a === undefined) return;
+  throw new SrtctlError('no-arrays', 'a job array runs the same recipe again and again', {
+    place: { file: variant.file, path: 'sbatch_directives.array' },
+    hint: 'leave it out: each variant is a job of its own, and `sweep` runs several points in one',
+  });
 }
 
 function line([name, value]: Option): string[] {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { timeLimitMs } from '../../src/slurm/allocation.ts';
+import { timeLimitMs, warningSeconds } from '../../src/slurm/allocation.ts';
 import { batchScript } from '../../src/slurm/batch-script.ts';
 import { shellQuote } from '../../src/slurm/quote.ts';
 import { submitError } from '../../src/slurm/submit.ts';
@@ -20,7 +20,11 @@ const arch = execFileSync('uname', ['-m'], { encoding: 'utf8' }).trim();
 /** Runs a batch script whose node binary is a shell script. */
 function run(
   node: string,
-  options: { runtimes?: Record<string, string>; env?: Record<string, string> } = {},
+  options: {
+    runtimes?: Record<string, string>;
+    env?: Record<string, string>;
+    files?: Record<string, string>;
+  } = {},
 ) {
   const outputs = mkdtempSync(join(dir, 'out '));
   mkdirSync(join(outputs, 'dist'));
@@ -34,7 +38,12 @@ function run(
     outputs,
     distDir: join(outputs, 'dist'),
     runtimes: options.runtimes ?? { [arch]: binary },
+    warningS: 120,
   });
+  for (const [name, text] of Object.entries(options.files ?? {})) {
+    mkdirSync(join(outputs, '7'), { recursive: true });
+    writeFileSync(join(outputs, '7', name), text);
+  }
   const env = { ...process.env, SLURM_JOB_ID: '7', ...options.env };
   return { outputs, script, ...spawnSync('bash', ['-c', script], { encoding: 'utf8', env, cwd: outputs }) };
 }
@@ -64,6 +73,15 @@ describe('the batch script', () => {
     expect(status).toBe(70);
     expect(existsSync(join(outputs, 'starts'))).toBe(true);
     expect(execFileSync('wc', ['-l', join(outputs, 'starts')], { encoding: 'utf8' })).toMatch(/^3 /);
+  });
+
+  it('leaves alone what an earlier life of the same job has left', () => {
+    const env = { SLURM_RESTART_COUNT: '1' };
+    const again = run('echo started', { env, files: { 'state.json': '{}' } });
+    expect(again.status).toBe(2);
+    expect(again.stdout).toMatch(/^srtctl: job 7 was requeued after it had begun.*\n$/);
+    expect(run('exit 0', { env }).status).toBe(0);
+    expect(again.script).toContain('\n#SBATCH --no-requeue\n');
   });
 
   it('says in one line that there is no runtime for the architecture, or that it is not there', () => {
@@ -100,6 +118,12 @@ it.each([
   ['1-02:03:04', 93_784],
 ])('a time limit %s is %i seconds', (text, seconds) => {
   expect(timeLimitMs(text)).toBe(seconds * 1_000);
+});
+
+it('is told of its time limit two minutes before, of a short one later, never as it starts', () => {
+  expect([null, 4 * 3_600_000, 600_000].map(warningSeconds)).toEqual([120, 120, 120]);
+  for (let minutes = 1; minutes < 60; minutes++)
+    expect(warningSeconds(minutes * 60_000) + 30, `${minutes} min`).toBeLessThan(minutes * 60);
 });
 
 it.each([

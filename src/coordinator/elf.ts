@@ -1,0 +1,28 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+
+/** e_machine of elf(5), as `uname -m` names it. */
+const MACHINES: Readonly<Record<number, string>> = {
+  3: 'i686',
+  21: 'ppc64le',
+  62: 'x86_64',
+  183: 'aarch64',
+  243: 'riscv64',
+};
+
+/** The architecture that a program was built for; undefined for a script, or what cannot be read. */
+export function machineOf(file: string): string | undefined {
+  const head = Buffer.alloc(20);
+  try {
+    const descriptor = openSync(file, 'r');
+    try {
+      if (readSync(descriptor, head, 0, 20, 0) < 20) return undefined;
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch {
+    return undefined;
+  }
+  if (head.readUInt32BE(0) !== 0x7f_45_4c_46) return undefined;
+  // Byte 5 tells the byte order.
+  return MACHINES[head[5] === 2 ? head.readUInt16BE(18) : head.readUInt16LE(18)];
+}

@@ -1,0 +1,44 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findProgram } from '../../src/coordinator/find-program.ts';
+
+let dir: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'srtctl-test-'));
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+/** The head of an ELF file, as far as one looks. */
+function program(path: string, machine: number): string {
+  const head = Buffer.alloc(64);
+  head.write('\x7fELF', 'latin1');
+  head[5] = 1;
+  head.writeUInt16LE(machine, 18);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, head);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+const [X86, ARM] = [62, 183];
+
+describe('a program of the job’s', () => {
+  it('is the one that was built for this node’s architecture', () => {
+    const cwd = mkdtempSync(join(dir, 'a-'));
+    program(join(cwd, '.srtctl/bin/nats-server'), X86);
+    const arm = program(join(cwd, '.srtctl/bin/aarch64/nats-server'), ARM);
+    const x86 = join(cwd, '.srtctl/bin/nats-server');
+    expect(findProgram('nats-server', { PATH: '' }, cwd, 'aarch64')).toBe(arm);
+    expect(findProgram('nats-server', { PATH: '' }, cwd, 'x86_64')).toBe(x86);
+  });
+
+  it('for another architecture is refused with where to put the right one', () => {
+    const cwd = mkdtempSync(join(dir, 'b-'));
+    const etcd = program(join(cwd, 'mine/etcd'), ARM);
+    expect(() => findProgram('etcd', { SRTCTL_ETCD: etcd }, cwd, 'x86_64')).toThrow(
+      /is for aarch64, and this node is x86_64/,
+    );
+  });
+});
