@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import { CausedError } from '../machines/point.ts';
 import type { Bus } from '../messages/bus.ts';
 import { BusTimeout } from '../messages/bus.ts';
@@ -6,6 +5,7 @@ import { type Desired, desiredReplySchema, type ProcessReport } from '../message
 import { WIRE_VERSION } from '../messages/events.ts';
 import { type DeployPhase, deployPhases, type ProcessSpec } from '../messages/process-spec.ts';
 import type { Cause } from '../messages/result.ts';
+import { readyAnew, sameProcess } from '../messages/same-process.ts';
 import type { ProcessState } from '../messages/states.ts';
 import type { Subjects } from '../messages/subjects.ts';
 import type { Roster } from './roster.ts';
@@ -63,15 +63,17 @@ export class Deployment {
   }
 
   /**
-   * Asks for all processes up to `phase`, and for those of later phases that already run exactly so (a point that
-   * reuses them must not stop them meanwhile), and resolves when those of `phase` are ready.
+   * Asks for all processes up to `phase`, and for those of later phases that run already (a point that reuses them must
+   * not stop them meanwhile; how they are watched changes when it is their turn), and resolves when those of `phase`
+   * are ready.
    */
   async deploy(processes: readonly ProcessSpec[], phase: DeployPhase, signal: AbortSignal): Promise<void> {
     const upTo = deployPhases.indexOf(phase);
-    const wanted = processes.filter(
-      (spec) =>
-        deployPhases.indexOf(spec.phase) <= upTo || isDeepStrictEqual(this.#wanted.get(spec.id)?.spec, spec),
-    );
+    const wanted = processes.flatMap((spec) => {
+      const known = this.#wanted.get(spec.id)?.spec;
+      if (known && deployPhases.indexOf(awaitedIn(spec)) > upTo && sameProcess(known, spec)) return [known];
+      return deployPhases.indexOf(spec.phase) <= upTo ? [spec] : [];
+    });
     await this.#want(wanted, signal);
     await this.#refuseFailed();
     await this.#untilReady(
@@ -120,8 +122,7 @@ export class Deployment {
     this.#wanted = new Map(
       specs.map((spec) => {
         const known = before.get(spec.id);
-        const same = known !== undefined && isDeepStrictEqual(known.spec, spec);
-        return [spec.id, same ? known : { spec, since: generation, report: undefined }];
+        return [spec.id, known ? next(known, spec, generation) : firstAsked(spec, generation)];
       }),
     );
     this.#options.onGeneration(generation);
@@ -186,6 +187,16 @@ export class Deployment {
  */
 export const awaitedIn = (spec: ProcessSpec): DeployPhase =>
   spec.role === 'frontend' ? 'frontend' : spec.phase;
+
+const firstAsked = (spec: ProcessSpec, since: number): Known => ({ spec, since, report: undefined });
+
+/** What is known of a process by a new spec; that one was ready is worth nothing when it must become so once more. */
+function next(known: Known, spec: ProcessSpec, generation: number): Known {
+  if (known.spec === spec) return known;
+  if (!sameProcess(known.spec, spec)) return firstAsked(spec, generation);
+  const isStale = readyAnew(known.spec, spec) && !(known.report && hasEnded(known.report.state));
+  return isStale ? firstAsked(spec, generation) : { ...known, spec };
+}
 
 const hasEnded = (state: ProcessState): boolean => state === 'failed' || state === 'stopped';
 

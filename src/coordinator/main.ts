@@ -21,6 +21,7 @@ import { findProgram } from './find-program.ts';
 import { createJobKeys } from './keys.ts';
 import { NatsServer } from './nats-server.ts';
 import { choosePlatform, type PlatformChoice } from './platform.ts';
+import { pointsInOrder } from './points-in-order.ts';
 import { DEFAULT_SUPERVISION } from './roster.ts';
 
 const EPOCH = 1;
@@ -121,7 +122,7 @@ async function main(): Promise<void> {
       path: here.agentPath,
       ...(spec.mode === 'slurm' ? { tmpDir: nodeTmpDir } : {}),
     },
-    points: variant.points.map(({ name }, ordinal) => ({ ordinal, name })),
+    points: pointsInOrder(variant, nodes, runtimeAt),
     sweep: variant.sweep,
     plan: (addresses) => planVariant(variant, runtimeAt(addresses)),
     pointDir: (ordinal, name) => places.pointDir(ordinal, name),

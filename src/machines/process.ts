@@ -1,5 +1,6 @@
 import { assign, fromCallback, fromPromise, setup } from 'xstate';
 import type { ProcessSpec } from '../messages/process-spec.ts';
+import { readyAnew } from '../messages/same-process.ts';
 import type { ProcessState } from '../messages/states.ts';
 
 export interface ProcessContext {
@@ -23,6 +24,8 @@ export type ProcessEvent =
   | { type: 'process.exited'; exitCode: number | null; signal: string | null }
   | { type: 'probe.passed'; detail: string }
   | { type: 'probe.failed'; detail: string }
+  /** It is wanted as the same process, and watched differently. */
+  | { type: 'spec.changed'; spec: ProcessSpec }
   /** It is not wanted any more. */
   | { type: 'stop'; why: string };
 
@@ -70,12 +73,17 @@ export const processMachine = setup({
     noteUnexpected: assign({
       unexpected: ({ context, event }) => [...context.unexpected, event.type].slice(-20),
     }),
+    takeSpec: assign({
+      spec: ({ context, event }) => (event.type === 'spec.changed' ? event.spec : context.spec),
+    }),
     noteExit: assign({
       exitCode: ({ event }) => (event.type === 'process.exited' ? event.exitCode : null),
       signal: ({ event }) => (event.type === 'process.exited' ? event.signal : null),
     }),
   },
   guards: {
+    mustBecomeReadyAnew: ({ context, event }) =>
+      event.type === 'spec.changed' && readyAnew(context.spec, event.spec),
     hasFailed: ({ context }) => context.failure !== null,
     mustEnd: ({ context }) => context.spec.endTimeoutMs !== undefined,
     completed: ({ context, event }) =>
@@ -99,7 +107,7 @@ export const processMachine = setup({
     unexpected: [],
   }),
   initial: 'waiting',
-  on: { '*': { actions: 'noteUnexpected' } },
+  on: { 'spec.changed': { actions: 'takeSpec' }, '*': { actions: 'noteUnexpected' } },
   states: {
     waiting: {
       on: {
@@ -143,6 +151,14 @@ export const processMachine = setup({
           },
         ],
         stop: { target: '.stopping', actions: assign({ why: ({ event }) => event.why }) },
+        'spec.changed': [
+          {
+            guard: 'mustBecomeReadyAnew',
+            target: '.starting',
+            actions: ['takeSpec', assign({ why: 'what it serves with has changed' })],
+          },
+          { actions: 'takeSpec' },
+        ],
         // A last answer of a probe whose state was just left.
         'probe.passed': {},
         'probe.failed': {},
@@ -200,6 +216,7 @@ export const processMachine = setup({
           initial: 'asked',
           on: {
             stop: {},
+            'spec.changed': { actions: 'takeSpec' },
             'process.exited': [
               { guard: 'hasFailed', target: '#process.failed', actions: 'noteExit' },
               { target: '#process.stopped', actions: 'noteExit' },

@@ -80,7 +80,7 @@ export const deployPhases = [
 export const deployPhaseSchema = z.enum(deployPhases);
 export type DeployPhase = z.infer<typeof deployPhaseSchema>;
 
-/** Everything that an agent needs to run one OS process. Two processes are the same when their specs are equal. */
+/** Everything that an agent needs to run one OS process. When two are the same process says same-process.ts. */
 export const processSpecSchema = z.object({
   /** Unique in the job, stable from point to point: `prefill-0-0` (mode, index, rank), `frontend-0`, `etcd`. */
   id: z.string().regex(/^[a-zA-Z0-9_-]+$/),
@@ -114,5 +114,9 @@ export const processSpecSchema = z.object({
   graceMs: z.number().int().nonnegative(),
   /** How long probes may fail after it was ready before it counts as failed. */
   unhealthyAfterMs: z.number().int().positive(),
+  /** Stands for processes without which it is of no use: when they change it is started again with them. */
+  restartsWith: z.string().optional(),
+  /** Stands for processes behind it: when they change it is kept, and has to become ready once more. */
+  readyAfter: z.string().optional(),
 });
 export type ProcessSpec = z.infer<typeof processSpecSchema>;

@@ -30,7 +30,7 @@ export interface Transition {
 
 interface Entry {
   readonly key: string;
-  readonly spec: ProcessSpec;
+  spec: ProcessSpec;
   generation: number;
   readonly mark: string;
   actor: ActorRefFrom<ProcessMachine>;
@@ -103,11 +103,12 @@ export class ProcessTable {
 
   /** Makes what runs what is wanted. */
   apply(desired: readonly ProcessSpec[], generation: number, why: string): void {
-    const { stop, keep, start } = reconcile([...this.#entries.values()], desired);
+    const { stop, keep, change, start } = reconcile([...this.#entries.values()], desired);
     for (const key of keep) {
       const entry = this.#entries.get(key);
       if (entry) entry.generation = generation;
     }
+    for (const { key, spec } of change) this.#change(key, spec);
     for (const key of stop) this.#stop(key, why);
     for (const spec of start) this.#add(spec, generation);
     this.#startWaiting();
@@ -134,6 +135,14 @@ export class ProcessTable {
     if (!entry) return;
     entry.unwanted = true;
     if (!isOver(entry.state)) entry.actor.send({ type: 'stop', why });
+  }
+
+  /** The same process, watched differently. */
+  #change(key: string, spec: ProcessSpec): void {
+    const entry = this.#entries.get(key);
+    if (!entry) return;
+    entry.spec = spec;
+    if (!isOver(entry.state)) entry.actor.send({ type: 'spec.changed', spec });
   }
 
   #add(spec: ProcessSpec, generation: number): void {

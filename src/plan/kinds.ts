@@ -90,6 +90,7 @@ export interface RuntimeContext extends JobContext {
 
 /** One combination of sweep parameters, planned: everything that is to run for it, benchmark included. */
 export interface PlannedPoint {
+  /** Its number in the recipe's sweep, from 0; other points may be in another allocation, or run before it. */
   readonly ordinal: number;
   readonly name: string;
   readonly params: Readonly<Record<string, unknown>> | null;
@@ -110,10 +111,26 @@ export interface PlannedBenchmark {
   readonly resultDir: string;
 }
 
+/** What running a point does to the processes that its predecessor left; all by their ids, without the benchmark. */
+export interface PointChange {
+  readonly ordinal: number;
+  readonly keep: readonly string[];
+  readonly restart: readonly string[];
+  readonly start: readonly string[];
+  readonly stop: readonly string[];
+  /** Workers that load their model. */
+  readonly engineLoads: number;
+}
+
 /** One allocation: a Slurm job with N nodes that runs all points of one variant. */
 export interface Plan {
   readonly name: string;
   readonly totalNodes: number;
   readonly gpusPerNode: number;
+  /** As the recipe has them. */
   readonly points: readonly PlannedPoint[];
+  /** Ordinals of the points in the order in which they run. */
+  readonly order: readonly number[];
+  /** What each does, in that order; as long as no point fails, after which everything is started anew. */
+  readonly changes: readonly PointChange[];
 }

@@ -6,16 +6,18 @@ import { PlanError } from '../errors.ts';
 import { frontendFor } from '../frontends/index.ts';
 import { type DeployPhase, deployPhases, type ProcessSpec } from '../messages/process-spec.ts';
 import type { Recipe } from '../recipe/schema.ts';
-import { type LoadedVariant, placeIn } from '../recipe/variant.ts';
+import { type LoadedVariant, ordinalOf, placeIn } from '../recipe/variant.ts';
 import { etcdProcess, mooncakeProcesses } from './infra.ts';
 import type { JobContext, Plan, PlannedBenchmark, PlannedPoint } from './kinds.ts';
+import { linked } from './links.ts';
 import { afterPlacement, assignRoles, extraNodes } from './roles.ts';
 import { stepProcesses, withPreamble } from './steps.ts';
+import { changesOf, runningOrder } from './sweep-order.ts';
 import { workerProcesses } from './workers.ts';
 
 /** Nodes of the allocation that runs a variant: as many as its largest point needs. */
 export function nodesNeeded(variant: LoadedVariant): number {
-  return Math.max(...variant.points.map(({ recipe }) => located(variant, () => pointNodes(recipe))));
+  return Math.max(...variant.points.map((point) => nodesOfPoint(variant, point)));
 }
 
 /**
@@ -25,13 +27,19 @@ export function nodesNeeded(variant: LoadedVariant): number {
 export function planVariant(variant: LoadedVariant, runtime: JobContext): Plan {
   const [first] = variant.points;
   if (!first) throw new TypeError('a variant without points');
+  const points = variant.points.map((point, at) =>
+    located(variant, () => planPoint(point, ordinalOf(variant, at), runtime)),
+  );
+  const order = runningOrder(points, variant.sweep.order);
+  const byOrdinal = new Map(points.map((point) => [point.ordinal, point]));
+  const running = order.flatMap((ordinal) => byOrdinal.get(ordinal) ?? []);
   return {
     name: variant.name,
     totalNodes: nodesNeeded(variant),
     gpusPerNode: first.recipe.resources.gpus_per_node,
-    points: variant.points.map((point, ordinal) =>
-      located(variant, () => planPoint(point, ordinal, runtime)),
-    ),
+    points,
+    order,
+    changes: changesOf(running),
   };
 }
 
@@ -70,7 +78,12 @@ function planPoint(point: LoadedVariant['points'][number], ordinal: number, job:
     roles,
     endpoints,
     endpointProcesses,
-    processes: byPhase(processes).map((process) => withPreamble(process, runtime)),
+    processes: linked(
+      byPhase(processes).map((process) => withPreamble(process, runtime)),
+      {
+        findsWorkers: frontend.needsEtcd,
+      },
+    ),
     benchmark,
   };
 }
@@ -80,6 +93,10 @@ function planBenchmark(context: BenchmarkContext): PlannedBenchmark {
   const { type } = context.recipe.benchmark;
   return benchmarkFor(type)?.plan(context) ?? { type, process: null, resultDir: context.pointDir };
 }
+
+/** Nodes that one point needs. */
+export const nodesOfPoint = (variant: LoadedVariant, { recipe }: LoadedVariant['points'][number]): number =>
+  located(variant, () => pointNodes(recipe));
 
 const pointNodes = (recipe: Recipe): number =>
   extraNodes(recipe) + backendOf(recipe).workerNodesNeeded(recipe);

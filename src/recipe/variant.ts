@@ -20,6 +20,8 @@ export const loadedVariantSchema = z.object({
   points: z
     .array(
       z.object({
+        /** Its number in the recipe's sweep where it is not its place in this list: see plan/allocations.ts. */
+        ordinal: z.number().int().nonnegative().optional(),
         params: z.record(z.string(), z.unknown()).nullable(),
         name: z.string(),
         recipe: recipeSchema,
@@ -28,6 +30,9 @@ export const loadedVariantSchema = z.object({
     .min(1),
 });
 export type LoadedVariant = z.infer<typeof loadedVariantSchema>;
+
+/** Number of a point in the recipe's sweep, which its directory carries. */
+export const ordinalOf = (variant: LoadedVariant, at: number): number => variant.points[at]?.ordinal ?? at;
 
 /** Where in the file a path of a variant stands, or its nearest ancestor that is known. */
 export function placeIn(variant: LoadedVariant, path: Path): SourcePlace {

@@ -28,7 +28,19 @@ describe('reconcile', () => {
     expect(reconcile([{ key: 'a#1', spec, unwanted: true }], [spec])).toEqual({
       stop: [],
       keep: [],
+      change: [],
       start: [spec],
+    });
+  });
+
+  it('keeps what is only to be watched differently, and says so', () => {
+    const [before] = held([specOf({ id: 'a' })]);
+    const spec = specOf({ id: 'a', graceMs: 7, startTimeoutMs: 8 });
+    expect(reconcile(before ? [before] : [], [spec])).toEqual({
+      stop: [],
+      keep: ['a#1'],
+      change: [{ key: 'a#1', spec }],
+      start: [],
     });
   });
 });

@@ -1,0 +1,40 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { ProcessSpec } from './process-spec.ts';
+
+/**
+ * How a process is watched and ended. All of it can change while the process runs, so none of it makes another process
+ * of it; whatever else a spec says does. docs/recipes.md lists both for people.
+ */
+const WATCHING = new Set<keyof ProcessSpec>([
+  'probe',
+  'readyAfter',
+  'critical',
+  'startTimeoutMs',
+  'endTimeoutMs',
+  'graceMs',
+  'unhealthyAfterMs',
+]);
+
+/** What makes a process the one that it is, as text: equal for two specs when one process can serve both. */
+export const identityOf = (spec: ProcessSpec): string =>
+  JSON.stringify(spec, (key, value: unknown) => {
+    if (value === spec) return sorted(Object.entries(spec).filter(([name]) => !isWatching(name)));
+    return key !== '' && isMap(value) ? sorted(Object.entries(value)) : value;
+  });
+
+/** true when a process that runs by one spec is what the other asks for. */
+export const sameProcess = (a: ProcessSpec, b: ProcessSpec): boolean =>
+  a === b || (a.id === b.id && identityOf(a) === identityOf(b));
+
+/** true when a process that is kept has to become ready once more: what it is asked, or what stands behind it, is new. */
+export const readyAnew = (before: ProcessSpec, now: ProcessSpec): boolean =>
+  before.readyAfter !== now.readyAfter || !isDeepStrictEqual(before.probe, now.probe);
+
+const isWatching = (name: string): boolean => WATCHING.has(name as keyof ProcessSpec);
+
+const isMap = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Maps are equal in whatever order they were written. */
+const sorted = (entries: readonly [string, unknown][]): Record<string, unknown> =>
+  Object.fromEntries([...entries].sort(([a], [b]) => (a < b ? -1 : 1)));
