@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { timeLimitMs } from '../../src/slurm/allocation.ts';
+import { timeLimitMs } from '../../src/recipe/time-limit.ts';
 import { batchScript } from '../../src/slurm/batch-script.ts';
 import { shellQuote } from '../../src/slurm/quote.ts';
 import { submitError } from '../../src/slurm/submit.ts';
