@@ -1,4 +1,9 @@
-import { clusterJsonSchema, type JsonSchema, recipeJsonSchema } from '../src/recipe/json-schema.ts';
+import {
+  clusterJsonSchema,
+  type JsonSchema,
+  recipeJsonSchema,
+  sweepJsonSchema,
+} from '../src/recipe/json-schema.ts';
 
 /** docs/config-reference.md: every key of a recipe and of srtslurm.yaml, as their schemas have them. */
 export function configReference(): string {
@@ -8,8 +13,9 @@ export function configReference(): string {
     'Made from the schemas by `npm run docs`; the schemas are where to change it. `srtctl schema --json` prints them as JSON Schema, with which editors complete and check a recipe. [recipes.md](recipes.md) says how a recipe is written, with overrides and sweeps.',
     '## Recipe',
     table(leaves(recipe).filter(({ path }) => !path.includes('.'))),
-    'Beside these, `sweep` has lists of parameters (`mode: grid` or `zip`), and a file may have `base`, `override_<name>` and `zip_override_<name>`.',
+    'Beside these there is `sweep`, and a file may have `base`, `override_<name>` and `zip_override_<name>`.',
     ...Object.entries(properties(recipe)).flatMap(([name, schema]) => section(name, schema)),
+    ...section('sweep', sweepJsonSchema),
     '## srtslurm.yaml',
     'What is the same for all jobs of a cluster. It is looked for as `$SRTSLURM_CONFIG`, then here and up to two directories above.',
     table(leaves(clusterJsonSchema())),

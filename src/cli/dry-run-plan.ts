@@ -1,7 +1,8 @@
 import { basename } from 'node:path';
 import { SrtctlError } from '../errors.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
-import type { PlannedPoint } from '../plan/kinds.ts';
+import { allocationsOf, timeWarnings } from '../plan/allocations.ts';
+import type { PlannedPoint, PointChange } from '../plan/kinds.ts';
 import { nodesNeeded, planVariant } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import type { ClusterConfig } from '../recipe/cluster.ts';
@@ -12,6 +13,29 @@ import { sbatchDirectives } from '../slurm/sbatch.ts';
 export type Allocation = ReturnType<typeof allocationOf>;
 export type AllocationPoint = Allocation['points'][number];
 export type AllocationProcess = AllocationPoint['processes'][number];
+
+/** An allocation with the variant that it is of, which is the whole or a part of the recipe's. */
+export interface Planned {
+  readonly variant: LoadedVariant;
+  readonly allocation: Allocation;
+}
+
+/** The allocations that apply would make of a variant, and what a person should know of them. */
+export function planAllocations(
+  whole: LoadedVariant,
+  cluster: ClusterConfig,
+): { readonly planned: readonly Planned[]; readonly notices: readonly string[] } | { error: SrtctlError } {
+  try {
+    const { variants, notices } = allocationsOf(whole);
+    return {
+      planned: variants.map((variant) => ({ variant, allocation: allocationOf(variant, cluster) })),
+      notices: [...notices, ...variants.flatMap((each) => timeWarnings(each, cluster.default_time_limit))],
+    };
+  } catch (error) {
+    if (error instanceof SrtctlError) return { error };
+    throw error;
+  }
+}
 
 /** Plans a variant on nodes that do not exist: node1, node2 and on. */
 export function planAllocation(
@@ -31,6 +55,7 @@ function allocationOf(variant: LoadedVariant, cluster: ClusterConfig) {
   const nodes = Array.from({ length: totalNodes }, (_, index) => `node${index + 1}`);
   const plan = planVariant(variant, createRuntimeContext(dryRunInput(nodes, cluster)));
   const [first] = plan.points;
+  const points = new Map(plan.points.map((point) => [point.ordinal, point]));
   return {
     file: variant.file,
     variant: variant.variant,
@@ -38,13 +63,23 @@ function allocationOf(variant: LoadedVariant, cluster: ClusterConfig) {
     totalNodes,
     gpusPerNode: plan.gpusPerNode,
     sbatch: first ? sbatchDirectives({ ...first.recipe, name: variant.name }, cluster, totalNodes) : [],
-    points: plan.points.map(pointOf),
+    order: plan.order,
+    engineLoads: plan.changes.reduce((sum, { engineLoads }) => sum + engineLoads, 0),
+    /** In the order in which they run. */
+    points: plan.changes.flatMap((change) => {
+      const point = points.get(change.ordinal);
+      return point ? [pointOf(point, change)] : [];
+    }),
   };
 }
 
-function pointOf({ params, name, recipe, roles, endpoints, endpointProcesses, processes }: PlannedPoint) {
+function pointOf(
+  { params, name, recipe, roles, endpoints, endpointProcesses, processes }: PlannedPoint,
+  change: PointChange,
+) {
   const ranks = new Map(endpointProcesses.map((rank) => [`${rank.mode}-${rank.index}-${rank.rank}`, rank]));
   return {
+    ...change,
     params,
     name,
     backend: recipe.backend.type,

@@ -2,35 +2,82 @@ import Table from 'cli-table3';
 import pc from 'picocolors';
 import type { Allocation, AllocationPoint, AllocationProcess } from './dry-run-plan.ts';
 
+const plain = {
+  chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
+  style: { head: [], border: [] },
+};
+
+/** A cell of the table of points names no more than this many. */
+const MOST_LISTED = 6;
+
 /** An allocation for people: what is asked of Slurm, which node does what, and every command. */
 export function showAllocation(allocation: Allocation): string {
   const { file, variant, name, totalNodes, gpusPerNode, sbatch, points } = allocation;
   const nodes = `${totalNodes} node${totalNodes === 1 ? '' : 's'} of ${gpusPerNode} GPUs`;
   const head = [
     `${pc.bold(name)}  ${pc.dim(`${file}${variant === '' ? '' : `:${variant}`}`)}`,
-    `${nodes}, ${points.length} point${points.length === 1 ? '' : 's'}`,
+    points.length === 1 ? `${nodes}, 1 point` : `${nodes}, ${points.length} points, ${loadsText(allocation)}`,
     ...sbatch.map((line) => pc.dim(line)),
   ];
-  return `${[...head, ...points.map(showPoint)].join('\n')}\n\n`;
+  const order = points.length > 1 ? [orderTable(points)] : [];
+  return `${[...head, ...order, ...points.map(showPoint)].join('\n')}\n\n`;
 }
 
-function showPoint(point: AllocationPoint): string {
-  const { name, params, backend, frontend, benchmark } = point;
+/** With what it would be if each point were a job of its own. */
+function loadsText({ engineLoads, points }: Allocation): string {
+  const alone = points.reduce((sum, { endpoints }) => sum + endpoints.length, 0);
+  return `${engineLoads} engine load${engineLoads === 1 ? '' : 's'}${alone > engineLoads ? ` in place of ${alone}` : ''}`;
+}
+
+/** The points in the order in which they run, and what each does to what the one before it left. */
+function orderTable(points: readonly AllocationPoint[]): string {
+  const table = new Table({
+    ...plain,
+    head: ['', 'point', 'loads', 'kept', 'restarted', 'started', 'stopped'],
+  });
+  for (const [at, { name, engineLoads, keep, restart, start, stop }] of points.entries())
+    table.push([
+      at + 1,
+      name,
+      engineLoads,
+      ...[keep, restart, at === 0 ? ['everything'] : start, stop].map(listed),
+    ]);
+  return table.toString();
+}
+
+/** `prefill-0-0, prefill-0-1, prefill-0-2` as `prefill-0-0 to -2`: an endpoint may have many ranks. */
+function listed(ids: readonly string[]): string {
+  const runs: { first: string; stem: string; from: number; to: number }[] = [];
+  for (const id of ids) {
+    const [, stem = id, rank] = /^(.*-)(\d+)$/.exec(id) ?? [];
+    const run = runs.at(-1);
+    const number = Number(rank ?? -1);
+    if (run && run.stem === stem && run.to + 1 === number) run.to = number;
+    else runs.push({ first: id, stem, from: number, to: number });
+  }
+  const all = runs.map(({ first, from, to }) => (to > from ? `${first} to -${to}` : first));
+  return all.length > MOST_LISTED
+    ? `${all.slice(0, MOST_LISTED).join(', ')} … (${ids.length})`
+    : all.join(', ');
+}
+
+function showPoint(point: AllocationPoint, at: number): string {
+  const { name, params, backend, frontend, benchmark, processes } = point;
+  // Of later points only what is new: the rest runs since an earlier one.
+  const isNew = ({ id, startedBy }: AllocationProcess) => at === 0 || !point.keep.includes(startedBy ?? id);
   const title = params === null ? name : `${name}  ${pc.dim(JSON.stringify(params))}`;
   return [
     '',
     `${pc.bold(title)}: ${backend} behind ${frontend}, benchmark ${benchmark.type}`,
-    nodeTable(point),
-    ...point.processes.map(showProcess),
+    ...(at === 0 || processes.some((each) => isNew(each) && each.role !== 'benchmark')
+      ? [nodeTable(point)]
+      : []),
+    ...processes.filter(isNew).map(showProcess),
   ].join('\n');
 }
 
 function nodeTable({ roles, processes }: AllocationPoint): string {
-  const table = new Table({
-    head: ['node', 'process', 'GPUs', 'ports'],
-    chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
-    style: { head: [], border: [] },
-  });
+  const table = new Table({ ...plain, head: ['node', 'process', 'GPUs', 'ports'] });
   const nodes = [...new Set([roles.infra, roles.head, ...roles.workers])];
   for (const node of nodes) {
     for (const each of processes.filter((process) => process.node === node)) {

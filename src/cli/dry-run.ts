@@ -31,7 +31,7 @@ export function registerDryRun(program: Command): void {
 async function dryRun(options: DryRunOptions): Promise<number> {
   await import('./parse-once.ts');
   // Loaded here and all at once: no other command needs them, and each waits for the disk.
-  const [{ findClusterConfig }, { findRecipes, loadEach }, { planAllocation }, table] = await Promise.all([
+  const [{ findClusterConfig }, { findRecipes, loadEach }, { planAllocations }, table] = await Promise.all([
     import('../recipe/cluster.ts'),
     import('../recipe/load.ts'),
     import('./dry-run-plan.ts'),
@@ -48,12 +48,17 @@ async function dryRun(options: DryRunOptions): Promise<number> {
   };
   const files = await findRecipes(options.file);
   for (const { file, result } of loadEach(files, { cluster, env: process.env, onUnknownKey })) {
-    const allocation = 'error' in result ? result : planAllocation(result.loaded, cluster);
-    if ('error' in allocation) fail(file, result.variant, allocation.error);
-    else if (options.script && 'loaded' in result)
-      await printScript(result.loaded, cluster, allocation.totalNodes);
-    else if (show) process.stdout.write(show(allocation));
-    else print(allocation);
+    const made = 'error' in result ? result : planAllocations(result.loaded, cluster);
+    if ('error' in made) {
+      fail(file, result.variant, made.error);
+      continue;
+    }
+    for (const notice of made.notices) process.stderr.write(`srtctl: note: ${notice}\n`);
+    for (const { variant, allocation } of made.planned) {
+      if (options.script) await printScript(variant, cluster, allocation.totalNodes);
+      else if (show) process.stdout.write(show(allocation));
+      else print(allocation);
+    }
   }
   return failed ? 2 : 0;
 }

@@ -14,6 +14,7 @@ import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import { type ClusterConfig, findClusterConfig } from '../recipe/cluster.ts';
 import { findRecipes, type LoadedVariant, loadAll, notDoneYet, requireRunnable } from '../recipe/load.ts';
 import { followJob } from './follow.ts';
+import { splitAll } from './split-all.ts';
 import { warnOnce } from './warn.ts';
 import { writeJobDir } from './write-job-dir.ts';
 
@@ -41,7 +42,7 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
   const onUnknownKey = options.allowUnknown ? warnOnce() : undefined;
   const cluster = findClusterConfig(process.env, cwd, onUnknownKey);
   const files = await findRecipes(options.file);
-  const variants = loadAll(files, { cluster, env: process.env, onUnknownKey });
+  const variants = splitAll(loadAll(files, { cluster, env: process.env, onUnknownKey }), cluster);
   const mock = options.mock === true;
   const jobs = variants.map((variant) => {
     requireRunnable(variant, { mock, containers: false });

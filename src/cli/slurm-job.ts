@@ -5,13 +5,15 @@ import { nodesNeeded, planVariant } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import { type ClusterConfig, findClusterConfig } from '../recipe/cluster.ts';
 import { findRecipes, type LoadedVariant, loadAll, notDoneYet, requireRunnable } from '../recipe/load.ts';
-import { allocationOf, timeLimitMs, warningSeconds } from '../slurm/allocation.ts';
+import { timeLimitMs } from '../recipe/time-limit.ts';
+import { allocationOf, warningSeconds } from '../slurm/allocation.ts';
 import { batchScript } from '../slurm/batch-script.ts';
 import { slurm } from '../slurm/commands.ts';
 import { runtimesOf } from '../slurm/runtimes.ts';
 import { refuseArrays, sbatchDirectives, timeLimitOf } from '../slurm/sbatch.ts';
 import { refuseTooLarge, release, submitHeld } from '../slurm/submit.ts';
 import { distDirectory, setupScriptOf } from './local-job.ts';
+import { splitAll } from './split-all.ts';
 import { warnOnce } from './warn.ts';
 import { writeJobDir } from './write-job-dir.ts';
 
@@ -40,7 +42,8 @@ export async function applyOnSlurm(options: SlurmJobOptions): Promise<number> {
   const onUnknownKey = options.allowUnknown ? warnOnce() : undefined;
   const cluster = findClusterConfig(process.env, process.cwd(), onUnknownKey);
   const files = await findRecipes(options.file);
-  const jobs = prepare(options, cluster, loadAll(files, { cluster, env: process.env, onUnknownKey }));
+  const variants = splitAll(loadAll(files, { cluster, env: process.env, onUnknownKey }), cluster);
+  const jobs = prepare(options, cluster, variants);
   const current = allocationOf(process.env);
   if (options.currentAllocation === true && !current)
     throw new SrtctlError('no-allocation', '--current-allocation: this shell is in no Slurm allocation', {

@@ -14,7 +14,7 @@ import type { SweepState } from '../messages/states.ts';
 import { subjectsOf } from '../messages/subjects.ts';
 import type { Plan } from '../plan/kinds.ts';
 import type { SweepSettings } from '../recipe/sweep-settings.ts';
-import { timeLimitMs } from '../slurm/allocation.ts';
+import { timeLimitMs } from '../recipe/time-limit.ts';
 import type { AgentLaunch, AgentPlace, Platform } from '../slurm/launcher.ts';
 import { causeOfProcess } from './cause.ts';
 import { type Channel, openChannel } from './channel.ts';

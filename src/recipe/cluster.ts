@@ -6,6 +6,7 @@ import { hostSetupSchema, reportingSchema } from './around.ts';
 import { type OnProblem, parseKnown } from './parse-known.ts';
 import { RecipeProblems } from './problems.ts';
 import { parseSource } from './source.ts';
+import { timeLimitSchema } from './time-limit.ts';
 import { directivesSchema, positiveSchema } from './values.ts';
 
 const aliases = (what: string) => z.record(z.string(), z.string()).nullish().describe(what);
@@ -15,9 +16,7 @@ export const clusterConfigSchema = z.strictObject({
   cluster: z.string().nullish().describe('name of the cluster'),
   default_account: z.string().nullish().describe('Slurm account of recipes that name none'),
   default_partition: z.string().nullish().describe('Slurm partition of recipes that name none'),
-  default_time_limit: z
-    .union([z.string(), z.number()])
-    .transform(String)
+  default_time_limit: timeLimitSchema
     .nullish()
     .describe('time limit of recipes that have none, as sbatch(1) reads it'),
   default_sbatch_directives: directivesSchema

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { clusterConfigSchema } from './cluster.ts';
 import { recipeSchema } from './schema.ts';
+import { sweepSettingsSchema } from './sweep-settings.ts';
 
 /** A JSON Schema, or a part of one. */
 export type JsonSchema = { readonly [key: string]: unknown };
@@ -53,14 +54,21 @@ function anyKind(schema: z.core.JSONSchema.BaseSchema): void {
   delete schema.oneOf;
 }
 
-const sweepSchema: JsonSchema = {
-  description: 'lists of parameters; "{name}" in the recipe takes the values of the list `name`',
+/** Settings of a sweep; a list in the place of one is a parameter of that name. */
+const sweepSettings = jsonSchemaOf(sweepSettingsSchema.unwrap()).properties as Record<string, JsonSchema>;
+
+/** What may stand in `sweep` beside the lists of parameters. */
+export const sweepJsonSchema: JsonSchema = {
+  description:
+    'lists of parameters, and how their points are run; "{name}" in the recipe takes the values of the list `name`',
   type: 'object',
   properties: {
     mode: {
       description: 'grid: every combination (the default); zip: the first of each list, the second of each …',
       enum: ['grid', 'zip'],
+      default: 'grid',
     },
+    ...sweepSettings,
   },
   additionalProperties: { type: 'array', minItems: 1 },
 };
@@ -71,9 +79,23 @@ function asWritten(recipe: JsonSchema): JsonSchema {
   const required = ((resources?.required ?? []) as string[]).filter((key) => key !== 'gpus_per_node');
   return {
     ...recipe,
-    properties: { ...properties, resources: { ...resources, required }, sweep: sweepSchema },
+    properties: {
+      ...properties,
+      resources: { ...resources, required },
+      sweep: orListOfValues(sweepJsonSchema),
+    },
   };
 }
+
+const orListOfValues = (sweep: JsonSchema): JsonSchema => ({
+  ...sweep,
+  properties: Object.fromEntries(
+    Object.entries(sweep.properties as Record<string, JsonSchema>).map(([name, schema]) => [
+      name,
+      orElse(schema, { type: 'array', minItems: 1 }),
+    ]),
+  ),
+});
 
 /** What stands for a single value, as against a map that has parts of its own. */
 const isLeaf = (schema: JsonSchema): boolean => schema.anyOf === undefined && schema.type !== 'object';

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { timeLimitSchema } from './time-limit.ts';
 import { countSchema, positiveSchema } from './values.ts';
 
 export const modelSchema = z.strictObject({
@@ -70,9 +71,7 @@ export const slurmSchema = z
   .strictObject({
     account: z.string().nullish().describe('by default default_account of srtslurm.yaml'),
     partition: z.string().nullish().describe('by default default_partition of srtslurm.yaml'),
-    time_limit: z
-      .union([z.string(), z.number()])
-      .transform(String)
+    time_limit: timeLimitSchema
       .nullish()
       .describe(
         'as sbatch(1) reads it: minutes, HH:MM:SS or D-HH:MM:SS; quoted, or YAML readers differ on what it means',

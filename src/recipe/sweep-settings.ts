@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { timeLimitSchema } from './time-limit.ts';
 
 /** How the points of a variant are run; in the recipe's `sweep` section, beside the lists of parameters. */
 export const sweepSettingsSchema = z
@@ -12,7 +13,9 @@ export const sweepSettingsSchema = z
     allocation: z
       .enum(['shared', 'per-point'])
       .default('shared')
-      .describe('one Slurm job for all points, or one for each'),
+      .describe(
+        'one Slurm job for all points (several when their node counts differ by more than a factor of two), or one for each',
+      ),
     on_failure: z
       .union([
         z.enum(['continue', 'abort']),
@@ -23,9 +26,7 @@ export const sweepSettingsSchema = z
       ])
       .default('continue')
       .describe('after a failed point: go on with the next, end the run, or try it again'),
-    point_time_limit: z
-      .union([z.string(), z.number()])
-      .transform(String)
+    point_time_limit: timeLimitSchema
       .nullish()
       .describe('time limit of one point, in the form of slurm.time_limit'),
   })

@@ -1,5 +1,5 @@
 import { isPlain, type Plain } from './merge.ts';
-import type { Path } from './problems.ts';
+import { nearest, type Path, problemsOf } from './problems.ts';
 import { type SweepSettings, sweepSettingsSchema } from './sweep-settings.ts';
 
 export interface SweepPoint {
@@ -40,7 +40,7 @@ export function expandSweep(variant: Plain): SweepPoint[] {
   if (mode !== 'grid' && mode !== 'zip') throw new SweepProblem('must be grid or zip', ['sweep', 'mode']);
   const parameters = Object.entries(lists).map(([name, list]): [string, unknown[]] => {
     if (!Array.isArray(list) || list.length === 0)
-      throw new SweepProblem('must be a list of at least one value', ['sweep', name]);
+      throw new SweepProblem(`must be a list of at least one value${settingMeant(name)}`, ['sweep', name]);
     return [name, list];
   });
   if (parameters.length === 0) {
@@ -58,13 +58,24 @@ export function expandSweep(variant: Plain): SweepPoint[] {
  * @throws SweepProblem for a setting that is none
  */
 export function sweepSettings({ sweep }: Plain): SweepSettings {
-  const parsed = sweepSettingsSchema.safeParse(isPlain(sweep) ? settingsIn(sweep) : {});
+  const settings = isPlain(sweep) ? settingsIn(sweep) : {};
+  const parsed = sweepSettingsSchema.safeParse(settings, { reportInput: true });
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw new SweepProblem(issue?.message ?? 'is no setting of a sweep', [
-    'sweep',
-    ...(issue?.path ?? []).map((key) => (typeof key === 'number' ? key : String(key))),
-  ]);
+  const [problem] = problemsOf(
+    parsed.error,
+    () => ({ file: '' }),
+    () => [],
+  );
+  const path = (issue?.path ?? []).map((key) => (typeof key === 'number' ? key : String(key)));
+  throw new SweepProblem(problem?.message ?? 'is no setting of a sweep', ['sweep', ...path]);
+}
+
+const settingNames = [...Object.keys(sweepSettingsSchema.unwrap().shape), 'mode'];
+
+function settingMeant(name: string): string {
+  const meant = nearest(name, settingNames);
+  return meant === undefined ? '' : ` (or is "${meant}" meant?)`;
 }
 
 const isSetting = ([name, value]: [string, unknown]): boolean =>

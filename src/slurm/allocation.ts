@@ -28,20 +28,6 @@ export function allocationOf(env: NodeJS.ProcessEnv): SlurmAllocation | undefine
   return { jobId, nodes, hetGroups, endsAt: end > 0 ? end * 1_000 : null };
 }
 
-/**
- * A time limit as sbatch(1) takes it: minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS, in ms; null for none (or
- * for what is no time limit: sbatch says so).
- */
-export function timeLimitMs(text: string): number | null {
-  const match = /^(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?$/.exec(text.trim());
-  if (!match) return null;
-  const [days, ...fields] = match.slice(1).map((field) => (field === undefined ? undefined : Number(field)));
-  const [a = 0, b, c] = fields;
-  if (days !== undefined) return (((days * 24 + a) * 60 + (b ?? 0)) * 60 + (c ?? 0)) * 1_000;
-  if (c !== undefined) return ((a * 60 + (b ?? 0)) * 60 + c) * 1_000;
-  return (a * 60 + (b ?? 0)) * 1_000;
-}
-
 /** Seconds before the time limit at which Slurm tells the job (sbatch(1), --signal), where the limit is long enough. */
 const WARNING_S = 120;
 /** slurmctld looks each half minute, so that its warning may come that much earlier than asked for. */

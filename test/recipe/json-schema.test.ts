@@ -25,6 +25,11 @@ describe('the JSON Schema of a recipe file', () => {
     const swept = `sweep: {mode: zip, n: [1, 2]}\n${small}`;
     expect(passes('recipe', swept.replace('decode_nodes: 1', 'decode_nodes: "{n}"'))).toBe(true);
     expect(passes('recipe', swept.replace('n: [1, 2]', 'n: 1'))).toBe(false);
+    expect(passes('recipe', swept.replace('mode: zip', 'order: as-written, on_failure: {retry: 2}'))).toBe(
+      true,
+    );
+    expect(passes('recipe', swept.replace('mode: zip', 'order: [1, 2]'))).toBe(true);
+    expect(passes('recipe', swept.replace('mode: zip', 'order: backwards'))).toBe(false);
     expect(passes('recipe', small.replace('  gpus_per_node: 8\n', ''))).toBe(true);
   });
 

@@ -55,6 +55,33 @@ describe('a sweep', () => {
     );
   });
 
+  it.each([
+    ['{order: random, a: [1]}', 'sweep.order: must be one of fewest-restarts, as-written'],
+    ['{ordr: as-written, a: [1]}', 'sweep.ordr: must be a list of at least one value (or is "order" meant?)'],
+    ['{on_failure: {retry: 0}, a: [1]}', 'sweep.on_failure.retry: must be at least 1'],
+    [
+      '{point_time_limit: soon, a: [1]}',
+      'sweep.point_time_limit: is no time limit: minutes, HH:MM:SS or D-HH',
+    ],
+  ])('is refused with the place of a setting that is none: %s', (sweep, message) => {
+    expect(lineOf(`sweep: ${sweep}\n${small}`)).toContain(`: ${message}`);
+    expect(lineOf(`sweep: ${sweep}\n${small}`)).toMatch(/^recipe\.yaml:1:/);
+  });
+
+  it('is refused with a time limit of its job that Slurm could not read', () => {
+    expect(lineOf(`slurm: {time_limit: "4 hours"}\n${small}`)).toMatch(
+      /^recipe\.yaml:1:9: slurm\.time_limit: is no time limit/,
+    );
+    for (const limit of ['90', '"04:00:00"', '1-12', '"UNLIMITED"'])
+      expect(loadText(`slurm: {time_limit: ${limit}}\n${small}`)).toHaveLength(1);
+  });
+
+  it('takes a list for a parameter, also when its name is that of a setting', () => {
+    const [variant] = loadText(`sweep: {order: [4, 8]}\n${small.replaceAll('size: 8', 'size: "{order}"')}`);
+    expect(variant?.points).toHaveLength(2);
+    expect(variant?.sweep.order).toBe('fewest-restarts');
+  });
+
   it('leaves the braces of shell variables, JSON, commands and worker placeholders alone', () => {
     const [point] = expandSweep({
       env: '${HOME} {node}',
