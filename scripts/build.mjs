@@ -48,6 +48,7 @@ const programs = {
   'node-agent': 'src/node-agent/main.ts',
   loadgen: 'src/benchmarks/loadgen/main.ts',
   'stage-model': 'src/steps/main.ts',
+  'doctor-node': 'src/doctor/node-main.ts',
 };
 
 await Promise.all([

@@ -14,6 +14,9 @@ const DATA_PARALLEL_RPC = 8400;
 const SCAN = 20_000;
 const SCAN_STEP = 50;
 
+/** Where each kind of port begins: what a node should have free for any recipe. */
+export const FIRST_PORTS = [HTTP, BOOTSTRAP, KV_EVENTS, NIXL, SYSTEM, NCCL, DIST_INIT, DATA_PARALLEL_RPC];
+
 /** Hands out the ports of a point's workers; ask in the order of the endpoints. */
 export class PortAllocator {
   private readonly leadersOn = new Map<string, number>();

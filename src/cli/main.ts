@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { EXIT, SrtctlError } from '../errors.ts';
 import { registerApply } from './apply.ts';
 import { registerCancel } from './cancel.ts';
+import { registerDoctor } from './doctor.ts';
 import { registerDryRun } from './dry-run.ts';
 import { registerLogs } from './logs.ts';
 import { registerResolveOverride } from './resolve-override.ts';
@@ -33,6 +34,7 @@ Exit codes:
 
 for (const register of [
   registerApply,
+  registerDoctor,
   registerDryRun,
   registerWatch,
   registerLogs,

@@ -97,18 +97,19 @@ export function findClusterConfig(
   cwd: string,
   onUnknownKey?: OnProblem,
 ): ClusterConfig {
+  const found = clusterConfigFile(env, cwd);
+  return found === undefined ? clusterConfigSchema.parse({}) : readClusterConfig(found, onUnknownKey);
+}
+
+/** Path of the config of this cluster; undefined when there is none. */
+export function clusterConfigFile(env: NodeJS.ProcessEnv, cwd: string): string | undefined {
   const named = env.SRTSLURM_CONFIG;
   if (named !== undefined && named !== '') {
     const path = resolve(cwd, named);
-    if (!existsSync(path)) {
-      throw new SrtctlError('no-cluster-config', `SRTSLURM_CONFIG names ${path}, which does not exist`);
-    }
-    return readClusterConfig(path, onUnknownKey);
+    if (existsSync(path)) return path;
+    throw new SrtctlError('no-cluster-config', `SRTSLURM_CONFIG names ${path}, which does not exist`);
   }
-  const found = ['.', '..', '../..']
-    .map((up) => resolve(cwd, up, 'srtslurm.yaml'))
-    .find((path) => existsSync(path));
-  return found === undefined ? clusterConfigSchema.parse({}) : readClusterConfig(found, onUnknownKey);
+  return ['.', '..', '../..'].map((up) => resolve(cwd, up, 'srtslurm.yaml')).find((path) => existsSync(path));
 }
 
 function readClusterConfig(path: string, onUnknownKey?: OnProblem): ClusterConfig {

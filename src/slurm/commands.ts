@@ -11,9 +11,11 @@ export interface Answer {
   readonly timedOut: boolean;
 }
 
+export type SlurmCommand = 'sbatch' | 'squeue' | 'sacct' | 'scancel' | 'scontrol' | 'sinfo' | 'srun';
+
 /** Runs one of Slurm's commands with English messages. A command that fails is an answer, one that is missing an error. */
 export async function slurm(
-  command: 'sbatch' | 'squeue' | 'sacct' | 'scancel' | 'scontrol' | 'sinfo',
+  command: SlurmCommand,
   args: readonly string[],
   options: { readonly input?: string; readonly timeoutMs?: number } = {},
 ): Promise<Answer> {

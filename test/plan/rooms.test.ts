@@ -19,7 +19,9 @@ const below: Readonly<Record<string, readonly string[]>> = {
   'node-agent': ['machines', 'messages'],
   slurm: ['plan', 'recipe', 'messages'],
   coordinator: ['why', 'slurm', 'machines', 'plan', 'frontends', 'benchmarks', 'recipe', 'messages'],
+  doctor: ['coordinator', 'slurm', 'plan', 'backends', 'recipe', 'messages'],
   cli: [
+    'doctor',
     'why',
     'coordinator',
     'slurm',

@@ -1,0 +1,33 @@
+import { type Finding, merged } from './finding.ts';
+import { LOGIN_CHECKS } from './login-checks.ts';
+import { checkNodes } from './node-step.ts';
+import { idleNodes, namedNodes } from './nodes.ts';
+import { SLURM_CHECKS } from './slurm-checks.ts';
+import type { Check, World } from './world.ts';
+
+export interface DoctorOptions {
+  /** Lists of nodes to look at. */
+  readonly nodes: readonly string[];
+  readonly all: boolean;
+  /** How long the job on the nodes may wait for them, s. */
+  readonly waitS: number;
+}
+
+/** Everything that was found, in the order of the checks. */
+export async function examine(world: World, options: DoctorOptions): Promise<Finding[]> {
+  const login = await runChecks(LOGIN_CHECKS, 'login', world);
+  const [first, ...others] = SLURM_CHECKS;
+  const slurm = await runChecks([first], 'slurm', world);
+  if (slurm.some(({ status }) => status !== 'ok')) return [...login, ...slurm];
+  const further = await runChecks(others, 'slurm', world);
+  const nodes = options.all ? await idleNodes(world) : await namedNodes(world, options.nodes);
+  const onNodes = await checkNodes(world, nodes.nodes, options.waitS);
+  return [...login, ...slurm, ...further, ...merged([...nodes.findings, ...onNodes])];
+}
+
+async function runChecks(checks: readonly Check[], where: string, world: World): Promise<Finding[]> {
+  const found = await Promise.all(
+    checks.map(async ({ id, run }) => (await run(world)).map((each) => ({ check: id, where, ...each }))),
+  );
+  return found.flat();
+}

@@ -1,0 +1,155 @@
+import { gib } from './file-system.ts';
+import { type Finding, type Found, fail, ok, warn } from './finding.ts';
+import type { NodeReport } from './node-report.ts';
+
+/** Ends within 1.5 s of each other count as one event (`srtctl why`): beyond half of that clocks mix the order up. */
+const CLOCK_WARN_MS = 750;
+const CLOCK_FAIL_MS = 5_000;
+const TMP_WARN = 10 * 2 ** 30;
+const TMP_FAIL = 2 ** 30;
+/** A GPU that nobody uses has some hundred MiB taken. */
+const IDLE_MIB = 2_048;
+
+export interface Expected {
+  readonly gpus: number | undefined;
+  readonly srtctl: string | null;
+  /** Jobs that Slurm knows as running; what they have started is no leftover. */
+  readonly runningJobs: ReadonlySet<string>;
+  readonly outputs: string;
+}
+
+/** What a node's report means. Pure. */
+export function judge(report: NodeReport, clockAheadMs: number | undefined, expected: Expected): Finding[] {
+  const checks: Readonly<Record<string, readonly Found[]>> = {
+    runtime: [ok(`Node runs, on ${report.machine}`)],
+    'same srtctl': [sameSrtctl(report, expected)],
+    output_dir: [outputDir(report, expected)],
+    GPUs: gpus(report, expected),
+    clock: clock(clockAheadMs),
+    ports: [ports(report)],
+    leftovers: leftovers(report, expected),
+    models: report.models.map(({ path, problem }) =>
+      problem === null
+        ? ok(`${path} can be read`)
+        : fail(
+            `${path}: ${problem}`,
+            'the model must be on a file system that every node has, readable for you',
+          ),
+    ),
+    'free space': [freeSpace(report)],
+    programs: report.programs.map(({ name, problem }) =>
+      problem === null
+        ? ok(`${name} is there`)
+        : fail(
+            problem,
+            `put ${name} at the same path on every node, or on the shared file system (.srtctl/bin beside srtctl)`,
+          ),
+    ),
+    network:
+      report.interfaceProblem === null
+        ? []
+        : [
+            warn(
+              report.interfaceProblem,
+              'correct network_interface in srtslurm.yaml; without it the way to the head node is taken',
+            ),
+          ],
+  };
+  return Object.entries(checks).flatMap(([check, found]) =>
+    found.map((each) => ({ check, where: report.node, ...each })),
+  );
+}
+
+function sameSrtctl({ srtctl }: NodeReport, expected: Expected): Found {
+  if (srtctl.version === expected.srtctl) return ok('the same as here');
+  const advice = 'run srtctl from a file system that every node has';
+  return fail(
+    srtctl.version === null ? 'it cannot be read' : `another one: ${srtctl.version}, here ${expected.srtctl}`,
+    advice,
+  );
+}
+
+function outputDir({ outputs }: NodeReport, expected: Expected): Found {
+  const advice = 'set output_dir in srtslurm.yaml to a directory of yours on a shared file system';
+  if (!outputs.seesToken) return fail(`does not see what was just written to ${expected.outputs}`, advice);
+  if (outputs.writeProblem !== null) return fail(outputs.writeProblem, advice);
+  return ok(`${expected.outputs} is shared and can be written`);
+}
+
+function gpus({ gpus: cards, gpuError, visibleDevices }: NodeReport, expected: Expected): Found[] {
+  const wanted = expected.gpus;
+  if (gpuError !== null)
+    return [
+      fail(
+        `nvidia-smi: ${gpuError}`,
+        'the node is not well: tell who runs it, and exclude it (sbatch_directives.exclude)',
+      ),
+    ];
+  if (cards === null) {
+    const given = (visibleDevices ?? '').split(',').filter((each) => each !== '').length;
+    if (given > 0)
+      return [
+        warn(`no nvidia-smi; Slurm gave ${given} GPUs`, 'nothing to do where the nodes have no NVIDIA GPUs'),
+      ];
+    return [
+      warn(
+        'no nvidia-smi, and no GPUs from Slurm',
+        'nothing to do for --mock; else name a partition with GPUs',
+      ),
+    ];
+  }
+  const busy = cards.filter(({ usedMib }) => usedMib > IDLE_MIB);
+  const count = `${cards.length} × ${cards[0]?.name ?? 'GPU'}`;
+  return [
+    wanted !== undefined && cards.length < wanted
+      ? fail(
+          `${count}, and ${wanted} are asked for`,
+          'correct gpus_per_node, or exclude the node (sbatch_directives.exclude)',
+        )
+      : ok(count),
+    ...busy.map(({ index, usedMib }) =>
+      warn(
+        `GPU ${index} has ${gib(usedMib * 2 ** 20)} in use`,
+        'see leftovers, and who else is on the node: nvidia-smi; use_exclusive_sbatch_directive keeps others away',
+      ),
+    ),
+  ];
+}
+
+function clock(aheadMs: number | undefined): Found[] {
+  if (aheadMs === undefined) return [];
+  const off = Math.abs(aheadMs);
+  const text = `${(off / 1_000).toFixed(1)} s ${aheadMs > 0 ? 'ahead of' : 'behind'} this machine`;
+  const advice = 'the node’s clock is not synchronised (NTP, chrony): tell who runs it';
+  if (off > CLOCK_FAIL_MS) return [fail(text, advice)];
+  if (off > CLOCK_WARN_MS) return [warn(text, advice)];
+  return [ok('agrees with this machine’s')];
+}
+
+function ports({ portsTaken }: NodeReport): Found {
+  if (portsTaken.length === 0) return ok('are free');
+  const list = portsTaken.slice(0, 8).join(', ');
+  return warn(
+    `taken: ${list}${portsTaken.length > 8 ? ` and ${portsTaken.length - 8} more` : ''}`,
+    'another job or user is on the node: use_exclusive_sbatch_directive in srtslurm.yaml; see leftovers',
+  );
+}
+
+function leftovers({ leftovers: all }: NodeReport, { runningJobs }: Expected): Found[] {
+  const left = all.filter(({ job }) => !runningJobs.has(job) && !runningJobs.has(job.split('-')[0] ?? job));
+  if (left.length === 0) return [ok('none')];
+  return [...new Set(left.map(({ job }) => job))].map((job) => {
+    const processes = left.filter((each) => each.job === job);
+    return fail(
+      `${processes.length} of job ${job}: ${processes[0]?.command ?? ''}`,
+      `kill ${processes.map(({ pid }) => pid).join(' ')} there`,
+    );
+  });
+}
+
+function freeSpace({ tmp: { path, freeBytes } }: NodeReport): Found {
+  const text = `${gib(freeBytes)} in ${path}`;
+  const advice = `clear ${path}: logs of engines and files of the job are there`;
+  if (freeBytes < TMP_FAIL) return fail(text, advice);
+  return freeBytes < TMP_WARN ? warn(text, advice) : ok(`enough in ${path}`);
+}

@@ -1,0 +1,129 @@
+import * as z from 'zod';
+
+/** What a node is asked to look at. */
+export const nodeRequestSchema = z.object({
+  cwd: z.string(),
+  /** A directory that login node and nodes are to share, and a file in it that the login node has just made. */
+  outputs: z.string(),
+  token: z.string(),
+  distDir: z.string(),
+  models: z.array(z.string()),
+  ports: z.array(z.number()),
+  programs: z.array(z.string()),
+  networkInterface: z.string().nullable(),
+});
+export type NodeRequest = z.infer<typeof nodeRequestSchema>;
+
+const gpuSchema = z.object({
+  index: z.string(),
+  name: z.string(),
+  usedMib: z.number(),
+  totalMib: z.number(),
+});
+export type Gpu = z.infer<typeof gpuSchema>;
+
+/** What a node has found; what that means is judged on the login node. */
+export const nodeReportSchema = z.object({
+  node: z.string(),
+  machine: z.string(),
+  /** null: there is no nvidia-smi. */
+  gpus: z.array(gpuSchema).nullable(),
+  gpuError: z.string().nullable(),
+  /** CUDA_VISIBLE_DEVICES, which Slurm sets. */
+  visibleDevices: z.string().nullable(),
+  portsTaken: z.array(z.number()),
+  leftovers: z.array(z.object({ pid: z.number(), job: z.string(), command: z.string() })),
+  models: z.array(z.object({ path: z.string(), problem: z.string().nullable() })),
+  tmp: z.object({ path: z.string(), freeBytes: z.number() }),
+  /** null: it is the same srtctl and the same output directory; else what is wrong. */
+  srtctl: z.object({ version: z.string().nullable() }),
+  outputs: z.object({ seesToken: z.boolean(), writeProblem: z.string().nullable() }),
+  /** nats-server and container runtimes: null when they are there. */
+  programs: z.array(z.object({ name: z.string(), problem: z.string().nullable() })),
+  interfaceProblem: z.string().nullable(),
+});
+export type NodeReport = z.infer<typeof nodeReportSchema>;
+
+/**
+ * Lines of what a node says. Slurm passes lines on whole up to 1,024 bytes, and mixes those of nodes, so a report goes
+ * in numbered pieces; a clock line goes as soon as it is made, and when it comes says how far the node's clock is off.
+ */
+const REPORT = 'SRTCTL-DOCTOR';
+const CLOCK = 'SRTCTL-CLOCK';
+const FAILED = 'SRTCTL-FAILED';
+const PIECE = 600;
+
+export const clockLine = (node: string, nowMs: number): string => `${CLOCK} ${node} ${nowMs}`;
+
+export function reportLines(report: NodeReport): string[] {
+  const text = Buffer.from(JSON.stringify(report)).toString('base64');
+  const count = Math.ceil(text.length / PIECE);
+  return Array.from(
+    { length: count },
+    (_, index) =>
+      `${REPORT} ${report.node} ${index + 1} ${count} ${text.slice(index * PIECE, (index + 1) * PIECE)}`,
+  );
+}
+
+/** Puts together what nodes say, line by line as it comes. */
+export class ReportReader {
+  readonly reports = new Map<string, NodeReport>();
+  /** Nodes whose check could not start, and why. */
+  readonly failed = new Map<string, string>();
+  /** By how much a node's clock is ahead of ours, ms; what the lines took on their way makes it less. */
+  readonly clockAheadMs = new Map<string, number>();
+  readonly #pieces = new Map<string, string[]>();
+
+  take(line: string, nowMs: number): void {
+    const [kind, node = '', ...rest] = line.trim().split(' ');
+    if (kind === CLOCK) {
+      const ahead = Number(rest[0]) - nowMs;
+      // Of several the one that came fastest.
+      if (Number.isFinite(ahead))
+        this.clockAheadMs.set(node, Math.max(ahead, this.clockAheadMs.get(node) ?? ahead));
+    } else if (kind === FAILED) this.failed.set(node, rest.join(' '));
+    else if (kind === REPORT) this.#takePiece(node, rest);
+  }
+
+  #takePiece(node: string, [at = '', count = '', text = '']: string[]): void {
+    const pieces = this.#pieces.get(node) ?? [];
+    pieces[Number(at) - 1] = text;
+    this.#pieces.set(node, pieces);
+    if (pieces.filter((piece) => piece !== undefined).length < Number(count)) return;
+    try {
+      const json: unknown = JSON.parse(Buffer.from(pieces.join(''), 'base64').toString());
+      this.reports.set(node, nodeReportSchema.parse(json));
+    } catch (error) {
+      this.failed.set(
+        node,
+        `its report cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
+  }
+}
+
+/**
+ * What srun starts on each node: finds the Node runtime for the node's architecture and becomes the check. Arguments:
+ * the program, the request, then pairs of architecture and node binary.
+ */
+const LAUNCHER = `program=$1 request=$2
+shift 2
+fail() {
+  echo "${FAILED} $SLURMD_NODENAME $1"
+  exit 0
+}
+arch=$(uname -m)
+while [ $# -gt 1 ] && [ "$1" != "$arch" ]; do shift 2; done
+[ $# -gt 1 ] || fail "there is no Node runtime for $arch: add runtime.$arch to srtslurm.yaml"
+[ -x "$2" ] || fail "the Node runtime $2 is not there: put it on a file system that every node has, or set runtime.$arch in srtslurm.yaml"
+[ -r "$program" ] || fail "srtctl is not there: no $program: put it on a file system that every node has"
+"$2" "$program" "$request" || fail "the Node runtime $2 does not run here (exit code $?): set runtime.$arch in srtslurm.yaml to one that does"`;
+
+export const nodeCommand = (
+  program: string,
+  request: NodeRequest,
+  runtimes: Readonly<Record<string, string>>,
+): string[] => [
+  ...['/bin/sh', '-c', LAUNCHER, 'srtctl-doctor', program, JSON.stringify(request)],
+  ...Object.entries(runtimes).flat(),
+];

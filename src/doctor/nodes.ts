@@ -1,0 +1,80 @@
+import { expandHostlist } from '../slurm/hostlist.ts';
+import { type Finding, fail, warn } from './finding.ts';
+import type { World } from './world.ts';
+
+/** Nodes to look at, and what is to say of those that cannot be looked at. */
+export interface Choice {
+  readonly nodes: readonly string[];
+  readonly findings: readonly Finding[];
+}
+
+interface NodeState {
+  readonly state: string;
+  readonly reason: string;
+}
+
+const BUSY = ['allocated', 'mixed', 'completing', 'reserved'];
+
+/** The nodes that are named, as Slurm's lists (`gpu[1-4]`); the job waits for those that are busy. */
+export async function namedNodes(world: World, lists: readonly string[]): Promise<Choice> {
+  const names = [...new Set(lists.flatMap(expandHostlist))];
+  if (names.length === 0) return { nodes: [], findings: [] };
+  const states = await statesOf(world, undefined);
+  const unknown = names.filter((node) => !states.has(node));
+  const off = names.filter((node) => isOff(states.get(node)));
+  return {
+    nodes: names.filter((node) => !unknown.includes(node) && !off.includes(node)),
+    findings: [
+      ...unknown.map((where) => ({
+        check: 'state',
+        where,
+        ...fail('Slurm knows no such node', '`sinfo -N` lists the nodes'),
+      })),
+      ...off.map((node) => offFinding(node, states.get(node))),
+    ],
+  };
+}
+
+/** All nodes of the partition that are idle now; of the others one says why they are left out. */
+export async function idleNodes(world: World): Promise<Choice> {
+  const states = await statesOf(world, world.wanted.partition ?? 'default');
+  const findings = [...states].flatMap(([node, each]) => {
+    if (each.state === 'idle') return [];
+    if (!BUSY.includes(each.state)) return [offFinding(node, each)];
+    const found = warn(
+      `${each.state}: not looked at`,
+      'again when it is free; --node waits for it, up to --wait seconds',
+    );
+    return [{ check: 'state', where: node, ...found }];
+  });
+  const nodes = [...states].filter(([, { state }]) => state === 'idle').map(([node]) => node);
+  return { nodes, findings };
+}
+
+const isOff = (each: NodeState | undefined): boolean =>
+  each !== undefined && each.state !== 'idle' && !BUSY.includes(each.state);
+
+function offFinding(node: string, each: NodeState | undefined): Finding {
+  const { state = '', reason = '' } = each ?? {};
+  const why = reason === '' || reason === 'none' ? '' : ` (${reason})`;
+  const found = warn(`${state}${why}: not looked at`, 'no job gets it; tell who runs the cluster');
+  return { check: 'state', where: node, ...found };
+}
+
+/** Nodes of a partition (`default`: of the default one; undefined: of all), by name. */
+async function statesOf(world: World, partition: string | undefined): Promise<Map<string, NodeState>> {
+  const named = partition !== undefined && partition !== 'default' ? [`--partition=${partition}`] : [];
+  const answer = await world.run('sinfo', ['--noheader', '--Node', '--format=%N|%T|%E|%P', ...named]);
+  const states = new Map<string, NodeState>();
+  for (const line of (answer?.stdout ?? '').split('\n')) {
+    const [node = '', state = '', reason = '', of = ''] = line.trim().split('|');
+    if (node === '' || (partition === 'default' && !of.endsWith('*'))) continue;
+    // Marks behind a state (sinfo(1), "NODE STATE CODES") say what else is so: powered down, not responding.
+    const notResponding = state.endsWith('*');
+    states.set(node, {
+      state: notResponding ? `${state.slice(0, -1)}, not responding` : state.replace(/[~#!%$@^+-]+$/, ''),
+      reason,
+    });
+  }
+  return states;
+}

@@ -1,0 +1,93 @@
+import { timeLimitMs } from '../slurm/allocation.ts';
+import { submitError } from '../slurm/submit.ts';
+import { type Found, fail, ok, warn } from './finding.ts';
+import type { Check, World } from './world.ts';
+
+/** What Slurm says, asked where srtctl is called. Without Slurm the first of them is the only one that runs. */
+export const SLURM_CHECKS: readonly [Check, ...Check[]] = [
+  {
+    id: 'slurm',
+    async run(world) {
+      const answer = await world.run('sinfo', ['--version']);
+      if (!answer) {
+        const text = 'Slurm is not here: no sinfo in PATH';
+        const advice = 'run srtctl on a login node; `srtctl apply --local` needs no Slurm';
+        return [world.needsSlurm ? fail(text, advice) : warn(text, advice)];
+      }
+      const controller = await world.run('sinfo', ['--noheader', '--format=%P']);
+      if (controller?.exitCode !== 0)
+        return [
+          fail(`slurmctld does not answer: ${words(controller)}`, 'try again later, or ask who runs it'),
+        ];
+      return [ok(answer.stdout.trim())];
+    },
+  },
+  { id: 'partition', run: async (world) => partition(world) },
+  {
+    id: 'sbatch',
+    async run(world) {
+      const answer = await world.run('sbatch', ['--test-only'], world.wanted.script);
+      if (answer?.exitCode === 0) return [ok('would take a job with these defaults')];
+      const error = submitError(answer ?? { exitCode: undefined, stdout: '', stderr: '', timedOut: true });
+      return [fail(error.message, error.hint ?? 'change the defaults in srtslurm.yaml, or the recipe')];
+    },
+  },
+  {
+    id: 'containers',
+    async run(world) {
+      const runtime = world.cluster.container_runtime;
+      if (runtime === 'none') return [ok('none: engines run on the nodes themselves')];
+      if (runtime != null && runtime !== 'pyxis') return [];
+      const answer = await world.run('srun', ['--help']);
+      if (answer?.stdout.includes('--container-image')) return [ok('srun knows --container-image (pyxis)')];
+      const advice = 'set container_runtime in srtslurm.yaml (none: engines on the nodes themselves)';
+      const text = 'srun does not know --container-image: pyxis is not here';
+      return [runtime === 'pyxis' ? fail(text, advice) : warn(`${text}; only --mock runs`, advice)];
+    },
+  },
+  {
+    id: 'accounting',
+    async run(world) {
+      const answer = await world.run('sacct', ['--noheader', '--allocations', '--jobs=1']);
+      if (answer?.exitCode === 0) return [ok('sacct answers')];
+      // Not a fault: what the coordinator wrote is in the job's directory.
+      return [ok('sacct does not answer: how a job ended is known only as long as squeue knows it')];
+    },
+  },
+];
+
+/** The partition that a job would get: there, up, large enough in time. */
+async function partition({ run, wanted }: World): Promise<Found[]> {
+  const answer = await run('sinfo', ['--noheader', '--format=%P|%a|%l|%F']);
+  const rows = (answer?.stdout ?? '').split('\n').flatMap((line) => {
+    const [name = '', up = '', limit = '', counts = ''] = line.trim().split('|');
+    const [, idle = 0, , total = 0] = counts.split('/').map(Number);
+    return name === ''
+      ? []
+      : [{ name: name.replace(/\*$/, ''), isDefault: name.endsWith('*'), up, limit, idle, total }];
+  });
+  const of =
+    wanted.partition?.split(',') ?? rows.filter(({ isDefault }) => isDefault).map(({ name }) => name);
+  const advice = `set default_partition in srtslurm.yaml, or slurm.partition in the recipe; there is ${rows.map(({ name }) => name).join(', ') || 'none'}`;
+  if (of.length === 0) return [fail('no partition is named, and the cluster has no default', advice)];
+  return of.map((name): Found => {
+    const row = rows.find((each) => each.name === name);
+    if (!row) return fail(`there is no partition ${name}`, advice);
+    if (row.up !== 'up') return fail(`partition ${name} is ${row.up}`, advice);
+    const [asked, most] = [timeLimitMs(wanted.timeLimit ?? ''), timeLimitMs(row.limit)];
+    if (asked !== null && most !== null && asked > most)
+      return fail(
+        `time limit ${wanted.timeLimit} is more than the ${row.limit} of partition ${name}`,
+        'set default_time_limit in srtslurm.yaml, or slurm.time_limit in the recipe',
+      );
+    if (wanted.timeLimit === undefined)
+      return warn(
+        `${name}: ${row.total} nodes, ${row.idle} idle; no time limit is set`,
+        'set default_time_limit in srtslurm.yaml',
+      );
+    return ok(`${name}: ${row.total} nodes, ${row.idle} idle, at most ${row.limit}`);
+  });
+}
+
+const words = (answer: { stderr: string; timedOut: boolean } | undefined): string =>
+  answer?.timedOut ? 'no answer' : (answer?.stderr.trim().split('\n')[0] ?? '') || 'no answer';

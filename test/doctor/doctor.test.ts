@@ -1,0 +1,148 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import * as z from 'zod';
+import { portsTaken } from '../../src/doctor/node-looks.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'srtctl-doctor-'));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+const findingSchema = z.object({
+  check: z.string(),
+  where: z.string(),
+  status: z.string(),
+  text: z.string(),
+  advice: z.string().nullable(),
+});
+
+/** In place of Slurm: two idle nodes and one that is drained; srun runs its command here, once for each node. */
+const SLURM: Readonly<Record<string, string>> = {
+  sinfo: `case "$*" in
+  *--version*) echo 'slurm 23.02' ;;
+  *%N*) printf 'n1|idle|none|batch*\\nn2|idle|none|batch*\\nn3|drained|bad fan|batch*\\n' ;;
+  *%a*) echo 'batch*|up|1-00:00:00|0/2/1/3' ;;
+  *) echo 'batch*' ;;
+esac`,
+  sbatch: 'cat >"$0.script"; echo "sbatch: Job 5 to start" >&2',
+  srun: `case "$*" in *--help*) echo '  --container-image=[USER@]' && exit ;; esac
+nodes=
+while :; do
+  case $1 in --nodelist=*) nodes=\${1#*=} ;; --*) ;; *) break ;; esac
+  shift
+done
+for SLURMD_NODENAME in $(echo "$nodes" | tr , ' '); do export SLURMD_NODENAME; "$@"; done`,
+  sacct: 'exit 1',
+  squeue: 'exit 0',
+};
+
+let cwd: string;
+let bin: string;
+beforeEach(() => {
+  cwd = mkdtempSync(join(root, 'c-'));
+  bin = join(cwd, 'bin');
+  mkdirSync(bin);
+});
+
+function standIn(name: string, script: string): void {
+  writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`);
+  chmodSync(join(bin, name), 0o755);
+}
+
+function doctor(args: string[] = [], options: { slurm?: boolean; cluster?: string } = {}) {
+  if (options.slurm !== false) for (const [name, script] of Object.entries(SLURM)) standIn(name, script);
+  if (options.cluster !== undefined) writeFileSync(join(cwd, 'srtslurm.yaml'), options.cluster);
+  // Real Slurm commands may be in /usr/bin; the shell's own tools are needed by the stand-ins.
+  for (const tool of ['cat', 'tr', 'uname', 'sh', 'env'])
+    if (!readdirSync(bin).includes(tool)) standIn(tool, `exec /usr/bin/${tool} "$@"`);
+  const env = { HOME: cwd, PATH: `${bin}:${dirname(process.execPath)}/none`, NO_COLOR: '1' };
+  const command = [resolve('dist/srtctl.js'), 'doctor', ...args];
+  const { status, stdout, stderr } = spawnSync(process.execPath, command, { cwd, env, encoding: 'utf8' });
+  const findings = args.includes('--json')
+    ? stdout
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => findingSchema.parse(JSON.parse(line)))
+    : [];
+  const of = (check: string, where?: string) =>
+    findings.filter((each) => each.check === check && (where === undefined || each.where === where));
+  return { status, stdout, stderr, of };
+}
+
+const CLUSTER = 'default_partition: batch\ndefault_time_limit: "01:00:00"\noutput_dir: outputs\n';
+
+describe('srtctl doctor', () => {
+  it('without Slurm says so, and what works all the same', () => {
+    const { status, stdout } = doctor([], { slurm: false });
+    expect(stdout).toMatch(/warn +slurm +slurm +Slurm is not here.*\n +→ .*--local/);
+    expect(status).toBe(0);
+    expect(doctor(['--all'], { slurm: false }).status).toBe(1);
+  });
+
+  it('finds a cluster well through stand-ins, and one job looks at all idle nodes', () => {
+    const { status, of, stderr } = doctor(['--all', '--json'], { cluster: CLUSTER });
+    expect(stderr).toBe('');
+    expect(of('partition')[0]).toMatchObject({ status: 'ok', text: expect.stringContaining('2 idle') });
+    expect(of('state')).toEqual([expect.objectContaining({ where: 'n3', status: 'warn' })]);
+    for (const check of ['runtime', 'same srtctl', 'clock'])
+      expect(of(check, 'n1,n2')[0], check).toMatchObject({ status: 'ok' });
+    expect(of('output_dir', 'n1,n2')[0]).toMatchObject({ status: 'ok' });
+    expect(readdirSync(join(cwd, 'outputs'))).toEqual([]);
+    expect(status, JSON.stringify(of('nats-server'))).toBe(of('nats-server')[0]?.status === 'ok' ? 0 : 1);
+  });
+
+  it('names what is wrong with srtslurm.yaml, Slurm and a node, and fails', () => {
+    const { status, of } = doctor(['--json', '--node', 'n[1,9]', '--model', '/not/there'], {
+      cluster: `${CLUSTER.replace('batch', 'gone')}containers: {sglang: /not/there.sqsh}\nnetwork_interface: ib9\n`,
+    });
+    expect(status).toBe(1);
+    expect(of('aliases')[0]).toMatchObject({ status: 'warn', text: expect.stringContaining('sglang') });
+    expect(of('partition')[0]?.text).toMatch(/no partition gone/);
+    expect(of('state', 'n9')[0]?.status).toBe('fail');
+    expect(of('models', 'n1')[0]?.text).toMatch(/ENOENT/);
+    expect(of('network', 'n1')[0]?.text).toMatch(/ib9/);
+  });
+
+  it('passes on why sbatch would not take a job, and what to change', () => {
+    for (const [name, script] of Object.entries(SLURM)) standIn(name, script);
+    standIn('sbatch', 'echo "sbatch: error: Invalid account or account/partition combination" >&2; exit 1');
+    const { status, stdout } = doctor([], { slurm: false, cluster: CLUSTER });
+    expect(stdout).toMatch(/fail +sbatch .*Invalid account.*\n +→ .*slurm\.partition|slurm\.account/);
+    expect(status).toBe(1);
+  });
+
+  it('says that a node has no Node runtime for its architecture', () => {
+    standIn('uname', 'echo riscv64');
+    const { of } = doctor(['--json', '--node', 'n1'], { cluster: CLUSTER });
+    expect(of('runtime', 'n1')[0]).toMatchObject({
+      status: 'fail',
+      text: 'there is no Node runtime for riscv64',
+      advice: expect.stringContaining('runtime.riscv64'),
+    });
+  });
+
+  it('has a line for a srtslurm.yaml that cannot be read', () => {
+    const { status, of } = doctor(['--json'], { cluster: 'default_partitoin: x\n' });
+    expect(of('srtslurm.yaml')).toHaveLength(1);
+    expect(of('srtslurm.yaml')[0]?.text).toMatch(/default_partitoin/);
+    expect(status).toBe(1);
+  });
+
+  it('refuses to look at all nodes and at some', () => {
+    expect(doctor(['--all', '--node', 'n1']).status).toBe(2);
+  });
+});
+
+it('sees which ports are taken', async () => {
+  const server = createServer();
+  await new Promise<void>((listening) => server.listen(0, listening));
+  const address = server.address();
+  const port = typeof address === 'object' && address ? address.port : 0;
+  try {
+    expect(await portsTaken([port])).toEqual([port]);
+  } finally {
+    server.close();
+  }
+});

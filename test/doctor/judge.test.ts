@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest';
+import { merged } from '../../src/doctor/finding.ts';
+import { type Expected, judge } from '../../src/doctor/judge.ts';
+import { type NodeReport, ReportReader, reportLines } from '../../src/doctor/node-report.ts';
+
+const GIB = 2 ** 30;
+const healthy: NodeReport = {
+  node: 'gpu1',
+  machine: 'x64',
+  gpus: [{ index: '0', name: 'H100', usedMib: 4, totalMib: 81_559 }],
+  gpuError: null,
+  visibleDevices: '0',
+  portsTaken: [],
+  leftovers: [],
+  models: [{ path: '/models/m', problem: null }],
+  tmp: { path: '/tmp', freeBytes: 100 * GIB },
+  srtctl: { version: 'abc' },
+  outputs: { seesToken: true, writeProblem: null },
+  programs: [{ name: 'nats-server', problem: null }],
+  interfaceProblem: null,
+};
+const expected: Expected = { gpus: 1, srtctl: 'abc', runningJobs: new Set(['7']), outputs: '/out' };
+
+const bad = (change: Partial<NodeReport>, aheadMs = 0) =>
+  judge({ ...healthy, ...change }, aheadMs, expected)
+    .filter(({ status }) => status !== 'ok')
+    .map(({ check, status, text }) => `${status} ${check}: ${text}`);
+
+describe('what a node has found', () => {
+  it('of a healthy node asks for nothing', () => {
+    expect(bad({})).toEqual([]);
+    expect(judge(healthy, 3, expected).every(({ advice }) => advice === null)).toBe(true);
+  });
+
+  it.each<[string, Partial<NodeReport>, RegExp]>([
+    ['fewer GPUs than asked for', { gpus: [] }, /^fail GPUs: .*1 are asked for/],
+    ['a driver that fails', { gpus: [], gpuError: 'no devices' }, /^fail GPUs: nvidia-smi: no devices/],
+    [
+      'a GPU that somebody uses',
+      { gpus: [{ index: '0', name: 'H100', usedMib: 40_960, totalMib: 81_559 }] },
+      /^warn GPUs: GPU 0 has 40 GiB in use/,
+    ],
+    ['ports that are taken', { portsTaken: [8000] }, /^warn ports: taken: 8000/],
+    [
+      'what an earlier job has left',
+      { leftovers: [{ pid: 9, job: '3', command: 'python3 -m sglang' }] },
+      /^fail leftovers: 1 of job 3: python3 -m sglang/,
+    ],
+    [
+      'a model that cannot be read',
+      { models: [{ path: '/m', problem: 'EACCES' }] },
+      /^fail models: \/m: EACCES/,
+    ],
+    ['a full disk', { tmp: { path: '/tmp', freeBytes: GIB / 2 } }, /^fail free space: 0.5 GiB in \/tmp/],
+    ['another srtctl', { srtctl: { version: 'other' } }, /^fail same srtctl: another one/],
+    ['no srtctl', { srtctl: { version: null } }, /^fail same srtctl: it cannot be read/],
+    [
+      'a directory that is not shared',
+      { outputs: { seesToken: false, writeProblem: null } },
+      /^fail output_dir: does not see/,
+    ],
+    [
+      'a missing program',
+      { programs: [{ name: 'podman', problem: 'podman is not in PATH' }] },
+      /^fail programs: podman/,
+    ],
+    ['a missing interface', { interfaceProblem: 'there is no interface ib0' }, /^warn network: .*ib0/],
+  ])('%s is said, with what to do', (_what, change, line) => {
+    expect(bad(change)).toEqual([expect.stringMatching(line)]);
+    const unwell = judge({ ...healthy, ...change }, 0, expected).filter(({ status }) => status !== 'ok');
+    expect(unwell.every(({ advice }) => advice !== null && advice !== '')).toBe(true);
+  });
+
+  it('counts processes of jobs that run as no leftovers', () => {
+    expect(bad({ leftovers: [{ pid: 9, job: '7', command: 'x' }] })).toEqual([]);
+    expect(bad({ leftovers: [{ pid: 9, job: '7-2', command: 'x' }] })).toEqual([]);
+  });
+
+  it('tells a clock that is off, and by how much', () => {
+    expect(bad({}, 300)).toEqual([]);
+    expect(bad({}, -1_400)).toEqual(['warn clock: 1.4 s behind this machine']);
+    expect(bad({}, 60_000)).toEqual(['fail clock: 60.0 s ahead of this machine']);
+  });
+
+  it('comes through whole, in pieces of which other nodes’ lines may be in between', () => {
+    const models = Array.from({ length: 100 }, (_, index) => ({ path: `/models/${index}`, problem: 'ü' }));
+    const reports = ['a', 'b'].map((node) => ({ ...healthy, node, models }));
+    const [first = [], second = []] = reports.map(reportLines);
+    expect(Math.max(...first.map((line) => line.length))).toBeLessThan(1_000);
+    const reader = new ReportReader();
+    for (const [index, line] of first.entries()) {
+      reader.take('srun: something that Slurm has to say', 0);
+      reader.take(second[index] ?? '', 0);
+      reader.take(line, 0);
+    }
+    expect([...reader.reports.values()]).toEqual(expect.arrayContaining(reports));
+  });
+
+  it('takes the clock from the line that was fastest on its way', () => {
+    const reader = new ReportReader();
+    reader.take('SRTCTL-CLOCK a 1000', 1_400);
+    reader.take('SRTCTL-CLOCK a 2000', 2_005);
+    expect(reader.clockAheadMs.get('a')).toBe(-5);
+  });
+
+  it('that several nodes have in common is one line', () => {
+    const same = ['a', 'b'].flatMap((node) => judge({ ...healthy, node }, 0, expected));
+    expect(merged(same).map(({ where }) => where)).toEqual(merged(same).map(() => 'a,b'));
+  });
+});
