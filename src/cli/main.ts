@@ -5,6 +5,7 @@ import { registerCancel } from './cancel.ts';
 import { registerDryRun } from './dry-run.ts';
 import { registerLogs } from './logs.ts';
 import { registerResolveOverride } from './resolve-override.ts';
+import { registerResults } from './results.ts';
 import { registerSchema } from './schema.ts';
 import { registerStatus } from './status.ts';
 import { registerWatch } from './watch.ts';
@@ -37,6 +38,7 @@ for (const register of [
   registerWatch,
   registerLogs,
   registerStatus,
+  registerResults,
   registerWhy,
   registerCancel,
   registerSchema,

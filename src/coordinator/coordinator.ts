@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createActor, fromPromise } from 'xstate';
 import * as z from 'zod';
-import { failurePolicy } from '../machines/failure-policy.ts';
+import { type FailurePolicy, failurePolicy } from '../machines/failure-policy.ts';
 import { CausedError, topState } from '../machines/point.ts';
 import { sweepMachine } from '../machines/sweep.ts';
 import type { Bus, EventOutbox } from '../messages/bus.ts';
@@ -34,6 +34,7 @@ import { Journal } from './journal.ts';
 import type { JobKeys } from './keys.ts';
 import type { NatsServer } from './nats-server.ts';
 import { Points } from './points.ts';
+import { ResultsFile } from './results-file.ts';
 import { Roster, type Supervision } from './roster.ts';
 import { StateFile } from './state-file.ts';
 import { createStream } from './stream.ts';
@@ -82,6 +83,8 @@ export class Coordinator {
   readonly #roster: Roster;
   readonly #state: StateFile;
   readonly #points: Points;
+  readonly #policy: FailurePolicy;
+  readonly #results: ResultsFile;
   #bus: Bus | undefined;
   #systemBus: Bus | undefined;
   #outbox: EventOutbox | undefined;
@@ -137,11 +140,15 @@ export class Coordinator {
     this.#state = new StateFile(this.#paths.state, state, (error) =>
       this.#defect('state.json cannot be written', error),
     );
+    this.#policy = failurePolicy(options.sweep.on_failure);
+    this.#results = new ResultsFile(this.#paths.results);
     this.#points = new Points({
       ...options,
       jobId: spec.jobId,
       subjects: this.#subjects,
       eventsFile: this.#paths.events,
+      results: this.#results,
+      policy: this.#policy,
       points: () => this.#state.current.points,
       save: (points) => this.#save({ points }),
       saved: () => this.#state.saved(),
@@ -176,7 +183,7 @@ export class Coordinator {
     const actor = createActor(machine, {
       input: {
         ordinals: this.#options.points.map((point) => point.ordinal),
-        policy: failurePolicy(this.#options.sweep.on_failure),
+        policy: this.#policy,
       },
     });
     this.#interrupt = (why, exitCode) => actor.send({ type: 'sweep.interrupt', why, exitCode });
