@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createActor, fromPromise } from 'xstate';
-import { failurePolicy } from '../machines/failure-policy.ts';
+import { type FailurePolicy, failurePolicy } from '../machines/failure-policy.ts';
 import { CausedError, topState } from '../machines/point.ts';
 import { sweepMachine } from '../machines/sweep.ts';
 import type { Bus } from '../messages/bus.ts';
@@ -26,6 +26,7 @@ import type { JobKeys } from './keys.ts';
 import type { NatsServer } from './nats-server.ts';
 import { Points } from './points.ts';
 import { receive } from './reception.ts';
+import { ResultsFile } from './results-file.ts';
 import { Roster, type Supervision } from './roster.ts';
 import { StateFile } from './state-file.ts';
 
@@ -69,6 +70,8 @@ export class Coordinator {
   readonly #cleaning: CleanupOptions;
   readonly #points: Points;
   #channel: Channel | undefined;
+  readonly #policy: FailurePolicy;
+  readonly #results: ResultsFile;
   #deployment: Deployment | undefined;
   #plan: Plan | undefined;
   #leaseTimer: NodeJS.Timeout | undefined;
@@ -128,11 +131,15 @@ export class Coordinator {
     this.#state = new StateFile(this.#paths.state, state, (error) =>
       this.#defect('state.json cannot be written', error),
     );
+    this.#policy = failurePolicy(options.sweep.on_failure);
+    this.#results = new ResultsFile(this.#paths.results);
     this.#points = new Points({
       ...options,
       jobId: spec.jobId,
       subjects: this.#subjects,
       eventsFile: this.#paths.events,
+      results: this.#results,
+      policy: this.#policy,
       points: () => this.#state.current.points,
       save: (points) => this.#save({ points }),
       saved: () => this.#state.saved(),
@@ -167,7 +174,7 @@ export class Coordinator {
     const actor = createActor(machine, {
       input: {
         ordinals: this.#options.points.map((point) => point.ordinal),
-        policy: failurePolicy(this.#options.sweep.on_failure),
+        policy: this.#policy,
       },
     });
     this.#interrupt = (why, exitCode) => actor.send({ type: 'sweep.interrupt', why, exitCode });

@@ -17,6 +17,7 @@ export const jobPaths = (jobDir: string, jobId: string) => ({
   spec: join(jobDir, `${jobId}.json`),
   state: join(jobDir, 'state.json'),
   events: join(jobDir, 'events.jsonl'),
+  results: join(jobDir, 'results.jsonl'),
   connection: join(jobDir, 'connection.json'),
   /** 0700; one file with the key of each agent. */
   credentials: join(jobDir, '.credentials'),

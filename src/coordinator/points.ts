@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
+import { afterFailure, type FailurePolicy } from '../machines/failure-policy.ts';
 import type { PointEvent, PointOutcome } from '../machines/point.ts';
 import { type EventBody, parseEvents, WIRE_VERSION } from '../messages/events.ts';
 import type { JobState } from '../messages/job-files.ts';
-import type { BenchmarkProgress, Cause } from '../messages/result.ts';
+import type { BenchmarkProgress, Cause, PointResult } from '../messages/result.ts';
 import type { PointState } from '../messages/states.ts';
 import type { Subjects } from '../messages/subjects.ts';
 import type { PlannedPoint } from '../plan/kinds.ts';
@@ -11,11 +12,14 @@ import { explain } from '../why/explain.ts';
 import { readSignatures } from '../why/signatures.ts';
 import type { Deployment } from './deployment.ts';
 import { type PointRun, startPoint } from './point-run.ts';
+import type { ResultsFile } from './results-file.ts';
 
 export interface PointsOptions {
   readonly jobId: string;
   readonly subjects: Subjects;
   readonly eventsFile: string;
+  readonly results: ResultsFile;
+  readonly policy: FailurePolicy;
   /** The catalogue of known failures. */
   readonly signatures: string;
   readonly pointDir: (ordinal: number, name: string) => string;
@@ -37,6 +41,8 @@ export interface PointsOptions {
 export class Points {
   readonly #options: PointsOptions;
   #current: PointRun | undefined;
+  /** Causes of the failed attempts of the current point. */
+  #failures: Cause[] = [];
 
   constructor(options: PointsOptions) {
     this.#options = options;
@@ -49,9 +55,10 @@ export class Points {
 
   /** `attempt` from 1. */
   async run(point: PlannedPoint, attempt: number, deployment: Deployment): Promise<PointOutcome> {
-    const { jobId, subjects, pointDir, cleanup, send, onDefect } = this.#options;
+    const { jobId, pointDir, cleanup, onDefect } = this.#options;
     const { ordinal, name } = point;
     const limit = this.#limit();
+    if (attempt === 1) this.#failures = [];
     const run = startPoint({
       jobId,
       point,
@@ -62,10 +69,7 @@ export class Points {
       explain: async (told) => (told === limit.cause ? told : this.#explain(ordinal, told)),
       onTransition: (from, to, why, cause) => this.#onTransition(point, attempt, from, to, why, cause),
       onProgress: (progress) => this.#onProgress(ordinal, progress),
-      onResult: (result) => {
-        send(subjects.pointResult(ordinal), { kind: 'point.result', ordinal, result });
-        return this.#options.saved();
-      },
+      onResult: (result) => this.#onResult(result),
       onDefect,
     });
     this.#current = run;
@@ -119,6 +123,19 @@ export class Points {
       ),
     );
     log.info({ ordinal, from, to, why, cause: cause?.summary }, 'point');
+  }
+
+  async #onResult(result: PointResult): Promise<void> {
+    const { subjects, send, saved, results, policy, onDefect } = this.#options;
+    const { ordinal, status, cause } = result;
+    send(subjects.pointResult(ordinal), { kind: 'point.result', ordinal, result });
+    if (status === 'failed' && cause) this.#failures.push(cause);
+    const again = status === 'failed' && afterFailure(policy, this.#failures) === 'retry';
+    const written = again ? Promise.resolve() : results.append(result);
+    await Promise.all([
+      saved(),
+      written.catch((error) => onDefect('results.jsonl cannot be written', error)),
+    ]);
   }
 
   #onProgress(ordinal: number, progress: BenchmarkProgress): void {

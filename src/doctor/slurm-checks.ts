@@ -1,4 +1,4 @@
-import { timeLimitMs } from '../slurm/allocation.ts';
+import { timeLimitMs } from '../recipe/time-limit.ts';
 import { submitError } from '../slurm/submit.ts';
 import { type Found, fail, ok, warn } from './finding.ts';
 import type { Check, World } from './world.ts';

@@ -1,8 +1,10 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { ResultLine } from '../../src/benchmarks/result-lines.ts';
 import { until } from '../support/bus.ts';
 import { type RunningJob, startJob } from '../support/job.ts';
 import { writeSweep } from './sweep-recipe.ts';
@@ -41,6 +43,12 @@ const pidsOf = async (job: RunningJob, process: string): Promise<number[]> => [
 const statuses = async (job: RunningJob): Promise<string[]> =>
   (await job.results()).map(({ status }) => status);
 
+const resultLinesOf = async (job: RunningJob): Promise<ResultLine[]> =>
+  (await readFile(join(await job.jobDir(), 'results.jsonl'), 'utf8'))
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as ResultLine);
+
 /** Ends a process of the point with this ordinal, in the middle of its benchmark. */
 async function killInPoint(job: RunningJob, ordinal: number, id: string): Promise<void> {
   await until(
@@ -62,6 +70,14 @@ describe('a sweep', () => {
     expect(await statuses(job)).toEqual(Array(12).fill('done'));
     for (const id of ['prefill-0-0', 'decode-0-0']) expect(await pidsOf(job, id)).toHaveLength(3);
     expect(await pidsOf(job, 'benchmark')).toHaveLength(12);
+    const lines = await resultLinesOf(job);
+    expect(lines.map(({ ordinal }) => ordinal)).toEqual(Array.from({ length: 12 }, (_, index) => index));
+    expect(lines[5]).toMatchObject({ status: 'done', params: { fraction: 0.8, c: 2 }, concurrency: 2 });
+    const csv = execFileSync(process.execPath, ['dist/srtctl.js', 'results', await job.jobDir(), '--csv'], {
+      encoding: 'utf8',
+    });
+    expect(csv.split('\r\n')).toHaveLength(14);
+    expect(csv.split('\r\n')[0]).toContain('params.fraction');
   }, 120_000);
 
   it('that changes the decode workers alone leaves the prefill workers as they are', async () => {
@@ -98,6 +114,7 @@ describe('a worker that is killed in the fifth point', () => {
     expect(await statuses(job)).toEqual(Array(12).fill('done'));
     expect((await job.results())[4]).toMatchObject({ attempt: 2, cause: null });
     expect(await job.state()).toMatchObject({ exitCode: 0, cause: null });
+    expect((await resultLinesOf(job))[4]).toMatchObject({ ordinal: 4, attempt: 2, status: 'done' });
     const points = join(await job.jobDir(), 'points');
     const [fifth = ''] = (await readdir(points)).filter((name) => name.startsWith('04-'));
     const kept = join(points, fifth, 'attempt-1');

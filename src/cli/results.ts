@@ -1,0 +1,65 @@
+import type { Command } from 'commander';
+import type { ResultLine } from '../benchmarks/result-lines.ts';
+import { SrtctlError } from '../errors.ts';
+import { OUTPUT_OPTION } from './options.ts';
+
+interface ResultsOptions {
+  readonly output?: string;
+  readonly csv?: boolean;
+  readonly json?: boolean;
+}
+
+export function registerResults(program: Command): void {
+  program
+    .command('results')
+    .description('The results of a job: a line for each point and concurrency.')
+    .argument('[job]', 'job id, the path of its directory, or "latest"', 'latest')
+    .option(...OUTPUT_OPTION)
+    .option('--csv', 'comma-separated values, a column for each parameter and figure')
+    .option('--json', 'one JSON object a line, as in results.jsonl')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  srtctl results latest
+  srtctl results 1234567 --csv > results.csv`,
+    )
+    .action(show);
+}
+
+async function show(told: string, { output, csv, json }: ResultsOptions): Promise<void> {
+  if (csv && json) throw new SrtctlError('usage', '--csv and --json are two forms of the same: give one');
+  const { findJob, outputsRoot } = await import('./job-dir.ts');
+  const { readPointResults } = await import('../coordinator/point-results.ts');
+  const { resultLines, toCsv } = await import('../benchmarks/result-lines.ts');
+  const job = await findJob(told, outputsRoot(output));
+  const lines = (await readPointResults(job.jobDir)).flatMap(resultLines);
+  if (csv) process.stdout.write(toCsv(lines));
+  else if (json) process.stdout.write(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  else
+    process.stdout.write(`${lines.length === 0 ? `no results yet in ${job.jobDir}` : await table(lines)}\n`);
+}
+
+const number = (value: number | undefined): string =>
+  value === undefined ? '' : value >= 1_000 ? value.toFixed(0) : value.toFixed(2);
+
+async function table(lines: readonly ResultLine[]): Promise<string> {
+  const { default: Table } = await import('cli-table3');
+  const { plain } = await import('./view/text.ts');
+  const table = new Table({
+    head: ['point', 'name', 'status', 'concurrency', 'req/s', 'out tok/s', 'TTFT', 'TPOT', 'E2EL', 'cause'],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const line of lines) {
+    const { ordinal, name, status, concurrency, ttftMs, tpotMs, e2elMs, cause } = line;
+    const means = [ttftMs, tpotMs, e2elMs].map((figure) => number(figure?.mean));
+    const rates = [line.requestThroughput, line.outputThroughput].map(number);
+    table.push([
+      ...[ordinal, name, status, concurrency ?? ''].map(String),
+      ...rates,
+      ...means,
+      plain(cause ?? ''),
+    ]);
+  }
+  return `${table.toString()}\nTTFT, TPOT, E2EL: mean, ms; --csv and --json have all figures`;
+}
