@@ -15,6 +15,7 @@ import {
   type Lease,
 } from '../messages/control.ts';
 import { parseEvents, type SrtEvent, WIRE_VERSION } from '../messages/events.ts';
+import type { GpuHolder } from '../messages/gpu-holder.ts';
 import type { JobSpec, JobState } from '../messages/job-files.ts';
 import { connectBus, inboxOf } from '../messages/nats-bus.ts';
 import { createOutbox } from '../messages/outbox.ts';
@@ -29,6 +30,7 @@ import { readSignatures } from '../why/signatures.ts';
 import { causeOfProcess } from './cause.ts';
 import { type AgentExtras, agentConfigFile, removeCredentials, writeCredentials } from './credentials.ts';
 import { Deployment } from './deployment.ts';
+import { requireCleanNodes } from './dirty-nodes.ts';
 import { jobPaths } from './files.ts';
 import { Journal } from './journal.ts';
 import type { JobKeys } from './keys.ts';
@@ -91,6 +93,7 @@ export class Coordinator {
   #interrupt: ((why: string, exitCode: number) => void) | undefined;
   #booting: Promise<void> = Promise.resolve();
   #ending = false;
+  readonly #gpuHolders = new Map<string, readonly GpuHolder[]>();
   #busIsGone = false;
 
   constructor(options: CoordinatorOptions) {
@@ -268,6 +271,7 @@ export class Coordinator {
     this.#leaseTimer = setInterval(() => this.#sendLease(), LEASE_EVERY_MS);
     await this.#allJoined(joinTimeoutMs, signal);
     this.#plan = this.#options.plan(this.#roster.addresses);
+    requireCleanNodes(this.#plan, this.#gpuHolders, (says) => log.warn({ says }, 'GPUs are held by others'));
     // Silence counts from now on: while all agents load, whoever came first may be late with a heartbeat.
     this.#roster.watch(() => bus.status.connected);
   }
@@ -291,6 +295,7 @@ export class Coordinator {
     bus.subscribe(this.#subjects.hello('*'), helloSchema, ({ message, subject, respond }) => {
       // The server lets an agent use its own subject only; the message must say the same name.
       if (subject !== this.#subjects.hello(message.node)) return;
+      this.#gpuHolders.set(message.node, message.gpuHolders ?? []);
       const isLate = this.#ending && this.#roster.stateOf(message.node) === 'expected';
       const answer = isLate ? 'late' : this.#roster.hello(message);
       const refuse = (reason: string) =>

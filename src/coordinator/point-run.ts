@@ -94,6 +94,7 @@ export function startPoint(options: PointRunOptions): PointRun {
       first.status !== 'failed' || first.cause === null
         ? first
         : { ...first, cause: await options.explain(first.cause) };
+    const lost = await deployment.losses();
     const result: PointResult = {
       v: 1,
       job: options.jobId,
@@ -106,6 +107,7 @@ export function startPoint(options: PointRunOptions): PointRun {
       finishedAt: new Date().toISOString(),
       benchmark: ended.result,
       cause: ended.cause,
+      ...(lost.length > 0 ? { lost } : {}),
     };
     await mkdir(pointDir, { recursive: true });
     await writeJson(join(pointDir, 'result.json'), result);

@@ -23,6 +23,9 @@ export type ProcessEvent =
   | { type: 'process.exited'; exitCode: number | null; signal: string | null }
   | { type: 'probe.passed'; detail: string }
   | { type: 'probe.failed'; detail: string }
+  /** It is alive, has work, and does not get on with it; `hang.detected` follows when it was looked into. */
+  | { type: 'hang.suspected'; detail: string }
+  | { type: 'hang.detected'; detail: string }
   /** It is not wanted any more. */
   | { type: 'stop'; why: string };
 
@@ -69,6 +72,10 @@ export const processMachine = setup({
     kill: (_, _params: Input) => {},
     noteUnexpected: assign({
       unexpected: ({ context, event }) => [...context.unexpected, event.type].slice(-20),
+    }),
+    noteHang: assign({
+      failure: 'hung',
+      why: ({ context, event }) => (event.type === 'hang.detected' ? event.detail : context.why),
     }),
     noteExit: assign({
       exitCode: ({ event }) => (event.type === 'process.exited' ? event.exitCode : null),
@@ -146,6 +153,8 @@ export const processMachine = setup({
         // A last answer of a probe whose state was just left.
         'probe.passed': {},
         'probe.failed': {},
+        'hang.suspected': {},
+        'hang.detected': {},
       },
       states: {
         starting: {
@@ -167,6 +176,8 @@ export const processMachine = setup({
           invoke: { src: 'probe', input: ({ context }) => ({ spec: context.spec, phase: 'liveness' }) },
           on: {
             'probe.failed': { target: 'degraded', actions: assign({ why: ({ event }) => event.detail }) },
+            'hang.suspected': { target: 'degraded', actions: assign({ why: ({ event }) => event.detail }) },
+            'hang.detected': { target: 'stopping', actions: 'noteHang' },
           },
           after: {
             endTimeout: {
@@ -183,6 +194,7 @@ export const processMachine = setup({
           invoke: { src: 'probe', input: ({ context }) => ({ spec: context.spec, phase: 'liveness' }) },
           on: {
             'probe.passed': { target: 'ready', actions: assign({ why: ({ event }) => event.detail }) },
+            'hang.detected': { target: 'stopping', actions: 'noteHang' },
           },
           after: {
             unhealthyAfter: {

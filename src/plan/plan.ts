@@ -11,6 +11,7 @@ import { etcdProcess, mooncakeProcesses } from './infra.ts';
 import type { JobContext, Plan, PlannedBenchmark, PlannedPoint } from './kinds.ts';
 import { afterPlacement, assignRoles, extraNodes } from './roles.ts';
 import { stepProcesses, withPreamble } from './steps.ts';
+import { supervised } from './supervised.ts';
 import { workerProcesses } from './workers.ts';
 
 /** Nodes of the allocation that runs a variant: as many as its largest point needs. */
@@ -70,7 +71,7 @@ function planPoint(point: LoadedVariant['points'][number], ordinal: number, job:
     roles,
     endpoints,
     endpointProcesses,
-    processes: byPhase(processes).map((process) => withPreamble(process, runtime)),
+    processes: byPhase(processes).map((process) => withPreamble(supervised(process, recipe), runtime)),
     benchmark,
   };
 }

@@ -18,7 +18,8 @@ import { findMarked } from '../../src/node-agent/marks.ts';
 import { exists, startTestBus, type TestBus, until } from '../support/bus.ts';
 import { specOf } from '../support/spec.ts';
 
-const JOB = 'agent-test';
+// A name of its own: an agent clears what earlier agents of its name left.
+const JOB = `agent-test-${process.pid}`;
 const NODE = 'gpu.01';
 const s = subjectsOf(JOB);
 let testBus: TestBus;

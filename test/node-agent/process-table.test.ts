@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { findMarked } from '../../src/node-agent/marks.ts';
+import { findMarked, identityOf } from '../../src/node-agent/marks.ts';
 import { ProcessTable, type Transition } from '../../src/node-agent/process-table.ts';
 import { osSpawner } from '../../src/node-agent/spawn.ts';
 import { exists, until } from '../support/bus.ts';
@@ -12,6 +12,7 @@ let dir: string;
 let table: ProcessTable;
 let transitions: Transition[];
 let defects: string[];
+let figures: { process: string; values: Record<string, number> }[];
 let guarded: Set<number>;
 let mark: string;
 
@@ -19,6 +20,7 @@ beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
   transitions = [];
   defects = [];
+  figures = [];
   guarded = new Set();
   mark = `job/${Math.random()}`;
   table = new ProcessTable({
@@ -26,12 +28,14 @@ beforeEach(async () => {
     guard: {
       began: (group) => guarded.add(group),
       over: (group) => guarded.delete(group),
-      dismiss: () => {},
+      dismiss: async () => {},
     },
     agentMark: mark,
+    agentId: identityOf(process.pid),
     jobNode: 'job/node1',
     environment: { PATH: process.env.PATH ?? '', SECRET_OF_AGENT: 'inherited' },
     onTransition: (transition) => transitions.push(transition),
+    onMetrics: (metrics) => figures.push(metrics),
     onEmpty: () => {},
     onDefect: (what) => defects.push(what),
   });
