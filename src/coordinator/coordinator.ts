@@ -271,9 +271,17 @@ export class Coordinator {
     this.#leaseTimer = setInterval(() => this.#sendLease(), LEASE_EVERY_MS);
     await this.#allJoined(joinTimeoutMs, signal);
     this.#plan = this.#options.plan(this.#roster.addresses);
-    requireCleanNodes(this.#plan, this.#gpuHolders, (says) => log.warn({ says }, 'GPUs are held by others'));
+    requireCleanNodes(this.#plan, this.#gpuHolders, (node, says) => this.#warnOf(node, says));
     // Silence counts from now on: while all agents load, whoever came first may be late with a heartbeat.
     this.#roster.watch(() => bus.status.connected);
+  }
+
+  /** Something about a node that does not change its agent's state, for everybody to see. */
+  #warnOf(node: string, why: string): void {
+    this.#options.log.warn({ node, why }, 'agent');
+    const state = this.#roster.stateOf(node) ?? 'joined';
+    const event = { kind: 'agent.transition', node, from: state, to: state, why } as const;
+    this.#outbox?.send(this.#subjects.agentTransition(node), event);
   }
 
   async #allJoined(timeoutMs: number, signal: AbortSignal): Promise<void> {

@@ -24,14 +24,14 @@ export function dirtyNodes(
 export function requireCleanNodes(
   plan: Plan,
   holders: ReadonlyMap<string, readonly GpuHolder[]>,
-  warn: (says: string) => void,
+  warn: (node: string, says: string) => void,
 ): void {
   const dirty = dirtyNodes(plan, holders);
   const [first] = dirty;
   if (!first) return;
   const says = dirty.map((entry) => entry.says).join('; ');
   if (plan.points[0]?.recipe.supervision.on_dirty_node === 'warn') {
-    warn(says);
+    for (const { node, says: own } of dirty) warn(node, own);
     return;
   }
   throw new CausedError({

@@ -57,10 +57,11 @@ export function startPoint(options: PointRunOptions): PointRun {
         benchmarkStartedAt = new Date();
         return runBenchmark(options, signal);
       }),
-      collect: fromPromise(() => {
+      collect: fromPromise(async () => {
         const protocol = benchmarkFor(point.benchmark.type);
         if (!protocol) throw new Error(`benchmark ${point.benchmark.type} cannot be read`);
-        return protocol.readResult(point.benchmark);
+        const lossy = (await deployment.losses()).length > 0;
+        return protocol.readResult(point.benchmark, { lossy });
       }),
       cleanup: fromPromise(() => options.cleanup()),
     },
