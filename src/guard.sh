@@ -6,6 +6,8 @@
 mark=$1
 directory=${2-}
 groups=
+# Whoever ends a step or a session by signal is not to take us first: the end of our input is what counts.
+trap '' HUP INT TERM
 while read -r line; do
   case $line in
     +*) groups="$groups ${line#+}" ;;
@@ -17,18 +19,26 @@ while read -r line; do
     .) exit 0 ;;
   esac
 done
-for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
+
 # What made its own session is in none of the groups, but still has the mark (a whole entry; entries end with NUL).
-round=0
-while [ "$round" -lt 20 ]; do
-  found=
-  for file in $(grep -lsazxF -- "$mark" /proc/[0-9]*/environ); do
-    pid=${file#/proc/}
-    kill -s KILL "${pid%/environ}" 2>/dev/null && found=yes
+kill_marked() {
+  round=0
+  while [ "$round" -lt 20 ]; do
+    found=
+    for file in $(grep -lsazxF -- "$mark" /proc/[0-9]*/environ); do
+      pid=${file#/proc/}
+      kill -s KILL "${pid%/environ}" 2>/dev/null && found=yes
+    done
+    [ -n "$found" ] || return 0
+    round=$((round + 1))
   done
-  [ -n "$found" ] || break
-  round=$((round + 1))
-done
+}
+
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
+kill_marked
+# A second look for what was between fork and exec, when it did not have the mark yet.
+sleep 0.2 2>/dev/null || sleep 1
+kill_marked
 case $directory in
   /*/*) rm -rf -- "$directory" ;;
 esac

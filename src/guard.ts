@@ -1,36 +1,98 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+/** How often it is looked whether the guard is able to act: one that was stopped (SIGSTOP) guards nothing. */
+const LOOK_EVERY_MS = 1_000;
+/** A guard that ends as soon as it begins is not started again at once. */
+const AGAIN_MS = 1_000;
+const DISMISS_MS = 500;
 
 /** The small process that ends an agent's processes when the agent itself was killed. See guard.sh. */
 export interface Guard {
   began(processGroup: number): void;
   over(processGroup: number): void;
-  /** All is in order: the guard ends without doing anything. */
-  dismiss(): void;
+  /** All is in order: the guard ends without doing anything. Resolves when it has ended. */
+  dismiss(): Promise<void>;
+}
+
+export interface GuardOptions {
+  readonly script: string;
+  /** Environment entry (NAME=value) that everything to be killed carries. */
+  readonly mark: string;
+  /** Removed after an unclean end. */
+  readonly directory?: string | undefined;
+  /** Told when the guard was found dead or stopped; another one is started, and told all groups. */
+  readonly onLost?: (why: string) => void;
 }
 
 /**
  * Starts guard.sh in a session of its own. It takes the mark as an argument and has a bare environment, so that it
- * does not find itself. `directory` is removed after an unclean end.
+ * does not find itself. One that is killed or stopped is replaced.
  */
-export function startGuard(script: string, mark: string, directory?: string): Guard {
-  const child: ChildProcess = spawn('/bin/sh', [script, mark, ...(directory ? [directory] : [])], {
-    detached: true,
-    stdio: ['pipe', 'ignore', 'ignore'],
-    env: { PATH: '/usr/bin:/bin' },
-  });
-  child.unref();
-  // A guard that was killed must not take the agent with it (EPIPE); its work is then the agent's own killAll.
-  child.on('error', () => undefined);
-  child.stdin?.on('error', () => undefined);
-  const say = (line: string) => {
+export function startGuard({ script, mark, directory, onLost }: GuardOptions): Guard {
+  const groups = new Set<number>();
+  let child: ChildProcess;
+  let dismissed = false;
+  let startedAt = 0;
+
+  const say = (line: string): void => {
     if (child.stdin?.writable) child.stdin.write(`${line}\n`);
   };
+  const start = (): void => {
+    if (dismissed) return;
+    startedAt = performance.now();
+    child = spawn('/bin/sh', [script, mark, ...(directory ? [directory] : [])], {
+      detached: true,
+      stdio: ['pipe', 'ignore', 'ignore'],
+      env: { PATH: '/usr/bin:/bin' },
+    });
+    child.unref();
+    // A guard that was killed must not take the agent with it (EPIPE).
+    child.stdin?.on('error', () => undefined);
+    child.once('error', (error) => lost(`cannot be started: ${error.message}`));
+    child.once('exit', (code, signal) => lost(signal ? `was ended by ${signal}` : `ended with ${code}`));
+    for (const group of groups) say(`+${group}`);
+  };
+  const lost = (why: string): void => {
+    if (dismissed) return;
+    onLost?.(why);
+    const age = performance.now() - startedAt;
+    setTimeout(start, age < AGAIN_MS ? AGAIN_MS : 0).unref();
+  };
+  const look = setInterval(() => {
+    if (child.pid !== undefined && isStopped(child.pid)) child.kill('SIGKILL');
+  }, LOOK_EVERY_MS);
+  look.unref();
+  start();
+
   return {
-    began: (group) => say(`+${group}`),
-    over: (group) => say(`-${group}`),
-    dismiss: () => {
+    began: (group) => {
+      groups.add(group);
+      say(`+${group}`);
+    },
+    over: (group) => {
+      groups.delete(group);
+      say(`-${group}`);
+    },
+    async dismiss() {
+      dismissed = true;
+      clearInterval(look);
+      if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+      const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
       say('.');
       child.stdin?.end();
+      // One that was stopped does not hear it.
+      const timer = setTimeout(() => child.kill('SIGKILL'), DISMISS_MS);
+      await ended;
+      clearTimeout(timer);
     },
   };
+}
+
+function isStopped(pid: number): boolean {
+  try {
+    return /\) [Tt] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    return false;
+  }
 }

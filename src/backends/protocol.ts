@@ -1,4 +1,4 @@
-import type { FileSpec, ProbeSpec, ProcessPorts } from '../messages/process-spec.ts';
+import type { FileSpec, ProbeSpec, ProcessPorts, ProgressSpec } from '../messages/process-spec.ts';
 import type { Endpoint, EndpointMode, EndpointProcess, Roles, RuntimeContext } from '../plan/kinds.ts';
 import type { Recipe } from '../recipe/schema.ts';
 
@@ -13,6 +13,8 @@ export interface WorkerContext {
   /** All processes of the point, every endpoint. */
   readonly all: readonly EndpointProcess[];
 }
+
+export type EngineProgress = Omit<Extract<ProgressSpec, { kind: 'metrics' }>, 'hungAfterMs'>;
 
 /**
  * An engine, as the planner sees it. A new engine is one file that implements this, and one line in
@@ -37,6 +39,8 @@ export interface BackendProtocol {
   ports?(context: WorkerContext): Partial<ProcessPorts>;
   /** How its agent learns that it is ready: the leader by its HTTP health, a follower by its leader's. */
   healthProbe(context: WorkerContext): ProbeSpec;
+  /** How its agent sees that it gets on with its requests; none for what has no figures, as followers. */
+  progress?(context: WorkerContext): EngineProgress | undefined;
   /** Roles whose flags the recipe gives, for messages to people. */
   readonly modes: readonly EndpointMode[];
 }

@@ -10,7 +10,7 @@ import { kvEventsArguments } from './kv-events.ts';
 import { mooncakeEnvironment, requireMooncakeUser } from './mooncake.ts';
 import { distInitPort, ncclPort } from './ports.ts';
 import { nsysPrefix, profilingEnvironment } from './profiling.ts';
-import type { BackendProtocol, WorkerContext } from './protocol.ts';
+import type { BackendProtocol, EngineProgress, WorkerContext } from './protocol.ts';
 import { recipeMode } from './recipe-mode.ts';
 import { commonEnvironment, fillIn, visibleDevices } from './worker-environment.ts';
 
@@ -30,6 +30,7 @@ export const sglang: BackendProtocol = {
   command,
   environment,
   healthProbe,
+  progress,
 };
 
 const underDynamo = (recipe: Recipe): boolean => recipe.frontend.type === 'dynamo';
@@ -105,4 +106,28 @@ function healthProbe({ recipe, runtime, ranks, process }: WorkerContext): ProbeS
   const leader = ranks[0] ?? process;
   const port = underDynamo(recipe) ? leader.ports.system : leader.ports.http;
   return { kind: 'http', host: runtime.address(leader.node), port, path: '/health' };
+}
+
+/**
+ * SGLang's own figures (https://docs.sglang.io/references/production_metrics.html), there with --enable-metrics; Dynamo
+ * passes them on. Its token counters grow only as requests end, so figures that change with each batch count too.
+ */
+function progress({ recipe, runtime, process }: WorkerContext): EngineProgress | undefined {
+  if (process.rank > 0) return undefined;
+  const { node, ports } = process;
+  return {
+    kind: 'metrics',
+    host: runtime.address(node),
+    port: underDynamo(recipe) ? ports.system : ports.http,
+    path: '/metrics',
+    running: ['sglang:num_running_reqs', 'sglang:num_queue_reqs'],
+    counters: [
+      'sglang:generation_tokens_total',
+      'sglang:prompt_tokens_total',
+      'sglang:realtime_tokens_total',
+      'sglang:inter_token_latency_seconds_count',
+      'sglang:gen_throughput',
+      'sglang:token_usage',
+    ],
+  };
 }

@@ -18,7 +18,7 @@ import {
 } from './mooncake.ts';
 import { dataParallelRpcPort, scanPort } from './ports.ts';
 import { nsysPrefix, profiledSteps, profilingEnvironment } from './profiling.ts';
-import type { BackendProtocol, WorkerContext } from './protocol.ts';
+import type { BackendProtocol, EngineProgress, WorkerContext } from './protocol.ts';
 import { recipeMode } from './recipe-mode.ts';
 import { kvTransferConfig } from './vllm-connector.ts';
 import { type Layout, layoutOf, processesOf } from './vllm-layout.ts';
@@ -51,6 +51,7 @@ export const vllm: BackendProtocol = {
   },
   ports: (context) => ({ ...(serves(context) ? { http: PUBLIC_PORT } : {}), nixl: nixlPort(context) }),
   healthProbe,
+  progress,
 };
 
 const isDirect = (recipe: Recipe): boolean => recipe.frontend.type === 'vllm';
@@ -256,4 +257,18 @@ function healthProbe({ recipe, runtime, ranks, process }: WorkerContext): ProbeS
   const port = isDirect(recipe) ? PUBLIC_PORT : serves.ports.system;
   const host = isDirect(recipe) ? (ranks[0] ?? process).node : serves.node;
   return { kind: 'http', host: runtime.address(host), port, path: '/health' };
+}
+
+/** vLLM's own figures (https://docs.vllm.ai/en/latest/design/metrics.html); Dynamo passes them on. */
+function progress({ recipe, runtime, process }: WorkerContext): EngineProgress | undefined {
+  const { node, ports, rank } = process;
+  if (isDirect(recipe) ? rank > 0 : ports.http === 0) return undefined;
+  return {
+    kind: 'metrics',
+    host: runtime.address(node),
+    port: isDirect(recipe) ? PUBLIC_PORT : ports.system,
+    path: '/metrics',
+    running: ['vllm:num_requests_running', 'vllm:num_requests_waiting'],
+    counters: ['vllm:generation_tokens_total', 'vllm:prompt_tokens_total', 'vllm:kv_cache_usage_perc'],
+  };
 }

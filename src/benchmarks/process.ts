@@ -7,7 +7,7 @@ const START_TIMEOUT_MS = 60_000;
 
 /** What all benchmark processes have in common: one on the bench node, expected to end with exit code 0. */
 export function benchmarkProcess(
-  { runtime, roles, pointDir }: BenchmarkContext,
+  { recipe, runtime, roles, pointDir }: BenchmarkContext,
   own: Pick<ProcessSpec, 'argv' | 'env'> & Partial<Pick<ProcessSpec, 'files' | 'image'>>,
 ): ProcessSpec {
   return {
@@ -21,6 +21,11 @@ export function benchmarkProcess(
     image: runtime.image,
     ports: {},
     probe: { kind: 'running' },
+    progress: {
+      kind: 'output',
+      files: [`${pointDir}/benchmark.out`, `${pointDir}/progress.json`],
+      hungAfterMs: Math.round(recipe.supervision.hung_after * 1000),
+    },
     critical: true,
     terminates: true,
     startTimeoutMs: START_TIMEOUT_MS,

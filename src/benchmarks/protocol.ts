@@ -19,7 +19,8 @@ export interface BenchmarkProtocol {
   plan(context: BenchmarkContext): PlannedBenchmark;
   /**
    * Reads what the benchmark left in its directory after it ended with exit code 0. The result says itself
-   * whether it is valid (failed requests or no tokens make it invalid, with the reason).
+   * whether it is valid (failed requests or no tokens make it invalid, with the reason). `lossy`: workers that the run
+   * can do without were lost meanwhile, so that requests that failed are part of what was measured.
    */
-  readResult(planned: PlannedBenchmark): Promise<BenchmarkResult>;
+  readResult(planned: PlannedBenchmark, given?: { readonly lossy: boolean }): Promise<BenchmarkResult>;
 }

@@ -7,6 +7,7 @@ import { sweepMachine } from '../machines/sweep.ts';
 import type { Bus } from '../messages/bus.ts';
 import type { Lease } from '../messages/control.ts';
 import { type SrtEvent, WIRE_VERSION } from '../messages/events.ts';
+import type { GpuHolder } from '../messages/gpu-holder.ts';
 import type { JobSpec, JobState } from '../messages/job-files.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 import type { Cause } from '../messages/result.ts';
@@ -21,6 +22,7 @@ import { type Channel, openChannel } from './channel.ts';
 import { type CleanupOptions, cleanUp, dismissAgents } from './cleanup.ts';
 import { type AgentExtras, agentConfigFile, removeCredentials, writeCredentials } from './credentials.ts';
 import { Deployment } from './deployment.ts';
+import { requireCleanNodes } from './dirty-nodes.ts';
 import { jobPaths } from './files.ts';
 import type { JobKeys } from './keys.ts';
 import type { NatsServer } from './nats-server.ts';
@@ -78,6 +80,7 @@ export class Coordinator {
   #interrupt: ((why: string, exitCode: number) => void) | undefined;
   #booting: Promise<void> = Promise.resolve();
   #ending = false;
+  readonly #gpuHolders = new Map<string, readonly GpuHolder[]>();
   #busIsGone = false;
 
   constructor(options: CoordinatorOptions) {
@@ -264,6 +267,7 @@ export class Coordinator {
     this.#leaseTimer = setInterval(() => this.#sendLease(), LEASE_EVERY_MS);
     await this.#allJoined(joinTimeoutMs, signal);
     this.#plan = this.#options.plan(this.#roster.addresses);
+    requireCleanNodes(this.#plan, this.#gpuHolders, (node, says) => this.#warnOf(node, says));
     // Silence counts from now on: while all agents load, whoever came first may be late with a heartbeat.
     this.#roster.watch(() => bus.status.connected);
   }
@@ -274,6 +278,14 @@ export class Coordinator {
       configFile: agentConfigFile(this.#options.spec, agent.name),
       logFile: join(this.#paths.logs, `${agent.name.replace('/', '_')}_agent.out`),
     };
+  }
+
+  /** Something about a node that does not change its agent's state, for everybody to see. */
+  #warnOf(node: string, why: string): void {
+    this.#options.log.warn({ node, why }, 'agent');
+    const state = this.#roster.stateOf(node) ?? 'joined';
+    const event = { kind: 'agent.transition', node, from: state, to: state, why } as const;
+    this.#channel?.outbox.send(this.#subjects.agentTransition(node), event);
   }
 
   async #allJoined(timeoutMs: number, signal: AbortSignal): Promise<void> {
@@ -299,6 +311,7 @@ export class Coordinator {
       supervision,
       desiredOf: (agent) => deployment.desiredOf(agent),
       isEnding: () => this.#ending,
+      onHello: ({ node, gpuHolders }) => this.#gpuHolders.set(node, gpuHolders ?? []),
       onCancel: (by) => {
         log.warn({ by }, 'cancel');
         this.interrupt(`cancelled by ${by}`, 143);

@@ -44,6 +44,8 @@ export class Deployment {
   #wanted = new Map<string, Known>();
   #listeners: (() => void)[] = [];
   #broken = false;
+  /** What was lost that the run can do without. */
+  #losses = new Map<Known, Promise<Cause>>();
 
   constructor(options: DeploymentOptions) {
     this.#options = options;
@@ -99,12 +101,19 @@ export class Deployment {
       // Events and heartbeats take different ways: what has ended does not come back to life.
       if (known.report && hasEnded(known.report.state) && !hasEnded(report.state)) continue;
       known.report = report;
+      if (hasFailed(known.spec, report) && !known.spec.critical && !this.#losses.has(known))
+        this.#losses.set(known, this.#options.causeOf(known.spec, report));
       if (hasFailed(known.spec, report) && known.spec.critical && !this.#broken) {
         this.#broken = true;
         void this.#options.causeOf(known.spec, report).then(this.#options.onBroken);
       }
     }
     for (const listener of this.#listeners.splice(0)) listener();
+  }
+
+  /** Why each process is gone that was lost and is not critical: of the last deployment, also after its end. */
+  losses(): Promise<Cause[]> {
+    return Promise.all(this.#losses.values());
   }
 
   /** Resolves when a process that is expected to end has ended with exit code 0; never resolves when it fails. */
@@ -125,6 +134,8 @@ export class Deployment {
         return [spec.id, known ? next(known, spec, generation) : firstAsked(spec, generation)];
       }),
     );
+    for (const known of this.#losses.keys())
+      if (this.#wanted.get(known.spec.id) !== known) this.#losses.delete(known);
     this.#options.onGeneration(generation);
     await Promise.all(this.#options.roster.nodes.map((node) => this.#ask(node, signal)));
   }
@@ -164,7 +175,10 @@ export class Deployment {
 
   async #untilReady(specs: readonly ProcessSpec[], signal: AbortSignal): Promise<void> {
     const isReady = (spec: ProcessSpec): boolean => {
-      const state: ProcessState | undefined = this.#wanted.get(spec.id)?.report?.state;
+      const report = this.#wanted.get(spec.id)?.report;
+      // What the run can do without is not waited for in vain.
+      if (report && !spec.critical && hasFailed(spec, report)) return true;
+      const state: ProcessState | undefined = report?.state;
       if (spec.role === 'step') return state === 'stopped';
       return state === 'ready' || state === 'degraded' || (spec.terminates && state === 'stopped');
     };

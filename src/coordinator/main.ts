@@ -46,11 +46,12 @@ async function main(): Promise<void> {
   await mkdir(logs, { recursive: true });
   const tmpDir = await mkdtemp(join(tmpdir(), `srtctl-${userInfo().uid}-${toToken(spec.jobId)}-`));
   // Should this process be killed, the guard ends nats-server and the local agents, whose own guards end the rest.
-  const guard = startGuard(
-    join(distDir, 'guard.sh'),
-    `SRTCTL_COORDINATOR=${spec.jobId}/${randomUUID()}`,
-    tmpDir,
-  );
+  const guard = startGuard({
+    script: join(distDir, 'guard.sh'),
+    mark: `SRTCTL_COORDINATOR=${spec.jobId}/${randomUUID()}`,
+    directory: tmpDir,
+    onLost: (why) => log.warn({ why }, 'the guard is gone: another one is started'),
+  });
 
   const etcd = usesEtcd() ? [dirname(findProgram('etcd', process.env, process.cwd()))] : [];
   const here: PlatformChoice = await choosePlatform({
@@ -144,7 +145,7 @@ async function main(): Promise<void> {
 
   const exitCode = await coordinator.run();
   await rm(tmpDir, { recursive: true, force: true });
-  guard.dismiss();
+  await guard.dismiss();
   log.info({ exitCode }, 'coordinator ends');
   process.exit(exitCode);
 

@@ -13,6 +13,7 @@ import { allocationOf, isNearLimit } from '../slurm/allocation.ts';
 import type { AgentPlace, Platform } from '../slurm/launcher.ts';
 import { createLocalPlatform } from '../slurm/local.ts';
 import { containerMounts } from '../slurm/mounts.ts';
+import { requirePidNamespace } from '../slurm/pid-namespace.ts';
 import { runtimesOf } from '../slurm/runtimes.ts';
 import { timeLimitOf } from '../slurm/sbatch.ts';
 import { createSlurmPlatform } from '../slurm/slurm-platform.ts';
@@ -51,12 +52,16 @@ export async function choosePlatform(input: PlatformInput): Promise<PlatformChoi
 
 async function onThisMachine({
   spec,
+  variant,
   distDir,
   programDirs,
   guard,
   env,
 }: PlatformInput): Promise<PlatformChoice> {
+  const pidNamespace = wantsPidNamespace(variant);
+  if (pidNamespace) await requirePidNamespace();
   const platform = await createLocalPlatform({
+    pidNamespace,
     nodes: spec.nodes,
     distDir,
     mock: spec.mock,
@@ -96,6 +101,7 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
     headAddress,
     containers,
     agentScript: join(distDir, 'node-agent.js'),
+    pidNamespace: wantsPidNamespace(variant),
     runtimes,
     mounts: containerMounts({
       recipe,
@@ -126,6 +132,9 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
         : 'Slurm told the job to end (SIGTERM: scancel, time limit or preemption)',
   };
 }
+
+const wantsPidNamespace = ({ points }: LoadedVariant): boolean =>
+  points.some(({ recipe }) => recipe.supervision.pid_namespace);
 
 /** Simulated engines are programs of the node: they are in a container only when the cluster config says so. */
 export const usesPyxis = (cluster: ClusterConfig, mock: boolean): boolean =>

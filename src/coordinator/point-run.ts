@@ -61,10 +61,11 @@ export function startPoint(options: PointRunOptions): PointRun {
         benchmarkStartedAt = new Date();
         return runBenchmark(options, signal);
       }),
-      collect: fromPromise(() => {
+      collect: fromPromise(async () => {
         const protocol = benchmarkFor(point.benchmark.type);
         if (!protocol) throw new Error(`benchmark ${point.benchmark.type} cannot be read`);
-        return protocol.readResult(point.benchmark);
+        const lossy = (await deployment.losses()).length > 0;
+        return protocol.readResult(point.benchmark, { lossy });
       }),
       cleanup: fromPromise(() => options.cleanup()),
     },
@@ -98,6 +99,7 @@ export function startPoint(options: PointRunOptions): PointRun {
       first.status !== 'failed' || first.cause === null
         ? first
         : { ...first, cause: await options.explain(first.cause) };
+    const lost = await deployment.losses();
     const result: PointResult = {
       v: 1,
       job: options.jobId,
@@ -111,6 +113,7 @@ export function startPoint(options: PointRunOptions): PointRun {
       finishedAt: new Date().toISOString(),
       benchmark: ended.result,
       cause: ended.cause,
+      ...(lost.length > 0 ? { lost } : {}),
     };
     await files;
     await writeJson(join(pointDir, 'result.json'), result);

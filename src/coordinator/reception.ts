@@ -2,6 +2,7 @@ import type { Bus } from '../messages/bus.ts';
 import {
   cancelRequestSchema,
   type Desired,
+  type Hello,
   type HelloReply,
   heartbeatSchema,
   helloSchema,
@@ -18,15 +19,17 @@ export interface ReceptionOptions {
   readonly desiredOf: (agent: string) => Desired;
   /** true when the job is over, and nobody new is wanted. */
   readonly isEnding: () => boolean;
+  readonly onHello: (message: Hello) => void;
   readonly onCancel: (by: string) => void;
 }
 
 /** What agents and operators say to the coordinator, and what they are answered. */
 export function receive(options: ReceptionOptions): void {
-  const { bus, subjects, roster, supervision, desiredOf, isEnding, onCancel } = options;
+  const { bus, subjects, roster, supervision, desiredOf, isEnding, onHello, onCancel } = options;
   bus.subscribe(subjects.hello('*'), helloSchema, ({ message, subject, respond }) => {
     // The server lets an agent use its own subject only; the message must say the same name.
     if (subject !== subjects.hello(message.node)) return;
+    onHello(message);
     const isLate = isEnding() && roster.stateOf(message.node) === 'expected';
     const answer = isLate ? 'late' : roster.hello(message);
     const refuse = (reason: string) =>

@@ -26,6 +26,9 @@ export type ProcessEvent =
   | { type: 'probe.failed'; detail: string }
   /** It is wanted as the same process, and watched differently. */
   | { type: 'spec.changed'; spec: ProcessSpec }
+  /** It is alive, has work, and does not get on with it; `hang.detected` follows when it was looked into. */
+  | { type: 'hang.suspected'; detail: string }
+  | { type: 'hang.detected'; detail: string }
   /** It is not wanted any more. */
   | { type: 'stop'; why: string };
 
@@ -75,6 +78,10 @@ export const processMachine = setup({
     }),
     takeSpec: assign({
       spec: ({ context, event }) => (event.type === 'spec.changed' ? event.spec : context.spec),
+    }),
+    noteHang: assign({
+      failure: 'hung',
+      why: ({ context, event }) => (event.type === 'hang.detected' ? event.detail : context.why),
     }),
     noteExit: assign({
       exitCode: ({ event }) => (event.type === 'process.exited' ? event.exitCode : null),
@@ -162,6 +169,8 @@ export const processMachine = setup({
         // A last answer of a probe whose state was just left.
         'probe.passed': {},
         'probe.failed': {},
+        'hang.suspected': {},
+        'hang.detected': {},
       },
       states: {
         starting: {
@@ -183,6 +192,8 @@ export const processMachine = setup({
           invoke: { src: 'probe', input: ({ context }) => ({ spec: context.spec, phase: 'liveness' }) },
           on: {
             'probe.failed': { target: 'degraded', actions: assign({ why: ({ event }) => event.detail }) },
+            'hang.suspected': { target: 'degraded', actions: assign({ why: ({ event }) => event.detail }) },
+            'hang.detected': { target: 'stopping', actions: 'noteHang' },
           },
           after: {
             endTimeout: {
@@ -199,6 +210,7 @@ export const processMachine = setup({
           invoke: { src: 'probe', input: ({ context }) => ({ spec: context.spec, phase: 'liveness' }) },
           on: {
             'probe.passed': { target: 'ready', actions: assign({ why: ({ event }) => event.detail }) },
+            'hang.detected': { target: 'stopping', actions: 'noteHang' },
           },
           after: {
             unhealthyAfter: {

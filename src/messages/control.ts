@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { WIRE_VERSION } from './events.ts';
+import { gpuHolderSchema } from './gpu-holder.ts';
 import { processSpecSchema } from './process-spec.ts';
 import { benchmarkProgressSchema } from './result.ts';
 import { processStateSchema } from './states.ts';
@@ -53,11 +54,20 @@ export const helloSchema = z.object({
   epoch: count,
   generation: count,
   processes: z.array(processReportSchema),
+  /** What held GPUs of the node before the agent started anything, and is not of the job. */
+  gpuHolders: z.array(gpuHolderSchema).optional(),
 });
 export type Hello = z.infer<typeof helloSchema>;
 
 export const helloReplySchema = z.discriminatedUnion('welcome', [
-  z.object({ v, welcome: z.literal(true), leaseMs: z.number().int().positive(), desired: desiredSchema }),
+  z.object({
+    v,
+    welcome: z.literal(true),
+    leaseMs: z.number().int().positive(),
+    /** From one heartbeat to the next. */
+    heartbeatMs: z.number().int().positive().optional(),
+    desired: desiredSchema,
+  }),
   z.object({ v, welcome: z.literal(false), reason: z.string() }),
 ]);
 export type HelloReply = z.infer<typeof helloReplySchema>;

@@ -59,6 +59,30 @@ export const probeSchema = z.discriminatedUnion('kind', [
 ]);
 export type ProbeSpec = z.infer<typeof probeSchema>;
 
+/**
+ * How an agent sees that a process which is ready gets on with its work. What is alive and stands still for
+ * `hungAfterMs` has failed.
+ */
+export const progressSchema = z.discriminatedUnion('kind', [
+  /** An engine with requests (any of `running` above 0), of whose `counters` none changes. Prometheus' text format. */
+  z.object({
+    kind: z.literal('metrics'),
+    host: z.string(),
+    port,
+    path: z.string(),
+    running: z.array(z.string()).min(1),
+    counters: z.array(z.string()).min(1),
+    hungAfterMs: z.number().int().positive(),
+  }),
+  /** A program of whose files (absolute paths) none changes, and that computes next to nothing. */
+  z.object({
+    kind: z.literal('output'),
+    files: z.array(z.string()).min(1),
+    hungAfterMs: z.number().int().positive(),
+  }),
+]);
+export type ProgressSpec = z.infer<typeof progressSchema>;
+
 /** A text file that must exist before the process starts (nginx.conf, a load generator's config). */
 export const fileSpecSchema = z.object({ path: z.string(), content: z.string() });
 export type FileSpec = z.infer<typeof fileSpecSchema>;
@@ -103,6 +127,8 @@ export const processSpecSchema = z.object({
   /** TCP ports that it listens on (0 left out), for people and for checks; by name. */
   ports: z.record(z.string(), port),
   probe: probeSchema,
+  /** Without it nobody watches whether it gets on. */
+  progress: progressSchema.optional(),
   /** Its end while wanted fails the point. */
   critical: z.boolean(),
   /** true: expected to end, exit code 0 is success (steps, benchmarks). */

@@ -104,5 +104,7 @@ export const pointResultSchema = z.object({
   finishedAt: z.string(),
   benchmark: benchmarkResultSchema.nullable(),
   cause: causeSchema.nullable(),
+  /** Processes that ended while they were wanted, and that the run did without (`critical: false`). */
+  lost: z.array(causeSchema).optional(),
 });
 export type PointResult = z.infer<typeof pointResultSchema>;

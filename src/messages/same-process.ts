@@ -13,6 +13,7 @@ const WATCHING = new Set<keyof ProcessSpec>([
   'endTimeoutMs',
   'graceMs',
   'unhealthyAfterMs',
+  'progress',
 ]);
 
 /** What makes a process the one that it is, as text: equal for two specs when one process can serve both. */

@@ -35,6 +35,8 @@ export function subjectsOf(job: string) {
     all: `${root}.all.*`,
     processTransition: (node: string, process: string) =>
       `${root}.process.${nodeToken(node)}.${nodeToken(process)}.transition`,
+    processMetrics: (node: string, process: string) =>
+      `${root}.process.${nodeToken(node)}.${nodeToken(process)}.metrics`,
     /** All that one agent may publish about its processes. */
     processesOf: (node: string) => `${root}.process.${nodeToken(node)}.>`,
     agentTransition: (node: string) => `${root}.agent.${nodeToken(node)}.transition`,

@@ -15,7 +15,9 @@ import {
   logRequestSchema,
 } from '../messages/control.ts';
 import { WIRE_VERSION } from '../messages/events.ts';
+import type { GpuHolder } from '../messages/gpu-holder.ts';
 import type { AgentConfig } from '../messages/job-files.ts';
+import type { ProcessMetrics } from '../messages/metrics.ts';
 import { fromToken, type Subjects } from '../messages/subjects.ts';
 import type { ProcessTable, Transition } from './process-table.ts';
 
@@ -34,8 +36,10 @@ export interface AgentOptions {
   readonly outbox: EventOutbox;
   readonly subjects: Subjects;
   readonly table: ProcessTable;
+  /** What holds GPUs of the node and is not of the job, as it was before anything was started. */
+  readonly gpuHolders: readonly GpuHolder[];
   readonly log: Logger;
-  /** Monotonic ms. */
+  /** Monotonic ms; goes on while the process is stopped. */
   readonly now: () => number;
   /** The agent's work is over. */
   readonly onEnd: (why: string, exitCode: number) => void;
@@ -53,7 +57,9 @@ export class NodeAgent {
   #renewedAt: number;
   #greeting = false;
   #ending: { why: string; exitCode: number } | undefined;
+  #heartbeatMs = HEARTBEAT_MS;
   readonly #timers: NodeJS.Timeout[] = [];
+  #heart: NodeJS.Timeout | undefined;
 
   constructor(options: AgentOptions) {
     this.#options = options;
@@ -76,17 +82,15 @@ export class NodeAgent {
         this.#stopAlone('the coordinator holds this node for lost');
         return;
       }
-      this.#renewedAt = this.#options.now();
+      if (!this.#renew()) return;
       if (message.epoch > this.#epoch || message.generation > this.#generation) void this.#greet();
     });
     bus.subscribe(subjects.log(config.node, '*'), logRequestSchema, (incoming) => void this.#onLog(incoming));
     bus.onConnection((connected) => {
       if (connected) void this.#greet();
     });
-    this.#timers.push(
-      setInterval(() => this.#beat(false), HEARTBEAT_MS),
-      setInterval(() => this.#checkLease(), LEASE_CHECK_MS),
-    );
+    this.#timers.push(setInterval(() => this.#checkLease(), LEASE_CHECK_MS));
+    this.#beatEvery(HEARTBEAT_MS);
     void this.#greet();
   }
 
@@ -103,6 +107,17 @@ export class NodeAgent {
       ...rest,
     });
     log.info({ process: spec.id, from: rest.from, to: rest.to, why: rest.why, pid: rest.pid }, 'transition');
+  }
+
+  /** Figures of an engine, for whoever listens. */
+  publishMetrics(metrics: Pick<ProcessMetrics, 'process' | 'values'>): void {
+    const { config, subjects, bus } = this.#options;
+    bus.publish(subjects.processMetrics(config.node, metrics.process), {
+      v: WIRE_VERSION,
+      at: new Date().toISOString(),
+      node: config.node,
+      ...metrics,
+    } satisfies ProcessMetrics);
   }
 
   /** Everything is gone from the node (called by the table). */
@@ -125,6 +140,7 @@ export class NodeAgent {
 
   async #leave(ending: { why: string; exitCode: number }): Promise<void> {
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
+    clearInterval(this.#heart);
     await this.#options.outbox.flush(2_000);
     this.#beat(true);
     this.#options.onEnd(ending.why, ending.exitCode);
@@ -137,12 +153,11 @@ export class NodeAgent {
   }
 
   #onDesired({ message, respond }: Incoming<Desired>): void {
-    const refusal = this.#refusalOf(message);
+    const refusal = this.#refusalOf(message) ?? (this.#renew() ? undefined : 'the lease is over');
     if (refusal !== undefined) {
       respond({ v: WIRE_VERSION, accepted: false, reason: refusal } satisfies DesiredReply);
       return;
     }
-    this.#renewedAt = this.#options.now();
     this.#take(message, 'not wanted any more');
     respond({
       v: WIRE_VERSION,
@@ -169,7 +184,7 @@ export class NodeAgent {
   async #greet(): Promise<void> {
     if (this.#greeting || this.#ending) return;
     this.#greeting = true;
-    const { bus, subjects, config, incarnation, log } = this.#options;
+    const { bus, subjects, config, incarnation, gpuHolders, log } = this.#options;
     while (!this.#ending) {
       const hello: Hello = {
         v: WIRE_VERSION,
@@ -180,6 +195,7 @@ export class NodeAgent {
         epoch: this.#epoch,
         generation: this.#generation,
         processes: this.#options.table.reports(),
+        ...(gpuHolders.length > 0 ? { gpuHolders: [...gpuHolders] } : {}),
       };
       try {
         const reply = await bus.request(subjects.hello(config.node), hello, helloReplySchema, 2_000);
@@ -187,10 +203,11 @@ export class NodeAgent {
           this.#stopAlone(`the coordinator does not want this agent: ${reply.reason}`);
           break;
         }
-        const { desired, leaseMs } = reply;
+        const { desired, leaseMs, heartbeatMs } = reply;
+        if (!this.#renew()) break;
         const news = desired.epoch > this.#epoch || desired.generation > this.#generation;
         this.#leaseMs = leaseMs;
-        this.#renewedAt = this.#options.now();
+        if (heartbeatMs !== undefined) this.#beatEvery(heartbeatMs);
         if (desired.epoch >= this.#epoch && news) this.#take(desired, 'not wanted any more');
         break;
       } catch (error) {
@@ -202,10 +219,28 @@ export class NodeAgent {
     this.#beat(false);
   }
 
-  #checkLease(): void {
+  #checkLease(): boolean {
     const silence = this.#options.now() - this.#renewedAt;
-    if (silence > this.#leaseMs)
-      this.#stopAlone(`no word of the coordinator for ${(silence / 1000).toFixed(1)} s: the lease is over`);
+    if (silence <= this.#leaseMs) return true;
+    this.#stopAlone(`no word of the coordinator for ${(silence / 1000).toFixed(1)} s: the lease is over`);
+    return false;
+  }
+
+  /**
+   * A lease that is over cannot be renewed: when an agent that was frozen goes on, what it missed lies in its socket
+   * and is read before any timer fires, and meanwhile others may have been told that this node is free.
+   */
+  #renew(): boolean {
+    if (!this.#checkLease()) return false;
+    this.#renewedAt = this.#options.now();
+    return true;
+  }
+
+  #beatEvery(ms: number): void {
+    if (this.#heart && ms === this.#heartbeatMs) return;
+    clearInterval(this.#heart);
+    this.#heartbeatMs = ms;
+    this.#heart = setInterval(() => this.#beat(false), ms);
   }
 
   /** Nobody answers for this agent any more: it ends its processes by itself. */

@@ -4,12 +4,16 @@ import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { startGuard } from '../guard.ts';
+import type { GpuHolder } from '../messages/gpu-holder.ts';
 import { agentConfigSchema } from '../messages/job-files.ts';
 import { connectBus, inboxOf } from '../messages/nats-bus.ts';
 import { createOutbox } from '../messages/outbox.ts';
 import { subjectsOf, toToken } from '../messages/subjects.ts';
 import { addressOfInterface, addressTowards } from '../own-address.ts';
 import { NodeAgent } from './agent.ts';
+import { findGpuHolders } from './gpu-holders.ts';
+import { clearLeftovers } from './leftovers.ts';
+import { identityOf } from './marks.ts';
 import { ProcessTable } from './process-table.ts';
 import { osSpawner } from './spawn.ts';
 
@@ -37,6 +41,8 @@ async function main(): Promise<void> {
 
   const address = await ownAddress();
 
+  const environment = inherited();
+  const foreseen = prepareNode();
   const bus = await connectBus({
     url: config.url,
     seed: config.seed,
@@ -49,7 +55,12 @@ async function main(): Promise<void> {
       log.warn({ detail: detail === undefined ? undefined : String(detail) }, message),
   });
   const outbox = createOutbox({ bus, source: `agent:${config.node}:${incarnation}`, now: () => new Date() });
-  const guard = startGuard(join(here, 'guard.sh'), `SRTCTL_AGENT=${agentMark}`, config.tmpDir);
+  const guard = startGuard({
+    script: join(here, 'guard.sh'),
+    mark: `SRTCTL_AGENT=${agentMark}`,
+    directory: config.tmpDir,
+    onLost: (why) => log.warn({ why }, 'the guard is gone: another one is started'),
+  });
   // After the guard, which removes it should this agent be killed.
   if (config.tmpDir !== undefined) mkdirSync(config.tmpDir, { recursive: true, mode: 0o700 });
 
@@ -57,9 +68,11 @@ async function main(): Promise<void> {
     spawner: osSpawner,
     guard,
     agentMark,
+    agentId: identityOf(process.pid),
     jobNode: `${config.jobId}/${config.node}`,
-    environment: inherited(),
+    environment,
     onTransition: (transition) => agent.publish(transition),
+    onMetrics: (metrics) => agent.publishMetrics(metrics),
     onEmpty: () => agent.onEmpty(),
     onDefect: (what, error) => log.error({ error: String(error) }, what),
   });
@@ -71,6 +84,7 @@ async function main(): Promise<void> {
     outbox,
     subjects,
     table,
+    gpuHolders: await foreseen,
     log,
     now: () => performance.now(),
     onEnd: (why, exitCode) => void leave(why, exitCode),
@@ -84,6 +98,15 @@ async function main(): Promise<void> {
 
   log.info({ node: config.node, address, incarnation }, 'agent starts');
   agent.start();
+
+  /** Before anything is started: what earlier agents left is ended, and what else holds a GPU is found. */
+  async function prepareNode(): Promise<GpuHolder[]> {
+    const left = await clearLeftovers({ jobId: config.jobId, node: config.node });
+    if (left.length > 0) log.warn({ left }, 'processes that earlier agents left are ended');
+    const holders = await findGpuHolders({ jobId: config.jobId, env: environment });
+    if (holders.length > 0) log.warn({ holders }, 'GPUs are held by others');
+    return holders;
+  }
 
   /** What every process of this node inherits, with the node's own address and the Node binary beside it. */
   function inherited(): Record<string, string> {
@@ -116,7 +139,7 @@ async function main(): Promise<void> {
   async function leave(why: string, exitCode: number): Promise<void> {
     log.info({ why, exitCode }, 'agent ends');
     await bus.close(1_000);
-    guard.dismiss();
+    await guard.dismiss();
     if (config.tmpDir !== undefined) rmSync(config.tmpDir, { recursive: true, force: true });
     process.exit(exitCode);
   }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 
 /**
@@ -10,17 +10,23 @@ const isPid = (name: string): boolean => /^[0-9]+$/.test(name);
 const hasEntry = (environ: string, entry: string): boolean =>
   environ.startsWith(`${entry}\0`) || environ.includes(`\0${entry}\0`) || environ.endsWith(`\0${entry}`);
 
-/** Pids of the processes whose environment holds one of `entries` (NAME=value). */
-export async function findMarked(entries: readonly string[]): Promise<Map<string, number[]>> {
-  const found = new Map<string, number[]>(entries.map((entry) => [entry, []]));
+/** The environment of each process that may be read: not another user's, and not of one that has ended. */
+export async function eachEnvironment(tell: (pid: number, environ: string) => void): Promise<void> {
   const pids = (await readdir('/proc')).filter(isPid);
   await Promise.all(
     pids.map(async (pid) => {
-      // Another user's process, or one that has ended meanwhile.
       const environ = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
-      for (const entry of entries) if (hasEntry(environ, entry)) found.get(entry)?.push(Number(pid));
+      if (environ !== '') tell(Number(pid), environ);
     }),
   );
+}
+
+/** Pids of the processes whose environment holds one of `entries` (NAME=value). */
+export async function findMarked(entries: readonly string[]): Promise<Map<string, number[]>> {
+  const found = new Map<string, number[]>(entries.map((entry) => [entry, []]));
+  await eachEnvironment((pid, environ) => {
+    for (const entry of entries) if (hasEntry(environ, entry)) found.get(entry)?.push(pid);
+  });
   return found;
 }
 
@@ -37,3 +43,43 @@ export function findMarkedSync(entry: string): number[] {
     })
     .map(Number);
 }
+
+/** The value of a variable in an environment as /proc has it. */
+export function valueIn(environ: string, name: string): string | undefined {
+  const from = environ.startsWith(`${name}=`) ? 0 : environ.indexOf(`\0${name}=`) + 1;
+  if (from === 0 && !environ.startsWith(`${name}=`)) return undefined;
+  const end = environ.indexOf('\0', from);
+  return environ.slice(from + name.length + 1, end < 0 ? undefined : end);
+}
+
+/**
+ * Says which process an agent is, so that others can tell whether it still lives: its pid, when it began (a pid is
+ * used again, the two together are not), and the PID namespace in which that holds.
+ */
+export const identityOf = (pid: number): string => `${pid}/${startOf(pid)}/${namespaceOf()}`;
+
+/** false: it has ended; undefined: it cannot be told from here. */
+export function isAlive(identity: string): boolean | undefined {
+  const [pid, start, namespace] = identity.split('/');
+  if (pid === undefined || start === undefined || namespace !== namespaceOf()) return undefined;
+  return startOf(Number(pid)) === start;
+}
+
+/** Clock ticks from the machine's start to the process's; undefined when it has ended (a zombie has, too). */
+function startOf(pid: number): string | undefined {
+  try {
+    // The second field is the program's name in parentheses, which may hold anything.
+    const [state, ...rest] = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ') ?? [];
+    return state === 'Z' || state === 'X' ? undefined : rest[18];
+  } catch {
+    return undefined;
+  }
+}
+
+const namespaceOf = (): string => {
+  try {
+    return readlinkSync('/proc/self/ns/pid').replaceAll(/\D/g, '');
+  } catch {
+    return '';
+  }
+};

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { type ActorRefFrom, createActor, fromCallback, fromPromise } from 'xstate';
 import type { Guard } from '../guard.ts';
 import {
@@ -11,10 +12,12 @@ import {
 import type { ProcessReport } from '../messages/control.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 import { isOver, type ProcessState } from '../messages/states.ts';
+import { watchProgress } from './hang-watch.ts';
 import { findMarked, findMarkedSync } from './marks.ts';
 import { watchProbe } from './probe-loop.ts';
 import { inTheWay, reconcile } from './reconcile.ts';
 import type { Spawner } from './spawn.ts';
+import { collectStacks } from './stacks.ts';
 
 /** A change of state of one process, before it is put on the bus. */
 export interface Transition {
@@ -42,6 +45,8 @@ interface Entry {
   pid: number | null;
   exitCode: number | null;
   signal: string | null;
+  /** Ends the watch over whether it gets on. */
+  unwatch: (() => void) | undefined;
 }
 
 export interface TableOptions {
@@ -49,10 +54,13 @@ export interface TableOptions {
   readonly guard: Guard;
   /** `<job>/<node>/<incarnation>`: the value of SRTCTL_AGENT in every process. */
   readonly agentMark: string;
+  /** Which process the agent is (SRTCTL_AGENT_ID), so that a later one can tell that it has ended. */
+  readonly agentId: string;
   readonly jobNode: string;
   /** What every process inherits. */
   readonly environment: Readonly<Record<string, string>>;
   readonly onTransition: (transition: Transition) => void;
+  readonly onMetrics: (metrics: { process: string; values: Record<string, number> }) => void;
   readonly onEmpty: () => void;
   readonly onDefect: (what: string, error: unknown) => void;
 }
@@ -141,8 +149,14 @@ export class ProcessTable {
   #change(key: string, spec: ProcessSpec): void {
     const entry = this.#entries.get(key);
     if (!entry) return;
+    const watchedAnew = !isDeepStrictEqual(entry.spec.progress, spec.progress);
     entry.spec = spec;
-    if (!isOver(entry.state)) entry.actor.send({ type: 'spec.changed', spec });
+    if (isOver(entry.state)) return;
+    entry.actor.send({ type: 'spec.changed', spec });
+    if (!watchedAnew) return;
+    entry.unwatch?.();
+    entry.unwatch = undefined;
+    this.#watch(entry);
   }
 
   #add(spec: ProcessSpec, generation: number): void {
@@ -160,6 +174,7 @@ export class ProcessTable {
       pid: null,
       exitCode: null,
       signal: null,
+      unwatch: undefined,
     };
     this.#entries.set(key, entry);
     this.#tell(entry, null);
@@ -177,6 +192,7 @@ export class ProcessTable {
         if (context.unexpected.length > 0)
           this.#options.onDefect(`${spec.id}: unexpected events`, context.unexpected);
         this.#tell(entry, from);
+        this.#watch(entry);
         if (isOver(state)) this.#startWaiting();
       },
       error: (error) => {
@@ -186,6 +202,7 @@ export class ProcessTable {
         entry.state = 'failed';
         entry.why = 'srtctl: internal error in its machine';
         if (entry.group !== null) this.#options.spawner.signalGroup(entry.group, 'SIGKILL');
+        entry.unwatch?.();
         this.#tell(entry, from);
       },
     });
@@ -195,6 +212,36 @@ export class ProcessTable {
   #tell(entry: Entry, from: ProcessState | null): void {
     const { spec, state, why, pid, exitCode, signal, generation } = entry;
     this.#options.onTransition({ spec, from, to: state, why, pid, exitCode, signal, generation });
+  }
+
+  /** From when it is ready until it is stopped or over. */
+  #watch(entry: Entry): void {
+    const { spec, state, group } = entry;
+    if (state === 'ready' && !entry.unwatch && spec.progress && group !== null) {
+      entry.unwatch = watchProgress({
+        progress: spec.progress,
+        group,
+        onMetrics: (values) => this.#options.onMetrics({ process: spec.id, values }),
+        onHung: (says) => void this.#hung(entry, says),
+      });
+    } else if (state === 'stopping' || isOver(state)) entry.unwatch?.();
+  }
+
+  /** Says so, has a look at what it is doing, and only then ends it. */
+  async #hung(entry: Entry, says: string): Promise<void> {
+    const { spec } = entry;
+    entry.actor.send({ type: 'hang.suspected', detail: says });
+    const mark = `SRTCTL_PROCESS=${entry.mark}`;
+    const file = join(dirname(spec.logFile), `${basename(spec.logFile, '.out')}_stacks.txt`);
+    let detail = says;
+    try {
+      const pids = (await findMarked([mark])).get(mark) ?? [];
+      const env = { ...this.#options.environment, ...spec.env };
+      if (await collectStacks(pids, file, env)) detail += `; stacks in ${file}`;
+    } catch (error) {
+      this.#options.onDefect(`stacks of ${spec.id}`, error);
+    }
+    if (!isOver(entry.state)) entry.actor.send({ type: 'hang.detected', detail });
   }
 
   /** Starts what waits and has nothing in its way. */
@@ -248,6 +295,7 @@ export class ProcessTable {
       ...this.#options.environment,
       ...spec.env,
       SRTCTL_AGENT: this.#options.agentMark,
+      SRTCTL_AGENT_ID: this.#options.agentId,
       SRTCTL_PROCESS: entry.mark,
     };
     let spawned: { pid: number } | undefined;

@@ -12,6 +12,7 @@ import type { JobContext, Plan, PlannedBenchmark, PlannedPoint } from './kinds.t
 import { linked } from './links.ts';
 import { afterPlacement, assignRoles, extraNodes } from './roles.ts';
 import { stepProcesses, withPreamble } from './steps.ts';
+import { supervised } from './supervised.ts';
 import { changesOf, runningOrder } from './sweep-order.ts';
 import { workerProcesses } from './workers.ts';
 
@@ -79,7 +80,7 @@ function planPoint(point: LoadedVariant['points'][number], ordinal: number, job:
     endpoints,
     endpointProcesses,
     processes: linked(
-      byPhase(processes).map((process) => withPreamble(process, runtime)),
+      byPhase(processes).map((process) => withPreamble(supervised(process, recipe), runtime)),
       {
         findsWorkers: frontend.needsEtcd,
       },

@@ -29,6 +29,7 @@ export function workerProcesses(
     const { mode, index, node, rank, gpus } = process;
     const ports = { ...process.ports, ...backend.ports?.(context) };
     const files = backend.files?.(context);
+    const progress = backend.progress?.(context);
     const { interval_seconds: seconds, max_attempts: attempts } = recipe.health_check;
     return {
       id: `${mode}-${index}-${rank}`,
@@ -46,6 +47,9 @@ export function workerProcesses(
         Object.entries(ports).filter((entry): entry is [string, number] => Boolean(entry[1])),
       ),
       probe: backend.healthProbe(context),
+      ...(progress
+        ? { progress: { ...progress, hungAfterMs: Math.round(recipe.supervision.hung_after * 1000) } }
+        : {}),
       critical: true,
       terminates: false,
       startTimeoutMs: seconds * attempts * 1000,

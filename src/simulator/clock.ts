@@ -13,6 +13,15 @@ export const systemClock: Clock = {
   },
 };
 
+/** A clock whose alarms do nothing any more once `stands` says so: what waits for them waits for ever. */
+export const hangingClock = (clock: Clock, stands: () => boolean): Clock => ({
+  now: () => clock.now(),
+  at: (at, run) =>
+    clock.at(at, () => {
+      if (!stands()) run();
+    }),
+});
+
 /** From this process's clock to the machine's, which its processes share whatever becomes of the time of day. */
 const offset = Number(process.hrtime.bigint()) / 1e6 - performance.now();
 

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { Arguments, setting } from './argv.ts';
 import { BootstrapServer } from './bootstrap.ts';
@@ -21,6 +22,7 @@ export async function runEngine(flavour: 'sglang' | 'dynamo', argv: readonly str
   let registration: Registration | undefined;
   stopOnSignal(() => registration?.revoke() ?? Promise.resolve());
   crashIfAsked();
+  bearIfAsked();
   say(`server_args=${JSON.stringify(options.record)}`);
   await dumpConfig(options);
 
@@ -113,6 +115,12 @@ function stopOnSignal(finish: () => Promise<void>): void {
     say('SIGTERM received, shutting down');
     void finish().finally(() => process.exit(0));
   });
+}
+
+/** Processes as engines' schedulers are: in sessions of their own, with children, and nobody's once we have ended. */
+function bearIfAsked(): void {
+  for (let count = setting('SRTCTL_SIM_CHILDREN', 0); count > 0; count--)
+    spawn('sh', ['-c', '(setsid sh -c "sleep 86400 & sleep 86400" &)'], { stdio: 'ignore' }).unref();
 }
 
 function crashIfAsked(): void {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Api, answerTo } from './answers.ts';
 import { awaitPrefill, type BootstrapServer } from './bootstrap.ts';
+import { hangingClock, systemClock } from './clock.ts';
 import type { EngineOptions } from './engine-options.ts';
 import { parseJson, pathOf, readBody, sendError, sendJson, sendText } from './http.ts';
 import { Histogram, prometheus, Rate } from './metrics.ts';
@@ -29,7 +30,9 @@ export class Engine {
   constructor(options: EngineOptions, bootstrap: BootstrapServer | undefined) {
     this.#options = options;
     this.#bootstrap = bootstrap;
-    this.#scheduler = new Scheduler({ speed: options.speed, maxRunning: options.maxRunning });
+    const { speed, maxRunning, hangAfterRequests } = options;
+    const stands = () => hangAfterRequests > 0 && this.#scheduler.totals.requests > hangAfterRequests;
+    this.#scheduler = new Scheduler({ speed, maxRunning, clock: hangingClock(systemClock, stands) });
     this.#rate = new Rate(() => this.#scheduler.totals.generationTokens);
   }
 

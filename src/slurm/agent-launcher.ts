@@ -1,11 +1,13 @@
+import { NOT_POSSIBLE, UNSHARE } from './pid-namespace.ts';
+
 /**
  * What srun starts on each node: it finds the Node runtime for the node's architecture and becomes the agent. A shell
  * text, since it has to work where Node or srtctl's directory is missing, and says so: in a file that the coordinator
  * looks for, beside the agents' configs. Arguments: directory of the configs, the agent group's suffix, node-agent.js,
- * then pairs of architecture (uname -m) and path of the node binary.
+ * `namespace` or nothing, then pairs of architecture (uname -m) and path of the node binary.
  */
-const LAUNCHER = `dir=$1 group=$2 agent=$3
-shift 3
+const LAUNCHER = `dir=$1 group=$2 agent=$3 namespace=$4
+shift 4
 name=$SLURMD_NODENAME$group
 fail() {
   echo "srtctl: $SLURMD_NODENAME: $1" >&2
@@ -17,6 +19,10 @@ while [ $# -gt 1 ] && [ "$1" != "$arch" ]; do shift 2; done
 [ $# -gt 1 ] || fail "there is no Node runtime for $arch (add runtime.$arch to srtslurm.yaml)"
 [ -x "$2" ] || fail "the Node runtime $2 is not there (it must be on a file system that every node has; see runtime in srtslurm.yaml)"
 [ -r "$agent" ] || fail "srtctl is not there: no $agent (it must be on a file system that every node has)"
+if [ -n "$namespace" ]; then
+  said=$(${UNSHARE.join(' ')} true 2>&1) || fail "${NOT_POSSIBLE} ($said)"
+  exec ${UNSHARE.join(' ')} /bin/sh -c '"$@" & wait $!' srtctl-init "$2" --max-semi-space-size=1 "$agent" "$dir" "$name"
+fi
 exec "$2" --max-semi-space-size=1 "$agent" "$dir" "$name"`;
 
 /** Suffix of the file by which a node says why its agent could not be started. */
@@ -26,12 +32,13 @@ export function agentLauncher(input: {
   readonly configDir: string;
   readonly suffix: string;
   readonly agentScript: string;
+  readonly pidNamespace: boolean;
   /** Path of the node binary by architecture, as uname -m has it. */
   readonly runtimes: Readonly<Record<string, string>>;
 }): string[] {
   return [
     ...['/bin/sh', '-c', LAUNCHER, 'srtctl-agent'],
-    ...[input.configDir, input.suffix, input.agentScript],
+    ...[input.configDir, input.suffix, input.agentScript, input.pidNamespace ? 'namespace' : ''],
     ...Object.entries(input.runtimes).flat(),
   ];
 }

@@ -3,6 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { delimiter, join } from 'node:path';
 import type { AgentLaunch, Platform } from './launcher.ts';
+import { INIT, UNSHARE } from './pid-namespace.ts';
 
 /** A listener on this port of a block's first address shows that a job has the block; it goes with its process. */
 const CLAIM_PORT = 41_999;
@@ -21,6 +22,8 @@ export interface LocalOptions {
   /** Stand-ins for the engines, put first on the agents' PATH. */
   readonly mock: boolean;
   readonly env: NodeJS.ProcessEnv;
+  /** Each agent in a PID namespace of its own. */
+  readonly pidNamespace?: boolean;
   /** Told of each agent's process group, so that none outlives a coordinator that was killed. */
   readonly began: (processGroup: number) => void;
   readonly over: (processGroup: number) => void;
@@ -44,15 +47,16 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
       for (const { name: node, configFile, logFile } of agents) {
         const log = openSync(logFile, 'a', 0o644);
         // Its own process group: Ctrl-C in the terminal is for the coordinator, which stops agents over the bus.
-        const child = spawn(
-          process.execPath,
-          [...AGENT_FLAGS, join(options.distDir, 'node-agent.js'), configFile],
-          {
-            detached: true,
-            stdio: ['ignore', log, log],
-            env,
-          },
-        );
+        const around = options.pidNamespace ? [...UNSHARE, ...INIT] : [];
+        const [command = '', ...args] = [
+          ...[...around, process.execPath],
+          ...[...AGENT_FLAGS, join(options.distDir, 'node-agent.js'), configFile],
+        ];
+        const child = spawn(command, args, {
+          detached: true,
+          stdio: ['ignore', log, log],
+          env,
+        });
         closeSync(log);
         children.set(node, child);
         const { pid } = child;
@@ -68,15 +72,24 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
     async stop(lost): Promise<void> {
       const left = [...children];
       const ended = left.map(([, child]) => new Promise((resolve) => child.once('exit', resolve)));
-      for (const [node, child] of left) child.kill(lost.includes(node) ? 'SIGKILL' : 'SIGTERM');
+      // To the group: around an agent in a namespace are others, which do not hear SIGTERM.
+      for (const [node, child] of left) killGroup(child, lost.includes(node) ? 'SIGKILL' : 'SIGTERM');
       const timer = setTimeout(() => {
-        for (const [, child] of left) child.kill('SIGKILL');
+        for (const [, child] of left) killGroup(child, 'SIGKILL');
       }, STOP_GRACE_MS);
       await Promise.all(ended);
       clearTimeout(timer);
     },
     release: () => new Promise((resolve) => claim.close(() => resolve())),
   };
+}
+
+function killGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, signal);
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 function environmentOf({ env, mock, distDir }: LocalOptions): NodeJS.ProcessEnv {

@@ -21,6 +21,8 @@ export interface SlurmPlatformOptions {
   readonly headAddress: string;
   readonly containers: boolean;
   readonly agentScript: string;
+  /** Each agent in a PID namespace of its own. */
+  readonly pidNamespace?: boolean;
   readonly runtimes: Readonly<Record<string, string>>;
   readonly mounts: readonly string[];
   readonly srunOptions: Readonly<Record<string, string>>;
@@ -56,6 +58,7 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
         configDir: dirname(configFile),
         suffix,
         agentScript: options.agentScript,
+        pidNamespace: options.pidNamespace ?? false,
         runtimes: options.runtimes,
       }),
     });

@@ -165,4 +165,23 @@ describe('a deployment', () => {
     abort.abort(new Error('interrupted'));
     await expect(d).rejects.toThrow('interrupted');
   });
+
+  it('does not wait for what it can do without and has lost, and remembers why it is gone', async () => {
+    const d = deployment();
+    const specs = [specOf({ id: 'a', node: 'node1' }), specOf({ id: 'b', node: 'node2', critical: false })];
+    const deployed = d.deploy(specs, 'worker', new AbortController().signal);
+    await until('both to be asked', () => asked.length === 2);
+    d.learn([report('a', 'ready', 1)]);
+    d.learn([report('b', 'failed', 1, { exitCode: 1 }), report('b', 'failed', 1, { exitCode: 1 })]);
+    await deployed;
+    expect(broken).toEqual([]);
+    expect(await d.losses()).toEqual([{ summary: 'b: test' }]);
+    d.clear();
+    expect(await d.losses()).toHaveLength(1);
+    const next = d.deploy([specOf({ id: 'a', node: 'node1' })], 'worker', new AbortController().signal);
+    await until('the next point', () => asked.length === 4);
+    d.learn([report('a', 'ready', d.generation)]);
+    await next;
+    expect(await d.losses()).toEqual([]);
+  });
 });

@@ -198,4 +198,22 @@ describe('the process machine', () => {
     p.pass(1_000);
     expect(p.states.at(-1)).toBe('starting');
   });
+
+  it('says that it hangs before it is stopped for it, and takes no such news when it is stopping', async () => {
+    const p = start();
+    await p.live();
+    p.probe({ type: 'probe.passed', detail: 'HTTP 200' });
+    p.actor.send({ type: 'hang.suspected', detail: 'hung: no token' });
+    expect(p.context().why).toBe('hung: no token');
+    p.probe({ type: 'probe.passed', detail: 'HTTP 200' });
+    p.actor.send({ type: 'hang.detected', detail: 'hung: no token; stacks in x' });
+    p.actor.send({ type: 'hang.detected', detail: 'again' });
+    p.world(exited(0));
+    expect(p.states.slice(3)).toEqual(['ready', 'degraded', 'ready', 'stopping', 'failed']);
+    expect(p.context()).toMatchObject({
+      failure: 'hung',
+      why: 'hung: no token; stacks in x',
+      unexpected: [],
+    });
+  });
 });

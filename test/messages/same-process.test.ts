@@ -27,6 +27,7 @@ const other: Required<Omit<ProcessSpec, 'id'>> = {
   graceMs: 1,
   unhealthyAfterMs: 1,
   readyAfter: 'x',
+  progress: { kind: 'output', files: ['/tmp/f'], hungAfterMs: 1 },
 };
 const fields = Object.keys(processSpecSchema.shape).filter((name) => name !== 'id') as (keyof typeof other)[];
 const watching = [
@@ -37,6 +38,7 @@ const watching = [
   'graceMs',
   'unhealthyAfterMs',
   'readyAfter',
+  'progress',
 ];
 const changed = fc.uniqueArray(fc.constantFrom(...fields));
 const reversed = (map: Record<string, unknown>) => Object.fromEntries(Object.entries(map).reverse());

@@ -1,24 +1,29 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { userInfo } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { writeJson } from '../../src/coordinator/files.ts';
 import type { Bus } from '../../src/messages/bus.ts';
 import {
   type Desired,
   desiredReplySchema,
   type Heartbeat,
+  type Hello,
   heartbeatSchema,
   helloSchema,
   logReplySchema,
 } from '../../src/messages/control.ts';
 import type { ProcessTransition } from '../../src/messages/events.ts';
 import { subjectsOf } from '../../src/messages/subjects.ts';
+import { clearLeftovers } from '../../src/node-agent/leftovers.ts';
 import { findMarked } from '../../src/node-agent/marks.ts';
 import { exists, startTestBus, type TestBus, until } from '../support/bus.ts';
+import { guardsOf } from '../support/guards.ts';
 import { specOf } from '../support/spec.ts';
 
-const JOB = 'agent-test';
+// A name of its own: an agent clears what earlier agents of its name left.
+const JOB = `agent-test-${process.pid}`;
 const NODE = 'gpu.01';
 const s = subjectsOf(JOB);
 let testBus: TestBus;
@@ -27,8 +32,9 @@ let agent: ChildProcess;
 let leases: NodeJS.Timeout | undefined;
 let heartbeats: Heartbeat[];
 let transitions: ProcessTransition[];
-let answer: { leaseMs: number; desired: Desired };
+let answer: { leaseMs: number; heartbeatMs?: number; desired: Desired };
 let greeted = 0;
+let hellos: Hello[] = [];
 
 const desired = (generation: number, ...processes: ReturnType<typeof specOf>[]): Desired => ({
   v: 1,
@@ -46,8 +52,9 @@ const reached = (process: string, to: string) =>
 beforeAll(async () => {
   testBus = await startTestBus(JOB, [NODE]);
   coordinator = await testBus.coordinator();
-  coordinator.subscribe(s.hello('*'), helloSchema, ({ respond }) => {
+  coordinator.subscribe(s.hello('*'), helloSchema, ({ message, respond }) => {
     greeted++;
+    hellos.push(message);
     respond({ v: 1, welcome: true, ...answer });
   });
   coordinator.subscribe(s.heartbeat('*'), heartbeatSchema, ({ message }) => heartbeats.push(message));
@@ -58,7 +65,7 @@ beforeAll(async () => {
 });
 afterAll(() => testBus?.stop());
 
-async function startAgent(leaseMs = 10_000): Promise<void> {
+async function startAgent(leaseMs = 10_000, env: Record<string, string> = {}): Promise<void> {
   heartbeats = [];
   transitions = [];
   answer = { leaseMs, desired: desired(0) };
@@ -75,7 +82,11 @@ async function startAgent(leaseMs = 10_000): Promise<void> {
     logDir: '/tmp',
   };
   await writeJson(config, content, { secret: true });
-  agent = spawn(process.execPath, ['dist/node-agent.js', config], { stdio: ['ignore', 'ignore', 'inherit'] });
+  hellos = [];
+  agent = spawn(process.execPath, ['dist/node-agent.js', config], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, ...env },
+  });
   leases = setInterval(() => renew(), 200);
   await until('hello', () => greeted > before);
 }
@@ -179,6 +190,99 @@ describe('an agent', () => {
     agent.kill('SIGKILL');
     await ended();
     await until('none', async () => (await marked()).length === 0);
+  });
+
+  describe('with grandchildren in sessions of their own', () => {
+    const argv = ['bash', '-c', '(setsid sh -c "sleep 1000 & sleep 1000" &) ; sleep 1000'];
+    let mark: string;
+    const marked = async () => (await findMarked([mark])).get(mark) ?? [];
+    const kill = async () => {
+      agent.kill('SIGKILL');
+      await ended();
+    };
+    beforeEach(async () => {
+      await startAgent();
+      await ask(desired(1, spec({ id: 'one', argv })));
+      const { pid } = await reached('one', 'ready');
+      const environ = await readFile(`/proc/${pid}/environ`, 'latin1');
+      mark = environ.split('\0').find((entry) => entry.startsWith('SRTCTL_AGENT=')) ?? '';
+      await until('all of them', async () => (await marked()).length === 4);
+    });
+    afterEach(async () => {
+      for (const pid of await marked()) process.kill(pid, 'SIGKILL');
+    });
+
+    it.each(['SIGKILL', 'SIGSTOP'] as const)('is guarded anew after a %s of its guard', async (signal) => {
+      const [before = 0] = guardsOf(mark);
+      process.kill(before, signal);
+      await until('another guard', () => guardsOf(mark).some((pid) => pid !== before));
+      await until('the old one gone', () => !exists(before));
+      await kill();
+      await until('nothing left', async () => (await marked()).length === 0);
+      await until('no guard left', () => guardsOf(mark).length === 0);
+    });
+
+    it('leaves no guard behind that was stopped as the agent left', async () => {
+      process.kill(guardsOf(mark)[0] ?? 0, 'SIGSTOP');
+      coordinator.publish(s.allDesired, { v: 1, epoch: 1, generation: 2, end: true });
+      await ended();
+      await until('no guard left', () => guardsOf(mark).length === 0);
+      expect(await marked()).toEqual([]);
+    });
+
+    it('is followed by an agent that clears what it and its guard left when both were killed at once', async () => {
+      for (const guard of guardsOf(mark)) process.kill(guard, 'SIGKILL');
+      await kill();
+      expect(await marked()).toHaveLength(4);
+      await startAgent();
+      expect(await marked()).toEqual([]);
+    });
+
+    it('is not disturbed by an agent of another job on the node', async () => {
+      expect(await clearLeftovers({ jobId: `${JOB}-other`, node: NODE })).toEqual([]);
+      expect(await marked()).toHaveLength(4);
+    });
+  });
+
+  it('that was frozen for longer than its lease stops its own, whatever lies in its socket', async () => {
+    await startAgent(1_000);
+    await ask(desired(1, spec({ id: 'one' })));
+    const { pid } = await reached('one', 'ready');
+    agent.kill('SIGSTOP');
+    const frozenAt = performance.now();
+    await until('its lease to be over', () => performance.now() - frozenAt > 1_300);
+    agent.kill('SIGCONT');
+    await ended();
+    expect(agent.exitCode).toBe(75);
+    expect(exists(pid ?? 0)).toBe(false);
+    expect((await reached('one', 'stopped')).why).toContain('lease is over');
+  });
+
+  it('beats as often as the coordinator says', async () => {
+    await startAgent();
+    answer = { ...answer, heartbeatMs: 100, desired: desired(3) };
+    renew({ generation: 3 });
+    await until('it to be told', () => heartbeats.some(({ generation }) => generation === 3));
+    const before = heartbeats.length;
+    // At one a second these would take twelve.
+    await until('twelve heartbeats', () => heartbeats.length >= before + 12, 6_000);
+  });
+
+  it('says what held the GPUs before it started anything', async () => {
+    const holder = spawn('sleep', ['1000'], { stdio: 'ignore' });
+    try {
+      await startAgent(10_000, {
+        PATH: `${resolve('dist/mock-bin')}:${process.env.PATH}`,
+        SRTCTL_SIM_GPU_HOLDERS: `${NODE}:0:${holder.pid}:python3 ${NODE}:3:${holder.pid}:python3 other:1:1:x`,
+      });
+      const held = { pid: holder.pid, program: 'python3', user: userInfo().username, memoryMiB: 71234 };
+      expect(hellos.at(-1)?.gpuHolders).toEqual([
+        { gpu: 0, ...held },
+        { gpu: 3, ...held },
+      ]);
+    } finally {
+      holder.kill('SIGKILL');
+    }
   });
 
   it('gives the tail of a log and what follows', async () => {

@@ -46,12 +46,11 @@ it('kills the groups it was told of, what carries the mark, and nothing else; an
 
 it('does nothing when it was dismissed', async () => {
   const pid = sleeper({});
-  const guard = startGuard(script, 'SRTCTL_AGENT=none');
+  const guard = startGuard({ script, mark: 'SRTCTL_AGENT=none' });
   guard.began(pid);
-  guard.dismiss();
-  const again = startGuard(script, 'SRTCTL_AGENT=none');
-  again.dismiss();
-  await new Promise((settle) => setImmediate(settle));
+  await guard.dismiss();
+  const again = startGuard({ script, mark: 'SRTCTL_AGENT=none' });
+  await again.dismiss();
   expect(exists(pid)).toBe(true);
   process.kill(pid, 'SIGKILL');
 });

@@ -1,8 +1,10 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { findMarked } from '../../src/node-agent/marks.ts';
+import { findMarked, identityOf } from '../../src/node-agent/marks.ts';
 import { ProcessTable, type Transition } from '../../src/node-agent/process-table.ts';
 import { osSpawner } from '../../src/node-agent/spawn.ts';
 import { exists, until } from '../support/bus.ts';
@@ -12,6 +14,7 @@ let dir: string;
 let table: ProcessTable;
 let transitions: Transition[];
 let defects: string[];
+let figures: { process: string; values: Record<string, number> }[];
 let guarded: Set<number>;
 let mark: string;
 
@@ -19,6 +22,7 @@ beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
   transitions = [];
   defects = [];
+  figures = [];
   guarded = new Set();
   mark = `job/${Math.random()}`;
   table = new ProcessTable({
@@ -26,12 +30,14 @@ beforeEach(async () => {
     guard: {
       began: (group) => guarded.add(group),
       over: (group) => guarded.delete(group),
-      dismiss: () => {},
+      dismiss: async () => {},
     },
     agentMark: mark,
+    agentId: identityOf(process.pid),
     jobNode: 'job/node1',
     environment: { PATH: process.env.PATH ?? '', SECRET_OF_AGENT: 'inherited' },
     onTransition: (transition) => transitions.push(transition),
+    onMetrics: (metrics) => figures.push(metrics),
     onEmpty: () => {},
     onDefect: (what) => defects.push(what),
   });
@@ -50,6 +56,61 @@ const reach = (id: string, state: string) => until(`${id} ${state}`, () => last(
 const pidOf = (id: string) => table.reports().find((report) => report.id === id)?.pid ?? 0;
 
 describe('the process table', () => {
+  it('finds an engine that hangs, looks at its stacks, and fails it', async () => {
+    const engine = createServer((_, response) =>
+      response.end('sim:running{rank="0"} 1\nsim:running{rank="1"} 2\nsim:tokens_total 7\n'),
+    );
+    await new Promise<void>((resolve) => engine.listen(0, '127.0.0.1', resolve));
+    const { port } = engine.address() as AddressInfo;
+    try {
+      await writeFile(join(dir, 'py-spy'), '#!/bin/sh\necho "Process $3: waits in all_reduce"\n', {
+        mode: 0o755,
+      });
+      const env = { PATH: `${dir}:${process.env.PATH}` };
+      const metrics = {
+        kind: 'metrics',
+        host: '127.0.0.1',
+        port,
+        path: '/metrics',
+        hungAfterMs: 300,
+      } as const;
+      const progress = { ...metrics, running: ['sim:running'], counters: ['sim:tokens_total'] };
+      table.apply([spec({ id: 'engine', env, progress })], 1, 'test');
+      await reach('engine', 'failed');
+      expect(statesOf('engine').slice(-3)).toEqual(['degraded', 'stopping', 'failed']);
+      const stacks = join(dir, 'engine_stacks.txt');
+      expect(last('engine')?.why).toMatch(/^hung: 3 requests running and no new token for \d+ s; stacks in /);
+      expect(await readFile(stacks, 'utf8')).toContain(`Process ${last('engine')?.pid}: waits in all_reduce`);
+      expect(figures[0]).toEqual({ process: 'engine', values: { 'sim:running': 3, 'sim:tokens_total': 7 } });
+    } finally {
+      engine.close();
+      engine.closeAllConnections();
+    }
+  });
+
+  it('finds a program that neither prints nor computes, and lets alone one that does', async () => {
+    const watched = (id: string, command: string, hungAfterMs: number) =>
+      spec({
+        id,
+        argv: ['bash', '-c', command],
+        terminates: true,
+        progress: { kind: 'output', files: [join(dir, `${id}.out`)], hungAfterMs },
+      });
+    table.apply(
+      [
+        watched('talks', 'while sleep 0.1; do echo .; done', 1_000),
+        watched('computes', 'while :; do :; done', 1_000),
+        watched('silent', 'sleep 1000', 2_500),
+      ],
+      1,
+      'test',
+    );
+    await reach('silent', 'failed');
+    expect(last('silent')?.why).toMatch(/^hung: no output and no progress for \d+ s$/);
+    expect(last('talks')?.to).toBe('ready');
+    expect(last('computes')?.to).toBe('ready');
+  });
+
   it('starts an argv without a shell, with its environment, its mark and its log file', async () => {
     const env = { GREETING: 'a "b" $(touch nothing)' };
     const argv = ['printenv', 'GREETING', 'SECRET_OF_AGENT', 'SRTCTL_AGENT'];

@@ -68,12 +68,13 @@ it('the launcher takes its arguments as words, whatever is in them', () => {
   const argv = agentLauncher({
     configDir: "/a dir/$(it)'s",
     suffix: '/nginx',
+    pidNamespace: false,
     agentScript: '/dist/node-agent.js',
     runtimes: { x86_64: '/node', aarch64: '/arm/node' },
   });
   expect(argv.slice(0, 2)).toEqual(['/bin/sh', '-c']);
   expect(argv.slice(3)).toEqual([
-    ...['srtctl-agent', "/a dir/$(it)'s", '/nginx', '/dist/node-agent.js'],
+    ...['srtctl-agent', "/a dir/$(it)'s", '/nginx', '/dist/node-agent.js', ''],
     ...['x86_64', '/node', 'aarch64', '/arm/node'],
   ]);
   expect(argv[2]).not.toContain('/a dir');

@@ -22,13 +22,14 @@ function pointLines(
   colors: Colors,
   columns: number | undefined,
 ): string[] {
-  const { ordinal, name, status, benchmark, cause } = result;
+  const { ordinal, name, status, benchmark, cause, lost = [] } = result;
   const title = `point ${ordinal} ${name}: ${paint(colors, status)(status)}`;
   // The job's own cause follows in full; another point's is one line here.
   const why = cause && cause.summary !== told?.summary ? ` (${plain(cause.summary)})` : '';
   const table =
     benchmark && benchmark.serving.length > 0 ? [servingTable(benchmark.serving, undefined, columns)] : [];
-  return [`${title}${why}`, ...table];
+  const losses = lost.map((loss) => `  ${colors.yellow('lost')}: ${plain(loss.summary)}`);
+  return [`${title}${why}`, ...losses, ...table];
 }
 
 function causeLines(cause: Cause, exitCode: number | null, colors: Colors): string[] {
