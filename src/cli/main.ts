@@ -4,6 +4,7 @@ import { registerApply } from './apply.ts';
 import { registerCancel } from './cancel.ts';
 import { registerDryRun } from './dry-run.ts';
 import { registerLogs } from './logs.ts';
+import { registerRender } from './render.ts';
 import { registerResolveOverride } from './resolve-override.ts';
 import { registerSchema } from './schema.ts';
 import { registerStatus } from './status.ts';
@@ -33,6 +34,7 @@ Exit codes:
 for (const register of [
   registerApply,
   registerDryRun,
+  registerRender,
   registerWatch,
   registerLogs,
   registerStatus,

@@ -18,10 +18,12 @@ const below: Readonly<Record<string, readonly string[]>> = {
   plan: ['backends', 'frontends', 'benchmarks', 'recipe', 'messages'],
   'node-agent': ['machines', 'messages'],
   slurm: ['plan', 'recipe', 'messages'],
+  static: ['slurm', 'plan', 'frontends', 'recipe', 'messages'],
   coordinator: ['why', 'slurm', 'machines', 'plan', 'frontends', 'benchmarks', 'recipe', 'messages'],
   cli: [
     'why',
     'coordinator',
+    'static',
     'slurm',
     'machines',
     'plan',
