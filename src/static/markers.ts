@@ -1,3 +1,4 @@
+import { PlanError } from '../errors.ts';
 import { shellQuote } from '../slurm/quote.ts';
 
 /**
@@ -45,7 +46,8 @@ export function createMarkers(around: string, outputs: string): Markers {
     return kind === 'node' ? `"\${nodes[${index}]}"` : `"\${addresses[${index}]}"`;
   };
   const word = (text: string): string => {
-    if (text.includes(NUL)) throw new TypeError('a word of a command cannot hold a NUL byte');
+    if (text.includes(NUL))
+      throw new PlanError('nul-byte', 'a command or an environment of the recipe has a NUL byte in it');
     if (text === '') return "''";
     return text
       .split(pattern)
