@@ -65,7 +65,7 @@ export async function runInAllocation(
 }
 
 /** One allocation may run several jobs: `123`, then `123-2`, `123-3`. */
-function freeId(outputs: string, slurmId: string): string {
+export function freeId(outputs: string, slurmId: string): string {
   let id = slurmId;
   for (let number = 2; existsSync(join(outputs, id)); number++) id = `${slurmId}-${number}`;
   return id;

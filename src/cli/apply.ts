@@ -14,6 +14,7 @@ interface ApplyOptions {
   readonly yes?: boolean;
   readonly watch?: boolean;
   readonly currentAllocation?: boolean;
+  readonly useOrchestrator?: boolean;
 }
 
 export function registerApply(program: Command): void {
@@ -31,6 +32,11 @@ export function registerApply(program: Command): void {
     .option(
       '--current-allocation',
       'run in the Slurm allocation that this shell is in (the default inside one)',
+    )
+    .option('--use-orchestrator', 'a coordinator and an agent for each node run the job (the default)')
+    .option(
+      '--no-use-orchestrator',
+      'static mode: the whole run as one bash script with an srun for each process (see srtctl render)',
     )
     .option('--local', 'run on this machine, one agent for each simulated node')
     .option(
@@ -74,8 +80,16 @@ function positive(text: string): number {
 async function apply(options: ApplyOptions): Promise<number> {
   if (!options.local) {
     const { applyOnSlurm } = await import('./slurm-job.ts');
-    return applyOnSlurm(options);
+    return applyOnSlurm({ ...options, orchestrator: options.useOrchestrator !== false });
   }
+  if (options.useOrchestrator === false)
+    throw new SrtctlError(
+      'usage',
+      '--no-use-orchestrator runs on Slurm: there is no static mode with --local',
+      {
+        hint: 'leave one of the two out',
+      },
+    );
   const { prepareLocalJobs, runLocalJob } = await import('./local-job.ts');
   const jobs = await prepareLocalJobs(options);
   let worst: number = EXIT.ok;

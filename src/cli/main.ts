@@ -5,6 +5,7 @@ import { registerCancel } from './cancel.ts';
 import { registerDoctor } from './doctor.ts';
 import { registerDryRun } from './dry-run.ts';
 import { registerLogs } from './logs.ts';
+import { registerRender } from './render.ts';
 import { registerResolveOverride } from './resolve-override.ts';
 import { registerResults } from './results.ts';
 import { registerSchema } from './schema.ts';
@@ -37,6 +38,7 @@ for (const register of [
   registerApply,
   registerDoctor,
   registerDryRun,
+  registerRender,
   registerWatch,
   registerLogs,
   registerStatus,

@@ -7,7 +7,7 @@ import { type ClusterConfig, findClusterConfig } from '../recipe/cluster.ts';
 import { findRecipes, type LoadedVariant, loadAll, notDoneYet, requireRunnable } from '../recipe/load.ts';
 import { timeLimitMs } from '../recipe/time-limit.ts';
 import { allocationOf, warningSeconds } from '../slurm/allocation.ts';
-import { batchScript } from '../slurm/batch-script.ts';
+import { batchLog, batchScript } from '../slurm/batch-script.ts';
 import { slurm } from '../slurm/commands.ts';
 import { runtimesOf } from '../slurm/runtimes.ts';
 import { refuseArrays, sbatchDirectives, timeLimitOf } from '../slurm/sbatch.ts';
@@ -27,6 +27,8 @@ export interface SlurmJobOptions {
   readonly json?: boolean;
   readonly watch?: boolean;
   readonly currentAllocation?: boolean;
+  /** false: static mode, the whole run as one script. */
+  readonly orchestrator?: boolean;
 }
 
 export interface PreparedSlurmJob {
@@ -50,7 +52,8 @@ export async function applyOnSlurm(options: SlurmJobOptions): Promise<number> {
       hint: 'run it inside salloc or sbatch, or leave the option out to submit a job',
     });
   if (current) {
-    const { runInAllocation } = await import('./allocation-job.ts');
+    const { runInAllocation } =
+      options.orchestrator === false ? await import('./static-job.ts') : await import('./allocation-job.ts');
     let worst: number = EXIT.ok;
     for (const job of jobs) {
       const exitCode = await runInAllocation(job, current, options.json === true);
@@ -72,7 +75,8 @@ export async function applyOnSlurm(options: SlurmJobOptions): Promise<number> {
   return worst;
 }
 
-function prepare(
+/** Checks and plans each variant before anything is submitted. */
+export function prepare(
   options: SlurmJobOptions,
   cluster: ClusterConfig,
   variants: readonly LoadedVariant[],
@@ -131,7 +135,13 @@ export function scriptOf({ variant, nodes, cluster, outputs }: Omit<PreparedSlur
   });
 }
 
-async function submit(job: PreparedSlurmJob, view: { json?: boolean; watch?: boolean }): Promise<JobSpec> {
+const staticScriptOf = async (job: PreparedSlurmJob): Promise<string> =>
+  (await import('./static-job.ts')).staticScriptOf(job, batchLog(job.outputs));
+
+async function submit(
+  job: PreparedSlurmJob,
+  view: Pick<SlurmJobOptions, 'json' | 'watch' | 'orchestrator'>,
+): Promise<JobSpec> {
   const { variant, cluster, outputs, nodes } = job;
   const recipe = variant.points[0]?.recipe;
   await refuseTooLarge(
@@ -139,7 +149,8 @@ async function submit(job: PreparedSlurmJob, view: { json?: boolean; watch?: boo
     recipe?.slurm.partition ?? cluster.default_partition ?? undefined,
     variant.file,
   );
-  const { jobId, script, leftOut } = await submitHeld(scriptOf(job), process.cwd());
+  const text = view.orchestrator === false ? await staticScriptOf(job) : scriptOf(job);
+  const { jobId, script, leftOut } = await submitHeld(text, process.cwd());
   for (const name of leftOut)
     process.stderr.write(`srtctl: this Slurm does not know --${name}: it is left out\n`);
   const jobDir = join(outputs, jobId);

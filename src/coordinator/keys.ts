@@ -1,4 +1,4 @@
-import { nkeys } from 'nats';
+import { createUserKey } from '../messages/nkey.ts';
 
 export interface KeyPair {
   /** Secret: only ever in files with mode 0600. */
@@ -16,15 +16,9 @@ export interface JobKeys {
 
 export function createJobKeys(nodes: readonly string[]): JobKeys {
   return {
-    coordinator: createKeyPair(),
-    operator: createKeyPair(),
-    system: createKeyPair(),
-    agents: new Map(nodes.map((node) => [node, createKeyPair()])),
+    coordinator: createUserKey(),
+    operator: createUserKey(),
+    system: createUserKey(),
+    agents: new Map(nodes.map((node) => [node, createUserKey()])),
   };
-}
-
-function createKeyPair(): KeyPair {
-  const pair = nkeys.createUser();
-  const seed = new TextDecoder().decode(pair.getSeed());
-  return { seed, publicKey: pair.getPublicKey() };
 }

@@ -1,7 +1,8 @@
-import { connect, ErrorCode, Events, headers, type NatsConnection, NatsError, nkeyAuthenticator } from 'nats';
+import { connect, ErrorCode, Events, headers, type NatsConnection, NatsError } from 'nats';
 import type * as z from 'zod';
 import { type Bus, BusError, type BusStatus, BusTimeout, type Follower, type Incoming } from './bus.ts';
 import { eventSchema, type SrtEvent } from './events.ts';
+import { answerTo } from './nkey.ts';
 import { StreamFollower } from './stream-follower.ts';
 import { streamOf, toToken } from './subjects.ts';
 
@@ -51,7 +52,7 @@ const connectOnce = (options: BusOptions): Promise<NatsConnection> =>
   connect({
     servers: options.url,
     name: options.name,
-    authenticator: nkeyAuthenticator(new TextEncoder().encode(options.seed)),
+    authenticator: (nonce) => answerTo(options.seed, nonce),
     inboxPrefix: options.inbox,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 100,

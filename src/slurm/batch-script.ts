@@ -91,4 +91,5 @@ exit "$code"
 }
 
 /** sbatch(1) reads quotes in a directive; nothing else is special. */
-const directiveValue = (value: string): string => (/^[\w@%+=:,./-]+$/.test(value) ? value : `"${value}"`);
+export const directiveValue = (value: string): string =>
+  /^[\w@%+=:,./-]+$/.test(value) ? value : `"${value}"`;

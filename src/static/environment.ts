@@ -1,0 +1,29 @@
+import type { Markers } from './markers.ts';
+
+/** What Slurm sets itself in a task, over what srun was given; and what means something to bash. */
+const SET_BY_SLURM =
+  /^(SLURM_\w*|SLURMD_\w*|TMPDIR|CUDA_VISIBLE_DEVICES|ROCR_VISIBLE_DEVICES|GPU_DEVICE_ORDINAL|ZE_AFFINITY_MASK)$/;
+const BASHS_OWN =
+  /^(_|BASH\w*|SHELLOPTS|E?UID|PPID|GROUPS|DIRSTACK|FUNCNAME|LINENO|RANDOM|SRANDOM|SECONDS|EPOCH\w+|HIST\w+|IFS|PS4|POSIXLY_CORRECT|OPT(ARG|IND|ERR)|PIPESTATUS|COMP_\w+)$/;
+
+export interface Environment {
+  /** Exported before srun, which hands it on: no value is in a command line. */
+  readonly exports: readonly string[];
+  /** `env NAME=value …` before the command: what would be lost on the way, or would change this script. */
+  readonly prefix: readonly string[];
+  readonly names: readonly string[];
+}
+
+/** How the environment of a process gets to it. Lower-case names are the script's own. */
+export function environmentOf(env: Readonly<Record<string, string>>, { word }: Markers): Environment {
+  const passes = (name: string): boolean =>
+    /^[A-Z_][A-Z0-9_]*$/.test(name) && !SET_BY_SLURM.test(name) && !BASHS_OWN.test(name);
+  const entries = Object.entries(env);
+  const through = entries.filter(([name]) => passes(name));
+  const late = entries.filter(([name]) => !passes(name));
+  return {
+    exports: through.map(([name, value]) => `export ${name}=${word(value)}`),
+    prefix: late.length > 0 ? ['env', ...late.map(([name, value]) => `${name}=${value}`)] : [],
+    names: through.map(([name]) => name),
+  };
+}

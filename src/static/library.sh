@@ -1,0 +1,455 @@
+# ==== What the run is written in ==============================================================================
+# Needs bash 4.4. A point: its processes are launched phase by phase, each phase is waited for, then the benchmark runs.
+
+job_id=${SRTCTL_JOB_ID:-${SLURM_JOB_ID:-}}
+job_dir=$outputs/$job_id
+tmp_dir=/tmp/srtctl-$UID-$job_id
+run_dir=$job_dir/.static
+stop_code=
+failed=
+cause=null
+exit_code=null
+sweep_state=booting
+nodes=()
+addresses=()
+het_options=()
+declare -A pid_of log_of patience_of kind_of started_at finished_steps
+launched=()
+point_states=()
+for _ in "${point_names[@]}"; do point_states+=(planned); done
+
+# For every srun: beside the batch script and the other steps, with all that the job has on the node.
+step_options=(--overlap --mem=0 --cpu-bind=none --input=none --no-kill --wait=0)
+# What srun starts: it tells the number of its step, by which it is signalled, and becomes the process.
+launcher='echo "$SLURM_STEP_ID" >"$1"; [ -z "$2" ] || mkdir -p -m 700 -- "$2" || exit 1; [ -z "$3" ] || cd -- "$3" || exit 1; shift 3; exec "$@"'
+
+say() { printf '%(%H:%M:%S)T %s\n' -1 "$*"; }
+
+refuse() { # MESSAGE: before anything was started
+  echo "srtctl: $1"
+  exit_code=2
+  exit 2
+}
+
+# ---- state.json, as `srtctl status` reads it
+
+json_text() {
+  local text=${1//\\/\\\\}
+  text=${text//\"/\\\"}
+  text=${text//[[:cntrl:]]/ }
+  printf '"%s"' "$text"
+}
+
+save_state() {
+  local number state status comma=''
+  {
+    printf '{"v":1,"jobId":%s,"name":%s,"epoch":1,"generation":0,"streamSeq":0,"coordinatorPid":%d,' \
+      "$(json_text "$job_id")" "$(json_text "$job_name")" $$
+    printf '"updatedAt":"%s","sweep":"%s","exitCode":%s,"cause":%s,"points":[' \
+      "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$sweep_state" "$exit_code" "$cause"
+    for number in "${!point_names[@]}"; do
+      state=${point_states[number]}
+      case $state in done | failed | interrupted) status="\"$state\"" ;; *) status=null ;; esac
+      printf '%s{"ordinal":%d,"name":%s,"state":"%s","status":%s}' \
+        "$comma" "$number" "$(json_text "${point_names[number]}")" "$state" "$status"
+      comma=,
+    done
+    printf ']}\n'
+  } >"$job_dir/.state.json" && mv -f -- "$job_dir/.state.json" "$job_dir/state.json"
+}
+
+point_state() { # STATE
+  point_states[point]=$1
+  save_state
+}
+
+# fail_point SUMMARY [ID]: the first cause of a run is kept, with the end of the process's log.
+fail_point() {
+  local line lines='' log=${log_of[${2:-none}]:-}
+  say "failed: $1"
+  if [ -n "$log" ]; then
+    say "the end of $log:"
+    tail -n 20 -- "$log" 2>/dev/null | sed 's/^/  | /'
+  fi
+  if [ "$cause" = null ]; then
+    cause="{\"summary\":$(json_text "$1")"
+    if [ -n "$log" ]; then
+      while IFS= read -r line; do lines+=${lines:+,}$(json_text "$line"); done < <(tail -n 20 -- "$log" 2>/dev/null)
+      cause+=",\"process\":\"$2\",\"logFile\":$(json_text "$log"),\"logTail\":[$lines]"
+    fi
+    cause+='}'
+  fi
+  return 1
+}
+
+# ---- files and waiting
+
+write_file() { # PATH CONTENT
+  mkdir -p -- "${1%/*}" && printf '%s' "$2" >"$1"
+}
+
+pause() { # SECONDS: ends early when a signal comes
+  sleep "$1" &
+  wait $! || kill $! 2>/dev/null
+}
+
+# ---- nodes
+
+address_of() { # NAME: IPv4 address, as nodes reach each other
+  local address='' word
+  read -r address word < <(getent ahostsv4 "$1")
+  if [[ $address = 127.* || -z $address ]] && [ "${1%%.*}" = "$(hostname -s)" ]; then
+    # A node whose own name is on its loopback.
+    read -r address word < <(hostname -I)
+  fi
+  echo "$address"
+}
+
+find_nodes() {
+  local group list name node
+  if [ "${SLURM_HET_SIZE:-1}" -gt 1 ]; then
+    for ((group = 0; group < SLURM_HET_SIZE; group++)); do
+      list=SLURM_JOB_NODELIST_HET_GROUP_$group
+      for name in $(scontrol show hostnames "${!list}"); do
+        nodes+=("$name")
+        het_options+=("--het-group=$group")
+      done
+    done
+  else
+    for name in $(scontrol show hostnames "$SLURM_JOB_NODELIST"); do nodes+=("$name"); done
+  fi
+  [ ${#nodes[@]} -ge "$nodes_needed" ] ||
+    refuse "the recipe needs $nodes_needed nodes, and this allocation has ${#nodes[@]}"
+  if [ -n "$network_interface" ]; then
+    on_all_nodes '
+      ip -o -4 addr show dev "$1" | { read -r _ _ _ address _; echo "${address%/*}"; } >"$2/$SLURMD_NODENAME.address"
+    ' "$network_interface" "$run_dir"
+  fi
+  for node in "${nodes[@]}"; do
+    name=
+    [ ! -s "$run_dir/$node.address" ] || name=$(<"$run_dir/$node.address")
+    addresses+=("${name:-$(address_of "$node")}")
+    [ -n "${addresses[-1]}" ] ||
+      refuse "$node has no address here (set network_interface in srtslurm.yaml to the interface that connects the nodes)"
+  done
+}
+
+on_all_nodes() { # SHELL-TEXT ARGUMENT…: once on each node
+  local groups=() place=(--nodes="${#nodes[@]}" --ntasks="${#nodes[@]}")
+  if [ ${#het_options[@]} -gt 0 ]; then place=() groups=(--het-group="0-$((SLURM_HET_SIZE - 1))"); fi
+  timeout 60 srun "${step_options[@]}" "${place[@]}" "${groups[@]}" --ntasks-per-node=1 --mpi=none --kill-on-bad-exit=0 \
+    --job-name=srtctl-all /bin/sh -c "$1" srtctl "${@:2}" </dev/null
+}
+
+# What sbatch or an enclosing step tells srun and would change the steps.
+unset_misleading() {
+  local name
+  for name in "${!SLURM_@}" "${!SRUN_@}" "${!SBATCH_@}"; do
+    case $name in
+      SLURM_MEM_PER_* | SLURM_CPUS_PER_* | SLURM_CPU_BIND* | SLURM_GPU_BIND | SLURM_GPUS_PER_TASK | \
+        SLURM_TRES_PER_TASK | SLURM_NTASKS* | SLURM_NPROCS | SLURM_EXACT | SLURM_EXCLUSIVE | SLURM_HINT | \
+        SLURM_THREADS_PER_CORE | SLURM_DISTRIBUTION | SLURM_MPI_TYPE | SLURM_STEP_* | SLURM_STEPID | \
+        SLURM_LABELIO | SLURM_UNBUFFEREDIO | SLURM_KILL_BAD_EXIT | SLURM_WAIT | SLURM_NO_KILL | SLURM_SRUN_* | \
+        SRUN_* | SBATCH_*) unset "$name" ;;
+    esac
+  done
+}
+
+# ---- processes
+
+# launch ID NODE-INDEX LOG PATIENCE ends|serves|may-end: an srun in the background; p<point>.<id> says what it runs.
+launch() {
+  local id=$1 index=$2 log=$3
+  [ -z "$stop_code" ] || return 1
+  mkdir -p -- "${log%/*}"
+  rm -f -- "$run_dir/$id.step"
+  log_of[$id]=$log
+  patience_of[$id]=$4
+  kind_of[$id]=$5
+  started_at[$id]=$SECONDS
+  (
+    trap - TERM INT EXIT
+    exec </dev/null >>"$log" 2>&1
+    export SRTCTL_JOB=$job_id SRTCTL_NODE=${nodes[index]} SRTCTL_NODE_ADDRESS=${addresses[index]}
+    export SRTCTL_NODE_BIN=$node_binary PATH=$path_before$PATH$path_after
+    "p$point.$id"
+  ) &
+  pid_of[$id]=$!
+  launched+=("$id")
+}
+
+# step NUMBER launch …: what has ended well for one point is not done again for the next.
+step() {
+  [ -z "${finished_steps[$1]:-}" ] || return 0
+  number_of_step[$1]=$3
+  "${@:2}"
+}
+
+# run_on NODE-INDEX DIRECTORY TMP-DIR [OPTION…] -- COMMAND…: becomes the srun of a process.
+run_on() {
+  local index=$1 directory=$2 scratch=$3 options=()
+  shift 3
+  while [ "$1" != -- ]; do
+    options+=("$1")
+    shift
+  done
+  shift
+  exec srun "${options[@]}" "${step_options[@]}" ${het_options[index]:+"${het_options[index]}"} \
+    --nodes=1 --ntasks=1 --ntasks-per-node=1 --nodelist="${nodes[index]}" --mpi=none --kill-on-bad-exit=0 \
+    --job-name="srtctl-$id" /bin/sh -c "$launcher" srtctl-process "$run_dir/$id.step" "$scratch" "$directory" "$@"
+}
+
+# run_mpi TASKS "NODE-INDEX …" DIRECTORY TMP-DIR [OPTION…] -- COMMAND…: one srun for the tasks of an MPI program.
+run_mpi() {
+  local tasks=$1 list directory=$3 scratch=$4 options=() names=() index
+  read -r -a list <<<"$2"
+  shift 4
+  while [ "$1" != -- ]; do
+    options+=("$1")
+    shift
+  done
+  shift
+  for index in "${list[@]}"; do names+=("${nodes[index]}"); done
+  exec srun --mpi=pmix "${options[@]}" "${step_options[@]}" ${het_options[index]:+"${het_options[index]}"} \
+    --nodes="${#names[@]}" --ntasks="$tasks" --ntasks-per-node=$((tasks / ${#names[@]})) \
+    --nodelist="$(IFS=,; echo "${names[*]}")" --kill-on-bad-exit=1 \
+    --job-name="srtctl-$id" /bin/sh -c "$launcher" srtctl-process "$run_dir/$id.step" "$scratch" "$directory" "$@"
+}
+
+alive() { # ID
+  kill -0 "${pid_of[$1]}" 2>/dev/null
+}
+
+# all_alive: fails the point when a process has ended that should not have.
+all_alive() {
+  local id code
+  for id in "${launched[@]}"; do
+    [ "${kind_of[$id]}" = serves ] || continue
+    alive "$id" && continue
+    wait "${pid_of[$id]}"
+    code=$?
+    fail_point "$id ended with exit code $code" "$id"
+    return 1
+  done
+}
+
+# await_ready ID…: polls until all are ready (or have ended well, where that is what they do).
+await_ready() {
+  local waiting=("$@") next id code
+  while :; do
+    next=()
+    for id in "${waiting[@]}"; do
+      [ -n "${pid_of[$id]:-}" ] || continue
+      if [ "${kind_of[$id]}" = ends ]; then
+        if ! alive "$id"; then
+          wait "${pid_of[$id]}"
+          code=$?
+          [ "$code" -eq 0 ] || { fail_point "$id ended with exit code $code" "$id"; return 1; }
+          say "$id is done"
+          continue
+        fi
+      elif "p$point.$id.ready"; then
+        say "$id is ready"
+        continue
+      fi
+      if [ $((SECONDS - started_at[$id])) -ge "${patience_of[$id]}" ] && [ "${patience_of[$id]}" -gt 0 ]; then
+        fail_point "$id is not ready after ${patience_of[$id]} s" "$id"
+        return 1
+      fi
+      next+=("$id")
+    done
+    [ -z "$stop_code" ] || return 1
+    all_alive || return 1
+    [ ${#next[@]} -gt 0 ] || break
+    waiting=("${next[@]}")
+    pause "$interval"
+    [ -z "$stop_code" ] || return 1
+  done
+  for id in "${!number_of_step[@]}"; do finished_steps[$id]=yes; done
+}
+
+await_end() { # ID: the benchmark; the others must outlive it
+  local code
+  while alive "$1"; do
+    [ -z "$stop_code" ] || return 1
+    all_alive || return 1
+    pause "$benchmark_interval"
+  done
+  [ -z "$stop_code" ] || return 1
+  wait "${pid_of[$1]}"
+  code=$?
+  [ "$code" -eq 0 ] || fail_point "the benchmark ended with exit code $code" "$1"
+}
+
+stay_up() {
+  while [ -z "$stop_code" ]; do
+    all_alive || return 1
+    pause "$interval"
+  done
+  return 1
+}
+
+# signal_all SIGNAL: through their steps; srun itself only where the process has not begun.
+signal_all() {
+  local id steps=()
+  for id in "${launched[@]}"; do
+    alive "$id" || continue
+    if [ -s "$run_dir/$id.step" ]; then steps+=("$SLURM_JOB_ID.$(<"$run_dir/$id.step")"); else kill -s "$1" "${pid_of[$id]}" 2>/dev/null; fi
+  done
+  [ ${#steps[@]} -eq 0 ] || scancel --quiet --signal="$1" "${steps[@]}"
+}
+
+all_gone() { # SECONDS: waits for it
+  local id some tries=$(($1 * 10))
+  while :; do
+    some=
+    for id in "${launched[@]}"; do if alive "$id"; then some=$id; break; fi; done
+    [ -n "$some" ] || return 0
+    [ $((tries--)) -gt 0 ] || return 1
+    sleep 0.1
+  done
+}
+
+stop_all() {
+  local id
+  if ! all_gone 0; then
+    signal_all TERM
+    if ! all_gone "$grace"; then
+      say "after $grace s something still runs: SIGKILL"
+      signal_all KILL
+      if ! all_gone 10; then
+        for id in "${launched[@]}"; do kill -KILL "${pid_of[$id]}" 2>/dev/null; done
+        all_gone 5
+      fi
+    fi
+  fi
+  for id in "${launched[@]}"; do wait "${pid_of[$id]}" 2>/dev/null; done
+  launched=()
+  pid_of=()
+}
+
+# ---- readiness
+
+# http_get HOST PORT PATH: the answer's body in $run_dir/answer; succeeds for 2xx.
+if command -v curl >/dev/null; then
+  http_get() {
+    local status
+    status=$(curl --silent --noproxy '*' --max-time 5 --output "$run_dir/answer" --write-out '%{http_code}' "http://$1:$2$3" 2>/dev/null)
+    [[ $status = 2?? ]]
+  }
+else
+  http_get() {
+    timeout 5 bash -c '
+      exec 3<>"/dev/tcp/$1/$2" || exit
+      printf "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n" "$3" "$1" >&3
+      cat <&3' bash "$1" "$2" "$3" >"$run_dir/answer.raw" 2>/dev/null
+    local first
+    read -r first <"$run_dir/answer.raw"
+    [[ $first = HTTP/1.?\ 2* ]] || return 1
+    sed '1,/^\r*$/d' "$run_dir/answer.raw" >"$run_dir/answer"
+  }
+fi
+
+# http_ready HOST PORT PATH [COUNTS-AS-JSON [AT-LEAST NUMBER-OF-PATTERNS PATTERN…]…]
+http_ready() {
+  http_get "$1" "$2" "$3" || return 1
+  [ $# -gt 3 ] || return 0
+  if command -v python3 >/dev/null; then count_json "$4"; else count_text "${@:5}"; fi
+}
+
+count_json() { # COUNTS: every one must be reached
+  python3 -c '
+import json, sys
+body = json.load(open(sys.argv[1]))
+def same(a, b): return isinstance(a, bool) == isinstance(b, bool) and a == b
+def reached(count):
+    at = body
+    for key in count["at"]: at = at.get(key) if isinstance(at, dict) else None
+    items = [x for x in at if isinstance(x, dict)] if isinstance(at, list) else []
+    return sum(all(k in x and same(x[k], v) for k, v in count["where"].items()) for x in items) >= count["atLeast"]
+sys.exit(0 if all(reached(count) for count in json.loads(sys.argv[2])) else 1)
+' "$run_dir/answer" "$1" 2>/dev/null
+}
+
+# Without python3 the objects of the answer are told apart by their braces, which is enough for those of routers.
+count_text() { # (AT-LEAST NUMBER-OF-PATTERNS PATTERN…)…
+  local wanted patterns pattern found
+  while [ $# -gt 0 ]; do
+    wanted=$1 patterns=("${@:3:$2}")
+    shift $((2 + $2))
+    found=$(tr -d ' \t\r\n' <"$run_dir/answer" | tr '{' '\n')
+    for pattern in "${patterns[@]}"; do found=$(grep -F -- "$pattern" <<<"$found"); done
+    [[ -n $found && $(wc -l <<<"$found") -ge $wanted ]] || return 1
+  done
+}
+
+tcp_ready() { # HOST PORT
+  timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2" 2>/dev/null
+}
+
+# ---- the job and its points
+
+begin_job() {
+  [[ -n $job_id && -n ${SLURM_JOB_NODELIST:-}${SLURM_HET_SIZE:-} ]] ||
+    refuse 'this script runs in a Slurm allocation: submit it with sbatch, or run it inside salloc'
+  if [ "$needs_node" = yes ] && [ ! -x "$node_binary" ]; then
+    refuse "$(hostname): the Node runtime ${node_binary:-for $(uname -m)} is not there, and this recipe runs a program of srtctl (sa-bench, model.stage_dir or --mock); a benchmark of type custom needs none"
+  fi
+  mkdir -p -- "$job_dir/logs" "$run_dir" || refuse "$job_dir cannot be made"
+  [ -e "$job_dir/sbatch_script.sh" ] || cp -- "$0" "$job_dir/sbatch_script.sh"
+  trap 'stop_code=143; say "told to end (SIGTERM: scancel, time limit or preemption)"' TERM
+  trap 'stop_code=130; say "interrupted"' INT
+  trap 'leave' EXIT
+  unset_misleading
+  find_nodes
+  sweep_state=running
+  save_state
+  say "$job_name: job $job_id on ${nodes[*]:0:8}$([ ${#nodes[@]} -le 8 ] || echo " and $((${#nodes[@]} - 8)) more")"
+}
+
+begin_point() { # NUMBER DIRECTORY POLL-SECONDS GRACE-SECONDS
+  point=$1 point_dir=$2 interval=${SRTCTL_STATIC_POLL_SECONDS:-$3} grace=$4
+  # The end of a benchmark is looked for more often: its time is the node's.
+  benchmark_interval=$interval
+  [ "${interval%%.*}" -lt 1 ] || benchmark_interval=1
+  launched=()
+  pid_of=()
+  number_of_step=()
+  mkdir -p -- "$point_dir"
+  point_state deploying
+}
+
+run_point() { # NUMBER
+  local outcome
+  [ -z "$stop_code" ] || return 0
+  [ -z "$failed" ] || [ "$on_failure" = continue ] || return 0
+  say "point $1: ${point_names[$1]}"
+  if "point_$1"; then outcome='done'; else outcome=failed; fi
+  [ -z "$stop_code" ] || outcome=interrupted
+  [ "$outcome" = 'done' ] || failed=yes
+  point_state cleaning
+  stop_all
+  point_state "$outcome"
+  say "point $1: $outcome"
+}
+
+end_job() {
+  if [ -n "$stop_code" ]; then exit_code=$stop_code; elif [ -n "$failed" ]; then exit_code=1; else exit_code=0; fi
+  exit "$exit_code"
+}
+
+# leave: however the script ends.
+leave() {
+  trap '' TERM INT
+  [ "$exit_code" != null ] || exit_code=1
+  sweep_state=cleaning
+  save_state
+  stop_all
+  # shellcheck disable=SC2016
+  on_all_nodes 'rm -rf -- "$1"' "$tmp_dir" >/dev/null 2>&1
+  rm -rf -- "$run_dir"
+  sweep_state=finished
+  save_state
+  say "exit code $exit_code"
+  exit "$exit_code"
+}

@@ -1,0 +1,78 @@
+import { type DeployPhase, deployPhases, type ProcessSpec } from '../messages/process-spec.ts';
+import type { PlannedPoint } from '../plan/kinds.ts';
+import type { Markers } from './markers.ts';
+import { type ProcessContext, processFunctions } from './process.ts';
+
+export interface PointInput extends Omit<ProcessContext, 'ordinal' | 'before'> {
+  readonly point: PlannedPoint;
+  /** Number of a step's content: a step that ended well is not done again for another point. */
+  readonly stepNumber: (step: ProcessSpec) => number;
+  readonly config: string;
+  readonly pointDir: string;
+}
+
+/** The functions of a point: one or two for each process, and `point_N`, which runs them. */
+export function pointFunctions(input: PointInput): string {
+  const { point, markers } = input;
+  const { ordinal, processes } = point;
+  const inImage = processes.filter(changesImage);
+  const started = processes.filter((process) => !inImage.includes(process));
+  const beforeOf = (spec: ProcessSpec): ProcessSpec[] =>
+    spec.role === 'step' || spec.role === 'benchmark' || spec.image === null
+      ? []
+      : inImage.filter(({ image, node }) => image === spec.image && node === spec.node);
+  const phases = deployPhases.filter(
+    (phase) => phase !== 'benchmark' && started.some((spec) => spec.phase === phase),
+  );
+  const graceSeconds = Math.ceil(Math.max(0, ...started.map(({ graceMs }) => graceMs)) / 1_000);
+  const { interval_seconds: interval } = point.recipe.health_check;
+  return `
+# ---- point ${ordinal}: ${oneLine(point.name)}
+${started.map((spec) => processFunctions(spec, { ...input, ordinal, before: beforeOf(spec) })).join('\n')}
+point_${ordinal}() {
+  begin_point ${ordinal} ${markers.word(input.pointDir)} ${interval} ${graceSeconds}
+  write_file "$point_dir/config.yaml" ${markers.word(input.config)}
+${phases.map((phase) => phaseText(phase, started, input)).join('\n')}
+${benchmarkText(input)}
+}
+`;
+}
+
+/** In a container what a step of these phases does is in that container alone; but for the copy on the node's disk. */
+const changesImage = ({ role, phase, image, id }: ProcessSpec): boolean =>
+  role === 'step' &&
+  image !== null &&
+  (phase === 'step' || phase === 'install') &&
+  !id.startsWith('stage-model');
+
+function phaseText(
+  phase: DeployPhase,
+  processes: readonly ProcessSpec[],
+  { markers, stepNumber }: PointInput,
+): string {
+  const all = processes.filter((spec) => spec.phase === phase);
+  const lines = all.map((spec) =>
+    spec.role === 'step'
+      ? `  step ${stepNumber(spec)} ${launchOf(spec, markers)}`
+      : `  ${launchOf(spec, markers)}`,
+  );
+  return `  say ${markers.word(`phase ${phase}: ${all.length} ${all.length === 1 ? 'process' : 'processes'}`)}
+${lines.join('\n')}
+  await_ready ${all.map(({ id }) => id).join(' ')} || return`;
+}
+
+/** launch ID NODE LOG PATIENCE KIND: `ends` is expected to end, `serves` is not, `may-end` may. */
+function launchOf(spec: ProcessSpec, { word, indexOf }: Markers): string {
+  const patienceMs = spec.terminates ? (spec.endTimeoutMs ?? 0) : spec.startTimeoutMs;
+  const kind = spec.terminates ? 'ends' : spec.critical ? 'serves' : 'may-end';
+  return `launch ${spec.id} ${indexOf(spec.node)} ${word(spec.logFile)} ${Math.ceil(patienceMs / 1_000)} ${kind}`;
+}
+
+function benchmarkText({ point, markers }: PointInput): string {
+  const { process } = point.benchmark;
+  if (!process)
+    return '  say "no benchmark: all stays up until the job is stopped"\n  point_state benchmarking\n  stay_up';
+  return `  say "benchmark"\n  point_state benchmarking\n  ${launchOf(process, markers)}\n  await_end ${process.id}`;
+}
+
+export const oneLine = (text: string): string => text.replaceAll(/[^\x20-\x7e]+/g, '?');

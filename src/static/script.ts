@@ -1,0 +1,139 @@
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import type { ClusterConfig } from '../recipe/cluster.ts';
+import type { LoadedVariant } from '../recipe/load.ts';
+import { directiveValue } from '../slurm/batch-script.ts';
+import { containerMounts } from '../slurm/mounts.ts';
+import { shellQuote } from '../slurm/quote.ts';
+import { createMarkers } from './markers.ts';
+import { staticPlan } from './plan.ts';
+import { oneLine, pointFunctions } from './point.ts';
+
+export interface StaticScriptInput {
+  readonly variant: LoadedVariant;
+  readonly cluster: ClusterConfig;
+  /** The `#SBATCH` lines of the recipe and the cluster. */
+  readonly directives: readonly string[];
+  /** What `#SBATCH --output` says. */
+  readonly log: string;
+  /** Absolute; the job's directory is made in it. */
+  readonly outputs: string;
+  readonly distDir: string;
+  /** Path of the node binary by architecture (uname -m). */
+  readonly runtimes: Readonly<Record<string, string>>;
+  /** Paths of nats-server and etcd as the nodes see them, or their names where PATH has them. */
+  readonly programs: { readonly natsServer: string; readonly etcd: string };
+  /** Directories that every process has at the end of its PATH. */
+  readonly programDirs: readonly string[];
+  readonly mock: boolean;
+  readonly containers: boolean;
+  /** Content of the setup script. */
+  readonly setupScript: string | null;
+  /** For `$VAR` in the cluster's mounts. */
+  readonly env: NodeJS.ProcessEnv;
+  readonly exists: (path: string) => boolean;
+  /** library.sh: the words that the script is written in. */
+  readonly library: string;
+}
+
+/**
+ * The whole run of a variant as one bash script: an srun for each process, polling, and a cleanup however it ends. It
+ * comes of the same plan as a run through agents, needs no Node on the compute nodes, and can be read.
+ */
+export function staticScript(input: StaticScriptInput): string {
+  const { variant, cluster, outputs, distDir, mock, containers } = input;
+  const { library: _, ...around } = input;
+  const markers = createMarkers(JSON.stringify({ ...around, env: Object.values(input.env) }), outputs);
+  const jobDir = `${outputs}/${markers.jobId}`;
+  const setupScript = input.setupScript === null ? null : `${jobDir}/setup_script.sh`;
+  const { natsServer, etcd } = input.programs;
+  const { plan, runtime } = staticPlan({
+    ...{ variant, cluster, markers, outputs, distDir, containers, mock, setupScript, natsServer },
+  });
+  const [first] = variant.points;
+  if (!first) throw new TypeError('a variant without points');
+  const mounts = containers
+    ? containerMounts({
+        recipe: first.recipe,
+        cluster,
+        env: input.env,
+        job: { id: markers.jobId, name: variant.name, jobDir, logDir: runtime.logDir },
+        headAddress: markers.address(0),
+        srtctl: { distDir, programDirs: input.programDirs, runtimes: input.runtimes },
+        mock,
+        exists: input.exists,
+      })
+    : [];
+  const steps = new Map<string, number>();
+  const points = plan.points.map((point) => ({
+    ...point,
+    processes: point.processes.map((spec) =>
+      spec.id === 'etcd' ? { ...spec, argv: [etcd, ...spec.argv.slice(1)] } : spec,
+    ),
+  }));
+  const functions = points.map((point) =>
+    pointFunctions({
+      point,
+      markers,
+      mounts,
+      srunOptions: point.recipe.srun_options,
+      stepNumber: (step) => {
+        const key = JSON.stringify(step);
+        const number = steps.get(key) ?? steps.size;
+        steps.set(key, number);
+        return number;
+      },
+      config: stringify(point.recipe),
+      pointDir: runtime.pointDir(point.ordinal, point.name),
+    }),
+  );
+  const needsNode =
+    mock || points.some(({ processes }) => processes.some(({ argv }) => argv.includes(markers.nodeBinary)));
+  const path = mock ? [join(distDir, 'mock-bin')] : [];
+  return `#!/bin/bash
+# Made by srtctl (static mode): ${oneLine(variant.name)}
+# ${plan.totalNodes} ${plan.totalNodes === 1 ? 'node' : 'nodes'}, ${points.length} ${points.length === 1 ? 'point' : 'points'}. An srun for each process; no coordinator, no agents.
+# Exit codes: 0 the benchmarks ended with 0; 1 a point failed; 2 nothing was started; 130, 143 it was told to end.
+#SBATCH --output=${directiveValue(input.log)}
+# SIGTERM to this script alone, two minutes before the time limit: what runs is stopped in good order.
+#SBATCH --signal=B:TERM@120
+#SBATCH --no-kill
+${input.directives.join('\n')}
+
+outputs=${shellQuote(outputs)}
+job_name=${shellQuote(variant.name)}
+point_names=(${points.map(({ name }) => shellQuote(name)).join(' ')})
+nodes_needed=${plan.totalNodes}
+needs_node=${needsNode ? 'yes' : 'no'}
+network_interface=${shellQuote(cluster.network_interface ?? '')}
+path_before=${markers.word(path.map((dir) => `${dir}:`).join(''))}
+path_after=${markers.word(input.programDirs.map((dir) => `:${dir}`).join(''))}
+on_failure='${variant.sweep.on_failure === 'abort' ? 'abort' : 'continue'}'
+
+${runtimeText(input.runtimes)}
+
+${input.library.trim()}
+
+# ==== The run =================================================================================================
+${functions.join('')}
+begin_job
+${setupText(input)}${points.map(({ ordinal }) => `run_point ${ordinal}`).join('\n')}
+end_job
+`;
+}
+
+const setupText = ({ setupScript }: StaticScriptInput): string =>
+  setupScript === null
+    ? ''
+    : `write_file "$job_dir/setup_script.sh" ${shellQuote(setupScript)}
+`;
+
+const runtimeText = (
+  runtimes: Readonly<Record<string, string>>,
+): string => `# The Node runtime for this architecture, for those programs of srtctl that need one (runtime in srtslurm.yaml).
+case $(uname -m) in
+${Object.entries(runtimes)
+  .map(([arch, node]) => `  ${shellQuote(arch)}) node_binary=${shellQuote(node)} ;;`)
+  .join('\n')}
+  *) node_binary= ;;
+esac`;

@@ -1,0 +1,244 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { resolve } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { JsonCount } from '../../src/messages/process-spec.ts';
+import { countAll } from '../../src/node-agent/probe.ts';
+import type { ClusterConfig } from '../../src/recipe/cluster.ts';
+import { createMarkers } from '../../src/static/markers.ts';
+import { probeCommand } from '../../src/static/probe.ts';
+import { processFunctions } from '../../src/static/process.ts';
+import { staticScript } from '../../src/static/script.ts';
+import { cluster, loadText } from '../recipe/write.ts';
+import { specOf } from '../support/spec.ts';
+import { FakeSlurm } from './fake-slurm.ts';
+
+const library = readFileSync(resolve('src/static/library.sh'), 'utf8');
+
+function scriptOf(text: string, config: Partial<ClusterConfig> = {}, more: { setupScript?: string } = {}) {
+  const whole = cluster(config);
+  const [variant] = loadText(text, { cluster: whole });
+  if (!variant) throw new Error('no variant');
+  return staticScript({
+    variant,
+    cluster: whole,
+    directives: [],
+    log: 'x.log',
+    outputs: '/shared/out puts',
+    distDir: '/opt/srtctl/dist',
+    runtimes: { x86_64: '/opt/node' },
+    programs: { natsServer: '/opt/bin/nats-server', etcd: '/opt/bin/etcd' },
+    programDirs: ['/opt/bin'],
+    mock: false,
+    containers: true,
+    setupScript: more.setupScript ?? null,
+    env: {},
+    exists: () => true,
+    library,
+  });
+}
+
+const recipe = (frontend: string, more = '') => `name: "it's a test"
+model: {path: /models/m, container: "repo/image:1", precision: fp8}
+resources: {gpu_type: h100, gpus_per_node: 8, agg_nodes: 2, agg_workers: 2}
+frontend: {type: ${frontend}, nginx_container: "repo/nginx:1"}
+backend: {sglang_config: {aggregated: {served-model-name: m, tensor-parallel-size: 8}}}
+benchmark: {type: manual}
+${more}`;
+
+const isBash = (script: string): void => {
+  const { status, stderr } = spawnSync('bash', ['-n'], { input: script, encoding: 'utf8' });
+  expect(status, stderr).toBe(0);
+};
+
+describe('the script', () => {
+  it('is bash, for a router of SGLang and for Dynamo', () => {
+    isBash(scriptOf(recipe('sglang')));
+    isBash(scriptOf(recipe('dynamo')));
+  });
+
+  it('starts nats-server and etcd for Dynamo, and only for it', () => {
+    const script = scriptOf(recipe('dynamo'));
+    expect(script).toMatch(/\/opt\/bin\/nats-server -a 0\.0\.0\.0 -p 4222 -js -sd "\$tmp_dir"\/nats/);
+    expect(script).toMatch(/\/opt\/bin\/etcd --name srtctl/);
+    expect(script).toMatch(/phase infra.*\n.*launch nats 0 .*\n.*launch etcd 0 .*\n.*await_ready nats etcd/);
+    expect(scriptOf(recipe('sglang'))).not.toContain('nats-server');
+  });
+
+  it('gives pyxis the image, the mounts and the names of the environment', () => {
+    const script = scriptOf(recipe('sglang', 'environment: {MY_TOKEN: x}\n'));
+    expect(script).toContain('--container-image=repo/image:1');
+    expect(script).toContain('--container-image=repo/nginx:1');
+    expect(script).toMatch(/--container-mounts=\/models\/m:\/model,"\$job_dir"\/logs:\/logs/);
+    expect(script).toMatch(/--container-env=\S*MY_TOKEN/);
+    expect(script).toContain('export MY_TOKEN=x');
+  });
+
+  it('does what changes a container in the container of each engine, before the engine', () => {
+    const dynamo = 'dynamo: {install: true, version: "1.2.3"}\n';
+    const script = scriptOf(recipe('dynamo', dynamo), {}, { setupScript: 'echo hello\n' });
+    const engine = /p0\.agg-0-0\(\) \{[\s\S]*?\n\}/.exec(script)?.[0] ?? '';
+    expect(engine).toMatch(
+      /2 bash "\$job_dir"\/setup_script\.sh 3 bash \S*install-dynamo\.sh 1\.2\.3 0 python3 -m dynamo\.sglang/,
+    );
+    expect(script).not.toMatch(/launch (setup|install)/);
+    isBash(script);
+  });
+
+  it('has no marker left, whatever the recipe says', () => {
+    const hostile = 'environment: {A: "@srt-node-0@", B: "@srt1-job-id@"}\n';
+    const script = scriptOf(recipe('sglang', hostile));
+    expect(script).toContain('export A=@srt-node-0@');
+    expect(script).not.toContain('@srt2-');
+    expect(script).toContain('B: "@srt1-job-id@"');
+  });
+});
+
+const text = fc.oneof(
+  fc.string({ unit: 'binary' }).map((each) => each.replaceAll('\0', '')),
+  fc.constantFrom(
+    '$(touch x)',
+    '`id`',
+    "'",
+    '"',
+    '\n',
+    '\\',
+    '$HOME',
+    '!!',
+    '~',
+    '*',
+    '--',
+    '',
+    'ü€😀',
+    '@srt-',
+  ),
+);
+
+it('a command and its environment come out of the rendered functions as they were', async () => {
+  const slurm = new FakeSlurm(1);
+  const names = fc.constantFrom(
+    'A',
+    'PATH_TO',
+    'lower',
+    'with-dash',
+    'UID',
+    'CUDA_VISIBLE_DEVICES',
+    'IFS',
+    'id',
+  );
+  try {
+    fc.assert(
+      fc.property(fc.array(text), fc.dictionary(names, text), text, (words, env, content) => {
+        const around = JSON.stringify([words, env, content]);
+        const markers = createMarkers(around, '/out');
+        const file = `${slurm.dir}/file`;
+        const show =
+          'my $nul = chr 0; print "$_$nul" for @ARGV; print $nul; print "$_=$ENV{$_}$nul" for keys %ENV';
+        const spec = specOf({
+          id: 'p',
+          node: markers.node(0),
+          env: { ...env, HOST: `${markers.address(0)}:1` },
+          argv: ['perl', '-e', show, '--', ...words, `${markers.node(0)}!`],
+          files: [{ path: file, content: `${content}${markers.jobId}` }],
+        });
+        const context = { markers, ordinal: 0, mounts: [], srunOptions: {}, before: [] };
+        const script = `outputs=${slurm.dir}/out point_names=(x)
+${library}
+nodes=('node 1') addresses=(10.0.0.1) job_id="it's" run_dir=${slurm.dir} tmp_dir= id=p
+${processFunctions(spec, context)}
+p0.p`;
+        const ran = spawnSync('bash', ['-c', script], { env: slurm.env, encoding: 'utf8' });
+        expect(ran.status, ran.stderr).toBe(0);
+        const [seen, environment] = split(ran.stdout, words.length + 1);
+        expect(seen).toBe([...words, 'node 1!'].map((word) => `${word}\0`).join(''));
+        for (const [name, value] of Object.entries(env))
+          expect(`\0${environment}`).toContain(`\0${name}=${value}\0`);
+        expect(environment).toContain('HOST=10.0.0.1:1\0');
+        expect(readFileSync(file, 'utf8')).toBe(`${content}it's`);
+      }),
+      { numRuns: 40 },
+    );
+  } finally {
+    await slurm.destroy();
+  }
+}, 60_000);
+
+/** The first `count` words, and what follows after one that is empty. */
+function split(said: string, count: number): [string, string] {
+  let at = 0;
+  for (let word = 0; word < count; word++) at = said.indexOf('\0', at) + 1;
+  return [said.slice(0, at), said.slice(at + 1)];
+}
+
+describe('readiness', () => {
+  const counts: JsonCount[] = [
+    { at: ['workers'], where: { type: 'prefill', ok: true }, atLeast: 2, label: 'prefill workers' },
+  ];
+  const worker = fc.record({
+    type: fc.constantFrom('prefill', 'decode'),
+    ok: fc.constantFrom<unknown>(true, false, 1),
+  });
+
+  const inLibrary = (commands: string, dir: string) =>
+    spawnSync('bash', ['-c', `outputs=/x point_names=(x)\n${library}\nrun_dir=${dir}\n${commands}`], {
+      encoding: 'utf8',
+    }).status === 0;
+
+  it('counts as agents do, with python3 and without', async () => {
+    const slurm = new FakeSlurm(1);
+    try {
+      fc.assert(
+        fc.property(fc.array(worker, { maxLength: 5 }), (workers) => {
+          const answer = JSON.stringify({ workers });
+          slurm.write('answer', answer);
+          const expected = countAll(answer, counts).ok;
+          const asText = probeCommand(
+            { kind: 'http', host: 'h', port: 1, path: '/', expect: counts },
+            createMarkers('', '/o'),
+          );
+          const withPython = `http_get() { true; }\n${asText}`;
+          const without = `http_get() { true; }\ncommand() { return 1; }\n${asText}`;
+          expect([inLibrary(withPython, slurm.dir), inLibrary(without, slurm.dir)]).toEqual([
+            expected,
+            expected,
+          ]);
+        }),
+        { numRuns: 12 },
+      );
+    } finally {
+      await slurm.destroy();
+    }
+  }, 60_000);
+
+  it.each(['true', 'command() { return 1; }'])(
+    'asks over HTTP with curl and without (%s)',
+    async (before) => {
+      const slurm = new FakeSlurm(1);
+      const server = createServer((request, response) => {
+        response.statusCode = request.url === '/health' ? 200 : 503;
+        response.end('{"a":1}\n');
+      });
+      await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+      const { port } = server.address() as AddressInfo;
+      const ask = async (path: string): Promise<{ code: number | null }> =>
+        slurm.start(
+          slurm.write(
+            'ask.sh',
+            `outputs=/x point_names=(x)\n${before}\n${library}\nrun_dir=${slurm.dir}\nhttp_ready 127.0.0.1 ${port} ${path}`,
+          ),
+        ).ended;
+      try {
+        expect((await ask('/health')).code).toBe(0);
+        expect(readFileSync(`${slurm.dir}/answer`, 'utf8')).toBe('{"a":1}\n');
+        expect((await ask('/other')).code).toBe(1);
+        expect(inLibrary('tcp_ready 127.0.0.1 1', slurm.dir)).toBe(false);
+      } finally {
+        server.close();
+        await slurm.destroy();
+      }
+    },
+  );
+});

@@ -1,0 +1,112 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type JobState, jobStateSchema } from '../../src/messages/job-files.ts';
+import { until } from '../support/bus.ts';
+import { FakeSlurm } from './fake-slurm.ts';
+
+const SRTCTL = resolve('dist/srtctl.js');
+
+const recipe = (benchmark: string, more = '') => `name: static test
+model: {path: test-model, container: repo/image:1, precision: fp8}
+resources: {gpu_type: h100, gpus_per_node: 4, prefill_nodes: 1, prefill_workers: 1, decode_nodes: 1, decode_workers: 2}
+frontend: {type: sglang, enable_multiple_frontends: false}
+backend:
+  sglang_config:
+    prefill: {served-model-name: m, tensor-parallel-size: 4}
+    decode: {served-model-name: m, tensor-parallel-size: 2}
+benchmark: ${benchmark}
+${more}`;
+const measured =
+  '{type: sa-bench, isl: 64, osl: 32, concurrencies: "2", num_prompts_mult: 4, num_warmup_mult: 1}';
+const long = "{type: custom, command: 'sleep 1000'}";
+
+let slurm: FakeSlurm;
+beforeEach(() => {
+  slurm = new FakeSlurm();
+});
+afterEach(() => slurm.destroy());
+
+function render(text: string, ...options: string[]): string {
+  const args = [SRTCTL, 'render', '-f', slurm.write('recipe.yaml', text), '--mock', ...options];
+  const script = execFileSync(process.execPath, args, { env: slurm.env, encoding: 'utf8', cwd: slurm.dir });
+  return slurm.write('script.sh', script);
+}
+
+const state = (): JobState =>
+  jobStateSchema.parse(JSON.parse(readFileSync(join(slurm.jobDir, 'state.json'), 'utf8')));
+
+describe('a rendered script', { timeout: 60_000 }, () => {
+  it('runs the recipe, leaves the files of a job, and nothing that runs', async () => {
+    const { code, said } = await slurm.start(render(recipe(measured))).ended;
+    expect(code, said).toBe(0);
+    expect(state()).toMatchObject({ sweep: 'finished', exitCode: 0, points: [{ state: 'done' }] });
+    const point = join(slurm.jobDir, 'points/00-static-test');
+    const figures = JSON.parse(readFileSync(join(point, 'results_concurrency_2.json'), 'utf8'));
+    expect(figures).toMatchObject({ completed: 8, failed: 0 });
+    for (const file of [
+      'sbatch_script.sh',
+      'points/00-static-test/config.yaml',
+      'logs/node1_prefill_w0.out',
+      'logs/node2_decode_w1.out',
+    ])
+      expect(existsSync(join(slurm.jobDir, file)), file).toBe(true);
+    expect(await slurm.left()).toEqual([]);
+    const perProcess = slurm.sruns().filter((word) => word.startsWith('--job-name=srtctl-'));
+    expect(perProcess).toHaveLength(6);
+  });
+
+  it('goes on after a failed point, does a step once, and ends with 1 and the first cause', async () => {
+    const command = 'echo last words; test {n} = 2';
+    const text = recipe(`{type: custom, command: '${command}'}`, 'sweep: {n: [1, 2]}\n');
+    const setup = slurm.write('setup.sh', `echo done >>"${join(slurm.dir, 'setup.log')}"\n`);
+    const { code, said } = await slurm.start(render(text, '--setup-script', setup)).ended;
+    expect(code, said).toBe(1);
+    const { points, cause } = state();
+    expect(points.map(({ status }) => status)).toEqual(['failed', 'done']);
+    expect(cause).toMatchObject({ summary: 'the benchmark ended with exit code 1', process: 'benchmark' });
+    expect(cause?.logTail).toContain('last words');
+    // Once on each of the two nodes, not once more for the second point.
+    expect(readFileSync(join(slurm.dir, 'setup.log'), 'utf8')).toBe('done\ndone\n');
+  });
+
+  it('ends at the next poll when a worker has died, and says which', async () => {
+    const env = 'backend:\n  decode_environment: {SRTCTL_SIM_CRASH_AFTER_MS: "300"}\n';
+    const { code, said } = await slurm.start(render(recipe(long).replace('backend:\n', env))).ended;
+    expect(code, said).toBe(1);
+    expect(state().cause?.summary).toMatch(/^decode-[01]-0 ended with exit code/);
+    expect(await slurm.left()).toEqual([]);
+  });
+
+  it('stops everything on SIGTERM, and ends with 143', async () => {
+    const run = slurm.start(render(recipe(long)));
+    await until('the benchmark', () => run.said().includes(' benchmark\n'), 30_000);
+    run.child.kill('SIGTERM');
+    const { code, said } = await run.ended;
+    expect(code, said).toBe(143);
+    expect(state()).toMatchObject({ exitCode: 143, points: [{ state: 'interrupted' }] });
+    expect(await slurm.left()).toEqual([]);
+  });
+
+  it.each([
+    ['too few nodes', { FAKE_NODES: 'node1' }, /needs 2 nodes, and this allocation has 1/],
+    ['no allocation', { SLURM_JOB_ID: '', SRTCTL_JOB_ID: '' }, /submit it with sbatch/],
+  ])('with %s it starts nothing and ends with 2', async (_what, env, message) => {
+    const { code, said } = await slurm.start(render(recipe(measured)), env).ended;
+    expect(said).toMatch(message);
+    expect(code).toBe(2);
+    expect(await slurm.left()).toEqual([]);
+  });
+
+  it('says at once that a program of srtctl needs Node, where there is none', async () => {
+    const script = render(recipe(measured));
+    slurm.write(
+      'script.sh',
+      readFileSync(script, 'utf8').replaceAll(/node_binary=\S+ ;;/g, 'node_binary=/not/there ;;'),
+    );
+    const { code, said } = await slurm.start(script).ended;
+    expect(said).toMatch(/^srtctl: .*\/not\/there is not there.*custom needs none\n$/);
+    expect(code).toBe(2);
+  });
+});
