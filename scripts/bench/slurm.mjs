@@ -174,19 +174,15 @@ try {
     for (let round = 0; round < RUNS; round++)
       for (const mode of Object.keys(MODES)) results[mode].push(await measure(mode, nodes, slurmEnv));
     const of = (mode, figure) => median(results[mode].map((result) => result[figure]));
-    console.log(
-      `${nodes} nodes, ${2 * nodes} workers`.padEnd(32) + 'all engines run'.padEnd(18) + 'benchmark begins',
-    );
+    const title = `${nodes} nodes, ${2 * nodes} workers`;
+    console.log(`${title.padEnd(32)}${'all engines run'.padEnd(18)}benchmark begins`);
     for (const mode of Object.keys(MODES))
       console.log(
         `  ${mode.padEnd(30)}${seconds(of(mode, 'spawned')).padEnd(18)}${seconds(of(mode, 'benchmark'))}`,
       );
     for (const mode of Object.keys(MODES).slice(1)) {
       const ratio = (figure) => `${(of(mode, figure) / of('orchestrator', figure)).toFixed(2)} ×`;
-      console.log(
-        `  ${`${mode} / orchestrator`.padEnd(40).slice(0, 40)}`.padEnd(42) +
-          `${ratio('spawned')}, ${ratio('benchmark')}`,
-      );
+      console.log(`  ${`${mode} / orchestrator`.padEnd(42)}${ratio('spawned')}, ${ratio('benchmark')}`);
     }
     const o = 'orchestrator';
     console.log(

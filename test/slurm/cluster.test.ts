@@ -115,5 +115,33 @@ describe.skipIf(lab.why !== '')(
       expect(job.stdout + job.stderr).toMatch(/failed to import docker image: refused\/image:1/);
       await lab.nothingLeft();
     });
+
+    it('runs without coordinator and agents, a step for each process, and stops on cancel', async () => {
+      const poll = { SRTCTL_STATIC_POLL_SECONDS: '0.5' };
+      const quick = await apply(
+        ['-f', resolve('examples/quickstart.yaml'), '--watch', '--no-use-orchestrator'],
+        poll,
+      );
+      expect(await quick.ended(), quick.stderr + quick.stdout).toBe(0);
+      expect(await quick.state()).toMatchObject({ sweep: 'finished', exitCode: 0 });
+      const points = join(await quick.jobDir(), 'points/00-quickstart');
+      const figures = JSON.parse(await readFile(join(points, 'results_concurrency_8.json'), 'utf8'));
+      expect(figures).toMatchObject({ completed: 48, failed: 0 });
+      await nothingLeft();
+
+      const [file] = await written(recipe.replace(/benchmark: .*/, 'benchmark: {type: manual}'));
+      const manual = await apply(['-f', file, '--watch', '--no-use-orchestrator'], poll);
+      const up = async () =>
+        (await manual.state().catch(() => undefined))?.points[0]?.state === 'benchmarking';
+      await until('all is up', up, 40_000);
+      const { stdout } = await run(
+        process.execPath,
+        [resolve('dist/srtctl.js'), 'cancel', 'latest', '--output', manual.outputs],
+        { env: { ...process.env, ...env } },
+      );
+      expect(stdout).toContain('is over (exit code 143)');
+      expect(await manual.ended()).toBe(143);
+      await nothingLeft();
+    });
   },
 );
