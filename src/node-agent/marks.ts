@@ -54,14 +54,14 @@ export function valueIn(environ: string, name: string): string | undefined {
 
 /**
  * Says which process an agent is, so that others can tell whether it still lives: its pid, when it began (a pid is
- * used again, the two together are not), and the PID namespace in which that holds.
+ * used again, the two together are not), and the namespaces in which that holds.
  */
-export const identityOf = (pid: number): string => `${pid}/${startOf(pid)}/${namespaceOf()}`;
+export const identityOf = (pid: number): string => `${pid}/${startOf(pid) ?? ''}/${namespaces()}`;
 
 /** false: it has ended; undefined: it cannot be told from here. */
 export function isAlive(identity: string): boolean | undefined {
   const [pid, start, namespace] = identity.split('/');
-  if (pid === undefined || start === undefined || namespace !== namespaceOf()) return undefined;
+  if (!pid || !start || !namespace || namespace !== namespaces()) return undefined;
   return startOf(Number(pid)) === start;
 }
 
@@ -76,10 +76,13 @@ function startOf(pid: number): string | undefined {
   }
 }
 
-const namespaceOf = (): string => {
+/** Pids are those of a PID namespace, and times since the start those of a time namespace; '' when it cannot be told. */
+function namespaces(): string {
   try {
-    return readlinkSync('/proc/self/ns/pid').replaceAll(/\D/g, '');
+    return ['pid', 'time']
+      .map((kind) => readlinkSync(`/proc/self/ns/${kind}`).replaceAll(/\D/g, ''))
+      .join('.');
   } catch {
     return '';
   }
-};
+}

@@ -3,10 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { findMarked } from '../../src/node-agent/marks.ts';
+import { requirePidNamespace } from '../../src/slurm/pid-namespace.ts';
 import { exists, until } from '../support/bus.ts';
 import { type RunningJob, startJob } from '../support/job.ts';
 import { writeRecipe } from './recipe.ts';
 
+/** Whether this machine lets us have PID namespaces. */
+const possible = await requirePidNamespace().then(
+  () => true,
+  () => false,
+);
 let dir: string;
 let job: RunningJob | undefined;
 beforeAll(async () => {
@@ -83,19 +89,23 @@ describe('supervision', () => {
     60_000,
   );
 
-  it('puts each agent and its processes into a PID namespace that ends with it', async () => {
-    const running = await start('{ pid_namespace: true, relaunch_agents: false }');
-    await running.pointReached('benchmarking');
-    const jobId = (await running.jobDir()).split('/').at(-1) ?? '';
-    const mark = `SRTCTL_JOB=${jobId}`;
-    const pids = (await findMarked([mark])).get(mark) ?? [];
-    expect(pids.length).toBeGreaterThanOrEqual(4);
-    // Its first process: everything in the namespace ends with it, the kernel sees to that.
-    const line = (await running.leftovers()).find((text) => /srtctl-init.*agent-node2\.json/.test(text));
-    process.kill(Number(line?.match(/process (\d+)/)?.[1]), 'SIGKILL');
-    expect(await running.ended(), running.stdout + running.stderr).toBe(1);
-    expect((await running.results())[0]).toMatchObject({ status: 'failed', cause: { node: 'node2' } });
-    await until('all of them to end', () => !pids.some(exists));
-    await nothingLeft(running);
-  }, 90_000);
+  it.skipIf(!possible)(
+    'puts each agent and its processes into a PID namespace that ends with it',
+    async () => {
+      const running = await start('{ pid_namespace: true, relaunch_agents: false }');
+      await running.pointReached('benchmarking');
+      const jobId = (await running.jobDir()).split('/').at(-1) ?? '';
+      const mark = `SRTCTL_JOB=${jobId}`;
+      const pids = (await findMarked([mark])).get(mark) ?? [];
+      expect(pids.length).toBeGreaterThanOrEqual(4);
+      // Its first process: everything in the namespace ends with it, the kernel sees to that.
+      const line = (await running.leftovers()).find((text) => /srtctl-init.*agent-node2\.json/.test(text));
+      process.kill(Number(line?.match(/process (\d+)/)?.[1]), 'SIGKILL');
+      expect(await running.ended(), running.stdout + running.stderr).toBe(1);
+      expect((await running.results())[0]).toMatchObject({ status: 'failed', cause: { node: 'node2' } });
+      await until('all of them to end', () => !pids.some(exists));
+      await nothingLeft(running);
+    },
+    90_000,
+  );
 });

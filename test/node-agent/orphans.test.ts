@@ -12,7 +12,7 @@ import { guardsOf } from '../support/guards.ts';
 import { specOf } from '../support/spec.ts';
 
 /** `SRTCTL_TRIALS=300 SRTCTL_SEED=1 npx vitest run test/node-agent/orphans.test.ts` for many more. */
-const TRIALS = Number(process.env.SRTCTL_TRIALS ?? 20);
+const TRIALS = Number(process.env.SRTCTL_TRIALS ?? 12);
 const SEED = Number(process.env.SRTCTL_SEED ?? 1);
 const JOB = `orphans-${process.pid}`;
 const NODE = 'node1';

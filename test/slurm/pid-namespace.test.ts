@@ -1,0 +1,81 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { agentLauncher } from '../../src/slurm/agent-launcher.ts';
+import { requirePidNamespace } from '../../src/slurm/pid-namespace.ts';
+
+const run = promisify(execFile);
+const possible = await requirePidNamespace().then(
+  () => true,
+  () => false,
+);
+
+let dir: string;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
+  await mkdir(join(dir, 'configs'));
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+/** The launcher with a program in place of the agent, as srun starts it on a node. */
+async function launch(agent: string, env: NodeJS.ProcessEnv = {}) {
+  const agentScript = join(dir, 'agent.cjs');
+  await writeFile(agentScript, agent);
+  const [command = '', ...args] = agentLauncher({
+    configDir: join(dir, 'configs'),
+    suffix: '/group',
+    agentScript,
+    pidNamespace: true,
+    runtimes: { x86_64: process.execPath, aarch64: process.execPath },
+  });
+  return run(command, args, { env: { ...process.env, SLURMD_NODENAME: 'node7', ...env }, timeout: 15_000 });
+}
+
+describe('an agent in a PID namespace', () => {
+  it.skipIf(!possible)(
+    'is given its words, sees its own processes alone, and its exit code is told',
+    async () => {
+      const agent = `const pids = require('node:fs').readdirSync('/proc').filter((name) => /^\\d+$/.test(name));
+      console.log(JSON.stringify({ argv: process.argv.slice(2), pids: pids.length }));
+      process.exit(75);`;
+      const failed = await launch(agent).catch((error: { code: number; stdout: string }) => error);
+      expect(failed).toMatchObject({ code: 75 });
+      const { argv, pids } = JSON.parse(failed.stdout);
+      expect(argv).toEqual([join(dir, 'configs'), 'node7/group']);
+      expect(pids).toBeLessThan(4);
+    },
+  );
+
+  it.skipIf(!possible)('has nobody’s processes reaped for it, and takes all with it', async () => {
+    // A child that becomes nobody's and ends must not stay as a zombie; one that goes on must end with the agent.
+    const agent = `const { execSync } = require('node:child_process');
+      execSync('(setsid sleep 0.05 &); (setsid env -i sleep 1000 >/dev/null 2>&1 &)');
+      const { readdirSync, readFileSync } = require('node:fs');
+      const stats = () => readdirSync('/proc').filter((name) => /^\\d+$/.test(name)).map((pid) => {
+        try { return readFileSync('/proc/' + pid + '/stat', 'latin1'); } catch { return ''; }
+      });
+      const timer = setInterval(() => {
+        const sleeps = stats().filter((stat) => stat.includes('(sleep)'));
+        if (sleeps.length !== 1) return;
+        clearInterval(timer);
+        console.log('one');
+        process.kill(process.pid, 'SIGKILL');
+      }, 20);`;
+    const failed = await launch(agent).catch((error: { code: number; stdout: string }) => error);
+    expect(failed).toMatchObject({ code: 137, stdout: 'one\n' });
+  });
+
+  it('that is not possible is said where the coordinator looks for it, before there is an agent', async () => {
+    await mkdir(join(dir, 'bin'));
+    const { stdout } = await run('/bin/sh', ['-c', 'command -v uname']);
+    await symlink(stdout.trim(), join(dir, 'bin/uname'));
+    const agent = "require('node:fs').writeFileSync(process.argv[2] + '/started', '');";
+    await expect(launch(agent, { PATH: join(dir, 'bin') })).rejects.toMatchObject({ code: 2 });
+    const said = await readFile(join(dir, 'configs/node7.failed'), 'utf8');
+    expect(said).toMatch(/^supervision\.pid_namespace: true is not possible here: .*unshare.*not found/);
+    await expect(readFile(join(dir, 'configs/started'))).rejects.toThrow();
+  });
+});
