@@ -188,8 +188,13 @@ export class Deployment {
   async #news(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     await new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve(), { once: true });
-      this.#listeners.push(resolve);
+      // The signal lives as long as a benchmark, and news come each second: none of them may leave anything on it.
+      const done = () => {
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      signal.addEventListener('abort', done);
+      this.#listeners.push(done);
     });
     signal.throwIfAborted();
   }

@@ -3,7 +3,7 @@ import { timeLimitMs, timeText } from '../recipe/time-limit.ts';
 import { ordinalOf, placeIn } from '../recipe/variant.ts';
 import { nodesOfPoint } from './plan.ts';
 
-/** Nodes that more than half of the points' time would stand idle are an allocation of their own. */
+/** With a point that is smaller by more, most of an allocation would stand idle. */
 const MOST_TIMES_LARGER = 2;
 
 /** The allocations of a variant, and what a person should know about how it came to them. */
@@ -16,8 +16,8 @@ type Point = LoadedVariant['points'][number];
 
 /**
  * One allocation for all points of a variant; one for each with `sweep.allocation: per-point`; several when the points
- * differ much in size. Points keep the numbers that they have in the recipe. Whoever plans or starts a variant goes
- * through here, so what is shown is what happens.
+ * differ much in size, or in what an allocation has one of for all of them. Points keep the numbers that they have in
+ * the recipe. Whoever plans or starts a variant goes through here, so what is shown is what happens.
  * @throws PlanError with the place in the recipe when a point cannot be planned
  */
 export function allocationsOf(variant: LoadedVariant): Allocations {
@@ -28,27 +28,61 @@ export function allocationsOf(variant: LoadedVariant): Allocations {
       variants: points.map((point) => ({ ...variant, name: point.name, points: [point] })),
       notices: [],
     };
-  const groups = bySize(points.map((point) => ({ point, nodes: nodesOfPoint(variant, point) })));
+  const alike = [...groupBy(points, (point) => JSON.stringify(ofAllocation(point))).values()];
+  const groups = alike.flatMap((each) =>
+    bySize(each.map((point) => ({ point, nodes: nodesOfPoint(variant, point) }))),
+  );
   if (groups.length === 1) return { variants: [variant], notices: [] };
-  const parts = groups.map(({ nodes, members }) => `${nodes} nodes for ${count(members.length, 'point')}`);
-  const smallest = Math.min(...groups.flatMap(({ smallest: least }) => least));
   return {
-    variants: groups.map(({ nodes, members }) => ({
-      ...variant,
-      name: `${variant.name}_${nodes}n`,
-      points: [...members],
-    })),
-    notices: [
-      `${titleOf(variant)}: its points need ${smallest} to ${groups[0]?.nodes} nodes, so they run in ${groups.length} allocations: ${parts.join(', ')}`,
-    ],
+    variants: groups.map(({ nodes, members }, at) => {
+      const twins = groups.slice(0, at).filter((other) => other.nodes === nodes).length;
+      const name = `${variant.name}_${nodes}n${twins > 0 ? `_${twins + 1}` : ''}`;
+      return { ...variant, name, points: [...members] };
+    }),
+    notices: [noticeOf(variant, points, groups, alike.length > 1)],
   };
+}
+
+/** What all points of an allocation have in common: how it is asked for, and what is mounted and set up in it. */
+function ofAllocation({ recipe }: Point): Record<string, unknown> {
+  const { model, slurm, resources, sbatch_directives, srun_options } = recipe;
+  return {
+    // In a container every model is at the same place, where one can be mounted.
+    'model.path': model.path.startsWith('hf:') ? null : model.path,
+    'model.stage_dir': model.stage_dir,
+    extra_mount: recipe.extra_mount,
+    container_mounts: recipe.container_mounts,
+    setup_script: recipe.setup_script,
+    slurm,
+    'resources.gpus_per_node': resources.gpus_per_node,
+    sbatch_directives,
+    srun_options,
+  };
+}
+
+function noticeOf(
+  variant: LoadedVariant,
+  points: readonly Point[],
+  groups: readonly Group[],
+  isUnlike: boolean,
+): string {
+  const parts = groups.map(({ nodes, members }) => `${nodes} nodes for ${count(members.length, 'point')}`);
+  const all = points.map(ofAllocation);
+  const differ = Object.keys(all[0] ?? {}).filter(
+    (key) => new Set(all.map((each) => JSON.stringify(each[key]))).size > 1,
+  );
+  const sizes = groups.flatMap(({ smallest, nodes }) => [smallest, nodes]);
+  const reason = isUnlike
+    ? `its points differ in ${differ.join(', ')}`
+    : `its points need ${Math.min(...sizes)} to ${Math.max(...sizes)} nodes`;
+  return `${titleOf(variant)}: ${reason}, so they run in ${groups.length} allocations: ${parts.join(', ')}`;
 }
 
 interface Group {
   /** Of its largest point. */
   readonly nodes: number;
   readonly smallest: number;
-  readonly members: Point[];
+  readonly members: readonly Point[];
 }
 
 /** As few groups as there can be, the largest points first; in each the points as they are written. */
@@ -61,6 +95,17 @@ function bySize(points: readonly { readonly point: Point; readonly nodes: number
     const members = points.filter((each) => fits(each.nodes)).map(({ point }) => point);
     groups.push({ nodes, smallest: Math.min(...sizes.filter(fits)), members });
     first = sizes.find((size) => size * MOST_TIMES_LARGER < nodes);
+  }
+  return groups;
+}
+
+function groupBy<T>(values: readonly T[], keyOf: (value: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const value of values) {
+    const key = keyOf(value);
+    const known = groups.get(key);
+    if (known) known.push(value);
+    else groups.set(key, [value]);
   }
   return groups;
 }

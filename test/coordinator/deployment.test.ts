@@ -158,6 +158,37 @@ describe('a deployment', () => {
     ).toHaveLength(2);
   });
 
+  it('asks a router that is kept only in its own phase whether it is ready with what is new behind it', async () => {
+    const d = deployment();
+    const router = specOf({ id: 'f', role: 'frontend', phase: 'frontend', readyAfter: 'old workers' });
+    const first = d.deploy([a, router], 'frontend', signal());
+    await until('asked', () => asked.length === 2);
+    d.learn([report('a', 'ready', 1), report('f', 'ready', 1)]);
+    await first;
+    const [changed, next] = [
+      { ...a, argv: ['sleep', '7'] },
+      { ...router, readyAfter: 'new workers' },
+    ];
+    const workers = d.deploy([changed, next], 'worker', signal());
+    await until('asked again', () => asked.length === 4);
+    const sent = () => asked.at(-2)?.processes.concat(asked.at(-1)?.processes ?? []);
+    expect(sent()).toEqual([changed, router]);
+    d.learn([report('a', 'ready', 2), report('f', 'ready', 2)]);
+    await workers;
+    let isOver = false;
+    const last = d.deploy([changed, next], 'frontend', signal()).then(() => {
+      isOver = true;
+    });
+    await until('asked for the third time', () => asked.length === 6);
+    expect(sent()).toEqual([changed, next]);
+    // What it said before it was asked is worth nothing.
+    d.learn([report('f', 'ready', 2)]);
+    d.learn([report('f', 'starting', 3)]);
+    expect(isOver).toBe(false);
+    d.learn([report('f', 'ready', 3)]);
+    await last;
+  });
+
   it('gives up when it is told to', async () => {
     const abort = new AbortController();
     const d = deployment().deploy([a], 'worker', abort.signal);

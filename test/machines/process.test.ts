@@ -77,6 +77,31 @@ describe('the process machine', () => {
     expect(p.did).toEqual(['spawn', 'probe startup', 'end probe startup', 'probe liveness']);
   });
 
+  it('stays up when it is to be watched differently, and becomes ready once more when what is behind it is new', async () => {
+    const p = start();
+    const spec = specOf({ id: 'p' });
+    p.actor.send({ type: 'spec.changed', spec: { ...spec, graceMs: 1 } });
+    await p.live();
+    p.probe({ type: 'probe.passed', detail: 'HTTP 200' });
+    p.actor.send({ type: 'spec.changed', spec: { ...spec, graceMs: 777 } });
+    expect(p.states.at(-1)).toBe('ready');
+    p.actor.send({ type: 'spec.changed', spec: { ...spec, graceMs: 777, readyAfter: 'new' } });
+    expect(p.states.slice(-2)).toEqual(['ready', 'starting']);
+    p.probe({ type: 'probe.passed', detail: 'HTTP 200' });
+    expect(p.states.at(-1)).toBe('ready');
+    expect(p.did.filter((what) => what === 'spawn')).toHaveLength(1);
+    p.actor.send({ type: 'stop', why: 'over' });
+    p.actor.send({ type: 'spec.changed', spec });
+    p.pass(700);
+    expect(p.did).toContain('TERM');
+    expect(p.did).not.toContain('KILL');
+    p.pass(200);
+    expect(p.did).toContain('KILL');
+    p.world(exited(null, 'SIGKILL'));
+    expect(p.states.at(-1)).toBe('stopped');
+    expect(p.context().unexpected).toEqual([]);
+  });
+
   it('counts exit code 0 of a wanted process as a failure, and as success of one that is expected to end', async () => {
     const server = start();
     await server.live();

@@ -49,6 +49,19 @@ describe('the allocations of a variant', () => {
     ]);
   });
 
+  it('are several when points differ in what is mounted or asked of Slurm: an allocation has one of each', () => {
+    const text = small.replace('/models/m', '"{m}"');
+    const split = allocationsOf(variantOf('{m: [/models/a, /models/b]}', text));
+    expect(shown(split)).toEqual([
+      ['small_2n', 2, [0]],
+      ['small_2n_2', 2, [1]],
+    ]);
+    expect(split.notices[0]).toMatch(
+      /its points differ in model\.path, so they run in 2 allocations: 2 nodes for 1 point, 2 nodes for 1 point$/,
+    );
+    expect(allocationsOf(variantOf('{m: ["hf:a/b", "hf:a/c"]}', text)).variants).toHaveLength(1);
+  });
+
   it('have every point once, in none one of less than half of its nodes, and stay as they are when split again', () => {
     const sizes = fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 8 });
     fc.assert(

@@ -68,6 +68,52 @@ describe('srtctl dry-run', () => {
     expect(lines[2].error).toMatch(/c\.yaml:9:3: resources\.decode_workers: 99 decode workers do not fit/);
   });
 
+  const swept = (sweep: string) =>
+    `sweep: ${sweep}\n${small.replace('isl: 128', 'isl: "{isl}"').replace('decode: {', 'decode: {max-running-requests: "{most}", ')}`;
+  const sweep = '{point_time_limit: 30, isl: [1, 2], most: [8, 16]}';
+
+  it('shows the points of a sweep in the order in which they run, and what each changes', async () => {
+    const file = join(writeFiles({ 'a.yaml': swept(sweep) }), 'a.yaml');
+    const { out } = await dryRun('-f', file, '--json');
+    const allocation = JSON.parse(out);
+    expect(allocation).toMatchObject({ order: [0, 2, 1, 3], engineLoads: 3 });
+    expect(allocation.points.map(({ ordinal }: { ordinal: number }) => ordinal)).toEqual([0, 2, 1, 3]);
+    expect(allocation.points[2]).toMatchObject({
+      params: { isl: 1, most: 16 },
+      keep: ['prefill-0-0'],
+      restart: ['decode-0-0', 'frontend-0'],
+      engineLoads: 1,
+    });
+    vi.restoreAllMocks();
+    const people = await dryRun('-f', file);
+    expect(people.out).toMatch(/2 nodes of 8 GPUs, 4 points, 3 engine loads in place of 8/);
+    expect(people.out).toMatch(/│ 3 +│ small_isl1_most16 +│ 1 +│ prefill-0-0 +│ decode-0-0, frontend-0 +│/);
+    // A command that runs since an earlier point is not shown again.
+    expect(people.out.match(/^prefill-0-0 on node1/gm)).toHaveLength(1);
+    expect(people.out.match(/^decode-0-0 on node2/gm)).toHaveLength(2);
+    expect(people.out.match(/^benchmark on/gm)).toHaveLength(4);
+  });
+
+  it('shows each allocation that apply would make, and says why there are several and what does not fit', async () => {
+    const limited = `${swept(sweep)}slurm: {time_limit: "01:00:00"}\n`;
+    const tight = await dryRun('-f', writeFiles({ 'a.yaml': limited }), '--json');
+    expect(tight.err).toMatch(/note: .*a\.yaml:1:9: small: 4 points of up to 00:30:00 each do not fit/);
+    vi.restoreAllMocks();
+    const apart = limited.replace('sweep: {', 'sweep: {allocation: per-point, ');
+    const { out, err } = await dryRun('-f', writeFiles({ 'a.yaml': apart }), '--json');
+    expect(err).toBe('');
+    const names = out
+      .trim()
+      .split('\n')
+      .map((line) => [JSON.parse(line).name, JSON.parse(line).order]);
+    expect(names).toEqual([
+      ['small_isl1_most8', [0]],
+      ['small_isl1_most16', [1]],
+      ['small_isl2_most8', [2]],
+      ['small_isl2_most16', [3]],
+    ]);
+  });
+
   it('shows people the nodes and the commands', async () => {
     const { out, err, code } = await dryRun('-f', writeFiles({ 'a.yaml': small }));
     expect(code).toBe(0);

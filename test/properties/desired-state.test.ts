@@ -1,0 +1,321 @@
+import fc from 'fast-check';
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Deployment } from '../../src/coordinator/deployment.ts';
+import { DEFAULT_SUPERVISION, Roster } from '../../src/coordinator/roster.ts';
+import type { EventOutbox } from '../../src/messages/bus.ts';
+import { heartbeatSchema, helloSchema } from '../../src/messages/control.ts';
+import type { EventBody } from '../../src/messages/events.ts';
+import type { ProcessSpec } from '../../src/messages/process-spec.ts';
+import { sameProcess } from '../../src/messages/same-process.ts';
+import { isOver } from '../../src/messages/states.ts';
+import { subjectsOf } from '../../src/messages/subjects.ts';
+import { NodeAgent } from '../../src/node-agent/agent.ts';
+import { ProcessTable } from '../../src/node-agent/process-table.ts';
+import { inTheWay } from '../../src/node-agent/reconcile.ts';
+import { type Fate, SimulatedBus } from '../support/simulated-bus.ts';
+import { SimulatedNode } from '../support/simulated-node.ts';
+import { specOf } from '../support/spec.ts';
+
+/** The machine of the run that is on: what looks through /proc looks there instead. */
+const here = vi.hoisted(() => ({ marked: (_: string): number[] => [] }));
+vi.mock('../../src/node-agent/marks.ts', () => ({
+  findMarked: async (entries: readonly string[]) =>
+    new Map(entries.map((entry) => [entry, here.marked(entry)])),
+  findMarkedSync: () => [],
+}));
+vi.mock('node:fs/promises', async (original) => ({
+  ...(await original<typeof import('node:fs/promises')>()),
+  mkdir: async () => undefined,
+  writeFile: async () => undefined,
+}));
+
+const NODES = ['node1', 'node2'] as const;
+const s = subjectsOf('property');
+/** More of them look longer for what is rare. */
+const RUNS = Number(process.env.RUNS ?? 200);
+const LEASE_MS = 1_000_000;
+
+/** Processes of which any set may be wanted: they differ in what they are, in the GPU they take, and in how they end. */
+const aSpec = fc
+  .record({
+    id: fc.constantFrom('a', 'b', 'c', 'd'),
+    manner: fc.constantFrom('quick', 'quick', 'slow', 'stubborn', 'forks'),
+    version: fc.constantFrom('1', '2'),
+    gpu: fc.constantFrom(0, 1, 2),
+    graceMs: fc.constantFrom(20, 500),
+  })
+  .map(({ id, manner, version, gpu, graceMs }) =>
+    specOf({ id, node: id < 'c' ? 'node1' : 'node2', argv: ['run', manner, version], gpus: [gpu], graceMs }),
+  );
+/** Without two that could not run side by side. */
+const aSet = fc
+  .array(aSpec, { maxLength: 4 })
+  .map((specs) =>
+    specs.filter(
+      (spec, at) => !specs.slice(0, at).some((other) => other.node === spec.node && inTheWay(spec, other)),
+    ),
+  );
+const pick = fc.nat(1_000);
+const aStep = fc.oneof(
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('want' as const), set: aSet }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('again' as const), pick: fc.nat(3) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('clear' as const) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('crash' as const), node: fc.nat(1), pick }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('cut' as const), node: fc.nat(1), off: fc.boolean() }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('replay' as const), pick }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant('wait' as const),
+      ms: fc.constantFrom(0, 1, 3, 30, 350, 1_500, 12_000),
+    }),
+  },
+);
+type Step = typeof aStep extends fc.Arbitrary<infer T> ? T : never;
+const someFates = fc.array(
+  fc.constantFrom<Fate[]>('arrives', 'arrives', 'arrives', 'lost', 'twice', 'late'),
+  { minLength: 1, maxLength: 40 },
+);
+
+/** A coordinator's deployment and two agents, all real, on a bus and on nodes that are not. */
+class World {
+  readonly nodes = new Map(NODES.map((node) => [node as string, new SimulatedNode()]));
+  readonly bus: SimulatedBus;
+  readonly defects: string[] = [];
+  /** What each agent said that it obeys, in the order in which it said so. */
+  readonly obeyed = new Map<string, [number, number][]>(NODES.map((node) => [node, []]));
+  readonly tables = new Map<string, ProcessTable>();
+  readonly ended: string[] = [];
+  epoch = 0;
+  generation = 0;
+  deployment!: Deployment;
+  roster!: Roster;
+  readonly #wanted: (readonly ProcessSpec[])[] = [];
+  #healed = false;
+  #abort = new AbortController();
+  #lease: NodeJS.Timeout | undefined;
+
+  constructor(fates: readonly Fate[]) {
+    let at = 0;
+    this.bus = new SimulatedBus(() => (this.#healed ? 'arrives' : (fates[at++ % fates.length] ?? 'arrives')));
+    here.marked = (entry) => [...this.nodes.values()].flatMap((node) => node.marked(entry));
+    this.restartCoordinator();
+    for (const node of NODES) this.#startAgent(node);
+  }
+
+  /** A new incarnation knows the epoch and the generation of the last one, and nothing else. */
+  restartCoordinator(): void {
+    this.#abort.abort(new Error('restarted'));
+    this.#abort = new AbortController();
+    this.bus.forget('coordinator');
+    this.epoch++;
+    const { epoch } = this;
+    const bus = this.bus.as('coordinator');
+    const roster = new Roster(
+      NODES,
+      DEFAULT_SUPERVISION,
+      {
+        onTransition: () => {},
+        onReports: (_, reports) => this.deployment.learn(reports),
+        onDefect: (what) => this.defects.push(what),
+      },
+      () => Date.now(),
+    );
+    this.roster = roster;
+    this.deployment = new Deployment({
+      bus,
+      subjects: s,
+      roster,
+      epoch,
+      generation: this.generation,
+      causeOf: async ({ id }) => ({ summary: id }),
+      onBroken: () => {},
+      onGeneration: (generation) => {
+        this.#grown(
+          generation > this.generation,
+          `the deployment went from ${this.generation} to ${generation}`,
+        );
+        this.generation = generation;
+      },
+    });
+    const { deployment } = this;
+    bus.subscribe(s.hello('*'), helloSchema, ({ message, respond }) => {
+      roster.hello(message);
+      respond({ v: 1, welcome: true, leaseMs: LEASE_MS, desired: deployment.desiredOf(message.node) });
+    });
+    bus.subscribe(s.heartbeat('*'), heartbeatSchema, ({ message }) => roster.heartbeat(message));
+    clearInterval(this.#lease);
+    this.#lease = setInterval(
+      () => bus.publish(s.allLease, { v: 1, epoch, generation: deployment.generation, lost: [] }),
+      1_000,
+    );
+  }
+
+  want(specs: readonly ProcessSpec[]): void {
+    this.#wanted.push(specs);
+    this.#abort.abort(new Error('the next one is wanted'));
+    this.#abort = new AbortController();
+    this.deployment.deploy(specs, 'worker', this.#abort.signal).catch(() => undefined);
+  }
+
+  clear(): void {
+    this.#abort.abort(new Error('nothing is wanted'));
+    const generation = this.deployment.clear();
+    this.bus.as('coordinator').publish(s.allDesired, { v: 1, epoch: this.epoch, generation, end: false });
+  }
+
+  async do(step: Step): Promise<void> {
+    const node = NODES['node' in step ? step.node : 0] ?? NODES[0];
+    if (step.kind === 'want') this.want(step.set);
+    // One of the last few sets, of which some may still run and some be on its way out.
+    else if (step.kind === 'again') this.want(this.#wanted.at(-1 - step.pick) ?? []);
+    else if (step.kind === 'clear') this.clear();
+    else if (step.kind === 'crash') this.nodes.get(node)?.crash(step.pick);
+    else if (step.kind === 'cut') this.bus.cut(node, step.off);
+    else if (step.kind === 'replay') this.bus.replay(step.pick);
+    else if (step.kind === 'restart') this.restartCoordinator();
+    else await vi.advanceTimersByTimeAsync(step.ms);
+  }
+
+  /** Messages flow again, and everybody has time to say and do what is to be done. */
+  async heal(): Promise<void> {
+    this.#healed = true;
+    for (const node of NODES) this.bus.cut(node, false);
+    await vi.advanceTimersByTimeAsync(20_000);
+  }
+
+  /** Asked for the same again, and for the same with something new behind it, all becomes ready and nothing is started. */
+  async goesOn(): Promise<void> {
+    const wanted = NODES.flatMap((node) => this.deployment.desiredOf(node).processes);
+    const machines = [...this.nodes.values()];
+    // What has ended while it was wanted is never ready.
+    if (wanted.length > machines.flatMap(({ running }) => running).length) return;
+    const starts = () => machines.flatMap(({ processes }) => processes).length;
+    const before = starts();
+    for (const specs of [wanted, wanted.map((spec) => ({ ...spec, readyAfter: 'something new' }))]) {
+      let isReady = false;
+      void this.deployment.deploy(specs, 'worker', this.#abort.signal).then(() => {
+        isReady = true;
+      });
+      await vi.advanceTimersByTimeAsync(5_000);
+      expect(isReady).toBe(true);
+    }
+    expect(starts()).toBe(before);
+  }
+
+  #startAgent(node: string): void {
+    const machine = this.nodes.get(node) ?? new SimulatedNode();
+    const bus = this.bus.as(node);
+    const table = new ProcessTable({
+      spawner: machine.spawner,
+      guard: machine.guard,
+      agentMark: node,
+      jobNode: `property/${node}`,
+      environment: {},
+      onTransition: (transition) => agent.publish(transition),
+      onEmpty: () => agent.onEmpty(),
+      onDefect: (what) => this.defects.push(`${node}: ${what}`),
+    });
+    this.tables.set(node, table);
+    const agent = new NodeAgent({
+      config: { v: 1, jobId: 'property', node, address: node, url: '', seed: '', logDir: '' } as never,
+      incarnation: node,
+      address: node,
+      bus: {
+        ...bus,
+        publish: (subject, message) => {
+          if (subject === s.heartbeat(node)) this.#obeys(node, heartbeatSchema.parse(message));
+          bus.publish(subject, message);
+        },
+      },
+      outbox: this.#outbox(node),
+      subjects: s,
+      table,
+      log: pino({ level: 'silent' }),
+      now: () => Date.now(),
+      onEnd: (why) => this.ended.push(`${node}: ${why}`),
+    });
+    agent.start();
+  }
+
+  #obeys(node: string, { epoch, generation }: { epoch: number; generation: number }): void {
+    const last = this.obeyed.get(node)?.at(-1) ?? [0, 0];
+    const grown = epoch > last[0] || (epoch === last[0] && generation >= last[1]);
+    this.#grown(grown, `${node} went from ${last} to ${epoch},${generation}`);
+    this.obeyed.get(node)?.push([epoch, generation]);
+  }
+
+  #grown(isSo: boolean, what: string): void {
+    if (!isSo) this.defects.push(`a generation did not grow: ${what}`);
+  }
+
+  /** Kept events reach the coordinator late at worst, and in order. */
+  #outbox(node: string): EventOutbox {
+    return {
+      send: (_, body: EventBody) => {
+        const { deployment } = this;
+        setTimeout(
+          () => {
+            if (body.kind !== 'process.transition' || this.deployment !== deployment) return;
+            const { process: id, to, pid, generation, why, exitCode, signal } = body;
+            deployment.learn([{ id, state: to, pid, generation, why, exitCode, signal }]);
+          },
+          node === 'node1' ? 5 : 900,
+        );
+      },
+      flush: async () => true,
+      unsent: () => [],
+    };
+  }
+}
+
+describe('desired state', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it(
+    'is what runs once messages flow again, with never two of a process and generations that only grow',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(someFates, fc.array(aStep, { maxLength: 25 }), async (fates, steps) => {
+          vi.clearAllTimers();
+          const world = new World(fates);
+          await vi.advanceTimersByTimeAsync(100);
+          for (const step of steps) await world.do(step);
+          await world.heal();
+          expect(world.defects).toEqual([]);
+          expect(world.ended).toEqual([]);
+          for (const [name, node] of world.nodes) {
+            expect(node.collisions).toEqual([]);
+            const { processes } = world.deployment.desiredOf(name);
+            const reports = world.tables.get(name)?.reports() ?? [];
+            expect(reports.map(({ id }) => id).sort()).toEqual(processes.map(({ id }) => id).sort());
+            expect(node.processes.filter(({ orphan }) => orphan)).toEqual([]);
+            for (const spec of processes) {
+              const last = node.processes.filter((process) => process.spec.id === spec.id).at(-1);
+              expect(last && sameProcess(last.spec, spec)).toBe(true);
+              // What ended by itself while it is wanted is not started again: that is the news.
+              expect(last?.exists).toBe(!last?.crashed);
+              const state = reports.find(({ id }) => id === spec.id)?.state ?? 'waiting';
+              expect(isOver(state)).toBe(last?.crashed);
+            }
+            expect(node.running.map(({ spec }) => spec.id).sort()).toEqual(
+              reports
+                .filter(({ state }) => !isOver(state))
+                .map(({ id }) => id)
+                .sort(),
+            );
+            expect(world.obeyed.get(name)?.at(-1)).toEqual([world.epoch, world.deployment.generation]);
+          }
+        }),
+        { numRuns: RUNS },
+      );
+    },
+    60_000 + RUNS * 50,
+  );
+});
