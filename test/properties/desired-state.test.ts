@@ -215,10 +215,12 @@ class World {
       spawner: machine.spawner,
       guard: machine.guard,
       agentMark: node,
+      agentId: node,
       jobNode: `property/${node}`,
       environment: {},
       onTransition: (transition) => agent.publish(transition),
       onEmpty: () => agent.onEmpty(),
+      onMetrics: () => undefined,
       onDefect: (what) => this.defects.push(`${node}: ${what}`),
     });
     this.tables.set(node, table);
@@ -226,6 +228,7 @@ class World {
       config: { v: 1, jobId: 'property', node, address: node, url: '', seed: '', logDir: '' } as never,
       incarnation: node,
       address: node,
+      gpuHolders: [],
       bus: {
         ...bus,
         publish: (subject, message) => {

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { chown } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { chown, readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { until } from '../support/bus.ts';
@@ -118,7 +118,7 @@ describe.skipIf(lab.why !== '')(
 
     it('runs without coordinator and agents, a step for each process, and stops on cancel', async () => {
       const poll = { SRTCTL_STATIC_POLL_SECONDS: '0.5' };
-      const quick = await apply(
+      const quick = await lab.apply(
         ['-f', resolve('examples/quickstart.yaml'), '--watch', '--no-use-orchestrator'],
         poll,
       );
@@ -127,21 +127,21 @@ describe.skipIf(lab.why !== '')(
       const points = join(await quick.jobDir(), 'points/00-quickstart');
       const figures = JSON.parse(await readFile(join(points, 'results_concurrency_8.json'), 'utf8'));
       expect(figures).toMatchObject({ completed: 48, failed: 0 });
-      await nothingLeft();
+      await lab.nothingLeft();
 
-      const [file] = await written(recipe.replace(/benchmark: .*/, 'benchmark: {type: manual}'));
-      const manual = await apply(['-f', file, '--watch', '--no-use-orchestrator'], poll);
+      const [file] = await lab.written(recipe.replace(/benchmark: .*/, 'benchmark: {type: manual}'));
+      const manual = await lab.apply(['-f', file, '--watch', '--no-use-orchestrator'], poll);
       const up = async () =>
         (await manual.state().catch(() => undefined))?.points[0]?.state === 'benchmarking';
       await until('all is up', up, 40_000);
       const { stdout } = await run(
         process.execPath,
         [resolve('dist/srtctl.js'), 'cancel', 'latest', '--output', manual.outputs],
-        { env: { ...process.env, ...env } },
+        { env: { ...process.env, ...lab.env } },
       );
       expect(stdout).toContain('is over (exit code 143)');
       expect(await manual.ended()).toBe(143);
-      await nothingLeft();
+      await lab.nothingLeft();
     });
   },
 );

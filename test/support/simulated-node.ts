@@ -27,7 +27,7 @@ export class SimulatedNode {
   readonly broken = new Set<string>();
   static #pids = 1_000;
 
-  readonly guard: Guard = { began: () => {}, over: () => {}, dismiss: () => {} };
+  readonly guard: Guard = { began: () => {}, over: () => {}, dismiss: async () => {} };
 
   readonly spawner: Spawner = {
     spawn: (spec, env, listener) => {
