@@ -1,5 +1,12 @@
 import type { FileSpec, ProbeSpec, ProcessPorts } from '../messages/process-spec.ts';
-import type { Endpoint, EndpointMode, EndpointProcess, Roles, RuntimeContext } from '../plan/kinds.ts';
+import type {
+  Endpoint,
+  EndpointMode,
+  EndpointProcess,
+  Roles,
+  RuntimeContext,
+  WorkerRest,
+} from '../plan/kinds.ts';
 import type { Recipe } from '../recipe/schema.ts';
 
 /** What a backend is told when it makes the command of one process. */
@@ -37,6 +44,8 @@ export interface BackendProtocol {
   ports?(context: WorkerContext): Partial<ProcessPorts>;
   /** How its agent learns that it is ready: the leader by its HTTP health, a follower by its leader's. */
   healthProbe(context: WorkerContext): ProbeSpec;
+  /** How a worker (its leader's context) is brought to rest between two measurements. Default: it cannot be. */
+  rest?(context: WorkerContext): Pick<WorkerRest, 'flush' | 'load' | 'why'>;
   /** Roles whose flags the recipe gives, for messages to people. */
   readonly modes: readonly EndpointMode[];
 }

@@ -1,5 +1,5 @@
 import type { ProbeSpec } from '../messages/process-spec.ts';
-import type { EndpointMode, EndpointProcess } from '../plan/kinds.ts';
+import type { EndpointMode, EndpointProcess, WorkerRest } from '../plan/kinds.ts';
 import { flagsToArgv } from '../recipe/argv.ts';
 import { baseName } from '../recipe/model-name.ts';
 import type { Recipe } from '../recipe/schema.ts';
@@ -12,6 +12,7 @@ import { distInitPort, ncclPort } from './ports.ts';
 import { nsysPrefix, profilingEnvironment } from './profiling.ts';
 import type { BackendProtocol, WorkerContext } from './protocol.ts';
 import { recipeMode } from './recipe-mode.ts';
+import { DYNAMO_GAUGES } from './rest.ts';
 import { commonEnvironment, fillIn, visibleDevices } from './worker-environment.ts';
 
 /** SGLang, as its own server behind its router, or wrapped by Dynamo. */
@@ -30,6 +31,7 @@ export const sglang: BackendProtocol = {
   command,
   environment,
   healthProbe,
+  rest,
 };
 
 const underDynamo = (recipe: Recipe): boolean => recipe.frontend.type === 'dynamo';
@@ -105,4 +107,16 @@ function healthProbe({ recipe, runtime, ranks, process }: WorkerContext): ProbeS
   const leader = ranks[0] ?? process;
   const port = underDynamo(recipe) ? leader.ports.system : leader.ports.http;
   return { kind: 'http', host: runtime.address(leader.node), port, path: '/health' };
+}
+
+/** Its own server empties its caches unless requests run. Under Dynamo there is only the status server. */
+function rest({ recipe, runtime, process }: WorkerContext): Pick<WorkerRest, 'flush' | 'load' | 'why'> {
+  const host = runtime.address(process.node);
+  const { http, system } = process.ports;
+  if (!underDynamo(recipe)) return { flush: { host, port: http, path: '/flush_cache' }, load: null };
+  return {
+    flush: null,
+    why: 'workers of Dynamo offer no /flush_cache',
+    load: { host, port: system, path: '/metrics', gauges: [...DYNAMO_GAUGES, 'sglang:num_running_reqs'] },
+  };
 }

@@ -42,6 +42,8 @@ export class Deployment {
   readonly #options: DeploymentOptions;
   #generation: number;
   #wanted = new Map<string, Known>();
+  /** Specs that were found to be equal: comparing hundreds of command lines takes its time. */
+  readonly #equal = new WeakMap<ProcessSpec, ProcessSpec>();
   #listeners: (() => void)[] = [];
   #broken = false;
 
@@ -69,15 +71,35 @@ export class Deployment {
   async deploy(processes: readonly ProcessSpec[], phase: DeployPhase, signal: AbortSignal): Promise<void> {
     const upTo = deployPhases.indexOf(phase);
     const wanted = processes.filter(
-      (spec) =>
-        deployPhases.indexOf(spec.phase) <= upTo || isDeepStrictEqual(this.#wanted.get(spec.id)?.spec, spec),
+      (spec) => deployPhases.indexOf(spec.phase) <= upTo || this.#isWanted(spec),
     );
-    await this.#want(wanted, signal);
+    if (!this.#stands(wanted, processes)) await this.#want(wanted, signal);
     await this.#refuseFailed();
     await this.#untilReady(
       wanted.filter((spec) => awaitedIn(spec) === phase),
       signal,
     );
+  }
+
+  /**
+   * true when agents were told of all of `wanted`, and nothing else of what they were told of still runs: then they need
+   * not be asked again, and a point that restarts nothing starts at once.
+   */
+  #stands(wanted: readonly ProcessSpec[], all: readonly ProcessSpec[]): boolean {
+    if (!wanted.every((spec) => this.#isWanted(spec))) return false;
+    const stays = new Set(all.filter((spec) => this.#isWanted(spec)).map(({ id }) => id));
+    return [...this.#wanted.values()].every(
+      ({ spec, report }) => stays.has(spec.id) || (report !== undefined && hasEnded(report.state)),
+    );
+  }
+
+  /** true when exactly this was asked for. */
+  #isWanted(spec: ProcessSpec): boolean {
+    const known = this.#wanted.get(spec.id)?.spec;
+    if (known === undefined || known === spec || this.#equal.get(spec) === known) return known !== undefined;
+    const same = isDeepStrictEqual(known, spec);
+    if (same) this.#equal.set(spec, known);
+    return same;
   }
 
   /** Nothing is wanted any more. Returns the generation of the empty set; it is the caller's to broadcast. */
@@ -120,8 +142,10 @@ export class Deployment {
     this.#wanted = new Map(
       specs.map((spec) => {
         const known = before.get(spec.id);
-        const same = known !== undefined && isDeepStrictEqual(known.spec, spec);
-        return [spec.id, same ? known : { spec, since: generation, report: undefined }];
+        return [
+          spec.id,
+          known && this.#isWanted(spec) ? known : { spec, since: generation, report: undefined },
+        ];
       }),
     );
     this.#options.onGeneration(generation);

@@ -87,6 +87,10 @@ export const causeSchema = z.object({
 });
 export type Cause = z.infer<typeof causeSchema>;
 
+/** Whether a worker's caches were emptied before the measurement, and how or why not. */
+export const cacheRecordSchema = z.object({ process: z.string(), flushed: z.boolean(), why: z.string() });
+export type CacheRecord = z.infer<typeof cacheRecordSchema>;
+
 export const pointStatusSchema = z.enum(['done', 'failed', 'interrupted']);
 
 /** points/<nn>-<name>/result.json */
@@ -102,6 +106,8 @@ export const pointResultSchema = z.object({
   startedAt: z.string(),
   benchmarkStartedAt: z.string().nullable(),
   finishedAt: z.string(),
+  /** Of each worker; null when the point did not get so far. */
+  caches: z.array(cacheRecordSchema).nullish(),
   benchmark: benchmarkResultSchema.nullable(),
   cause: causeSchema.nullable(),
 });

@@ -11,7 +11,7 @@ import { etcdProcess, mooncakeProcesses } from './infra.ts';
 import type { JobContext, Plan, PlannedBenchmark, PlannedPoint } from './kinds.ts';
 import { afterPlacement, assignRoles, extraNodes } from './roles.ts';
 import { stepProcesses, withPreamble } from './steps.ts';
-import { workerProcesses } from './workers.ts';
+import { workerProcesses, workersAtRest } from './workers.ts';
 
 /** Nodes of the allocation that runs a variant: as many as its largest point needs. */
 export function nodesNeeded(variant: LoadedVariant): number {
@@ -72,6 +72,7 @@ function planPoint(point: LoadedVariant['points'][number], ordinal: number, job:
     endpointProcesses,
     processes: byPhase(processes).map((process) => withPreamble(process, runtime)),
     benchmark,
+    rest: workersAtRest(backend, recipe, runtime, roles, endpointProcesses),
   };
 }
 

@@ -70,6 +70,14 @@ describe('a sweep', () => {
     expect(await statuses(job)).toEqual(Array(12).fill('done'));
     for (const id of ['prefill-0-0', 'decode-0-0']) expect(await pidsOf(job, id)).toHaveLength(3);
     expect(await pidsOf(job, 'benchmark')).toHaveLength(12);
+    // Caches of engines that stay are emptied, and a point that restarts nothing asks for its benchmark alone.
+    for (const { caches } of await job.results())
+      expect(caches?.map(({ process: id, flushed }) => [id, flushed])).toEqual([
+        ['prefill-0-0', true],
+        ['decode-0-0', true],
+      ]);
+    const asked = (await job.transitions('benchmark')).filter(({ to }) => to === 'waiting');
+    expect((asked[3]?.generation ?? 0) - (asked[2]?.generation ?? 0)).toBe(1);
     const lines = await resultLinesOf(job);
     expect(lines.map(({ ordinal }) => ordinal)).toEqual(Array.from({ length: 12 }, (_, index) => index));
     expect(lines[5]).toMatchObject({ status: 'done', params: { fraction: 0.8, c: 2 }, concurrency: 2 });
