@@ -6,6 +6,7 @@ import { registerDryRun } from './dry-run.ts';
 import { registerLogs } from './logs.ts';
 import { registerResolveOverride } from './resolve-override.ts';
 import { registerResults } from './results.ts';
+import { registerResume } from './resume.ts';
 import { registerSchema } from './schema.ts';
 import { registerStatus } from './status.ts';
 import { registerWatch } from './watch.ts';
@@ -39,6 +40,7 @@ for (const register of [
   registerLogs,
   registerStatus,
   registerResults,
+  registerResume,
   registerWhy,
   registerCancel,
   registerSchema,

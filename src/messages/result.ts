@@ -112,3 +112,16 @@ export const pointResultSchema = z.object({
   cause: causeSchema.nullable(),
 });
 export type PointResult = z.infer<typeof pointResultSchema>;
+
+/** How far a sweep is. */
+export const sweepProgressSchema = z.object({
+  points: z.number().int(),
+  done: z.number().int(),
+  failed: z.number().int(),
+  left: z.number().int(),
+  /** How long a point takes, ms: the mean of those that ended; null before the first has. */
+  meanPointMs: z.number().nullable(),
+  /** ISO 8601. */
+  expectedEndAt: z.string().nullable(),
+});
+export type SweepProgress = z.infer<typeof sweepProgressSchema>;

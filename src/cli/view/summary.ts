@@ -11,6 +11,7 @@ const MOST_NAMES = 8;
 /** What is said when a job is over: the results of each point, and for a failure its cause with the end of the log. */
 export function summaryOf(view: JobView, jobDir: string, colors: Colors, columns?: number): string {
   const lines = ['', ...view.results.flatMap((result) => pointLines(result, view.cause, colors, columns))];
+  lines.push(...failedPoints(view.results, colors));
   if (view.cause) lines.push(...causeLines(view.cause, view.exitCode, colors));
   lines.push('', `results: ${jobDir}`);
   return lines.join('\n');
@@ -29,6 +30,20 @@ function pointLines(
   const table =
     benchmark && benchmark.serving.length > 0 ? [servingTable(benchmark.serving, undefined, columns)] : [];
   return [`${title}${why}`, ...table];
+}
+
+/** Of a sweep each point that failed, and its cause, once more together: results between them may fill screens. */
+function failedPoints(results: readonly PointResult[], colors: Colors): string[] {
+  const failed = results.filter(({ status }) => status === 'failed');
+  if (results.length < 2 || failed.length === 0) return [];
+  return [
+    '',
+    colors.red(`${failed.length} of ${results.length} points failed:`),
+    ...failed.map(({ ordinal, name, cause, attempt = 1 }) => {
+      const tried = attempt > 1 ? ` (${attempt} attempts)` : '';
+      return `  point ${ordinal} ${name}${tried}: ${plain(cause?.summary ?? 'no cause is known')}`;
+    }),
+  ];
 }
 
 function causeLines(cause: Cause, exitCode: number | null, colors: Colors): string[] {
