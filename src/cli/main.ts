@@ -57,9 +57,14 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // A client of the bus that was cut off in the middle of a request goes on trying after it was closed (nats.js' ordered
 // consumer, without end): a command is over when it says so, not when nothing is left to wait for.
 program.parseAsync().then(
-  () => process.exit(),
-  (error: unknown) => process.exit(report(error)),
+  () => end(),
+  (error: unknown) => end(report(error)),
 );
+
+/** A pipe that is full takes the rest of what was printed later: a process that ends before cuts it off. */
+function end(exitCode?: number): void {
+  process.stdout.write('', () => process.exit(exitCode));
+}
 
 /** One line for a person, and the exit code. */
 function report(error: unknown): number {
