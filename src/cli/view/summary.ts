@@ -6,11 +6,17 @@ import { type Colors, paint } from './process-list.ts';
 import { plain } from './text.ts';
 
 const LOG_LINES = 50;
+/** Of more points than this each has its figures in `srtctl results`, not here. */
+const MOST_TABLES = 24;
 const MOST_NAMES = 8;
 
 /** What is said when a job is over: the results of each point, and for a failure its cause with the end of the log. */
 export function summaryOf(view: JobView, jobDir: string, colors: Colors, columns?: number): string {
-  const lines = ['', ...view.results.flatMap((result) => pointLines(result, view.cause, colors, columns))];
+  const results =
+    view.results.length <= MOST_TABLES
+      ? view.results.flatMap((result) => pointLines(result, view.cause, colors, columns))
+      : [`${view.results.length} points have run: srtctl results ${jobDir}`];
+  const lines = ['', ...results];
   lines.push(...failedPoints(view.results, colors));
   if (view.cause) lines.push(...causeLines(view.cause, view.exitCode, colors));
   lines.push('', `results: ${jobDir}`);
