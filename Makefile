@@ -16,7 +16,7 @@ build: node_modules/.stamp ## bundle the command line into dist/
 	node scripts/build.mjs
 
 demo: setup build ## a whole run on this machine: real processes, simulated engines, live progress, results
-	node dist/srtctl.js apply -f examples/quickstart.yaml --local --mock
+	node dist/srtctl.js apply -f examples/quickstart.yaml --local --mock --again
 
 test: setup ## lint, format, types, dead code, and all tests
 	bash scripts/test.sh

@@ -13,6 +13,7 @@ import { cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { buildSync } from 'esbuild';
+import { turnaroundFigures } from './sweeps.mjs';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const srtctl = join(root, 'dist/srtctl.js');
@@ -158,6 +159,14 @@ try {
     await job.ended;
   }
   row('apply to benchmark start, 4 nodes, load time 0', `${median(starts)} ms`, 'aim: under 3,000 ms');
+
+  const turn = await turnaroundFigures(work);
+  row(
+    'from a point to the next that restarts nothing',
+    `${turn.median} ms, at worst ${turn.worst} ms`,
+    'aim: under 150 ms',
+  );
+  row('  to its load generator running', `${turn.spawned} ms`, '');
 
   const { ttft, tpot } = await againstSpeedModel();
   row('TTFT at concurrency 1, against the speed model', ttft, 'aim: within 5 %');

@@ -1,5 +1,12 @@
 import type { FileSpec, ProbeSpec, ProcessPorts, ProgressSpec } from '../messages/process-spec.ts';
-import type { Endpoint, EndpointMode, EndpointProcess, Roles, RuntimeContext } from '../plan/kinds.ts';
+import type {
+  Endpoint,
+  EndpointMode,
+  EndpointProcess,
+  Roles,
+  RuntimeContext,
+  WorkerRest,
+} from '../plan/kinds.ts';
 import type { Recipe } from '../recipe/schema.ts';
 
 /** What a backend is told when it makes the command of one process. */
@@ -41,6 +48,8 @@ export interface BackendProtocol {
   healthProbe(context: WorkerContext): ProbeSpec;
   /** How its agent sees that it gets on with its requests; none for what has no figures, as followers. */
   progress?(context: WorkerContext): EngineProgress | undefined;
+  /** How a worker (its leader's context) is brought to rest between two measurements. Default: it cannot be. */
+  rest?(context: WorkerContext): Pick<WorkerRest, 'flush' | 'load' | 'why'>;
   /** Roles whose flags the recipe gives, for messages to people. */
   readonly modes: readonly EndpointMode[];
 }

@@ -1,5 +1,5 @@
 import type { ProbeSpec } from '../messages/process-spec.ts';
-import type { EndpointMode, EndpointProcess } from '../plan/kinds.ts';
+import type { EndpointMode, EndpointProcess, WorkerRest } from '../plan/kinds.ts';
 import { flagsToArgv } from '../recipe/argv.ts';
 import { baseName } from '../recipe/model-name.ts';
 import type { Recipe } from '../recipe/schema.ts';
@@ -12,6 +12,7 @@ import { distInitPort, ncclPort } from './ports.ts';
 import { nsysPrefix, profilingEnvironment } from './profiling.ts';
 import type { BackendProtocol, EngineProgress, WorkerContext } from './protocol.ts';
 import { recipeMode } from './recipe-mode.ts';
+import { DYNAMO_GAUGES } from './rest.ts';
 import { commonEnvironment, fillIn, visibleDevices } from './worker-environment.ts';
 
 /** SGLang, as its own server behind its router, or wrapped by Dynamo. */
@@ -31,6 +32,7 @@ export const sglang: BackendProtocol = {
   environment,
   healthProbe,
   progress,
+  rest,
 };
 
 const underDynamo = (recipe: Recipe): boolean => recipe.frontend.type === 'dynamo';
@@ -129,5 +131,17 @@ function progress({ recipe, runtime, process }: WorkerContext): EngineProgress |
       'sglang:gen_throughput',
       'sglang:token_usage',
     ],
+  };
+}
+
+/** Its own server empties its caches unless requests run. Under Dynamo there is only the status server. */
+function rest({ recipe, runtime, process }: WorkerContext): Pick<WorkerRest, 'flush' | 'load' | 'why'> {
+  const host = runtime.address(process.node);
+  const { http, system } = process.ports;
+  if (!underDynamo(recipe)) return { flush: { host, port: http, path: '/flush_cache' }, load: null };
+  return {
+    flush: null,
+    why: 'workers of Dynamo offer no /flush_cache',
+    load: { host, port: system, path: '/metrics', gauges: [...DYNAMO_GAUGES, 'sglang:num_running_reqs'] },
   };
 }

@@ -20,6 +20,7 @@ import { dataParallelRpcPort, scanPort } from './ports.ts';
 import { nsysPrefix, profiledSteps, profilingEnvironment } from './profiling.ts';
 import type { BackendProtocol, EngineProgress, WorkerContext } from './protocol.ts';
 import { recipeMode } from './recipe-mode.ts';
+import { DYNAMO_GAUGES } from './rest.ts';
 import { kvTransferConfig } from './vllm-connector.ts';
 import { type Layout, layoutOf, processesOf } from './vllm-layout.ts';
 import { withoutApiServer, withoutLaunch } from './vllm-options.ts';
@@ -52,6 +53,16 @@ export const vllm: BackendProtocol = {
   ports: (context) => ({ ...(serves(context) ? { http: PUBLIC_PORT } : {}), nixl: nixlPort(context) }),
   healthProbe,
   progress,
+  rest: ({ recipe, runtime, process }) => ({
+    flush: null,
+    why: 'vLLM offers /reset_prefix_cache in its development mode only',
+    load: {
+      host: runtime.address(process.node),
+      port: isDirect(recipe) ? PUBLIC_PORT : process.ports.system,
+      path: '/metrics',
+      gauges: [...DYNAMO_GAUGES, 'vllm:num_requests_running'],
+    },
+  }),
 };
 
 const isDirect = (recipe: Recipe): boolean => recipe.frontend.type === 'vllm';

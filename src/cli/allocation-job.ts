@@ -14,6 +14,7 @@ import { stepEnvironment } from '../slurm/srun.ts';
 import { followJob } from './follow.ts';
 import { distDirectory } from './local-job.ts';
 import { connectOperator } from './operator-bus.ts';
+import type { Resumption } from './resumption.ts';
 import type { PreparedSlurmJob } from './slurm-job.ts';
 import { writeJobDir } from './write-job-dir.ts';
 
@@ -22,6 +23,7 @@ export async function runInAllocation(
   job: PreparedSlurmJob,
   allocation: SlurmAllocation,
   json: boolean,
+  resumption?: Resumption,
 ): Promise<number> {
   if (job.nodes > allocation.nodes.length)
     throw new SrtctlError(
@@ -39,7 +41,7 @@ export async function runInAllocation(
     submittedAt: new Date().toISOString(),
     slurm: { jobId: allocation.jobId, own: false },
   };
-  await writeJobDir(spec, job.variant.file, null);
+  await writeJobDir(spec, job.source, null, resumption);
   if (!json && !process.stdout.isTTY) process.stdout.write(`job ${jobId} in ${jobDir}\n`);
   const child = await startOnHead(spec, allocation);
   const ended = new Promise<number | null>((settle) => {

@@ -15,6 +15,8 @@ interface ApplyOptions {
   readonly watch?: boolean;
   readonly currentAllocation?: boolean;
   readonly useOrchestrator?: boolean;
+  readonly again?: boolean;
+  readonly resume?: string;
 }
 
 export function registerApply(program: Command): void {
@@ -52,6 +54,8 @@ export function registerApply(program: Command): void {
       'bash script that runs once on each node before any engine (over setup_script)',
     )
     .option('--tags <tags>', 'words to find the job by, separated by commas')
+    .option('--again', 'run it also when every point has a valid result in the outputs directory already')
+    .option('--resume <job>', 'go on with a job: run the points that have no valid result in it')
     .option('-y, --yes', 'ask nothing')
     .addHelpText(
       'after',
@@ -91,10 +95,11 @@ async function apply(options: ApplyOptions): Promise<number> {
       },
     );
   const { prepareLocalJobs, runLocalJob } = await import('./local-job.ts');
-  const jobs = await prepareLocalJobs(options);
+  const { toStart } = await import('./to-start.ts');
+  const jobs = await toStart(await prepareLocalJobs(options), options);
   let worst: number = EXIT.ok;
-  for (const job of jobs) {
-    const exitCode = await runLocalJob(job, { json: options.json === true });
+  for (const { job, resumption } of jobs) {
+    const exitCode = await runLocalJob(job, { json: options.json === true }, resumption);
     if (exitCode !== EXIT.ok) worst = worst === EXIT.ok ? exitCode : worst;
     // Who stops one run wants none of the others.
     if (exitCode === EXIT.interrupted || exitCode === EXIT.terminated) return exitCode;

@@ -80,7 +80,10 @@ async function readAs<T>(path: string, schema: z.ZodType<T>): Promise<T | undefi
   }
 }
 
-export const readState = ({ jobDir, jobId }: JobOnDisk): Promise<JobState | undefined> =>
+export const readState = ({
+  jobDir,
+  jobId,
+}: Pick<JobOnDisk, 'jobDir' | 'jobId'>): Promise<JobState | undefined> =>
   readAs(jobPaths(jobDir, jobId).state, jobStateSchema);
 
 export const readConnection = ({ jobDir, jobId }: JobOnDisk): Promise<Connection | undefined> =>

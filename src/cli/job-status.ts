@@ -30,6 +30,7 @@ export async function jobStatus(job: JobOnDisk, options: { live: boolean; slurm?
     state: stateOf(state?.sweep, over, inSlurm),
     exitCode: state?.exitCode ?? null,
     points,
+    progress: state?.progress ?? null,
     pointsDone: points.filter((point) => point.status === 'done').length,
     slurm: inSlurm ? { state: inSlurm.state, reason: inSlurm.reason } : null,
     nodes: names.map((node) => ({

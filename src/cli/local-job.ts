@@ -14,6 +14,7 @@ import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import { type ClusterConfig, findClusterConfig } from '../recipe/cluster.ts';
 import { findRecipes, type LoadedVariant, loadAll, notDoneYet, requireRunnable } from '../recipe/load.ts';
 import { followJob } from './follow.ts';
+import type { Resumption } from './resumption.ts';
 import { splitAll } from './split-all.ts';
 import { warnOnce } from './warn.ts';
 import { writeJobDir } from './write-job-dir.ts';
@@ -127,14 +128,18 @@ function nodeNames(variant: LoadedVariant, wanted: number | undefined): string[]
 }
 
 /** Makes the job's directory, starts its coordinator and follows it to the end. Resolves with the exit code. */
-export async function runLocalJob(job: PreparedJob, view: { json: boolean }): Promise<number> {
+export async function runLocalJob(
+  job: PreparedJob,
+  view: { json: boolean },
+  resumption?: Resumption,
+): Promise<number> {
   const now = new Date();
   const stamp = now.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
   const jobId = `local-${stamp}-${randomBytes(2).toString('hex')}`;
   const jobDir = join(job.outputs, jobId);
   const paths = jobPaths(jobDir, jobId);
   const spec: JobSpec = { ...job.spec, jobId, jobDir, submittedAt: now.toISOString() };
-  await writeJobDir(spec, job.source, null);
+  await writeJobDir(spec, job.source, null, resumption);
   if (!view.json && !process.stdout.isTTY) process.stdout.write(`job ${jobId} in ${jobDir}\n`);
   const child = await startCoordinator(paths.spec, join(paths.logs, `sweep_${jobId}.log`));
   const ended = new Promise<{ exitCode: number | null }>((settle) => {

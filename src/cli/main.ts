@@ -8,6 +8,7 @@ import { registerLogs } from './logs.ts';
 import { registerRender } from './render.ts';
 import { registerResolveOverride } from './resolve-override.ts';
 import { registerResults } from './results.ts';
+import { registerResume } from './resume.ts';
 import { registerSchema } from './schema.ts';
 import { registerStatus } from './status.ts';
 import { registerWatch } from './watch.ts';
@@ -43,6 +44,7 @@ for (const register of [
   registerLogs,
   registerStatus,
   registerResults,
+  registerResume,
   registerWhy,
   registerCancel,
   registerSchema,
@@ -59,9 +61,14 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // A client of the bus that was cut off in the middle of a request goes on trying after it was closed (nats.js' ordered
 // consumer, without end): a command is over when it says so, not when nothing is left to wait for.
 program.parseAsync().then(
-  () => process.exit(),
-  (error: unknown) => process.exit(report(error)),
+  () => end(),
+  (error: unknown) => end(report(error)),
 );
+
+/** A pipe that is full takes the rest of what was printed later: a process that ends before cuts it off. */
+function end(exitCode?: number): void {
+  process.stdout.write('', () => process.exit(exitCode));
+}
 
 /** One line for a person, and the exit code. */
 function report(error: unknown): number {

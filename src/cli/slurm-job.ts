@@ -13,7 +13,9 @@ import { runtimesOf } from '../slurm/runtimes.ts';
 import { refuseArrays, sbatchDirectives, timeLimitOf } from '../slurm/sbatch.ts';
 import { refuseTooLarge, release, submitHeld } from '../slurm/submit.ts';
 import { distDirectory, setupScriptOf } from './local-job.ts';
+import type { Resumption } from './resumption.ts';
 import { splitAll } from './split-all.ts';
+import { type ToStart, toStart } from './to-start.ts';
 import { warnOnce } from './warn.ts';
 import { writeJobDir } from './write-job-dir.ts';
 
@@ -29,6 +31,8 @@ export interface SlurmJobOptions {
   readonly currentAllocation?: boolean;
   /** false: static mode, the whole run as one script. */
   readonly orchestrator?: boolean;
+  readonly again?: boolean;
+  readonly resume?: string;
 }
 
 export interface PreparedSlurmJob {
@@ -37,6 +41,8 @@ export interface PreparedSlurmJob {
   readonly nodes: number;
   readonly cluster: ClusterConfig;
   readonly outputs: string;
+  /** The recipe's file. */
+  readonly source: string;
 }
 
 /** Submits a Slurm job for each variant of each recipe. Resolves with the exit code. */
@@ -46,6 +52,14 @@ export async function applyOnSlurm(options: SlurmJobOptions): Promise<number> {
   const files = await findRecipes(options.file);
   const variants = splitAll(loadAll(files, { cluster, env: process.env, onUnknownKey }), cluster);
   const jobs = prepare(options, cluster, variants);
+  return startOnSlurm(await toStart(jobs, options), options);
+}
+
+/** Submits prepared jobs, or runs them in the allocation of this shell. Resolves with the exit code. */
+export async function startOnSlurm(
+  jobs: readonly ToStart<PreparedSlurmJob>[],
+  options: Pick<SlurmJobOptions, 'currentAllocation' | 'json' | 'watch' | 'orchestrator'>,
+): Promise<number> {
   const current = allocationOf(process.env);
   if (options.currentAllocation === true && !current)
     throw new SrtctlError('no-allocation', '--current-allocation: this shell is in no Slurm allocation', {
@@ -55,15 +69,15 @@ export async function applyOnSlurm(options: SlurmJobOptions): Promise<number> {
     const { runInAllocation } =
       options.orchestrator === false ? await import('./static-job.ts') : await import('./allocation-job.ts');
     let worst: number = EXIT.ok;
-    for (const job of jobs) {
-      const exitCode = await runInAllocation(job, current, options.json === true);
+    for (const { job, resumption } of jobs) {
+      const exitCode = await runInAllocation(job, current, options.json === true, resumption);
       worst = worst === EXIT.ok ? exitCode : worst;
       if (exitCode === EXIT.interrupted || exitCode === EXIT.terminated) break;
     }
     return worst;
   }
   const submitted: JobSpec[] = [];
-  for (const job of jobs) submitted.push(await submit(job, options));
+  for (const { job, resumption } of jobs) submitted.push(await submit(job, options, resumption));
   if (options.watch !== true) return EXIT.ok;
   const { followJob } = await import('./follow.ts');
   let worst: number = EXIT.ok;
@@ -99,6 +113,7 @@ export function prepare(
     planVariant(variant, createRuntimeContext(dryRunInput(names, cluster)));
     return {
       variant,
+      source: variant.file,
       nodes,
       cluster,
       outputs,
@@ -122,7 +137,12 @@ export const outputsDirectory = (told: string | undefined, { output_dir: shared 
   resolve(process.cwd(), told ?? process.env.SRTCTL_OUTPUT ?? shared ?? 'outputs');
 
 /** The batch script of a job; dry-run shows the same. */
-export function scriptOf({ variant, nodes, cluster, outputs }: Omit<PreparedSlurmJob, 'spec'>): string {
+export function scriptOf({
+  variant,
+  nodes,
+  cluster,
+  outputs,
+}: Omit<PreparedSlurmJob, 'spec' | 'source'>): string {
   const [first] = variant.points;
   if (!first) throw new TypeError('a variant without points');
   return batchScript({
@@ -141,6 +161,7 @@ const staticScriptOf = async (job: PreparedSlurmJob): Promise<string> =>
 async function submit(
   job: PreparedSlurmJob,
   view: Pick<SlurmJobOptions, 'json' | 'watch' | 'orchestrator'>,
+  resumption?: Resumption,
 ): Promise<JobSpec> {
   const { variant, cluster, outputs, nodes } = job;
   const recipe = variant.points[0]?.recipe;
@@ -162,7 +183,7 @@ async function submit(
     slurm: { jobId, own: true },
   };
   try {
-    await writeJobDir(spec, variant.file, script);
+    await writeJobDir(spec, job.source, script, resumption);
     await release(jobId);
   } catch (error) {
     await slurm('scancel', [jobId]);

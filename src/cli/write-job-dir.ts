@@ -3,12 +3,18 @@ import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { jobPaths, writeJson } from '../coordinator/files.ts';
 import type { JobSpec } from '../messages/job-files.ts';
+import { carryOver, type Resumption, resumedFrom } from './resumption.ts';
 
 /**
  * What was asked, where the coordinator and everybody else find it. The setup script is kept too: it runs as it is now,
  * on nodes and in containers that see the job's directory and perhaps not the script's own.
  */
-export async function writeJobDir(spec: JobSpec, recipeFile: string, script: string | null): Promise<void> {
+export async function writeJobDir(
+  spec: JobSpec,
+  recipeFile: string,
+  script: string | null,
+  resumption?: Resumption,
+): Promise<void> {
   const paths = jobPaths(spec.jobDir, spec.jobId);
   await mkdir(paths.logs, { recursive: true });
   let { setupScript } = spec;
@@ -17,7 +23,9 @@ export async function writeJobDir(spec: JobSpec, recipeFile: string, script: str
     await copyFile(setupScript, kept);
     setupScript = kept;
   }
-  await writeJson(paths.spec, { ...spec, setupScript } satisfies JobSpec);
+  if (resumption) await carryOver(resumption, spec.jobDir);
+  const resumed = resumption ? { resumed: resumedFrom(resumption) } : {};
+  await writeJson(paths.spec, { ...spec, ...resumed, setupScript } satisfies JobSpec);
   // As it was written; what it came to is in <job id>.json and each point's config.yaml.
   await writeFileAtomic(join(spec.jobDir, 'config.yaml'), await readFile(recipeFile, 'utf8'));
   if (script !== null) await writeFileAtomic(join(spec.jobDir, 'sbatch_script.sh'), script);

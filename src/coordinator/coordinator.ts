@@ -10,7 +10,7 @@ import { type SrtEvent, WIRE_VERSION } from '../messages/events.ts';
 import type { GpuHolder } from '../messages/gpu-holder.ts';
 import type { JobSpec, JobState } from '../messages/job-files.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
-import type { Cause } from '../messages/result.ts';
+import type { Cause, PointResult } from '../messages/result.ts';
 import type { SweepState } from '../messages/states.ts';
 import { subjectsOf } from '../messages/subjects.ts';
 import type { Plan } from '../plan/kinds.ts';
@@ -41,6 +41,8 @@ export interface CoordinatorOptions {
   readonly agentExtras: AgentExtras;
   readonly points: readonly { readonly ordinal: number; readonly name: string }[];
   readonly sweep: SweepSettings;
+  /** Valid results that are there before the job begins: their points are not run again. */
+  readonly finished: readonly PointResult[];
   /** Plans the points when the addresses of the nodes are known. */
   readonly plan: (addresses: ReadonlyMap<string, string>) => Plan;
   readonly pointDir: (ordinal: number, name: string) => string;
@@ -126,9 +128,13 @@ export class Coordinator {
       streamSeq: 0,
       coordinatorPid: process.pid,
       updatedAt: new Date().toISOString(),
+      ...(spec.resultSet === undefined ? {} : { resultSet: spec.resultSet }),
       sweep: 'booting',
       exitCode: null,
-      points: points.map(({ ordinal, name }) => ({ ordinal, name, state: 'planned', status: null })),
+      points: points.map(({ ordinal, name }) => {
+        const state = options.finished.some((result) => result.ordinal === ordinal) ? 'done' : 'planned';
+        return { ordinal, name, state, status: state === 'done' ? state : null };
+      }),
       cause: null,
     };
     this.#state = new StateFile(this.#paths.state, state, (error) =>
@@ -144,7 +150,7 @@ export class Coordinator {
       results: this.#results,
       policy: this.#policy,
       points: () => this.#state.current.points,
-      save: (points) => this.#save({ points }),
+      save: (change) => this.#save(change),
       saved: () => this.#state.saved(),
       timeLimitMs: timeLimitMs(options.sweep.point_time_limit ?? ''),
       send: (subject, body) => this.#channel?.outbox.send(subject, body),
@@ -174,9 +180,13 @@ export class Coordinator {
         finish: fromPromise(() => this.#dismissAgents()),
       },
     });
+    const { finished } = this.#options;
     const actor = createActor(machine, {
       input: {
-        ordinals: this.#options.points.map((point) => point.ordinal),
+        ordinals: this.#options.points
+          .map(({ ordinal }) => ordinal)
+          .filter((ordinal) => !finished.some((result) => result.ordinal === ordinal)),
+        done: finished.length,
         policy: this.#policy,
       },
     });
@@ -261,6 +271,7 @@ export class Coordinator {
       onGeneration: (generation) => this.#save({ generation }),
     });
     this.#tellSweep(null, 'booting', 'submitted', null, null);
+    await this.#points.begin(this.#options.finished);
     this.#receive(bus, this.#deployment);
     await channel.watchDisconnects((name, reason) => this.#roster.disconnected(name, reason));
     signal.throwIfAborted();

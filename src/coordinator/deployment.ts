@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { CausedError } from '../machines/point.ts';
 import type { Bus } from '../messages/bus.ts';
 import { BusTimeout } from '../messages/bus.ts';
@@ -42,6 +43,8 @@ export class Deployment {
   readonly #options: DeploymentOptions;
   #generation: number;
   #wanted = new Map<string, Known>();
+  /** Specs that were found to be equal: comparing hundreds of command lines takes its time. */
+  readonly #equal = new WeakMap<ProcessSpec, ProcessSpec>();
   #listeners: (() => void)[] = [];
   #broken = false;
   /** What was lost that the run can do without. */
@@ -76,12 +79,33 @@ export class Deployment {
       if (known && deployPhases.indexOf(awaitedIn(spec)) > upTo && sameProcess(known, spec)) return [known];
       return deployPhases.indexOf(spec.phase) <= upTo ? [spec] : [];
     });
-    await this.#want(wanted, signal);
+    if (!this.#stands(wanted, processes)) await this.#want(wanted, signal);
     await this.#refuseFailed();
     await this.#untilReady(
       wanted.filter((spec) => awaitedIn(spec) === phase),
       signal,
     );
+  }
+
+  /**
+   * true when agents were told of all of `wanted`, and nothing else of what they were told of still runs: then they need
+   * not be asked again, and a point that restarts nothing starts at once.
+   */
+  #stands(wanted: readonly ProcessSpec[], all: readonly ProcessSpec[]): boolean {
+    if (!wanted.every((spec) => this.#isWanted(spec))) return false;
+    const stays = new Set(all.filter((spec) => this.#isWanted(spec)).map(({ id }) => id));
+    return [...this.#wanted.values()].every(
+      ({ spec, report }) => stays.has(spec.id) || (report !== undefined && hasEnded(report.state)),
+    );
+  }
+
+  /** true when exactly this was asked for. */
+  #isWanted(spec: ProcessSpec): boolean {
+    const known = this.#wanted.get(spec.id)?.spec;
+    if (known === undefined || known === spec || this.#equal.get(spec) === known) return known !== undefined;
+    const same = isDeepStrictEqual(known, spec);
+    if (same) this.#equal.set(spec, known);
+    return same;
   }
 
   /** Nothing is wanted any more. Returns the generation of the empty set; it is the caller's to broadcast. */
@@ -131,7 +155,8 @@ export class Deployment {
     this.#wanted = new Map(
       specs.map((spec) => {
         const known = before.get(spec.id);
-        return [spec.id, known ? next(known, spec, generation) : firstAsked(spec, generation)];
+        if (known === undefined) return [spec.id, firstAsked(spec, generation)];
+        return [spec.id, this.#isWanted(spec) ? known : next(known, spec, generation)];
       }),
     );
     for (const known of this.#losses.keys())

@@ -21,6 +21,7 @@ import { findProgram } from './find-program.ts';
 import { createJobKeys } from './keys.ts';
 import { NatsServer } from './nats-server.ts';
 import { choosePlatform, type PlatformChoice } from './platform.ts';
+import { readPointResults } from './point-results.ts';
 import { pointsInOrder } from './points-in-order.ts';
 import { DEFAULT_SUPERVISION } from './roster.ts';
 
@@ -125,6 +126,7 @@ async function main(): Promise<void> {
     },
     points: pointsInOrder(variant, nodes, runtimeAt),
     sweep: variant.sweep,
+    finished: (await readPointResults(spec.jobDir)).filter(({ status }) => status === 'done'),
     plan: (addresses) => planVariant(variant, runtimeAt(addresses)),
     pointDir: (ordinal, name) => places.pointDir(ordinal, name),
     platform,

@@ -2,18 +2,25 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type PointResult, pointResultSchema } from '../messages/result.ts';
 
-/** The results that are in a job's directory, in the order of the points; those that cannot be read are left out. */
-export async function readPointResults(jobDir: string): Promise<PointResult[]> {
-  const points = join(jobDir, 'points');
-  const names = await readdir(points).catch(() => []);
-  const results: PointResult[] = [];
-  for (const name of names) {
-    const text = await readFile(join(points, name, 'result.json'), 'utf8').catch(() => '');
-    const result = parse(text);
-    if (result) results.push(result);
-  }
-  return results.sort((a, b) => a.ordinal - b.ordinal);
+export interface PointOnDisk {
+  readonly dir: string;
+  readonly result: PointResult;
 }
+
+/** The points with a result in a job's directory, in their order; results that cannot be read are left out. */
+export async function readPoints(jobDir: string): Promise<PointOnDisk[]> {
+  const points = join(jobDir, 'points');
+  const found: PointOnDisk[] = [];
+  for (const name of await readdir(points).catch(() => [])) {
+    const dir = join(points, name);
+    const result = parse(await readFile(join(dir, 'result.json'), 'utf8').catch(() => ''));
+    if (result) found.push({ dir, result });
+  }
+  return found.sort((a, b) => a.result.ordinal - b.result.ordinal);
+}
+
+export const readPointResults = async (jobDir: string): Promise<PointResult[]> =>
+  (await readPoints(jobDir)).map(({ result }) => result);
 
 function parse(text: string): PointResult | undefined {
   if (text === '') return undefined;

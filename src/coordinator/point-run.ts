@@ -8,6 +8,7 @@ import { type DeployPhase, deployPhases } from '../messages/process-spec.ts';
 import {
   type BenchmarkProgress,
   benchmarkProgressSchema,
+  type CacheRecord,
   type Cause,
   type PointResult,
 } from '../messages/result.ts';
@@ -16,6 +17,7 @@ import type { PlannedPoint } from '../plan/kinds.ts';
 import { awaitedIn, type Deployment } from './deployment.ts';
 import { writeJson } from './files.ts';
 import { prepareAttempt, syncPoint } from './point-files.ts';
+import { settle } from './settle.ts';
 
 const PROGRESS_MS = 500;
 /** Phases whose readiness is the deployment's own; the others are what the point warms up with. */
@@ -48,6 +50,7 @@ export interface PointRun {
 export function startPoint(options: PointRunOptions): PointRun {
   const { point, pointDir, deployment } = options;
   const startedAt = new Date();
+  let caches: CacheRecord[] | null = null;
   let benchmarkStartedAt: Date | null = null;
   const used = deployPhases.filter(
     (phase) => phase !== 'benchmark' && point.processes.some((spec) => awaitedIn(spec) === phase),
@@ -57,6 +60,10 @@ export function startPoint(options: PointRunOptions): PointRun {
       deployPhase: fromPromise(({ input, signal }) =>
         deployment.deploy(point.processes, input.phase, signal),
       ),
+      settle: fromPromise(async ({ signal }) => {
+        // `manual` measures nothing.
+        if (point.benchmark.process) caches = await settle(point.rest, signal);
+      }),
       benchmark: fromPromise(({ signal }) => {
         benchmarkStartedAt = new Date();
         return runBenchmark(options, signal);
@@ -111,6 +118,7 @@ export function startPoint(options: PointRunOptions): PointRun {
       startedAt: startedAt.toISOString(),
       benchmarkStartedAt: benchmarkStartedAt?.toISOString() ?? null,
       finishedAt: new Date().toISOString(),
+      caches,
       benchmark: ended.result,
       cause: ended.cause,
       ...(lost.length > 0 ? { lost } : {}),

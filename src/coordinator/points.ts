@@ -12,6 +12,7 @@ import { explain } from '../why/explain.ts';
 import { readSignatures } from '../why/signatures.ts';
 import type { Deployment } from './deployment.ts';
 import { type PointRun, startPoint } from './point-run.ts';
+import { sweepProgress } from './progress.ts';
 import type { ResultsFile } from './results-file.ts';
 
 export interface PointsOptions {
@@ -24,7 +25,7 @@ export interface PointsOptions {
   readonly signatures: string;
   readonly pointDir: (ordinal: number, name: string) => string;
   readonly points: () => JobState['points'];
-  readonly save: (points: JobState['points']) => void;
+  readonly save: (change: Pick<JobState, 'points' | 'progress'>) => void;
   /** Resolves when all that was saved is on disk. */
   readonly saved: () => Promise<void>;
   /** How long a point may take; null = as long as it wants. */
@@ -43,6 +44,9 @@ export class Points {
   #current: PointRun | undefined;
   /** Causes of the failed attempts of the current point. */
   #failures: Cause[] = [];
+  /** Points that are over, and since when they run (monotonic ms). */
+  #ended = 0;
+  #beganAt = Number.NaN;
 
   constructor(options: PointsOptions) {
     this.#options = options;
@@ -53,12 +57,32 @@ export class Points {
     this.#current?.send(event);
   }
 
+  /** Tells of the results that are there already, as if their points had just ended. */
+  async begin(finished: readonly PointResult[]): Promise<void> {
+    const { results, send, subjects } = this.#options;
+    await results.begin(finished);
+    for (const result of finished) {
+      const { ordinal, name, job } = result;
+      const news = {
+        ordinal,
+        name,
+        from: null,
+        to: 'done',
+        why: `has a result, of job ${job}`,
+        cause: null,
+      } as const;
+      send(subjects.pointTransition(ordinal), { kind: 'point.transition', ...news });
+      send(subjects.pointResult(ordinal), { kind: 'point.result', ordinal, result });
+    }
+  }
+
   /** `attempt` from 1. */
   async run(point: PlannedPoint, attempt: number, deployment: Deployment): Promise<PointOutcome> {
     const { jobId, pointDir, cleanup, onDefect } = this.#options;
     const { ordinal, name } = point;
     const limit = this.#limit();
     if (attempt === 1) this.#failures = [];
+    if (Number.isNaN(this.#beganAt)) this.#beganAt = performance.now();
     const run = startPoint({
       jobId,
       point,
@@ -117,11 +141,11 @@ export class Points {
     });
     const status = to === 'done' || to === 'failed' || to === 'interrupted' ? to : null;
     const attempts = attempt > 1 ? { attempts: attempt } : {};
-    save(
-      points().map((entry) =>
+    save({
+      points: points().map((entry) =>
         entry.ordinal === ordinal ? { ...entry, state: to, status, ...attempts } : entry,
       ),
-    );
+    });
     log.info({ ordinal, from, to, why, cause: cause?.summary }, 'point');
   }
 
@@ -130,12 +154,31 @@ export class Points {
     const { ordinal, status, cause } = result;
     send(subjects.pointResult(ordinal), { kind: 'point.result', ordinal, result });
     if (status === 'failed' && cause) this.#failures.push(cause);
+    this.#tookMs(result);
     const again = status === 'failed' && afterFailure(policy, this.#failures) === 'retry';
+    if (!again && status !== 'interrupted') this.#tellProgress();
     const written = again ? Promise.resolve() : results.append(result);
     await Promise.all([
       saved(),
       written.catch((error) => onDefect('results.jsonl cannot be written', error)),
     ]);
+  }
+
+  #tookMs({ ordinal, startedAt, finishedAt }: PointResult): void {
+    const tookMs = Date.parse(finishedAt) - Date.parse(startedAt);
+    const { points, save } = this.#options;
+    save({ points: points().map((entry) => (entry.ordinal === ordinal ? { ...entry, tookMs } : entry)) });
+  }
+
+  /** A point is over; of a sweep it is told how far it is. */
+  #tellProgress(): void {
+    const { points, save, send, subjects } = this.#options;
+    this.#ended++;
+    if (points().length < 2) return;
+    const elapsedMs = performance.now() - this.#beganAt;
+    const progress = sweepProgress(points(), { ended: this.#ended, elapsedMs, now: new Date() });
+    save({ points: points(), progress });
+    send(subjects.sweepProgress, { kind: 'sweep.progress', ...progress });
   }
 
   #onProgress(ordinal: number, progress: BenchmarkProgress): void {

@@ -93,6 +93,8 @@ export const pointMachine = setup({
   actors: {
     /** Asks for all processes up to a phase and resolves when those of the phase are ready. */
     deployPhase: fromPromise<void, PhaseInput>(() => Promise.reject(new Error('not provided'))),
+    /** All is ready: brings it to rest, so that nothing of before is measured. */
+    settle: fromPromise<void, OrdinalInput>(() => Promise.resolve()),
     /** Runs the benchmark to its end; rejects with who is to blame. */
     benchmark: fromPromise<void, OrdinalInput>(() => Promise.reject(new Error('not provided'))),
     collect: fromPromise<BenchmarkResult, OrdinalInput>(() => Promise.reject(new Error('not provided'))),
@@ -171,7 +173,7 @@ export const pointMachine = setup({
       entry: assign({ step: 0, why: 'workers are ready' }),
       initial: 'begin',
       states: {
-        begin: { always: [{ guard: 'nothingToWarm', target: '#point.benchmarking' }, 'phase'] },
+        begin: { always: [{ guard: 'nothingToWarm', target: 'settling' }, 'phase'] },
         phase: {
           invoke: {
             src: 'deployPhase',
@@ -186,8 +188,22 @@ export const pointMachine = setup({
                 reenter: true,
                 actions: assign({ step: ({ context }) => context.step + 1 }),
               },
-              { target: '#point.benchmarking' },
+              { target: 'settling' },
             ],
+            onError: {
+              target: '#point.cleaning',
+              actions: assign({
+                cause: ({ event }) => causeOf(event.error),
+                why: ({ event }) => causeOf(event.error).summary,
+              }),
+            },
+          },
+        },
+        settling: {
+          invoke: {
+            src: 'settle',
+            input: ({ context }) => ({ ordinal: context.ordinal }),
+            onDone: '#point.benchmarking',
             onError: {
               target: '#point.cleaning',
               actions: assign({

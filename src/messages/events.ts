@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { processRoleSchema } from './process-spec.ts';
-import { causeSchema, pointResultSchema } from './result.ts';
+import { causeSchema, pointResultSchema, sweepProgressSchema } from './result.ts';
 import { agentStateSchema, pointStateSchema, processStateSchema, sweepStateSchema } from './states.ts';
 
 /** Version of the messages. Readers ignore fields that they do not know; a change that breaks them raises this. */
@@ -73,6 +73,13 @@ export const pointResultMessageSchema = z.object({
   result: pointResultSchema,
 });
 
+/** After each point of a sweep. */
+export const sweepProgressEventSchema = z.object({
+  kind: z.literal('sweep.progress'),
+  ...envelope,
+  ...sweepProgressSchema.shape,
+});
+
 /** What the stream keeps and events.jsonl holds, one JSON object a line. */
 export const eventSchema = z.discriminatedUnion('kind', [
   processTransitionSchema,
@@ -80,6 +87,7 @@ export const eventSchema = z.discriminatedUnion('kind', [
   pointTransitionSchema,
   sweepTransitionSchema,
   pointResultMessageSchema,
+  sweepProgressEventSchema,
 ]);
 export type SrtEvent = z.infer<typeof eventSchema>;
 

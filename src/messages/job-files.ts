@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { causeSchema, pointStatusSchema } from './result.ts';
+import { causeSchema, pointStatusSchema, sweepProgressSchema } from './result.ts';
 import { pointStateSchema, sweepStateSchema } from './states.ts';
 
 /** <job id>.json: what was asked. Written by `apply`, read by the coordinator; `variant` and `cluster` are read with recipe/'s schemas. */
@@ -18,6 +18,12 @@ export const jobSpecSchema = z.object({
   slurm: z.object({ jobId: z.string(), own: z.boolean() }).optional(),
   /** Script (absolute path) that runs once on each node before any engine. */
   setupScript: z.string().nullable(),
+  /** Which results it is about: the same for whoever asks for the same points (cli/result-set.ts). */
+  resultSet: z.string().optional(),
+  /** The job that this one goes on with, and the points whose results it brought along. */
+  resumed: z
+    .object({ jobId: z.string(), jobDir: z.string(), finished: z.array(z.number().int()) })
+    .optional(),
   variant: z.unknown(),
   cluster: z.unknown(),
 });
@@ -63,6 +69,8 @@ export const jobStateSchema = z.object({
   streamSeq: z.number().int(),
   coordinatorPid: z.number().int(),
   updatedAt: z.string(),
+  /** Of the job's spec. */
+  resultSet: z.string().optional(),
   sweep: sweepStateSchema,
   exitCode: z.number().int().nullable(),
   points: z.array(
@@ -73,8 +81,12 @@ export const jobStateSchema = z.object({
       status: pointStatusSchema.nullable(),
       /** How often it was tried, when that is more than once. */
       attempts: z.number().int().optional(),
+      /** How long its last attempt took, when it is over. */
+      tookMs: z.number().optional(),
     }),
   ),
+  /** Of a sweep of which a point is over. */
+  progress: sweepProgressSchema.optional(),
   cause: causeSchema.nullable(),
 });
 export type JobState = z.infer<typeof jobStateSchema>;

@@ -87,6 +87,10 @@ export const causeSchema = z.object({
 });
 export type Cause = z.infer<typeof causeSchema>;
 
+/** Whether a worker's caches were emptied before the measurement, and how or why not. */
+export const cacheRecordSchema = z.object({ process: z.string(), flushed: z.boolean(), why: z.string() });
+export type CacheRecord = z.infer<typeof cacheRecordSchema>;
+
 export const pointStatusSchema = z.enum(['done', 'failed', 'interrupted']);
 
 /** points/<nn>-<name>/result.json */
@@ -102,9 +106,24 @@ export const pointResultSchema = z.object({
   startedAt: z.string(),
   benchmarkStartedAt: z.string().nullable(),
   finishedAt: z.string(),
+  /** Of each worker; null when the point did not get so far. */
+  caches: z.array(cacheRecordSchema).nullish(),
   benchmark: benchmarkResultSchema.nullable(),
   cause: causeSchema.nullable(),
   /** Processes that ended while they were wanted, and that the run did without (`critical: false`). */
   lost: z.array(causeSchema).optional(),
 });
 export type PointResult = z.infer<typeof pointResultSchema>;
+
+/** How far a sweep is. */
+export const sweepProgressSchema = z.object({
+  points: z.number().int(),
+  done: z.number().int(),
+  failed: z.number().int(),
+  left: z.number().int(),
+  /** How long a point takes, ms: the mean of those that ended; null before the first has. */
+  meanPointMs: z.number().nullable(),
+  /** ISO 8601. */
+  expectedEndAt: z.string().nullable(),
+});
+export type SweepProgress = z.infer<typeof sweepProgressSchema>;

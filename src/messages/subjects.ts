@@ -44,6 +44,7 @@ export function subjectsOf(job: string) {
     pointProgress: (ordinal: number | '*') => `${root}.point.${ordinal}.progress`,
     pointResult: (ordinal: number | '*') => `${root}.point.${ordinal}.result`,
     sweepTransition: `${root}.sweep.transition`,
+    sweepProgress: `${root}.sweep.progress`,
     log: (node: string, process: string) => `${root}.log.${nodeToken(node)}.${nodeToken(process)}`,
     /** Asks the coordinator to stop the job. */
     cancel: `${root}.control.cancel`,
@@ -60,6 +61,7 @@ export function keptSubjects(job: string): string[] {
     s.pointTransition('*'),
     s.pointResult('*'),
     s.sweepTransition,
+    s.sweepProgress,
   ];
 }
 

@@ -88,6 +88,25 @@ export interface RuntimeContext extends JobContext {
   readonly image: string | null;
 }
 
+/** Where something is asked over HTTP, as every node reaches it. */
+export interface HttpPlace {
+  readonly host: string;
+  readonly port: number;
+  readonly path: string;
+}
+
+/** How a worker is brought to rest before a measurement: its caches emptied, no request of before running. */
+export interface WorkerRest {
+  /** Its leader. */
+  readonly process: string;
+  readonly node: string;
+  /** POST here empties its caches: 200; 400 while requests run. null: it offers no such thing, for the reason `why`. */
+  readonly flush: HttpPlace | null;
+  readonly why?: string;
+  /** GET here answers Prometheus metrics in which each of `gauges` that is there counts requests that run. */
+  readonly load: (HttpPlace & { readonly gauges: readonly string[] }) | null;
+}
+
 /** One combination of sweep parameters, planned: everything that is to run for it, benchmark included. */
 export interface PlannedPoint {
   /** Its number in the recipe's sweep, from 0; other points may be in another allocation, or run before it. */
@@ -101,6 +120,8 @@ export interface PlannedPoint {
   /** In start order by `phase`; see DeployPhase. */
   readonly processes: readonly ProcessSpec[];
   readonly benchmark: PlannedBenchmark;
+  /** One for each worker. */
+  readonly rest: readonly WorkerRest[];
 }
 
 /** The benchmark of a point. `process` is null for `manual`: the deployment stays up until it is stopped. */

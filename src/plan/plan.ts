@@ -14,7 +14,7 @@ import { afterPlacement, assignRoles, extraNodes } from './roles.ts';
 import { stepProcesses, withPreamble } from './steps.ts';
 import { supervised } from './supervised.ts';
 import { changesOf, runningOrder } from './sweep-order.ts';
-import { workerProcesses } from './workers.ts';
+import { workerProcesses, workersAtRest } from './workers.ts';
 
 /** Nodes of the allocation that runs a variant: as many as its largest point needs. */
 export function nodesNeeded(variant: LoadedVariant): number {
@@ -86,6 +86,7 @@ function planPoint(point: LoadedVariant['points'][number], ordinal: number, job:
       },
     ),
     benchmark,
+    rest: workersAtRest(backend, recipe, runtime, roles, endpointProcesses),
   };
 }
 

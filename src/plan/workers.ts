@@ -1,7 +1,7 @@
 import type { BackendProtocol, WorkerContext } from '../backends/protocol.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 import type { Recipe } from '../recipe/schema.ts';
-import type { EndpointProcess, Roles, RuntimeContext } from './kinds.ts';
+import type { EndpointProcess, Roles, RuntimeContext, WorkerRest } from './kinds.ts';
 
 /** Engines flush and leave their process groups on SIGTERM; ten seconds is what they need at most. */
 const GRACE_MS = 10_000;
@@ -64,3 +64,21 @@ const mpiLaunch = (ranks: readonly EndpointProcess[]): NonNullable<ProcessSpec['
   tasks: ranks.reduce((sum, { gpus }) => sum + gpus.length, 0),
   nodes: ranks.map(({ node }) => node),
 });
+
+/** How each worker is brought to rest between two measurements: its leader is asked. */
+export function workersAtRest(
+  backend: BackendProtocol,
+  recipe: Recipe,
+  runtime: RuntimeContext,
+  roles: Roles,
+  all: readonly EndpointProcess[],
+): WorkerRest[] {
+  const unknown = { flush: null, load: null, why: `${backend.type} offers no way to empty its caches` };
+  return all
+    .filter(({ rank }) => rank === 0)
+    .map((process) => {
+      const ranks = all.filter((other) => other.mode === process.mode && other.index === process.index);
+      const how = backend.rest?.({ recipe, runtime, roles, process, ranks, all }) ?? unknown;
+      return { process: `${process.mode}-${process.index}-0`, node: process.node, ...how };
+    });
+}

@@ -58,9 +58,16 @@ export class Engine {
     else if (path === '/health' || path === '/health_generate')
       sendText(response, this.ready ? 200 : 503, '');
     else if (!this.ready) sendError(response, 503, 'the model is not loaded');
+    else if (path === '/flush_cache') this.#flush(response);
     else if (!api) inform(response, this.#information(path));
     else if (request.method !== 'POST') sendJson(response, 405, { detail: 'Method Not Allowed' });
     else await this.#generate(api, await readBody(request), response, arrivedAt);
+  }
+
+  /** As the real one: not while requests run or wait. */
+  #flush(response: ServerResponse): void {
+    const { running, queued } = this.#scheduler;
+    sendText(response, running + queued > 0 ? 400 : 200, 'Cache flushed.\n');
   }
 
   /** What GET answers: text, or an object as JSON. */
@@ -85,8 +92,6 @@ export class Engine {
         const model = { id: servedModel, object: 'model', owned_by: 'sglang', max_model_len: contextLength };
         return { object: 'list', data: [model] };
       }
-      case '/flush_cache':
-        return 'Cache flushed.\n';
       case '/start_profile':
         return 'Start profiling.\n';
       case '/stop_profile':

@@ -94,6 +94,21 @@ describe('a deployment', () => {
     await ready;
   });
 
+  it('asks nobody again for what is there, and again when something is not wanted any more', async () => {
+    const d = deployment();
+    const first = d.deploy([a, b], 'worker', signal());
+    await until('both nodes asked', () => asked.length === 2);
+    d.learn([report('a', 'ready', 1), report('b', 'ready', 1)]);
+    await first;
+    await d.deploy([structuredClone(a), structuredClone(b)], 'worker', signal());
+    expect([asked.length, d.generation]).toEqual([2, 1]);
+    await d.deploy([a], 'worker', signal());
+    expect([asked.length, d.generation]).toEqual([4, 2]);
+    const changed = { ...a, argv: [...a.argv, '--other'] };
+    void d.deploy([changed], 'worker', signal()).catch(() => undefined);
+    await until('both asked for the change', () => asked.length === 6);
+  });
+
   it('names the agent that does not answer, and the one that refuses', async () => {
     answers.node2 = () => undefined;
     await expect(deployment().deploy([a, b], 'worker', signal())).rejects.toThrow(
@@ -151,11 +166,13 @@ describe('a deployment', () => {
     await until('asked', () => asked.length === 2);
     d.learn([report('a', 'ready', 1), report('f', 'ready', 1)]);
     await first;
-    await d.deploy([a, frontend], 'worker', signal());
-    expect(asked.at(-1)?.generation).toBe(2);
+    const second = d.deploy([a, b, frontend], 'worker', signal());
+    await until('asked again', () => asked.length === 4);
+    d.learn([report('b', 'ready', 2)]);
+    await second;
     expect(
       asked.filter(({ generation }) => generation === 2).flatMap(({ processes }) => processes),
-    ).toHaveLength(2);
+    ).toHaveLength(3);
   });
 
   it('asks a router that is kept only in its own phase whether it is ready with what is new behind it', async () => {

@@ -70,6 +70,18 @@ describe('a sweep', () => {
     expect(await statuses(job)).toEqual(Array(12).fill('done'));
     for (const id of ['prefill-0-0', 'decode-0-0']) expect(await pidsOf(job, id)).toHaveLength(3);
     expect(await pidsOf(job, 'benchmark')).toHaveLength(12);
+    // Caches of engines that stay are emptied, and a point that restarts nothing asks for its benchmark alone.
+    for (const { caches } of await job.results())
+      expect(caches?.map(({ process: id, flushed }) => [id, flushed])).toEqual([
+        ['prefill-0-0', true],
+        ['decode-0-0', true],
+      ]);
+    const asked = (await job.transitions('benchmark')).filter(({ to }) => to === 'waiting');
+    expect((asked[3]?.generation ?? 0) - (asked[2]?.generation ?? 0)).toBe(1);
+    const progress = (await job.events()).filter(({ kind }) => kind === 'sweep.progress');
+    expect(progress).toHaveLength(12);
+    expect(progress[3]).toMatchObject({ points: 12, done: 4, failed: 0, left: 8 });
+    expect(job.stdout).toMatch(/4 of 12 points done; .* a point, expected end/);
     const lines = await resultLinesOf(job);
     expect(lines.map(({ ordinal }) => ordinal)).toEqual(Array.from({ length: 12 }, (_, index) => index));
     expect(lines[5]).toMatchObject({ status: 'done', params: { fraction: 0.8, c: 2 }, concurrency: 2 });

@@ -1,5 +1,5 @@
 import type { SrtEvent } from '../../messages/events.ts';
-import type { BenchmarkProgress } from '../../messages/result.ts';
+import type { BenchmarkProgress, SweepProgress } from '../../messages/result.ts';
 import { plain } from './text.ts';
 
 /** Local time of day. */
@@ -20,6 +20,8 @@ function whatHappened(event: SrtEvent): string {
       return `job ${change(event)}`;
     case 'point.result':
       return `point ${event.ordinal} ${event.result.name} result: ${event.result.status}`;
+    case 'sweep.progress':
+      return `sweep ${sweepText(event)}`;
   }
 }
 
@@ -32,4 +34,19 @@ export function progressText(progress: BenchmarkProgress): string {
   const failures = failed > 0 ? `, ${failed} failed` : '';
   const rate = outputThroughput > 0 ? `, ${outputThroughput.toFixed(0)} output tokens/s` : '';
   return `${stage}, concurrency ${concurrency} (${step} of ${steps}): ${requestsDone} of ${requestsTotal} requests${failures}${rate}`;
+}
+
+/** `4 of 12 points done, 1 failed; 35 s a point, expected end 12:34:56` */
+export function sweepText({ points, done, failed, left, meanPointMs, expectedEndAt }: SweepProgress): string {
+  const failures = failed > 0 ? `, ${failed} failed` : '';
+  const each = meanPointMs === null ? '' : `; ${duration(meanPointMs)} a point`;
+  const end = expectedEndAt === null || left === 0 ? '' : `, expected end ${clock(expectedEndAt)}`;
+  return `${done} of ${points} points done${failures}${each}${end}`;
+}
+
+/** `0.4 s`, `35 s`, `12 min`, `3.5 h` */
+export function duration(ms: number): string {
+  const seconds = ms / 1_000;
+  if (seconds < 120) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3_600).toFixed(1)} h`;
 }

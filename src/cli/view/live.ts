@@ -1,5 +1,5 @@
 import type { BenchmarkProgress } from '../../messages/result.ts';
-import { progressText } from './lines.ts';
+import { progressText, sweepText } from './lines.ts';
 import type { JobView, PointView } from './model.ts';
 import { type Area, age, counts, paint, processLines } from './process-list.ts';
 import { cut } from './text.ts';
@@ -18,6 +18,7 @@ function overview(view: JobView, { columns, colors, now }: Area): string[] {
   lines.push(cut(`agents: ${agentsText(view)}`, columns));
   const current = [...view.points].at(-1);
   if (current) lines.push(paint(colors, current[1].state)(cut(pointText(view, ...current, now), columns)));
+  if (view.sweepProgress) lines.push(cut(`sweep: ${sweepText(view.sweepProgress)}`, columns));
   if (view.progress) lines.push(cut(`${bar(view.progress, 20)} ${progressText(view.progress)}`, columns));
   return lines;
 }

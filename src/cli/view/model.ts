@@ -1,7 +1,7 @@
 import type { Heartbeat, ProgressMessage } from '../../messages/control.ts';
 import type { PointTransition, ProcessTransition, SrtEvent, SweepTransition } from '../../messages/events.ts';
 import type { ProcessRole } from '../../messages/process-spec.ts';
-import type { BenchmarkProgress, Cause, PointResult } from '../../messages/result.ts';
+import type { BenchmarkProgress, Cause, PointResult, SweepProgress } from '../../messages/result.ts';
 import {
   type AgentState,
   isOver,
@@ -50,6 +50,8 @@ export interface JobView {
   readonly points: ReadonlyMap<number, PointView>;
   readonly results: readonly PointResult[];
   readonly progress: BenchmarkProgress | null;
+  /** Of a sweep, when its first point is over. */
+  readonly sweepProgress: SweepProgress | null;
   readonly pulses: ReadonlyMap<string, PulseView>;
 }
 
@@ -64,6 +66,7 @@ export class JobModel implements JobView {
   cause: Cause | null = null;
   pointCount = 0;
   progress: BenchmarkProgress | null = null;
+  sweepProgress: SweepProgress | null = null;
   readonly agents = new Map<string, AgentState>();
   readonly processes = new Map<string, ProcessView>();
   readonly points = new Map<number, PointView>();
@@ -92,6 +95,9 @@ export class JobModel implements JobView {
         break;
       case 'point.result':
         this.#takeResult(event.result);
+        break;
+      case 'sweep.progress':
+        this.sweepProgress = event;
         break;
     }
     return true;

@@ -1,4 +1,5 @@
 import type { JobStatus } from '../job-status.ts';
+import { duration, sweepText } from './lines.ts';
 import { type Colors, counts, paint, processLines } from './process-list.ts';
 import { plain } from './text.ts';
 
@@ -8,7 +9,7 @@ const COLUMNS = 160;
 
 /** Where a job stands, for people; `now` in ms since the epoch. */
 export function statusText(status: JobStatus, colors: Colors, now: number): string {
-  const { jobId, name, state, exitCode, points, cause, jobDir, over } = status;
+  const { jobId, name, state, exitCode, points, progress, cause, jobDir, over } = status;
   const { slurm } = status;
   const processes = status.processes.filter((process) => over || process.state !== 'stopped');
   return [
@@ -17,15 +18,29 @@ export function statusText(status: JobStatus, colors: Colors, now: number): stri
     ...(slurm
       ? [`  Slurm    ${slurm.state}${['', 'None'].includes(slurm.reason) ? '' : `, ${slurm.reason}`}`]
       : []),
-    ...points.map(
-      (point) => `  point ${point.ordinal}  ${point.name}: ${paint(colors, point.state)(point.state)}`,
-    ),
+    ...(progress ? [`  sweep    ${sweepText(progress)}`] : []),
+    ...pointLines(points, colors),
     ...nodeLines(status, colors),
     ...processLines(processes, { columns: COLUMNS, rows: LIST_UP_TO, colors, now }),
     ...(cause ? [`  cause    ${plain(cause.summary)}`] : []),
     `  in       ${jobDir}`,
   ].join('\n');
 }
+
+/** Of a long sweep those that are over and well are only counted. */
+function pointLines(points: JobStatus['points'], colors: Colors): string[] {
+  const some = points.length <= LIST_UP_TO ? points : points.filter(isOfInterest).slice(0, LIST_UP_TO);
+  const lines = some.map(({ ordinal, name, state, attempts, tookMs }) => {
+    const took = tookMs === undefined ? '' : `, ${duration(tookMs)}`;
+    const tried = attempts === undefined ? '' : `, attempt ${attempts}`;
+    return `  point ${ordinal}  ${name}: ${paint(colors, state)(state)}${tried}${took}`;
+  });
+  const total = `  points   ${counts(points.map(({ state }) => state))}`;
+  return some.length < points.length ? [total, ...lines] : lines;
+}
+
+const isOfInterest = ({ state }: JobStatus['points'][number]): boolean =>
+  state !== 'done' && state !== 'planned';
 
 function nodeLines({ nodes, over }: JobStatus, colors: Colors): string[] {
   const line = ({ node, state, pulse }: JobStatus['nodes'][number]): string => {

@@ -6,11 +6,18 @@ import { type Colors, paint } from './process-list.ts';
 import { plain } from './text.ts';
 
 const LOG_LINES = 50;
+/** Of more points than this each has its figures in `srtctl results`, not here. */
+const MOST_TABLES = 24;
 const MOST_NAMES = 8;
 
 /** What is said when a job is over: the results of each point, and for a failure its cause with the end of the log. */
 export function summaryOf(view: JobView, jobDir: string, colors: Colors, columns?: number): string {
-  const lines = ['', ...view.results.flatMap((result) => pointLines(result, view.cause, colors, columns))];
+  const results =
+    view.results.length <= MOST_TABLES
+      ? view.results.flatMap((result) => pointLines(result, view.cause, colors, columns))
+      : [`${view.results.length} points have run: srtctl results ${jobDir}`];
+  const lines = ['', ...results];
+  lines.push(...failedPoints(view.results, colors));
   if (view.cause) lines.push(...causeLines(view.cause, view.exitCode, colors));
   lines.push('', `results: ${jobDir}`);
   return lines.join('\n');
@@ -30,6 +37,20 @@ function pointLines(
     benchmark && benchmark.serving.length > 0 ? [servingTable(benchmark.serving, undefined, columns)] : [];
   const losses = lost.map((loss) => `  ${colors.yellow('lost')}: ${plain(loss.summary)}`);
   return [`${title}${why}`, ...losses, ...table];
+}
+
+/** Of a sweep each point that failed, and its cause, once more together: results between them may fill screens. */
+function failedPoints(results: readonly PointResult[], colors: Colors): string[] {
+  const failed = results.filter(({ status }) => status === 'failed');
+  if (results.length < 2 || failed.length === 0) return [];
+  return [
+    '',
+    colors.red(`${failed.length} of ${results.length} points failed:`),
+    ...failed.map(({ ordinal, name, cause, attempt = 1 }) => {
+      const tried = attempt > 1 ? ` (${attempt} attempts)` : '';
+      return `  point ${ordinal} ${name}${tried}: ${plain(cause?.summary ?? 'no cause is known')}`;
+    }),
+  ];
 }
 
 function causeLines(cause: Cause, exitCode: number | null, colors: Colors): string[] {

@@ -1,0 +1,106 @@
+// `npm run bench:sweep [real|loads|long]`: sweeps as people run them. Minutes long, so apart from `npm run bench`.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parse, stringify } from 'yaml';
+import { loadsOf, median, runSweep, sweepRecipe, temporary, turnarounds } from './sweeps.mjs';
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const shared = join(root, '../shared/recipes');
+const work = temporary();
+const only = process.argv[2];
+const row = (what, value, aim = '') => console.log(`${what.padEnd(58)} ${value.padEnd(44)} ${aim}`);
+const resultsIn = (dir) => readFileSync(join(dir, 'results.jsonl'), 'utf8').split('\n').length - 1;
+
+/** Five variants of `zip_override`s that are public, as their authors wrote them but for the benchmark's length. */
+async function real() {
+  const names = [
+    'b200-fp4/1k1k.yaml:stp_maxtpt_0',
+    'b200-fp4/8k1k.yaml:mtp_lowlat_0',
+    'b200-fp8/1k1k.yaml:stp_lowlat_0',
+    'b200-fp8/glm5.yaml:1k1k_hightpt_0',
+    'gb300-fp4/glm5-mtp.yaml:mtp_8k1k_lowlat_0',
+  ];
+  for (const name of names) {
+    const argv = [join(root, 'dist/srtctl.js'), 'resolve-override', '-f', join(shared, name)];
+    const { stdout, stderr, status } = spawnSync(process.execPath, argv, { encoding: 'utf8' });
+    if (status !== 0) throw new Error(stderr);
+    const recipe = parse(stdout);
+    Object.assign(recipe.benchmark, { concurrencies: '2', num_prompts_mult: 1, num_warmup_mult: 0 });
+    const file = join(work, `${name.replaceAll(/\W+/g, '-')}.yaml`);
+    writeFileSync(file, stringify(recipe));
+    const { exitCode, said, seconds } = await runSweep(file, { work });
+    row(name, `exit code ${exitCode}, ${seconds.toFixed(0)} s`, '0');
+    if (exitCode !== 0) console.log(said);
+  }
+}
+
+/** 3 settings of the servers × 4 of the benchmark: in one job, and as twelve. */
+async function loads() {
+  const loadMs = Number(process.env.BENCH_LOAD_MS ?? 20_000);
+  const env = { SRTCTL_SIM_LOAD_MS: String(loadMs) };
+  const settings = { server: ', mem-fraction-static: "{fraction}"', concurrencies: '{c}' };
+  const sweep = 'fraction: [0.7, 0.8, 0.9], c: [1, 2, 3, 4]';
+  const one = await runSweep(sweepRecipe({ sweep, ...settings }), { work, env, args: ['--nodes', '4'] });
+  row(
+    '12 points, 3 settings of the servers, one job',
+    `${one.seconds.toFixed(0)} s, exit code ${one.exitCode}`,
+  );
+  row('  loads of an engine', String(loadsOf(one.events, 'prefill-0-0')), '3');
+  row('  results', String(resultsIn(one.jobDir)), '12');
+  row(
+    '  from a point to the next that restarts nothing',
+    `${median(turnarounds(one.events))} ms`,
+    'under 150 ms',
+  );
+  const single = sweepRecipe({ sweep: 'fraction: [0.7], c: [1]', ...settings });
+  const alone = await runSweep(single, { work, env, args: ['--nodes', '4'] });
+  const ratio = (12 * alone.seconds) / one.seconds;
+  row(
+    '  the same as twelve jobs (12 × one, without queueing)',
+    `${(12 * alone.seconds).toFixed(0)} s, ${ratio.toFixed(1)} ×`,
+  );
+}
+
+/** A grid of four lists of four: memory and files at point 32 and at the end. */
+async function long() {
+  const sweep = 'fraction: [0.6, 0.7, 0.8, 0.9], c: [1, 2, 3, 4], isl: [32, 48, 64, 80], osl: [4, 8, 12, 16]';
+  const recipe = sweepRecipe({
+    sweep,
+    server: ', mem-fraction-static: "{fraction}"',
+    concurrencies: '{c}',
+    isl: '"{isl}"',
+    osl: '"{osl}"',
+  });
+  const run = await runSweep(recipe, { work, at: [32, 128, 250], limitMs: 1_500_000 });
+  row('256 points', `exit code ${run.exitCode}, ${run.seconds.toFixed(0)} s`, '0');
+  if (run.exitCode !== 0) return console.log(run.said);
+  row(
+    '  results, loads of an engine',
+    `${resultsIn(run.jobDir)}, ${loadsOf(run.events, 'prefill-0-0')}`,
+    '256, 4',
+  );
+  for (const { done, coordinator, agents, events, state } of run.measured) {
+    const memory = `coordinator ${coordinator.toFixed(0)} MB, agents ${agents.map((mb) => mb.toFixed(0)).join(', ')} MB`;
+    row(`  at point ${done}`, memory);
+    const size = (bytes) => `${(bytes / 1024).toFixed(0)} KiB`;
+    row('    events.jsonl, state.json', `${size(events)} (${size(events / done)} a point), ${size(state)}`);
+  }
+  row(
+    '  from a point to the next that restarts nothing',
+    `${median(turnarounds(run.events))} ms`,
+    'under 150 ms',
+  );
+}
+
+try {
+  for (const [name, bench] of Object.entries({ real, loads, long })) {
+    if (only !== undefined && only !== name) continue;
+    if (name === 'real' && !existsSync(shared))
+      console.log('public recipes: left out, ../shared/recipes is not there');
+    else await bench();
+  }
+} finally {
+  if (!process.env.BENCH_KEEP) rmSync(work, { recursive: true, force: true });
+}
