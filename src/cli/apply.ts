@@ -46,7 +46,7 @@ export function registerApply(program: Command): void {
       'bash script that runs once on each node before any engine (over setup_script)',
     )
     .option('--tags <tags>', 'words to find the job by, separated by commas')
-    .option('-y, --yes', 'ask nothing')
+    .option('-y, --yes', 'ask nothing (on a terminal, more than five jobs are asked about)')
     .addHelpText(
       'after',
       `

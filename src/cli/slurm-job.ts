@@ -24,6 +24,7 @@ export interface SlurmJobOptions {
   readonly tags?: string;
   readonly json?: boolean;
   readonly watch?: boolean;
+  readonly yes?: boolean;
   readonly currentAllocation?: boolean;
 }
 
@@ -56,6 +57,7 @@ export async function applyOnSlurm(options: SlurmJobOptions): Promise<number> {
     }
     return worst;
   }
+  if (!options.yes && !options.json && !(await agreed(jobs))) return EXIT.usage;
   const submitted: JobSpec[] = [];
   for (const job of jobs) submitted.push(await submit(job, options));
   if (options.watch !== true) return EXIT.ok;
@@ -67,6 +69,22 @@ export async function applyOnSlurm(options: SlurmJobOptions): Promise<number> {
     worst = worst === EXIT.ok ? exitCode : worst;
   }
   return worst;
+}
+
+/** From this many jobs on, who sits at a terminal is asked first: a directory may hold more recipes than one thought. */
+const MANY_JOBS = 6;
+
+async function agreed(jobs: readonly PreparedSlurmJob[]): Promise<boolean> {
+  if (jobs.length < MANY_JOBS || !process.stdin.isTTY || !process.stdout.isTTY) return true;
+  const nodes = jobs.reduce((sum, job) => sum + job.nodes, 0);
+  const { createInterface } = await import('node:readline/promises');
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    const answer = await terminal.question(`Submit ${jobs.length} jobs, ${nodes} nodes in all? [y/N] `);
+    return /^y(es)?$/i.test(answer.trim());
+  } finally {
+    terminal.close();
+  }
 }
 
 function prepare(
