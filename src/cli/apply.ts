@@ -39,7 +39,10 @@ export function registerApply(program: Command): void {
       positive,
     )
     .option('--mock', 'simulated engines and routers in place of the real ones')
-    .option('--output <dir>', 'where the directory of the job is made (default: $SRTCTL_OUTPUT or ./outputs)')
+    .option(
+      '--output <dir>',
+      'where the directory of the job is made (default: $SRTCTL_OUTPUT; on Slurm output_dir of srtslurm.yaml; ./outputs)',
+    )
     .option('--json', 'one JSON object a line on standard output, for programs')
     .option(
       '--setup-script <file>',

@@ -106,7 +106,14 @@ describe.skipIf(lab.why !== '')(
       const [file] = await lab.written(long);
       const job = await lab.apply(['-f', file, '--watch']);
       await job.pointReached('benchmarking');
-      lab.slurm('sbatch', '--nodes=4', '--partition=urgent', '--output=/dev/null', '--wrap=true');
+      lab.slurm(
+        'sbatch',
+        '--nodes=4',
+        '--exclusive',
+        '--partition=urgent',
+        '--output=/dev/null',
+        '--wrap=true',
+      );
       expect(await job.ended(), job.stdout).toBe(143);
       expect((await job.results())[0]).toMatchObject({ status: 'interrupted' });
       await lab.noJobs();
@@ -120,18 +127,18 @@ describe.skipIf(lab.why !== '')(
       expect(await job.ended(), job.stdout).toBe(143);
       expect((await job.state()).cause?.summary).toMatch(/time limit.*slurm\.time_limit/);
       expect((await job.results())[0]).toMatchObject({ status: 'interrupted' });
-      await until('accounting', () => lab.completed().includes('TimeLimit=1'), 10_000);
+      await until('accounting', () => lab.completed().includes('TimeLimit=1 '), 10_000);
       expect(lab.completed()).not.toContain('JobState=TIMEOUT');
       await lab.nothingLeft();
     });
 
     it('submits a job for each recipe of a directory; one that waits is taken back, one that runs is stopped', async () => {
-      const [file] = await lab.written(long);
+      const [file, config] = await lab.written(long, 'use_exclusive_sbatch_directive: true\n');
       const [other] = await lab.written(long.replace('name: lab', 'name: other'));
       await rename(other, join(dirname(file), 'other.yaml'));
       // All nodes but two are somebody else's.
-      lab.slurm('sbatch', '--nodes=2', '--output=/dev/null', '--wrap=sleep 100');
-      const job = await lab.apply(['-f', dirname(file), '--json']);
+      lab.slurm('sbatch', '--nodes=2', '--exclusive', '--output=/dev/null', '--wrap=sleep 100');
+      const job = await lab.apply(['-f', dirname(file), '--json'], config);
       expect(await job.ended(), job.stderr).toBe(0);
       const ids = job.stdout
         .trim()
