@@ -125,7 +125,7 @@ describe.skipIf(lab.why !== '')(
       const job = await lab.apply(['-f', file, '--watch']);
       await job.pointReached('benchmarking');
       expect(await job.ended(), job.stdout).toBe(143);
-      expect((await job.state()).cause?.summary).toMatch(/time limit.*slurm\.time_limit/);
+      expect(job.stdout).toMatch(/time limit is near.*slurm\.time_limit/);
       expect((await job.results())[0]).toMatchObject({ status: 'interrupted' });
       await until('accounting', () => lab.completed().includes('TimeLimit=1 '), 10_000);
       expect(lab.completed()).not.toContain('JobState=TIMEOUT');
@@ -154,7 +154,7 @@ describe.skipIf(lab.why !== '')(
         (await srtctl('status', first, '--json')).stdout.includes('"state":"running"'),
       );
       const listed = (await srtctl('ls')).stdout;
-      expect(listed).toMatch(new RegExp(`${second} .*other.*pending`));
+      expect(listed).toMatch(new RegExp(`${second} .*lab.*pending`));
       expect((await srtctl('cancel', second)).stdout).toContain('taken out of the queue');
       expect((await srtctl('cancel', first)).stdout).toContain('is over (exit code 143)');
       await lab.nothingLeft();
