@@ -47,7 +47,10 @@ export function registerApply(program: Command): void {
       positive,
     )
     .option('--mock', 'simulated engines and routers in place of the real ones')
-    .option('--output <dir>', 'where the directory of the job is made (default: $SRTCTL_OUTPUT or ./outputs)')
+    .option(
+      '--output <dir>',
+      'where the directory of the job is made (default: $SRTCTL_OUTPUT; on Slurm output_dir of srtslurm.yaml; ./outputs)',
+    )
     .option('--json', 'one JSON object a line on standard output, for programs')
     .option(
       '--setup-script <file>',
@@ -56,7 +59,7 @@ export function registerApply(program: Command): void {
     .option('--tags <tags>', 'words to find the job by, separated by commas')
     .option('--again', 'run it also when every point has a valid result in the outputs directory already')
     .option('--resume <job>', 'go on with a job: run the points that have no valid result in it')
-    .option('-y, --yes', 'ask nothing')
+    .option('-y, --yes', 'ask nothing (on a terminal, more than five jobs are asked about)')
     .addHelpText(
       'after',
       `

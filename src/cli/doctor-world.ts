@@ -25,9 +25,8 @@ export async function worldOf(options: DoctorCliOptions): Promise<{ world: World
   const { cluster, clusterFile, findings } = readCluster(env, cwd);
   const variants = options.file ? loadAll(await findRecipes(options.file), { cluster, env }) : [];
   const outputs = outputsDirectory(options.output, cluster);
-  const wanted = variants[0]
-    ? wantedBy(variants as [LoadedVariant, ...LoadedVariant[]], cluster, outputs)
-    : wantedByDefault(cluster);
+  const [first, ...others] = variants;
+  const wanted = first ? wantedBy(first, others, cluster, outputs) : wantedByDefault(cluster);
   const world: World = {
     env,
     cwd,
@@ -61,12 +60,13 @@ function readCluster(env: NodeJS.ProcessEnv, cwd: string) {
 
 /** What recipes need; Slurm is asked about the first of them. */
 function wantedBy(
-  variants: readonly [LoadedVariant, ...LoadedVariant[]],
+  first: LoadedVariant,
+  others: readonly LoadedVariant[],
   cluster: ClusterConfig,
   outputs: string,
 ): Wanted {
+  const variants = [first, ...others];
   const recipes = variants.flatMap(({ points }) => points.map(({ recipe }) => recipe));
-  const [first] = variants;
   const recipe = first.points[0]?.recipe;
   const ports = variants.flatMap((variant) => {
     const names = Array.from({ length: nodesNeeded(variant) }, (_, index) => `node${index + 1}`);

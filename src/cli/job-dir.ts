@@ -14,6 +14,7 @@ import {
   jobSpecSchema,
   jobStateSchema,
 } from '../messages/job-files.ts';
+import { findClusterConfig } from '../recipe/cluster.ts';
 import { hasEndedInSlurm, type QueueEntry } from '../slurm/queue-entry.ts';
 
 /** A job as its directory shows it. */
@@ -23,7 +24,19 @@ export interface JobOnDisk {
   readonly spec: JobSpec;
 }
 
-export const outputsRoot = (told?: string): string => resolve(told ?? process.env.SRTCTL_OUTPUT ?? 'outputs');
+/** Where jobs are; as `apply` has it, so that what it printed is found. */
+export function outputsRoot(told?: string): string {
+  return resolve(told ?? process.env.SRTCTL_OUTPUT ?? sharedOutputs() ?? 'outputs');
+}
+
+/** `output_dir` of the cluster; a srtslurm.yaml that is wrong is no reason not to show a job. */
+function sharedOutputs(): string | undefined {
+  try {
+    return findClusterConfig(process.env, process.cwd(), () => {}).output_dir ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 /** Ids of the jobs below the outputs directory, newest first. */
 export async function listJobs(root: string): Promise<string[]> {
@@ -125,6 +138,22 @@ export async function isOver(job: JobOnDisk): Promise<boolean> {
 /** Slurm is asked no more often than this for a job, however often one looks. */
 const ASK_SLURM_MS = 2_000;
 const asked = new Map<string, { at: number; answer: Promise<QueueEntry | undefined> }>();
+
+/** Asks Slurm once about all jobs that are not over, for who looks at many. */
+export async function askSlurmAbout(jobs: readonly JobOnDisk[]): Promise<void> {
+  const open = await Promise.all(
+    jobs.map(async (job) =>
+      job.spec.mode === 'slurm' && (await readState(job))?.sweep !== 'finished'
+        ? [job.spec.slurm?.jobId ?? job.jobId]
+        : [],
+    ),
+  );
+  const ids = [...new Set(open.flat())];
+  if (ids.length < 2) return;
+  const { queryJobs } = await import('../slurm/queue.ts');
+  for (const [id, entry] of await queryJobs(ids))
+    asked.set(id, { at: performance.now(), answer: Promise.resolve(entry) });
+}
 
 /** What Slurm says of a job; undefined when it does not answer. */
 export async function slurmStateOf({ spec, jobId }: JobOnDisk): Promise<QueueEntry | undefined> {

@@ -11,14 +11,16 @@ const LISTEN_MS = 1_300;
 export type JobStatus = Awaited<ReturnType<typeof jobStatus>>;
 
 /** Where a job stands, from its files; with `live` also from its agents' next heartbeats. */
-export async function jobStatus(job: JobOnDisk, options: { live: boolean; slurm?: boolean }) {
+export async function jobStatus(job: JobOnDisk, options: { live: boolean }) {
   const { spec, jobId, jobDir } = job;
   const [state, events, over] = await Promise.all([readState(job), readEvents(job), isOver(job)]);
   const model = new JobModel();
   for (const event of events) model.take(event);
   if (options.live && !over) await listen(job, model);
   const points = state?.points ?? [];
-  const inSlurm = job.spec.mode === 'slurm' && options.slurm !== false ? await slurmStateOf(job) : undefined;
+  // Of a job that has finished the list needs no more than what it left.
+  const asks = options.live || state?.sweep !== 'finished';
+  const inSlurm = job.spec.mode === 'slurm' && asks ? await slurmStateOf(job) : undefined;
   const names = spec.nodes.length > 0 ? spec.nodes : [...model.agents.keys()];
   return {
     jobId,

@@ -28,6 +28,7 @@ export interface SlurmJobOptions {
   readonly tags?: string;
   readonly json?: boolean;
   readonly watch?: boolean;
+  readonly yes?: boolean;
   readonly currentAllocation?: boolean;
   /** false: static mode, the whole run as one script. */
   readonly orchestrator?: boolean;
@@ -58,7 +59,7 @@ export async function applyOnSlurm(options: SlurmJobOptions): Promise<number> {
 /** Submits prepared jobs, or runs them in the allocation of this shell. Resolves with the exit code. */
 export async function startOnSlurm(
   jobs: readonly ToStart<PreparedSlurmJob>[],
-  options: Pick<SlurmJobOptions, 'currentAllocation' | 'json' | 'watch' | 'orchestrator'>,
+  options: Pick<SlurmJobOptions, 'currentAllocation' | 'json' | 'watch' | 'orchestrator' | 'yes'>,
 ): Promise<number> {
   const current = allocationOf(process.env);
   if (options.currentAllocation === true && !current)
@@ -76,6 +77,7 @@ export async function startOnSlurm(
     }
     return worst;
   }
+  if (!options.yes && !options.json && !(await agreed(jobs))) return EXIT.usage;
   const submitted: JobSpec[] = [];
   for (const { job, resumption } of jobs) submitted.push(await submit(job, options, resumption));
   if (options.watch !== true) return EXIT.ok;
@@ -87,6 +89,22 @@ export async function startOnSlurm(
     worst = worst === EXIT.ok ? exitCode : worst;
   }
   return worst;
+}
+
+/** From this many jobs on, who sits at a terminal is asked first: a directory may hold more recipes than one thought. */
+const MANY_JOBS = 6;
+
+async function agreed(jobs: readonly ToStart<PreparedSlurmJob>[]): Promise<boolean> {
+  if (jobs.length < MANY_JOBS || !process.stdin.isTTY || !process.stdout.isTTY) return true;
+  const nodes = jobs.reduce((sum, { job }) => sum + job.nodes, 0);
+  const { createInterface } = await import('node:readline/promises');
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    const answer = await terminal.question(`Submit ${jobs.length} jobs, ${nodes} nodes in all? [y/N] `);
+    return /^y(es)?$/i.test(answer.trim());
+  } finally {
+    terminal.close();
+  }
 }
 
 /** Checks and plans each variant before anything is submitted. */

@@ -32,12 +32,15 @@ const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
 async function showAll({ output, json }: StatusOptions): Promise<void> {
   const { join } = await import('node:path');
-  const { listJobs, outputsRoot, readJob } = await import('./job-dir.ts');
+  const { askSlurmAbout, listJobs, outputsRoot, readJob } = await import('./job-dir.ts');
   const { jobStatus } = await import('./job-status.ts');
   const root = outputsRoot(output);
   const rows: string[][] = [];
-  for (const jobId of await listJobs(root)) {
-    const job = await readJob(join(root, jobId));
+  const jobs = await Promise.all(
+    (await listJobs(root)).map(async (jobId) => ({ jobId, job: await readJob(join(root, jobId)) })),
+  );
+  await askSlurmAbout(jobs.flatMap(({ job }) => job ?? []));
+  for (const { jobId, job } of jobs) {
     const status = job && (await jobStatus(job, { live: false }));
     if (json && status) print(JSON.stringify(status));
     else rows.push(status ? rowOf(status) : [jobId, '', 'unreadable', '', '']);

@@ -35,10 +35,10 @@ export const nodeReportSchema = z.object({
   leftovers: z.array(z.object({ pid: z.number(), job: z.string(), command: z.string() })),
   models: z.array(z.object({ path: z.string(), problem: z.string().nullable() })),
   tmp: z.object({ path: z.string(), freeBytes: z.number() }),
-  /** null: it is the same srtctl and the same output directory; else what is wrong. */
+  /** Digest of the agent's code; null when it cannot be read. */
   srtctl: z.object({ version: z.string().nullable() }),
   outputs: z.object({ seesToken: z.boolean(), writeProblem: z.string().nullable() }),
-  /** nats-server and container runtimes: null when they are there. */
+  /** nats-server and container runtimes; without a problem they are there. */
   programs: z.array(z.object({ name: z.string(), problem: z.string().nullable() })),
   interfaceProblem: z.string().nullable(),
 });

@@ -7,10 +7,10 @@ const ANSWER_MS = 10_000;
  * Where a job stands, by squeue and, when that has forgotten it, by sacct. undefined when Slurm does not answer: a
  * hung or empty squeue does not mean that a job is gone, only Slurm's word that it knows no such job.
  */
-export async function queryJob(jobId: string): Promise<QueueEntry | undefined> {
+export async function queryJob(jobId: string, answerMs: number = ANSWER_MS): Promise<QueueEntry | undefined> {
   const format = '--Format=State:|,exit_code:|,Reason:|,NodeList:|';
   const args = ['--noheader', '--states=all', `--jobs=${jobId}`, format];
-  const answer = await slurm('squeue', args, { timeoutMs: ANSWER_MS }).catch(() => undefined);
+  const answer = await slurm('squeue', args, { timeoutMs: answerMs }).catch(() => undefined);
   if (!answer || answer.timedOut) return undefined;
   const [state = '', status = '', reason = '', nodes = ''] = (answer.stdout.split('\n')[0] ?? '').split('|');
   // The status is as wait(2) has it.
@@ -18,6 +18,26 @@ export async function queryJob(jobId: string): Promise<QueueEntry | undefined> {
     return { state: state.trim(), exitCode: exitCodeOf(Number(status)), reason: reason.trim(), nodes };
   if (!/Invalid job id/i.test(answer.stderr)) return undefined;
   return (await accountOf(jobId)) ?? { state: 'GONE', reason: '', exitCode: null, nodes: '' };
+}
+
+/**
+ * Where several jobs stand, with one question. Of a job that is not in it nothing is known: squeue passes over those
+ * that it has forgotten.
+ */
+export async function queryJobs(jobIds: readonly string[]): Promise<Map<string, QueueEntry>> {
+  const found = new Map<string, QueueEntry>();
+  if (jobIds.length === 0) return found;
+  const format = '--Format=JobID:|,State:|,exit_code:|,Reason:|,NodeList:|';
+  const args = ['--noheader', '--states=all', `--jobs=${jobIds.join(',')}`, format];
+  const answer = await slurm('squeue', args, { timeoutMs: ANSWER_MS }).catch(() => undefined);
+  if (answer?.exitCode !== 0) return found;
+  for (const line of answer.stdout.split('\n')) {
+    const [jobId = '', state = '', status = '', reason = '', nodes = ''] = line.split('|');
+    if (jobId === '' || state === '' || found.has(jobId.trim())) continue;
+    const exitCode = exitCodeOf(Number(status));
+    found.set(jobId.trim(), { state: state.trim(), exitCode, reason: reason.trim(), nodes });
+  }
+  return found;
 }
 
 async function accountOf(jobId: string): Promise<QueueEntry | undefined> {

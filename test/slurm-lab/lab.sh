@@ -62,7 +62,9 @@ configure() {
   sed -e "s|@LAB@|$lab|g" -e "s|@CONTROLLER@|$(hostname)($network.1)|" -e "s|@GPUS@|$gpus|" "$here/slurm.conf" >"$lab/slurm.conf"
   {
     for ((index = 1; index <= count; index++)); do echo "NodeName=node$index NodeAddr=$(address $index)"; done
-    echo "PartitionName=batch Nodes=node[1-$count] Default=YES MaxTime=INFINITE State=UP"
+    echo "PartitionName=batch Nodes=node[1-$count] Default=YES MaxTime=INFINITE State=UP PriorityTier=1"
+    # Its jobs take the nodes of those in batch.
+    echo "PartitionName=urgent Nodes=node[1-$count] MaxTime=INFINITE State=UP PriorityTier=10"
   } >>"$lab/slurm.conf"
 }
 
@@ -86,19 +88,31 @@ boot() {
   until_true 10 "$name" test -s "$lab/$name/init"
 }
 
-all_idle() { [ "$(sinfo -h -N -o %T | grep -c '^idle$')" -eq "$(names | wc -l)" ]; }
+# A lab whose owner has ended without taking it down is in the way of every other: it goes.
+clear_abandoned() {
+  local other owner
+  ip link show $bridge >/dev/null 2>&1 || return 0
+  other=$(ip -o link show $bridge | sed -n 's/.*alias //p')
+  owner=$(cat "$other/owner" 2>/dev/null || true)
+  if [ -n "$owner" ] && kill -0 "$owner" 2>/dev/null; then fail "there is a lab already, of process $owner in $other"; fi
+  lab=$other SLURM_CONF=$other/slurm.conf down
+}
+
+all_idle() { [ "$(sinfo -h -N -p batch -o %T | grep -c '^idle$')" -eq "$(names | wc -l)" ]; }
 
 up() {
   local count=${1:-4} name
   need
   down
+  clear_abandoned
   mkdir -p "$lab"
+  echo "$PPID" >"$lab/owner"
   seq -f 'node%g' 1 "$count" >"$lab/names"
   munge_up
   configure "$count"
   ip link add $bridge type bridge
   ip address add $network.1/24 dev $bridge
-  ip link set $bridge up
+  ip link set $bridge alias "$lab" up
   for name in $(names); do plug_in "$name"; done
   slurmctld -c
   for name in $(names); do boot "$name"; done
@@ -126,6 +140,7 @@ case ${1:-} in
   up) up "${2:-4}" ;;
   down) down ;;
   conf) echo "$SLURM_CONF" ;;
+  status) sinfo -N -o '%8N %10T %6c %8G %P %E' ;;
   exec) # exec NODE COMMAND…: on a node, outside of any job
     pid=$(init_of "$2")
     [ -n "$pid" ] || fail "$2 is not up"
@@ -133,7 +148,11 @@ case ${1:-} in
     exec nsenter --target "$pid" --net --uts --pid --mount env SLURM_CONF="$SLURM_CONF" "$@"
     ;;
   kill) kill -9 "$(init_of "$2")" ;;
+  start) # a node that was killed
+    if kill -0 "$(init_of "$2")" 2>/dev/null; then fail "$2 is up"; fi
+    boot "$2"
+    ;;
   cut) ip link set "srtlab-v${2#node}" down ;;
   heal) ip link set "srtlab-v${2#node}" up ;;
-  *) fail "usage: lab.sh up [NODES] | down | conf | exec NODE COMMAND… | kill NODE | cut NODE | heal NODE" ;;
+  *) fail "usage: lab.sh up [NODES] | down | conf | status | exec NODE COMMAND… | kill NODE | start NODE | cut NODE | heal NODE" ;;
 esac

@@ -1,14 +1,19 @@
-import { execFile } from 'node:child_process';
-import { chown, readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { chown, readFile, rename, symlink } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import * as z from 'zod';
 import { until } from '../support/bus.ts';
 import { inspecting, recipe, seenBy, useLab } from './lab.ts';
 
 const lab = useLab(4);
 const run = promisify(execFile);
 const SRTCTL = resolve('dist/srtctl.js');
+/** Its benchmark goes on until somebody stops it. */
+const long = recipe.replace('num_prompts_mult: 4', 'num_prompts_mult: 40000');
+const submittedSchema = z.object({ kind: z.literal('submitted'), jobId: z.string() });
+const findingSchema = z.object({ check: z.string(), where: z.string(), status: z.string() });
 
 describe.skipIf(lab.why !== '')(
   `on a Slurm cluster${lab.why === '' ? '' : ` (there is none: ${lab.why})`}`,
@@ -60,6 +65,11 @@ describe.skipIf(lab.why !== '')(
       expect(seen).toContain('SRTCTL_LAB_IMAGE=repo/image:1\n');
       expect(seen).toMatch(/SRTCTL_LAB_MOUNTS=.*\/tmp:\/data/);
       expect(seen).toContain('MY_OWN=x\n');
+      const joined = (await job.events()).flatMap((event) =>
+        event.kind === 'agent.transition' && event.to === 'joined' ? [event.node] : [],
+      );
+      expect(joined.sort()).toEqual(['node1', 'node1/nginx', 'node2']);
+      await lab.nothingLeft();
     });
 
     it('runs in both components of a heterogeneous job', async () => {
@@ -80,13 +90,139 @@ describe.skipIf(lab.why !== '')(
       await lab.nothingLeft();
     });
 
-    it('stops in good order on scancel, and keeps what it has', async () => {
-      const [file] = await lab.written(recipe.replace('num_prompts_mult: 4', 'num_prompts_mult: 4000'));
+    it('stops in good order on scancel, keeps what it has, and is not requeued', async () => {
+      const [file] = await lab.written(long);
       const job = await lab.apply(['-f', file, '--watch']);
       await job.pointReached('benchmarking');
-      lab.slurm('scancel', '--full', (await job.jobDir()).split('/').at(-1) ?? '');
+      const id = (await job.jobDir()).split('/').at(-1) ?? '';
+      lab.slurm('scontrol', 'requeue', id);
+      lab.slurm('scancel', '--full', id);
       expect(await job.ended(), job.stdout).toBe(143);
+      expect((await job.results())[0]).toMatchObject({ status: 'interrupted' });
       await lab.nothingLeft();
+    });
+
+    it('stops in good order when a job of a higher partition takes its nodes', async () => {
+      const [file] = await lab.written(long);
+      const job = await lab.apply(['-f', file, '--watch']);
+      await job.pointReached('benchmarking');
+      lab.slurm(
+        'sbatch',
+        '--nodes=4',
+        '--exclusive',
+        '--partition=urgent',
+        '--output=/dev/null',
+        '--wrap=true',
+      );
+      expect(await job.ended(), job.stdout).toBe(143);
+      expect((await job.results())[0]).toMatchObject({ status: 'interrupted' });
+      await lab.noJobs();
+      await lab.nothingLeft();
+    });
+
+    it('runs with a time limit of a minute, and stops in good order before it is over', async () => {
+      const [file] = await lab.written(long.replace('00:10:00', '00:01:00'));
+      const job = await lab.apply(['-f', file, '--watch']);
+      await job.pointReached('benchmarking');
+      expect(await job.ended(), job.stdout).toBe(143);
+      expect(job.stdout).toMatch(/time limit is near.*slurm\.time_limit/);
+      expect((await job.results())[0]).toMatchObject({ status: 'interrupted' });
+      await until('accounting', () => lab.completed().includes('TimeLimit=1 '), 10_000);
+      expect(lab.completed()).not.toContain('JobState=TIMEOUT');
+      await lab.nothingLeft();
+    });
+
+    it('submits a job for each recipe of a directory; one that waits is taken back, one that runs is stopped', async () => {
+      const [file, config] = await lab.written(long, 'use_exclusive_sbatch_directive: true\n');
+      const [other] = await lab.written(long.replace('name: lab', 'name: other'));
+      await rename(other, join(dirname(file), 'other.yaml'));
+      // All nodes but two are somebody else's.
+      lab.slurm('sbatch', '--nodes=2', '--exclusive', '--output=/dev/null', '--wrap=sleep 100');
+      const job = await lab.apply(['-f', dirname(file), '--json'], config);
+      expect(await job.ended(), job.stderr).toBe(0);
+      const ids = job.stdout
+        .trim()
+        .split('\n')
+        .map((line) => submittedSchema.parse(JSON.parse(line)).jobId);
+      expect(ids).toHaveLength(2);
+      const srtctl = (...args: string[]) =>
+        run(process.execPath, [SRTCTL, ...args, '--output', job.outputs], {
+          env: { ...process.env, ...lab.env },
+        });
+      const [first = '', second = ''] = ids;
+      await until('the first to run', async () =>
+        (await srtctl('status', first, '--json')).stdout.includes('"state":"running"'),
+      );
+      const listed = (await srtctl('ls')).stdout;
+      expect(listed).toMatch(new RegExp(`${second} .*lab.*pending`));
+      expect((await srtctl('cancel', second)).stdout).toContain('taken out of the queue');
+      expect((await srtctl('cancel', first)).stdout).toContain('is over (exit code 143)');
+      await lab.nothingLeft();
+    });
+
+    it.each([
+      [
+        'without the Node runtime',
+        (node: string) => lab.control('exec', 'node2', 'mount', '-t', 'tmpfs', 'x', dirname(node)),
+        /node2.*Node runtime.*not there.*runtime/,
+      ],
+      [
+        'of another architecture',
+        (node: string) => {
+          const uname = join(dirname(node), 'uname');
+          execFileSync('cp', ['/bin/echo', uname]);
+          lab.control('exec', 'node2', 'mount', '--bind', uname, '/usr/bin/uname');
+        },
+        /node2.*no Node runtime for -m.*runtime/,
+      ],
+    ])('ends with one line that says what to do for a node %s', async (_what, spoil, line) => {
+      const own = await lab.temporary('srtctl-node-');
+      const node = join(own, 'node');
+      await symlink(process.execPath, node);
+      const [file, config] = await lab.written(recipe, `runtime: {x86_64: ${node}, aarch64: ${node}}\n`);
+      try {
+        spoil(node);
+        const job = await lab.apply(['-f', file, '--watch'], config);
+        expect(await job.ended()).toBe(1);
+        expect((await job.state()).cause?.summary).toMatch(line);
+        await lab.nothingLeft();
+      } finally {
+        for (const path of [own, '/usr/bin/uname'])
+          lab.control('exec', 'node2', 'sh', '-c', 'umount "$1" 2>/dev/null || true', 'x', path);
+      }
+    });
+
+    it('the doctor looks at all nodes through one job, and finds what an earlier job has left', async () => {
+      const outputs = await lab.temporary('srtctl-out-');
+      const left = spawn(
+        resolve('test/slurm-lab/lab.sh'),
+        ['exec', 'node3', 'env', 'SRTCTL_JOB=999', 'sleep', '60'],
+        { env: { ...process.env, SRTCTL_LAB_DIR: lab.directory }, stdio: 'ignore' },
+      );
+      try {
+        await until('the leftover', () => lab.leftOnNodes().some((line) => line.includes('sleep 60')));
+        const command = [SRTCTL, 'doctor', '--all', '--json', '--output', outputs];
+        const { stdout, code } = await run(process.execPath, command, {
+          env: { ...process.env, ...lab.env },
+        }).then(
+          ({ stdout }) => ({ stdout, code: 0 }),
+          (error: { stdout: string; code: number }) => error,
+        );
+        expect(code, stdout).toBe(1);
+        const findings = stdout
+          .trim()
+          .split('\n')
+          .map((line) => findingSchema.parse(JSON.parse(line)));
+        expect(findings.filter(({ status }) => status === 'fail')).toEqual([
+          { check: 'leftovers', where: 'node3', status: 'fail' },
+        ]);
+        for (const check of ['runtime', 'same srtctl', 'output_dir', 'clock'])
+          expect(findings).toContainEqual({ check, where: lab.nodes.join(','), status: 'ok' });
+        await until('accounting', () => lab.completed().includes('Name=srtctl-doctor'), 10_000);
+      } finally {
+        lab.control('exec', 'node3', 'pkill', '-f', 'sleep 60');
+        left.kill();
+      }
     });
 
     it.each([

@@ -35,6 +35,12 @@ describe('a node list', () => {
     expect(expandHostlist('gpu[0001-1000]')).toHaveLength(1_000);
   });
 
+  it.skipIf(!hasScontrol)('of a thousand names is the one that `scontrol show hostnames` has', () => {
+    const list = 'gpu[0001-0500,0502-1001],login1';
+    const said = execFileSync('scontrol', ['show', 'hostnames', list], { encoding: 'utf8', env });
+    expect(expandHostlist(list)).toEqual(said.trim().split('\n'));
+  });
+
   it.skipIf(!hasScontrol)('is read as `scontrol show hostnames` reads it', () => {
     const number = fc.nat(40);
     const range = fc.tuple(number, fc.nat(5), fc.boolean()).map(([from, more, zeros]) => {
