@@ -60,14 +60,7 @@ export const helloSchema = z.object({
 export type Hello = z.infer<typeof helloSchema>;
 
 export const helloReplySchema = z.discriminatedUnion('welcome', [
-  z.object({
-    v,
-    welcome: z.literal(true),
-    leaseMs: z.number().int().positive(),
-    /** From one heartbeat to the next. */
-    heartbeatMs: z.number().int().positive().optional(),
-    desired: desiredSchema,
-  }),
+  z.object({ v, welcome: z.literal(true), leaseMs: z.number().int().positive(), desired: desiredSchema }),
   z.object({ v, welcome: z.literal(false), reason: z.string() }),
 ]);
 export type HelloReply = z.infer<typeof helloReplySchema>;

@@ -55,15 +55,16 @@ export class NodeAgent {
   #generation = 0;
   #leaseMs = UNWELCOME_MS;
   #renewedAt: number;
+  /** What is read from the socket now came after this. */
+  #readUpTo: number;
   #greeting = false;
   #ending: { why: string; exitCode: number } | undefined;
-  #heartbeatMs = HEARTBEAT_MS;
   readonly #timers: NodeJS.Timeout[] = [];
-  #heart: NodeJS.Timeout | undefined;
 
   constructor(options: AgentOptions) {
     this.#options = options;
     this.#renewedAt = options.now();
+    this.#readUpTo = this.#renewedAt;
   }
 
   start(): void {
@@ -89,8 +90,10 @@ export class NodeAgent {
     bus.onConnection((connected) => {
       if (connected) void this.#greet();
     });
-    this.#timers.push(setInterval(() => this.#checkLease(), LEASE_CHECK_MS));
-    this.#beatEvery(HEARTBEAT_MS);
+    this.#timers.push(
+      setInterval(() => this.#beat(false), HEARTBEAT_MS),
+      setInterval(() => this.#tick(), LEASE_CHECK_MS),
+    );
     void this.#greet();
   }
 
@@ -140,7 +143,6 @@ export class NodeAgent {
 
   async #leave(ending: { why: string; exitCode: number }): Promise<void> {
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
-    clearInterval(this.#heart);
     await this.#options.outbox.flush(2_000);
     this.#beat(true);
     this.#options.onEnd(ending.why, ending.exitCode);
@@ -203,11 +205,10 @@ export class NodeAgent {
           this.#stopAlone(`the coordinator does not want this agent: ${reply.reason}`);
           break;
         }
-        const { desired, leaseMs, heartbeatMs } = reply;
+        const { desired, leaseMs } = reply;
         if (!this.#renew()) break;
         const news = desired.epoch > this.#epoch || desired.generation > this.#generation;
         this.#leaseMs = leaseMs;
-        if (heartbeatMs !== undefined) this.#beatEvery(heartbeatMs);
         if (desired.epoch >= this.#epoch && news) this.#take(desired, 'not wanted any more');
         break;
       } catch (error) {
@@ -219,6 +220,15 @@ export class NodeAgent {
     this.#beat(false);
   }
 
+  #tick(): void {
+    this.#checkLease();
+    // Immediates come after the sockets have been read, which after a freeze is later than the timers.
+    const now = this.#options.now();
+    setImmediate(() => {
+      this.#readUpTo = now;
+    });
+  }
+
   #checkLease(): boolean {
     const silence = this.#options.now() - this.#renewedAt;
     if (silence <= this.#leaseMs) return true;
@@ -227,20 +237,13 @@ export class NodeAgent {
   }
 
   /**
-   * A lease that is over cannot be renewed: when an agent that was frozen goes on, what it missed lies in its socket
-   * and is read before any timer fires, and meanwhile others may have been told that this node is free.
+   * A lease that is over cannot be renewed, and a message renews it only from when it may have come: when an agent
+   * that was frozen goes on, what it missed lies in its socket, and meanwhile others were told that this node is free.
    */
   #renew(): boolean {
     if (!this.#checkLease()) return false;
-    this.#renewedAt = this.#options.now();
+    this.#renewedAt = Math.max(this.#renewedAt, this.#readUpTo);
     return true;
-  }
-
-  #beatEvery(ms: number): void {
-    if (this.#heart && ms === this.#heartbeatMs) return;
-    clearInterval(this.#heart);
-    this.#heartbeatMs = ms;
-    this.#heart = setInterval(() => this.#beat(false), ms);
   }
 
   /** Nobody answers for this agent any more: it ends its processes by itself. */

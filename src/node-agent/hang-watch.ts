@@ -40,18 +40,24 @@ export function watchProgress({ progress, group, onMetrics, onHung }: HangWatchO
     return lookAtMetrics(spec, values);
   }
 
-  /** Its CPU time is read only when its files have not changed for a while: that is a walk through /proc. */
-  async function program(spec: Extract<ProgressSpec, { kind: 'output' }>): Promise<Look> {
+  /**
+   * Its CPU time is read only when its files have not changed for half of the time: that is a walk through /proc. It
+   * is judged by what it used from then on.
+   */
+  async function program(spec: Extract<ProgressSpec, { kind: 'output' }>): Promise<Look | undefined> {
     const files = await lookAtFiles(spec);
     const now = performance.now();
-    if (decision.stillFor(now) < spec.hungAfterMs / 2) {
+    if (decision.stillFor(now, files) < spec.hungAfterMs / 2) {
       ticks = undefined;
       return files;
     }
     const count = await cpuTicksOf(group);
-    const before = ticks;
-    ticks = { count, at: now };
-    const works = before && (count - before.count) * TICK_MS > (now - before.at) * IDLE_SHARE;
+    if (!ticks) {
+      ticks = { count, at: now };
+      return undefined;
+    }
+    const works = (count - ticks.count) * TICK_MS > (now - ticks.at) * IDLE_SHARE;
+    if (works) ticks = undefined;
     return works ? { ...files, busy: false } : files;
   }
 

@@ -21,9 +21,9 @@ export class HangDecision {
     this.#hungAfterMs = hungAfterMs;
   }
 
-  /** How long it has stood still, ms. */
-  stillFor(now: number): number {
-    return this.#last?.busy ? now - this.#since : 0;
+  /** How long it has stood still, ms, should `look` be what is seen now. */
+  stillFor(now: number, look: Look): number {
+    return this.#last?.busy && look.fingerprint === this.#last.fingerprint ? now - this.#since : 0;
   }
 
   /** What to say of a process that hangs; undefined while it does not. */

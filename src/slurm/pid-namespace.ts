@@ -22,7 +22,8 @@ export async function requirePidNamespace(): Promise<void> {
   try {
     await promisify(execFile)(command, [...options, 'true'], { timeout: 10_000 });
   } catch (error) {
-    const said = String((error as { stderr?: unknown }).stderr ?? error).trim();
+    const { stderr, message } = error as Error & { stderr?: string };
+    const said = (stderr || message).trim();
     throw new SrtctlError('no-pid-namespace', `${NOT_POSSIBLE} (${said})`);
   }
 }

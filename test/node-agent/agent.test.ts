@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -15,6 +17,7 @@ import {
   logReplySchema,
 } from '../../src/messages/control.ts';
 import type { ProcessTransition } from '../../src/messages/events.ts';
+import { type ProcessMetrics, processMetricsSchema } from '../../src/messages/metrics.ts';
 import { subjectsOf } from '../../src/messages/subjects.ts';
 import { clearLeftovers } from '../../src/node-agent/leftovers.ts';
 import { findMarked } from '../../src/node-agent/marks.ts';
@@ -32,7 +35,7 @@ let agent: ChildProcess;
 let leases: NodeJS.Timeout | undefined;
 let heartbeats: Heartbeat[];
 let transitions: ProcessTransition[];
-let answer: { leaseMs: number; heartbeatMs?: number; desired: Desired };
+let answer: { leaseMs: number; desired: Desired };
 let greeted = 0;
 let hellos: Hello[] = [];
 
@@ -258,16 +261,6 @@ describe('an agent', () => {
     expect((await reached('one', 'stopped')).why).toContain('lease is over');
   });
 
-  it('beats as often as the coordinator says', async () => {
-    await startAgent();
-    answer = { ...answer, heartbeatMs: 100, desired: desired(3) };
-    renew({ generation: 3 });
-    await until('it to be told', () => heartbeats.some(({ generation }) => generation === 3));
-    const before = heartbeats.length;
-    // At one a second these would take twelve.
-    await until('twelve heartbeats', () => heartbeats.length >= before + 12, 6_000);
-  });
-
   it('says what held the GPUs before it started anything', async () => {
     const holder = spawn('sleep', ['1000'], { stdio: 'ignore' });
     try {
@@ -282,6 +275,34 @@ describe('an agent', () => {
       ]);
     } finally {
       holder.kill('SIGKILL');
+    }
+  });
+
+  it('publishes the figures of an engine', async () => {
+    let tokens = 0;
+    const engine = createServer((_, response) => response.end(`running 1\ntokens_total ${++tokens}\n`));
+    await new Promise<void>((settle) => engine.listen(0, '127.0.0.1', settle));
+    const seen: ProcessMetrics[] = [];
+    const listener = await testBus.operator();
+    listener.subscribe(s.processMetrics('*', '*'), processMetricsSchema, ({ message }) => seen.push(message));
+    await listener.settled();
+    try {
+      await startAgent();
+      const { port } = engine.address() as AddressInfo;
+      const where = {
+        kind: 'metrics',
+        host: '127.0.0.1',
+        port,
+        path: '/metrics',
+        hungAfterMs: 2_000,
+      } as const;
+      const progress = { ...where, running: ['running'], counters: ['tokens_total'] };
+      await ask(desired(1, spec({ id: 'one', progress })));
+      await until('two of them', () => seen.length >= 2);
+      expect(seen[1]).toMatchObject({ node: NODE, process: 'one', values: { running: 1, tokens_total: 2 } });
+    } finally {
+      engine.close();
+      engine.closeAllConnections();
     }
   });
 
