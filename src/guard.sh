@@ -1,10 +1,13 @@
 #!/bin/sh
 # Kills an agent's processes when the agent is gone, however it went: it holds the other end of our standard input.
-#   guard.sh MARK [DIRECTORY]
+#   guard.sh MARK [DIRECTORY [STOPDIR]]
 # Lines on standard input: "+PGID" a process group began, "-PGID" it is over, "." all is in order, end without a word.
 # MARK is an environment entry (NAME=value) that every process of the agent carries; DIRECTORY is removed at the end.
+# STOPDIR holds a script for each process of which a part is in no group and may be on another node (a container under a
+# daemon, the tasks of an srun): they are run, all at once, and the directory is removed.
 mark=$1
 directory=${2-}
+stops=${3-}
 groups=
 while read -r line; do
   case $line in
@@ -18,6 +21,9 @@ while read -r line; do
   esac
 done
 for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
+for script in "$stops"/*.sh; do
+  if [ -n "$stops" ] && [ -f "$script" ]; then sh "$script" >/dev/null 2>&1 & fi
+done
 # What made its own session is in none of the groups, but still has the mark (a whole entry; entries end with NUL).
 round=0
 while [ "$round" -lt 20 ]; do
@@ -29,6 +35,9 @@ while [ "$round" -lt 20 ]; do
   [ -n "$found" ] || break
   round=$((round + 1))
 done
-case $directory in
-  /*/*) rm -rf -- "$directory" ;;
-esac
+wait
+for each in "$directory" "$stops"; do
+  case $each in
+    /*/*) rm -rf -- "$each" ;;
+  esac
+done

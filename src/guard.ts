@@ -10,10 +10,10 @@ export interface Guard {
 
 /**
  * Starts guard.sh in a session of its own. It takes the mark as an argument and has a bare environment, so that it
- * does not find itself. `directory` is removed after an unclean end.
+ * does not find itself. After an unclean end it runs the scripts in `stopDir`, and removes both directories.
  */
-export function startGuard(script: string, mark: string, directory?: string): Guard {
-  const child: ChildProcess = spawn('/bin/sh', [script, mark, ...(directory ? [directory] : [])], {
+export function startGuard(script: string, mark: string, directory = '', stopDir = ''): Guard {
+  const child: ChildProcess = spawn('/bin/sh', [script, mark, directory, stopDir], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
     env: { PATH: '/usr/bin:/bin' },

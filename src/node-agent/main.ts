@@ -10,6 +10,7 @@ import { createOutbox } from '../messages/outbox.ts';
 import { subjectsOf, toToken } from '../messages/subjects.ts';
 import { addressOfInterface, addressTowards } from '../own-address.ts';
 import { NodeAgent } from './agent.ts';
+import { createLauncher } from './launch.ts';
 import { ProcessTable } from './process-table.ts';
 import { osSpawner } from './spawn.ts';
 
@@ -49,12 +50,18 @@ async function main(): Promise<void> {
       log.warn({ detail: detail === undefined ? undefined : String(detail) }, message),
   });
   const outbox = createOutbox({ bus, source: `agent:${config.node}:${incarnation}`, now: () => new Date() });
-  const guard = startGuard(join(here, 'guard.sh'), `SRTCTL_AGENT=${agentMark}`, config.tmpDir);
+  const guard = startGuard(
+    join(here, 'guard.sh'),
+    `SRTCTL_AGENT=${agentMark}`,
+    config.tmpDir,
+    config.stopDir,
+  );
   // After the guard, which removes it should this agent be killed.
   if (config.tmpDir !== undefined) mkdirSync(config.tmpDir, { recursive: true, mode: 0o700 });
 
   const table = new ProcessTable({
     spawner: osSpawner,
+    launcher: createLauncher({ ...config, distDir: here, incarnation }),
     guard,
     agentMark,
     jobNode: `${config.jobId}/${config.node}`,
@@ -117,7 +124,8 @@ async function main(): Promise<void> {
     log.info({ why, exitCode }, 'agent ends');
     await bus.close(1_000);
     guard.dismiss();
-    if (config.tmpDir !== undefined) rmSync(config.tmpDir, { recursive: true, force: true });
+    for (const directory of [config.tmpDir, config.stopDir])
+      if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
     process.exit(exitCode);
   }
 
