@@ -8,6 +8,7 @@ import { findRecipes, type LoadedVariant, loadAll, notDoneYet, requireRunnable }
 import { allocationOf } from '../slurm/allocation.ts';
 import { batchScript } from '../slurm/batch-script.ts';
 import { slurm } from '../slurm/commands.ts';
+import { containerRuntimeOf } from '../slurm/container-runtime.ts';
 import { runtimesOf } from '../slurm/runtimes.ts';
 import { sbatchDirectives } from '../slurm/sbatch.ts';
 import { refuseTooLarge, release, submitHeld } from '../slurm/submit.ts';
@@ -75,14 +76,10 @@ function prepare(
   variants: readonly LoadedVariant[],
 ): PreparedSlurmJob[] {
   const mock = options.mock === true;
-  const runtime = cluster.container_runtime ?? 'pyxis';
-  if (!mock && runtime !== 'pyxis' && runtime !== 'none')
-    throw new SrtctlError('not-yet', `container_runtime: ${runtime} (srtslurm.yaml) cannot be used yet`, {
-      hint: 'pyxis, or none for engines on the nodes themselves',
-    });
+  const runtime = containerRuntimeOf(cluster, { mock, mode: 'slurm' });
   const outputs = outputsDirectory(options.output, cluster);
   return variants.map((variant) => {
-    requireRunnable(variant, { mock, containers: cluster.container_runtime !== 'none' });
+    requireRunnable(variant, { mock, containers: runtime !== 'none', runtime });
     for (const line of notDoneYet(variant, { containers: !mock && cluster.container_runtime !== 'none' }))
       process.stderr.write(`srtctl: warning: ${line}\n`);
     const nodes = nodesNeeded(variant);

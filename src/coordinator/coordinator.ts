@@ -23,6 +23,7 @@ import type { Cause } from '../messages/result.ts';
 import type { SweepState } from '../messages/states.ts';
 import { SYSTEM_DISCONNECT, subjectsOf } from '../messages/subjects.ts';
 import type { Plan } from '../plan/kinds.ts';
+import { MPI_GROUP } from '../slurm/agent-places.ts';
 import type { AgentPlace, Platform } from '../slurm/launcher.ts';
 import { explain } from '../why/explain.ts';
 import { readSignatures } from '../why/signatures.ts';
@@ -66,10 +67,15 @@ const disconnectSchema = z.object({
   reason: z.string().optional(),
 });
 
-/** The agent on a process's node that lives in its image; a process without an image is the first one's. */
-const agentFor = (agents: readonly AgentPlace[], { node, image }: ProcessSpec): string => {
+/**
+ * The agent on a process's node that lives in its image; a process without an image is the first one's. An MPI launch is
+ * started by the agent that is there for it, if there is one.
+ */
+const agentFor = (agents: readonly AgentPlace[], { node, image, mpi }: ProcessSpec): string => {
   const here = agents.filter((agent) => agent.node === node);
-  const own = here.find((agent) => image !== null && agent.group.image === image) ?? here[0];
+  const own =
+    here.find(({ group }) => (mpi ? group.name === MPI_GROUP : image !== null && group.image === image)) ??
+    here[0];
   return own?.name ?? node;
 };
 

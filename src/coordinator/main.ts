@@ -52,8 +52,11 @@ async function main(): Promise<void> {
   );
 
   const etcd = usesEtcd() ? [dirname(findProgram('etcd', process.env, process.cwd()))] : [];
+  // On a cluster each node has a directory of its own, which its agent makes; here it is the coordinator's.
+  const nodeTmpDir = spec.mode === 'slurm' ? `${tmpDir}-node` : tmpDir;
   const here: PlatformChoice = await choosePlatform({
     spec,
+    nodeTmpDir,
     cluster,
     variant,
     distDir,
@@ -84,8 +87,6 @@ async function main(): Promise<void> {
     etcdClient: await freePort(headAddress),
     etcdPeer: await freePort(headAddress),
   };
-  // On a cluster each node has a directory of its own, which its agent makes; here it is the coordinator's.
-  const nodeTmpDir = spec.mode === 'slurm' ? `${tmpDir}-node` : tmpDir;
   const runtimeAt = (addresses: ReadonlyMap<string, string>): JobContext => {
     const runtime = createRuntimeContext({
       jobId: spec.jobId,
@@ -96,6 +97,7 @@ async function main(): Promise<void> {
       tmpDir: nodeTmpDir,
       infraPorts,
       containers: platform.containers,
+      containerPerProcess: here.launch.containers !== undefined,
       cluster,
       distDir,
       nodeBinary: process.execPath,
@@ -119,6 +121,8 @@ async function main(): Promise<void> {
     agentExtras: {
       networkInterface: cluster.network_interface ?? null,
       path: here.agentPath,
+      ...here.launch,
+      stopDirs: `${tmpDir}-stop`,
       ...(spec.mode === 'slurm' ? { tmpDir: nodeTmpDir } : {}),
     },
     points: variant.points.map(({ name }, ordinal) => ({ ordinal, name })),

@@ -183,7 +183,7 @@ export class ProcessTable {
         const from = entry.state;
         entry.state = 'failed';
         entry.why = 'srtctl: internal error in its machine';
-        this.#kill(entry);
+        this.#signal(entry, 'SIGKILL');
         this.#tell(entry, from);
       },
     });
@@ -225,7 +225,8 @@ export class ProcessTable {
           if (entry) this.#spawn(entry, input.spec, sendBack);
           return () => {
             // Left with the process alive: only when the machine was stopped from outside. Nothing may leak.
-            if (entry?.group != null && entry.exitCode === null && entry.signal === null) this.#kill(entry);
+            if (entry?.group != null && entry.exitCode === null && entry.signal === null)
+              this.#signal(entry, 'SIGKILL');
           };
         }),
         probe: fromCallback(({ sendBack, input }) => watchProbe(input, sendBack)),

@@ -9,8 +9,9 @@ import type { Recipe } from '../recipe/schema.ts';
 import { type LoadedVariant, placeIn } from '../recipe/variant.ts';
 import { etcdProcess, mooncakeProcesses } from './infra.ts';
 import type { JobContext, Plan, PlannedBenchmark, PlannedPoint } from './kinds.ts';
+import { withImageSteps } from './prelude.ts';
 import { afterPlacement, assignRoles, extraNodes } from './roles.ts';
-import { stepProcesses, withPreamble } from './steps.ts';
+import { imageSteps, stepProcesses, withPreamble } from './steps.ts';
 import { workerProcesses } from './workers.ts';
 
 /** Nodes of the allocation that runs a variant: as many as its largest point needs. */
@@ -55,6 +56,7 @@ function planPoint(point: LoadedVariant['points'][number], ordinal: number, job:
     ...workerProcesses(backend, recipe, runtime, roles, endpointProcesses),
     ...frontend.processes(around),
   ];
+  const before = imageSteps(recipe, runtime);
   const processes = [
     ...(frontend.needsEtcd ? [etcdProcess(job, roles)] : []),
     ...mooncakeProcesses(recipe, runtime, roles),
@@ -70,7 +72,9 @@ function planPoint(point: LoadedVariant['points'][number], ordinal: number, job:
     roles,
     endpoints,
     endpointProcesses,
-    processes: byPhase(processes).map((process) => withPreamble(process, runtime)),
+    processes: byPhase(processes).map((process) =>
+      withPreamble(withImageSteps(process, before, runtime), runtime),
+    ),
     benchmark,
   };
 }

@@ -16,6 +16,8 @@ export interface RuntimeInput {
   readonly tmpDir: string;
   readonly infraPorts: InfraPorts;
   readonly containers: boolean;
+  /** Each process has a container of its own, in place of one on each node for all. */
+  readonly containerPerProcess?: boolean;
   readonly cluster: ClusterConfig;
   readonly distDir: string;
   readonly nodeBinary: string;
@@ -56,6 +58,7 @@ export function createRuntimeContext(input: RuntimeInput): JobContext {
     nodes,
     infraPorts,
     containers,
+    containerPerProcess: input.containerPerProcess === true,
     jobDir,
     logDir,
     logDirInside: containers ? INSIDE.logs : logDir,

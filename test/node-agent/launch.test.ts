@@ -89,7 +89,7 @@ describe('a process in a container of a daemon', () => {
     table.apply([], 2, 'test');
     await until('nothing alive', () => table.alive === 0);
     expect(transitions.at(-1)).toMatchObject({ to: 'stopped' });
-    expect(exists(pid)).toBe(false);
+    await until('the container is gone', () => !exists(pid));
     expect(await readdir(join(dir, 'stop'))).toEqual([]);
   });
 
@@ -110,7 +110,7 @@ describe('a process in a container of a daemon', () => {
     await reach('ready');
     const pid = await inside();
     table.killAll();
-    expect(exists(pid)).toBe(false);
+    await until('the container is gone', () => !exists(pid));
   });
 });
 
