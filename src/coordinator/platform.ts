@@ -8,6 +8,7 @@ import type { ProcessContainers } from '../messages/launch.ts';
 import { addressOfInterface, addressTowards } from '../own-address.ts';
 import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
+import type { Recipe } from '../recipe/schema.ts';
 import { agentPlaces } from '../slurm/agent-places.ts';
 import { allocationOf, timeLimitMs } from '../slurm/allocation.ts';
 import { containerRuntimeOf, processRuntimeOf } from '../slurm/container-runtime.ts';
@@ -127,6 +128,7 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
       ...(containers ? { containers } : {}),
       mpi: {
         kind: 'srun',
+        mpi: mpiOf(recipe, spec.mock),
         pyxisMounts: pyxis ? mounts : null,
         options: recipe.srun_options,
         components: allocation.components.map((component) => [...component]),
@@ -139,6 +141,10 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
         : 'Slurm told the job to end (SIGTERM: scancel, time limit or preemption)',
   };
 }
+
+/** A recipe may know better what its image has. Simulated ranks have nothing to say to each other. */
+const mpiOf = ({ srun_options: options }: Recipe, mock: boolean): string =>
+  mock ? 'none' : (options.mpi ?? 'pmix');
 
 /** The mounts of every container of the job. */
 function mountsOf(input: PlatformInput, headAddress: string): string[] {

@@ -33,7 +33,7 @@ export function mpiCommand(start: MpiStart): string[] {
 
 function srunOptions(
   { tasks, nodes, image, name }: MpiStart,
-  { pyxisMounts, options, components }: Extract<MpiLauncher, { kind: 'srun' }>,
+  { mpi, pyxisMounts, options, components }: Extract<MpiLauncher, { kind: 'srun' }>,
 ): string[] {
   const component = components.findIndex((names) => nodes.every((node) => names.includes(node)));
   const pyxis: Record<string, string> =
@@ -46,11 +46,10 @@ function srunOptions(
           'no-container-mount-home': '',
         };
   const all: Record<string, string> = {
-    // What connects the ranks; a recipe may know better what its image has.
-    mpi: 'pmix',
     ...pyxis,
     ...options,
     // Beside the agents, with all that the job has on the nodes.
+    mpi,
     overlap: '',
     mem: '0',
     'cpu-bind': 'none',

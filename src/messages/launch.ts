@@ -18,6 +18,8 @@ export type ProcessContainers = z.infer<typeof processContainersSchema>;
 export const mpiLauncherSchema = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('srun'),
+    /** What connects the ranks, as `srun --mpi` names it. */
+    mpi: z.string(),
     /** Mounts of the container that pyxis starts around the ranks; null where it starts none. */
     pyxisMounts: z.array(z.string()).nullable(),
     /** `srun_options` of the recipe. */

@@ -86,11 +86,11 @@ describe('containers that the agents start', () => {
   it.each([
     [
       'apptainer',
-      /^apptainer exec --nv --writable-tmpfs --home \S+ .*docker:\/\/repo\/test-image:1 [^]*?python3/m,
+      /^apptainer exec --nv --writable-tmpfs --home \S+ .*docker:\/\/repo\/test-image:1 [\s\S]*?python3/m,
     ],
-    ['enroot', /^enroot start --root --rw --rc \S+\/run-command\.sh .*repo#test-image:1 [^]*?python3/m],
-    ['docker', /^docker run --rm --init --name srtctl-\S+-prefill-0-0-\S+ .*--gpus all [^]*?python3/m],
-    ['podman', /^podman run --rm --init --name srtctl-\S+-prefill-0-0-\S+ [^]*?python3/m],
+    ['enroot', /^enroot start --root --rw --rc \S+\/run-command\.sh .*repo#test-image:1 [\s\S]*?python3/m],
+    ['docker', /^docker run --rm --init --name srtctl-\S+-prefill-0-0-\S+ .*--gpus all [\s\S]*?python3/m],
+    ['podman', /^podman run --rm --init --name srtctl-\S+-prefill-0-0-\S+ [\s\S]*?python3/m],
   ])(
     '%s: a whole job runs in them, setup script and all',
     async (runtime, expected) => {

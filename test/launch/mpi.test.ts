@@ -4,6 +4,7 @@ import type { MpiLauncher } from '../../src/messages/launch.ts';
 
 const srun: Extract<MpiLauncher, { kind: 'srun' }> = {
   kind: 'srun',
+  mpi: 'pmix',
   pyxisMounts: ['/m:/model', '/out:/out'],
   options: {},
   components: [['n1', 'n2', 'n3']],
@@ -23,15 +24,11 @@ const launch = (over: Partial<MpiStart> = {}): string[] =>
 describe('an MPI launch', () => {
   it('is one srun with a task for each GPU, in a container of pyxis, whose ranks end together', () => {
     expect(launch()).toEqual([
-      ...[
-        'srun',
-        '--mpi=pmix',
-        '--container-image=/images/trt.sqsh',
-        '--container-mounts=/m:/model,/out:/out',
-      ],
+      ...['srun', '--container-image=/images/trt.sqsh', '--container-mounts=/m:/model,/out:/out'],
       ...[
         '--no-container-entrypoint',
         '--no-container-mount-home',
+        '--mpi=pmix',
         '--overlap',
         '--mem=0',
         '--cpu-bind=none',
@@ -47,10 +44,10 @@ describe('an MPI launch', () => {
     ]);
   });
 
-  it("takes the recipe's srun_options, also which MPI, but for those that it depends on", () => {
-    const options = { mpi: 'pmi2', 'container-writable': '', wait: '0' };
+  it("takes the recipe's srun_options but for those that it depends on", () => {
+    const options = { 'container-writable': '', wait: '0' };
     expect(launch({ launcher: { ...srun, options } })).toEqual(
-      expect.arrayContaining(['--mpi=pmi2', '--container-writable', '--wait=15']),
+      expect.arrayContaining(['--container-writable', '--wait=15']),
     );
   });
 
