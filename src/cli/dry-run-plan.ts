@@ -7,6 +7,7 @@ import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
 import { sbatchDirectives } from '../slurm/sbatch.ts';
+import { launchPrefix } from './dry-run-launch.ts';
 
 /** One line of `dry-run --json`. */
 export type Allocation = ReturnType<typeof allocationOf>;
@@ -31,6 +32,7 @@ function allocationOf(variant: LoadedVariant, cluster: ClusterConfig) {
   const nodes = Array.from({ length: totalNodes }, (_, index) => `node${index + 1}`);
   const plan = planVariant(variant, createRuntimeContext(dryRunInput(nodes, cluster)));
   const [first] = plan.points;
+  const launch = launchPrefix(variant, cluster, nodes);
   return {
     file: variant.file,
     variant: variant.variant,
@@ -38,11 +40,12 @@ function allocationOf(variant: LoadedVariant, cluster: ClusterConfig) {
     totalNodes,
     gpusPerNode: plan.gpusPerNode,
     sbatch: first ? sbatchDirectives({ ...first.recipe, name: variant.name }, cluster, totalNodes) : [],
-    points: plan.points.map(pointOf),
+    points: plan.points.map((point) => pointOf(point, launch)),
   };
 }
 
-function pointOf({ params, name, recipe, roles, endpoints, endpointProcesses, processes }: PlannedPoint) {
+function pointOf(point: PlannedPoint, launch: (spec: ProcessSpec) => string[]) {
+  const { params, name, recipe, roles, endpoints, endpointProcesses, processes } = point;
   const ranks = new Map(endpointProcesses.map((rank) => [`${rank.mode}-${rank.index}-${rank.rank}`, rank]));
   return {
     params,
@@ -53,7 +56,8 @@ function pointOf({ params, name, recipe, roles, endpoints, endpointProcesses, pr
     roles,
     endpoints,
     processes: processes.flatMap((spec) => {
-      const own = { ...common(spec), ...ofRank(spec, ranks.get(spec.id)), startedBy: null };
+      const rank = ofRank(spec, ranks.get(spec.id));
+      const own = { ...common(spec), ...rank, startedBy: null, launch: launch(spec) };
       return [
         own,
         ...startedBy(spec, endpointProcesses).map((rank) => ({ ...own, ...follower(spec, rank) })),
@@ -86,6 +90,7 @@ function follower(leader: ProcessSpec, rank: PlannedPoint['endpointProcesses'][n
     id: `${mode}-${index}-${rank.rank}`,
     node,
     argv: [],
+    launch: [],
     env: {},
     gpus: [...gpus],
     startedBy: leader.id,

@@ -25,7 +25,9 @@ export function withImageSteps(
 }
 
 /** The ranks of a launch share a container on each node: the first one there does it, and the others wait. */
-const oncePerNode = (commands: readonly string[]): string => `done=/tmp/srtctl-$SLURM_JOB_ID.$SLURM_STEP_ID
+const oncePerNode = (
+  commands: readonly string[],
+): string => `done=/tmp/srtctl-\${SRTCTL_AGENT##*/}-$SLURM_STEP_ID
 prepare() {
   if [ "\${SLURM_LOCALID:-0}" = 0 ]; then
     { ${commands.join(' && ')}; } && touch "$done" && return
