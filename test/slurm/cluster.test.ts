@@ -275,7 +275,7 @@ describe.skipIf(started.status !== 0)(
       const jobId = (await job.jobDir()).split('/').at(-1) ?? '';
       const steps = slurm('squeue', '-s', '-h', '-o', '%j', '-j', jobId).trim().split('\n');
       expect(steps.filter((name) => /-(prefill|decode)-\d-0-/.test(name))).toHaveLength(3);
-      const ranks = ['node1', 'node2', 'node3'].map((node) => around(node, 'trtllm-llmapi-launch'));
+      const ranks = ['node1', 'node2', 'node3'].map((node) => around(node, 'mock-bin/trtllm-llmapi-launch'));
       // The first rank of an endpoint has become the engine itself.
       expect(ranks.map((here) => here.length)).toEqual([2, 3, 4]);
       for (const { env } of ranks.flat()) {
