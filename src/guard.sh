@@ -1,10 +1,13 @@
 #!/bin/sh
 # Kills an agent's processes when the agent is gone, however it went: it holds the other end of our standard input.
-#   guard.sh MARK [DIRECTORY]
+#   guard.sh MARK [DIRECTORY [STOPDIR]]
 # Lines on standard input: "+PGID" a process group began, "-PGID" it is over, "." all is in order, end without a word.
 # MARK is an environment entry (NAME=value) that every process of the agent carries; DIRECTORY is removed at the end.
+# STOPDIR holds a script for each process of which a part is in no group and may be on another node (a container under a
+# daemon, the tasks of an srun): they are run, all at once, and the directory is removed.
 mark=$1
 directory=${2-}
+stops=${3-}
 groups=
 # Whoever ends a step or a session by signal is not to take us first: the end of our input is what counts.
 trap '' HUP INT TERM
@@ -19,7 +22,6 @@ while read -r line; do
     .) exit 0 ;;
   esac
 done
-
 # What made its own session is in none of the groups, but still has the mark (a whole entry; entries end with NUL).
 kill_marked() {
   round=0
@@ -35,10 +37,16 @@ kill_marked() {
 }
 
 for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
+for script in "$stops"/*.sh; do
+  if [ -n "$stops" ] && [ -f "$script" ]; then sh "$script" >/dev/null 2>&1 & fi
+done
 kill_marked
 # A second look for what was between fork and exec, when it did not have the mark yet.
 sleep 0.2 2>/dev/null || sleep 1
 kill_marked
-case $directory in
-  /*/*) rm -rf -- "$directory" ;;
-esac
+wait
+for each in "$directory" "$stops"; do
+  case $each in
+    /*/*) rm -rf -- "$each" ;;
+  esac
+done

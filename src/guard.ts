@@ -21,15 +21,17 @@ export interface GuardOptions {
   readonly mark: string;
   /** Removed after an unclean end. */
   readonly directory?: string | undefined;
+  /** Scripts that end what is in no process group and may be on another node; run and removed after an unclean end. */
+  readonly stopDir?: string | undefined;
   /** Told when the guard was found dead or stopped; another one is started, and told all groups. */
   readonly onLost?: (why: string) => void;
 }
 
 /**
  * Starts guard.sh in a session of its own. It takes the mark as an argument and has a bare environment, so that it
- * does not find itself. One that is killed or stopped is replaced.
+ * does not find itself. After an unclean end it runs the scripts in `stopDir`, and removes both directories. One that is killed or stopped is replaced.
  */
-export function startGuard({ script, mark, directory, onLost }: GuardOptions): Guard {
+export function startGuard({ script, mark, directory = '', stopDir = '', onLost }: GuardOptions): Guard {
   const groups = new Set<number>();
   let child: ChildProcess;
   let dismissed = false;
@@ -41,7 +43,7 @@ export function startGuard({ script, mark, directory, onLost }: GuardOptions): G
   const start = (): void => {
     if (dismissed) return;
     startedAt = performance.now();
-    child = spawn('/bin/sh', [script, mark, ...(directory ? [directory] : [])], {
+    child = spawn('/bin/sh', [script, mark, directory, stopDir], {
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
       env: { PATH: '/usr/bin:/bin' },

@@ -8,6 +8,7 @@ import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
 import { sbatchDirectives } from '../slurm/sbatch.ts';
+import { launchPrefix } from './dry-run-launch.ts';
 
 /** One line of `dry-run --json`. */
 export type Allocation = ReturnType<typeof allocationOf>;
@@ -56,6 +57,7 @@ function allocationOf(variant: LoadedVariant, cluster: ClusterConfig) {
   const plan = planVariant(variant, createRuntimeContext(dryRunInput(nodes, cluster)));
   const [first] = plan.points;
   const points = new Map(plan.points.map((point) => [point.ordinal, point]));
+  const launch = launchPrefix(variant, cluster, nodes);
   return {
     file: variant.file,
     variant: variant.variant,
@@ -68,15 +70,13 @@ function allocationOf(variant: LoadedVariant, cluster: ClusterConfig) {
     /** In the order in which they run. */
     points: plan.changes.flatMap((change) => {
       const point = points.get(change.ordinal);
-      return point ? [pointOf(point, change)] : [];
+      return point ? [pointOf(point, change, launch)] : [];
     }),
   };
 }
 
-function pointOf(
-  { params, name, recipe, roles, endpoints, endpointProcesses, processes }: PlannedPoint,
-  change: PointChange,
-) {
+function pointOf(point: PlannedPoint, change: PointChange, launch: (spec: ProcessSpec) => string[]) {
+  const { params, name, recipe, roles, endpoints, endpointProcesses, processes } = point;
   const ranks = new Map(endpointProcesses.map((rank) => [`${rank.mode}-${rank.index}-${rank.rank}`, rank]));
   return {
     ...change,
@@ -88,7 +88,8 @@ function pointOf(
     roles,
     endpoints,
     processes: processes.flatMap((spec) => {
-      const own = { ...common(spec), ...ofRank(spec, ranks.get(spec.id)), startedBy: null };
+      const rank = ofRank(spec, ranks.get(spec.id));
+      const own = { ...common(spec), ...rank, startedBy: null, launch: launch(spec) };
       return [
         own,
         ...startedBy(spec, endpointProcesses).map((rank) => ({ ...own, ...follower(spec, rank) })),
@@ -121,6 +122,7 @@ function follower(leader: ProcessSpec, rank: PlannedPoint['endpointProcesses'][n
     id: `${mode}-${index}-${rank.rank}`,
     node,
     argv: [],
+    launch: [],
     env: {},
     gpus: [...gpus],
     startedBy: leader.id,

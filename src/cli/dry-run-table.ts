@@ -89,12 +89,13 @@ function nodeTable({ roles, processes }: AllocationPoint): string {
 }
 
 function showProcess(process: AllocationProcess): string {
-  const { id, node, argv, env, log } = process;
+  const { id, node, argv, env, log, launch } = process;
   if (process.startedBy !== null) return `${pc.cyan(id)} on ${node}, started by ${process.startedBy}`;
   const variables = Object.entries(env).map(([key, value]) => `${key}=${quote(value)}`);
   return [
     `${pc.cyan(id)} on ${node}, log ${log}`,
     ...(variables.length > 0 ? [`  ${pc.dim(variables.join(' '))}`] : []),
+    ...(launch.length > 0 ? [`  ${pc.dim(launch.map(quote).join(' '))}`] : []),
     `  ${argv.map(quote).join(' ')}`,
   ].join('\n');
 }

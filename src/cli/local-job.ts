@@ -13,6 +13,7 @@ import { nodesNeeded, planVariant } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import { type ClusterConfig, findClusterConfig } from '../recipe/cluster.ts';
 import { findRecipes, type LoadedVariant, loadAll, notDoneYet, requireRunnable } from '../recipe/load.ts';
+import { containerRuntimeOf } from '../slurm/container-runtime.ts';
 import { followJob } from './follow.ts';
 import type { Resumption } from './resumption.ts';
 import { splitAll } from './split-all.ts';
@@ -45,9 +46,10 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
   const files = await findRecipes(options.file);
   const variants = splitAll(loadAll(files, { cluster, env: process.env, onUnknownKey }), cluster);
   const mock = options.mock === true;
+  const runtime = containerRuntimeOf(cluster, { mock, mode: 'local' });
   const jobs = variants.map((variant) => {
-    requireRunnable(variant, { mock, containers: false });
-    for (const line of notDoneYet(variant, { containers: false }))
+    requireRunnable(variant, { mock, containers: runtime !== 'none', runtime, slurm: false });
+    for (const line of notDoneYet(variant, { containers: !mock && runtime !== 'none' }))
       process.stderr.write(`srtctl: warning: ${line}\n`);
     const nodes = nodeNames(variant, options.nodes);
     if (!mock && nodes.length > 1)

@@ -9,6 +9,7 @@ import { timeLimitMs } from '../recipe/time-limit.ts';
 import { allocationOf, warningSeconds } from '../slurm/allocation.ts';
 import { batchLog, batchScript } from '../slurm/batch-script.ts';
 import { slurm } from '../slurm/commands.ts';
+import { containerRuntimeOf } from '../slurm/container-runtime.ts';
 import { runtimesOf } from '../slurm/runtimes.ts';
 import { refuseArrays, sbatchDirectives, timeLimitOf } from '../slurm/sbatch.ts';
 import { refuseTooLarge, release, submitHeld } from '../slurm/submit.ts';
@@ -114,14 +115,10 @@ export function prepare(
   variants: readonly LoadedVariant[],
 ): PreparedSlurmJob[] {
   const mock = options.mock === true;
-  const runtime = cluster.container_runtime ?? 'pyxis';
-  if (!mock && runtime !== 'pyxis' && runtime !== 'none')
-    throw new SrtctlError('not-yet', `container_runtime: ${runtime} (srtslurm.yaml) cannot be used yet`, {
-      hint: 'pyxis, or none for engines on the nodes themselves',
-    });
+  const runtime = containerRuntimeOf(cluster, { mock, mode: 'slurm' });
   const outputs = outputsDirectory(options.output, cluster);
   return variants.map((variant) => {
-    requireRunnable(variant, { mock, containers: cluster.container_runtime !== 'none' });
+    requireRunnable(variant, { mock, containers: runtime !== 'none', runtime });
     for (const line of notDoneYet(variant, { containers: !mock && cluster.container_runtime !== 'none' }))
       process.stderr.write(`srtctl: warning: ${line}\n`);
     refuseArrays(variant, cluster);

@@ -4,11 +4,11 @@ import { open } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { jobPaths } from '../coordinator/files.ts';
 import { findProgram } from '../coordinator/find-program.ts';
-import { usesPyxis } from '../coordinator/platform.ts';
 import { EXIT, SrtctlError } from '../errors.ts';
 import { frontendFor } from '../frontends/index.ts';
 import type { JobSpec } from '../messages/job-files.ts';
 import type { SlurmAllocation } from '../slurm/allocation.ts';
+import { containerRuntimeOf } from '../slurm/container-runtime.ts';
 import { runtimesOf } from '../slurm/runtimes.ts';
 import { sbatchDirectives } from '../slurm/sbatch.ts';
 import { staticScript } from '../static/script.ts';
@@ -48,7 +48,7 @@ export function staticScriptOf(job: PreparedSlurmJob, log: string, options = { m
     programs,
     programDirs: [...new Set(Object.values(programs).filter(isAbsolute).map(dirname))],
     mock: spec.mock,
-    containers: usesPyxis(cluster, spec.mock),
+    containers: containerRuntimeOf(cluster, spec) === 'pyxis',
     setupScript: spec.setupScript === null ? null : readFileSync(spec.setupScript, 'utf8'),
     env: process.env,
     exists: existsSync,

@@ -16,6 +16,7 @@ import { subjectsOf } from '../messages/subjects.ts';
 import type { Plan } from '../plan/kinds.ts';
 import type { SweepSettings } from '../recipe/sweep-settings.ts';
 import { timeLimitMs } from '../recipe/time-limit.ts';
+import { MPI_GROUP } from '../slurm/agent-places.ts';
 import type { AgentLaunch, AgentPlace, Platform } from '../slurm/launcher.ts';
 import { causeOfProcess } from './cause.ts';
 import { type Channel, openChannel } from './channel.ts';
@@ -57,10 +58,15 @@ export interface CoordinatorOptions {
   readonly log: Logger;
 }
 
-/** The agent on a process's node that lives in its image; a process without an image is the first one's. */
-const agentFor = (agents: readonly AgentPlace[], { node, image }: ProcessSpec): string => {
+/**
+ * The agent on a process's node that lives in its image; a process without an image is the first one's. An MPI launch is
+ * started by the agent that is there for it, if there is one.
+ */
+const agentFor = (agents: readonly AgentPlace[], { node, image, mpi }: ProcessSpec): string => {
   const here = agents.filter((agent) => agent.node === node);
-  const own = here.find((agent) => image !== null && agent.group.image === image) ?? here[0];
+  const own =
+    here.find(({ group }) => (mpi ? group.name === MPI_GROUP : image !== null && group.image === image)) ??
+    here[0];
   return own?.name ?? node;
 };
 

@@ -8,7 +8,10 @@ import type { JobKeys } from './keys.ts';
 import type { NatsServer } from './nats-server.ts';
 
 /** What is the same for the agents of a job. */
-export type AgentExtras = Pick<AgentConfig, 'networkInterface' | 'path' | 'tmpDir'>;
+export type AgentExtras = Pick<AgentConfig, 'networkInterface' | 'path' | 'tmpDir' | 'containers' | 'mpi'> & {
+  /** Beginning of the path of a directory that each agent has for itself, on its node. */
+  readonly stopDirs: string;
+};
 
 type Job = Pick<JobSpec, 'jobDir' | 'jobId'>;
 
@@ -26,6 +29,7 @@ export async function writeCredentials(job: {
 }): Promise<void> {
   const { spec, keys, nats, platform, agentExtras } = job;
   const { jobId, jobDir } = spec;
+  const { stopDirs, ...extras } = agentExtras;
   const paths = jobPaths(jobDir, jobId);
   await mkdir(paths.credentials, { recursive: true, mode: 0o700 });
   await Promise.all(
@@ -39,7 +43,8 @@ export async function writeCredentials(job: {
         url: nats.url,
         seed,
         logDir: paths.logs,
-        ...agentExtras,
+        ...extras,
+        ...(extras.containers || extras.mpi ? { stopDir: `${stopDirs}-${toToken(node)}` } : {}),
       };
       return writeJson(agentConfigFile(spec, node), config, { secret: true });
     }),

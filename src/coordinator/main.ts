@@ -55,8 +55,11 @@ async function main(): Promise<void> {
   });
 
   const etcd = usesEtcd() ? [dirname(findProgram('etcd', process.env, process.cwd()))] : [];
+  // On a cluster each node has a directory of its own, which its agent makes; here it is the coordinator's.
+  const nodeTmpDir = spec.mode === 'slurm' ? `${tmpDir}-node` : tmpDir;
   const here: PlatformChoice = await choosePlatform({
     spec,
+    nodeTmpDir,
     cluster,
     variant,
     distDir,
@@ -87,8 +90,6 @@ async function main(): Promise<void> {
     etcdClient: await freePort(headAddress),
     etcdPeer: await freePort(headAddress),
   };
-  // On a cluster each node has a directory of its own, which its agent makes; here it is the coordinator's.
-  const nodeTmpDir = spec.mode === 'slurm' ? `${tmpDir}-node` : tmpDir;
   const runtimeAt = (addresses: ReadonlyMap<string, string>): JobContext => {
     const runtime = createRuntimeContext({
       jobId: spec.jobId,
@@ -99,6 +100,7 @@ async function main(): Promise<void> {
       tmpDir: nodeTmpDir,
       infraPorts,
       containers: platform.containers,
+      containerPerProcess: here.launch.containers !== undefined,
       cluster,
       distDir,
       nodeBinary: process.execPath,
@@ -122,6 +124,8 @@ async function main(): Promise<void> {
     agentExtras: {
       networkInterface: cluster.network_interface ?? null,
       path: here.agentPath,
+      ...here.launch,
+      stopDirs: `${tmpDir}-stop`,
       ...(spec.mode === 'slurm' ? { tmpDir: nodeTmpDir } : {}),
     },
     points: pointsInOrder(variant, nodes, runtimeAt),

@@ -3,13 +3,16 @@ import { delimiter, join } from 'node:path';
 import type { Logger } from 'pino';
 import { SrtctlError } from '../errors.ts';
 import type { Guard } from '../guard.ts';
-import type { JobSpec } from '../messages/job-files.ts';
+import type { AgentConfig, JobSpec } from '../messages/job-files.ts';
+import type { ProcessContainers } from '../messages/launch.ts';
 import { addressOfInterface, addressTowards } from '../own-address.ts';
 import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
+import type { Recipe } from '../recipe/schema.ts';
 import { timeLimitMs } from '../recipe/time-limit.ts';
 import { agentPlaces } from '../slurm/agent-places.ts';
 import { allocationOf, isNearLimit } from '../slurm/allocation.ts';
+import { containerRuntimeOf, processRuntimeOf } from '../slurm/container-runtime.ts';
 import type { AgentPlace, Platform } from '../slurm/launcher.ts';
 import { createLocalPlatform } from '../slurm/local.ts';
 import { containerMounts } from '../slurm/mounts.ts';
@@ -26,6 +29,8 @@ export interface PlatformInput {
   readonly cluster: ClusterConfig;
   readonly variant: LoadedVariant;
   readonly distDir: string;
+  /** Directory of the job on each node's own disk. */
+  readonly nodeTmpDir: string;
   /** Directories with programs that agents need and PATH may not have. */
   readonly programDirs: readonly string[];
   readonly guard: Guard;
@@ -39,6 +44,8 @@ export interface PlatformChoice {
   readonly headAddress: string;
   readonly agents: readonly AgentPlace[];
   readonly agentPath: { prepend: string[]; append: string[] };
+  /** How agents start what is in a container or has several ranks. */
+  readonly launch: Pick<AgentConfig, 'containers' | 'mpi'>;
   /** How long agents may take to join, ms. An image may have to be fetched first. */
   readonly join: number;
   /** What a SIGTERM means, as far as one can know. */
@@ -50,14 +57,8 @@ export async function choosePlatform(input: PlatformInput): Promise<PlatformChoi
   return input.spec.mode === 'slurm' ? onSlurm(input) : onThisMachine(input);
 }
 
-async function onThisMachine({
-  spec,
-  variant,
-  distDir,
-  programDirs,
-  guard,
-  env,
-}: PlatformInput): Promise<PlatformChoice> {
+async function onThisMachine(input: PlatformInput): Promise<PlatformChoice> {
+  const { spec, cluster, variant, distDir, programDirs, guard, env } = input;
   const pidNamespace = wantsPidNamespace(variant);
   if (pidNamespace) await requirePidNamespace();
   const platform = await createLocalPlatform({
@@ -65,17 +66,26 @@ async function onThisMachine({
     nodes: spec.nodes,
     distDir,
     mock: spec.mock,
+    containers: processRuntimeOf(containerRuntimeOf(cluster, spec)) !== undefined,
     env: { ...env, PATH: [env.PATH ?? '', ...programDirs].join(delimiter) },
     began: (group) => guard.began(group),
     over: (group) => guard.over(group),
   });
   const [head = ''] = spec.nodes;
+  const headAddress = platform.addresses.get(head) ?? '127.0.0.1';
+  const containers = processContainers(input, headAddress);
   return {
     platform,
     nodes: spec.nodes,
-    headAddress: platform.addresses.get(head) ?? '127.0.0.1',
+    headAddress,
     agents: spec.nodes.map((node) => ({ name: node, node, group: { name: '', image: null } })),
-    agentPath: { prepend: [], append: [] },
+    agentPath: { prepend: spec.mock && containers ? [join(distDir, 'mock-bin')] : [], append: [] },
+    launch: {
+      ...(containers ? { containers } : {}),
+      ...(spec.mock
+        ? { mpi: { kind: 'stand-in', program: [join(distDir, 'mock-bin', 'mpi-stand-in')] } }
+        : {}),
+    },
     join: JOIN_MS.local,
     whyTerminated: () => 'told to end (SIGTERM)',
   };
@@ -86,32 +96,26 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
   const allocation = allocationOf(env);
   if (!allocation)
     throw new SrtctlError('no-allocation', 'the coordinator of a Slurm job was started outside of Slurm');
-  const containers = usesPyxis(cluster, spec.mock);
+  const pyxis = containerRuntimeOf(cluster, spec) === 'pyxis';
   const [{ recipe } = { recipe: undefined }] = variant.points;
   if (!recipe) throw new TypeError('a variant without points');
   const { nodes } = allocation;
   const limitMs = timeLimitMs(timeLimitOf(recipe, cluster) ?? '');
   const endsAt = allocation.endsAt ?? (limitMs === null ? null : Date.now() + limitMs);
-  const agents = agentPlaces({ variant, cluster, nodes, containers, jobDir: spec.jobDir });
+  const agents = agentPlaces({ variant, cluster, nodes, containers: pyxis, jobDir: spec.jobDir });
   const headAddress = await addressOfHead(nodes, cluster);
   const logDir = jobPaths(spec.jobDir, spec.jobId).logs;
   const runtimes = runtimesOf(cluster, process.arch, process.execPath);
+  const containers = processContainers(input, headAddress);
+  const mounts = mountsOf(input, headAddress);
   const platform = createSlurmPlatform({
     allocation,
     headAddress,
-    containers,
+    containers: pyxis || containers !== undefined,
     agentScript: join(distDir, 'node-agent.js'),
     pidNamespace: wantsPidNamespace(variant),
     runtimes,
-    mounts: containerMounts({
-      recipe,
-      cluster,
-      env,
-      job: { id: spec.jobId, name: spec.name, jobDir: spec.jobDir, logDir },
-      headAddress,
-      srtctl: { distDir, programDirs, runtimes },
-      mock: spec.mock,
-    }),
+    mounts,
     srunOptions: recipe.srun_options,
     logDir,
     env,
@@ -125,7 +129,17 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
     headAddress,
     agents,
     agentPath: { prepend: spec.mock ? [join(distDir, 'mock-bin')] : [], append: [...programDirs] },
-    join: containers ? JOIN_MS.containers : JOIN_MS.nodes,
+    launch: {
+      ...(containers ? { containers } : {}),
+      mpi: {
+        kind: 'srun',
+        mpi: mpiOf(recipe, spec.mock),
+        pyxisMounts: pyxis ? mounts : null,
+        options: recipe.srun_options,
+        components: allocation.components.map((component) => [...component]),
+      },
+    },
+    join: pyxis ? JOIN_MS.containers : JOIN_MS.nodes,
     whyTerminated: () =>
       endsAt !== null && isNearLimit(Date.now(), endsAt, limitMs)
         ? `Slurm's time limit is near (the job ends at ${new Date(endsAt).toISOString()}): a longer slurm.time_limit gives the run more time`
@@ -136,9 +150,37 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
 const wantsPidNamespace = ({ points }: LoadedVariant): boolean =>
   points.some(({ recipe }) => recipe.supervision.pid_namespace);
 
-/** Simulated engines are programs of the node: they are in a container only when the cluster config says so. */
-export const usesPyxis = (cluster: ClusterConfig, mock: boolean): boolean =>
-  (cluster.container_runtime ?? (mock ? 'none' : 'pyxis')) === 'pyxis';
+/** A recipe may know better what its image has. Simulated ranks have nothing to say to each other. */
+const mpiOf = ({ srun_options: options }: Recipe, mock: boolean): string =>
+  mock ? 'none' : (options.mpi ?? 'pmix');
+
+/** The mounts of every container of the job. */
+function mountsOf(input: PlatformInput, headAddress: string): string[] {
+  const { spec, cluster, variant, distDir, programDirs, env } = input;
+  const [{ recipe } = { recipe: undefined }] = variant.points;
+  if (!recipe) throw new TypeError('a variant without points');
+  const { jobDir, jobId: id, name, mock } = spec;
+  const runtimes = runtimesOf(cluster, process.arch, process.execPath);
+  return containerMounts({
+    recipe,
+    cluster,
+    env,
+    job: { id, name, jobDir, logDir: jobPaths(jobDir, id).logs },
+    headAddress,
+    srtctl: { distDir, programDirs, runtimes },
+    mock,
+  });
+}
+
+/** Containers that agents start, one for each process; undefined when they start none. */
+function processContainers(input: PlatformInput, headAddress: string): ProcessContainers | undefined {
+  const { cluster, spec, nodeTmpDir } = input;
+  const runtime = processRuntimeOf(containerRuntimeOf(cluster, spec));
+  if (!runtime) return undefined;
+  // Processes of a node share its directory of the job, as they do where the agent is in the container with them.
+  const mounts = [...mountsOf(input, headAddress), `${nodeTmpDir}:${nodeTmpDir}`];
+  return { runtime, mounts, home: nodeTmpDir };
+}
 
 /** The head's own address: of the named interface, else the one on the way to another node of the job. */
 async function addressOfHead(nodes: readonly string[], cluster: ClusterConfig): Promise<string> {

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { mpiLauncherSchema, processContainersSchema } from './launch.ts';
 import { causeSchema, pointStatusSchema, sweepProgressSchema } from './result.ts';
 import { pointStateSchema, sweepStateSchema } from './states.ts';
 
@@ -52,6 +53,11 @@ export const agentConfigSchema = z.object({
   path: z.object({ prepend: z.array(z.string()), append: z.array(z.string()) }).optional(),
   /** Directory that the agent makes for its processes, and removes at its end. */
   tmpDir: z.string().optional(),
+  /** How commands that have an image are started; left out, they run as they are. */
+  containers: processContainersSchema.optional(),
+  mpi: mpiLauncherSchema.optional(),
+  /** Directory of this agent alone, for what has to be run should it be killed. */
+  stopDir: z.string().optional(),
   url: z.string(),
   seed: z.string(),
   logDir: z.string(),

@@ -12,6 +12,7 @@ import { subjectsOf, toToken } from '../messages/subjects.ts';
 import { addressOfInterface, addressTowards } from '../own-address.ts';
 import { NodeAgent } from './agent.ts';
 import { findGpuHolders } from './gpu-holders.ts';
+import { createLauncher } from './launch.ts';
 import { clearLeftovers } from './leftovers.ts';
 import { identityOf } from './marks.ts';
 import { ProcessTable } from './process-table.ts';
@@ -59,6 +60,7 @@ async function main(): Promise<void> {
     script: join(here, 'guard.sh'),
     mark: `SRTCTL_AGENT=${agentMark}`,
     directory: config.tmpDir,
+    stopDir: config.stopDir,
     onLost: (why) => log.warn({ why }, 'the guard is gone: another one is started'),
   });
   // After the guard, which removes it should this agent be killed.
@@ -66,6 +68,7 @@ async function main(): Promise<void> {
 
   const table = new ProcessTable({
     spawner: osSpawner,
+    launcher: createLauncher({ ...config, distDir: here, incarnation }),
     guard,
     agentMark,
     agentId: identityOf(process.pid),
@@ -140,7 +143,8 @@ async function main(): Promise<void> {
     log.info({ why, exitCode }, 'agent ends');
     await bus.close(1_000);
     await guard.dismiss();
-    if (config.tmpDir !== undefined) rmSync(config.tmpDir, { recursive: true, force: true });
+    for (const directory of [config.tmpDir, config.stopDir])
+      if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
     process.exit(exitCode);
   }
 

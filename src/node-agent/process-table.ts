@@ -13,6 +13,7 @@ import type { ProcessReport } from '../messages/control.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 import { isOver, type ProcessState } from '../messages/states.ts';
 import { watchProgress } from './hang-watch.ts';
+import type { Beyond, Launcher } from './launch.ts';
 import { findMarked, findMarkedSync } from './marks.ts';
 import { watchProbe } from './probe-loop.ts';
 import { inTheWay, reconcile } from './reconcile.ts';
@@ -42,6 +43,8 @@ interface Entry {
   unwanted: boolean;
   /** The process group, from the spawn until nothing of it is left. */
   group: number | null;
+  /** What of it the process group does not hold, as long as that may exist. */
+  beyond: Beyond | undefined;
   pid: number | null;
   exitCode: number | null;
   signal: string | null;
@@ -51,6 +54,8 @@ interface Entry {
 
 export interface TableOptions {
   readonly spawner: Spawner;
+  /** By default commands are started as they are. */
+  readonly launcher?: Launcher;
   readonly guard: Guard;
   /** `<job>/<node>/<incarnation>`: the value of SRTCTL_AGENT in every process. */
   readonly agentMark: string;
@@ -131,6 +136,7 @@ export class ProcessTable {
   killAll(): void {
     for (const { group } of this.#entries.values())
       if (group !== null) this.#options.spawner.signalGroup(group, 'SIGKILL');
+    this.#options.launcher?.killAllSync();
     for (let round = 0; round < 5; round++) {
       const left = findMarkedSync(`SRTCTL_AGENT=${this.#options.agentMark}`);
       if (left.length === 0) return;
@@ -171,6 +177,7 @@ export class ProcessTable {
       why: 'wanted',
       unwanted: false,
       group: null,
+      beyond: undefined,
       pid: null,
       exitCode: null,
       signal: null,
@@ -201,7 +208,7 @@ export class ProcessTable {
         const from = entry.state;
         entry.state = 'failed';
         entry.why = 'srtctl: internal error in its machine';
-        if (entry.group !== null) this.#options.spawner.signalGroup(entry.group, 'SIGKILL');
+        this.#signal(entry, 'SIGKILL');
         entry.unwatch?.();
         this.#tell(entry, from);
       },
@@ -265,7 +272,6 @@ export class ProcessTable {
   }
 
   #machineFor(key: string): ProcessMachine {
-    const { spawner } = this.#options;
     const entryOf = () => this.#entries.get(key);
     return processMachine.provide({
       actors: {
@@ -276,16 +282,14 @@ export class ProcessTable {
           return () => {
             // Left with the process alive: only when the machine was stopped from outside. Nothing may leak.
             if (entry?.group != null && entry.exitCode === null && entry.signal === null)
-              spawner.signalGroup(entry.group, 'SIGKILL');
+              this.#signal(entry, 'SIGKILL');
           };
         }),
         probe: fromCallback(({ sendBack, input }) => watchProbe(input, sendBack)),
       },
       actions: {
-        terminate: () => this.#signal(entryOf(), 'SIGTERM'),
-        kill: () => {
-          this.#signal(entryOf(), 'SIGKILL');
-        },
+        terminate: () => void this.#terminate(entryOf()),
+        kill: () => this.#kill(entryOf()),
       },
     });
   }
@@ -300,14 +304,28 @@ export class ProcessTable {
     };
     let spawned: { pid: number } | undefined;
     try {
-      spawned = this.#options.spawner.spawn(spec, env, {
+      const {
+        beyond,
+        env: inner,
+        ...launched
+      } = this.#options.launcher?.launch(spec, env, entry.mark) ?? {
+        argv: spec.argv,
+        cwd: spec.cwd,
+        env,
+      };
+      entry.beyond = beyond;
+      spawned = this.#options.spawner.spawn({ ...spec, ...launched }, inner, {
         exited: (exitCode, signal) => {
           sendBack({ type: 'process.exited', exitCode, signal });
           void this.#sweep(entry);
         },
-        failed: (error) => sendBack({ type: 'process.spawnFailed', error }),
+        failed: (error) => {
+          this.#nothingBeyond(entry);
+          sendBack({ type: 'process.spawnFailed', error });
+        },
       });
     } catch (error) {
+      this.#nothingBeyond(entry);
       const reason = error instanceof Error ? error.message : String(error);
       queueMicrotask(() => sendBack({ type: 'process.spawnFailed', error: `cannot start: ${reason}` }));
       return;
@@ -324,11 +342,27 @@ export class ProcessTable {
     this.#options.spawner.signalGroup(entry.group, signal);
   }
 
+  /** What is beyond the process group may have to be asked in another way. */
+  async #terminate(entry: Entry | undefined): Promise<void> {
+    if (!entry?.beyond || !(await entry.beyond.terminate())) this.#signal(entry, 'SIGTERM');
+  }
+
+  #kill(entry: Entry | undefined): void {
+    this.#signal(entry, 'SIGKILL');
+    void entry?.beyond?.kill();
+  }
+
+  #nothingBeyond(entry: Entry): void {
+    entry.beyond?.over();
+    entry.beyond = undefined;
+  }
+
   /** The main process has ended: ends what it left behind, in its group or out of it, then lets go of the entry. */
   async #sweep(entry: Entry): Promise<void> {
     const { group } = entry;
     const mark = `SRTCTL_PROCESS=${entry.mark}`;
     try {
+      await entry.beyond?.kill();
       for (let round = 0; round < SWEEP_ROUNDS; round++) {
         const inGroup = group !== null && this.#options.spawner.signalGroup(group, 'SIGKILL');
         const marked = (await findMarked([mark])).get(mark) ?? [];
@@ -340,6 +374,7 @@ export class ProcessTable {
       this.#options.onDefect(`looking for what ${entry.spec.id} left`, error);
     }
     if (group !== null) this.#options.guard.over(group);
+    this.#nothingBeyond(entry);
     entry.group = null;
     this.#startWaiting();
     this.#forgetOver();

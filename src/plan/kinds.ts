@@ -56,6 +56,8 @@ export interface JobContext {
   listenAddress(node: string): string;
   /** true: engines run in containers, with the job's directories mounted at fixed places. */
   readonly containers: boolean;
+  /** true: what is written into a container is gone with its process, for each has a container of its own. */
+  readonly containerPerProcess: boolean;
   /** Directory of the job on the shared file system, as the coordinator and agents see it. */
   readonly jobDir: string;
   readonly logDir: string;

@@ -10,8 +10,9 @@ import { type LoadedVariant, ordinalOf, placeIn } from '../recipe/variant.ts';
 import { etcdProcess, mooncakeProcesses } from './infra.ts';
 import type { JobContext, Plan, PlannedBenchmark, PlannedPoint } from './kinds.ts';
 import { linked } from './links.ts';
+import { withImageSteps } from './prelude.ts';
 import { afterPlacement, assignRoles, extraNodes } from './roles.ts';
-import { stepProcesses, withPreamble } from './steps.ts';
+import { imageSteps, stepProcesses, withPreamble } from './steps.ts';
 import { supervised } from './supervised.ts';
 import { changesOf, runningOrder } from './sweep-order.ts';
 import { workerProcesses, workersAtRest } from './workers.ts';
@@ -64,6 +65,7 @@ function planPoint(point: LoadedVariant['points'][number], ordinal: number, job:
     ...workerProcesses(backend, recipe, runtime, roles, endpointProcesses),
     ...frontend.processes(around),
   ];
+  const before = imageSteps(recipe, runtime);
   const processes = [
     ...(frontend.needsEtcd ? [etcdProcess(job, roles)] : []),
     ...mooncakeProcesses(recipe, runtime, roles),
@@ -80,7 +82,9 @@ function planPoint(point: LoadedVariant['points'][number], ordinal: number, job:
     endpoints,
     endpointProcesses,
     processes: linked(
-      byPhase(processes).map((process) => withPreamble(supervised(process, recipe), runtime)),
+      byPhase(processes).map((process) =>
+        withPreamble(withImageSteps(supervised(process, recipe), before, runtime), runtime),
+      ),
       {
         findsWorkers: frontend.needsEtcd,
       },

@@ -1,4 +1,5 @@
 import { basename } from 'node:path/posix';
+import { processRuntimeSchema } from '../messages/launch.ts';
 import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import type { InfraPorts, JobContext, RuntimeContext } from './kinds.ts';
@@ -16,6 +17,8 @@ export interface RuntimeInput {
   readonly tmpDir: string;
   readonly infraPorts: InfraPorts;
   readonly containers: boolean;
+  /** Each process has a container of its own, in place of one on each node for all. */
+  readonly containerPerProcess?: boolean;
   readonly cluster: ClusterConfig;
   readonly distDir: string;
   readonly nodeBinary: string;
@@ -56,6 +59,7 @@ export function createRuntimeContext(input: RuntimeInput): JobContext {
     nodes,
     infraPorts,
     containers,
+    containerPerProcess: input.containerPerProcess === true,
     jobDir,
     logDir,
     logDirInside: containers ? INSIDE.logs : logDir,
@@ -106,7 +110,8 @@ export function dryRunInput(nodes: readonly string[], cluster: ClusterConfig): R
     jobDir: `${cluster.output_dir ?? '/outputs'}/${jobId}`,
     tmpDir: `/tmp/srtctl-${jobId}`,
     infraPorts: DEFAULT_INFRA_PORTS,
-    containers: true,
+    containers: cluster.container_runtime !== 'none',
+    containerPerProcess: processRuntimeSchema.safeParse(cluster.container_runtime).success,
     cluster,
     distDir: `${cluster.srtctl_root ?? '/opt/srtctl'}/dist`,
     nodeBinary: 'node',

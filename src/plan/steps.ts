@@ -2,6 +2,7 @@ import type { DeployPhase, ProcessSpec } from '../messages/process-spec.ts';
 import { fillNode } from '../recipe/resolve.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import type { RuntimeContext } from './kinds.ts';
+import type { ImageSteps } from './prelude.ts';
 import { sourceInside, stagedAt } from './runtime-context.ts';
 
 const HOUR_MS = 3_600_000;
@@ -38,8 +39,8 @@ export function stepProcesses(
   const steps = [
     ...(runtime.realEngines ? fetchModel(recipe, runtime, workers) : []),
     ...(runtime.realEngines ? buildDynamo(recipe, runtime, workers) : []),
-    ...setUp(runtime, inImage),
-    ...(runtime.realEngines ? installDynamo(recipe, runtime, inImage) : []),
+    ...(runtime.containerPerProcess ? [] : setUp(runtime, inImage)),
+    ...(runtime.realEngines && !runtime.containerPerProcess ? installDynamo(recipe, runtime, inImage) : []),
     ...(runtime.realEngines ? stageModel(recipe, runtime, workers) : []),
   ];
   return steps.flatMap((step) =>
@@ -51,6 +52,12 @@ export function stepProcesses(
       })),
   );
 }
+
+/** Those of them that change what is in the engines' image. */
+export const imageSteps = (recipe: Recipe, runtime: RuntimeContext): ImageSteps =>
+  [...setUp(runtime, []), ...(runtime.realEngines ? installDynamo(recipe, runtime, []) : [])].map(
+    ({ argv }) => argv,
+  );
 
 const isTaskOn = ({ mpi }: ProcessSpec, node: string): boolean => mpi?.nodes.includes(node) ?? false;
 

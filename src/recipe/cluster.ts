@@ -87,7 +87,9 @@ export const clusterConfigSchema = z.strictObject({
   container_runtime: z
     .enum(['pyxis', 'apptainer', 'enroot', 'docker', 'podman', 'none'])
     .nullish()
-    .describe('what starts containers; none: engines are on the nodes themselves. By default pyxis'),
+    .describe(
+      'what starts containers: pyxis one on each node, around the agent; apptainer, enroot, docker and podman one for each process; none: engines are on the nodes themselves. By default pyxis',
+    ),
 });
 export type ClusterConfig = z.infer<typeof clusterConfigSchema>;
 

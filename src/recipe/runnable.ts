@@ -5,13 +5,17 @@ import { type Path, type Problem, RecipeProblems } from './problems.ts';
 import type { BackendType } from './schema.ts';
 import { type LoadedVariant, placeIn } from './variant.ts';
 
-/** Engines whose plans are whole and that nothing starts yet: an MPI launch is a step of Slurm, not an agent's process. */
-const plannedOnly: readonly BackendType[] = ['trtllm'];
+/** Engines whose ranks MPI starts. */
+const withMpi: readonly BackendType[] = ['trtllm'];
 
 export interface RunOptions {
   /** Engines are stand-ins: neither the model nor an image is used. */
   readonly mock: boolean;
   readonly containers: boolean;
+  /** What starts the containers; undefined where nothing does. */
+  readonly runtime?: string;
+  /** false on this machine alone: MPI launches are steps of Slurm. */
+  readonly slurm?: boolean;
 }
 
 /**
@@ -36,14 +40,20 @@ export function requireRunnable(
     if (!options.mock)
       checkModel(model.path, exists, (message, hint) => complain(['model', 'path'], message, hint));
     if (!options.mock && options.containers) {
-      checkImage(model.container, (message, hint) => complain(['model', 'container'], message, hint));
+      const at = ['model', 'container'];
+      checkImage(model.container, (message, hint) => complain(at, message, hint));
+      checkImageKind(model.container, options.runtime, (message, hint) => complain(at, message, hint));
       if (frontend.enable_multiple_frontends) {
         const at = ['frontend', 'nginx_container'];
         checkImage(frontend.nginx_container, (message, hint) => complain(at, message, hint));
+        checkImageKind(frontend.nginx_container, options.runtime, (message, hint) =>
+          complain(at, message, hint),
+        );
       }
     }
-    if (plannedOnly.includes(backend.type)) {
-      complain(['backend', 'type'], `backend "${backend.type}" can be planned but not run yet`);
+    if (withMpi.includes(backend.type) && !options.mock) {
+      const cannot = mpiProblem(options);
+      if (cannot) complain(['backend', 'type'], ...cannot);
     }
     if (recipe.dynamo.engine_mode === 'sidecar') {
       complain(['dynamo', 'engine_mode'], 'an engine beside its Dynamo worker cannot be run yet');
@@ -120,6 +130,36 @@ function checkModel(path: string, exists: (path: string) => boolean, complain: C
       'hf:org/name names a model to download',
     );
   }
+}
+
+/** Why ranks of an MPI launch cannot be started, and what to do. */
+function mpiProblem({ slurm, runtime }: RunOptions): [string, string] | undefined {
+  if (slurm === false)
+    return [
+      'TensorRT-LLM is started by MPI, through Slurm: --local cannot',
+      'leave --local out, or add --mock for simulated engines',
+    ];
+  if (runtime === 'docker' || runtime === 'podman')
+    return [
+      `TensorRT-LLM is started by MPI, which does not reach into containers of ${runtime}`,
+      'container_runtime: pyxis, enroot, apptainer or none (srtslurm.yaml)',
+    ];
+  return undefined;
+}
+
+/** What a runtime can start: a file, or an image of a registry. */
+function checkImageKind(image: string, runtime: string | undefined, complain: Complain): void {
+  const isFile = /^[./]/.test(image) || /\.(sqsh|sif|img)$/.test(image);
+  if (runtime === 'enroot' && !isFile)
+    complain(
+      `enroot starts files, and "${image}" is in a registry`,
+      `enroot import -o FILE.sqsh docker://${image}, and name the file under containers in srtslurm.yaml`,
+    );
+  if ((runtime === 'docker' || runtime === 'podman') && isFile)
+    complain(
+      `${runtime} starts images of a registry, and "${image}" is a file`,
+      'name the image as registry/path:tag',
+    );
 }
 
 /** A registry's image says so with a "/", ":" or "#" in its name; a bare word can only be an alias. */

@@ -1,6 +1,6 @@
 import { get, type ServerResponse } from 'node:http';
 import { fromMachineTime, toMachineTime } from './clock.ts';
-import { pathOf, sendError, sendText, serve } from './http.ts';
+import { pathOf, portOf, sendError, sendText, serve } from './http.ts';
 
 /** How long a decode worker waits for a prefill that nobody has begun. */
 const ROOM_TIMEOUT_MS = 300_000;
@@ -13,8 +13,9 @@ export class BootstrapServer {
   readonly #done = new Map<number, number>();
   readonly #waiting = new Map<number, ServerResponse>();
 
-  async listen(host: string, port: number): Promise<void> {
-    await serve(host, port, (request, response) => {
+  /** Resolves with the port: one that is free where 0 is asked for. */
+  async listen(host: string, port: number): Promise<number> {
+    const server = await serve(host, port, (request, response) => {
       const [, room] = pathOf(request).match(/^\/room\/(\d+)$/) ?? [];
       if (room === undefined) return sendError(response, 404, 'no such room');
       const id = Number(room);
@@ -26,6 +27,7 @@ export class BootstrapServer {
       this.#waiting.set(id, response);
       response.once('close', () => this.#waiting.delete(id));
     });
+    return portOf(server);
   }
 
   /**

@@ -25,7 +25,7 @@ const prefixOf = (text: string): string =>
   text.match(/"(?:prompt|messages|text|input_ids)"\s*:\s*(.{0,256})/s)?.[1] ?? '';
 
 /** The request with fields added at its end: it is mostly prompt, and not worth reading for that. */
-function withFields(text: string, fields: Record<string, unknown>): string | undefined {
+export function withFields(text: string, fields: Record<string, unknown>): string | undefined {
   const end = text.lastIndexOf('}');
   if (end < 0 || !text.trimStart().startsWith('{')) return undefined;
   return `${text.slice(0, end)}${/\{\s*$/.test(text.slice(0, end)) ? '' : ','}${JSON.stringify(fields).slice(1)}`;
@@ -79,7 +79,11 @@ export async function dispatch(
   });
 }
 
-async function counted(targets: Target[], response: ServerResponse, run: () => Promise<void>): Promise<void> {
+export async function counted(
+  targets: Target[],
+  response: ServerResponse,
+  run: () => Promise<void>,
+): Promise<void> {
   for (const target of targets) target.load++;
   response.once('close', () => {
     for (const target of targets) target.load--;

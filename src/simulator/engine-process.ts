@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
-import { Arguments, setting } from './argv.ts';
+import { setting } from './argv.ts';
 import { BootstrapServer } from './bootstrap.ts';
 import { joinRanks } from './dist-init.ts';
 import { Engine } from './engine.ts';
-import { type EngineOptions, engineOptions } from './engine-options.ts';
+import type { EngineOptions } from './engine-options.ts';
 import { etcdEndpoint, type Registration, register } from './etcd.ts';
 import { Fatal } from './fatal.ts';
-import { pathOf, sendJson, sendText, serve } from './http.ts';
+import { pathOf, portOf, sendJson, sendText, serve } from './http.ts';
 import { type Instance, instanceKey } from './registry.ts';
 
 const say = (text: string): void => {
@@ -15,9 +15,9 @@ const say = (text: string): void => {
 };
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** One rank of an SGLang engine, as its own server or as a Dynamo worker. Resolves when it serves. */
-export async function runEngine(flavour: 'sglang' | 'dynamo', argv: readonly string[]): Promise<void> {
-  const options = engineOptions(new Arguments(argv));
+/** One rank of an engine, as its own server or as a Dynamo worker. Resolves when it serves. */
+export async function runEngine(flavour: 'server' | 'dynamo', given: EngineOptions): Promise<void> {
+  let options = given;
   const leader = options.nodeRank === 0;
   let registration: Registration | undefined;
   stopOnSignal(() => registration?.revoke() ?? Promise.resolve());
@@ -29,8 +29,12 @@ export async function runEngine(flavour: 'sglang' | 'dynamo', argv: readonly str
   const bootstrap = leader && options.mode === 'prefill' ? new BootstrapServer() : undefined;
   const engine = new Engine(options, bootstrap);
   if (leader) {
-    await bootstrap?.listen(options.host, options.bootstrapPort);
-    await serve(options.host, options.port, (request, response) => engine.handle(request, response));
+    const bootstrapPort = await bootstrap?.listen(options.host, options.bootstrapPort);
+    const server = await serve(options.host, options.port, (request, response) =>
+      engine.handle(request, response),
+    );
+    // What was left to the system is known now.
+    options = { ...options, port: portOf(server), bootstrapPort: bootstrapPort ?? options.bootstrapPort };
   }
   if (flavour === 'dynamo') await serveStatus(options, engine);
 

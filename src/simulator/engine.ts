@@ -110,7 +110,11 @@ export class Engine {
     const from = Math.max(arrivedAt, performance.now() - MOST_LATE_MS);
     switch (this.#options.mode) {
       case 'agg':
-        return this.#run('generate', api, request, response, { arrivedAt, from, signal: closed.signal });
+        return this.#run(request.half ?? 'generate', api, request, response, {
+          arrivedAt,
+          from,
+          signal: closed.signal,
+        });
       case 'prefill':
         return this.#run('prefill', api, request, response, { arrivedAt, from, signal: closed.signal });
       case 'decode': {

@@ -31,6 +31,12 @@ export function serve(
   });
 }
 
+/** Where a server listens. */
+export function portOf(server: Server): number {
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
 export const sendJson = (response: ServerResponse, status: number, body: unknown): void =>
   sendText(response, status, JSON.stringify(body), 'application/json');
 

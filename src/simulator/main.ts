@@ -15,7 +15,38 @@ switch (module) {
   case 'sglang.launch_server':
   case 'dynamo.sglang': {
     const { runEngine } = await import('./engine-process.ts');
-    await runEngine(module === 'dynamo.sglang' ? 'dynamo' : 'sglang', args);
+    const [{ Arguments }, { engineOptions }] = await Promise.all([
+      import('./argv.ts'),
+      import('./engine-options.ts'),
+    ]);
+    const options = engineOptions(new Arguments(args));
+    await runEngine(module === 'dynamo.sglang' ? 'dynamo' : 'server', options);
+    break;
+  }
+  case 'dynamo.trtllm': {
+    const [{ runEngine }, { dynamoOptions }] = await Promise.all([
+      import('./engine-process.ts'),
+      import('./trtllm-options.ts'),
+    ]);
+    await runEngine('dynamo', dynamoOptions(args));
+    break;
+  }
+  case 'trtllm-serve': {
+    if (args[0] === 'disaggregated') {
+      const { runDisaggregated } = await import('./trtllm-router.ts');
+      await runDisaggregated(args.slice(1));
+      break;
+    }
+    const [{ runEngine }, { serverOptions }] = await Promise.all([
+      import('./engine-process.ts'),
+      import('./trtllm-options.ts'),
+    ]);
+    await runEngine('server', serverOptions(args));
+    break;
+  }
+  case 'mpi-stand-in': {
+    const { runTasks } = await import('./mpi-stand-in.ts');
+    await runTasks(args);
     break;
   }
   case 'sglang_router.launch_router': {

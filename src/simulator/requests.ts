@@ -11,6 +11,8 @@ export interface GenerateRequest {
   /** Prompt as text, for what goes by prefix (a router's affinity). */
   readonly prefix: string;
   readonly bootstrap: { host: string; port: number; room: number } | null;
+  /** The half of the work that TensorRT-LLM's router asks of a server; null: all of it. */
+  readonly half: 'prefill' | 'decode' | null;
 }
 
 const bootstrapFields = {
@@ -26,6 +28,9 @@ const openAiFields = {
   stream: z.boolean().nullish(),
   stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
   ...bootstrapFields,
+  disaggregated_params: z
+    .looseObject({ request_type: z.enum(['context_only', 'generation_only', 'context_and_generation']) })
+    .nullish(),
 };
 const promptSchema = z
   .union([z.string(), z.array(z.number()), z.array(z.string()), z.array(z.array(z.number()))])
@@ -53,6 +58,11 @@ const generateSchema = z.looseObject({
     .nullish(),
   ...bootstrapFields,
 });
+
+const HALVES: Readonly<Record<string, 'prefill' | 'decode'>> = {
+  context_only: 'prefill',
+  generation_only: 'decode',
+};
 
 /** Engines' own default when a request does not say. */
 const DEFAULT_MAX_TOKENS = { openai: 16, generate: 128 };
@@ -93,6 +103,7 @@ function fromOpenAi(
     stream: body.stream === true,
     includeUsage: body.stream_options?.include_usage === true,
     bootstrap: bootstrapOf(body),
+    half: HALVES[body.disaggregated_params?.request_type ?? ''] ?? null,
   };
 }
 
@@ -116,6 +127,7 @@ function fromGenerate(body: z.infer<typeof generateSchema>): GenerateRequest {
     stream: body.stream === true,
     includeUsage: true,
     bootstrap: bootstrapOf(body),
+    half: null,
   };
 }
 

@@ -4,9 +4,13 @@ import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
 import type { AgentGroup, AgentPlace } from './launcher.ts';
 
+/** Agents outside of the engines' container, where srun is: they start the ranks of MPI launches. */
+export const MPI_GROUP = 'mpi';
+
 /**
  * The agents of a job: one on each node in the image of the engines, and for each further image (nginx, exporters)
  * one on each node that needs it. Which nodes those are does not depend on addresses, so it is known beforehand.
+ * `containers`: it is Slurm that starts them, around the agents.
  */
 export function agentPlaces(input: {
   readonly variant: LoadedVariant;
@@ -23,7 +27,13 @@ export function agentPlaces(input: {
   const runtime = createRuntimeContext({ ...dryRunInput(nodes, cluster), jobDir });
   const groups = new Map<string, AgentGroup>();
   for (const { processes } of planVariant(variant, runtime).points)
-    for (const { image: other, role, node } of processes) {
+    for (const { image: other, role, node, mpi } of processes) {
+      if (mpi) {
+        const name = `${node}/${MPI_GROUP}`;
+        if (!places.some((place) => place.name === name))
+          places.push({ name, node, group: { name: MPI_GROUP, image: null } });
+        continue;
+      }
       if (other === null || other === image) continue;
       const group = groups.get(other) ?? { name: freeName(role, groups), image: other };
       groups.set(other, group);
@@ -34,7 +44,7 @@ export function agentPlaces(input: {
 }
 
 function freeName(wanted: string, groups: ReadonlyMap<string, AgentGroup>): string {
-  const taken = new Set([...groups.values()].map(({ name }) => name));
+  const taken = new Set([MPI_GROUP, ...[...groups.values()].map(({ name }) => name)]);
   let name = wanted;
   for (let number = 2; taken.has(name); number++) name = `${wanted}-${number}`;
   return name;

@@ -6,6 +6,8 @@ export interface SlurmAllocation {
   /** In Slurm's order, the head first; of a heterogeneous job the components one after the other. */
   readonly nodes: readonly string[];
   readonly hetGroups: number;
+  /** Nodes of each component; of a job that is not heterogeneous all of them. */
+  readonly components: readonly (readonly string[])[];
   /** When Slurm ends the job, ms since the epoch; null where it does not say. */
   readonly endsAt: number | null;
 }
@@ -19,13 +21,14 @@ export function allocationOf(env: NodeJS.ProcessEnv): SlurmAllocation | undefine
     hetGroups > 1
       ? Array.from({ length: hetGroups }, (_, group) => env[`SLURM_JOB_NODELIST_HET_GROUP_${group}`] ?? '')
       : [env.SLURM_JOB_NODELIST ?? env.SLURM_NODELIST ?? ''];
-  const nodes = lists.flatMap(expandHostlist);
+  const components = lists.map(expandHostlist);
+  const nodes = components.flat();
   if (nodes.length === 0)
     throw new SrtctlError('no-nodes', `Slurm job ${jobId} does not say which nodes it has`, {
       hint: 'SLURM_JOB_NODELIST is not set',
     });
   const end = Number(env.SLURM_JOB_END_TIME);
-  return { jobId, nodes, hetGroups, endsAt: end > 0 ? end * 1_000 : null };
+  return { jobId, nodes, hetGroups, components, endsAt: end > 0 ? end * 1_000 : null };
 }
 
 /** Seconds before the time limit at which Slurm tells the job (sbatch(1), --signal), where the limit is long enough. */

@@ -19,6 +19,8 @@ export interface LocalOptions {
   readonly nodes: readonly string[];
   /** Directory with dist's files. */
   readonly distDir: string;
+  /** What is around the engines; on this machine only what an agent itself starts. */
+  readonly containers?: boolean;
   /** Stand-ins for the engines, put first on the agents' PATH. */
   readonly mock: boolean;
   readonly env: NodeJS.ProcessEnv;
@@ -42,7 +44,7 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
   return {
     addresses,
     hostNames: 'addresses',
-    containers: false,
+    containers: options.containers === true,
     launchAgents(agents: readonly AgentLaunch[], onEnd): void {
       for (const { name: node, configFile, logFile } of agents) {
         const log = openSync(logFile, 'a', 0o644);

@@ -59,13 +59,4 @@ const asOption = ([name, value]: [string, string]): string[] => {
   return [value === '' || value === 'true' ? `--${name}` : `--${name}=${value}`];
 };
 
-/**
- * What sbatch or an enclosing step tells srun through its environment and would change or contradict the agents' step
- * (srun(1), "Input environment variables").
- */
-const MISLEADING =
-  /^(SLURM_(MEM_PER_\w+|CPUS_PER_TASK|CPUS_PER_GPU|CPU_BIND\w*|GPU_BIND|GPUS_PER_TASK|TRES_PER_TASK|NTASKS\w*|NPROCS|EXACT|EXCLUSIVE|HINT|THREADS_PER_CORE|DISTRIBUTION|MPI_TYPE|STEP_\w+|STEPID|LABELIO|UNBUFFEREDIO|KILL_BAD_EXIT|WAIT|NO_KILL|SRUN_\w+)|SRUN_\w+|SBATCH_\w+)$/;
-
-export function stepEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !MISLEADING.test(name)));
-}
+export { stepEnvironment } from '../launch/step-environment.ts';

@@ -134,10 +134,13 @@ describe('a TensorRT-LLM endpoint', () => {
     expect(() => processesOf(sglang)).toThrow(/no SGLang workers/);
   });
 
-  it('can be planned and, until an MPI launch can be started, not run', () => {
-    expect(() => requireRunnable(variantOf(recipe), { mock: true, containers: false })).toThrow(
-      /"trtllm" can be planned but not run yet/,
-    );
+  it('runs where MPI can start its ranks, and otherwise is refused with what to do', () => {
+    const problemOf = (over: Partial<Parameters<typeof requireRunnable>[1]>) => () =>
+      requireRunnable(variantOf(recipe), { mock: false, containers: true, ...over }, () => true);
+    expect(problemOf({ runtime: 'pyxis' })).not.toThrow();
+    expect(problemOf({ runtime: 'docker' })).toThrow(/does not reach into containers of docker/);
+    expect(problemOf({ slurm: false })).toThrow(/through Slurm: --local cannot/);
+    expect(problemOf({ slurm: false, mock: true })).not.toThrow();
   });
 
   it('of another engine has no use for its keys', () => {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect, it } from 'vitest';
@@ -18,10 +18,10 @@ const sleeper = (env: NodeJS.ProcessEnv): number => {
 };
 
 /** A guard of a process that is killed, and what it was told. */
-async function guardThenKill(lines: string[], mark: string, directory: string): Promise<void> {
+async function guardThenKill(lines: string[], mark: string, ...directories: string[]): Promise<void> {
   const code = `const { stdin } = require('node:child_process').spawn('/bin/sh', process.argv.slice(1), { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
     stdin.write(${JSON.stringify(`${lines.join('\n')}\n`)}, () => process.kill(process.pid, 'SIGKILL'));`;
-  const owner = spawn(process.execPath, ['-e', code, script, mark, directory], { stdio: 'ignore' });
+  const owner = spawn(process.execPath, ['-e', code, script, mark, ...directories], { stdio: 'ignore' });
   await new Promise((settle) => owner.once('exit', settle));
 }
 
@@ -41,6 +41,19 @@ it('kills the groups it was told of, what carries the mark, and nothing else; an
     expect(exists(stranger)).toBe(true);
   } finally {
     for (const pid of [grouped, over, marked, stranger]) if (exists(pid)) process.kill(pid, 'SIGKILL');
+  }
+});
+
+it('runs what ends the parts of processes that are in no group, and removes the directory of it', async () => {
+  const stops = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
+  const pids = [sleeper({}), sleeper({})];
+  try {
+    await Promise.all(pids.map((pid) => writeFile(join(stops, `${pid}.sh`), `exec kill -9 ${pid}\n`)));
+    await guardThenKill([], 'SRTCTL_AGENT=none', '', stops);
+    await until('the parts to be ended', () => pids.every((pid) => !exists(pid)));
+    await until('the directory to be removed', () => !existsSync(stops));
+  } finally {
+    for (const pid of pids) if (exists(pid)) process.kill(pid, 'SIGKILL');
   }
 });
 

@@ -5,12 +5,9 @@ import { registerDryRun } from '../../src/cli/dry-run.ts';
 import { small, writeFiles } from '../recipe/write.ts';
 
 /** Runs `dry-run` in this process and takes what it prints. */
-async function dryRun(...args: string[]) {
+async function dryRunOn(cluster: string, ...args: string[]) {
   const printed = { out: '', err: '' };
-  vi.stubEnv(
-    'SRTSLURM_CONFIG',
-    join(writeFiles({ 'srtslurm.yaml': 'default_account: me\n' }), 'srtslurm.yaml'),
-  );
+  vi.stubEnv('SRTSLURM_CONFIG', join(writeFiles({ 'srtslurm.yaml': cluster }), 'srtslurm.yaml'));
   const take = (stream: keyof typeof printed) => (text: unknown) => {
     printed[stream] += String(text);
     return true;
@@ -22,6 +19,8 @@ async function dryRun(...args: string[]) {
   await program.parseAsync(['dry-run', ...args], { from: 'user' });
   return { ...printed, code: process.exitCode };
 }
+
+const dryRun = (...args: string[]) => dryRunOn('default_account: me\n', ...args);
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -121,5 +120,12 @@ describe('srtctl dry-run', () => {
     expect(out).toMatch(/2 nodes of 8 GPUs, 1 point/);
     expect(out).toMatch(/node2 .*decode-0-0 .*0,1,2,3,4,5,6,7 .*http 6100/);
     expect(out).toContain('python3 -m sglang.launch_server --model-path /model');
+  });
+
+  it('shows the container that an agent starts around a command, with its mounts', async () => {
+    const cluster = 'container_runtime: docker\ndefault_mounts: {/data: "/data:ro"}\n';
+    const { out } = await dryRunOn(cluster, '-f', writeFiles({ 'a.yaml': small }));
+    expect(out).toMatch(/^ {2}docker run --rm .*source=\/data,target=\/data,readonly.* --gpus all/m);
+    expect((await dryRunOn('{}', '-f', writeFiles({ 'a.yaml': small }))).out).not.toContain('docker run');
   });
 });

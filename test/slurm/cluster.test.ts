@@ -15,6 +15,34 @@ const long = recipe.replace('num_prompts_mult: 4', 'num_prompts_mult: 40000');
 const submittedSchema = z.object({ kind: z.literal('submitted'), jobId: z.string() });
 const findingSchema = z.object({ check: z.string(), where: z.string(), status: z.string() });
 
+/** Two prefill workers on a node, and a decode worker of two nodes. */
+const trtllm = `name: lab-trt
+model: {path: test-model, container: repo/image:1, precision: fp8}
+resources: {gpu_type: h100, gpus_per_node: 4, prefill_nodes: 1, prefill_workers: 2, decode_nodes: 2, decode_workers: 1}
+frontend: {type: trtllm_serve, enable_multiple_frontends: false}
+backend:
+  type: trtllm
+  trtllm_config: {prefill: {tensor_parallel_size: 2}, decode: {tensor_parallel_size: 8}}
+benchmark: {type: custom, command: 'sleep 1000'}
+slurm: {time_limit: "00:10:00"}
+`;
+
+/** Pid, environment and CPUs of the processes on a node whose command line has a text. */
+function around(node: string, text: string): { pid: number; env: Record<string, string>; cpus: string }[] {
+  const code = `const { readdirSync, readFileSync } = require('node:fs');
+    const found = readdirSync('/proc').filter((pid) => /^[0-9]+$/.test(pid)).flatMap((pid) => {
+      try {
+        const read = (file) => readFileSync('/proc/' + pid + '/' + file, 'latin1');
+        if (pid == process.pid || !read('cmdline').includes(${JSON.stringify(text)})) return [];
+        const env = Object.fromEntries(read('environ').split('\\0').map((entry) => entry.split(/=(.*)/s)));
+        return [{ pid: Number(pid), env, cpus: /Cpus_allowed_list:\\s*(.*)/.exec(read('status'))[1] }];
+      } catch { return []; }
+    });
+    console.log(JSON.stringify(found));`;
+  const args = ['exec', node, process.execPath, '-e', code];
+  return JSON.parse(lab.control(...args));
+}
+
 describe.skipIf(lab.why !== '')(
   `on a Slurm cluster${lab.why === '' ? '' : ` (there is none: ${lab.why})`}`,
   { timeout: 120_000 },
@@ -277,6 +305,65 @@ describe.skipIf(lab.why !== '')(
       );
       expect(stdout).toContain('is over (exit code 143)');
       expect(await manual.ended()).toBe(143);
+      await lab.nothingLeft();
+    });
+
+    // What is around a worker, and the ranks of MPI launches.
+
+    it('gives a worker every CPU and GPU of the job on its node, less what is for others', async () => {
+      const text = recipe
+        .replace(/benchmark: .*/, "benchmark: {type: custom, command: 'sleep 1000'}")
+        .replace('slurm:', 'sbatch_directives: {cpus-per-gpu: "2", mem-per-cpu: "100"}\nslurm:');
+      const [file] = await lab.written(text);
+      const job = await lab.apply(['-f', file, '--watch']);
+      await job.pointReached('benchmarking');
+      const [prefill] = around('node1', 'disaggregation-mode\0prefill');
+      const decode = around('node2', 'disaggregation-mode\0decode');
+      const all = around('node1', 'node.sh')[0]?.cpus;
+      for (const worker of [prefill, ...decode]) expect(worker?.cpus).toBe(all);
+      expect(decode.map(({ env }) => env.CUDA_VISIBLE_DEVICES).sort()).toEqual(['0,1', '2,3']);
+      expect(prefill?.env.CUDA_VISIBLE_DEVICES ?? '0,1,2,3').toBe('0,1,2,3');
+      for (const worker of [prefill, ...decode]) {
+        const names = Object.keys(worker?.env ?? {});
+        expect(
+          names.filter((name) => /^SLURM_(CPUS_PER_|MEM_PER_|EXACT|HINT|TRES)|^SRUN_(?!DEBUG)/.test(name)),
+        ).toEqual([]);
+      }
+      lab.slurm('scancel', '--full', (await job.jobDir()).split('/').at(-1) ?? '');
+      expect(await job.ended()).toBe(143);
+      await lab.nothingLeft();
+    });
+
+    it('starts the ranks of TensorRT-LLM with one srun for each endpoint, and stops them in good order', async () => {
+      const [file, config] = await lab.written(trtllm, 'container_runtime: pyxis\n');
+      const job = await lab.apply(['-f', file, '--watch'], config);
+      await job.pointReached('benchmarking');
+      const jobId = (await job.jobDir()).split('/').at(-1) ?? '';
+      const steps = lab.slurm('squeue', '-s', '-h', '-o', '%j', '-j', jobId).trim().split('\n');
+      expect(steps.filter((name) => /-(prefill|decode)-\d-0-/.test(name))).toHaveLength(3);
+      const ranks = ['node1', 'node2', 'node3'].map((node) => around(node, 'mock-bin/trtllm-llmapi-launch'));
+      // The first rank of an endpoint has become the engine itself.
+      expect(ranks.map((here) => here.length)).toEqual([2, 3, 4]);
+      for (const { env } of ranks.flat()) {
+        expect(env).toMatchObject({ SRTCTL_LAB_IMAGE: 'repo/image:1' });
+        expect(env.SRTCTL_LAB_MOUNTS).toContain('/logs:/logs');
+      }
+      expect(ranks[0]?.map(({ env }) => env.CUDA_VISIBLE_DEVICES).sort()).toEqual(['0,1', '2,3']);
+      expect(ranks[2]?.map(({ env }) => env.CUDA_VISIBLE_DEVICES)).toEqual(Array(4).fill('0,1,2,3'));
+      lab.slurm('scancel', '--full', jobId);
+      expect(await job.ended(), job.stdout).toBe(143);
+      const log = await readFile(join(await job.jobDir(), 'logs/node2_decode_w0.out'), 'utf8');
+      expect(log).toContain('SIGTERM received, shutting down');
+      await lab.nothingLeft();
+    });
+
+    it('leaves no rank on any node when the agent that started them is killed', async () => {
+      const [file] = await lab.written(trtllm);
+      const job = await lab.apply(['-f', file, '--watch']);
+      await job.pointReached('benchmarking');
+      const [agent] = around('node2', 'node-agent.js');
+      lab.control('exec', 'node2', 'kill', '-9', `${agent?.pid}`);
+      expect(await job.ended()).toBe(1);
       await lab.nothingLeft();
     });
   },

@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import * as z from 'zod';
+import { Arguments, bindAddress, setting } from './argv.ts';
+import type { EngineOptions } from './engine-options.ts';
+import { Fatal } from './fatal.ts';
+
+/** What the simulator takes from TensorRT-LLM's config file. */
+const configSchema = z.looseObject({
+  tensor_parallel_size: z.number().int().positive().nullish(),
+  pipeline_parallel_size: z.number().int().positive().nullish(),
+  max_batch_size: z.number().int().positive().nullish(),
+  max_seq_len: z.number().int().positive().nullish(),
+  stream_interval: z.number().int().positive().nullish(),
+});
+
+/** `python3 -m dynamo.trtllm`: it serves on the request plane alone, so any port will do. */
+export function dynamoOptions(argv: readonly string[]): EngineOptions {
+  const args = new Arguments(argv);
+  const modelPath = args.text('model-path');
+  if (modelPath === undefined)
+    throw new Fatal('dynamo.trtllm: error: the following arguments are required: --model-path', {
+      exitCode: 2,
+    });
+  const mode = args.text('disaggregation-mode') ?? 'prefill_and_decode';
+  if (!['prefill', 'decode', 'prefill_and_decode'].includes(mode))
+    throw new Fatal(`dynamo.trtllm: error: argument --disaggregation-mode: invalid choice: '${mode}'`, {
+      exitCode: 2,
+    });
+  return {
+    ...common(args, modelPath, args.text('extra-engine-args')),
+    servedModel: args.text('served-model-name') ?? modelPath,
+    host: bindAddress('0.0.0.0'),
+    port: 0,
+    mode: mode === 'prefill' || mode === 'decode' ? mode : 'agg',
+  };
+}
+
+/** `trtllm-serve MODEL`: which of the two halves of a request it does is said with each request. */
+export function serverOptions([modelPath, ...argv]: readonly string[]): EngineOptions {
+  if (modelPath === undefined || modelPath.startsWith('-'))
+    throw new Fatal("Error: Missing argument 'MODEL'.", { exitCode: 2 });
+  const args = new Arguments(argv);
+  return {
+    ...common(args, modelPath, args.text('config', 'extra_llm_api_options')),
+    servedModel: modelPath,
+    host: bindAddress(args.text('host') ?? 'localhost'),
+    port: args.integer(8_000, 'port'),
+    mode: 'agg',
+  };
+}
+
+function common(args: Arguments, modelPath: string, file: string | undefined) {
+  const config = file === undefined ? {} : readConfig(file);
+  const size = (config.tensor_parallel_size ?? 1) * (config.pipeline_parallel_size ?? 1);
+  const ranks = setting('SLURM_NTASKS', 1);
+  if (size > ranks)
+    throw new Fatal(`RuntimeError: world size ${size} is larger than the ${ranks} ranks that MPI started`, {
+      traceback: true,
+    });
+  return {
+    modelPath,
+    bootstrapPort: 0,
+    nnodes: 1,
+    nodeRank: 0,
+    distInitAddr: null,
+    contextLength: config.max_seq_len ?? 131_072,
+    maxRunning: config.max_batch_size ?? 2_048,
+    streamInterval: config.stream_interval ?? 1,
+    dumpConfigTo: null,
+    speed: setting('SRTCTL_SIM_SPEED', 1) || 1,
+    loadMs: setting('SRTCTL_SIM_LOAD_MS', 2_000),
+    hangAfterRequests: setting('SRTCTL_SIM_HANG_AFTER_REQUESTS', 0),
+    record: { ...args.record(), ...config },
+  };
+}
+
+function readConfig(file: string): z.infer<typeof configSchema> {
+  try {
+    return configSchema.parse(parse(readFileSync(file, 'utf8'), { version: '1.1' }) ?? {});
+  } catch (error) {
+    throw new Fatal(`ValueError: ${file}: ${error instanceof Error ? error.message : String(error)}`, {
+      traceback: true,
+    });
+  }
+}

@@ -1,0 +1,126 @@
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { until } from '../support/bus.ts';
+import { type RunningJob, startJob } from '../support/job.ts';
+import { writeRecipe } from './recipe.ts';
+
+let dir: string;
+const jobs: RunningJob[] = [];
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+afterEach(async () => {
+  await Promise.all(jobs.splice(0).map((job) => job.destroy()));
+});
+
+async function apply(args: string[], env: Record<string, string> = {}): Promise<RunningJob> {
+  const fast = { SRTCTL_SIM_LOAD_MS: '100', SRTCTL_SIM_SPEED: '10' };
+  const job = await startJob(['apply', '--local', '--mock', ...args], { ...fast, ...env });
+  jobs.push(job);
+  return job;
+}
+const nothingLeft = (job: RunningJob) =>
+  until('nothing left', async () => (await job.leftovers()).length === 0, 10_000);
+
+async function trtllmRecipe(frontend: 'dynamo' | 'trtllm_serve', requests = 4): Promise<string> {
+  const file = join(await mkdtemp(join(dir, 'r-')), 'recipe.yaml');
+  const options = 'tensor_parallel_size: 2, max_batch_size: 64, max_seq_len: 4096, stream_interval: 4';
+  await writeFile(
+    file,
+    `name: trt
+model: {path: test-model, container: repo/image:1, precision: fp8}
+resources: {gpu_type: gb200, gpus_per_node: 2, prefill_nodes: 1, prefill_workers: 1, decode_nodes: 2, decode_workers: 1}
+frontend: {type: ${frontend}, enable_multiple_frontends: false}
+backend:
+  type: trtllm
+  trtllm_config:
+    prefill: {${options}}
+    decode: {${options.replace('size: 2', 'size: 4')}}
+benchmark: {type: sa-bench, isl: 64, osl: 32, concurrencies: "2", num_prompts_mult: ${requests}, num_warmup_mult: 1}
+`,
+  );
+  return file;
+}
+
+describe('TensorRT-LLM, whose ranks MPI starts', () => {
+  it.each(['dynamo', 'trtllm_serve'] as const)(
+    'runs behind %s to a valid result and leaves nothing',
+    async (frontend) => {
+      const job = await apply(['-f', await trtllmRecipe(frontend)]);
+      expect(await job.ended(), job.stderr + job.stdout).toBe(0);
+      const [result] = await job.results();
+      expect(result).toMatchObject({ status: 'done', benchmark: { valid: true } });
+      expect(result?.benchmark?.serving[0]).toMatchObject({ completed: 8, failed: 0 });
+      const log = await readFile(join(await job.jobDir(), 'logs/node2_decode_w0.out'), 'utf8');
+      for (const rank of [1, 2, 3]) expect(log).toContain(`rank ${rank} waits for rank 0`);
+      await nothingLeft(job);
+    },
+    90_000,
+  );
+
+  it('ends with its first rank, wherever the others are', async () => {
+    const job = await apply(['-f', await trtllmRecipe('trtllm_serve', 4_000)], {
+      SRTCTL_SIM_CRASH_AFTER_MS: '4000',
+    });
+    expect(await job.ended()).toBe(1);
+    expect(job.stdout + job.stderr).toContain('CUDA error: an illegal memory access');
+    await nothingLeft(job);
+  }, 90_000);
+});
+
+/** Takes the command line of a container runtime, writes it down, and runs the command where it stands. */
+const RUNTIME = `#!/bin/bash
+{ printf '%s\\n' "\${0##*/} $*"; } >>"$SRTCTL_TEST_CALLS"
+[ "$1" = rm ] && exit 0
+while [ $# -gt 0 ]; do
+  case $1 in --pwd | --workdir) cd "$2" || exit ;; esac
+  case $1 in *test-image*) shift; exec "$@" ;; *) shift ;; esac
+done
+exit 125
+`;
+
+describe('containers that the agents start', () => {
+  it.each([
+    [
+      'apptainer',
+      /^apptainer exec --nv --writable-tmpfs --home \S+ .*docker:\/\/repo\/test-image:1 [\s\S]*?python3/m,
+    ],
+    ['enroot', /^enroot start --root --rw --rc \S+\/run-command\.sh .*repo#test-image:1 [\s\S]*?python3/m],
+    ['docker', /^docker run --rm --init --name srtctl-\S+-prefill-0-0-\S+ .*--gpus all [\s\S]*?python3/m],
+    ['podman', /^podman run --rm --init --name srtctl-\S+-prefill-0-0-\S+ [\s\S]*?python3/m],
+  ])(
+    '%s: a whole job runs in them, setup script and all',
+    async (runtime, expected) => {
+      const own = await mkdtemp(join(dir, 'c-'));
+      await mkdir(join(own, 'bin'));
+      await writeFile(join(own, 'bin', runtime), RUNTIME);
+      await chmod(join(own, 'bin', runtime), 0o755);
+      await writeFile(join(own, 'srtslurm.yaml'), `container_runtime: ${runtime}\n`);
+      await writeFile(join(own, 'setup.sh'), `echo "$SRTCTL_PROCESS" >>${own}/prepared\n`);
+      const recipe = await writeRecipe(own, { frontend: 'sglang' });
+      await writeFile(recipe, (await readFile(recipe, 'utf8')).replace('test-image', 'repo#test-image:1'));
+      const job = await apply(['-f', recipe, '--setup-script', join(own, 'setup.sh')], {
+        PATH: `${own}/bin:${process.env.PATH}`,
+        SRTSLURM_CONFIG: join(own, 'srtslurm.yaml'),
+        SRTCTL_TEST_CALLS: join(own, 'calls'),
+        HF_TOKEN: 'hidden-token',
+      });
+      expect(await job.ended(), job.stderr + job.stdout).toBe(0);
+      expect((await job.results())[0]).toMatchObject({ status: 'done', benchmark: { valid: true } });
+      const calls = await readFile(join(own, 'calls'), 'utf8');
+      expect(expected.test(calls)).toBe(true);
+      expect(calls).toContain(`${await job.jobDir()}/logs`);
+      expect(calls).not.toContain('hidden-token');
+      // Before each command of the engines' image: three workers and the router.
+      const prepared = (await readFile(join(own, 'prepared'), 'utf8')).trim().split('\n');
+      expect(prepared.map((mark) => mark.split('/')[2]).sort()).toEqual([
+        ...['decode-0-0', 'decode-1-0', 'frontend-0', 'prefill-0-0'],
+      ]);
+      await nothingLeft(job);
+    },
+    90_000,
+  );
+});

@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { type MpiStart, mpiCommand, mpiSignal } from '../../src/launch/mpi.ts';
+import type { MpiLauncher } from '../../src/messages/launch.ts';
+
+const srun: Extract<MpiLauncher, { kind: 'srun' }> = {
+  kind: 'srun',
+  mpi: 'pmix',
+  pyxisMounts: ['/m:/model', '/out:/out'],
+  options: {},
+  components: [['n1', 'n2', 'n3']],
+};
+const launch = (over: Partial<MpiStart> = {}): string[] =>
+  mpiCommand({
+    launcher: srun,
+    tasks: 16,
+    nodes: ['n2', 'n3'],
+    image: '/images/trt.sqsh',
+    name: 'srtctl-7-n2-decode-0-0-1',
+    env: {},
+    argv: ['trtllm-llmapi-launch', 'serve'],
+    ...over,
+  });
+
+describe('an MPI launch', () => {
+  it('is one srun with a task for each GPU, in a container of pyxis, whose ranks end together', () => {
+    expect(launch()).toEqual([
+      ...['srun', '--container-image=/images/trt.sqsh', '--container-mounts=/m:/model,/out:/out'],
+      ...[
+        '--no-container-entrypoint',
+        '--no-container-mount-home',
+        '--mpi=pmix',
+        '--overlap',
+        '--mem=0',
+        '--cpu-bind=none',
+      ],
+      ...['--nodes=2', '--ntasks=16', '--ntasks-per-node=8', '--nodelist=n2,n3', '--kill-on-bad-exit=1'],
+      ...[
+        '--wait=15',
+        '--input=none',
+        '--job-name=srtctl-7-n2-decode-0-0-1',
+        'trtllm-llmapi-launch',
+        'serve',
+      ],
+    ]);
+  });
+
+  it("takes the recipe's srun_options but for those that it depends on", () => {
+    const options = { 'container-writable': '', wait: '0' };
+    expect(launch({ launcher: { ...srun, options } })).toEqual(
+      expect.arrayContaining(['--container-writable', '--wait=15']),
+    );
+  });
+
+  it('tells its ranks their devices, which Slurm would set otherwise', () => {
+    const env = { CUDA_VISIBLE_DEVICES: '4,5', SECRET: 'x' };
+    expect(launch({ env }).slice(-4)).toEqual([
+      ...['env', 'CUDA_VISIBLE_DEVICES=4,5', 'trtllm-llmapi-launch', 'serve'],
+    ]);
+  });
+
+  it('is in the component of a heterogeneous job that has its nodes', () => {
+    expect(launch({ launcher: { ...srun, components: [['n1'], ['n2', 'n3']] } })).toContain('--het-group=1');
+  });
+
+  it('has no container of pyxis where there is none', () => {
+    expect(launch({ launcher: { ...srun, pyxisMounts: null } }).join(' ')).not.toContain('container');
+  });
+
+  it('is stopped through Slurm: srun itself would kill its ranks', () => {
+    expect(mpiSignal(srun, 'TERM', 'name', '/dist')).toEqual([
+      ...['/bin/sh', '/dist/steps/signal-step.sh', 'TERM', 'name'],
+    ]);
+    expect(mpiSignal({ kind: 'stand-in', program: ['x'] }, 'TERM', 'name', '/dist')).toBeUndefined();
+  });
+});
