@@ -68,7 +68,7 @@ function doctor(args: string[] = [], options: { slurm?: boolean; cluster?: strin
     : [];
   const of = (check: string, where?: string) =>
     findings.filter((each) => each.check === check && (where === undefined || each.where === where));
-  return { status, stdout, stderr, of };
+  return { status, stdout, stderr, findings, of };
 }
 
 const CLUSTER = 'default_partition: batch\ndefault_time_limit: "01:00:00"\noutput_dir: outputs\n';
@@ -82,7 +82,7 @@ describe('srtctl doctor', () => {
   });
 
   it('finds a cluster well through stand-ins, and one job looks at all idle nodes', () => {
-    const { status, of, stderr } = doctor(['--all', '--json'], { cluster: CLUSTER });
+    const { status, of, findings, stderr } = doctor(['--all', '--json'], { cluster: CLUSTER });
     expect(stderr).toBe('');
     expect(of('partition')[0]).toMatchObject({ status: 'ok', text: expect.stringContaining('2 idle') });
     expect(of('state')).toEqual([expect.objectContaining({ where: 'n3', status: 'warn' })]);
@@ -90,7 +90,11 @@ describe('srtctl doctor', () => {
       expect(of(check, 'n1,n2')[0], check).toMatchObject({ status: 'ok' });
     expect(of('output_dir', 'n1,n2')[0]).toMatchObject({ status: 'ok' });
     expect(readdirSync(join(cwd, 'outputs'))).toEqual([]);
-    expect(status, JSON.stringify(of('nats-server'))).toBe(of('nats-server')[0]?.status === 'ok' ? 0 : 1);
+    // What other tests run here at this moment, and how full the disk is, is no matter of this one.
+    const ofThisMachine = ['leftovers', 'free space', 'nats-server', 'programs'];
+    const failed = findings.filter((each) => each.status === 'fail');
+    expect(failed.filter(({ check }) => !ofThisMachine.includes(check))).toEqual([]);
+    expect(status).toBe(failed.length === 0 ? 0 : 1);
   });
 
   it('names what is wrong with srtslurm.yaml, Slurm and a node, and fails', () => {

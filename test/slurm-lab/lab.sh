@@ -62,7 +62,7 @@ configure() {
   sed -e "s|@LAB@|$lab|g" -e "s|@CONTROLLER@|$(hostname)($network.1)|" -e "s|@GPUS@|$gpus|" "$here/slurm.conf" >"$lab/slurm.conf"
   {
     for ((index = 1; index <= count; index++)); do echo "NodeName=node$index NodeAddr=$(address $index)"; done
-    echo "PartitionName=batch Nodes=node[1-$count] Default=YES MaxTime=INFINITE State=UP PriorityTier=1"
+    echo "PartitionName=batch Nodes=node[1-$count] Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=20"
     # Its jobs take the nodes of those in batch.
     echo "PartitionName=urgent Nodes=node[1-$count] MaxTime=INFINITE State=UP PriorityTier=10"
   } >>"$lab/slurm.conf"

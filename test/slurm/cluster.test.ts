@@ -165,7 +165,9 @@ describe.skipIf(lab.why !== '')(
       const [other] = await lab.written(long.replace('name: lab', 'name: other'));
       await rename(other, join(dirname(file), 'other.yaml'));
       // All nodes but two are somebody else's.
-      lab.slurm('sbatch', '--nodes=2', '--exclusive', '--output=/dev/null', '--wrap=sleep 100');
+      const theirs = lab
+        .slurm('sbatch', '--parsable', '--nodes=2', '--exclusive', '--output=/dev/null', '--wrap=sleep 100')
+        .trim();
       const job = await lab.apply(['-f', dirname(file), '--json'], config);
       expect(await job.ended(), job.stderr).toBe(0);
       const ids = job.stdout
@@ -185,6 +187,7 @@ describe.skipIf(lab.why !== '')(
       expect(listed).toMatch(new RegExp(`${second} .*lab.*pending`));
       expect((await srtctl('cancel', second)).stdout).toContain('taken out of the queue');
       expect((await srtctl('cancel', first)).stdout).toContain('is over (exit code 143)');
+      lab.slurm('scancel', '--full', theirs);
       await lab.nothingLeft();
     });
 
