@@ -18,10 +18,7 @@ const WATCHING = new Set<keyof ProcessSpec>([
 
 /** What makes a process the one that it is, as text: equal for two specs when one process can serve both. */
 export const identityOf = (spec: ProcessSpec): string =>
-  JSON.stringify(spec, (key, value: unknown) => {
-    if (value === spec) return sorted(Object.entries(spec).filter(([name]) => !isWatching(name)));
-    return key !== '' && isMap(value) ? sorted(Object.entries(value)) : value;
-  });
+  JSON.stringify(sorted(Object.entries(spec).filter(([name]) => !WATCHING.has(name as keyof ProcessSpec))));
 
 /** true when a process that runs by one spec is what the other asks for. */
 export const sameProcess = (a: ProcessSpec, b: ProcessSpec): boolean =>
@@ -31,11 +28,13 @@ export const sameProcess = (a: ProcessSpec, b: ProcessSpec): boolean =>
 export const readyAnew = (before: ProcessSpec, now: ProcessSpec): boolean =>
   before.readyAfter !== now.readyAfter || !isDeepStrictEqual(before.probe, now.probe);
 
-const isWatching = (name: string): boolean => WATCHING.has(name as keyof ProcessSpec);
-
-const isMap = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /** Maps are equal in whatever order they were written. */
 const sorted = (entries: readonly [string, unknown][]): Record<string, unknown> =>
-  Object.fromEntries([...entries].sort(([a], [b]) => (a < b ? -1 : 1)));
+  Object.fromEntries(
+    [...entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => [key, inOrder(value)]),
+  );
+
+function inOrder(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  return Array.isArray(value) ? value.map(inOrder) : sorted(Object.entries(value));
+}

@@ -29,9 +29,11 @@ export function nodesNeeded(variant: LoadedVariant): number {
 export function planVariant(variant: LoadedVariant, runtime: JobContext): Plan {
   const [first] = variant.points;
   if (!first) throw new TypeError('a variant without points');
-  const points = variant.points.map((point, at) =>
+  const planned = variant.points.map((point, at) =>
     located(variant, () => planPoint(point, ordinalOf(variant, at), runtime)),
   );
+  // What stands and falls together matters from one point to the next.
+  const points = planned.length > 1 ? planned.map(withLinks) : planned;
   const order = runningOrder(points, variant.sweep.order);
   const byOrdinal = new Map(points.map((point) => [point.ordinal, point]));
   const running = order.flatMap((ordinal) => byOrdinal.get(ordinal) ?? []);
@@ -93,6 +95,13 @@ function planPoint(point: LoadedVariant['points'][number], ordinal: number, job:
     rest: workersAtRest(backend, recipe, runtime, roles, endpointProcesses),
   };
 }
+
+const withLinks = (point: PlannedPoint): PlannedPoint => ({
+  ...point,
+  processes: linked(point.processes, {
+    findsWorkers: frontendFor(point.recipe.frontend.type)?.needsEtcd ?? false,
+  }),
+});
 
 /** A type that a recipe may name and nobody can run yet plans without a process: requireRunnable says so. */
 function planBenchmark(context: BenchmarkContext): PlannedBenchmark {

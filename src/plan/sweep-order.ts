@@ -12,6 +12,9 @@ const ENGINE_S = 300;
 const OTHER_S = 5;
 const STOP_S = 1;
 
+/** Up to this many different deployments the best order of all is found. */
+const MOST_EXACT = 10;
+
 /** Above this many different deployments every pair of them is too much to look at. */
 const MOST_PAIRWISE = 600;
 
@@ -40,11 +43,14 @@ export function runningOrder(points: readonly PlannedPoint[], order: SweepSettin
   const catalogue = catalogueOf(points);
   const { deployments } = catalogue;
   const asFound = deployments.map((_, index) => index);
-  const candidates = [asFound, byCostliest(catalogue)];
-  if (deployments.length <= MOST_PAIRWISE) candidates.push(nearestNext(catalogue));
+  const candidates = [asFound];
+  if (deployments.length <= MOST_EXACT) candidates.push(best(catalogue));
+  else candidates.push(byCostliest(catalogue));
+  if (deployments.length > MOST_EXACT && deployments.length <= MOST_PAIRWISE)
+    candidates.push(nearestNext(catalogue));
   const inOrder = (indices: readonly number[]) =>
     indices.flatMap((index) => deployments[index]?.points ?? []);
-  let best = points;
+  let cheapest = points;
   let least = costOf(
     points.map((point) => catalogue.of.get(point)),
     catalogue.costs,
@@ -54,17 +60,19 @@ export function runningOrder(points: readonly PlannedPoint[], order: SweepSettin
       candidate.map((index) => deployments[index]),
       catalogue.costs,
     );
-    if (cost < least) [best, least] = [inOrder(candidate), cost];
+    if (cost < least) [cheapest, least] = [inOrder(candidate), cost];
   }
-  return best.map(({ ordinal }) => ordinal);
+  return cheapest.map(({ ordinal }) => ordinal);
 }
 
 /** What each point does to what runs already, for points in the order in which they run. */
 export function changesOf(points: readonly PlannedPoint[]): PointChange[] {
   let before = new Map<string, string>();
+  // Of a single point nothing is compared with anything.
+  const what = points.length > 1 ? identityOf : ({ id }: ProcessSpec) => id;
   return points.map(({ ordinal, processes }) => {
     const lasting = processes.filter(isLasting);
-    const now = new Map(lasting.map((spec) => [spec.id, identityOf(spec)]));
+    const now = new Map(lasting.map((spec) => [spec.id, what(spec)]));
     const ids = (wanted: (spec: ProcessSpec) => boolean) => lasting.filter(wanted).map(({ id }) => id);
     const isKept = ({ id }: ProcessSpec) => before.get(id) === now.get(id);
     const change: PointChange = {
@@ -125,6 +133,36 @@ function stepCost(before: Deployment | undefined, now: Deployment, costs: readon
     if (before?.holds.get(id) !== identity) cost += costs[identity] ?? OTHER_S;
   if (before) for (const id of before.holds.keys()) if (!now.holds.has(id)) cost += STOP_S;
   return cost;
+}
+
+/** The cheapest of all orders, by way of the cheapest that goes through each set and ends at each of its members. */
+function best({ deployments, costs }: Catalogue): number[] {
+  const all = deployments.map((_, index) => index);
+  const step = (from: number | undefined, to: number): number => {
+    const next = deployments[to];
+    return next ? stepCost(from === undefined ? undefined : deployments[from], next, costs) : 0;
+  };
+  const pairs = all.map((from) => all.map((to) => step(from, to)));
+  let ways = new Map(
+    all.map((index) => [`${1 << index}/${index}`, { cost: step(undefined, index), order: [index] }]),
+  );
+  for (let length = 1; length < all.length; length++) {
+    const longer: typeof ways = new Map();
+    for (const { cost, order } of ways.values()) {
+      const last = order.at(-1) ?? 0;
+      const set = order.reduce((bits, index) => bits | (1 << index), 0);
+      for (const to of all) {
+        if (set & (1 << to)) continue;
+        const key = `${set | (1 << to)}/${to}`;
+        const sum = cost + (pairs[last]?.[to] ?? 0);
+        // Ways come in the order in which deployments are written, so of equal ones the first stays.
+        if (sum < (longer.get(key)?.cost ?? Number.POSITIVE_INFINITY))
+          longer.set(key, { cost: sum, order: [...order, to] });
+      }
+    }
+    ways = longer;
+  }
+  return [...ways.values()].reduce((least, way) => (way.cost < least.cost ? way : least)).order;
 }
 
 /** The first deployment, then always the one that is cheapest to go to; of equal ones the one written first. */

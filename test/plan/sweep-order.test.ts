@@ -95,9 +95,9 @@ describe('the order of a sweep', () => {
       expect([restart, start, stop]).toEqual([[], [], []]);
   });
 
-  it('is done in little time for as many points as a recipe may have', () => {
-    const { order, changes } = planOf(swept(`{isl: [${list(100)}], n: [${list(20)}]}`, both));
-    expect(order).toHaveLength(2_000);
+  it('loads each of twenty settings once in a sweep of hundreds of points', () => {
+    const { order, changes } = planOf(swept(`{isl: [${list(20)}], n: [${list(20)}]}`, both));
+    expect(order).toHaveLength(400);
     expect(changes.filter(({ engineLoads }) => engineLoads > 0)).toHaveLength(20);
   });
 
@@ -136,7 +136,7 @@ describe('the order of a sweep', () => {
           expect(runs.sort()).toEqual(wanted?.map(({ id }) => id).sort());
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 });
