@@ -71,7 +71,7 @@ export class Deployment {
   async deploy(processes: readonly ProcessSpec[], phase: DeployPhase, signal: AbortSignal): Promise<void> {
     const upTo = deployPhases.indexOf(phase);
     const wanted = processes.filter(
-      (spec) => deployPhases.indexOf(spec.phase) <= upTo || this.#isWanted(spec),
+      (spec) => deployPhases.indexOf(spec.phase) <= upTo || this.isWanted(spec),
     );
     if (!this.#stands(wanted, processes)) await this.#want(wanted, signal);
     await this.#refuseFailed();
@@ -86,15 +86,15 @@ export class Deployment {
    * not be asked again, and a point that restarts nothing starts at once.
    */
   #stands(wanted: readonly ProcessSpec[], all: readonly ProcessSpec[]): boolean {
-    if (!wanted.every((spec) => this.#isWanted(spec))) return false;
-    const stays = new Set(all.filter((spec) => this.#isWanted(spec)).map(({ id }) => id));
+    if (!wanted.every((spec) => this.isWanted(spec))) return false;
+    const stays = new Set(all.filter((spec) => this.isWanted(spec)).map(({ id }) => id));
     return [...this.#wanted.values()].every(
       ({ spec, report }) => stays.has(spec.id) || (report !== undefined && hasEnded(report.state)),
     );
   }
 
-  /** true when exactly this was asked for. */
-  #isWanted(spec: ProcessSpec): boolean {
+  /** true when exactly this was asked for, so that it may run. */
+  isWanted(spec: ProcessSpec): boolean {
     const known = this.#wanted.get(spec.id)?.spec;
     if (known === undefined || known === spec || this.#equal.get(spec) === known) return known !== undefined;
     const same = isDeepStrictEqual(known, spec);
@@ -144,7 +144,7 @@ export class Deployment {
         const known = before.get(spec.id);
         return [
           spec.id,
-          known && this.#isWanted(spec) ? known : { spec, since: generation, report: undefined },
+          known && this.isWanted(spec) ? known : { spec, since: generation, report: undefined },
         ];
       }),
     );
