@@ -67,7 +67,8 @@ program.parseAsync().then(
 
 /** A pipe that is full takes the rest of what was printed later: a process that ends before cuts it off. */
 function end(exitCode?: number): void {
-  process.stdout.write('', () => process.exit(exitCode));
+  if (exitCode !== undefined) process.exitCode = exitCode;
+  process.stdout.write('', () => process.exit());
 }
 
 /** One line for a person, and the exit code. */

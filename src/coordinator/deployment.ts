@@ -92,15 +92,15 @@ export class Deployment {
    * not be asked again, and a point that restarts nothing starts at once.
    */
   #stands(wanted: readonly ProcessSpec[], all: readonly ProcessSpec[]): boolean {
-    if (!wanted.every((spec) => this.#isWanted(spec))) return false;
-    const stays = new Set(all.filter((spec) => this.#isWanted(spec)).map(({ id }) => id));
+    if (!wanted.every((spec) => this.isWanted(spec))) return false;
+    const stays = new Set(all.filter((spec) => this.isWanted(spec)).map(({ id }) => id));
     return [...this.#wanted.values()].every(
       ({ spec, report }) => stays.has(spec.id) || (report !== undefined && hasEnded(report.state)),
     );
   }
 
-  /** true when exactly this was asked for. */
-  #isWanted(spec: ProcessSpec): boolean {
+  /** true when exactly this was asked for, so that it may run. */
+  isWanted(spec: ProcessSpec): boolean {
     const known = this.#wanted.get(spec.id)?.spec;
     if (known === undefined || known === spec || this.#equal.get(spec) === known) return known !== undefined;
     const same = isDeepStrictEqual(known, spec);
@@ -156,7 +156,7 @@ export class Deployment {
       specs.map((spec) => {
         const known = before.get(spec.id);
         if (known === undefined) return [spec.id, firstAsked(spec, generation)];
-        return [spec.id, this.#isWanted(spec) ? known : next(known, spec, generation)];
+        return [spec.id, this.isWanted(spec) ? known : next(known, spec, generation)];
       }),
     );
     for (const known of this.#losses.keys())

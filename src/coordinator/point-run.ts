@@ -61,8 +61,9 @@ export function startPoint(options: PointRunOptions): PointRun {
         deployment.deploy(point.processes, input.phase, signal),
       ),
       settle: fromPromise(async ({ signal }) => {
-        // `manual` measures nothing.
-        if (point.benchmark.process) caches = await settle(point.rest, signal);
+        // `manual` measures nothing; and a benchmark that runs already must not find its engines' caches gone.
+        const { process } = point.benchmark;
+        if (process && !deployment.isWanted(process)) caches = await settle(point.rest, signal);
       }),
       benchmark: fromPromise(({ signal }) => {
         benchmarkStartedAt = new Date();
