@@ -62,7 +62,7 @@ export interface CoordinatorOptions {
 }
 
 const disconnectSchema = z.object({
-  client: z.object({ name: z.string().optional() }),
+  client: z.object({ name: z.string().optional(), user: z.string().optional() }),
   reason: z.string().optional(),
 });
 
@@ -114,7 +114,7 @@ export class Coordinator {
           if (to === 'lost' && !this.#ending)
             this.#crippled({ summary: `the agent of ${node} is lost: ${why}`, node });
         },
-        onReports: (_, reports) => this.#deployment?.learn(reports),
+        onReports: (node, reports) => this.#deployment?.learn(reports, node),
         onDefect: (what, error) => this.#defect(what, error),
       },
       () => performance.now(),
@@ -224,6 +224,7 @@ export class Coordinator {
     );
     const connection = {
       url: nats.url,
+      ca: keys.tls?.ca,
       job: spec.jobId,
       log: (text: string, detail: unknown) => log.warn({ detail }, text),
     };
@@ -237,7 +238,7 @@ export class Coordinator {
       onDenied,
     });
     this.#bus = bus;
-    await createStream(nats.url, keys.coordinator.seed, spec.jobId);
+    await createStream(nats.url, keys.coordinator.seed, spec.jobId, keys.tls?.ca);
     this.#outbox = createOutbox({ bus, source: `coordinator:${epoch}`, now: () => new Date() });
     this.#journal = new Journal(bus, this.#paths.events, 1, (event) => this.#onEvent(event));
     this.#deployment = new Deployment({
@@ -260,8 +261,12 @@ export class Coordinator {
       inbox: inboxOf('system'),
     });
     this.#systemBus.subscribe(SYSTEM_DISCONNECT, disconnectSchema, ({ message }) => {
-      if (message.client.name)
-        this.#roster.disconnected(message.client.name, message.reason ?? 'connection closed');
+      const { name, user } = message.client;
+      // Anybody may call himself what he likes; the key says whose connection it was.
+      const isOwn = [...keys.agents].some(
+        ([node, { publicKey }]) => publicKey === user && name?.startsWith(`agent ${node} `),
+      );
+      if (name && isOwn) this.#roster.disconnected(name, message.reason ?? 'connection closed');
     });
     await Promise.all([bus.settled(), this.#systemBus.settled()]);
     signal.throwIfAborted();
@@ -319,7 +324,7 @@ export class Coordinator {
   #onEvent(event: SrtEvent): void {
     if (event.kind !== 'process.transition') return;
     const { process: id, to, pid, generation, why, exitCode, signal } = event;
-    this.#deployment?.learn([{ id, state: to, pid, generation, why, exitCode, signal }]);
+    this.#deployment?.learn([{ id, state: to, pid, generation, why, exitCode, signal }], event.node);
   }
 
   async #runPoint(ordinal: number) {

@@ -58,7 +58,7 @@ export class Deployment {
   desiredOf(node: string): Desired {
     const processes = [...this.#wanted.values()]
       .map((known) => known.spec)
-      .filter((spec) => (this.#options.agentOf?.(spec) ?? spec.node) === node);
+      .filter((spec) => this.#agentOf(spec) === node);
     return { v: WIRE_VERSION, epoch: this.#options.epoch, generation: this.#generation, processes };
   }
 
@@ -89,11 +89,15 @@ export class Deployment {
     return this.#generation;
   }
 
-  /** What agents say, by event, heartbeat or answer. The first failure of a critical process is told, once. */
-  learn(reports: readonly ProcessReport[]): void {
+  /**
+   * What agent `from` says, by event, heartbeat or answer; only of its own processes. The first failure of a critical
+   * process is told, once.
+   */
+  learn(reports: readonly ProcessReport[], from?: string): void {
     for (const report of reports) {
       const known = this.#wanted.get(report.id);
       if (!known || report.generation < known.since) continue;
+      if (from !== undefined && this.#agentOf(known.spec) !== from) continue;
       // Events and heartbeats take different ways: what has ended does not come back to life.
       if (known.report && hasEnded(known.report.state) && !hasEnded(report.state)) continue;
       known.report = report;
@@ -112,6 +116,10 @@ export class Deployment {
       return report?.state === 'stopped' && report.exitCode === 0;
     };
     while (!isDone()) await this.#news(signal);
+  }
+
+  #agentOf(spec: ProcessSpec): string {
+    return this.#options.agentOf?.(spec) ?? spec.node;
   }
 
   async #want(specs: readonly ProcessSpec[], signal: AbortSignal): Promise<void> {
@@ -147,7 +155,7 @@ export class Deployment {
       try {
         const reply = await bus.request(subject, this.desiredOf(node), desiredReplySchema, ask.timeoutMs);
         if (reply.accepted) {
-          this.learn(reply.processes);
+          this.learn(reply.processes, node);
           return;
         }
         problem = `refused its desired state: ${reply.reason}`;

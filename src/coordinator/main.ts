@@ -15,10 +15,12 @@ import { createRuntimeContext } from '../plan/runtime-context.ts';
 import { clusterConfigSchema } from '../recipe/cluster.ts';
 import { loadedVariantSchema } from '../recipe/load.ts';
 import { freePort } from '../slurm/local.ts';
+import { createServerCertificate } from './certificates.ts';
 import { Coordinator } from './coordinator.ts';
 import { jobPaths } from './files.ts';
 import { findProgram } from './find-program.ts';
-import { createJobKeys } from './keys.ts';
+import { createJobKeys, type JobKeys } from './keys.ts';
+import { listenAddress } from './listen.ts';
 import { NatsServer } from './nats-server.ts';
 import { choosePlatform, type PlatformChoice } from './platform.ts';
 import { DEFAULT_SUPERVISION } from './roster.ts';
@@ -63,11 +65,22 @@ async function main(): Promise<void> {
     env: process.env,
   });
   const { platform, nodes, headAddress, agents, join: joining } = here;
-  const keys = createJobKeys(agents.map(({ name }) => name));
+  const [headName = headAddress] = nodes;
+  const listen = platform.hostNames === 'names' ? await listenAddress(headName, headAddress) : headAddress;
+  if (listen !== headAddress)
+    log.warn(
+      { headName, headAddress },
+      'nats-server listens on every interface: the name of the head node leads elsewhere too',
+    );
+  const encrypted = variant.points.some(({ recipe }) => recipe.bus.tls);
+  const keys: JobKeys = {
+    ...createJobKeys(agents.map(({ name }) => name)),
+    ...(encrypted ? { tls: await createServerCertificate([headAddress, headName]) } : {}),
+  };
   const nats = new NatsServer({
     jobId: spec.jobId,
     host: headAddress,
-    ...(platform.hostNames === 'names' ? { listen: '0.0.0.0' } : {}),
+    listen,
     logFile: join(logs, 'nats.log'),
     keys,
     binary: findProgram('nats-server', process.env, process.cwd()),

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
@@ -9,6 +9,7 @@ import { connectBus, inboxOf } from '../messages/nats-bus.ts';
 import { createOutbox } from '../messages/outbox.ts';
 import { subjectsOf, toToken } from '../messages/subjects.ts';
 import { addressOfInterface, addressTowards } from '../own-address.ts';
+import { makePrivateDirectory } from '../private-files.ts';
 import { NodeAgent } from './agent.ts';
 import { ProcessTable } from './process-table.ts';
 import { osSpawner } from './spawn.ts';
@@ -43,6 +44,7 @@ async function main(): Promise<void> {
     job: config.jobId,
     name: `agent ${config.node} ${incarnation}`,
     inbox: inboxOf('agent', config.node),
+    ca: config.ca,
     patienceMs: CONNECT_PATIENCE_MS,
     onDenied: (error) => die(`the bus refused this agent: ${error.message}`, error),
     log: (message, detail) =>
@@ -51,7 +53,7 @@ async function main(): Promise<void> {
   const outbox = createOutbox({ bus, source: `agent:${config.node}:${incarnation}`, now: () => new Date() });
   const guard = startGuard(join(here, 'guard.sh'), `SRTCTL_AGENT=${agentMark}`, config.tmpDir);
   // After the guard, which removes it should this agent be killed.
-  if (config.tmpDir !== undefined) mkdirSync(config.tmpDir, { recursive: true, mode: 0o700 });
+  if (config.tmpDir !== undefined) makePrivateDirectory(config.tmpDir);
 
   const table = new ProcessTable({
     spawner: osSpawner,
