@@ -67,11 +67,15 @@ const disconnectSchema = z.object({
 });
 
 /** The agent on a process's node that lives in its image; a process without an image is the first one's. */
-const agentFor = (agents: readonly AgentPlace[], { node, image }: ProcessSpec): string => {
-  const here = agents.filter((agent) => agent.node === node);
-  const own = here.find((agent) => image !== null && agent.group.image === image) ?? here[0];
-  return own?.name ?? node;
-};
+function agentsByNode(agents: readonly AgentPlace[]): (spec: ProcessSpec) => string {
+  const byNode = new Map<string, AgentPlace[]>();
+  for (const agent of agents) byNode.set(agent.node, [...(byNode.get(agent.node) ?? []), agent]);
+  return ({ node, image }) => {
+    const here = byNode.get(node) ?? [];
+    const own = here.find((agent) => image !== null && agent.group.image === image) ?? here[0];
+    return own?.name ?? node;
+  };
+}
 
 /** The actor that owns the job: feeds the sweep machine, and does what it asks for. */
 export class Coordinator {
@@ -247,7 +251,7 @@ export class Coordinator {
       roster: this.#roster,
       epoch,
       generation: 1,
-      agentOf: (spec) => agentFor(agents, spec),
+      agentOf: agentsByNode(agents),
       causeOf: (process, report) => causeOfProcess(process, report, bus, this.#subjects),
       onBroken: (cause) => this.#run?.send({ type: 'point.broken', cause }),
       onGeneration: (generation) => this.#save({ generation }),

@@ -42,6 +42,9 @@ export class Deployment {
   readonly #options: DeploymentOptions;
   #generation: number;
   #wanted = new Map<string, Known>();
+  /** What is wanted of each agent: with a thousand of them nobody may look through all for each. */
+  #ofAgent = new Map<string, ProcessSpec[]>();
+  #waking = false;
   #listeners: (() => void)[] = [];
   #broken = false;
 
@@ -56,9 +59,7 @@ export class Deployment {
 
   /** The desired state of one node as it is now; what a hello is answered with. */
   desiredOf(node: string): Desired {
-    const processes = [...this.#wanted.values()]
-      .map((known) => known.spec)
-      .filter((spec) => this.#agentOf(spec) === node);
+    const processes = this.#ofAgent.get(node) ?? [];
     return { v: WIRE_VERSION, epoch: this.#options.epoch, generation: this.#generation, processes };
   }
 
@@ -83,6 +84,7 @@ export class Deployment {
   /** Nothing is wanted any more. Returns the generation of the empty set; it is the caller's to broadcast. */
   clear(): number {
     this.#wanted = new Map();
+    this.#ofAgent = new Map();
     this.#broken = false;
     this.#generation++;
     this.#options.onGeneration(this.#generation);
@@ -106,7 +108,17 @@ export class Deployment {
         void this.#options.causeOf(known.spec, report).then(this.#options.onBroken);
       }
     }
-    for (const listener of this.#listeners.splice(0)) listener();
+    this.#wake();
+  }
+
+  /** Once for all that came in together: whoever waits looks at everything that is wanted. */
+  #wake(): void {
+    if (this.#waking || this.#listeners.length === 0) return;
+    this.#waking = true;
+    setImmediate(() => {
+      this.#waking = false;
+      for (const listener of this.#listeners.splice(0)) listener();
+    });
   }
 
   /** Resolves when a process that is expected to end has ended with exit code 0; never resolves when it fails. */
@@ -132,6 +144,13 @@ export class Deployment {
         return [spec.id, same ? known : { spec, since: generation, report: undefined }];
       }),
     );
+    this.#ofAgent = new Map();
+    for (const spec of specs) {
+      const agent = this.#agentOf(spec);
+      const list = this.#ofAgent.get(agent);
+      if (list) list.push(spec);
+      else this.#ofAgent.set(agent, [spec]);
+    }
     this.#options.onGeneration(generation);
     await Promise.all(this.#options.roster.nodes.map((node) => this.#ask(node, signal)));
   }
@@ -181,8 +200,12 @@ export class Deployment {
   async #news(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     await new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve(), { once: true });
-      this.#listeners.push(resolve);
+      const done = (): void => {
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      signal.addEventListener('abort', done);
+      this.#listeners.push(done);
     });
     signal.throwIfAborted();
   }
