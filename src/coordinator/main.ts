@@ -3,12 +3,12 @@ import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { pino } from 'pino';
 import { SrtctlError } from '../errors.ts';
 import { frontendFor } from '../frontends/index.ts';
 import { startGuard } from '../guard.ts';
 import { jobSpecSchema } from '../messages/job-files.ts';
 import { toToken } from '../messages/subjects.ts';
+import { ownLog } from '../own-log.ts';
 import type { JobContext } from '../plan/kinds.ts';
 import { planVariant } from '../plan/plan.ts';
 import { createRuntimeContext } from '../plan/runtime-context.ts';
@@ -29,7 +29,7 @@ const EPOCH = 1;
 
 /** `node coordinator.js JOB_SPEC`: JOB_SPEC is <job id>.json. Ends with the run's exit code. */
 async function main(): Promise<void> {
-  const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const log = ownLog();
   const specFile = process.argv[2];
   if (!specFile) {
     process.stderr.write('usage: coordinator JOB_SPEC\n');

@@ -89,7 +89,7 @@ export function startPoint(options: PointRunOptions): PointRun {
       },
       error: reject,
     });
-  }).then(async (first) => {
+  }).then(async (first): Promise<PointOutcome> => {
     const ended =
       first.status !== 'failed' || first.cause === null
         ? first
@@ -107,8 +107,18 @@ export function startPoint(options: PointRunOptions): PointRun {
       benchmark: ended.result,
       cause: ended.cause,
     };
-    await mkdir(pointDir, { recursive: true });
-    await writeJson(join(pointDir, 'result.json'), result);
+    try {
+      await mkdir(pointDir, { recursive: true });
+      await writeJson(join(pointDir, 'result.json'), result);
+    } catch (error) {
+      // A full disk, as a rule. Figures that are not kept are no result; the other points' are as they were.
+      const cause = {
+        summary: `the result cannot be written: ${error instanceof Error ? error.message : error}`,
+      };
+      options.onDefect(`result of point ${point.ordinal}`, error);
+      options.onResult({ ...result, status: 'failed', cause: result.cause ?? cause });
+      return { ...ended, status: 'failed', cause: ended.cause ?? cause };
+    }
     options.onResult(result);
     return ended;
   });

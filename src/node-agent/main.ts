@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { pino } from 'pino';
 import { startGuard } from '../guard.ts';
 import { agentConfigSchema } from '../messages/job-files.ts';
 import { connectBus, inboxOf } from '../messages/nats-bus.ts';
 import { createOutbox } from '../messages/outbox.ts';
 import { subjectsOf, toToken } from '../messages/subjects.ts';
 import { addressOfInterface, addressTowards } from '../own-address.ts';
+import { ownLog } from '../own-log.ts';
 import { makePrivateDirectory } from '../private-files.ts';
 import { NodeAgent } from './agent.ts';
 import { ProcessTable } from './process-table.ts';
@@ -21,7 +21,7 @@ const CONNECT_PATIENCE_MS = 60_000;
  * DIRECTORY NAME`: the config of the agent NAME in a directory with all of them.
  */
 async function main(): Promise<void> {
-  const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const log = ownLog();
   const configFile = process.argv[2];
   if (!configFile) {
     process.stderr.write('usage: node-agent CONFIG\n');
