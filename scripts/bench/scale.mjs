@@ -10,6 +10,8 @@ import { build } from 'esbuild';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
+const BOUND_MS = 150_000;
+
 /** @returns {Promise<{stoppedMs: number[], deployedMs: number[], rssMb: number, cpuPercent: number}>} */
 export async function measureScale(agents = 1000, trials = 3) {
   const work = mkdtempSync(join(tmpdir(), 'srtctl-scale-'));
@@ -44,8 +46,12 @@ export async function measureScale(agents = 1000, trials = 3) {
       if (kind === 'stopped') figures.stoppedMs.push(ms);
       else if (kind === 'deployed') figures.deployedMs.push(ms);
       else Object.assign(figures, rest);
+      if (process.env.VERBOSE) console.log(kind, ms ?? rest);
     });
+    // Figures so far are figures too.
+    const timer = setTimeout(() => child.disconnect(), BOUND_MS);
     await new Promise((resolve) => child.once('exit', resolve));
+    clearTimeout(timer);
     return figures;
   } finally {
     rmSync(work, { recursive: true, force: true });

@@ -18,7 +18,7 @@ const signal = (pid, name) => {
 
 /** A fault by its seed: what, and when after the start. `apply` does it and says to whom. */
 export function chooseFault(random) {
-  const atMs = 300 + random() * 9_000;
+  const atMs = 300 + random() * 5_500;
   const kinds = ['kill', 'kill', 'freeze', 'freeze', 'nats storm', ...(isRoot ? ['disk full'] : [])];
   const kind = kinds[Math.floor(random() * kinds.length)];
   const all = [...components, ...workloads];

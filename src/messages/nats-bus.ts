@@ -10,6 +10,8 @@ import { throttled } from './throttle.ts';
 /** Default `max_payload` of nats-server, bytes. */
 const MAX_PAYLOAD = 1_048_576;
 const FIRST_RETRY_MS = 250;
+/** How long the stream may take to acknowledge: a server that is busy must not be asked ever more often. */
+const KEEP_MS = { least: 1_000, most: 8_000 } as const;
 
 export interface BusOptions {
   readonly url: string;
@@ -89,6 +91,7 @@ class NatsBus implements Bus {
   readonly #status = { connected: true, malformed: 0, handlerErrors: 0 };
   readonly #listeners: ((connected: boolean) => void)[] = [];
   readonly #followers = new Set<StreamFollower>();
+  #keepMs: number = KEEP_MS.least;
   readonly #complain: (message: string, detail?: unknown) => void;
 
   constructor(connection: NatsConnection, options: BusOptions) {
@@ -169,9 +172,14 @@ class NatsBus implements Bus {
     let answer: Uint8Array;
     try {
       answer = (
-        await this.#connection.request(subject, encode(subject, message), { timeout: 1_000, headers: header })
+        await this.#connection.request(subject, encode(subject, message), {
+          timeout: this.#keepMs,
+          headers: header,
+        })
       ).data;
+      this.#keepMs = KEEP_MS.least;
     } catch (error) {
+      this.#keepMs = Math.min(KEEP_MS.most, this.#keepMs * 2);
       throw this.#translate(subject, error);
     }
     const ack = parseJson(answer) as { error?: { description?: string } } | undefined;

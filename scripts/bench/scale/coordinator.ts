@@ -57,6 +57,8 @@ process.on('exit', () => {
   for (const pid of pids) process.kill(pid, 'SIGKILL');
 });
 
+// Whoever wanted the figures is gone.
+process.on('disconnect', () => process.exit(1));
 let failedAt = 0;
 let point = 0;
 let cpuPercent = 0;
@@ -66,7 +68,9 @@ const rssMb = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status
 /** The coordinator's own log is where a point's states can be seen without another reader of the stream. */
 async function onState(to: string): Promise<void> {
   if (to === 'deploying') deployingAt = Date.now();
-  if (to === 'failed') process.send?.({ kind: 'stopped', ms: Date.now() - failedAt });
+  // A point that could not be deployed has failed too, and measures nothing.
+  if (to === 'failed' && failedAt > 0) process.send?.({ kind: 'stopped', ms: Date.now() - failedAt });
+  if (to === 'failed') failedAt = 0;
   if (to !== 'benchmarking') return;
   process.send?.({ kind: 'deployed', ms: Date.now() - deployingAt });
   if (point++ === 0) {
@@ -122,8 +126,7 @@ const coordinator = new Coordinator({
   },
 });
 await coordinator.run();
-process.send?.({ kind: 'end', rssMb: rssMb(), cpuPercent });
-process.disconnect();
+process.send?.({ kind: 'end', rssMb: rssMb(), cpuPercent }, () => process.exit(0));
 
 function launch(agents: readonly AgentLaunch[]): void {
   for (let n = 0; n < HOSTS; n++) {
