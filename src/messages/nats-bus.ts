@@ -179,8 +179,9 @@ class NatsBus implements Bus {
       ).data;
       this.#keepMs = KEEP_MS.least;
     } catch (error) {
-      this.#keepMs = Math.min(KEEP_MS.most, this.#keepMs * 2);
-      throw this.#translate(subject, error);
+      const translated = this.#translate(subject, error);
+      if (translated instanceof BusTimeout) this.#keepMs = Math.min(KEEP_MS.most, this.#keepMs * 2);
+      throw translated;
     }
     const ack = parseJson(answer) as { error?: { description?: string } } | undefined;
     if (!ack || ack.error) throw new BusError(`not kept: ${ack?.error?.description ?? 'no answer'}`);
