@@ -24,7 +24,10 @@ test: setup ## lint, format, types, dead code, and all tests
 bench: setup build ## speed and memory, as ratios against a baseline of the same moment
 	node scripts/bench/run.mjs
 
+chaos: setup build ## random faults against whole runs: SECONDS=120, or SEED=… for one of them again
+	CHAOS_SECONDS=$(SECONDS) SEED=$(SEED) node scripts/chaos/run.mjs
+
 clean: ## remove what build and runs made
 	rm -rf dist outputs coverage
 
-.PHONY: help setup build demo test bench clean
+.PHONY: help setup build demo test bench chaos clean

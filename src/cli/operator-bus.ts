@@ -12,5 +12,6 @@ export async function connectOperator(job: JobOnDisk, name: string): Promise<Bus
     job: job.jobId,
     name,
     inbox: inboxOf('operator'),
+    ca: connection.ca,
   }).catch(() => undefined);
 }

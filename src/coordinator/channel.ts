@@ -36,7 +36,7 @@ export interface Channel {
 }
 
 const disconnectSchema = z.object({
-  client: z.object({ name: z.string().optional() }),
+  client: z.object({ name: z.string().optional(), user: z.string().optional() }),
   reason: z.string().optional(),
 });
 
@@ -44,6 +44,7 @@ export async function openChannel(options: ChannelOptions): Promise<Channel> {
   const { url, jobId, keys, epoch, log } = options;
   const connection = {
     url,
+    ca: keys.tls?.ca,
     job: jobId,
     log: (text: string, detail: unknown) => log.warn({ detail }, text),
   };
@@ -54,7 +55,7 @@ export async function openChannel(options: ChannelOptions): Promise<Channel> {
     inbox: inboxOf('coordinator'),
     onDenied: options.onDenied,
   });
-  await createStream(url, keys.coordinator.seed, jobId);
+  await createStream(url, keys.coordinator.seed, jobId, keys.tls?.ca);
   const outbox = createOutbox({ bus, source: `coordinator:${epoch}`, now: () => new Date() });
   const journal = new Journal(bus, options.eventsFile, 1, options.onEvent);
   let systemBus: Bus | undefined;
@@ -70,7 +71,12 @@ export async function openChannel(options: ChannelOptions): Promise<Channel> {
         inbox: inboxOf('system'),
       });
       systemBus.subscribe(SYSTEM_DISCONNECT, disconnectSchema, ({ message }) => {
-        if (message.client.name) tell(message.client.name, message.reason ?? 'connection closed');
+        const { name, user } = message.client;
+        // Anybody may call himself what he likes; the key says whose connection it was.
+        const isOwn = [...keys.agents].some(
+          ([node, { publicKey }]) => publicKey === user && name?.startsWith(`agent ${node} `),
+        );
+        if (name && isOwn) tell(name, message.reason ?? 'connection closed');
       });
       await Promise.all([bus.settled(), systemBus.settled()]);
     },

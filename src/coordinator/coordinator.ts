@@ -62,13 +62,17 @@ export interface CoordinatorOptions {
  * The agent on a process's node that lives in its image; a process without an image is the first one's. An MPI launch is
  * started by the agent that is there for it, if there is one.
  */
-const agentFor = (agents: readonly AgentPlace[], { node, image, mpi }: ProcessSpec): string => {
-  const here = agents.filter((agent) => agent.node === node);
-  const own =
-    here.find(({ group }) => (mpi ? group.name === MPI_GROUP : image !== null && group.image === image)) ??
-    here[0];
-  return own?.name ?? node;
-};
+function agentsByNode(agents: readonly AgentPlace[]): (spec: ProcessSpec) => string {
+  const byNode = new Map<string, AgentPlace[]>();
+  for (const agent of agents) byNode.set(agent.node, [...(byNode.get(agent.node) ?? []), agent]);
+  return ({ node, image, mpi }) => {
+    const here = byNode.get(node) ?? [];
+    const own =
+      here.find(({ group }) => (mpi ? group.name === MPI_GROUP : image !== null && group.image === image)) ??
+      here[0];
+    return own?.name ?? node;
+  };
+}
 
 /** The actor that owns the job: feeds the sweep machine, and does what it asks for. */
 export class Coordinator {
@@ -112,7 +116,7 @@ export class Coordinator {
           if (to === 'lost' && !this.#ending)
             this.#crippled({ summary: `the agent of ${node} is lost: ${why}`, node });
         },
-        onReports: (_, reports) => this.#deployment?.learn(reports),
+        onReports: (node, reports) => this.#deployment?.learn(reports, node),
         onDefect: (what, error) => this.#defect(what, error),
       },
       () => performance.now(),
@@ -271,7 +275,7 @@ export class Coordinator {
       roster: this.#roster,
       epoch,
       generation: 1,
-      agentOf: (spec) => agentFor(agents, spec),
+      agentOf: agentsByNode(agents),
       causeOf: (process, report) => causeOfProcess(process, report, bus, this.#subjects),
       onBroken: (cause) => this.#points.send({ type: 'point.broken', cause }),
       onGeneration: (generation) => this.#save({ generation }),
@@ -339,7 +343,7 @@ export class Coordinator {
   #onEvent(event: SrtEvent): void {
     if (event.kind !== 'process.transition') return;
     const { process: id, to, pid, generation, why, exitCode, signal } = event;
-    this.#deployment?.learn([{ id, state: to, pid, generation, why, exitCode, signal }]);
+    this.#deployment?.learn([{ id, state: to, pid, generation, why, exitCode, signal }], event.node);
   }
 
   async #runPoint(ordinal: number, attempt: number) {

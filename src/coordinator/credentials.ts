@@ -1,7 +1,8 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentConfig, Connection, JobSpec } from '../messages/job-files.ts';
 import { toToken } from '../messages/subjects.ts';
+import { makePrivateDirectory } from '../private-files.ts';
 import type { Platform } from '../slurm/launcher.ts';
 import { jobPaths, writeJson } from './files.ts';
 import type { JobKeys } from './keys.ts';
@@ -31,7 +32,8 @@ export async function writeCredentials(job: {
   const { jobId, jobDir } = spec;
   const { stopDirs, ...extras } = agentExtras;
   const paths = jobPaths(jobDir, jobId);
-  await mkdir(paths.credentials, { recursive: true, mode: 0o700 });
+  makePrivateDirectory(paths.credentials);
+  const ca = keys.tls === undefined ? {} : { ca: keys.tls.ca };
   await Promise.all(
     [...keys.agents].map(([node, { seed }]) => {
       const address = platform.addresses.get(node) ?? null;
@@ -43,13 +45,14 @@ export async function writeCredentials(job: {
         url: nats.url,
         seed,
         logDir: paths.logs,
+        ...ca,
         ...extras,
         ...(extras.containers || extras.mpi ? { stopDir: `${stopDirs}-${toToken(node)}` } : {}),
       };
       return writeJson(agentConfigFile(spec, node), config, { secret: true });
     }),
   );
-  const connection: Connection = { v: 1, jobId, url: nats.url, operatorSeed: keys.operator.seed };
+  const connection: Connection = { v: 1, jobId, url: nats.url, operatorSeed: keys.operator.seed, ...ca };
   await writeJson(paths.connection, connection, { secret: true });
 }
 

@@ -45,6 +45,9 @@ export class Deployment {
   #wanted = new Map<string, Known>();
   /** Specs that were found to be equal: comparing hundreds of command lines takes its time. */
   readonly #equal = new WeakMap<ProcessSpec, ProcessSpec>();
+  /** What is wanted of each agent: with a thousand of them nobody may look through all for each. */
+  #ofAgent = new Map<string, ProcessSpec[]>();
+  #waking = false;
   #listeners: (() => void)[] = [];
   #broken = false;
   /** What was lost that the run can do without. */
@@ -61,9 +64,7 @@ export class Deployment {
 
   /** The desired state of one node as it is now; what a hello is answered with. */
   desiredOf(node: string): Desired {
-    const processes = [...this.#wanted.values()]
-      .map((known) => known.spec)
-      .filter((spec) => (this.#options.agentOf?.(spec) ?? spec.node) === node);
+    const processes = this.#ofAgent.get(node) ?? [];
     return { v: WIRE_VERSION, epoch: this.#options.epoch, generation: this.#generation, processes };
   }
 
@@ -111,17 +112,22 @@ export class Deployment {
   /** Nothing is wanted any more. Returns the generation of the empty set; it is the caller's to broadcast. */
   clear(): number {
     this.#wanted = new Map();
+    this.#ofAgent = new Map();
     this.#broken = false;
     this.#generation++;
     this.#options.onGeneration(this.#generation);
     return this.#generation;
   }
 
-  /** What agents say, by event, heartbeat or answer. The first failure of a critical process is told, once. */
-  learn(reports: readonly ProcessReport[]): void {
+  /**
+   * What agent `from` says, by event, heartbeat or answer; only of its own processes. The first failure of a critical
+   * process is told, once.
+   */
+  learn(reports: readonly ProcessReport[], from?: string): void {
     for (const report of reports) {
       const known = this.#wanted.get(report.id);
       if (!known || report.generation < known.since) continue;
+      if (from !== undefined && this.#agentOf(known.spec) !== from) continue;
       // Events and heartbeats take different ways: what has ended does not come back to life.
       if (known.report && hasEnded(known.report.state) && !hasEnded(report.state)) continue;
       known.report = report;
@@ -132,7 +138,17 @@ export class Deployment {
         void this.#options.causeOf(known.spec, report).then(this.#options.onBroken);
       }
     }
-    for (const listener of this.#listeners.splice(0)) listener();
+    this.#wake();
+  }
+
+  /** Once for all that came in together: whoever waits looks at everything that is wanted. */
+  #wake(): void {
+    if (this.#waking || this.#listeners.length === 0) return;
+    this.#waking = true;
+    setImmediate(() => {
+      this.#waking = false;
+      for (const listener of this.#listeners.splice(0)) listener();
+    });
   }
 
   /** Why each process is gone that was lost and is not critical: of the last deployment, also after its end. */
@@ -149,6 +165,10 @@ export class Deployment {
     while (!isDone()) await this.#news(signal);
   }
 
+  #agentOf(spec: ProcessSpec): string {
+    return this.#options.agentOf?.(spec) ?? spec.node;
+  }
+
   async #want(specs: readonly ProcessSpec[], signal: AbortSignal): Promise<void> {
     const generation = ++this.#generation;
     const before = this.#wanted;
@@ -161,6 +181,13 @@ export class Deployment {
     );
     for (const known of this.#losses.keys())
       if (this.#wanted.get(known.spec.id) !== known) this.#losses.delete(known);
+    this.#ofAgent = new Map();
+    for (const spec of specs) {
+      const agent = this.#agentOf(spec);
+      const list = this.#ofAgent.get(agent);
+      if (list) list.push(spec);
+      else this.#ofAgent.set(agent, [spec]);
+    }
     this.#options.onGeneration(generation);
     await Promise.all(this.#options.roster.nodes.map((node) => this.#ask(node, signal)));
   }
@@ -184,7 +211,7 @@ export class Deployment {
       try {
         const reply = await bus.request(subject, this.desiredOf(node), desiredReplySchema, ask.timeoutMs);
         if (reply.accepted) {
-          this.learn(reply.processes);
+          this.learn(reply.processes, node);
           return;
         }
         problem = `refused its desired state: ${reply.reason}`;
@@ -214,7 +241,7 @@ export class Deployment {
     signal.throwIfAborted();
     await new Promise<void>((resolve) => {
       // The signal lives as long as a benchmark, and news come each second: none of them may leave anything on it.
-      const done = () => {
+      const done = (): void => {
         signal.removeEventListener('abort', done);
         resolve();
       };

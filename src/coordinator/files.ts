@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
+import { writePrivateFile } from '../private-files.ts';
 
 /** Written aside, synced and renamed: whole or not at all. `secret` files are 0600. */
 export async function writeJson(
@@ -7,9 +8,8 @@ export async function writeJson(
   value: unknown,
   options: { secret?: boolean } = {},
 ): Promise<void> {
-  await writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`, {
-    mode: options.secret ? 0o600 : 0o644,
-  });
+  const text = `${JSON.stringify(value, null, 2)}\n`;
+  await (options.secret ? writePrivateFile(path, text) : writeFileAtomic(path, text, { mode: 0o644 }));
 }
 
 /** Paths below a job's directory that are not a point's or a log. */

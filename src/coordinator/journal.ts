@@ -7,13 +7,14 @@ export class Journal {
   readonly #file: number;
   readonly #follower: Follower;
   #streamSeq: number;
+  /** What a full disk did not take yet, so that no event is missing or torn when there is room again. */
+  #rest = Buffer.alloc(0);
 
   constructor(bus: Bus, path: string, from: number, onEvent: (event: SrtEvent) => void) {
     this.#file = openSync(path, 'a', 0o644);
     this.#streamSeq = from - 1;
     this.#follower = bus.follow(from, (event, streamSeq) => {
-      writeSync(this.#file, `${JSON.stringify(event)}\n`);
-      this.#streamSeq = streamSeq;
+      if (this.#append(event)) this.#streamSeq = streamSeq;
       onEvent(event);
     });
   }
@@ -36,8 +37,24 @@ export class Journal {
     ]);
     clearTimeout(timer);
     this.#follower.stop();
-    for (const event of unsent) writeSync(this.#file, `${JSON.stringify(event)}\n`);
+    for (const event of unsent) this.#append(event);
+    this.#flush();
     fsyncSync(this.#file);
     closeSync(this.#file);
+  }
+
+  /** false while the disk is full: what is to be done about an event does not wait for it to be written. */
+  #append(event: SrtEvent): boolean {
+    this.#rest = Buffer.concat([this.#rest, Buffer.from(`${JSON.stringify(event)}\n`)]);
+    return this.#flush();
+  }
+
+  #flush(): boolean {
+    try {
+      while (this.#rest.length > 0) this.#rest = this.#rest.subarray(writeSync(this.#file, this.#rest));
+      return true;
+    } catch {
+      return false;
+    }
   }
 }

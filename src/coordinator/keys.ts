@@ -1,4 +1,5 @@
 import { createUserKey } from '../messages/nkey.ts';
+import type { ServerCertificate } from './certificates.ts';
 
 export interface KeyPair {
   /** Secret: only ever in files with mode 0600. */
@@ -12,6 +13,8 @@ export interface JobKeys {
   readonly operator: KeyPair;
   readonly system: KeyPair;
   readonly agents: ReadonlyMap<string, KeyPair>;
+  /** Where `bus.tls` asks for it. */
+  readonly tls?: ServerCertificate;
 }
 
 export function createJobKeys(nodes: readonly string[]): JobKeys {

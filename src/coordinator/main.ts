@@ -3,22 +3,24 @@ import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { pino } from 'pino';
 import { SrtctlError } from '../errors.ts';
 import { frontendFor } from '../frontends/index.ts';
 import { startGuard } from '../guard.ts';
 import { jobSpecSchema } from '../messages/job-files.ts';
 import { toToken } from '../messages/subjects.ts';
+import { ownLog } from '../own-log.ts';
 import type { JobContext } from '../plan/kinds.ts';
 import { planVariant } from '../plan/plan.ts';
 import { createRuntimeContext } from '../plan/runtime-context.ts';
 import { clusterConfigSchema } from '../recipe/cluster.ts';
 import { loadedVariantSchema } from '../recipe/load.ts';
 import { freePort } from '../slurm/local.ts';
+import { createServerCertificate } from './certificates.ts';
 import { Coordinator } from './coordinator.ts';
 import { jobPaths } from './files.ts';
 import { findProgram } from './find-program.ts';
-import { createJobKeys } from './keys.ts';
+import { createJobKeys, type JobKeys } from './keys.ts';
+import { listenAddress } from './listen.ts';
 import { NatsServer } from './nats-server.ts';
 import { choosePlatform, type PlatformChoice } from './platform.ts';
 import { readPointResults } from './point-results.ts';
@@ -29,7 +31,7 @@ const EPOCH = 1;
 
 /** `node coordinator.js JOB_SPEC`: JOB_SPEC is <job id>.json. Ends with the run's exit code. */
 async function main(): Promise<void> {
-  const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const log = ownLog();
   const specFile = process.argv[2];
   if (!specFile) {
     process.stderr.write('usage: coordinator JOB_SPEC\n');
@@ -69,11 +71,22 @@ async function main(): Promise<void> {
     env: process.env,
   });
   const { platform, nodes, headAddress, agents, join: joining } = here;
-  const keys = createJobKeys(agents.map(({ name }) => name));
+  const [headName = headAddress] = nodes;
+  const listen = platform.hostNames === 'names' ? await listenAddress(headName, headAddress) : headAddress;
+  if (listen !== headAddress)
+    log.warn(
+      { headName, headAddress },
+      'nats-server listens on every interface: the name of the head node leads elsewhere too',
+    );
+  const encrypted = variant.points.some(({ recipe }) => recipe.bus.tls);
+  const keys: JobKeys = {
+    ...createJobKeys(agents.map(({ name }) => name)),
+    ...(encrypted ? { tls: await createServerCertificate([headAddress, headName]) } : {}),
+  };
   const nats = new NatsServer({
     jobId: spec.jobId,
     host: headAddress,
-    ...(platform.hostNames === 'names' ? { listen: '0.0.0.0' } : {}),
+    listen,
     logFile: join(logs, 'nats.log'),
     keys,
     binary: findProgram('nats-server', process.env, process.cwd()),

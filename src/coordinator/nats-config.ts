@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { inboxOf } from '../messages/nats-bus.ts';
 import { SYSTEM_DISCONNECT, streamOf, subjectsOf } from '../messages/subjects.ts';
 import type { JobKeys } from './keys.ts';
@@ -12,12 +13,17 @@ export interface NatsConfigInput {
   readonly logFile: string;
   readonly pidFile: string;
   readonly keys: JobKeys;
+  /** Files (PEM, 0600) of the server's certificate, where `bus.tls` asks for one. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string };
 }
 
 interface User {
   readonly nkey: string;
+  /** Empty: nothing at all. */
   readonly publish: readonly string[];
   readonly subscribe: readonly string[];
+  /** It is asked, and may answer to the asker's inbox: once a question and not later than a minute. */
+  readonly answers: boolean;
 }
 
 /**
@@ -26,6 +32,7 @@ interface User {
  */
 export function natsConfig(input: NatsConfigInput): string {
   const { keys } = input;
+  const [srt, workload] = ['SRT', 'WORKLOAD'].map((name) => accountName(name, keys));
   return `# Made by srtctl for job ${input.jobId}.
 server_name: ${quote(`srt-${input.jobId}`)}
 listen: ${quote(`${input.host}:${input.port}`)}
@@ -33,6 +40,8 @@ ports_file_dir: ${quote(input.portsDir)}
 pid_file: ${quote(input.pidFile)}
 log_file: ${quote(input.logFile)}
 max_payload: 1MB
+max_control_line: 4KB
+max_connections: 16384
 # A frozen peer shows after two missed pings.
 ping_interval: "1s"
 ping_max: 2
@@ -42,29 +51,51 @@ jetstream {
   max_memory_store: 64MB
   max_file_store: 4GB
 }
-system_account: SYS
+${tlsBlock(input.tls)}system_account: SYS
 no_auth_user: workload
 accounts {
   SYS {
     users: [
-${userBlock({ nkey: keys.system.publicKey, publish: [], subscribe: [SYSTEM_DISCONNECT, `${inboxOf('system')}.>`] })}
+${userBlock({ nkey: keys.system.publicKey, publish: [], subscribe: [SYSTEM_DISCONNECT], answers: false })}
     ]
   }
-  SRT {
-    jetstream: enabled
+  # Each account has its own share of the disk: engines cannot take what the job's events need.
+  ${srt} {
+    jetstream {
+      max_memory: 1MB
+      max_store: 1536MB
+      max_streams: 2
+    }
     users: [
 ${srtUsers(input.jobId, keys).map(userBlock).join('\n')}
     ]
   }
-  WORKLOAD {
-    jetstream: enabled
-    users: [ { user: workload, password: workload } ]
+  ${workload} {
+    jetstream {
+      max_memory: 60MB
+      max_store: 2304MB
+    }
+    users: [ { user: workload, password: workload, permissions: { publish: { deny: [${ADMINISTRATION.map(quote).join(', ')}] } } } ]
   }
 }
 `;
 }
 
-/** Who may say and hear what. Exported for its test. */
+/** Of the server, not of an account. */
+const ADMINISTRATION = ['$JS.API.ACCOUNT.PURGE.>', '$JS.API.SERVER.>', '$JS.API.META.>'];
+
+/**
+ * Before nats-server 2.10.27 whoever knows the name of any account can delete all its streams (CVE-2025-30215), and no
+ * permission helps: the server's own acknowledgement of an event does it, when the publisher has it sent there. So
+ * nobody knows the names. They are the same when the server is started again, and finds its files by them.
+ */
+const accountName = (name: string, keys: JobKeys): string =>
+  `${name}_${createHmac('sha256', keys.coordinator.seed).update(name).digest('hex').slice(0, 32)}`;
+
+/**
+ * Who may say and hear what. Exported for its test. What a role need not do it may not: an operator hears no question
+ * (it could answer in the coordinator's place), and nobody may delete or purge the stream.
+ */
 export function srtUsers(jobId: string, keys: JobKeys): User[] {
   const s = subjectsOf(jobId);
   const stream = streamOf(jobId);
@@ -81,30 +112,60 @@ export function srtUsers(jobId: string, keys: JobKeys): User[] {
     nkey: publicKey,
     publish: [s.hello(node), s.heartbeat(node), s.processesOf(node)],
     subscribe: [s.desired(node), s.all, s.log(node, '*'), `${inboxOf('agent', node)}.>`],
+    answers: true,
   }));
   return [
     {
       nkey: keys.coordinator.publicKey,
-      publish: [s.everything, '$JS.API.>', '$JS.ACK.>'],
+      publish: [
+        s.everything,
+        `$JS.API.STREAM.CREATE.${stream}`,
+        `$JS.API.STREAM.UPDATE.${stream}`,
+        ...readStream,
+      ],
       subscribe: [s.everything, `${inboxOf('coordinator')}.>`],
+      answers: true,
     },
     {
       nkey: keys.operator.publicKey,
       publish: [s.log('*', '*'), s.cancel, ...readStream],
-      subscribe: [s.everything, `${inboxOf('operator')}.>`],
+      subscribe: [
+        s.heartbeat('*'),
+        s.agentTransition('*'),
+        s.processesOf('*'),
+        s.points,
+        s.sweepTransition,
+        s.allLease,
+        `${inboxOf('operator')}.>`,
+      ],
+      answers: false,
     },
     ...agents,
   ];
 }
 
-// allow_responses: the one who is asked may answer to the asker's inbox, once a question and not later than a minute.
-const userBlock = ({ nkey, publish, subscribe }: User): string => `      {
+// An empty list of what is allowed would allow everything.
+const publishBlock = (publish: readonly string[]): string =>
+  publish.length === 0 ? '{ deny: [">"] }' : `{ allow: [${publish.map(quote).join(', ')}] }`;
+
+const userBlock = ({ nkey, publish, subscribe, answers }: User): string => `      {
         nkey: ${nkey}
         permissions: {
-          publish: { allow: [${publish.map(quote).join(', ')}] }
+          publish: ${publishBlock(publish)}
           subscribe: { allow: [${subscribe.map(quote).join(', ')}] }
-          allow_responses: { max: 1, expires: "1m" }
-        }
+${answers ? '          allow_responses: { max: 1, expires: "1m" }\n' : ''}        }
       }`;
+
+/** Srtctl's own clients insist on TLS; engines, which cannot, still find their account without it. */
+const tlsBlock = (tls: NatsConfigInput['tls']): string =>
+  tls === undefined
+    ? ''
+    : `tls {
+  cert_file: ${quote(tls.certFile)}
+  key_file: ${quote(tls.keyFile)}
+  timeout: 10
+}
+allow_non_tls: true
+`;
 
 const quote = (text: string): string => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;

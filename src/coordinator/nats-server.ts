@@ -1,7 +1,8 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import * as z from 'zod';
+import { writePrivateFile } from '../private-files.ts';
 import { type NatsConfigInput, natsConfig } from './nats-config.ts';
 
 const START_TIMEOUT_MS = 15_000;
@@ -11,7 +12,7 @@ const SOON_MS = 5_000;
 const MAX_SOON = 5;
 
 export interface NatsServerOptions
-  extends Omit<NatsConfigInput, 'port' | 'storeDir' | 'portsDir' | 'pidFile'> {
+  extends Omit<NatsConfigInput, 'port' | 'storeDir' | 'portsDir' | 'pidFile' | 'tls'> {
   readonly binary: string;
   /** What it listens on, where that is not `host` alone: other nodes reach it by name, on whatever address that is. */
   readonly listen?: string;
@@ -64,8 +65,12 @@ export class NatsServer {
   async #launch(): Promise<void> {
     const { directory, binary, began, over } = this.#options;
     const configFile = join(directory, 'nats.conf');
+    const { tls } = this.#options.keys;
+    const [certFile, keyFile] = [join(directory, 'server.pem'), join(directory, 'server.key')];
+    if (tls) await Promise.all([writePrivateFile(certFile, tls.cert), writePrivateFile(keyFile, tls.key)]);
     const config = natsConfig({
       ...this.#options,
+      ...(tls ? { tls: { certFile, keyFile } } : {}),
       host: this.#options.listen ?? this.#options.host,
       port: this.#port,
       storeDir: join(directory, 'jetstream'),
@@ -73,7 +78,7 @@ export class NatsServer {
       pidFile: join(directory, 'nats.pid'),
     });
     // Holds public keys only, but who listens where is nobody else's business.
-    await writeFile(configFile, config, { mode: 0o600 });
+    await writePrivateFile(configFile, config);
     if (this.#stopping) return;
     const child = launch(binary, configFile);
     this.#child = child;

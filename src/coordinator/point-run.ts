@@ -102,7 +102,7 @@ export function startPoint(options: PointRunOptions): PointRun {
       },
       error: reject,
     });
-  }).then(async (first) => {
+  }).then(async (first): Promise<PointOutcome> => {
     const ended =
       first.status !== 'failed' || first.cause === null
         ? first
@@ -124,9 +124,19 @@ export function startPoint(options: PointRunOptions): PointRun {
       cause: ended.cause,
       ...(lost.length > 0 ? { lost } : {}),
     };
-    await files;
-    await writeJson(join(pointDir, 'result.json'), result);
-    await syncPoint(pointDir);
+    try {
+      await files;
+      await writeJson(join(pointDir, 'result.json'), result);
+      await syncPoint(pointDir);
+    } catch (error) {
+      // A full disk, as a rule. Figures that are not kept are no result; the other points' are as they were.
+      const cause = {
+        summary: `the result cannot be written: ${error instanceof Error ? error.message : error}`,
+      };
+      options.onDefect(`result of point ${point.ordinal}`, error);
+      await options.onResult({ ...result, status: 'failed', cause: result.cause ?? cause });
+      return { ...ended, status: 'failed', cause: ended.cause ?? cause };
+    }
     await options.onResult(result);
     return ended;
   });

@@ -1,14 +1,15 @@
 import { connect, DiscardPolicy, nkeyAuthenticator, RetentionPolicy, StorageType } from 'nats';
-import { inboxOf } from '../messages/nats-bus.ts';
+import { inboxOf, tlsOf } from '../messages/nats-bus.ts';
 import { keptSubjects, streamOf } from '../messages/subjects.ts';
 
 /** The stream that keeps transitions and results, so that a viewer who comes late sees all from the start. */
-export async function createStream(url: string, seed: string, jobId: string): Promise<void> {
+export async function createStream(url: string, seed: string, jobId: string, ca?: string): Promise<void> {
   const connection = await connect({
     servers: url,
     authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)),
     inboxPrefix: inboxOf('coordinator'),
     name: 'coordinator (stream)',
+    ...tlsOf(url, ca),
   });
   try {
     const manager = await connection.jetstreamManager({ checkAPI: false });
@@ -18,6 +19,9 @@ export async function createStream(url: string, seed: string, jobId: string): Pr
       storage: StorageType.File,
       retention: RetentionPolicy.Limits,
       discard: DiscardPolicy.Old,
+      // What is kept stays, whoever asks: the server answers also to subjects that a publisher chose.
+      deny_delete: true,
+      deny_purge: true,
       max_bytes: 1024 * 1024 * 1024,
       // Repeats of the outboxes within this time are dropped (ns).
       duplicate_window: 120 * 1_000_000_000,

@@ -50,7 +50,8 @@ export const helloSchema = z.object({
   /** Made anew by each agent process, so that a restarted agent is not mistaken for its predecessor. */
   incarnation: z.string(),
   pid: z.number().int(),
-  address: z.string(),
+  /** Ends up in command lines and configuration of other nodes: an address, and nothing else. */
+  address: z.string().regex(/^[0-9A-Za-z.:%_-]{1,255}$/),
   epoch: count,
   generation: count,
   processes: z.array(processReportSchema),

@@ -37,6 +37,8 @@ export const connectionSchema = z.object({
   url: z.string(),
   /** nkey seed of the operator: may watch, read logs and cancel; not command agents. */
   operatorSeed: z.string(),
+  /** Certificate (PEM) of the job's authority, where the bus is encrypted. */
+  ca: z.string().optional(),
 });
 export type Connection = z.infer<typeof connectionSchema>;
 
@@ -60,6 +62,8 @@ export const agentConfigSchema = z.object({
   stopDir: z.string().optional(),
   url: z.string(),
   seed: z.string(),
+  /** Certificate (PEM) of the job's authority, where the bus is encrypted. */
+  ca: z.string().optional(),
   logDir: z.string(),
 });
 export type AgentConfig = z.infer<typeof agentConfigSchema>;

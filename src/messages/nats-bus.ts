@@ -1,14 +1,18 @@
 import { connect, ErrorCode, Events, headers, type NatsConnection, NatsError } from 'nats';
 import type * as z from 'zod';
+import { isGenuine } from './authorship.ts';
 import { type Bus, BusError, type BusStatus, BusTimeout, type Follower, type Incoming } from './bus.ts';
 import { eventSchema, type SrtEvent } from './events.ts';
 import { answerTo } from './nkey.ts';
 import { StreamFollower } from './stream-follower.ts';
 import { streamOf, toToken } from './subjects.ts';
+import { throttled } from './throttle.ts';
 
 /** Default `max_payload` of nats-server, bytes. */
 const MAX_PAYLOAD = 1_048_576;
 const FIRST_RETRY_MS = 250;
+/** How long the stream may take to acknowledge: a server that is busy must not be asked ever more often. */
+const KEEP_MS = { least: 1_000, most: 8_000 } as const;
 
 export interface BusOptions {
   readonly url: string;
@@ -27,6 +31,8 @@ export interface BusOptions {
    * at once, or nodes are busy, the first try may well be too early; a refused login is final.
    */
   readonly patienceMs?: number;
+  /** Certificate (PEM) of the job's own authority, where the bus is encrypted: nothing else is then connected to. */
+  readonly ca?: string | undefined;
 }
 
 /** Inbox prefix of a role (and node), as the server's permissions name it. */
@@ -61,9 +67,24 @@ const connectOnce = (options: BusOptions): Promise<NatsConnection> =>
     pingInterval: 750,
     maxPingOut: 2,
     timeout: 5_000,
+    ...tlsOf(options.url, options.ca),
     // Server addresses that nats-server gossips are of other interfaces of the same machine.
     ignoreClusterUpdates: true,
   });
+
+/**
+ * null: also where the server offers TLS (to whoever has its authority's certificate). `host` goes to tls.connect(),
+ * which else would look for `localhost` in the certificate when the address is a number.
+ */
+export function tlsOf(url: string, ca: string | undefined): { tls: { ca: string; host: string } | null } {
+  return { tls: ca === undefined ? null : { ca, host: new URL(url).hostname } };
+}
+
+/**
+ * The only kind of subject that an answer goes to. Whoever asks chooses it, and an answer to, say, the stream's
+ * administration or another agent would be said with our permissions.
+ */
+const INBOX = /^_INBOX_[\w%-]+\.[\w.-]+$/;
 
 class NatsBus implements Bus {
   readonly #connection: NatsConnection;
@@ -71,10 +92,13 @@ class NatsBus implements Bus {
   readonly #status = { connected: true, malformed: 0, handlerErrors: 0 };
   readonly #listeners: ((connected: boolean) => void)[] = [];
   readonly #followers = new Set<StreamFollower>();
+  #keepMs: number = KEEP_MS.least;
+  readonly #complain: (message: string, detail?: unknown) => void;
 
   constructor(connection: NatsConnection, options: BusOptions) {
     this.#connection = connection;
     this.#options = options;
+    this.#complain = throttled((message, detail) => options.log?.(message, detail));
     void this.#watchStatus();
   }
 
@@ -96,7 +120,7 @@ class NatsBus implements Bus {
     const parsed = reply.safeParse(parseJson(answer));
     if (!parsed.success) {
       this.#status.malformed++;
-      throw new BusError(`answer on ${subject} is not readable: ${parsed.error.message}`);
+      throw new BusError(`answer on ${subject} is not readable: ${parsed.error.issues[0]?.message}`);
     }
     return parsed.data;
   }
@@ -111,7 +135,10 @@ class NatsBus implements Bus {
         const parsed = schema.safeParse(parseJson(message.data));
         if (!parsed.success) {
           this.#status.malformed++;
-          this.#options.log?.(`dropped a malformed message on ${message.subject}`, parsed.error.issues[0]);
+          this.#complain(
+            `dropped a malformed message on ${message.subject}`,
+            parsed.error.issues[0]?.message.slice(0, 500),
+          );
           return;
         }
         this.#guarded(message.subject, () =>
@@ -119,7 +146,7 @@ class NatsBus implements Bus {
             subject: message.subject,
             message: parsed.data,
             respond: (reply) => {
-              if (message.reply) message.respond(encode(message.reply, reply));
+              if (message.reply && INBOX.test(message.reply)) message.respond(encode(message.reply, reply));
             },
           }),
         );
@@ -146,21 +173,36 @@ class NatsBus implements Bus {
     let answer: Uint8Array;
     try {
       answer = (
-        await this.#connection.request(subject, encode(subject, message), { timeout: 1_000, headers: header })
+        await this.#connection.request(subject, encode(subject, message), {
+          timeout: this.#keepMs,
+          headers: header,
+        })
       ).data;
+      this.#keepMs = KEEP_MS.least;
     } catch (error) {
-      throw this.#translate(subject, error);
+      const translated = this.#translate(subject, error);
+      if (translated instanceof BusTimeout) this.#keepMs = Math.min(KEEP_MS.most, this.#keepMs * 2);
+      throw translated;
     }
     const ack = parseJson(answer) as { error?: { description?: string } } | undefined;
     if (!ack || ack.error) throw new BusError(`not kept: ${ack?.error?.description ?? 'no answer'}`);
   }
 
   follow(from: number, handle: (event: SrtEvent, streamSeq: number) => void): Follower {
-    const follower = new StreamFollower(this.#connection, streamOf(this.#options.job), from, (data, seq) => {
-      const parsed = eventSchema.safeParse(parseJson(data));
-      if (parsed.success) this.#guarded('event', () => handle(parsed.data, seq));
-      else this.#status.malformed++;
-    });
+    const follower = new StreamFollower(
+      this.#connection,
+      streamOf(this.#options.job),
+      from,
+      (data, seq, subject) => {
+        const parsed = eventSchema.safeParse(parseJson(data));
+        if (parsed.success && isGenuine(this.#options.job, subject, parsed.data)) {
+          this.#guarded('event', () => handle(parsed.data, seq));
+          return;
+        }
+        this.#status.malformed++;
+        this.#complain(`dropped an event on ${subject}: malformed, or of another author`);
+      },
+    );
     this.#followers.add(follower);
     return follower;
   }
@@ -200,7 +242,7 @@ class NatsBus implements Bus {
       run();
     } catch (error) {
       this.#status.handlerErrors++;
-      this.#options.log?.(`handler of ${what} threw`, error);
+      this.#complain(`handler of ${what} threw`, error);
     }
   }
 

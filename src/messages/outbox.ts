@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Bus, EventOutbox } from './bus.ts';
 import { type EventBody, type SrtEvent, WIRE_VERSION } from './events.ts';
 
@@ -20,6 +21,8 @@ export function createOutbox(options: {
   retryMs?: number;
 }): EventOutbox {
   const { bus, source, now } = options;
+  // The stream drops what has an id that it has seen: one that others could guess could be used up before us.
+  const author = randomUUID();
   const queue: Pending[] = [];
   let seq = (options.firstSeq ?? 1) - 1;
   let sending = false;
@@ -30,7 +33,7 @@ export function createOutbox(options: {
     sending = true;
     for (let head = queue[0]; head; head = queue[0]) {
       try {
-        await bus.keep(head.subject, head.message, `${source}:${head.message.seq}`);
+        await bus.keep(head.subject, head.message, `${author}:${head.message.seq}`);
         queue.shift();
         options.onStored?.(head.message.seq);
       } catch {

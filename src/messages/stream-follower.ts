@@ -5,7 +5,7 @@ import type { Follower } from './bus.ts';
 export class StreamFollower implements Follower {
   readonly #connection: NatsConnection;
   readonly #stream: string;
-  readonly #deliver: (data: Uint8Array, seq: number) => void;
+  readonly #deliver: (data: Uint8Array, seq: number, subject: string) => void;
   #next: number;
   #stopped = false;
   #round = 0;
@@ -16,7 +16,7 @@ export class StreamFollower implements Follower {
     connection: NatsConnection,
     stream: string,
     from: number,
-    deliver: (data: Uint8Array, seq: number) => void,
+    deliver: (data: Uint8Array, seq: number, subject: string) => void,
   ) {
     this.#connection = connection;
     this.#stream = stream;
@@ -69,7 +69,7 @@ export class StreamFollower implements Follower {
           if (this.#stopped || round !== this.#round) return;
           if (message.seq < this.#next) continue;
           this.#next = message.seq + 1;
-          this.#deliver(message.data, message.seq);
+          this.#deliver(message.data, message.seq, message.subject);
           this.#wake(message.seq);
         }
       } catch {

@@ -14,9 +14,13 @@ export function toToken(name: string): string {
   return token;
 }
 
-/** The name that `toToken` was given. */
+/** The name that `toToken` was given; a token that it never makes (anybody can send one) is its own name. */
 export function fromToken(token: string): string {
-  return decodeURIComponent(token);
+  try {
+    return decodeURIComponent(token);
+  } catch {
+    return token;
+  }
 }
 
 const nodeToken = (node: string) => (node === '*' ? '*' : toToken(node));
@@ -43,6 +47,8 @@ export function subjectsOf(job: string) {
     pointTransition: (ordinal: number | '*') => `${root}.point.${ordinal}.transition`,
     pointProgress: (ordinal: number | '*') => `${root}.point.${ordinal}.progress`,
     pointResult: (ordinal: number | '*') => `${root}.point.${ordinal}.result`,
+    /** All that is said of points. */
+    points: `${root}.point.>`,
     sweepTransition: `${root}.sweep.transition`,
     sweepProgress: `${root}.sweep.progress`,
     log: (node: string, process: string) => `${root}.log.${nodeToken(node)}.${nodeToken(process)}`,

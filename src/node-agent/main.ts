@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { pino } from 'pino';
 import { startGuard } from '../guard.ts';
 import type { GpuHolder } from '../messages/gpu-holder.ts';
 import { agentConfigSchema } from '../messages/job-files.ts';
@@ -10,6 +9,8 @@ import { connectBus, inboxOf } from '../messages/nats-bus.ts';
 import { createOutbox } from '../messages/outbox.ts';
 import { subjectsOf, toToken } from '../messages/subjects.ts';
 import { addressOfInterface, addressTowards } from '../own-address.ts';
+import { ownLog } from '../own-log.ts';
+import { makePrivateDirectory } from '../private-files.ts';
 import { NodeAgent } from './agent.ts';
 import { findGpuHolders } from './gpu-holders.ts';
 import { createLauncher } from './launch.ts';
@@ -25,7 +26,7 @@ const CONNECT_PATIENCE_MS = 60_000;
  * DIRECTORY NAME`: the config of the agent NAME in a directory with all of them.
  */
 async function main(): Promise<void> {
-  const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const log = ownLog();
   const configFile = process.argv[2];
   if (!configFile) {
     process.stderr.write('usage: node-agent CONFIG\n');
@@ -50,6 +51,7 @@ async function main(): Promise<void> {
     job: config.jobId,
     name: `agent ${config.node} ${incarnation}`,
     inbox: inboxOf('agent', config.node),
+    ca: config.ca,
     patienceMs: CONNECT_PATIENCE_MS,
     onDenied: (error) => die(`the bus refused this agent: ${error.message}`, error),
     log: (message, detail) =>
@@ -64,7 +66,7 @@ async function main(): Promise<void> {
     onLost: (why) => log.warn({ why }, 'the guard is gone: another one is started'),
   });
   // After the guard, which removes it should this agent be killed.
-  if (config.tmpDir !== undefined) mkdirSync(config.tmpDir, { recursive: true, mode: 0o700 });
+  if (config.tmpDir !== undefined) makePrivateDirectory(config.tmpDir);
 
   const table = new ProcessTable({
     spawner: osSpawner,

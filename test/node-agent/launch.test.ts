@@ -78,7 +78,9 @@ describe('a process in a container of a daemon', () => {
     table.apply([spec({ id: 'one', env: { TOKEN: 'hidden' }, argv: ['true'], terminates: true })], 1, 'test');
     await reach('stopped');
     const [run = ''] = await calls();
-    expect(run).toContain('--env HF_TOKEN --env SRTCTL_AGENT --env SRTCTL_AGENT_ID --env SRTCTL_PROCESS --env TOKEN');
+    expect(run).toContain(
+      '--env HF_TOKEN --env SRTCTL_AGENT --env SRTCTL_AGENT_ID --env SRTCTL_PROCESS --env TOKEN',
+    );
     expect(run).not.toMatch(/hidden|secret|OF_THE_HOST/);
     expect(run).toContain(`--name ${NAME}`);
     expect(run).toContain('--mount type=bind,source=/m,target=/model,readonly');

@@ -3,17 +3,17 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findProgram } from '../../src/coordinator/find-program.ts';
-import { createJobKeys } from '../../src/coordinator/keys.ts';
+import { createJobKeys, type JobKeys } from '../../src/coordinator/keys.ts';
 import { NatsServer } from '../../src/coordinator/nats-server.ts';
 import { createStream } from '../../src/coordinator/stream.ts';
 import type { Bus } from '../../src/messages/bus.ts';
 import { connectBus, inboxOf } from '../../src/messages/nats-bus.ts';
 
 /** A real nats-server with its own directory, port and keys, for one test file. */
-export async function startTestBus(jobId: string, nodes: string[]) {
+export async function startTestBus(jobId: string, nodes: string[], tls?: JobKeys['tls']) {
   const directory = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
   await mkdir(join(directory, 'nats'));
-  const keys = createJobKeys(nodes);
+  const keys: JobKeys = { ...createJobKeys(nodes), ...(tls ? { tls } : {}) };
   const pids = new Set<number>();
   const restarts: string[] = [];
   const nats = new NatsServer({
@@ -29,10 +29,18 @@ export async function startTestBus(jobId: string, nodes: string[]) {
     onGone: (why) => restarts.push(`gone: ${why}`),
   });
   await nats.start();
-  await createStream(nats.url, keys.coordinator.seed, jobId);
+  await createStream(nats.url, keys.coordinator.seed, jobId, tls?.ca);
   const open: Bus[] = [];
   const connect = async (seed: string, inbox: string, onDenied: (error: Error) => void = () => {}) => {
-    const bus = await connectBus({ url: nats.url, seed, job: jobId, name: `test ${inbox}`, inbox, onDenied });
+    const bus = await connectBus({
+      url: nats.url,
+      ca: tls?.ca,
+      seed,
+      job: jobId,
+      name: `test ${inbox}`,
+      inbox,
+      onDenied,
+    });
     open.push(bus);
     return bus;
   };

@@ -1,0 +1,62 @@
+// A thousand agents with eight processes each on one nats-server: one process fails, and everybody stops.
+// `node scripts/bench/scale.mjs [agents] [trials]`. Real coordinator, agents, tables and connections; the agents share
+// a few OS processes, what they run are numbers, and they do not look through /proc (it would be a thousand nodes').
+import { fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+const BOUND_MS = 150_000;
+
+/** @returns {Promise<{stoppedMs: number[], deployedMs: number[], rssMb: number, cpuPercent: number}>} */
+export async function measureScale(agents = 1000, trials = 3) {
+  const work = mkdtempSync(join(tmpdir(), 'srtctl-scale-'));
+  try {
+    const noMarks = {
+      name: 'no-marks',
+      setup(esbuild) {
+        esbuild.onLoad({ filter: /node-agent[\\/]marks\.ts$/ }, () => ({
+          contents:
+            'export const findMarked = async () => new Map(); export const findMarkedSync = () => [];',
+        }));
+      },
+    };
+    await build({
+      entryPoints: ['agents', 'coordinator'].map((name) => join(root, `scripts/bench/scale/${name}.ts`)),
+      outdir: work,
+      outExtension: { '.js': '.mjs' },
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      target: 'node20',
+      logLevel: 'warning',
+      plugins: [noMarks],
+      banner: {
+        js: "import{createRequire as __cr}from'node:module';import{fileURLToPath as __fp}from'node:url';const require=__cr(import.meta.url),__filename=__fp(import.meta.url),__dirname=__fp(new URL('.',import.meta.url));",
+      },
+    });
+    const args = [join(work, 'job'), join(work, 'agents.mjs'), `${agents}`, `${trials}`];
+    const child = fork(join(work, 'coordinator.mjs'), args, { cwd: root });
+    const figures = { stoppedMs: [], deployedMs: [], rssMb: Number.NaN, cpuPercent: Number.NaN };
+    child.on('message', ({ kind, ms, ...rest }) => {
+      if (kind === 'stopped') figures.stoppedMs.push(ms);
+      else if (kind === 'deployed') figures.deployedMs.push(ms);
+      else Object.assign(figures, rest);
+      if (process.env.VERBOSE) console.log(kind, ms ?? rest);
+    });
+    // Figures so far are figures too.
+    const timer = setTimeout(() => child.disconnect(), BOUND_MS);
+    await new Promise((resolve) => child.once('exit', resolve));
+    clearTimeout(timer);
+    return figures;
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href)
+  console.log(await measureScale(...process.argv.slice(2).map(Number)));

@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { pino } from 'pino';
+import { agentConfigSchema } from '../../../src/messages/job-files.ts';
+import { connectBus, inboxOf } from '../../../src/messages/nats-bus.ts';
+import { createOutbox } from '../../../src/messages/outbox.ts';
+import { subjectsOf } from '../../../src/messages/subjects.ts';
+import { NodeAgent } from '../../../src/node-agent/agent.ts';
+import { ProcessTable } from '../../../src/node-agent/process-table.ts';
+import type { SpawnListener } from '../../../src/node-agent/spawn.ts';
+
+/** Many agents in one OS process: real agents, tables and connections; the processes are numbers. */
+const files = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as string[];
+const running = new Map<number, { node: string; listener: SpawnListener }>();
+let pids = 0;
+
+const signalGroup = (pid: number): boolean => {
+  const found = running.get(pid);
+  if (!found) return false;
+  running.delete(pid);
+  setImmediate(() => found.listener.exited(null, 'SIGTERM'));
+  return true;
+};
+
+async function startAgent(file: string): Promise<void> {
+  const config = agentConfigSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+  const { jobId, node, url, seed } = config;
+  const incarnation = randomUUID();
+  const bus = await connectBus({
+    ...{ url, seed, job: jobId, name: `agent ${node} ${incarnation}`, inbox: inboxOf('agent', node) },
+    patienceMs: 60_000,
+  });
+  const table = new ProcessTable({
+    spawner: {
+      spawn(_, __, listener) {
+        running.set(++pids, { node, listener });
+        return { pid: pids };
+      },
+      signalGroup,
+      signal: () => false,
+    },
+    guard: { began: () => undefined, over: () => undefined, dismiss: () => Promise.resolve() },
+    agentMark: `${jobId}/${node}`,
+    agentId: node,
+    onMetrics: () => undefined,
+    jobNode: `${jobId}/${node}`,
+    environment: {},
+    onTransition: (transition) => agent.publish(transition),
+    onEmpty: () => agent.onEmpty(),
+    onDefect: (what, error) => process.stderr.write(`${node}: ${what}: ${error}\n`),
+  });
+  const agent = new NodeAgent({
+    ...{ config, incarnation, bus, table, address: '127.0.0.1', gpuHolders: [] },
+    outbox: createOutbox({ bus, source: `agent:${node}:${incarnation}`, now: () => new Date() }),
+    subjects: subjectsOf(jobId),
+    log: pino({ level: 'silent' }),
+    now: () => performance.now(),
+    onEnd: () => void bus.close(500),
+  });
+  agent.start();
+}
+
+process.on('message', ({ fail }: { fail: string }) => {
+  for (const [pid, { node, listener }] of running)
+    if (node === fail) {
+      running.delete(pid);
+      process.send?.({ failedAt: Date.now() });
+      listener.exited(1, null);
+      return;
+    }
+});
+process.on('disconnect', () => process.exit(0));
+for (const file of files) await startAgent(file);

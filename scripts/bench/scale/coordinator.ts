@@ -1,0 +1,145 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { Coordinator } from '../../../src/coordinator/coordinator.ts';
+import { findProgram } from '../../../src/coordinator/find-program.ts';
+import { createJobKeys } from '../../../src/coordinator/keys.ts';
+import { NatsServer } from '../../../src/coordinator/nats-server.ts';
+import { DEFAULT_SUPERVISION } from '../../../src/coordinator/roster.ts';
+import type { JobSpec } from '../../../src/messages/job-files.ts';
+import type { ProcessSpec } from '../../../src/messages/process-spec.ts';
+import type { Plan } from '../../../src/plan/kinds.ts';
+import { sweepSettingsSchema } from '../../../src/recipe/sweep-settings.ts';
+import type { AgentLaunch } from '../../../src/slurm/launcher.ts';
+
+/** The real coordinator, and points whose processes end when they are told to. Figures go to the parent. */
+const [directory = '', agentScript = '', agentCount = '1000', trialCount = '3'] = process.argv.slice(2);
+const HOSTS = 4;
+const PER_AGENT = 8;
+const IDLE_MS = 5_000;
+const JOB = 'scale';
+const nodes = Array.from({ length: Number(agentCount) }, (_, index) => `node${index + 1}`);
+const ordinals = Array.from({ length: Number(trialCount) }, (_, ordinal) => ordinal);
+const hosts: { child: ChildProcess; nodes: Set<string> }[] = [];
+mkdirSync(join(directory, 'logs'), { recursive: true });
+writeFileSync(join(directory, 'logs', 'none.out'), 'engine says nothing\n');
+
+const specOf = (node: string, index: number, ordinal: number): ProcessSpec => ({
+  ...{
+    id: `agg-${node}-${index}`,
+    role: 'agg',
+    phase: 'worker',
+    node,
+    argv: ['engine', `${ordinal}`],
+    env: {},
+  },
+  ...{ logFile: join(directory, 'logs', 'none.out'), gpus: [index], image: null, ports: {} },
+  ...{ probe: { kind: 'running' }, critical: true, terminates: false, startTimeoutMs: 60_000 },
+  ...{ graceMs: 1_000, unhealthyAfterMs: 60_000 },
+});
+const points = ordinals.map((ordinal) => ({
+  ...{ ordinal, name: `trial ${ordinal}`, params: null, recipe: {}, endpoints: [] },
+  processes: nodes.flatMap((node) => Array.from({ length: PER_AGENT }, (_, n) => specOf(node, n, ordinal))),
+  benchmark: { type: 'manual', process: null },
+}));
+
+const keys = createJobKeys(nodes);
+const pids = new Set<number>();
+const nats = new NatsServer({
+  ...{ jobId: JOB, host: '127.0.0.1', logFile: join(directory, 'nats.log'), keys, directory },
+  binary: findProgram('nats-server', process.env, process.cwd()),
+  began: (pid) => pids.add(pid),
+  over: (pid) => pids.delete(pid),
+  onRestart: (why) => process.stderr.write(`${why}\n`),
+  onGone: (why) => process.stderr.write(`${why}\n`),
+});
+process.on('exit', () => {
+  for (const pid of pids) process.kill(pid, 'SIGKILL');
+});
+
+// Whoever wanted the figures is gone.
+process.on('disconnect', () => process.exit(1));
+let failedAt = 0;
+let point = 0;
+let cpuPercent = 0;
+let deployingAt = 0;
+const rssMb = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) / 1024;
+
+/** The coordinator's own log is where a point's states can be seen without another reader of the stream. */
+async function onState(to: string): Promise<void> {
+  if (to === 'deploying') deployingAt = Date.now();
+  // A point that could not be deployed has failed too, and measures nothing.
+  if (to === 'failed' && failedAt > 0) process.send?.({ kind: 'stopped', ms: Date.now() - failedAt });
+  if (to === 'failed') failedAt = 0;
+  if (to !== 'benchmarking') return;
+  process.send?.({ kind: 'deployed', ms: Date.now() - deployingAt });
+  if (point++ === 0) {
+    const [before, at] = [process.cpuUsage(), performance.now()];
+    await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+    const { user, system } = process.cpuUsage(before);
+    cpuPercent = (user + system) / 10 / (performance.now() - at);
+  }
+  const victim = nodes[Math.floor((nodes.length * (point - 0.5)) / ordinals.length)] ?? '';
+  hosts.find((host) => host.nodes.has(victim))?.child.send({ fail: victim });
+}
+const log = pino(
+  { base: null },
+  {
+    write(line: string) {
+      const { msg, to, level } = JSON.parse(line);
+      if (msg === 'point') void onState(to);
+      if (level >= 40) process.stderr.write(line);
+    },
+  },
+);
+
+await nats.start();
+const spec: JobSpec = {
+  ...{ jobId: JOB, name: JOB, mock: true, submittedAt: '', tags: [], jobDir: directory, nodes },
+  ...{ setupScript: null, variant: null, cluster: null },
+  v: 1,
+  mode: 'local',
+};
+const coordinator = new Coordinator({
+  ...{
+    nats,
+    keys,
+    log,
+    points,
+    joinTimeoutMs: 120_000,
+    epoch: 1,
+    agentExtras: { stopDirs: join(directory, 'stop') },
+    signatures: 'src/why/signatures.yaml',
+  },
+  spec,
+  agents: nodes.map((node) => ({ name: node, node, group: { name: '', image: null } })),
+  plan: () => ({ points }) as unknown as Plan,
+  sweep: sweepSettingsSchema.parse({}),
+  finished: [],
+  pointDir: (ordinal) => join(directory, `${ordinal}`),
+  supervision: { ...DEFAULT_SUPERVISION, lostAfterMs: 30_000, suspectAfterMs: 20_000, leaseMs: 60_000 },
+  platform: {
+    ...{ addresses: new Map(), hostNames: 'addresses', containers: false },
+    launchAgents: (agents) => launch(agents),
+    async stop() {
+      for (const { child } of hosts) child.disconnect();
+    },
+    async release() {},
+  },
+});
+await coordinator.run();
+process.send?.({ kind: 'end', rssMb: rssMb(), cpuPercent }, () => process.exit(0));
+
+function launch(agents: readonly AgentLaunch[]): void {
+  for (let n = 0; n < HOSTS; n++) {
+    const own = agents.filter((_, index) => index % HOSTS === n);
+    const list = join(directory, `agents-${n}.json`);
+    writeFileSync(list, JSON.stringify(own.map(({ configFile }) => configFile)));
+    const child = fork(agentScript, [list]);
+    child.on('message', (message: { failedAt: number }) => {
+      failedAt = message.failedAt;
+    });
+    hosts.push({ child, nodes: new Set(own.map(({ node }) => node)) });
+  }
+}

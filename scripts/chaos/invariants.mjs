@@ -1,0 +1,95 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { processesOf } from './processes.mjs';
+
+const LEFT_MS = 20_000;
+const over = ['stopped', 'failed'];
+/** The process machine's ways (docs/ARCHITECTURE.md); a process that is over may be wanted anew. */
+const ways = {
+  waiting: ['preparing', 'stopped', 'failed'],
+  preparing: ['starting', 'stopped', 'failed'],
+  starting: ['ready', 'stopping', ...over],
+  ready: ['degraded', 'stopping', ...over],
+  degraded: ['ready', 'stopping', ...over],
+  stopping: over,
+};
+
+/** Whether everything in events.jsonl can have happened: numbers without gap or repeat, and only possible ways. */
+export function eventProblems(jobDir, wasCut) {
+  const file = join(jobDir, 'events.jsonl');
+  if (!existsSync(file)) return [];
+  const problems = [];
+  const last = new Map();
+  const states = new Map();
+  const lines = readFileSync(file, 'utf8').split('\n');
+  // A coordinator that was killed may have been in the middle of a line.
+  if (lines.at(-1) === '' || wasCut) lines.pop();
+  for (const [index, line] of lines.entries()) {
+    let event;
+    try {
+      event = JSON.parse(line);
+    } catch {
+      problems.push(`events.jsonl:${index + 1} is not an event: ${line.slice(0, 80)}`);
+      continue;
+    }
+    const { source, seq, kind, from, to } = event;
+    const before = last.get(source) ?? 0;
+    if (seq !== before + 1)
+      problems.push(`events.jsonl:${index + 1}: ${source} ${before} is followed by ${seq}`);
+    last.set(source, seq);
+    if (kind !== 'process.transition') continue;
+    const key = `${source} ${event.process}`;
+    const was = states.get(key);
+    const possible =
+      from === null ? was === undefined || over.includes(was) : was === from && ways[from]?.includes(to);
+    // A predecessor of the same name may still be stopping when its successor waits.
+    const isSuccessor = to === 'waiting' || states.get(`${key} successor`);
+    if (!possible && !isSuccessor)
+      problems.push(`events.jsonl:${index + 1}: ${event.process} ${from} → ${to}, but it was ${was}`);
+    if (from === null && was !== undefined && !over.includes(was)) states.set(`${key} successor`, true);
+    states.set(key, to);
+  }
+  return problems;
+}
+
+/** The results on disk, as text by file. */
+export function resultsOf(jobDir) {
+  const points = join(jobDir, 'points');
+  const names = existsSync(points) ? readdirSync(points) : [];
+  const files = names.map((name) => join(points, name, 'result.json')).filter((file) => existsSync(file));
+  return new Map(files.map((file) => [file, readFileSync(file, 'utf8')]));
+}
+
+export function resultProblems(jobDir, finished, exitCode, pointCount) {
+  const problems = [];
+  const now = resultsOf(jobDir);
+  for (const [file, text] of finished)
+    if (now.get(file) !== text) problems.push(`${file} was finished, and has changed`);
+  let done = 0;
+  for (const [file, text] of now)
+    try {
+      const result = JSON.parse(text);
+      if (result.status === 'done' && result.benchmark.valid) done++;
+      else if (result.status === 'failed' && !result.cause?.summary) problems.push(`${file} has no cause`);
+    } catch {
+      problems.push(`${file} is not whole`);
+    }
+  if ((exitCode === 0) !== (done === pointCount))
+    problems.push(`exit code ${exitCode}, with ${done} of ${pointCount} points done`);
+  return problems;
+}
+
+/** Processes and directories of the job that are there still, after the time that cleaning up may take. */
+export async function leftovers(jobId) {
+  const until = performance.now() + LEFT_MS;
+  for (;;) {
+    const left = processesOf(jobId).map(({ pid, kind }) => `${kind} ${pid} is left`);
+    const directories = readdirSync(tmpdir()).filter(
+      (name) => name.includes(jobId) && name.startsWith('srtctl-'),
+    );
+    const all = [...left, ...directories.map((name) => `${join(tmpdir(), name)} is left`)];
+    if (all.length === 0 || performance.now() > until) return all;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}

@@ -1,0 +1,38 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+const textOf = (pid, file) => {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'latin1').replaceAll('\0', '\n');
+  } catch {
+    return '';
+  }
+};
+const isZombie = (pid) => / [ZX] /.test(textOf(pid, 'stat').replace(/^.*\)/s, ' '));
+
+/** What a process of the job is, by its command line or its mark; undefined for others. */
+function kindOf(pid, jobId) {
+  const line = textOf(pid, 'cmdline');
+  if (line === '' || isZombie(pid)) return undefined;
+  // The guards' own environment is bare; a mark is an argument of theirs.
+  if (line.includes('guard.sh') && line.includes(jobId))
+    return line.includes('SRTCTL_COORDINATOR') ? 'coordinator-guard' : 'agent-guard';
+  if (line.includes('node-agent.js') && line.includes(jobId)) return 'agent';
+  if (line.includes('coordinator.js') && line.includes(jobId)) return 'coordinator';
+  if (line.includes('nats.conf') && line.includes(jobId)) return 'nats-server';
+  const env = textOf(pid, 'environ');
+  if (!env.includes(`SRTCTL_JOB=${jobId}\n`)) return undefined;
+  return (
+    /SRTCTL_PROCESS=[^\n]*\/(prefill|decode|agg|frontend|benchmark|nginx|etcd)/.exec(env)?.[1] ?? 'child'
+  );
+}
+
+/** Every process of a job, with its kind, in the order of their pids. */
+export const processesOf = (jobId) =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .sort((a, b) => a - b)
+    .flatMap((pid) => {
+      const kind = kindOf(pid, jobId);
+      return kind === undefined ? [] : [{ pid, kind }];
+    });

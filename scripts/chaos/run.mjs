@@ -1,0 +1,28 @@
+// Random faults against whole runs on this machine, and what must hold all the same. `make chaos SECONDS=120`, or
+// `make chaos SEED=1234` for one trial again: the same fault, on the same component, at the same moment after the start.
+import { rmSync } from 'node:fs';
+import { randomOf } from './random.mjs';
+import { runTrial } from './trial.mjs';
+
+const seconds = Number(process.env.CHAOS_SECONDS || 120);
+const only = process.env.SEED ? Number(process.env.SEED) : undefined;
+const until = performance.now() + seconds * 1_000;
+const master = randomOf(Date.now() >>> 0);
+let trials = 0;
+const failing = [];
+
+do {
+  const seed = only ?? Math.floor(master() * 1_000_000_000);
+  const { what, exitCode, tookMs, broken, outputs } = await runTrial(seed);
+  trials++;
+  const verdict = broken.length === 0 ? 'holds' : `BROKEN\n  ${broken.join('\n  ')}\n  kept in ${outputs}`;
+  console.log(
+    `seed ${seed}: ${what}; exit code ${exitCode} after ${(tookMs / 1000).toFixed(1)} s: ${verdict}`,
+  );
+  if (broken.length > 0) failing.push(seed);
+  else rmSync(outputs, { recursive: true, force: true });
+} while (only === undefined && performance.now() < until);
+
+console.log(`${trials} trials, ${failing.length} failing`);
+for (const seed of failing) console.log(`again: make chaos SEED=${seed}`);
+process.exit(failing.length === 0 ? 0 : 1);

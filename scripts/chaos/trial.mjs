@@ -1,0 +1,92 @@
+import { spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chooseFault, smallDisk } from './faults.mjs';
+import { eventProblems, leftovers, resultProblems, resultsOf } from './invariants.mjs';
+import { processesOf } from './processes.mjs';
+import { randomOf } from './random.mjs';
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+/** The run itself takes 10 to 20 s on an idle machine. */
+const BOUND_MS = Number(process.env.BOUND_SECONDS || 120) * 1_000;
+const POINTS = 2;
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+const recipe = `name: chaos
+model: { path: chaos, container: chaos, precision: fp8 }
+resources: { gpu_type: h100, gpus_per_node: 4, prefill_nodes: 1, prefill_workers: 1, decode_nodes: 1, decode_workers: 2 }
+frontend: { type: sglang, enable_multiple_frontends: false }
+sweep: { rate: [8, 16] }
+backend:
+  type: sglang
+  sglang_config:
+    prefill: { served-model-name: chaos, tensor-parallel-size: 4 }
+    decode: { served-model-name: chaos, tensor-parallel-size: 2 }
+benchmark: { type: sa-bench, isl: 64, osl: 32, concurrencies: "{rate}", req_rate: inf, num_prompts_mult: 20, num_warmup_mult: 1 }
+`;
+
+/** One run with one fault; what does not hold afterwards is in `broken`. */
+export async function runTrial(seed) {
+  const fault = chooseFault(randomOf(seed));
+  const outputs = mkdtempSync(join(tmpdir(), 'srtctl-chaos-'));
+  const unmount = fault.kind === 'disk full' ? smallDisk(outputs) : undefined;
+  const file = join(outputs, 'recipe.yaml');
+  writeFileSync(file, recipe);
+  const start = performance.now();
+  const child = spawn(
+    process.execPath,
+    [join(root, 'dist/srtctl.js'), 'apply', '-f', file, '--local', '--mock'],
+    {
+      cwd: root,
+      env: { ...process.env, SRTCTL_OUTPUT: outputs, SRTCTL_SIM_LOAD_MS: '100', SRTCTL_SIM_SPEED: '10' },
+      stdio: 'ignore',
+    },
+  );
+  const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal)));
+  const broken = [];
+  const finished = new Map();
+  let jobId;
+  const jobOf = () => readdirSync(outputs).find((name) => existsSync(join(outputs, name, `${name}.json`)));
+  const watch = setInterval(() => {
+    jobId ??= jobOf();
+    for (const [path, text] of jobId ? resultsOf(join(outputs, jobId)) : [])
+      if (text.includes('"status": "done"') && !finished.has(path)) finished.set(path, text);
+  }, 100);
+  const faulty = (async () => {
+    await sleep(fault.atMs);
+    while (jobId === undefined && child.exitCode === null) await sleep(50);
+    if (child.exitCode === null && jobId !== undefined) await fault.apply({ jobId, outputs });
+  })();
+  const bound = sleep(BOUND_MS).then(() => undefined);
+  const exitCode = await Promise.race([ended, bound]);
+  clearInterval(watch);
+  const tookMs = performance.now() - start;
+  if (exitCode === undefined) {
+    broken.push(`does not end within ${BOUND_MS / 1_000} s`);
+    child.kill('SIGKILL');
+  }
+  await faulty;
+  jobId ??= jobOf();
+  if (jobId !== undefined) {
+    const jobDir = join(outputs, jobId);
+    broken.push(...(await leftovers(jobId)));
+    broken.push(
+      ...eventProblems(jobDir, fault.target.startsWith('coordinator') || fault.kind === 'disk full'),
+    );
+    broken.push(...resultProblems(jobDir, finished, exitCode, POINTS));
+    for (const { pid } of processesOf(jobId)) process.kill(pid, 'SIGKILL');
+  }
+  const kept = keep(unmount, outputs, broken);
+  return { what: fault.what, exitCode, tookMs, broken, outputs: kept };
+}
+
+/** What a small disk holds is copied before it goes. */
+function keep(unmount, outputs, broken) {
+  if (!unmount) return outputs;
+  const copy = mkdtempSync(join(tmpdir(), 'srtctl-chaos-'));
+  if (broken.length > 0) cpSync(outputs, copy, { recursive: true });
+  unmount();
+  return copy;
+}

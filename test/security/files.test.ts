@@ -1,0 +1,76 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chown } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { listenAddress } from '../../src/coordinator/listen.ts';
+import { throttled } from '../../src/messages/throttle.ts';
+import { makePrivateDirectory, writePrivateFile } from '../../src/private-files.ts';
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'srtctl-test-'));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
+
+describe('private files', () => {
+  it('are 0600 whatever the umask says, and replace a link and not what it points to', async () => {
+    const before = process.umask(0);
+    try {
+      const path = join(dir, 'secret');
+      writeFileSync(join(dir, 'victim'), 'untouched');
+      symlinkSync(join(dir, 'victim'), path);
+      await writePrivateFile(path, 'seed');
+      expect(modeOf(path)).toBe('600');
+      expect(readFileSync(path, 'utf8')).toBe('seed');
+      expect(readFileSync(join(dir, 'victim'), 'utf8')).toBe('untouched');
+    } finally {
+      process.umask(before);
+    }
+  });
+
+  it('are in a directory that is closed to others, also when it was there', () => {
+    mkdirSync(join(dir, 'open'), { mode: 0o777 });
+    makePrivateDirectory(join(dir, 'open'));
+    makePrivateDirectory(join(dir, 'new'));
+    expect([modeOf(join(dir, 'open')), modeOf(join(dir, 'new'))]).toEqual(['700', '700']);
+  });
+
+  it('are never in a directory that is a link or somebody else’s', async () => {
+    mkdirSync(join(dir, 'elsewhere'));
+    symlinkSync(join(dir, 'elsewhere'), join(dir, 'link'));
+    expect(() => makePrivateDirectory(join(dir, 'link'))).toThrow(/not a directory of this user/);
+    if (process.getuid?.() !== 0) return;
+    mkdirSync(join(dir, 'theirs'));
+    await chown(join(dir, 'theirs'), 12_345, 12_345);
+    expect(() => makePrivateDirectory(join(dir, 'theirs'))).toThrow(/not a directory of this user/);
+  });
+});
+
+describe('what the server listens on', () => {
+  it('is the head’s address where its name means that alone, and else everything', async () => {
+    const told = (addresses: string[]) => listenAddress('head', '10.0.0.1', async () => addresses);
+    expect(await told(['10.0.0.1'])).toBe('10.0.0.1');
+    expect(await told(['127.0.1.1'])).toBe('0.0.0.0');
+    expect(await told(['10.0.0.1', '192.168.0.1'])).toBe('0.0.0.0');
+    expect(await listenAddress('head', '10.0.0.1', () => Promise.reject(new Error('no such name')))).toBe(
+      '0.0.0.0',
+    );
+  });
+});
+
+it('a log tells the first of many lines, and then now and again how many there were', () => {
+  const lines: string[] = [];
+  let now = 0;
+  const log = throttled(
+    (line) => lines.push(line),
+    () => now,
+    2,
+    1_000,
+  );
+  for (let n = 0; n < 1_000; n++) log('dropped');
+  now = 1_500;
+  log('dropped');
+  expect(lines).toEqual(['dropped', 'dropped', 'dropped (and 998 more that were not told)']);
+});

@@ -1,0 +1,88 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect, nkeyAuthenticator } from 'nats';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { agentConfigSchema, connectionSchema } from '../../src/messages/job-files.ts';
+import { inboxOf } from '../../src/messages/nats-bus.ts';
+import { subjectsOf } from '../../src/messages/subjects.ts';
+import { writeRecipe } from '../e2e/recipe.ts';
+import { type RunningJob, startJob } from '../support/job.ts';
+import { flood, randomOf } from './hostile.ts';
+
+let dir: string;
+let job: RunningJob | undefined;
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+afterEach(async () => {
+  await job?.destroy();
+  job = undefined;
+});
+
+const login = (url: string, seed: string, inboxPrefix: string) =>
+  connect({ servers: url, authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)), inboxPrefix });
+
+/** A secret key of nats, as it is written. */
+const SEED = /SU[A-Z2-7]{56}/;
+
+it('a run ends well under 10,000 malformed messages, and its keys are in private files alone', async () => {
+  const recipe = await writeRecipe(dir, { frontend: 'sglang', requests: 600 });
+  job = await startJob(['apply', '-f', recipe, '--local', '--mock'], {
+    SRTCTL_SIM_LOAD_MS: '100',
+    SRTCTL_SIM_SPEED: '10',
+  });
+  await job.pointReached('benchmarking');
+  const jobDir = await job.jobDir();
+  const read = async (file: string): Promise<unknown> =>
+    JSON.parse(await readFile(join(jobDir, file), 'utf8'));
+  const own = agentConfigSchema.parse(await read('.credentials/agent-node1.json'));
+  const { url, jobId, operatorSeed } = connectionSchema.parse(await read('connection.json'));
+
+  expect(await keysInTheOpen(jobDir)).toEqual([]);
+
+  const s = subjectsOf(jobId);
+  const agent = await login(url, own.seed, inboxOf('agent', 'node1'));
+  const operator = await login(url, operatorSeed, inboxOf('operator'));
+  const engine = await connect({ servers: url });
+  const random = randomOf(6);
+  await Promise.all([
+    flood(agent, [s.hello('node1'), s.heartbeat('node1'), s.processTransition('node1', 'x')], 7_000, random),
+    flood(operator, [s.log('node1', '%zz'), s.log('node2', 'nginx'), s.cancel], 3_000, random),
+    flood(engine, [s.allDesired, s.desired('node1'), s.cancel, 'x.y'], 1_000, random),
+  ]);
+  await Promise.all([agent.close(), operator.close(), engine.close()]);
+
+  expect(await job.ended(), job.stderr + job.stdout).toBe(0);
+  const [result] = await job.results();
+  expect(result).toMatchObject({ status: 'done', benchmark: { valid: true } });
+  const states = (await job.events()).filter((event) => event.kind === 'agent.transition');
+  expect(states.filter((event) => event.to === 'lost')).toEqual([]);
+  // What was dropped is told, but fills no log.
+  for (const name of await readdir(join(jobDir, 'logs'))) {
+    const text = await readFile(join(jobDir, 'logs', name), 'utf8');
+    if (/sweep_|_agent/.test(name)) expect(text.split('\n').length, name).toBeLessThan(300);
+  }
+  expect(await readFile(join(jobDir, 'logs', `sweep_${jobId}.log`), 'utf8')).toContain('malformed');
+  expect(await job.leftovers()).toEqual([]);
+}, 90_000);
+
+/** Where a key can be read by others: files that are not private, command lines, environments. */
+async function keysInTheOpen(jobDir: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const name of await readdir(jobDir, { recursive: true })) {
+    const path = join(jobDir, name);
+    const { mode } = await stat(path);
+    if (!(await stat(path)).isFile() || !SEED.test(await readFile(path, 'latin1'))) continue;
+    if ((mode & 0o077) !== 0) found.push(`${path} ${mode.toString(8)}`);
+  }
+  const pids = execFileSync('ps', ['-eo', 'pid='], { encoding: 'utf8' }).split('\n');
+  for (const pid of pids.map((line) => line.trim()).filter((line) => line !== ''))
+    for (const file of ['cmdline', 'environ']) {
+      const text = await readFile(`/proc/${pid}/${file}`, 'latin1').catch(() => '');
+      if (text.includes(jobDir) && SEED.test(text)) found.push(`/proc/${pid}/${file}`);
+    }
+  return found;
+}

@@ -1,0 +1,275 @@
+import { connect, headers, type NatsConnection, nkeyAuthenticator } from 'nats';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { createStream } from '../../src/coordinator/stream.ts';
+import { allDesiredSchema, desiredSchema } from '../../src/messages/control.ts';
+import type { SrtEvent } from '../../src/messages/events.ts';
+import { inboxOf } from '../../src/messages/nats-bus.ts';
+import { createOutbox } from '../../src/messages/outbox.ts';
+import { streamOf, subjectsOf } from '../../src/messages/subjects.ts';
+import { startTestBus, type TestBus, until } from '../support/bus.ts';
+
+const JOB = 'job-9';
+const s = subjectsOf(JOB);
+const STREAM = streamOf(JOB);
+const anything = z.record(z.string(), z.unknown());
+let bus: TestBus;
+const open: NatsConnection[] = [];
+beforeAll(async () => {
+  bus = await startTestBus(JOB, ['node1', 'node2']);
+});
+afterAll(() => bus?.stop());
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((connection) => connection.close()));
+});
+
+/** A client that keeps to no rule but the server's. */
+async function hostile(seed?: string, inbox?: string) {
+  const connection = await connect({
+    servers: bus.nats.url,
+    ...(seed === undefined ? {} : { authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)) }),
+    ...(inbox === undefined ? {} : { inboxPrefix: inbox }),
+  });
+  open.push(connection);
+  const refused: string[] = [];
+  void (async () => {
+    for await (const status of connection.status())
+      if (status.permissionContext)
+        refused.push(`${status.permissionContext.operation} ${status.permissionContext.subject}`);
+  })();
+  /** Subjects, of those given, that the server refuses to publish on. */
+  const refuses = async (operation: 'publish' | 'subscription', subjects: readonly string[]) => {
+    refused.length = 0;
+    for (const subject of subjects)
+      if (operation === 'publish') connection.publish(subject, '{}');
+      else connection.subscribe(subject, { callback: () => undefined });
+    await connection.flush();
+    const told = () => refused.filter((line) => line.startsWith(operation));
+    await until(
+      `${subjects.length} refusals, got ${refused}`,
+      () => told().length >= subjects.length,
+      3_000,
+    ).catch(() => undefined);
+    return subjects.filter((subject) => told().includes(`${operation} ${subject}`));
+  };
+  return { connection, refused, refuses };
+}
+const agent = (node: string) => hostile(bus.keys.agents.get(node)?.seed, inboxOf('agent', node));
+const operator = () => hostile(bus.keys.operator.seed, inboxOf('operator'));
+
+const administration = [
+  `$JS.API.STREAM.DELETE.${STREAM}`,
+  `$JS.API.STREAM.PURGE.${STREAM}`,
+  `$JS.API.STREAM.UPDATE.${STREAM}`,
+  `$JS.API.STREAM.CREATE.other`,
+  `$JS.API.STREAM.MSG.DELETE.${STREAM}`,
+  '$JS.API.ACCOUNT.PURGE.SRT',
+];
+
+describe('what the server refuses', () => {
+  it('an agent: whatever is another agent’s, the coordinator’s or the stream’s', async () => {
+    const { refuses } = await agent('node1');
+    const publish = [
+      s.hello('node2'),
+      s.heartbeat('node2'),
+      s.processTransition('node2', 'p'),
+      s.desired('node1'),
+      s.desired('node2'),
+      s.allDesired,
+      s.allLease,
+      s.agentTransition('node1'),
+      s.pointTransition(0),
+      s.pointResult(0),
+      s.pointProgress(0),
+      s.sweepTransition,
+      s.log('node2', 'p'),
+      s.cancel,
+      `${inboxOf('agent', 'node2')}.x`,
+      `${inboxOf('coordinator')}.x`,
+      `${inboxOf('operator')}.x`,
+      '$SYS.REQ.SERVER.PING',
+      ...administration,
+    ];
+    expect(await refuses('publish', publish)).toEqual(publish);
+    const subscribe = [
+      '>',
+      s.everything,
+      s.desired('node2'),
+      s.log('node2', '*'),
+      s.hello('*'),
+      s.heartbeat('node2'),
+      `${inboxOf('agent', 'node2')}.>`,
+      `${inboxOf('coordinator')}.>`,
+      '_INBOX_agent_*.>',
+      '$SYS.>',
+    ];
+    expect(await refuses('subscription', subscribe)).toEqual(subscribe);
+  });
+
+  it('the operator: commands, other people’s questions and answers, and changes of the stream', async () => {
+    const { refuses } = await operator();
+    const publish = [
+      s.desired('node1'),
+      s.allDesired,
+      s.allLease,
+      s.hello('node1'),
+      s.heartbeat('node1'),
+      s.processTransition('node1', 'p'),
+      s.sweepTransition,
+      `${inboxOf('agent', 'node1')}.x`,
+      `${inboxOf('coordinator')}.x`,
+      ...administration,
+    ];
+    expect(await refuses('publish', publish)).toEqual(publish);
+    // Whoever hears a hello could answer it, with processes to start.
+    const subscribe = [
+      s.everything,
+      s.hello('*'),
+      s.desired('*'),
+      s.cancel,
+      `${inboxOf('agent', 'node1')}.>`,
+      `${inboxOf('coordinator')}.>`,
+      '$SYS.>',
+    ];
+    expect(await refuses('subscription', subscribe)).toEqual(subscribe);
+  });
+
+  it('the coordinator’s ear in the system account: anything but to listen', async () => {
+    const { refuses } = await hostile(bus.keys.system.seed, inboxOf('system'));
+    const publish = ['$SYS.REQ.SERVER.PING', '$SYS.ACCOUNT.SRT.DISCONNECT', s.allDesired];
+    expect(await refuses('publish', publish)).toEqual(publish);
+  });
+
+  it('an engine: the stream, the system account and a disk full of its messages', async () => {
+    const { connection } = await hostile();
+    const ask = (subject: string, body = '') =>
+      connection.request(subject, body, { timeout: 500 }).then(
+        (reply) => reply.string(),
+        (error: Error) => `refused: ${error.message}`,
+      );
+    expect(await ask('$SYS.REQ.SERVER.PING')).toMatch(/^refused/);
+    expect(await ask('$SYS.REQ.ACCOUNT.SRT.CONNZ')).toMatch(/^refused/);
+    // Of an account that it cannot name it could delete the streams, in nats-server before 2.10.27.
+    for (const account of ['SRT', 'SRT_', '*']) {
+      expect(await ask(`$JS.API.ACCOUNT.PURGE.${account}`)).toMatch(/^refused/);
+      connection.publish('big', '{}', { reply: `$JS.API.ACCOUNT.PURGE.${account}` });
+    }
+    expect(await ask('$SYS.REQ.ACCOUNT.PING.CONNZ')).not.toContain('SRT');
+    expect(await ask(`$JS.API.STREAM.INFO.${STREAM}`)).toContain('not found');
+    const large = { name: 'big', subjects: ['big'], retention: 'limits', storage: 'file', discard: 'old' };
+    const common = { max_consumers: -1, max_msgs: -1, max_age: 0, num_replicas: 1 };
+    const create = (size: number) =>
+      ask('$JS.API.STREAM.CREATE.big', JSON.stringify({ ...large, ...common, max_bytes: size }));
+    expect(await create(3_000_000_000)).toContain('insufficient storage');
+    expect(await create(1_000_000)).toContain('"config"');
+    connection.publish('big', '{}', { reply: '$JS.API.ACCOUNT.PURGE.SRT' });
+    await connection.flush();
+    await keptEvent(await bus.coordinator(), 'still there');
+  });
+});
+
+describe('what could be said in somebody else’s name', () => {
+  it('nobody has an honest party answer to a subject of his choice', async () => {
+    const coordinator = await bus.coordinator();
+    const honest = await bus.agent('node2');
+    let asked = 0;
+    coordinator.subscribe(s.hello('*'), anything, ({ respond }) => {
+      asked++;
+      respond({ keep: 0 });
+    });
+    coordinator.subscribe(s.cancel, anything, ({ respond }) => {
+      asked++;
+      respond({});
+    });
+    honest.subscribe(s.log('node2', '*'), anything, ({ respond }) => {
+      asked++;
+      respond({ keep: 0 });
+    });
+    const victim: string[] = [];
+    honest.subscribe(s.desired('node2'), anything, ({ subject }) => victim.push(subject));
+    honest.subscribe(s.all, anything, ({ subject }) => victim.push(subject));
+    await Promise.all([coordinator.settled(), honest.settled()]);
+    const before = await keptEvent(coordinator, 'kept');
+    const targets = [...administration, s.desired('node2'), s.allDesired, s.sweepTransition];
+    const [first, second] = [await agent('node1'), await operator()];
+    for (const reply of targets) {
+      first.connection.publish(s.hello('node1'), '{}', { reply });
+      second.connection.publish(s.cancel, '{}', { reply });
+      second.connection.publish(s.log('node2', 'p'), '{}', { reply });
+      // The server itself acknowledges what it keeps, wherever it is told to.
+      first.connection.publish(s.processTransition('node1', 'p'), '{}', { reply });
+    }
+    await until('all to be asked', () => asked >= targets.length * 3);
+    await Promise.all([coordinator.settled(), honest.settled()]);
+    expect(victim.filter((subject) => subject === s.sweepTransition)).toEqual([]);
+    const heard: SrtEvent[] = [];
+    const late = await bus.operator();
+    late.follow(1, (event) => heard.push(event));
+    await until('what was kept before', () => heard.some((event) => event.seq === before));
+    // An acknowledgement that ends on a command's subject is not a command.
+    expect(desiredSchema.safeParse({ stream: STREAM, seq: 1 }).success).toBe(false);
+    expect(allDesiredSchema.safeParse({ stream: STREAM, seq: 1 }).success).toBe(false);
+  });
+
+  it('an event under one’s own subject that speaks of others is not believed', async () => {
+    const { connection } = await agent('node1');
+    const follower = await bus.operator();
+    const seen: SrtEvent[] = [];
+    follower.follow(1, (event) => seen.push(event));
+    const real = {
+      ...{ v: 1, at: 'now', source: 'agent:node1:i', seq: 1, kind: 'process.transition', node: 'node1' },
+      ...{ process: 'mine', role: 'agg', from: null, to: 'waiting', why: 'w', pid: null, exitCode: null },
+      ...{ signal: null, generation: 1, logFile: '/x' },
+    };
+    const say = (over: object) =>
+      connection.publish(s.processTransition('node1', 'mine'), JSON.stringify({ ...real, ...over }));
+    say({ node: 'node2', source: 'agent:node2:i' });
+    say({ process: 'other' });
+    say({ source: 'coordinator:1' });
+    say({ source: 'agent:node2:i' });
+    say({
+      ...{ kind: 'sweep.transition', source: 'coordinator:1', from: null, to: 'finished', points: 1 },
+      ...{ exitCode: 0, cause: null },
+    });
+    say({ seq: 2 });
+    await until('the true one', () => seen.some((event) => event.source === 'agent:node1:i'));
+    expect(seen.filter((event) => event.source.startsWith('agent:')).map((event) => event.seq)).toEqual([2]);
+    expect(seen.some((event) => event.kind === 'sweep.transition' && event.to === 'finished')).toBe(false);
+    expect(follower.status.malformed).toBeGreaterThanOrEqual(5);
+  });
+
+  it('a message id that others can foresee does not make the coordinator’s own a repeat', async () => {
+    const { connection } = await agent('node1');
+    for (let seq = 1; seq <= 5; seq++) {
+      const header = headers();
+      header.set('Nats-Msg-Id', `coordinator:7:${seq}`);
+      connection.publish(s.processTransition('node1', 'p'), '{}', { headers: header });
+    }
+    await connection.flush();
+    const coordinator = await bus.coordinator();
+    await keptEvent(coordinator, 'foreseen', 'coordinator:7');
+    const seen: string[] = [];
+    (await bus.operator()).follow(1, (event) => seen.push(event.source));
+    await until('the coordinator’s event', () => seen.includes('coordinator:7'));
+  });
+
+  it('the stream can be made again by a coordinator that starts again, and by nobody be emptied', async () => {
+    await createStream(bus.nats.url, bus.keys.coordinator.seed, JOB);
+    const { refuses } = await hostile(bus.keys.coordinator.seed, inboxOf('coordinator'));
+    const emptying = administration.filter((subject) => !/UPDATE/.test(subject));
+    expect(await refuses('publish', emptying)).toEqual(emptying);
+  });
+});
+
+let events = 0;
+async function keptEvent(
+  coordinator: Awaited<ReturnType<TestBus['coordinator']>>,
+  why: string,
+  source = 'coordinator:1',
+) {
+  const outbox = createOutbox({ bus: coordinator, source, firstSeq: ++events * 100, now: () => new Date(0) });
+  const body = { kind: 'sweep.transition', from: null, to: 'booting', why, points: 1 } as const;
+  outbox.send(s.sweepTransition, { ...body, exitCode: null, cause: null });
+  expect(await outbox.flush(5_000)).toBe(true);
+  return events * 100;
+}
