@@ -5,6 +5,10 @@ export const EXIT = {
   failed: 1,
   /** Nothing was started: bad input, a missing program, wrong usage. */
   usage: 2,
+  /** Of a coordinator: another one has taken over its job. */
+  fenced: 75,
+  /** The allocation ends too soon for the points that are left. */
+  outOfTime: 124,
   /** Stopped by Ctrl-C. */
   interrupted: 130,
   /** Stopped by `srtctl cancel` or SIGTERM. */

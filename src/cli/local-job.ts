@@ -13,6 +13,7 @@ import { nodesNeeded, planVariant } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import { type ClusterConfig, findClusterConfig } from '../recipe/cluster.ts';
 import { findRecipes, type LoadedVariant, loadAll, notDoneYet, requireRunnable } from '../recipe/load.ts';
+import { superviseCoordinator } from './coordinator-process.ts';
 import { followJob } from './follow.ts';
 import { warnOnce } from './warn.ts';
 import { writeJobDir } from './write-job-dir.ts';
@@ -135,16 +136,15 @@ export async function runLocalJob(job: PreparedJob, view: { json: boolean }): Pr
   const spec: JobSpec = { ...job.spec, jobId, jobDir, submittedAt: now.toISOString() };
   await writeJobDir(spec, job.source, null);
   if (!view.json && !process.stdout.isTTY) process.stdout.write(`job ${jobId} in ${jobDir}\n`);
-  const child = await startCoordinator(paths.spec, join(paths.logs, `sweep_${jobId}.log`));
-  const ended = new Promise<{ exitCode: number | null }>((settle) => {
-    child.once('exit', (exitCode) => settle({ exitCode }));
-    child.once('error', () => settle({ exitCode: null }));
-  });
+  const coordinator = await superviseCoordinator(() =>
+    startCoordinator(paths.spec, join(paths.logs, `sweep_${jobId}.log`)),
+  );
+  const { ended } = coordinator;
   // A coordinator that is told to end before it can do so in good order is ended by the signal itself.
   let asked: number | undefined;
   const forward = (signal: NodeJS.Signals, exitCode: number) => () => {
     asked = exitCode;
-    child.kill(signal);
+    coordinator.kill(signal);
   };
   const onInterrupt = forward('SIGINT', EXIT.interrupted);
   const onTerminate = forward('SIGTERM', EXIT.terminated);

@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createActor, fromPromise } from 'xstate';
+import { EXIT } from '../errors.ts';
 import { CausedError, topState } from '../machines/point.ts';
 import { sweepMachine } from '../machines/sweep.ts';
 import type { Bus } from '../messages/bus.ts';
@@ -21,15 +23,19 @@ import { type Channel, openChannel } from './channel.ts';
 import { type CleanupOptions, cleanUp, dismissAgents } from './cleanup.ts';
 import { type AgentExtras, agentConfigFile, removeCredentials, writeCredentials } from './credentials.ts';
 import { Deployment } from './deployment.ts';
+import type { Fence } from './fence.ts';
 import { jobPaths } from './files.ts';
 import type { JobKeys } from './keys.ts';
 import type { NatsServer } from './nats-server.ts';
 import { type PointRun, startPoint } from './point-run.ts';
 import { receive } from './reception.ts';
+import type { InterruptedPoint } from './resumption.ts';
 import { Roster, type Supervision } from './roster.ts';
 import { StateFile } from './state-file.ts';
+import type { Before } from './tenure.ts';
 
-const LEASE_EVERY_MS = 1_000;
+/** Beyond the lease, for agents of an earlier coordinator: who has not said hello then is started anew. */
+const REJOIN_MS = 5_000;
 
 export interface CoordinatorOptions {
   readonly spec: JobSpec;
@@ -46,10 +52,20 @@ export interface CoordinatorOptions {
   readonly supervision: Supervision;
   readonly joinTimeoutMs: number;
   readonly epoch: number;
+  /** Its node-local directory. */
+  readonly home: string;
+  readonly fence: Fence;
+  /** What a coordinator that was killed has left. */
+  readonly before: Before | null;
+  /** What another coordinator needs changed. Resolves when it is on disk. */
+  readonly onAddresses: (addresses: ReadonlyMap<string, string>) => Promise<void>;
   /** The catalogue of known failures. */
   readonly signatures: string;
   readonly log: Logger;
 }
+
+/** state.json may be behind the coordinator that wrote it by this many generations. */
+const GENERATIONS_UNSAVED = 1_000;
 
 /** The agent on a process's node that lives in its image; a process without an image is the first one's. */
 const agentFor = (agents: readonly AgentPlace[], { node, image }: ProcessSpec): string => {
@@ -73,6 +89,10 @@ export class Coordinator {
   #leaseTimer: NodeJS.Timeout | undefined;
   #interrupt: ((why: string, exitCode: number) => void) | undefined;
   #booting: Promise<void> = Promise.resolve();
+  #wentOn = false;
+  #goneMeanwhile: Cause | undefined;
+  /** Processes that agents of an earlier coordinator hold. */
+  readonly #held = new Set<string>();
   #ending = false;
   #busIsGone = false;
 
@@ -97,7 +117,10 @@ export class Coordinator {
           if (to === 'lost' && !this.#ending)
             this.#crippled({ summary: `the agent of ${node} is lost: ${why}`, node });
         },
-        onReports: (_, reports) => this.#deployment?.learn(reports),
+        onReports: (_, reports) => {
+          if (!this.#deployment?.isDecided) for (const { id } of reports) this.#held.add(id);
+          this.#deployment?.learn(reports);
+        },
         onDefect: (what, error) => this.#defect(what, error),
       },
       () => performance.now(),
@@ -110,23 +133,42 @@ export class Coordinator {
       deployment: () => this.#deployment,
       isBusGone: () => this.#busIsGone,
     };
+    const last = options.before?.state;
     const state: JobState = {
       v: 1,
       jobId: spec.jobId,
       name: spec.name,
       epoch: options.epoch,
-      generation: 0,
-      streamSeq: 0,
+      generation: last ? last.generation + GENERATIONS_UNSAVED : 0,
+      streamSeq: this.#eventsFrom - 1,
       coordinatorPid: process.pid,
+      home: { host: hostname(), directory: options.home },
       updatedAt: new Date().toISOString(),
       sweep: 'booting',
       exitCode: null,
-      points: points.map(({ ordinal, name }) => ({ ordinal, name, state: 'planned', status: null })),
-      cause: null,
+      points:
+        last?.points ??
+        points.map(({ ordinal, name }) => ({ ordinal, name, state: 'planned', status: null })),
+      cause: last?.cause ?? null,
     };
-    this.#state = new StateFile(this.#paths.state, state, (error) =>
-      this.#defect('state.json cannot be written', error),
+    this.#state = new StateFile(
+      this.#paths.state,
+      state,
+      (error) => this.#defect('state.json cannot be written', error),
+      () => options.fence.check(),
     );
+  }
+
+  /** The first message of the stream that may not be in events.jsonl. A new nats-server has a new stream. */
+  get #eventsFrom(): number {
+    const { before } = this.#options;
+    return before?.lifeline ? before.state.streamSeq + 1 : 1;
+  }
+
+  /** Says in state.json where this coordinator is. Resolves when it is on disk. */
+  async announce(): Promise<void> {
+    this.#state.save({});
+    await this.#state.saved();
   }
 
   /** Stops the job in good order. `exitCode` is what the run then ends with. */
@@ -150,7 +192,7 @@ export class Coordinator {
       },
     });
     const actor = createActor(machine, {
-      input: { ordinals: this.#options.points.map((point) => point.ordinal) },
+      input: { ordinals: this.#ordinals() },
     });
     this.#interrupt = (why, exitCode) => actor.send({ type: 'sweep.interrupt', why, exitCode });
     this.#crippleSweep = (cause) => actor.send({ type: 'sweep.crippled', cause });
@@ -167,12 +209,12 @@ export class Coordinator {
               state,
               next,
               snapshot.context.why,
-              output?.exitCode ?? null,
+              output ? this.#exitCodeOf(output.exitCode) : null,
               snapshot.context.cause,
             );
             state = next;
           }
-          if (output) resolve(output.exitCode);
+          if (output) resolve(this.#exitCodeOf(output.exitCode));
         },
         error: (error) => {
           this.#defect('the sweep machine broke', error);
@@ -186,6 +228,21 @@ export class Coordinator {
   }
 
   #crippleSweep: ((cause: Cause) => void) | undefined;
+
+  /** The points that are to run, first one that was running. */
+  #ordinals(): number[] {
+    const ordinals = this.#options.points.map(({ ordinal }) => ordinal);
+    const resumption = this.#options.before?.resumption;
+    if (!resumption) return ordinals;
+    const left = ordinals.filter((ordinal) => resumption.left.includes(ordinal));
+    const first = resumption.running?.ordinal;
+    return first === undefined ? left : [first, ...left.filter((ordinal) => ordinal !== first)];
+  }
+
+  /** Of the whole run: what is over since an earlier coordinator counts, too. */
+  #exitCodeOf(exitCode: number): number {
+    return exitCode === EXIT.ok ? (this.#options.before?.resumption.exitCode ?? exitCode) : exitCode;
+  }
 
   /** Something is gone that the run cannot do without. */
   #crippled(cause: Cause): void {
@@ -201,20 +258,19 @@ export class Coordinator {
   }
 
   async #boot(signal: AbortSignal): Promise<void> {
-    const { spec, agents, nats, keys, platform, epoch, log, joinTimeoutMs } = this.#options;
+    const { spec, agents, nats, keys, epoch, log, fence, before } = this.#options;
     await writeCredentials(this.#options);
     signal.throwIfAborted();
     // Agents take longer to load than we take to listen, and say hello until they are answered.
-    platform.launchAgents(
-      agents.map((agent) => this.#launchOf(agent)),
-      (node, reason) => this.#roster.ended(node, `its agent ${reason}`),
-    );
+    const adopted = this.#launch();
     const channel = await openChannel({
       url: nats.url,
       jobId: spec.jobId,
       keys,
       epoch,
       eventsFile: this.#paths.events,
+      eventsFrom: this.#eventsFrom,
+      mayWrite: () => fence.check(),
       log,
       onEvent: (event) => this.#onEvent(event),
       onDenied: (error) => this.#crippled({ summary: `the bus refused the coordinator: ${error.message}` }),
@@ -226,21 +282,56 @@ export class Coordinator {
       subjects: this.#subjects,
       roster: this.#roster,
       epoch,
-      generation: 1,
+      generation: this.#state.current.generation + 1,
       agentOf: (spec) => agentFor(agents, spec),
       causeOf: (process, report) => causeOfProcess(process, report, bus, this.#subjects),
       onBroken: (cause) => this.#run?.send({ type: 'point.broken', cause }),
       onGeneration: (generation) => this.#save({ generation }),
     });
-    this.#tellSweep(null, 'booting', 'submitted', null, null);
+    const why = before ? `the coordinator was started again (epoch ${epoch})` : 'submitted';
+    this.#tellSweep(null, 'booting', why, null, this.#state.current.cause);
     this.#receive(bus, this.#deployment);
     await channel.watchDisconnects((name, reason) => this.#roster.disconnected(name, reason));
     signal.throwIfAborted();
-    this.#leaseTimer = setInterval(() => this.#sendLease(), LEASE_EVERY_MS);
-    await this.#allJoined(joinTimeoutMs, signal);
-    this.#plan = this.#options.plan(this.#roster.addresses);
+    this.#leaseTimer = setInterval(() => this.#sendLease(), this.#options.supervision.heartbeatMs);
+    this.#sendLease();
+    await this.#allJoined(adopted, signal);
+    const addresses = new Map([
+      ...Object.entries(before?.lifeline?.addresses ?? {}),
+      ...this.#roster.addresses,
+    ]);
+    await this.#options.onAddresses(addresses);
+    this.#plan = this.#options.plan(addresses);
+    this.#goOn(this.#plan, this.#deployment);
     // Silence counts from now on: while all agents load, whoever came first may be late with a heartbeat.
     this.#roster.watch(() => bus.status.connected);
+  }
+
+  /** Starts the agents that do not run. Resolves to those of an earlier coordinator, which say hello again. */
+  #launch(): readonly string[] {
+    const { agents, platform, before } = this.#options;
+    const launches = agents.map((agent) => this.#launchOf(agent));
+    const onEnd = (node: string, reason: string) => this.#roster.ended(node, `its agent ${reason}`);
+    const adopted = platform.adoptAgents(before?.lifeline?.launched ?? [], launches, onEnd);
+    platform.launchAgents(
+      launches.filter(({ name }) => !adopted.includes(name)),
+      onEnd,
+    );
+    return adopted;
+  }
+
+  /** What an earlier coordinator's point has running stays, unless some of it is gone. */
+  #goOn(plan: Plan, deployment: Deployment): void {
+    const running = this.#options.before?.resumption.running;
+    const point = running && plan.points.find(({ ordinal }) => ordinal === running.ordinal);
+    if (!running || !point) return;
+    const [gone] = this.#roster.newcomers;
+    if (gone !== undefined)
+      this.#goneMeanwhile = {
+        summary: `the agent of ${gone} was lost while the coordinator was away`,
+        node: gone,
+      };
+    deployment.adopt(point.processes.filter(({ id }) => this.#held.has(id)));
   }
 
   #launchOf(agent: AgentPlace): AgentLaunch {
@@ -251,8 +342,12 @@ export class Coordinator {
     };
   }
 
-  async #allJoined(timeoutMs: number, signal: AbortSignal): Promise<void> {
-    const timer = setTimeout(() => this.#roster.joinTimeout(timeoutMs), timeoutMs);
+  async #allJoined(adopted: readonly string[], signal: AbortSignal): Promise<void> {
+    const { joinTimeoutMs, supervision } = this.#options;
+    const rejoin = setTimeout(() => {
+      for (const node of adopted) if (this.#roster.stateOf(node) === 'expected') this.#relaunch(node);
+    }, supervision.leaseMs + REJOIN_MS);
+    const timer = setTimeout(() => this.#roster.joinTimeout(joinTimeoutMs), joinTimeoutMs);
     try {
       await this.#roster.until(() => {
         const [lost] = this.#roster.lost;
@@ -262,7 +357,18 @@ export class Coordinator {
       }, signal);
     } finally {
       clearTimeout(timer);
+      clearTimeout(rejoin);
     }
+  }
+
+  /** A new agent in the place of one that is gone. */
+  #relaunch(node: string): void {
+    const agent = this.#options.agents.find(({ name }) => name === node);
+    if (!agent) return;
+    this.#roster.replace(node);
+    this.#options.platform.launchAgents([this.#launchOf(agent)], (name, reason) =>
+      this.#roster.ended(name, `its agent ${reason}`),
+    );
   }
 
   #receive(bus: Bus, deployment: Deployment): void {
@@ -273,7 +379,9 @@ export class Coordinator {
       roster: this.#roster,
       supervision,
       desiredOf: (agent) => deployment.desiredOf(agent),
+      isDecided: () => deployment.isDecided,
       isEnding: () => this.#ending,
+      onEpoch: (epoch) => this.#options.fence.heard(epoch),
       onCancel: (by) => {
         log.warn({ by }, 'cancel');
         this.interrupt(`cancelled by ${by}`, 143);
@@ -298,6 +406,7 @@ export class Coordinator {
       point,
       pointDir: this.#options.pointDir(ordinal, point.name),
       deployment,
+      before: this.#interrupted(ordinal),
       cleanup: () => this.#cleanup(),
       explain: (told) => this.#explain(ordinal, told),
       onTransition: (from, to, why, cause) => {
@@ -324,6 +433,14 @@ export class Coordinator {
     const outcome = await this.#run.outcome;
     this.#run = undefined;
     return outcome;
+  }
+
+  /** How the point stood under an earlier coordinator; told once. */
+  #interrupted(ordinal: number): InterruptedPoint | null {
+    const running = this.#options.before?.resumption.running;
+    if (running?.ordinal !== ordinal || this.#wentOn) return null;
+    this.#wentOn = true;
+    return { ...running, cause: running.cause ?? this.#goneMeanwhile ?? null };
   }
 
   async #explain(ordinal: number, told: Cause): Promise<Cause> {
@@ -362,13 +479,16 @@ export class Coordinator {
   }
 
   #sendLease(): void {
-    const { epoch } = this.#options;
+    const { epoch, fence } = this.#options;
+    fence.check();
+    fence.touch();
     const generation = this.#deployment?.generation ?? 0;
     this.#channel?.bus.publish(this.#subjects.allLease, {
       v: WIRE_VERSION,
       epoch,
       generation,
       lost: this.#roster.lost,
+      replaced: this.#roster.replaced,
     } satisfies Lease);
   }
 

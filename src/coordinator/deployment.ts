@@ -54,6 +54,20 @@ export class Deployment {
     return this.#generation;
   }
 
+  /** Whether anything, or nothing, was ever wanted. */
+  get isDecided(): boolean {
+    return this.#generation > this.#options.generation;
+  }
+
+  /**
+   * These already run, as an earlier coordinator wanted them: a deployment of the same specs leaves them alone, in
+   * whatever phase it is. What they are is learned from the answers to it.
+   */
+  adopt(running: readonly ProcessSpec[]): void {
+    const since = this.#generation + 1;
+    this.#wanted = new Map(running.map((spec) => [spec.id, { spec, since, report: undefined }]));
+  }
+
   /** The desired state of one node as it is now; what a hello is answered with. */
   desiredOf(node: string): Desired {
     const processes = [...this.#wanted.values()]

@@ -1,4 +1,5 @@
 import { nkeys } from 'nats';
+import type { Lifeline } from './lifeline.ts';
 
 export interface KeyPair {
   /** Secret: only ever in files with mode 0600. */
@@ -22,6 +23,12 @@ export function createJobKeys(nodes: readonly string[]): JobKeys {
     agents: new Map(nodes.map((node) => [node, createKeyPair()])),
   };
 }
+
+/** As they were kept for a coordinator that takes over. */
+export const keysOf = ({ keys }: Pick<Lifeline, 'keys'>): JobKeys => ({
+  ...keys,
+  agents: new Map(keys.agents),
+});
 
 function createKeyPair(): KeyPair {
   const pair = nkeys.createUser();

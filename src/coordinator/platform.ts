@@ -28,6 +28,10 @@ export interface PlatformInput {
   /** Directories with programs that agents need and PATH may not have. */
   readonly programDirs: readonly string[];
   readonly guard: Guard;
+  /** The set of launched processes has changed. */
+  readonly onLaunched: () => void;
+  /** What a coordinator that was killed holds. */
+  readonly claim: number | undefined;
   readonly log: Logger;
   readonly env: NodeJS.ProcessEnv;
 }
@@ -54,6 +58,8 @@ async function onThisMachine({
   distDir,
   programDirs,
   guard,
+  onLaunched,
+  claim,
   env,
 }: PlatformInput): Promise<PlatformChoice> {
   const platform = await createLocalPlatform({
@@ -63,6 +69,8 @@ async function onThisMachine({
     env: { ...env, PATH: [env.PATH ?? '', ...programDirs].join(delimiter) },
     began: (group) => guard.began(group),
     over: (group) => guard.over(group),
+    onLaunched,
+    claim,
   });
   const [head = ''] = spec.nodes;
   return {
@@ -112,6 +120,7 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
     log,
     began: (group) => guard.began(group),
     over: (group) => guard.over(group),
+    onLaunched: input.onLaunched,
   });
   return {
     platform,

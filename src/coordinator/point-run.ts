@@ -15,6 +15,7 @@ import type { PointState } from '../messages/states.ts';
 import type { PlannedPoint } from '../plan/kinds.ts';
 import { awaitedIn, type Deployment } from './deployment.ts';
 import { writeJson } from './files.ts';
+import type { InterruptedPoint } from './resumption.ts';
 
 const PROGRESS_MS = 500;
 /** Phases whose readiness is the deployment's own; the others are what the point warms up with. */
@@ -25,6 +26,8 @@ export interface PointRunOptions {
   readonly point: PlannedPoint;
   readonly pointDir: string;
   readonly deployment: Deployment;
+  /** It ran under a coordinator that was killed, and goes on. */
+  readonly before?: InterruptedPoint | null;
   readonly cleanup: () => Promise<void>;
   /** A better cause than the first that was seen, now that all has ended. */
   readonly explain: (told: Cause) => Promise<Cause>;
@@ -42,9 +45,9 @@ export interface PointRun {
 
 /** Runs one point: the point machine with its actors provided, and its files. */
 export function startPoint(options: PointRunOptions): PointRun {
-  const { point, pointDir, deployment } = options;
-  const startedAt = new Date();
-  let benchmarkStartedAt: Date | null = null;
+  const { point, pointDir, deployment, before } = options;
+  const startedAt = before?.startedAt ?? new Date();
+  let benchmarkStartedAt = before?.benchmarkStartedAt ?? null;
   const used = deployPhases.filter(
     (phase) => phase !== 'benchmark' && point.processes.some((spec) => awaitedIn(spec) === phase),
   );
@@ -54,7 +57,7 @@ export function startPoint(options: PointRunOptions): PointRun {
         deployment.deploy(point.processes, input.phase, signal),
       ),
       benchmark: fromPromise(({ signal }) => {
-        benchmarkStartedAt = new Date();
+        benchmarkStartedAt ??= new Date();
         return runBenchmark(options, signal);
       }),
       collect: fromPromise(() => {
@@ -118,6 +121,7 @@ export function startPoint(options: PointRunOptions): PointRun {
     .then(() => {
       actor.start();
       actor.send({ type: 'point.start' });
+      if (before?.cause) actor.send({ type: 'point.broken', cause: before.cause });
     });
   return { send: (event) => actor.send(event), outcome };
 }

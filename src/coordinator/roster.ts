@@ -2,21 +2,26 @@ import { type ActorRefFrom, createActor } from 'xstate';
 import { agentMachine } from '../machines/agent.ts';
 import type { Heartbeat, Hello, ProcessReport } from '../messages/control.ts';
 import type { AgentState } from '../messages/states.ts';
+import { type SupervisionSettings, supervisionSchema } from '../recipe/supervision.ts';
 
 /** How patient the coordinator is with its agents, ms. */
 export interface Supervision {
+  readonly heartbeatMs: number;
   readonly suspectAfterMs: number;
   readonly lostAfterMs: number;
   readonly reconnectMs: number;
   readonly leaseMs: number;
 }
 
-export const DEFAULT_SUPERVISION: Supervision = {
-  suspectAfterMs: 1_500,
-  lostAfterMs: 3_000,
-  reconnectMs: 1_000,
-  leaseMs: 10_000,
-};
+export const supervisionOf = (settings: SupervisionSettings): Supervision => ({
+  heartbeatMs: Math.round(settings.heartbeat * 1_000),
+  suspectAfterMs: Math.round(settings.suspect_after * 1_000),
+  lostAfterMs: Math.round(settings.lost_after * 1_000),
+  reconnectMs: Math.round(settings.reconnect * 1_000),
+  leaseMs: Math.round(settings.lease * 1_000),
+});
+
+export const DEFAULT_SUPERVISION: Supervision = supervisionOf(supervisionSchema.parse({}));
 
 /** How often silence is measured, ms. */
 const TICK_MS = 250;
@@ -32,6 +37,8 @@ interface Member {
   generation: number;
   alive: number;
   processEnded: boolean;
+  /** Its incarnation came to this coordinator, or to none before it: it holds nothing of an earlier one. */
+  isNew: boolean;
 }
 
 export interface RosterEvents {
@@ -44,6 +51,9 @@ export interface RosterEvents {
 /** Who is there: one agent machine for each node, fed with hellos, heartbeats and disconnects. */
 export class Roster {
   readonly #members = new Map<string, Member>();
+  /** Incarnations in whose place another agent was started, and nodes that are done without. */
+  readonly #replaced = new Set<string>();
+  readonly #retired = new Set<string>();
   readonly #supervision: Supervision;
   readonly #events: RosterEvents;
   readonly #now: () => number;
@@ -58,8 +68,18 @@ export class Roster {
     for (const node of nodes) this.#members.set(node, this.#createMember(node));
   }
 
+  /** Of the agents that the job still counts on. */
   get nodes(): string[] {
-    return [...this.#members.keys()];
+    return [...this.#members.keys()].filter((node) => !this.#retired.has(node));
+  }
+
+  get replaced(): string[] {
+    return [...this.#replaced];
+  }
+
+  /** Agents that were started after an earlier coordinator's: what ran on their nodes is gone. */
+  get newcomers(): string[] {
+    return this.nodes.filter((node) => this.#members.get(node)?.isNew);
   }
 
   /** Nodes whose agent is held for lost. */
@@ -84,6 +104,7 @@ export class Roster {
   watch(isBusUp: () => boolean): void {
     this.#tickedAt = this.#now();
     for (const member of this.#members.values()) member.heardAt = this.#tickedAt;
+    clearInterval(this.#timer);
     this.#timer = setInterval(() => {
       const now = this.#now();
       // Our own lag is not the agents' silence: heartbeats may be waiting in a socket that we have not read.
@@ -105,7 +126,9 @@ export class Roster {
   hello(message: Hello): 'welcome' | 'unknown' | 'lost' {
     const member = this.#members.get(message.node);
     if (!member) return 'unknown';
+    if (this.#replaced.has(message.incarnation)) return 'lost';
     if (member.state === 'lost' || member.state === 'left') return 'lost';
+    if (member.incarnation !== message.incarnation) member.isNew = message.epoch === 0;
     member.incarnation = message.incarnation;
     member.address = message.address;
     this.#heard(member, message.generation, null);
@@ -117,7 +140,8 @@ export class Roster {
 
   heartbeat(message: Heartbeat): void {
     const member = this.#members.get(message.node);
-    if (!member || (member.incarnation !== null && member.incarnation !== message.incarnation)) return;
+    if (!member || this.#replaced.has(message.incarnation)) return;
+    if (member.incarnation !== null && member.incarnation !== message.incarnation) return;
     this.#heard(member, message.generation, message.alive);
     member.actor.send({ type: 'agent.heartbeat' });
     if (message.leaving) member.actor.send({ type: 'agent.left' });
@@ -139,6 +163,31 @@ export class Roster {
     member.processEnded = true;
     member.actor.send({ type: 'agent.ended', reason });
     this.#changed();
+  }
+
+  /** true when nothing of a lost agent can run any more: its process was seen to end, or its lease is over. */
+  isGone(node: string): boolean {
+    const member = this.#members.get(node);
+    if (!member || member.processEnded || member.incarnation === null) return true;
+    return member.state === 'lost' && this.#now() - member.heardAt > this.#supervision.leaseMs;
+  }
+
+  /** Another agent is started on the node: it is expected, and the one before it is not heard any more. */
+  replace(node: string): void {
+    const member = this.#members.get(node);
+    if (!member) return;
+    if (member.incarnation !== null) this.#replaced.add(member.incarnation);
+    member.actor.stop();
+    const from = member.state;
+    const next = this.#createMember(node);
+    this.#members.set(node, next);
+    this.#events.onTransition(node, from, next.state, 'a new agent is started');
+    this.#changed();
+  }
+
+  /** The job goes on without this node. */
+  retire(node: string): void {
+    this.#retired.add(node);
   }
 
   joinTimeout(ms: number): void {
@@ -167,7 +216,7 @@ export class Roster {
   isClean(generation: number): boolean {
     const now = this.#now();
     return [...this.#members.values()].every((member) => {
-      if (member.state === 'left' || member.processEnded) return true;
+      if (member.state === 'left' || member.processEnded || this.#retired.has(member.node)) return true;
       if (member.incarnation === null) return true;
       if (member.state === 'lost') return now - member.heardAt > this.#supervision.leaseMs;
       return member.generation >= generation && member.alive === 0;
@@ -194,6 +243,7 @@ export class Roster {
       generation: 0,
       alive: 0,
       processEnded: false,
+      isNew: true,
     };
     actor.subscribe({
       next: (snapshot) => {

@@ -54,6 +54,8 @@ export class NodeAgent {
   #greeting = false;
   #ending: { why: string; exitCode: number } | undefined;
   readonly #timers: NodeJS.Timeout[] = [];
+  #heartbeat: NodeJS.Timeout | undefined;
+  #heartbeatMs = 0;
 
   constructor(options: AgentOptions) {
     this.#options = options;
@@ -61,7 +63,7 @@ export class NodeAgent {
   }
 
   start(): void {
-    const { bus, subjects, config } = this.#options;
+    const { bus, subjects, config, incarnation } = this.#options;
     bus.subscribe(subjects.desired(config.node), desiredSchema, (incoming) => this.#onDesired(incoming));
     bus.subscribe(subjects.allDesired, allDesiredSchema, ({ message }) => {
       if (message.epoch < this.#epoch || message.generation < this.#generation) return;
@@ -72,6 +74,10 @@ export class NodeAgent {
     });
     bus.subscribe(subjects.allLease, leaseSchema, ({ message }) => {
       if (message.epoch < this.#epoch) return;
+      if (message.replaced?.includes(incarnation)) {
+        this.#stopAlone('another agent was started in the place of this one');
+        return;
+      }
       if (message.lost.includes(config.node)) {
         this.#stopAlone('the coordinator holds this node for lost');
         return;
@@ -83,10 +89,8 @@ export class NodeAgent {
     bus.onConnection((connected) => {
       if (connected) void this.#greet();
     });
-    this.#timers.push(
-      setInterval(() => this.#beat(false), HEARTBEAT_MS),
-      setInterval(() => this.#checkLease(), LEASE_CHECK_MS),
-    );
+    this.#timers.push(setInterval(() => this.#checkLease(), LEASE_CHECK_MS));
+    this.#beatEvery(HEARTBEAT_MS);
     void this.#greet();
   }
 
@@ -125,6 +129,7 @@ export class NodeAgent {
 
   async #leave(ending: { why: string; exitCode: number }): Promise<void> {
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
+    clearInterval(this.#heartbeat);
     await this.#options.outbox.flush(2_000);
     this.#beat(true);
     this.#options.onEnd(ending.why, ending.exitCode);
@@ -187,11 +192,18 @@ export class NodeAgent {
           this.#stopAlone(`the coordinator does not want this agent: ${reply.reason}`);
           break;
         }
-        const { desired, leaseMs } = reply;
-        const news = desired.epoch > this.#epoch || desired.generation > this.#generation;
+        const { desired, leaseMs, epoch, generation } = reply;
         this.#leaseMs = leaseMs;
+        this.#beatEvery(reply.heartbeatMs ?? HEARTBEAT_MS);
         this.#renewedAt = this.#options.now();
-        if (desired.epoch >= this.#epoch && news) this.#take(desired, 'not wanted any more');
+        if (epoch < this.#epoch) break;
+        const news = epoch > this.#epoch || generation > this.#generation;
+        if (desired && news) this.#take(desired, 'not wanted any more');
+        else if (news) {
+          // A coordinator that has taken over: what it wants comes when it knows what there is.
+          this.#epoch = epoch;
+          this.#generation = generation;
+        }
         break;
       } catch (error) {
         log.debug({ error: String(error) }, 'hello was not answered');
@@ -213,6 +225,13 @@ export class NodeAgent {
     if (this.#ending) return;
     this.#options.log.error(why);
     this.shutdown(why, 75);
+  }
+
+  #beatEvery(ms: number): void {
+    if (ms === this.#heartbeatMs || this.#ending) return;
+    this.#heartbeatMs = ms;
+    clearInterval(this.#heartbeat);
+    this.#heartbeat = setInterval(() => this.#beat(false), ms);
   }
 
   #beat(leaving: boolean): void {

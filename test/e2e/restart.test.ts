@@ -1,0 +1,106 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { SrtEvent } from '../../src/messages/events.ts';
+import { exists, until } from '../support/bus.ts';
+import { type RunningJob, startJob } from '../support/job.ts';
+import { writeRecipe } from './recipe.ts';
+
+let dir: string;
+const jobs: RunningJob[] = [];
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+afterEach(async () => {
+  await Promise.all(jobs.splice(0).map((job) => job.destroy()));
+});
+
+const FAST = { SRTCTL_SIM_LOAD_MS: '100', SRTCTL_SIM_SPEED: '10' };
+async function start(args: string[], env: Record<string, string> = {}): Promise<RunningJob> {
+  const job = await startJob(args, { ...FAST, ...env });
+  jobs.push(job);
+  return job;
+}
+const apply = async (recipe: string, env: Record<string, string> = {}): Promise<RunningJob> =>
+  start(['apply', '-f', recipe, '--local', '--mock'], env);
+
+/** A run in the middle of a benchmark. */
+async function inBenchmark(requests: number, env: Record<string, string> = {}): Promise<RunningJob> {
+  const job = await apply(await writeRecipe(dir, { frontend: 'sglang', requests }), env);
+  await job.pointReached('benchmarking');
+  const { logFile } = await job.reached('benchmark', 'ready');
+  await until('the benchmark to say something', async () => (await readFile(logFile, 'utf8')) !== '');
+  return job;
+}
+
+/** Every event once, and in order, from each source. */
+function expectWhole(events: readonly SrtEvent[]): void {
+  const bySource = new Map<string, number[]>();
+  for (const { source, seq } of events) bySource.set(source, [...(bySource.get(source) ?? []), seq]);
+  for (const seqs of bySource.values()) expect(seqs).toEqual(seqs.map((_, index) => index + 1));
+}
+
+async function killCoordinator(job: RunningJob): Promise<number> {
+  const { coordinatorPid } = await job.state();
+  process.kill(coordinatorPid, 'SIGKILL');
+  return coordinatorPid;
+}
+const nothingLeft = (job: RunningJob, ms = 15_000) =>
+  until('nothing of the job left', async () => (await job.leftovers()).length === 0, ms);
+
+describe('a coordinator that is killed in mid-benchmark', () => {
+  it('is started again, keeps what runs, and comes to a valid result', async () => {
+    const job = await inBenchmark(600);
+    const watching = await start(['watch', '--json', await job.jobDir()]);
+    const ids = ['prefill-0-0', 'decode-0-0', 'decode-1-0', 'frontend-0', 'benchmark'];
+    const pids = await Promise.all(ids.map(async (id) => (await job.reached(id, 'ready')).pid ?? 0));
+    const killed = await killCoordinator(job);
+    await until('the next coordinator', async () => {
+      const state = await job.state();
+      return (
+        state.coordinatorPid !== killed && state.epoch === 2 && state.points[0]?.state === 'benchmarking'
+      );
+    });
+    expect(pids.filter(exists)).toEqual(pids);
+    expect(await job.ended(), job.stdout + job.stderr).toBe(0);
+    const [result] = await job.results();
+    expect(result).toMatchObject({ status: 'done', benchmark: { valid: true } });
+    const events = await job.events();
+    expectWhole(events);
+    const begun = events.find((event) => event.kind === 'point.transition' && event.to === 'benchmarking');
+    expect(Math.abs(Date.parse(result?.benchmarkStartedAt ?? '') - Date.parse(begun?.at ?? ''))).toBeLessThan(
+      1_000,
+    );
+    for (const id of ids)
+      expect((await job.transitions(id)).filter(({ to }) => to === 'ready')).toHaveLength(1);
+    // Who watched it all the time has seen it all, once.
+    expect(await watching.ended()).toBe(0);
+    const seen = watching.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as SrtEvent)
+      .filter(({ source }) => source !== undefined);
+    expect(seen.map(({ source, seq }) => `${source} ${seq}`)).toEqual(
+      events.map(({ source, seq }) => `${source} ${seq}`),
+    );
+    await nothingLeft(job);
+  }, 120_000);
+
+  it('finds the benchmark ended when it took longer to come back', async () => {
+    const job = await inBenchmark(40);
+    await killCoordinator(job);
+    expect(await job.ended(), job.stdout + job.stderr).toBe(0);
+    expect((await job.results())[0]).toMatchObject({ status: 'done', benchmark: { valid: true } });
+    expectWhole(await job.events());
+    await nothingLeft(job);
+  }, 120_000);
+
+  it('and is not started again, leaves nothing', async () => {
+    const job = await inBenchmark(20_000, { SRTCTL_COORDINATOR_RESTARTS: '0' });
+    await killCoordinator(job);
+    await job.ended();
+    await nothingLeft(job, 25_000);
+  }, 90_000);
+});
