@@ -9,7 +9,7 @@ import { findProgram } from '../coordinator/find-program.ts';
 import { EXIT, SrtctlError } from '../errors.ts';
 import { frontendFor } from '../frontends/index.ts';
 import type { JobSpec } from '../messages/job-files.ts';
-import { nodesNeeded, planVariant } from '../plan/plan.ts';
+import { nodesNeeded, nodesToAllocate, planVariant } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import { type ClusterConfig, findClusterConfig } from '../recipe/cluster.ts';
 import { findRecipes, type LoadedVariant, loadAll, notDoneYet, requireRunnable } from '../recipe/load.ts';
@@ -123,7 +123,7 @@ function nodeNames(variant: LoadedVariant, wanted: number | undefined): string[]
     throw new SrtctlError('too-few-nodes', `${variant.file} needs ${needed} nodes; --nodes says ${wanted}`, {
       place: { file: variant.file, path: 'resources' },
     });
-  return Array.from({ length: wanted ?? needed }, (_, index) => `node${index + 1}`);
+  return Array.from({ length: wanted ?? nodesToAllocate(variant) }, (_, index) => `node${index + 1}`);
 }
 
 /** Makes the job's directory, starts its coordinator and follows it to the end. Resolves with the exit code. */

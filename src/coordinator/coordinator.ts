@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createActor, fromPromise } from 'xstate';
 import { EXIT } from '../errors.ts';
-import { CausedError, topState } from '../machines/point.ts';
+import { CausedError, type PointOutcome, topState } from '../machines/point.ts';
 import { sweepMachine } from '../machines/sweep.ts';
 import type { Bus } from '../messages/bus.ts';
 import type { Lease } from '../messages/control.ts';
@@ -29,10 +29,12 @@ import type { JobKeys } from './keys.ts';
 import type { NatsServer } from './nats-server.ts';
 import { type PointRun, startPoint } from './point-run.ts';
 import { receive } from './reception.ts';
+import { Replacements } from './replacements.ts';
 import type { InterruptedPoint } from './resumption.ts';
 import { Roster, type Supervision } from './roster.ts';
 import { StateFile } from './state-file.ts';
 import type { Before } from './tenure.ts';
+import { canFinish, expectedMs, WIND_UP_MS } from './time-left.ts';
 
 /** Beyond the lease, for agents of an earlier coordinator: who has not said hello then is started anew. */
 const REJOIN_MS = 5_000;
@@ -44,13 +46,18 @@ export interface CoordinatorOptions {
   readonly agentExtras: AgentExtras;
   readonly points: readonly { readonly ordinal: number; readonly name: string }[];
   /** Plans the points when the addresses of the nodes are known. */
-  readonly plan: (addresses: ReadonlyMap<string, string>) => Plan;
+  readonly plan: (addresses: ReadonlyMap<string, string>, without: readonly string[]) => Plan;
   readonly pointDir: (ordinal: number, name: string) => string;
   readonly platform: Platform;
   readonly nats: NatsServer;
   readonly keys: JobKeys;
   readonly supervision: Supervision;
   readonly joinTimeoutMs: number;
+  readonly relaunchAgents: boolean;
+  /** Nodes beyond what the plan needs. */
+  readonly spareNodes: number;
+  /** When the allocation ends, ms since the epoch. */
+  readonly endsAt: number | null;
   readonly epoch: number;
   /** Its node-local directory. */
   readonly home: string;
@@ -82,6 +89,11 @@ export class Coordinator {
   readonly #roster: Roster;
   readonly #state: StateFile;
   readonly #cleaning: CleanupOptions;
+  readonly #replacements: Replacements;
+  /** ms of the points with a valid result. */
+  readonly #durations: number[];
+  /** Aborted when the run is to end early. */
+  readonly #stopping = new AbortController();
   #channel: Channel | undefined;
   #deployment: Deployment | undefined;
   #plan: Plan | undefined;
@@ -90,6 +102,8 @@ export class Coordinator {
   #interrupt: ((why: string, exitCode: number) => void) | undefined;
   #booting: Promise<void> = Promise.resolve();
   #wentOn = false;
+  /** Agents that an earlier coordinator had started. */
+  readonly #adopted = new Set<string>();
   #goneMeanwhile: Cause | undefined;
   /** Processes that agents of an earlier coordinator hold. */
   readonly #held = new Set<string>();
@@ -114,8 +128,10 @@ export class Coordinator {
             why,
           });
           options.log.info({ node, from, to, why }, 'agent');
-          if (to === 'lost' && !this.#ending)
-            this.#crippled({ summary: `the agent of ${node} is lost: ${why}`, node });
+          if (this.#ending || (to !== 'lost' && to !== 'left')) return;
+          const summary =
+            to === 'lost' ? `the agent of ${node} is lost: ${why}` : `the agent of ${node} has ended: ${why}`;
+          this.#run?.send({ type: 'point.broken', cause: { summary, node } });
         },
         onReports: (_, reports) => {
           if (!this.#deployment?.isDecided) for (const { id } of reports) this.#held.add(id);
@@ -133,6 +149,12 @@ export class Coordinator {
       deployment: () => this.#deployment,
       isBusGone: () => this.#busIsGone,
     };
+    this.#replacements = new Replacements({
+      ...options,
+      roster: this.#roster,
+      launch: (agent) => this.#launchAgents([agent]),
+    });
+    this.#durations = [...(options.before?.resumption.durations ?? [])];
     const last = options.before?.state;
     const state: JobState = {
       v: 1,
@@ -174,6 +196,7 @@ export class Coordinator {
   /** Stops the job in good order. `exitCode` is what the run then ends with. */
   interrupt(why: string, exitCode: number): void {
     this.#options.log.warn(why);
+    this.#stopping.abort();
     this.#interrupt?.(why, exitCode);
     this.#run?.send({ type: 'point.interrupt', why });
   }
@@ -247,6 +270,7 @@ export class Coordinator {
   /** Something is gone that the run cannot do without. */
   #crippled(cause: Cause): void {
     if (this.#ending) return;
+    this.#stopping.abort();
     this.#crippleSweep?.(cause);
     this.#run?.send({ type: 'point.broken', cause });
   }
@@ -262,7 +286,7 @@ export class Coordinator {
     await writeCredentials(this.#options);
     signal.throwIfAborted();
     // Agents take longer to load than we take to listen, and say hello until they are answered.
-    const adopted = this.#launch();
+    this.#launch();
     const channel = await openChannel({
       url: nats.url,
       jobId: spec.jobId,
@@ -295,30 +319,50 @@ export class Coordinator {
     signal.throwIfAborted();
     this.#leaseTimer = setInterval(() => this.#sendLease(), this.#options.supervision.heartbeatMs);
     this.#sendLease();
-    await this.#allJoined(adopted, signal);
-    const addresses = new Map([
-      ...Object.entries(before?.lifeline?.addresses ?? {}),
-      ...this.#roster.addresses,
-    ]);
-    await this.#options.onAddresses(addresses);
-    this.#plan = this.#options.plan(addresses);
+    await this.#allJoined(signal);
+    this.#plan = await this.#makePlan();
     this.#goOn(this.#plan, this.#deployment);
     // Silence counts from now on: while all agents load, whoever came first may be late with a heartbeat.
     this.#roster.watch(() => bus.status.connected);
   }
 
-  /** Starts the agents that do not run. Resolves to those of an earlier coordinator, which say hello again. */
-  #launch(): readonly string[] {
-    const { agents, platform, before } = this.#options;
-    const launches = agents.map((agent) => this.#launchOf(agent));
-    const onEnd = (node: string, reason: string) => this.#roster.ended(node, `its agent ${reason}`);
-    const adopted = platform.adoptAgents(before?.lifeline?.launched ?? [], launches, onEnd);
-    platform.launchAgents(
-      launches.filter(({ name }) => !adopted.includes(name)),
-      onEnd,
-    );
-    return adopted;
+  /** For the nodes that there are. */
+  async #makePlan(): Promise<Plan> {
+    const { before, onAddresses, plan } = this.#options;
+    const addresses = new Map([
+      ...Object.entries(before?.lifeline?.addresses ?? {}),
+      ...this.#roster.addresses,
+    ]);
+    await onAddresses(addresses);
+    return plan(addresses, this.#replacements.without);
   }
+
+  /** Starts the agents that do not run. Those of an earlier coordinator say hello again. */
+  #launch(): void {
+    const { agents, platform, before } = this.#options;
+    const adopted = platform.adoptAgents(
+      before?.lifeline?.launched ?? [],
+      agents.map((agent) => this.#launchOf(agent)),
+      this.#onAgentEnd,
+    );
+    for (const name of adopted) this.#adopted.add(name);
+    this.#launchAgents(agents.filter(({ name }) => !this.#adopted.has(name)));
+  }
+
+  #launchAgents(agents: readonly AgentPlace[]): void {
+    this.#options.platform.launchAgents(
+      agents.map((agent) => this.#launchOf(agent)),
+      this.#onAgentEnd,
+    );
+  }
+
+  readonly #onAgentEnd = (node: string, reason: string): void => {
+    const agent = this.#options.agents.find(({ name }) => name === node);
+    // One of an earlier coordinator, that has ended meanwhile.
+    if (agent && this.#adopted.delete(node) && this.#roster.stateOf(node) === 'expected')
+      this.#launchAgents([agent]);
+    else this.#roster.ended(node, `its agent ${reason}`);
+  };
 
   /** What an earlier coordinator's point has running stays, unless some of it is gone. */
   #goOn(plan: Plan, deployment: Deployment): void {
@@ -342,10 +386,12 @@ export class Coordinator {
     };
   }
 
-  async #allJoined(adopted: readonly string[], signal: AbortSignal): Promise<void> {
+  async #allJoined(signal: AbortSignal): Promise<void> {
     const { joinTimeoutMs, supervision } = this.#options;
     const rejoin = setTimeout(() => {
-      for (const node of adopted) if (this.#roster.stateOf(node) === 'expected') this.#relaunch(node);
+      const silent = [...this.#adopted].filter((node) => this.#roster.stateOf(node) === 'expected');
+      for (const node of silent) this.#roster.replace(node);
+      this.#launchAgents(this.#options.agents.filter(({ name }) => silent.includes(name)));
     }, supervision.leaseMs + REJOIN_MS);
     const timer = setTimeout(() => this.#roster.joinTimeout(joinTimeoutMs), joinTimeoutMs);
     try {
@@ -359,16 +405,6 @@ export class Coordinator {
       clearTimeout(timer);
       clearTimeout(rejoin);
     }
-  }
-
-  /** A new agent in the place of one that is gone. */
-  #relaunch(node: string): void {
-    const agent = this.#options.agents.find(({ name }) => name === node);
-    if (!agent) return;
-    this.#roster.replace(node);
-    this.#options.platform.launchAgents([this.#launchOf(agent)], (name, reason) =>
-      this.#roster.ended(name, `its agent ${reason}`),
-    );
   }
 
   #receive(bus: Bus, deployment: Deployment): void {
@@ -395,7 +431,51 @@ export class Coordinator {
     this.#deployment?.learn([{ id, state: to, pid, generation, why, exitCode, signal }]);
   }
 
-  async #runPoint(ordinal: number) {
+  async #runPoint(ordinal: number): Promise<PointOutcome> {
+    for (let spares = this.#options.spareNodes; ; spares--) {
+      const refused = await this.#beforePoint(ordinal);
+      if (refused) return refused;
+      const startedAt = performance.now();
+      const outcome = await this.#runOnce(ordinal);
+      if (outcome.status === 'done') this.#durations.push(performance.now() - startedAt);
+      const isLost = outcome.status === 'failed' && spares > 0 && this.#replacements.hasSpareForLost;
+      if (!isLost) return outcome;
+      this.#options.log.warn(
+        { ordinal, cause: outcome.cause?.summary },
+        'tries the point again: lost a node',
+      );
+    }
+  }
+
+  /** Whether there is time for the point, and an agent on each node. Resolves with its outcome when it cannot run. */
+  async #beforePoint(ordinal: number): Promise<PointOutcome | null> {
+    const refused: PointOutcome = { status: 'interrupted', cause: null, result: null };
+    const { endsAt } = this.#options;
+    if (!canFinish({ durationsMs: this.#durations, endsAt, now: Date.now() })) {
+      this.interrupt(this.#tooLate(ordinal), EXIT.outOfTime);
+      return refused;
+    }
+    if (this.#roster.gone.length === 0) return null;
+    try {
+      const cause = await this.#replacements.restore(this.#stopping.signal);
+      if (cause) this.#crippled(cause);
+      if (cause) return refused;
+      this.#plan = await this.#makePlan();
+      return null;
+    } catch (error) {
+      // Who is told to stop is not waiting for agents any more.
+      if (this.#stopping.signal.aborted) return refused;
+      throw error;
+    }
+  }
+
+  #tooLate(ordinal: number): string {
+    const { endsAt } = this.#options;
+    const seconds = Math.round((expectedMs(this.#durations) ?? 0) / 1_000);
+    return `point ${ordinal} is not started: the allocation ends at ${new Date(endsAt ?? 0).toISOString()}, and a point takes ${seconds} s`;
+  }
+
+  async #runOnce(ordinal: number): Promise<PointOutcome> {
     const point = this.#plan?.points.find((candidate) => candidate.ordinal === ordinal);
     const deployment = this.#deployment;
     if (!point || !deployment) throw new Error(`no point ${ordinal}`);
@@ -482,6 +562,7 @@ export class Coordinator {
     const { epoch, fence } = this.#options;
     fence.check();
     fence.touch();
+    this.#heedEnd();
     const generation = this.#deployment?.generation ?? 0;
     this.#channel?.bus.publish(this.#subjects.allLease, {
       v: WIRE_VERSION,
@@ -490,6 +571,15 @@ export class Coordinator {
       lost: this.#roster.lost,
       replaced: this.#roster.replaced,
     } satisfies Lease);
+  }
+
+  /** Slurm says so two minutes before the end; should that get lost, there is time to stop in good order still. */
+  #heedEnd(): void {
+    const { endsAt } = this.#options;
+    if (endsAt === null || this.#ending || this.#stopping.signal.aborted) return;
+    if (Date.now() < endsAt - WIND_UP_MS) return;
+    const end = new Date(endsAt).toISOString();
+    this.interrupt(`the allocation ends at ${end}: what runs is stopped`, EXIT.outOfTime);
   }
 
   #tellSweep(

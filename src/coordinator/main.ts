@@ -7,7 +7,7 @@ import { EXIT, SrtctlError } from '../errors.ts';
 import { frontendFor } from '../frontends/index.ts';
 import { jobSpecSchema } from '../messages/job-files.ts';
 import type { JobContext } from '../plan/kinds.ts';
-import { planVariant } from '../plan/plan.ts';
+import { nodesNeeded, planVariant, spareNodesOf } from '../plan/plan.ts';
 import { createRuntimeContext } from '../plan/runtime-context.ts';
 import { clusterConfigSchema } from '../recipe/cluster.ts';
 import { loadedVariantSchema } from '../recipe/load.ts';
@@ -118,10 +118,10 @@ async function main(): Promise<void> {
   await lifeline.save();
   // On a cluster each node has a directory of its own, which its agent makes; here it is the coordinator's.
   const nodeTmpDir = spec.mode === 'slurm' ? `${tmpDir}-node` : tmpDir;
-  const runtimeAt = (addresses: ReadonlyMap<string, string>): JobContext => {
+  const runtimeAt = (addresses: ReadonlyMap<string, string>, without: readonly string[] = []): JobContext => {
     const runtime = createRuntimeContext({
       jobId: spec.jobId,
-      nodes,
+      nodes: nodes.filter((node) => !without.includes(node)),
       addresses: Object.fromEntries(addresses),
       hostNames: platform.hostNames,
       jobDir: spec.jobDir,
@@ -154,7 +154,7 @@ async function main(): Promise<void> {
       ...(spec.mode === 'slurm' ? { tmpDir: nodeTmpDir } : {}),
     },
     points: variant.points.map(({ name }, ordinal) => ({ ordinal, name })),
-    plan: (known) => planVariant(variant, runtimeAt(known)),
+    plan: (known, without) => planVariant(variant, runtimeAt(known, without)),
     onAddresses: (known) => {
       addresses = known;
       return lifeline?.save() ?? Promise.resolve();
@@ -165,6 +165,9 @@ async function main(): Promise<void> {
     keys,
     supervision: supervisionOf(settings),
     joinTimeoutMs: joining,
+    relaunchAgents: settings.relaunch_agents,
+    spareNodes: Math.min(spareNodesOf(variant), nodes.length - nodesNeeded(variant)),
+    endsAt: here.endsAt,
     epoch,
     home: tmpDir,
     fence,

@@ -8,7 +8,7 @@ import { addressOfInterface, addressTowards } from '../own-address.ts';
 import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
 import { agentPlaces } from '../slurm/agent-places.ts';
-import { allocationOf, timeLimitMs } from '../slurm/allocation.ts';
+import { allocationOf, endOfJob, timeLimitMs } from '../slurm/allocation.ts';
 import type { AgentPlace, Platform } from '../slurm/launcher.ts';
 import { createLocalPlatform } from '../slurm/local.ts';
 import { containerMounts } from '../slurm/mounts.ts';
@@ -44,6 +44,8 @@ export interface PlatformChoice {
   readonly agentPath: { prepend: string[]; append: string[] };
   /** How long agents may take to join, ms. An image may have to be fetched first. */
   readonly join: number;
+  /** When the allocation ends, ms since the epoch; null where nothing ends it. */
+  readonly endsAt: number | null;
   /** What a SIGTERM means, as far as one can know. */
   whyTerminated(): string;
 }
@@ -80,6 +82,8 @@ async function onThisMachine({
     agents: spec.nodes.map((node) => ({ name: node, node, group: { name: '', image: null } })),
     agentPath: { prepend: [], append: [] },
     join: JOIN_MS.local,
+    // Inside of a Slurm job this run ends with it.
+    endsAt: endOfJob(env),
     whyTerminated: () => 'told to end (SIGTERM)',
   };
 }
@@ -129,6 +133,7 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
     agents,
     agentPath: { prepend: spec.mock ? [join(distDir, 'mock-bin')] : [], append: [...programDirs] },
     join: containers ? JOIN_MS.containers : JOIN_MS.nodes,
+    endsAt,
     whyTerminated: () =>
       endsAt !== null && Date.now() > endsAt - WARNING_MS
         ? `Slurm's time limit is near (the job ends at ${new Date(endsAt).toISOString()}): a longer slurm.time_limit gives the run more time`

@@ -37,6 +37,8 @@ interface Member {
   generation: number;
   alive: number;
   processEnded: boolean;
+  /** Its end of the connection was closed, as when its process ends; else it is only not heard. */
+  connectionClosed: boolean;
   /** Its incarnation came to this coordinator, or to none before it: it holds nothing of an earlier one. */
   isNew: boolean;
 }
@@ -152,8 +154,10 @@ export class Roster {
   /** The server's system account: a client's connection ended. `name` is `agent <node> <incarnation>`. */
   disconnected(name: string, reason: string): void {
     for (const member of this.#members.values())
-      if (member.incarnation !== null && name === `agent ${member.node} ${member.incarnation}`)
+      if (member.incarnation !== null && name === `agent ${member.node} ${member.incarnation}`) {
+        member.connectionClosed = !/stale|slow/i.test(reason);
         member.actor.send({ type: 'agent.disconnected', reason });
+      }
   }
 
   /** The launcher saw the agent's process end. Its guard has killed what it ran. */
@@ -165,10 +169,21 @@ export class Roster {
     this.#changed();
   }
 
+  /** Agents that the job counts on and that are not there any more. */
+  get gone(): string[] {
+    return this.nodes.filter((node) => ['lost', 'left'].includes(this.#members.get(node)?.state ?? ''));
+  }
+
+  /** true for an agent whose process has ended, on a node that may be well; false for one that is only silent. */
+  hasDied(node: string): boolean {
+    const member = this.#members.get(node);
+    return member?.state === 'left' || member?.processEnded === true || member?.connectionClosed === true;
+  }
+
   /** true when nothing of a lost agent can run any more: its process was seen to end, or its lease is over. */
   isGone(node: string): boolean {
     const member = this.#members.get(node);
-    if (!member || member.processEnded || member.incarnation === null) return true;
+    if (!member || member.processEnded || member.incarnation === null || member.state === 'left') return true;
     return member.state === 'lost' && this.#now() - member.heardAt > this.#supervision.leaseMs;
   }
 
@@ -190,8 +205,8 @@ export class Roster {
     this.#retired.add(node);
   }
 
-  joinTimeout(ms: number): void {
-    for (const member of this.#members.values()) member.actor.send({ type: 'join.timeout', ms });
+  joinTimeout(ms: number, nodes: readonly string[] = this.nodes): void {
+    for (const node of nodes) this.#members.get(node)?.actor.send({ type: 'join.timeout', ms });
   }
 
   /** Resolves when `holds` does; looks again whenever something was heard. */
@@ -243,6 +258,7 @@ export class Roster {
       generation: 0,
       alive: 0,
       processEnded: false,
+      connectionClosed: false,
       isNew: true,
     };
     actor.subscribe({

@@ -62,9 +62,9 @@ export const helloReplySchema = z.discriminatedUnion('welcome', [
     welcome: z.literal(true),
     leaseMs: z.number().int().positive(),
     heartbeatMs: z.number().int().positive().optional(),
-    /** Of the coordinator. */
-    epoch: count,
-    generation: count,
+    /** Of the coordinator, where `desired` does not say them. */
+    epoch: count.optional(),
+    generation: count.optional(),
     /** null: it has not made up its mind (it took over, and learns what runs); what runs is left alone. */
     desired: desiredSchema.nullable(),
   }),

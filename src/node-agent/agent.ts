@@ -192,7 +192,8 @@ export class NodeAgent {
           this.#stopAlone(`the coordinator does not want this agent: ${reply.reason}`);
           break;
         }
-        const { desired, leaseMs, epoch, generation } = reply;
+        const { desired, leaseMs } = reply;
+        const { epoch = 0, generation = 0 } = desired ?? reply;
         this.#leaseMs = leaseMs;
         this.#beatEvery(reply.heartbeatMs ?? HEARTBEAT_MS);
         this.#renewedAt = this.#options.now();

@@ -17,6 +17,8 @@ export interface Platform {
     agents: readonly AgentLaunch[],
     onEnd: (node: string, reason: string) => void,
   ): string[];
+  /** Kills agents that do not answer, where that is possible from here; their guards end what they ran. */
+  endAgents(names: readonly string[]): void;
   /** What runs of what was launched. */
   readonly launched: readonly LaunchedName[];
   /**

@@ -72,6 +72,10 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
     get launched() {
       return launched.running.map(({ process: { pid, startedAt }, agents }) => ({ pid, startedAt, agents }));
     },
+    endAgents(names): void {
+      for (const { process, agents } of launched.running)
+        if (agents.some((name) => names.includes(name))) process.kill('SIGKILL');
+    },
     async stop(lost): Promise<void> {
       const left = launched.running;
       for (const { process, agents } of left)

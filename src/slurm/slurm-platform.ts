@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import { tailOf } from '../log-tail.ts';
@@ -134,6 +134,8 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
     get launched() {
       return steps.running.map(({ process: { pid, startedAt }, agents }) => ({ pid, startedAt, agents }));
     },
+    // Of an srun the other agents live on; one that is frozen ends by its lease.
+    endAgents: () => undefined,
     async stop(lost): Promise<void> {
       clearInterval(watching);
       await steps.ended(lost.length > 0 ? LEAVE_WITH_LOST_MS : LEAVE_MS);
@@ -147,14 +149,14 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
 
 /** What a node's launcher has to say is in a file beside the agents' configs. */
 function watchFailures(configDir: string, agents: readonly AgentLaunch[], onEnd: OnEnd): NodeJS.Timeout {
-  const told = new Set<string>();
   const look = async (): Promise<void> => {
     const names = await readdir(configDir).catch(() => []);
     for (const file of names) {
-      if (!file.endsWith(FAILED_SUFFIX) || told.has(file)) continue;
-      told.add(file);
+      if (!file.endsWith(FAILED_SUFFIX)) continue;
       const node = file.slice(0, -FAILED_SUFFIX.length);
       const reason = (await readFile(join(configDir, file), 'utf8').catch(() => '')).trim();
+      // A new agent on the node may fail of something else.
+      await rm(join(configDir, file), { force: true });
       for (const agent of agents) if (agent.node === node) onEnd(agent.name, `could not start: ${reason}`);
     }
   };

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -49,6 +49,19 @@ async function killCoordinator(job: RunningJob): Promise<number> {
 }
 const nothingLeft = (job: RunningJob, ms = 15_000) =>
   until('nothing of the job left', async () => (await job.leftovers()).length === 0, ms);
+
+/** Two points, of different output lengths; `more` goes to the end of the recipe. */
+async function twoPoints(requests: number, more = ''): Promise<string> {
+  const file = await writeRecipe(dir, { frontend: 'sglang', requests });
+  const text = await readFile(file, 'utf8');
+  await writeFile(file, `${text.replace('osl: 32', 'osl: "{osl}"')}sweep:\n  osl: [16, 32]\n${more}`);
+  return file;
+}
+async function pidOfAgent(job: RunningJob, node: string): Promise<number> {
+  const line = (await job.leftovers()).find((text) => text.includes(`agent-${node}.json`));
+  return Number(line?.match(/process (\d+)/)?.[1]);
+}
+const statuses = async (job: RunningJob) => (await job.results()).map(({ status }) => status);
 
 describe('a coordinator that is killed in mid-benchmark', () => {
   it('is started again, keeps what runs, and comes to a valid result', async () => {
@@ -103,4 +116,60 @@ describe('a coordinator that is killed in mid-benchmark', () => {
     await job.ended();
     await nothingLeft(job, 25_000);
   }, 90_000);
+});
+
+describe('an agent that is killed', () => {
+  it('fails its point, and a new one on its node runs the next', async () => {
+    const job = await apply(await twoPoints(400));
+    await job.pointReached('benchmarking');
+    process.kill(await pidOfAgent(job, 'node2'), 'SIGKILL');
+    expect(await job.ended(), job.stdout + job.stderr).not.toBe(0);
+    expect(await statuses(job)).toEqual(['failed', 'done']);
+    expect((await job.results())[0]).toMatchObject({ cause: { node: 'node2' } });
+    const states = (await job.events()).flatMap((event) =>
+      event.kind === 'agent.transition' && event.node === 'node2' ? [event.to] : [],
+    );
+    expect(states.filter((state) => state !== 'suspect')).toEqual([
+      'joined',
+      'lost',
+      'expected',
+      'joined',
+      'left',
+    ]);
+    expectWhole(await job.events());
+    await nothingLeft(job);
+  }, 120_000);
+});
+
+describe('a node that is lost', () => {
+  it('is replaced by a spare one, on which its point is tried again', async () => {
+    const recipe = await twoPoints(400, 'supervision:\n  lease: 4\n');
+    const text = await readFile(recipe, 'utf8');
+    await writeFile(recipe, text.replace('resources:', 'resources:\n  spare_nodes: 1'));
+    const job = await apply(recipe);
+    await job.pointReached('benchmarking');
+    process.kill(await pidOfAgent(job, 'node2'), 'SIGSTOP');
+    expect(await job.ended(), job.stdout + job.stderr).toBe(0);
+    expect(await statuses(job)).toEqual(['done', 'done']);
+    const nodes = new Set(
+      (await job.events()).flatMap((event) =>
+        event.kind === 'process.transition' && event.to === 'ready' ? [event.node] : [],
+      ),
+    );
+    expect([...nodes].sort()).toEqual(['node1', 'node2', 'node3', 'node4']);
+    await nothingLeft(job);
+  }, 120_000);
+});
+
+describe('an allocation that ends', () => {
+  it('before another point could: the point is not started, and the exit code says so', async () => {
+    // Time for the first point, and none for what is as long as it was.
+    const end = Math.ceil(Date.now() / 1_000) + 90 + 12;
+    const job = await apply(await twoPoints(600), { SLURM_JOB_END_TIME: String(end) });
+    expect(await job.ended(), job.stdout + job.stderr).toBe(124);
+    const { points } = await job.state();
+    expect(points.map(({ state }) => state)).toEqual(['done', 'planned']);
+    expect(job.stdout + job.stderr).toContain('the allocation ends');
+    await nothingLeft(job);
+  }, 120_000);
 });
