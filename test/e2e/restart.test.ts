@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -171,5 +172,33 @@ describe('an allocation that ends', () => {
     expect(points.map(({ state }) => state)).toEqual(['done', 'planned']);
     expect(job.stdout + job.stderr).toContain('the allocation ends');
     await nothingLeft(job);
+  }, 120_000);
+});
+
+describe('a coordinator that is frozen', () => {
+  it('and replaced, ends by itself when it thaws, and touches nothing', async () => {
+    const job = await inBenchmark(600);
+    const { coordinatorPid, epoch } = await job.state();
+    process.kill(coordinatorPid, 'SIGSTOP');
+    const jobDir = await job.jobDir();
+    const spec = join(jobDir, `${jobDir.split('/').at(-1)}.json`);
+    const next = spawn(process.execPath, ['dist/coordinator.js', spec], { stdio: 'ignore' });
+    const ended = new Promise<number | null>((resolve) => next.once('exit', resolve));
+    try {
+      await until('the next coordinator', async () => {
+        const state = await job.state();
+        return state.epoch === epoch + 1 && state.points[0]?.state === 'benchmarking';
+      });
+      process.kill(coordinatorPid, 'SIGCONT');
+      await until('the end of the first', () => !exists(coordinatorPid));
+      expect(await ended).toBe(0);
+      expect((await job.results())[0]).toMatchObject({ status: 'done', benchmark: { valid: true } });
+      expectWhole(await job.events());
+      expect(await job.state()).toMatchObject({ epoch: 2, sweep: 'finished', exitCode: 0 });
+      await nothingLeft(job);
+    } finally {
+      next.kill('SIGTERM');
+      if (exists(coordinatorPid)) process.kill(coordinatorPid, 'SIGKILL');
+    }
   }, 120_000);
 });
