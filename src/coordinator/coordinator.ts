@@ -21,6 +21,7 @@ import { readSignatures } from '../why/signatures.ts';
 import { causeOfProcess } from './cause.ts';
 import { type Channel, openChannel } from './channel.ts';
 import { type CleanupOptions, cleanUp, dismissAgents } from './cleanup.ts';
+import { Continuation } from './continuation.ts';
 import { type AgentExtras, agentConfigFile, removeCredentials, writeCredentials } from './credentials.ts';
 import { Deployment } from './deployment.ts';
 import type { Fence } from './fence.ts';
@@ -30,11 +31,10 @@ import type { NatsServer } from './nats-server.ts';
 import { type PointRun, startPoint } from './point-run.ts';
 import { receive } from './reception.ts';
 import { Replacements } from './replacements.ts';
-import type { InterruptedPoint } from './resumption.ts';
 import { Roster, type Supervision } from './roster.ts';
 import { StateFile } from './state-file.ts';
 import type { Before } from './tenure.ts';
-import { canFinish, expectedMs, WIND_UP_MS } from './time-left.ts';
+import { Allotment } from './time-left.ts';
 
 /** Beyond the lease, for agents of an earlier coordinator: who has not said hello then is started anew. */
 const REJOIN_MS = 5_000;
@@ -64,15 +64,12 @@ export interface CoordinatorOptions {
   readonly fence: Fence;
   /** What a coordinator that was killed has left. */
   readonly before: Before | null;
-  /** What another coordinator needs changed. Resolves when it is on disk. */
-  readonly onAddresses: (addresses: ReadonlyMap<string, string>) => Promise<void>;
+  /** Told of what the plan is made for, before it is. Resolves when another coordinator could know it. */
+  readonly onNodes: (addresses: ReadonlyMap<string, string>, without: readonly string[]) => Promise<void>;
   /** The catalogue of known failures. */
   readonly signatures: string;
   readonly log: Logger;
 }
-
-/** state.json may be behind the coordinator that wrote it by this many generations. */
-const GENERATIONS_UNSAVED = 1_000;
 
 /** The agent on a process's node that lives in its image; a process without an image is the first one's. */
 const agentFor = (agents: readonly AgentPlace[], { node, image }: ProcessSpec): string => {
@@ -90,8 +87,8 @@ export class Coordinator {
   readonly #state: StateFile;
   readonly #cleaning: CleanupOptions;
   readonly #replacements: Replacements;
-  /** ms of the points with a valid result. */
-  readonly #durations: number[];
+  readonly #allotment: Allotment;
+  readonly #continuation: Continuation;
   /** Aborted when the run is to end early. */
   readonly #stopping = new AbortController();
   #channel: Channel | undefined;
@@ -101,18 +98,13 @@ export class Coordinator {
   #leaseTimer: NodeJS.Timeout | undefined;
   #interrupt: ((why: string, exitCode: number) => void) | undefined;
   #booting: Promise<void> = Promise.resolve();
-  #wentOn = false;
-  /** Agents that an earlier coordinator had started. */
-  readonly #adopted = new Set<string>();
-  #goneMeanwhile: Cause | undefined;
-  /** Processes that agents of an earlier coordinator hold. */
-  readonly #held = new Set<string>();
   #ending = false;
   #busIsGone = false;
 
   constructor(options: CoordinatorOptions) {
     const { spec, agents, points, supervision } = options;
     this.#options = options;
+    this.#continuation = new Continuation(options.before);
     this.#subjects = subjectsOf(spec.jobId);
     this.#paths = jobPaths(spec.jobDir, spec.jobId);
     this.#roster = new Roster(
@@ -134,7 +126,7 @@ export class Coordinator {
           this.#run?.send({ type: 'point.broken', cause: { summary, node } });
         },
         onReports: (_, reports) => {
-          if (!this.#deployment?.isDecided) for (const { id } of reports) this.#held.add(id);
+          if (!this.#deployment?.isDecided) this.#continuation.found(reports.map(({ id }) => id));
           this.#deployment?.learn(reports);
         },
         onDefect: (what, error) => this.#defect(what, error),
@@ -152,26 +144,21 @@ export class Coordinator {
     this.#replacements = new Replacements({
       ...options,
       roster: this.#roster,
+      without: options.before?.lifeline?.without ?? [],
       launch: (agent) => this.#launchAgents([agent]),
     });
-    this.#durations = [...(options.before?.resumption.durations ?? [])];
-    const last = options.before?.state;
+    this.#allotment = new Allotment(options.endsAt, Date.now(), options.before?.resumption.durations);
     const state: JobState = {
       v: 1,
       jobId: spec.jobId,
       name: spec.name,
       epoch: options.epoch,
-      generation: last ? last.generation + GENERATIONS_UNSAVED : 0,
-      streamSeq: this.#eventsFrom - 1,
       coordinatorPid: process.pid,
       home: { host: hostname(), directory: options.home },
       updatedAt: new Date().toISOString(),
       sweep: 'booting',
       exitCode: null,
-      points:
-        last?.points ??
-        points.map(({ ordinal, name }) => ({ ordinal, name, state: 'planned', status: null })),
-      cause: last?.cause ?? null,
+      ...this.#continuation.stateOf(points),
     };
     this.#state = new StateFile(
       this.#paths.state,
@@ -179,12 +166,6 @@ export class Coordinator {
       (error) => this.#defect('state.json cannot be written', error),
       () => options.fence.check(),
     );
-  }
-
-  /** The first message of the stream that may not be in events.jsonl. A new nats-server has a new stream. */
-  get #eventsFrom(): number {
-    const { before } = this.#options;
-    return before?.lifeline ? before.state.streamSeq + 1 : 1;
   }
 
   /** Says in state.json where this coordinator is. Resolves when it is on disk. */
@@ -215,7 +196,7 @@ export class Coordinator {
       },
     });
     const actor = createActor(machine, {
-      input: { ordinals: this.#ordinals() },
+      input: { ordinals: this.#continuation.left(this.#options.points.map(({ ordinal }) => ordinal)) },
     });
     this.#interrupt = (why, exitCode) => actor.send({ type: 'sweep.interrupt', why, exitCode });
     this.#crippleSweep = (cause) => actor.send({ type: 'sweep.crippled', cause });
@@ -232,12 +213,12 @@ export class Coordinator {
               state,
               next,
               snapshot.context.why,
-              output ? this.#exitCodeOf(output.exitCode) : null,
+              output ? this.#continuation.exitCodeOf(output.exitCode) : null,
               snapshot.context.cause,
             );
             state = next;
           }
-          if (output) resolve(this.#exitCodeOf(output.exitCode));
+          if (output) resolve(this.#continuation.exitCodeOf(output.exitCode));
         },
         error: (error) => {
           this.#defect('the sweep machine broke', error);
@@ -251,21 +232,6 @@ export class Coordinator {
   }
 
   #crippleSweep: ((cause: Cause) => void) | undefined;
-
-  /** The points that are to run, first one that was running. */
-  #ordinals(): number[] {
-    const ordinals = this.#options.points.map(({ ordinal }) => ordinal);
-    const resumption = this.#options.before?.resumption;
-    if (!resumption) return ordinals;
-    const left = ordinals.filter((ordinal) => resumption.left.includes(ordinal));
-    const first = resumption.running?.ordinal;
-    return first === undefined ? left : [first, ...left.filter((ordinal) => ordinal !== first)];
-  }
-
-  /** Of the whole run: what is over since an earlier coordinator counts, too. */
-  #exitCodeOf(exitCode: number): number {
-    return exitCode === EXIT.ok ? (this.#options.before?.resumption.exitCode ?? exitCode) : exitCode;
-  }
 
   /** Something is gone that the run cannot do without. */
   #crippled(cause: Cause): void {
@@ -293,7 +259,7 @@ export class Coordinator {
       keys,
       epoch,
       eventsFile: this.#paths.events,
-      eventsFrom: this.#eventsFrom,
+      eventsFrom: this.#continuation.eventsFrom,
       mayWrite: () => fence.check(),
       log,
       onEvent: (event) => this.#onEvent(event),
@@ -321,32 +287,28 @@ export class Coordinator {
     this.#sendLease();
     await this.#allJoined(signal);
     this.#plan = await this.#makePlan();
-    this.#goOn(this.#plan, this.#deployment);
+    this.#continuation.adoptInto(this.#deployment, this.#plan, this.#roster.newcomers);
     // Silence counts from now on: while all agents load, whoever came first may be late with a heartbeat.
     this.#roster.watch(() => bus.status.connected);
   }
 
   /** For the nodes that there are. */
   async #makePlan(): Promise<Plan> {
-    const { before, onAddresses, plan } = this.#options;
-    const addresses = new Map([
-      ...Object.entries(before?.lifeline?.addresses ?? {}),
-      ...this.#roster.addresses,
-    ]);
-    await onAddresses(addresses);
-    return plan(addresses, this.#replacements.without);
+    const { onNodes, plan } = this.#options;
+    const { without } = this.#replacements;
+    const addresses = this.#continuation.addresses(this.#roster.addresses);
+    await onNodes(addresses, without);
+    return plan(addresses, without);
   }
 
   /** Starts the agents that do not run. Those of an earlier coordinator say hello again. */
   #launch(): void {
-    const { agents, platform, before } = this.#options;
-    const adopted = platform.adoptAgents(
-      before?.lifeline?.launched ?? [],
-      agents.map((agent) => this.#launchOf(agent)),
-      this.#onAgentEnd,
-    );
-    for (const name of adopted) this.#adopted.add(name);
-    this.#launchAgents(agents.filter(({ name }) => !this.#adopted.has(name)));
+    const { agents, platform } = this.#options;
+    const launches = agents.map((agent) => this.#launchOf(agent));
+    this.#continuation.expect(platform.adoptAgents(this.#continuation.launched, launches, this.#onAgentEnd));
+    const { expected } = this.#continuation;
+    const { nodes } = this.#roster;
+    this.#launchAgents(agents.filter(({ name }) => nodes.includes(name) && !expected.includes(name)));
   }
 
   #launchAgents(agents: readonly AgentPlace[]): void {
@@ -359,24 +321,10 @@ export class Coordinator {
   readonly #onAgentEnd = (node: string, reason: string): void => {
     const agent = this.#options.agents.find(({ name }) => name === node);
     // One of an earlier coordinator, that has ended meanwhile.
-    if (agent && this.#adopted.delete(node) && this.#roster.stateOf(node) === 'expected')
+    if (agent && this.#continuation.giveUp(node) && this.#roster.stateOf(node) === 'expected')
       this.#launchAgents([agent]);
     else this.#roster.ended(node, `its agent ${reason}`);
   };
-
-  /** What an earlier coordinator's point has running stays, unless some of it is gone. */
-  #goOn(plan: Plan, deployment: Deployment): void {
-    const running = this.#options.before?.resumption.running;
-    const point = running && plan.points.find(({ ordinal }) => ordinal === running.ordinal);
-    if (!running || !point) return;
-    const [gone] = this.#roster.newcomers;
-    if (gone !== undefined)
-      this.#goneMeanwhile = {
-        summary: `the agent of ${gone} was lost while the coordinator was away`,
-        node: gone,
-      };
-    deployment.adopt(point.processes.filter(({ id }) => this.#held.has(id)));
-  }
 
   #launchOf(agent: AgentPlace): AgentLaunch {
     return {
@@ -389,7 +337,7 @@ export class Coordinator {
   async #allJoined(signal: AbortSignal): Promise<void> {
     const { joinTimeoutMs, supervision } = this.#options;
     const rejoin = setTimeout(() => {
-      const silent = [...this.#adopted].filter((node) => this.#roster.stateOf(node) === 'expected');
+      const silent = this.#continuation.expected.filter((node) => this.#roster.stateOf(node) === 'expected');
       for (const node of silent) this.#roster.replace(node);
       this.#launchAgents(this.#options.agents.filter(({ name }) => silent.includes(name)));
     }, supervision.leaseMs + REJOIN_MS);
@@ -437,7 +385,7 @@ export class Coordinator {
       if (refused) return refused;
       const startedAt = performance.now();
       const outcome = await this.#runOnce(ordinal);
-      if (outcome.status === 'done') this.#durations.push(performance.now() - startedAt);
+      if (outcome.status === 'done') this.#allotment.took(performance.now() - startedAt);
       const isLost = outcome.status === 'failed' && spares > 0 && this.#replacements.hasSpareForLost;
       if (!isLost) return outcome;
       this.#options.log.warn(
@@ -449,10 +397,12 @@ export class Coordinator {
 
   /** Whether there is time for the point, and an agent on each node. Resolves with its outcome when it cannot run. */
   async #beforePoint(ordinal: number): Promise<PointOutcome | null> {
+    // One that runs already has had its answer.
+    if (this.#continuation.isRunning(ordinal)) return null;
     const refused: PointOutcome = { status: 'interrupted', cause: null, result: null };
-    const { endsAt } = this.#options;
-    if (!canFinish({ durationsMs: this.#durations, endsAt, now: Date.now() })) {
-      this.interrupt(this.#tooLate(ordinal), EXIT.outOfTime);
+    const tooLate = this.#allotment.refuses(ordinal, Date.now());
+    if (tooLate !== null) {
+      this.interrupt(tooLate, EXIT.outOfTime);
       return refused;
     }
     if (this.#roster.gone.length === 0) return null;
@@ -469,12 +419,6 @@ export class Coordinator {
     }
   }
 
-  #tooLate(ordinal: number): string {
-    const { endsAt } = this.#options;
-    const seconds = Math.round((expectedMs(this.#durations) ?? 0) / 1_000);
-    return `point ${ordinal} is not started: the allocation ends at ${new Date(endsAt ?? 0).toISOString()}, and a point takes ${seconds} s`;
-  }
-
   async #runOnce(ordinal: number): Promise<PointOutcome> {
     const point = this.#plan?.points.find((candidate) => candidate.ordinal === ordinal);
     const deployment = this.#deployment;
@@ -486,7 +430,7 @@ export class Coordinator {
       point,
       pointDir: this.#options.pointDir(ordinal, point.name),
       deployment,
-      before: this.#interrupted(ordinal),
+      before: this.#continuation.interrupted(ordinal),
       cleanup: () => this.#cleanup(),
       explain: (told) => this.#explain(ordinal, told),
       onTransition: (from, to, why, cause) => {
@@ -513,14 +457,6 @@ export class Coordinator {
     const outcome = await this.#run.outcome;
     this.#run = undefined;
     return outcome;
-  }
-
-  /** How the point stood under an earlier coordinator; told once. */
-  #interrupted(ordinal: number): InterruptedPoint | null {
-    const running = this.#options.before?.resumption.running;
-    if (running?.ordinal !== ordinal || this.#wentOn) return null;
-    this.#wentOn = true;
-    return { ...running, cause: running.cause ?? this.#goneMeanwhile ?? null };
   }
 
   async #explain(ordinal: number, told: Cause): Promise<Cause> {
@@ -573,13 +509,10 @@ export class Coordinator {
     } satisfies Lease);
   }
 
-  /** Slurm says so two minutes before the end; should that get lost, there is time to stop in good order still. */
+  /** Slurm says so earlier; should that get lost, there is time to stop in good order still. */
   #heedEnd(): void {
-    const { endsAt } = this.#options;
-    if (endsAt === null || this.#ending || this.#stopping.signal.aborted) return;
-    if (Date.now() < endsAt - WIND_UP_MS) return;
-    const end = new Date(endsAt).toISOString();
-    this.interrupt(`the allocation ends at ${end}: what runs is stopped`, EXIT.outOfTime);
+    const why = this.#ending || this.#stopping.signal.aborted ? null : this.#allotment.isOver(Date.now());
+    if (why !== null) this.interrupt(why, EXIT.outOfTime);
   }
 
   #tellSweep(
@@ -604,7 +537,10 @@ export class Coordinator {
   }
 
   #save(change: Partial<JobState>): void {
-    this.#state.save({ ...change, streamSeq: this.#channel?.journal.streamSeq ?? 0 });
+    this.#state.save({
+      ...change,
+      streamSeq: this.#channel?.journal.streamSeq ?? this.#state.current.streamSeq,
+    });
   }
 
   #defect(what: string, error: unknown): void {

@@ -1,4 +1,4 @@
-import { readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT } from '../errors.ts';
 
@@ -7,6 +7,15 @@ const FRESH_MS = 100;
 
 /** The file, in the job's node-local directory, that names the coordinator in charge. */
 export const epochFile = (home: string): string => join(home, 'epoch');
+
+/** The epoch that was begun last in a directory, also by a coordinator that did not live to say so in state.json. */
+export function lastEpoch(home: string): number {
+  try {
+    return Number.parseInt(readFileSync(epochFile(home), 'utf8'), 10) || 0;
+  } catch {
+    return 0;
+  }
+}
 
 /**
  * Keeps a coordinator that was replaced from acting: one that was frozen or slow, and finds another in charge. Agents
@@ -28,9 +37,17 @@ export class Fence {
     this.#onFenced = onFenced;
   }
 
-  /** From now on this coordinator is in charge, and whoever was before it is not. */
+  /** From now on this coordinator is in charge, and whoever was before it is not; of two at once only one. */
   raise(): void {
-    writeFileSync(this.#file, `${this.#epoch}\n`, { mode: 0o600 });
+    try {
+      writeFileSync(`${this.#file}-${this.#epoch}`, '', { flag: 'wx', mode: 0o600 });
+    } catch {
+      this.#onFenced(`another coordinator of epoch ${this.#epoch} is in charge`);
+    }
+    // Whole at any moment: the guard reads it, too.
+    const aside = `${this.#file}.${process.pid}`;
+    writeFileSync(aside, `${this.#epoch}\n`, { mode: 0o600 });
+    renameSync(aside, this.#file);
   }
 
   /** Does not return in a coordinator that is not in charge any more. */
@@ -45,7 +62,7 @@ export class Fence {
       // Who removes the directory ends the job, and this process with it.
       return;
     }
-    this.heard(Number(text));
+    this.heard(Number.parseInt(text, 10));
   }
 
   /** An epoch that somebody claims on the bus or in the file. */

@@ -19,6 +19,8 @@ const lifelineSchema = z.object({
   claim: z.number().int().nullable(),
   /** Of agents that have said hello. */
   addresses: z.record(z.string(), z.string()),
+  /** Nodes that the job goes on without. */
+  without: z.array(z.string()),
   keys: z.object({
     coordinator: keyPairSchema,
     operator: keyPairSchema,

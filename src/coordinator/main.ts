@@ -100,6 +100,7 @@ async function main(): Promise<void> {
     etcdPeer: await freePort(headAddress),
   };
   let addresses: ReadonlyMap<string, string> = new Map(Object.entries(last?.addresses ?? {}));
+  let lost: readonly string[] = last?.without ?? [];
   lifeline = new LifelineFile(
     tmpDir,
     () => ({
@@ -109,6 +110,7 @@ async function main(): Promise<void> {
       infraPorts,
       claim: platform.claim,
       addresses: Object.fromEntries(addresses),
+      without: [...lost],
       keys: { ...keys, agents: [...keys.agents] },
       launched: [...platform.launched],
     }),
@@ -155,8 +157,9 @@ async function main(): Promise<void> {
     },
     points: variant.points.map(({ name }, ordinal) => ({ ordinal, name })),
     plan: (known, without) => planVariant(variant, runtimeAt(known, without)),
-    onAddresses: (known) => {
+    onNodes: (known, without) => {
       addresses = known;
+      lost = without;
       return lifeline?.save() ?? Promise.resolve();
     },
     pointDir: (ordinal, name) => places.pointDir(ordinal, name),

@@ -20,6 +20,8 @@ export interface ReplacementsOptions {
   readonly joinTimeoutMs: number;
   /** Nodes beyond what the plan needs. */
   readonly spareNodes: number;
+  /** Nodes that an earlier coordinator had given up. */
+  readonly without: readonly string[];
   readonly launch: (agent: AgentPlace) => void;
   readonly log: Logger;
 }
@@ -32,6 +34,7 @@ export class Replacements {
 
   constructor(options: ReplacementsOptions) {
     this.#options = options;
+    for (const node of options.without) this.#giveUp(node);
   }
 
   /** Nodes that the job goes on without. */
@@ -59,8 +62,7 @@ export class Replacements {
     const still = [...lost, ...(await this.#relaunch(worth, signal))];
     for (const node of new Set(still.map((name) => this.#nodeOf(name)))) {
       if (this.#spares <= 0) return { summary: `node ${node} is lost, and there is no other for it`, node };
-      this.#without.add(node);
-      for (const { name } of this.#options.agents.filter((agent) => agent.node === node)) roster.retire(name);
+      this.#giveUp(node);
       log.warn({ node, spares: this.#spares }, 'goes on without a node');
     }
     return null;
@@ -98,6 +100,12 @@ export class Replacements {
       clearTimeout(timer);
     }
     return names.filter((name) => roster.stateOf(name) !== 'joined');
+  }
+
+  #giveUp(node: string): void {
+    const { agents, roster } = this.#options;
+    this.#without.add(node);
+    for (const { name } of agents.filter((agent) => agent.node === node)) roster.retire(name);
   }
 
   #nodeOf(name: string): string {

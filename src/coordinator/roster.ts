@@ -130,7 +130,9 @@ export class Roster {
     if (!member) return 'unknown';
     if (this.#replaced.has(message.incarnation)) return 'lost';
     if (member.state === 'lost' || member.state === 'left') return 'lost';
-    if (member.incarnation !== message.incarnation) member.isNew = message.epoch === 0;
+    // Agents do not start again by themselves: of two, the first is meant, unless it was replaced.
+    if (member.incarnation !== null && member.incarnation !== message.incarnation) return 'lost';
+    if (member.incarnation === null) member.isNew = message.epoch === 0;
     member.incarnation = message.incarnation;
     member.address = message.address;
     this.#heard(member, message.generation, null);

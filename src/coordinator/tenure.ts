@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseEvents } from '../messages/events.ts';
 import { type JobSpec, type JobState, jobStateSchema } from '../messages/job-files.ts';
 import { toToken } from '../messages/subjects.ts';
+import { lastEpoch } from './fence.ts';
 import { jobPaths } from './files.ts';
 import { type Lifeline, readLifeline } from './lifeline.ts';
 import { type Resumption, resumptionOf } from './resumption.ts';
@@ -30,8 +31,8 @@ export async function beginTenure({ jobDir, jobId }: JobSpec): Promise<Tenure> {
   const paths = jobPaths(jobDir, jobId);
   const state = await readState(paths.state);
   if (!state) return { epoch: 1, home: await newHome(jobId), before: null };
-  const epoch = state.epoch + 1;
   const { home } = state;
+  const epoch = Math.max(state.epoch, home ? lastEpoch(home.directory) : 0) + 1;
   const lifeline = home?.host === hostname() ? await readLifeline(home.directory, jobId) : undefined;
   // It ended in good order: what runs now is another run of the job.
   if (!lifeline && state.sweep === 'finished') return { epoch, home: await newHome(jobId), before: null };

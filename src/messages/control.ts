@@ -61,6 +61,7 @@ export const helloReplySchema = z.discriminatedUnion('welcome', [
     v,
     welcome: z.literal(true),
     leaseMs: z.number().int().positive(),
+    /** From one heartbeat to the next. */
     heartbeatMs: z.number().int().positive().optional(),
     /** Of the coordinator, where `desired` does not say them. */
     epoch: count.optional(),

@@ -53,9 +53,9 @@ export class NodeAgent {
   #renewedAt: number;
   #greeting = false;
   #ending: { why: string; exitCode: number } | undefined;
+  #heartbeatMs = HEARTBEAT_MS;
   readonly #timers: NodeJS.Timeout[] = [];
-  #heartbeat: NodeJS.Timeout | undefined;
-  #heartbeatMs = 0;
+  #heart: NodeJS.Timeout | undefined;
 
   constructor(options: AgentOptions) {
     this.#options = options;
@@ -129,7 +129,7 @@ export class NodeAgent {
 
   async #leave(ending: { why: string; exitCode: number }): Promise<void> {
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
-    clearInterval(this.#heartbeat);
+    clearInterval(this.#heart);
     await this.#options.outbox.flush(2_000);
     this.#beat(true);
     this.#options.onEnd(ending.why, ending.exitCode);
@@ -195,7 +195,7 @@ export class NodeAgent {
         const { desired, leaseMs } = reply;
         const { epoch = 0, generation = 0 } = desired ?? reply;
         this.#leaseMs = leaseMs;
-        this.#beatEvery(reply.heartbeatMs ?? HEARTBEAT_MS);
+        if (reply.heartbeatMs !== undefined) this.#beatEvery(reply.heartbeatMs);
         this.#renewedAt = this.#options.now();
         if (epoch < this.#epoch) break;
         const news = epoch > this.#epoch || generation > this.#generation;
@@ -229,10 +229,10 @@ export class NodeAgent {
   }
 
   #beatEvery(ms: number): void {
-    if (ms === this.#heartbeatMs || this.#ending) return;
+    if (this.#heart && ms === this.#heartbeatMs) return;
+    clearInterval(this.#heart);
     this.#heartbeatMs = ms;
-    clearInterval(this.#heartbeat);
-    this.#heartbeat = setInterval(() => this.#beat(false), ms);
+    this.#heart = setInterval(() => this.#beat(false), ms);
   }
 
   #beat(leaving: boolean): void {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { canFinish, expectedMs, WIND_UP_MS } from '../../src/coordinator/time-left.ts';
+import { Allotment, canFinish, expectedMs, windUpMs } from '../../src/coordinator/time-left.ts';
 
 const durations = fc.array(fc.integer({ min: 1, max: 10_000_000 }), { minLength: 1, maxLength: 60 });
 
@@ -14,9 +14,9 @@ describe('the time that is left', () => {
   it('is enough for a point that ends before what runs has to be wound up, and not for one that ends after', () => {
     fc.assert(
       fc.property(durations, fc.nat(), (durationsMs, now) => {
-        const end = now + (expectedMs(durationsMs) ?? 0) + WIND_UP_MS;
-        expect(canFinish({ durationsMs, endsAt: end, now })).toBe(true);
-        expect(canFinish({ durationsMs, endsAt: end - 1, now })).toBe(false);
+        const until = now + (expectedMs(durationsMs) ?? 0);
+        expect(canFinish({ durationsMs, until, now })).toBe(true);
+        expect(canFinish({ durationsMs, until: until - 1, now })).toBe(false);
       }),
     );
   });
@@ -31,8 +31,19 @@ describe('the time that is left', () => {
   });
 
   it('is without end when the allocation is, and not known to be too short before the first point', () => {
-    expect(canFinish({ durationsMs: [1e12], endsAt: null, now: 0 })).toBe(true);
-    expect(canFinish({ durationsMs: [], endsAt: WIND_UP_MS + 1, now: 0 })).toBe(true);
-    expect(canFinish({ durationsMs: [], endsAt: WIND_UP_MS, now: 0 })).toBe(false);
+    expect(canFinish({ durationsMs: [1e12], until: null, now: 0 })).toBe(true);
+    expect(canFinish({ durationsMs: [], until: 1, now: 0 })).toBe(true);
+    expect(canFinish({ durationsMs: [], until: 0, now: 0 })).toBe(false);
+  });
+
+  it('is less what stopping takes, at most a minute and a half, and of a short allocation a part', () => {
+    expect([60_000, 240_000, 3_600_000].map(windUpMs)).toEqual([8_000, 30_000, 90_000]);
+    const hour = new Allotment(3_600_000, 0);
+    expect(hour.isOver(3_509_999)).toBeNull();
+    expect(hour.isOver(3_510_000)).toContain('1970-01-01T01:00:00.000Z');
+    hour.took(100_000);
+    expect(hour.refuses(1, 3_410_000)).toBeNull();
+    expect(hour.refuses(1, 3_410_001)).toMatch(/point 1 is not started.*a point takes 100 s/);
+    expect(new Allotment(null, 0).isOver(1e15)).toBeNull();
   });
 });
