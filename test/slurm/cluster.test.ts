@@ -54,6 +54,9 @@ function leftOnNodes(): string[] {
   });
 }
 
+const onNode = (node: string, ...argv: string[]): string =>
+  execFileSync(lab, ['exec', node, ...argv], { env: labEnv, encoding: 'utf8' });
+
 const nothingLeft = () => until('nothing left on the nodes', async () => leftOnNodes().length === 0, 20_000);
 
 const recipe = `name: lab
@@ -211,6 +214,39 @@ describe.skipIf(started.status !== 0)(
       const job = await apply(['-f', file, '--watch'], config);
       expect(await job.ended()).toBe(1);
       expect(job.stdout + job.stderr).toMatch(/failed to import docker image: refused\/image:1/);
+      await nothingLeft();
+    });
+
+    it('goes on with the benchmark when its coordinator is killed', async () => {
+      const [file] = await written(recipe.replace('num_prompts_mult: 4', 'num_prompts_mult: 400'));
+      const job = await apply(['-f', file, '--watch']);
+      await job.pointReached('benchmarking');
+      await job.reached('benchmark', 'ready');
+      const { coordinatorPid, home } = await job.state();
+      onNode(home?.host ?? '', 'kill', '-9', `${coordinatorPid}`);
+      expect(await job.ended(), job.stderr + job.stdout).toBe(0);
+      expect(await job.state()).toMatchObject({ epoch: 2, sweep: 'finished', exitCode: 0 });
+      expect((await job.results())[0]).toMatchObject({ status: 'done', benchmark: { valid: true } });
+      for (const id of ['prefill-0-0', 'decode-0-0', 'benchmark'])
+        expect((await job.transitions(id)).filter(({ to }) => to === 'ready')).toHaveLength(1);
+      await nothingLeft();
+    });
+
+    it('starts another agent where one was killed, and runs the next point', async () => {
+      const text = recipe
+        .replace('num_prompts_mult: 4', 'num_prompts_mult: 200')
+        .replace('osl: 32', 'osl: "{osl}"');
+      const [file] = await written(`${text}sweep: {osl: [16, 32]}\n`);
+      const job = await apply(['-f', file, '--watch']);
+      await job.pointReached('benchmarking');
+      const { node } = await job.reached('decode-0-0', 'ready');
+      const agent = onNode(node, 'ps', '-e', '-o', 'pid=,args=')
+        .split('\n')
+        .find((line) => line.includes('node-agent.js') && !line.includes('/bin/sh'));
+      onNode(node, 'kill', '-9', `${Number.parseInt(agent ?? '', 10)}`);
+      expect(await job.ended(), job.stderr + job.stdout).not.toBe(0);
+      expect((await job.results()).map(({ status }) => status)).toEqual(['failed', 'done']);
+      expect((await job.results())[0]).toMatchObject({ cause: { node } });
       await nothingLeft();
     });
   },
