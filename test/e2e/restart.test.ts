@@ -111,6 +111,19 @@ describe('a coordinator that is killed in mid-benchmark', () => {
     await nothingLeft(job);
   }, 120_000);
 
+  it('together with an agent: the point has failed, and the next one runs', async () => {
+    const job = await apply(await twoPoints(400));
+    await job.pointReached('benchmarking');
+    const agent = await pidOfAgent(job, 'node2');
+    await killCoordinator(job);
+    process.kill(agent, 'SIGKILL');
+    expect(await job.ended(), job.stdout + job.stderr).not.toBe(0);
+    expect(await statuses(job)).toEqual(['failed', 'done']);
+    expect((await job.results())[0]).toMatchObject({ cause: { node: 'node2' } });
+    expectWhole(await job.events());
+    await nothingLeft(job);
+  }, 120_000);
+
   it('and is not started again, leaves nothing', async () => {
     const job = await inBenchmark(20_000, { SRTCTL_COORDINATOR_RESTARTS: '0' });
     await killCoordinator(job);
