@@ -249,6 +249,26 @@ describe.skipIf(started.status !== 0)(
       expect((await job.results())[0]).toMatchObject({ cause: { node } });
       await nothingLeft();
     });
+
+    it('tries the point again on a spare node when one is powered off', async () => {
+      const text = recipe
+        .replace('num_prompts_mult: 4', 'num_prompts_mult: 300')
+        .replace('resources: {', 'resources: {spare_nodes: 1, ');
+      const [file] = await written(`${text}supervision: {lease: 5}\n`);
+      const job = await apply(['-f', file, '--watch']);
+      await job.pointReached('benchmarking');
+      const { node } = await job.reached('decode-0-0', 'ready');
+      execFileSync(lab, ['kill', node], { env: labEnv });
+      try {
+        expect(await job.ended(), job.stderr + job.stdout).toBe(0);
+        expect((await job.results())[0]).toMatchObject({ status: 'done', benchmark: { valid: true } });
+        expect((await job.transitions('decode-0-0')).findLast(({ to }) => to === 'ready')?.node).not.toBe(
+          node,
+        );
+      } finally {
+        spawnSync(lab, ['start', node], { env: labEnv });
+      }
+    });
   },
 );
 
