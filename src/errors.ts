@@ -7,6 +7,10 @@ export const EXIT = {
   usage: 2,
   /** Every point of a sweep had its turn; some failed, and the others have valid results. */
   partly: 3,
+  /** Of a coordinator: another one has taken over its job. */
+  fenced: 75,
+  /** The allocation ends too soon for the points that are left. */
+  outOfTime: 124,
   /** Stopped by Ctrl-C. */
   interrupted: 130,
   /** Stopped by `srtctl cancel` or SIGTERM. */

@@ -11,6 +11,7 @@ import type { JobSpec } from '../messages/job-files.ts';
 import { subjectsOf } from '../messages/subjects.ts';
 import type { SlurmAllocation } from '../slurm/allocation.ts';
 import { stepEnvironment } from '../slurm/srun.ts';
+import { type SupervisedCoordinator, superviseCoordinator } from './coordinator-process.ts';
 import { followJob } from './follow.ts';
 import { distDirectory } from './local-job.ts';
 import { connectOperator } from './operator-bus.ts';
@@ -43,22 +44,20 @@ export async function runInAllocation(
   };
   await writeJobDir(spec, job.source, null, resumption);
   if (!json && !process.stdout.isTTY) process.stdout.write(`job ${jobId} in ${jobDir}\n`);
-  const child = await startOnHead(spec, allocation);
-  const ended = new Promise<number | null>((settle) => {
-    child.once('exit', (exitCode) => settle(exitCode));
-    child.once('error', () => settle(null));
-  });
+  const coordinator = await superviseCoordinator(() => startOnHead(spec, allocation));
+  const { ended } = coordinator;
   let asked: number | undefined;
   const stop = (exitCode: number) => () => {
     asked = exitCode;
-    void askToStop(spec, child);
+    coordinator.stopRestarting();
+    void askToStop(spec, coordinator);
   };
   const [onInterrupt, onTerminate] = [stop(EXIT.interrupted), stop(EXIT.terminated)];
   process.on('SIGINT', onInterrupt);
   process.on('SIGTERM', onTerminate);
   try {
     const followed = await followJob({ job: { jobId, jobDir, spec }, json, coordinator: ended });
-    const exitCode = await ended;
+    const { exitCode } = await ended;
     return asked ?? exitCode ?? (followed.exitCode || EXIT.failed);
   } finally {
     process.off('SIGINT', onInterrupt);
@@ -97,14 +96,14 @@ async function startOnHead(spec: JobSpec, { nodes }: SlurmAllocation): Promise<C
 }
 
 /** Over the bus: a signal to srun might kill the coordinator at once. */
-async function askToStop(spec: JobSpec, child: ChildProcess): Promise<void> {
+async function askToStop(spec: JobSpec, coordinator: SupervisedCoordinator): Promise<void> {
   const { jobId, jobDir } = spec;
   const bus = await connectOperator({ jobId, jobDir, spec }, 'apply');
   try {
     if (!bus) throw new Error('no bus');
     await bus.request(subjectsOf(jobId).cancel, { v: WIRE_VERSION, by: 'apply' }, cancelReplySchema, 5_000);
   } catch {
-    child.kill('SIGTERM');
+    coordinator.kill('SIGTERM');
   } finally {
     await bus?.close(500);
   }

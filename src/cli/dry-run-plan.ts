@@ -3,7 +3,7 @@ import { SrtctlError } from '../errors.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 import { allocationsOf, timeWarnings } from '../plan/allocations.ts';
 import type { PlannedPoint, PointChange } from '../plan/kinds.ts';
-import { nodesNeeded, planVariant } from '../plan/plan.ts';
+import { nodesToAllocate, planVariant } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
@@ -52,7 +52,7 @@ export function planAllocation(
 }
 
 function allocationOf(variant: LoadedVariant, cluster: ClusterConfig) {
-  const totalNodes = nodesNeeded(variant);
+  const totalNodes = nodesToAllocate(variant);
   const nodes = Array.from({ length: totalNodes }, (_, index) => `node${index + 1}`);
   const plan = planVariant(variant, createRuntimeContext(dryRunInput(nodes, cluster)));
   const [first] = plan.points;

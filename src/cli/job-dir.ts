@@ -1,8 +1,11 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { closest } from 'fastest-levenshtein';
 import type * as z from 'zod';
+import { RESTART_PATIENCE_S } from '../coordinator/coordinator-guard.ts';
+import { epochFile } from '../coordinator/fence.ts';
 import { jobPaths } from '../coordinator/files.ts';
 import { SrtctlError } from '../errors.ts';
 import { parseEvents, type SrtEvent } from '../messages/events.ts';
@@ -131,8 +134,19 @@ export async function isOver(job: JobOnDisk): Promise<boolean> {
   const state = await readState(job);
   if (state?.sweep === 'finished') return true;
   if (job.spec.mode === 'slurm') return hasEndedInSlurm(await slurmStateOf(job));
-  if ((await coordinatorOf(job)) !== undefined) return false;
+  if ((await coordinatorOf(job)) !== undefined || isAwaited(state)) return false;
   return state !== undefined || Date.now() - Date.parse(job.spec.submittedAt) > START_MS;
+}
+
+/** A coordinator that was killed is started again within some seconds; what it leaves for that is kept so long. */
+function isAwaited(state: JobState | undefined): boolean {
+  if (state?.home?.host !== hostname()) return false;
+  try {
+    const { mtimeMs } = statSync(epochFile(state.home.directory));
+    return Date.now() - mtimeMs < (RESTART_PATIENCE_S + 2) * 1_000;
+  } catch {
+    return false;
+  }
 }
 
 /** Slurm is asked no more often than this for a job, however often one looks. */

@@ -9,11 +9,12 @@ import { findProgram } from '../coordinator/find-program.ts';
 import { EXIT, SrtctlError } from '../errors.ts';
 import { frontendFor } from '../frontends/index.ts';
 import type { JobSpec } from '../messages/job-files.ts';
-import { nodesNeeded, planVariant } from '../plan/plan.ts';
+import { nodesNeeded, nodesToAllocate, planVariant } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import { type ClusterConfig, findClusterConfig } from '../recipe/cluster.ts';
 import { findRecipes, type LoadedVariant, loadAll, notDoneYet, requireRunnable } from '../recipe/load.ts';
 import { containerRuntimeOf } from '../slurm/container-runtime.ts';
+import { superviseCoordinator } from './coordinator-process.ts';
 import { followJob } from './follow.ts';
 import type { Resumption } from './resumption.ts';
 import { splitAll } from './split-all.ts';
@@ -126,7 +127,7 @@ function nodeNames(variant: LoadedVariant, wanted: number | undefined): string[]
     throw new SrtctlError('too-few-nodes', `${variant.file} needs ${needed} nodes; --nodes says ${wanted}`, {
       place: { file: variant.file, path: 'resources' },
     });
-  return Array.from({ length: wanted ?? needed }, (_, index) => `node${index + 1}`);
+  return Array.from({ length: wanted ?? nodesToAllocate(variant) }, (_, index) => `node${index + 1}`);
 }
 
 /** Makes the job's directory, starts its coordinator and follows it to the end. Resolves with the exit code. */
@@ -143,16 +144,15 @@ export async function runLocalJob(
   const spec: JobSpec = { ...job.spec, jobId, jobDir, submittedAt: now.toISOString() };
   await writeJobDir(spec, job.source, null, resumption);
   if (!view.json && !process.stdout.isTTY) process.stdout.write(`job ${jobId} in ${jobDir}\n`);
-  const child = await startCoordinator(paths.spec, join(paths.logs, `sweep_${jobId}.log`));
-  const ended = new Promise<{ exitCode: number | null }>((settle) => {
-    child.once('exit', (exitCode) => settle({ exitCode }));
-    child.once('error', () => settle({ exitCode: null }));
-  });
+  const coordinator = await superviseCoordinator(() =>
+    startCoordinator(paths.spec, join(paths.logs, `sweep_${jobId}.log`)),
+  );
+  const { ended } = coordinator;
   // A coordinator that is told to end before it can do so in good order is ended by the signal itself.
   let asked: number | undefined;
   const forward = (signal: NodeJS.Signals, exitCode: number) => () => {
     asked = exitCode;
-    child.kill(signal);
+    coordinator.kill(signal);
   };
   const onInterrupt = forward('SIGINT', EXIT.interrupted);
   const onTerminate = forward('SIGTERM', EXIT.terminated);

@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { EXIT, SrtctlError } from '../errors.ts';
 import type { JobSpec } from '../messages/job-files.ts';
-import { nodesNeeded, planVariant } from '../plan/plan.ts';
+import { nodesToAllocate, planVariant } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import { type ClusterConfig, findClusterConfig } from '../recipe/cluster.ts';
 import { findRecipes, type LoadedVariant, loadAll, notDoneYet, requireRunnable } from '../recipe/load.ts';
@@ -122,7 +122,7 @@ export function prepare(
     for (const line of notDoneYet(variant, { containers: !mock && cluster.container_runtime !== 'none' }))
       process.stderr.write(`srtctl: warning: ${line}\n`);
     refuseArrays(variant, cluster);
-    const nodes = nodesNeeded(variant);
+    const nodes = nodesToAllocate(variant);
     const names = Array.from({ length: nodes }, (_, index) => `node${index + 1}`);
     // Planned for its errors alone: the coordinator plans again when it knows its nodes.
     planVariant(variant, createRuntimeContext(dryRunInput(names, cluster)));

@@ -14,8 +14,11 @@ export interface ChannelOptions {
   readonly jobId: string;
   readonly keys: JobKeys;
   readonly epoch: number;
-  /** events.jsonl */
+  /** events.jsonl, and the first message of the stream that may not be in it. */
   readonly eventsFile: string;
+  readonly eventsFrom: number;
+  /** Asked before each line. */
+  readonly mayWrite: () => void;
   readonly log: Logger;
   /** Each kept event, when it is in the file. */
   readonly onEvent: (event: SrtEvent) => void;
@@ -57,7 +60,7 @@ export async function openChannel(options: ChannelOptions): Promise<Channel> {
   });
   await createStream(url, keys.coordinator.seed, jobId, keys.tls?.ca);
   const outbox = createOutbox({ bus, source: `coordinator:${epoch}`, now: () => new Date() });
-  const journal = new Journal(bus, options.eventsFile, 1, options.onEvent);
+  const journal = new Journal(bus, options.eventsFile, options.eventsFrom, options.onEvent, options.mayWrite);
   let systemBus: Bus | undefined;
   return {
     bus,

@@ -1,8 +1,10 @@
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createActor, fromPromise } from 'xstate';
+import { EXIT } from '../errors.ts';
 import { type FailurePolicy, failurePolicy } from '../machines/failure-policy.ts';
-import { CausedError, topState } from '../machines/point.ts';
+import { CausedError, type PointOutcome, topState } from '../machines/point.ts';
 import { sweepMachine } from '../machines/sweep.ts';
 import type { Bus } from '../messages/bus.ts';
 import type { Lease } from '../messages/control.ts';
@@ -21,19 +23,25 @@ import type { AgentLaunch, AgentPlace, Platform } from '../slurm/launcher.ts';
 import { causeOfProcess } from './cause.ts';
 import { type Channel, openChannel } from './channel.ts';
 import { type CleanupOptions, cleanUp, dismissAgents } from './cleanup.ts';
+import { Continuation } from './continuation.ts';
 import { type AgentExtras, agentConfigFile, removeCredentials, writeCredentials } from './credentials.ts';
 import { Deployment } from './deployment.ts';
 import { requireCleanNodes } from './dirty-nodes.ts';
+import type { Fence } from './fence.ts';
 import { jobPaths } from './files.ts';
 import type { JobKeys } from './keys.ts';
 import type { NatsServer } from './nats-server.ts';
 import { Points } from './points.ts';
 import { receive } from './reception.ts';
+import { Replacements } from './replacements.ts';
 import { ResultsFile } from './results-file.ts';
 import { Roster, type Supervision } from './roster.ts';
 import { StateFile } from './state-file.ts';
+import type { Before } from './tenure.ts';
+import { Allotment } from './time-left.ts';
 
-const LEASE_EVERY_MS = 1_000;
+/** Beyond the lease, for agents of an earlier coordinator: who has not said hello then is started anew. */
+const REJOIN_MS = 5_000;
 
 export interface CoordinatorOptions {
   readonly spec: JobSpec;
@@ -42,17 +50,29 @@ export interface CoordinatorOptions {
   readonly agentExtras: AgentExtras;
   readonly points: readonly { readonly ordinal: number; readonly name: string }[];
   readonly sweep: SweepSettings;
-  /** Valid results that are there before the job begins: their points are not run again. */
-  readonly finished: readonly PointResult[];
+  /** Results that are there before this coordinator begins: points with a valid one are not run again. */
+  readonly results: readonly PointResult[];
   /** Plans the points when the addresses of the nodes are known. */
-  readonly plan: (addresses: ReadonlyMap<string, string>) => Plan;
+  readonly plan: (addresses: ReadonlyMap<string, string>, without: readonly string[]) => Plan;
   readonly pointDir: (ordinal: number, name: string) => string;
   readonly platform: Platform;
   readonly nats: NatsServer;
   readonly keys: JobKeys;
   readonly supervision: Supervision;
   readonly joinTimeoutMs: number;
+  readonly relaunchAgents: boolean;
+  /** Nodes beyond what the plan needs. */
+  readonly spareNodes: number;
+  /** When the allocation ends, ms since the epoch. */
+  readonly endsAt: number | null;
   readonly epoch: number;
+  /** Its node-local directory. */
+  readonly home: string;
+  readonly fence: Fence;
+  /** What a coordinator that was killed has left. */
+  readonly before: Before | null;
+  /** Told of what the plan is made for, before it is. Resolves when another coordinator could know it. */
+  readonly onNodes: (addresses: ReadonlyMap<string, string>, without: readonly string[]) => Promise<void>;
   /** The catalogue of known failures. */
   readonly signatures: string;
   readonly log: Logger;
@@ -83,21 +103,28 @@ export class Coordinator {
   readonly #state: StateFile;
   readonly #cleaning: CleanupOptions;
   readonly #points: Points;
-  #channel: Channel | undefined;
   readonly #policy: FailurePolicy;
-  readonly #results: ResultsFile;
+  readonly #replacements: Replacements;
+  readonly #allotment: Allotment;
+  readonly #continuation: Continuation;
+  /** Aborted when the run is to end early. */
+  readonly #stopping = new AbortController();
+  #channel: Channel | undefined;
   #deployment: Deployment | undefined;
   #plan: Plan | undefined;
   #leaseTimer: NodeJS.Timeout | undefined;
   #interrupt: ((why: string, exitCode: number) => void) | undefined;
   #booting: Promise<void> = Promise.resolve();
   #ending = false;
+  /** The point that runs is tried again for a node that it lost, whatever the sweep's policy. */
+  #triesForLost = false;
   readonly #gpuHolders = new Map<string, readonly GpuHolder[]>();
   #busIsGone = false;
 
   constructor(options: CoordinatorOptions) {
     const { spec, agents, points, supervision } = options;
     this.#options = options;
+    this.#continuation = new Continuation(options.before, options.results);
     this.#subjects = subjectsOf(spec.jobId);
     this.#paths = jobPaths(spec.jobDir, spec.jobId);
     this.#roster = new Roster(
@@ -113,10 +140,15 @@ export class Coordinator {
             why,
           });
           options.log.info({ node, from, to, why }, 'agent');
-          if (to === 'lost' && !this.#ending)
-            this.#crippled({ summary: `the agent of ${node} is lost: ${why}`, node });
+          if (this.#ending || (to !== 'lost' && to !== 'left')) return;
+          const summary =
+            to === 'lost' ? `the agent of ${node} is lost: ${why}` : `the agent of ${node} has ended: ${why}`;
+          this.#points.send({ type: 'point.broken', cause: { summary, node } });
         },
-        onReports: (node, reports) => this.#deployment?.learn(reports, node),
+        onReports: (node, reports) => {
+          if (!this.#deployment?.isDecided) this.#continuation.found(reports.map(({ id }) => id));
+          this.#deployment?.learn(reports, node);
+        },
         onDefect: (what, error) => this.#defect(what, error),
       },
       () => performance.now(),
@@ -129,40 +161,45 @@ export class Coordinator {
       deployment: () => this.#deployment,
       isBusGone: () => this.#busIsGone,
     };
+    this.#replacements = new Replacements({
+      ...options,
+      roster: this.#roster,
+      without: options.before?.lifeline?.without ?? [],
+      launch: (agent) => this.#launchAgents([agent]),
+    });
+    this.#allotment = new Allotment(options.endsAt, Date.now(), options.before?.resumption.durations);
     const state: JobState = {
       v: 1,
       jobId: spec.jobId,
       name: spec.name,
       epoch: options.epoch,
-      generation: 0,
-      streamSeq: 0,
       coordinatorPid: process.pid,
+      home: { host: hostname(), directory: options.home },
       updatedAt: new Date().toISOString(),
       ...(spec.resultSet === undefined ? {} : { resultSet: spec.resultSet }),
       sweep: 'booting',
       exitCode: null,
-      points: points.map(({ ordinal, name }) => {
-        const state = options.finished.some((result) => result.ordinal === ordinal) ? 'done' : 'planned';
-        return { ordinal, name, state, status: state === 'done' ? state : null };
-      }),
-      cause: null,
+      ...this.#continuation.stateOf(points),
     };
-    this.#state = new StateFile(this.#paths.state, state, (error) =>
-      this.#defect('state.json cannot be written', error),
+    this.#state = new StateFile(
+      this.#paths.state,
+      state,
+      (error) => this.#defect('state.json cannot be written', error),
+      () => options.fence.check(),
     );
     this.#policy = failurePolicy(options.sweep.on_failure);
-    this.#results = new ResultsFile(this.#paths.results);
     this.#points = new Points({
       ...options,
       jobId: spec.jobId,
       subjects: this.#subjects,
       eventsFile: this.#paths.events,
-      results: this.#results,
+      results: new ResultsFile(this.#paths.results),
       policy: this.#policy,
       points: () => this.#state.current.points,
       save: (change) => this.#save(change),
       saved: () => this.#state.saved(),
       timeLimitMs: timeLimitMs(options.sweep.point_time_limit ?? ''),
+      triesAgain: () => this.#triesForLostNode(),
       send: (subject, body) => this.#channel?.outbox.send(subject, body),
       publish: (subject, message) => this.#channel?.bus.publish(subject, message),
       cleanup: () => this.#cleanup(),
@@ -170,9 +207,16 @@ export class Coordinator {
     });
   }
 
+  /** Says in state.json where this coordinator is. Resolves when it is on disk. */
+  async announce(): Promise<void> {
+    this.#state.save({});
+    await this.#state.saved();
+  }
+
   /** Stops the job in good order. `exitCode` is what the run then ends with. */
   interrupt(why: string, exitCode: number): void {
     this.#options.log.warn(why);
+    this.#stopping.abort();
     this.#interrupt?.(why, exitCode);
     this.#points.send({ type: 'point.interrupt', why });
   }
@@ -190,13 +234,10 @@ export class Coordinator {
         finish: fromPromise(() => this.#dismissAgents()),
       },
     });
-    const { finished } = this.#options;
     const actor = createActor(machine, {
       input: {
-        ordinals: this.#options.points
-          .map(({ ordinal }) => ordinal)
-          .filter((ordinal) => !finished.some((result) => result.ordinal === ordinal)),
-        done: finished.length,
+        ...this.#continuation.standing,
+        ordinals: this.#continuation.left(this.#options.points.map(({ ordinal }) => ordinal)),
         policy: this.#policy,
       },
     });
@@ -215,12 +256,12 @@ export class Coordinator {
               state,
               next,
               snapshot.context.why,
-              output?.exitCode ?? null,
+              output ? this.#continuation.exitCodeOf(output.exitCode) : null,
               snapshot.context.cause,
             );
             state = next;
           }
-          if (output) resolve(output.exitCode);
+          if (output) resolve(this.#continuation.exitCodeOf(output.exitCode));
         },
         error: (error) => {
           this.#defect('the sweep machine broke', error);
@@ -238,6 +279,7 @@ export class Coordinator {
   /** Something is gone that the run cannot do without. */
   #crippled(cause: Cause): void {
     if (this.#ending) return;
+    this.#stopping.abort();
     this.#crippleSweep?.(cause);
     this.#points.send({ type: 'point.broken', cause });
   }
@@ -249,20 +291,19 @@ export class Coordinator {
   }
 
   async #boot(signal: AbortSignal): Promise<void> {
-    const { spec, agents, nats, keys, platform, epoch, log, joinTimeoutMs } = this.#options;
+    const { spec, agents, nats, keys, epoch, log, fence, before } = this.#options;
     await writeCredentials(this.#options);
     signal.throwIfAborted();
     // Agents take longer to load than we take to listen, and say hello until they are answered.
-    platform.launchAgents(
-      agents.map((agent) => this.#launchOf(agent)),
-      (node, reason) => this.#roster.ended(node, `its agent ${reason}`),
-    );
+    this.#launch();
     const channel = await openChannel({
       url: nats.url,
       jobId: spec.jobId,
       keys,
       epoch,
       eventsFile: this.#paths.events,
+      eventsFrom: this.#continuation.eventsFrom,
+      mayWrite: () => fence.check(),
       log,
       onEvent: (event) => this.#onEvent(event),
       onDenied: (error) => this.#crippled({ summary: `the bus refused the coordinator: ${error.message}` }),
@@ -274,24 +315,62 @@ export class Coordinator {
       subjects: this.#subjects,
       roster: this.#roster,
       epoch,
-      generation: 1,
+      generation: this.#state.current.generation + 1,
       agentOf: agentsByNode(agents),
       causeOf: (process, report) => causeOfProcess(process, report, bus, this.#subjects),
       onBroken: (cause) => this.#points.send({ type: 'point.broken', cause }),
       onGeneration: (generation) => this.#save({ generation }),
     });
-    this.#tellSweep(null, 'booting', 'submitted', null, null);
-    await this.#points.begin(this.#options.finished);
+    const why = before ? `the coordinator was started again (epoch ${epoch})` : 'submitted';
+    this.#tellSweep(null, 'booting', why, null, this.#state.current.cause);
+    await this.#points.begin(this.#continuation.results, { announce: before === null });
     this.#receive(bus, this.#deployment);
     await channel.watchDisconnects((name, reason) => this.#roster.disconnected(name, reason));
     signal.throwIfAborted();
-    this.#leaseTimer = setInterval(() => this.#sendLease(), LEASE_EVERY_MS);
-    await this.#allJoined(joinTimeoutMs, signal);
-    this.#plan = this.#options.plan(this.#roster.addresses);
-    requireCleanNodes(this.#plan, this.#gpuHolders, (node, says) => this.#warnOf(node, says));
+    this.#leaseTimer = setInterval(() => this.#sendLease(), this.#options.supervision.heartbeatMs);
+    this.#sendLease();
+    await this.#allJoined(signal);
+    this.#plan = await this.#makePlan();
+    this.#continuation.adoptInto(this.#deployment, this.#plan, this.#roster.newcomers);
     // Silence counts from now on: while all agents load, whoever came first may be late with a heartbeat.
     this.#roster.watch(() => bus.status.connected);
   }
+
+  /** For the nodes that there are. */
+  async #makePlan(): Promise<Plan> {
+    const { onNodes, plan } = this.#options;
+    const { without } = this.#replacements;
+    const addresses = this.#continuation.addresses(this.#roster.addresses);
+    await onNodes(addresses, without);
+    const made = plan(addresses, without);
+    requireCleanNodes(made, this.#gpuHolders, (node, says) => this.#warnOf(node, says));
+    return made;
+  }
+
+  /** Starts the agents that do not run. Those of an earlier coordinator say hello again. */
+  #launch(): void {
+    const { agents, platform } = this.#options;
+    const launches = agents.map((agent) => this.#launchOf(agent));
+    this.#continuation.expect(platform.adoptAgents(this.#continuation.launched, launches, this.#onAgentEnd));
+    const { expected } = this.#continuation;
+    const { nodes } = this.#roster;
+    this.#launchAgents(agents.filter(({ name }) => nodes.includes(name) && !expected.includes(name)));
+  }
+
+  #launchAgents(agents: readonly AgentPlace[]): void {
+    this.#options.platform.launchAgents(
+      agents.map((agent) => this.#launchOf(agent)),
+      this.#onAgentEnd,
+    );
+  }
+
+  readonly #onAgentEnd = (node: string, reason: string): void => {
+    const agent = this.#options.agents.find(({ name }) => name === node);
+    // One of an earlier coordinator, that has ended meanwhile.
+    if (agent && this.#continuation.giveUp(node) && this.#roster.stateOf(node) === 'expected')
+      this.#launchAgents([agent]);
+    else this.#roster.ended(node, `its agent ${reason}`);
+  };
 
   #launchOf(agent: AgentPlace): AgentLaunch {
     return {
@@ -309,8 +388,14 @@ export class Coordinator {
     this.#channel?.outbox.send(this.#subjects.agentTransition(node), event);
   }
 
-  async #allJoined(timeoutMs: number, signal: AbortSignal): Promise<void> {
-    const timer = setTimeout(() => this.#roster.joinTimeout(timeoutMs), timeoutMs);
+  async #allJoined(signal: AbortSignal): Promise<void> {
+    const { joinTimeoutMs, supervision } = this.#options;
+    const rejoin = setTimeout(() => {
+      const silent = this.#continuation.expected.filter((node) => this.#roster.stateOf(node) === 'expected');
+      for (const node of silent) this.#roster.replace(node);
+      this.#launchAgents(this.#options.agents.filter(({ name }) => silent.includes(name)));
+    }, supervision.leaseMs + REJOIN_MS);
+    const timer = setTimeout(() => this.#roster.joinTimeout(joinTimeoutMs), joinTimeoutMs);
     try {
       await this.#roster.until(() => {
         const [lost] = this.#roster.lost;
@@ -320,6 +405,7 @@ export class Coordinator {
       }, signal);
     } finally {
       clearTimeout(timer);
+      clearTimeout(rejoin);
     }
   }
 
@@ -331,8 +417,10 @@ export class Coordinator {
       roster: this.#roster,
       supervision,
       desiredOf: (agent) => deployment.desiredOf(agent),
+      isDecided: () => deployment.isDecided,
       isEnding: () => this.#ending,
       onHello: ({ node, gpuHolders }) => this.#gpuHolders.set(node, gpuHolders ?? []),
+      onEpoch: (epoch) => this.#options.fence.heard(epoch),
       onCancel: (by) => {
         log.warn({ by }, 'cancel');
         this.interrupt(`cancelled by ${by}`, 143);
@@ -346,10 +434,56 @@ export class Coordinator {
     this.#deployment?.learn([{ id, state: to, pid, generation, why, exitCode, signal }], event.node);
   }
 
-  async #runPoint(ordinal: number, attempt: number) {
+  /** `attempt` counts those of the sweep's policy; those for lost nodes come on top. */
+  async #runPoint(ordinal: number, attempt: number): Promise<PointOutcome> {
+    for (;;) {
+      const refused = await this.#beforePoint(ordinal);
+      if (refused) return refused;
+      const startedAt = performance.now();
+      const outcome = await this.#runOnce(ordinal, attempt);
+      if (outcome.status === 'done') this.#allotment.took(performance.now() - startedAt);
+      if (outcome.status !== 'failed' || !this.#triesForLost) return outcome;
+      const cause = outcome.cause?.summary;
+      this.#options.log.warn({ ordinal, cause }, 'tries the point again: it lost a node');
+    }
+  }
+
+  /** Whether a failed point is tried again on a spare node. Each time costs one, so that it comes to an end. */
+  #triesForLostNode(): boolean {
+    this.#triesForLost = this.#options.spareNodes > 0 && this.#replacements.hasSpareForLost;
+    return this.#triesForLost;
+  }
+
+  /** Whether there is time for the point, and an agent on each node. Resolves with its outcome when it cannot run. */
+  async #beforePoint(ordinal: number): Promise<PointOutcome | null> {
+    // One that runs already has had its answer.
+    if (this.#continuation.isRunning(ordinal)) return null;
+    const refused: PointOutcome = { status: 'interrupted', cause: null, result: null };
+    const tooLate = this.#allotment.refuses(ordinal, Date.now());
+    if (tooLate !== null) {
+      this.interrupt(tooLate, EXIT.outOfTime);
+      return refused;
+    }
+    if (this.#roster.gone.length === 0) return null;
+    try {
+      const cause = await this.#replacements.restore(this.#stopping.signal);
+      if (cause) this.#crippled(cause);
+      if (cause) return refused;
+      this.#plan = await this.#makePlan();
+      return null;
+    } catch (error) {
+      // Who is told to stop is not waiting for agents any more.
+      if (this.#stopping.signal.aborted) return refused;
+      throw error;
+    }
+  }
+
+  async #runOnce(ordinal: number, attempt: number): Promise<PointOutcome> {
     const point = this.#plan?.points.find((candidate) => candidate.ordinal === ordinal);
     if (!point || !this.#deployment) throw new Error(`no point ${ordinal}`);
-    return this.#points.run(point, attempt, this.#deployment);
+    this.#triesForLost = false;
+    const before = this.#continuation.interrupted(ordinal);
+    return this.#points.run(point, { isFirst: attempt === 1, before }, this.#deployment);
   }
 
   async #cleanup(): Promise<void> {
@@ -378,14 +512,24 @@ export class Coordinator {
   }
 
   #sendLease(): void {
-    const { epoch } = this.#options;
+    const { epoch, fence } = this.#options;
+    fence.check();
+    fence.touch();
+    this.#heedEnd();
     const generation = this.#deployment?.generation ?? 0;
     this.#channel?.bus.publish(this.#subjects.allLease, {
       v: WIRE_VERSION,
       epoch,
       generation,
       lost: this.#roster.lost,
+      replaced: this.#roster.replaced,
     } satisfies Lease);
+  }
+
+  /** Slurm says so earlier; should that get lost, there is time to stop in good order still. */
+  #heedEnd(): void {
+    const why = this.#ending || this.#stopping.signal.aborted ? null : this.#allotment.isOver(Date.now());
+    if (why !== null) this.interrupt(why, EXIT.outOfTime);
   }
 
   #tellSweep(
@@ -410,7 +554,10 @@ export class Coordinator {
   }
 
   #save(change: Partial<JobState>): void {
-    this.#state.save({ ...change, streamSeq: this.#channel?.journal.streamSeq ?? 0 });
+    this.#state.save({
+      ...change,
+      streamSeq: this.#channel?.journal.streamSeq ?? this.#state.current.streamSeq,
+    });
   }
 
   #defect(what: string, error: unknown): void {

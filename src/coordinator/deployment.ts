@@ -48,6 +48,8 @@ export class Deployment {
   /** What is wanted of each agent: with a thousand of them nobody may look through all for each. */
   #ofAgent = new Map<string, ProcessSpec[]>();
   #waking = false;
+  /** What is wanted was taken over, and agents have not heard it of this coordinator. */
+  #isUntold = false;
   #listeners: (() => void)[] = [];
   #broken = false;
   /** What was lost that the run can do without. */
@@ -60,6 +62,21 @@ export class Deployment {
 
   get generation(): number {
     return this.#generation;
+  }
+
+  /** Whether anything, or nothing, was ever wanted. */
+  get isDecided(): boolean {
+    return this.#generation > this.#options.generation;
+  }
+
+  /**
+   * These already run, as an earlier coordinator wanted them: a deployment of the same specs leaves them alone, in
+   * whatever phase it is. What they are is learned from the answers to it.
+   */
+  adopt(running: readonly ProcessSpec[]): void {
+    const since = this.#generation + 1;
+    this.#wanted = new Map(running.map((spec) => [spec.id, { spec, since, report: undefined }]));
+    this.#isUntold = true;
   }
 
   /** The desired state of one node as it is now; what a hello is answered with. */
@@ -93,7 +110,7 @@ export class Deployment {
    * not be asked again, and a point that restarts nothing starts at once.
    */
   #stands(wanted: readonly ProcessSpec[], all: readonly ProcessSpec[]): boolean {
-    if (!wanted.every((spec) => this.isWanted(spec))) return false;
+    if (this.#isUntold || !wanted.every((spec) => this.isWanted(spec))) return false;
     const stays = new Set(all.filter((spec) => this.isWanted(spec)).map(({ id }) => id));
     return [...this.#wanted.values()].every(
       ({ spec, report }) => stays.has(spec.id) || (report !== undefined && hasEnded(report.state)),
@@ -171,6 +188,7 @@ export class Deployment {
 
   async #want(specs: readonly ProcessSpec[], signal: AbortSignal): Promise<void> {
     const generation = ++this.#generation;
+    this.#isUntold = false;
     const before = this.#wanted;
     this.#wanted = new Map(
       specs.map((spec) => {

@@ -1,8 +1,11 @@
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs';
 import type { Bus, Follower } from '../messages/bus.ts';
-import type { SrtEvent } from '../messages/events.ts';
+import { parseEvents, type SrtEvent } from '../messages/events.ts';
 
-/** Appends every kept event to events.jsonl, in the stream's order, so that the events outlive the job. */
+/**
+ * Appends every kept event to events.jsonl, in the stream's order, so that the events outlive the job. What an earlier
+ * coordinator has written is not written again: each source numbers its events, and its numbers only grow.
+ */
 export class Journal {
   readonly #file: number;
   readonly #follower: Follower;
@@ -10,11 +13,21 @@ export class Journal {
   /** What a full disk did not take yet, so that no event is missing or torn when there is room again. */
   #rest = Buffer.alloc(0);
 
-  constructor(bus: Bus, path: string, from: number, onEvent: (event: SrtEvent) => void) {
+  /** `from`: a message of the stream that may not be in the file; all before it are. */
+  constructor(
+    bus: Pick<Bus, 'follow'>,
+    path: string,
+    from: number,
+    onEvent: (event: SrtEvent) => void,
+    mayWrite: () => void = () => undefined,
+  ) {
+    const written = lastOfEach(path);
     this.#file = openSync(path, 'a', 0o644);
     this.#streamSeq = from - 1;
     this.#follower = bus.follow(from, (event, streamSeq) => {
-      if (this.#append(event)) this.#streamSeq = streamSeq;
+      mayWrite();
+      const isThere = event.seq <= (written.get(event.source) ?? 0);
+      if (isThere ? this.#flush() : this.#append(event)) this.#streamSeq = streamSeq;
       onEvent(event);
     });
   }
@@ -57,4 +70,20 @@ export class Journal {
       return false;
     }
   }
+}
+
+/** The last number of each source in the file; a line that was not written to its end is taken out. */
+function lastOfEach(path: string): Map<string, number> {
+  const last = new Map<string, number>();
+  let data: Buffer;
+  try {
+    data = readFileSync(path);
+  } catch {
+    return last;
+  }
+  const whole = data.lastIndexOf(0x0a) + 1;
+  if (whole < data.length) truncateSync(path, whole);
+  for (const { source, seq } of parseEvents(data.subarray(0, whole).toString('utf8')))
+    last.set(source, Math.max(last.get(source) ?? 0, seq));
+  return last;
 }

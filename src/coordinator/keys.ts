@@ -1,5 +1,6 @@
 import { createUserKey } from '../messages/nkey.ts';
 import type { ServerCertificate } from './certificates.ts';
+import type { Lifeline } from './lifeline.ts';
 
 export interface KeyPair {
   /** Secret: only ever in files with mode 0600. */
@@ -25,3 +26,10 @@ export function createJobKeys(nodes: readonly string[]): JobKeys {
     agents: new Map(nodes.map((node) => [node, createUserKey()])),
   };
 }
+
+/** As they were kept for a coordinator that takes over. */
+export const keysOf = ({ keys: { tls, ...keys } }: Pick<Lifeline, 'keys'>): JobKeys => ({
+  ...keys,
+  ...(tls ? { tls } : {}),
+  agents: new Map(keys.agents),
+});

@@ -1,33 +1,33 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir, userInfo } from 'node:os';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { SrtctlError } from '../errors.ts';
+import { EXIT, SrtctlError } from '../errors.ts';
 import { frontendFor } from '../frontends/index.ts';
-import { startGuard } from '../guard.ts';
 import { jobSpecSchema } from '../messages/job-files.ts';
-import { toToken } from '../messages/subjects.ts';
 import { ownLog } from '../own-log.ts';
 import type { JobContext } from '../plan/kinds.ts';
-import { planVariant } from '../plan/plan.ts';
+import { nodesNeeded, planVariant, spareNodesOf } from '../plan/plan.ts';
 import { createRuntimeContext } from '../plan/runtime-context.ts';
 import { clusterConfigSchema } from '../recipe/cluster.ts';
 import { loadedVariantSchema } from '../recipe/load.ts';
+import { supervisionSchema } from '../recipe/supervision.ts';
 import { freePort } from '../slurm/local.ts';
 import { createServerCertificate } from './certificates.ts';
 import { Coordinator } from './coordinator.ts';
+import { type CoordinatorGuard, startCoordinatorGuard } from './coordinator-guard.ts';
+import { Fence } from './fence.ts';
 import { jobPaths } from './files.ts';
 import { findProgram } from './find-program.ts';
-import { createJobKeys, type JobKeys } from './keys.ts';
+import { createJobKeys, type JobKeys, keysOf } from './keys.ts';
+import { LifelineFile } from './lifeline.ts';
 import { listenAddress } from './listen.ts';
 import { NatsServer } from './nats-server.ts';
 import { choosePlatform, type PlatformChoice } from './platform.ts';
 import { readPointResults } from './point-results.ts';
 import { pointsInOrder } from './points-in-order.ts';
-import { DEFAULT_SUPERVISION } from './roster.ts';
-
-const EPOCH = 1;
+import { supervisionOf } from './roster.ts';
+import { beginTenure } from './tenure.ts';
 
 /** `node coordinator.js JOB_SPEC`: JOB_SPEC is <job id>.json. Ends with the run's exit code. */
 async function main(): Promise<void> {
@@ -38,22 +38,33 @@ async function main(): Promise<void> {
     process.exit(2);
   }
 
+  let guard: CoordinatorGuard | undefined;
+  let lifeline: LifelineFile | undefined;
   process.on('uncaughtException', die);
   process.on('unhandledRejection', die);
 
   const spec = jobSpecSchema.parse(JSON.parse(await readFile(specFile, 'utf8')));
   const variant = loadedVariantSchema.parse(spec.variant);
   const cluster = clusterConfigSchema.parse(spec.cluster);
+  const settings = variant.points[0]?.recipe.supervision ?? supervisionSchema.parse({});
   const distDir = dirname(fileURLToPath(import.meta.url));
   const { logs } = jobPaths(spec.jobDir, spec.jobId);
   await mkdir(logs, { recursive: true });
-  const tmpDir = await mkdtemp(join(tmpdir(), `srtctl-${userInfo().uid}-${toToken(spec.jobId)}-`));
-  // Should this process be killed, the guard ends nats-server and the local agents, whose own guards end the rest.
-  const guard = startGuard({
-    script: join(distDir, 'guard.sh'),
+  const { epoch, home: tmpDir, before } = await beginTenure(spec);
+  const last = before?.lifeline ?? null;
+  if (before) log.warn({ epoch, lifeline: last !== null }, 'takes over from a coordinator that has ended');
+  const fence = new Fence(tmpDir, epoch, (why): never => {
+    log.fatal({ epoch }, `${why}: this one ends, and touches nothing`);
+    process.exit(EXIT.fenced);
+  });
+  fence.raise();
+  // Should this process be killed and not be started again, the guard ends nats-server and the local agents, whose own
+  // guards end the rest.
+  guard = startCoordinatorGuard({
+    distDir,
+    home: tmpDir,
+    epoch,
     mark: `SRTCTL_COORDINATOR=${spec.jobId}/${randomUUID()}`,
-    directory: tmpDir,
-    onLost: (why) => log.warn({ why }, 'the guard is gone: another one is started'),
   });
 
   const etcd = usesEtcd() ? [dirname(findProgram('etcd', process.env, process.cwd()))] : [];
@@ -67,6 +78,8 @@ async function main(): Promise<void> {
     distDir,
     programDirs: [...etcd, join(process.cwd(), '.srtctl/bin')],
     guard,
+    onLaunched: () => void lifeline?.save(),
+    claim: last?.claim ?? undefined,
     log,
     env: process.env,
   });
@@ -79,10 +92,12 @@ async function main(): Promise<void> {
       'nats-server listens on every interface: the name of the head node leads elsewhere too',
     );
   const encrypted = variant.points.some(({ recipe }) => recipe.bus.tls);
-  const keys: JobKeys = {
-    ...createJobKeys(agents.map(({ name }) => name)),
-    ...(encrypted ? { tls: await createServerCertificate([headAddress, headName]) } : {}),
-  };
+  const keys: JobKeys = last
+    ? keysOf(last)
+    : {
+        ...createJobKeys(agents.map(({ name }) => name)),
+        ...(encrypted ? { tls: await createServerCertificate([headAddress, headName]) } : {}),
+      };
   const nats = new NatsServer({
     jobId: spec.jobId,
     host: headAddress,
@@ -91,22 +106,42 @@ async function main(): Promise<void> {
     keys,
     binary: findProgram('nats-server', process.env, process.cwd()),
     directory: tmpDir,
-    began: (pid) => guard.began(pid),
-    over: (pid) => guard.over(pid),
+    began: (pid) => guard?.began(pid),
+    over: (pid) => guard?.over(pid),
+    onStarted: () => void lifeline?.save(),
     onRestart: (why) => log.warn({ why }, 'nats-server is started again'),
     onGone: (why) => coordinator.busGone(why),
   });
-  await nats.start();
+  await (last ? nats.takeOver(last.nats) : nats.start());
 
-  const infraPorts = {
+  const infraPorts = last?.infraPorts ?? {
     nats: nats.port,
     etcdClient: await freePort(headAddress),
     etcdPeer: await freePort(headAddress),
   };
-  const runtimeAt = (addresses: ReadonlyMap<string, string>): JobContext => {
+  let addresses: ReadonlyMap<string, string> = new Map(Object.entries(last?.addresses ?? {}));
+  let lost: readonly string[] = last?.without ?? [];
+  lifeline = new LifelineFile(
+    tmpDir,
+    () => ({
+      v: 1,
+      jobId: spec.jobId,
+      nats: nats.name,
+      infraPorts,
+      claim: platform.claim,
+      addresses: Object.fromEntries(addresses),
+      without: [...lost],
+      keys: { ...keys, agents: [...keys.agents] },
+      launched: [...platform.launched],
+    }),
+    (error) => log.error({ error: String(error) }, 'the lifeline cannot be written'),
+    () => fence.check(),
+  );
+  await lifeline.save();
+  const runtimeAt = (addresses: ReadonlyMap<string, string>, without: readonly string[] = []): JobContext => {
     const runtime = createRuntimeContext({
       jobId: spec.jobId,
-      nodes,
+      nodes: nodes.filter((node) => !without.includes(node)),
       addresses: Object.fromEntries(addresses),
       hostNames: platform.hostNames,
       jobDir: spec.jobDir,
@@ -143,15 +178,26 @@ async function main(): Promise<void> {
     },
     points: pointsInOrder(variant, nodes, runtimeAt),
     sweep: variant.sweep,
-    finished: (await readPointResults(spec.jobDir)).filter(({ status }) => status === 'done'),
-    plan: (addresses) => planVariant(variant, runtimeAt(addresses)),
+    results: await readPointResults(spec.jobDir),
+    plan: (known, without) => planVariant(variant, runtimeAt(known, without)),
+    onNodes: (known, without) => {
+      addresses = known;
+      lost = without;
+      return lifeline?.save() ?? Promise.resolve();
+    },
     pointDir: (ordinal, name) => places.pointDir(ordinal, name),
     platform,
     nats,
     keys,
-    supervision: DEFAULT_SUPERVISION,
+    supervision: supervisionOf(settings),
     joinTimeoutMs: joining,
-    epoch: EPOCH,
+    relaunchAgents: settings.relaunch_agents,
+    spareNodes: Math.min(spareNodesOf(variant), nodes.length - nodesNeeded(variant)),
+    endsAt: here.endsAt,
+    epoch,
+    home: tmpDir,
+    fence,
+    before,
     signatures: join(distDir, 'signatures.yaml'),
     log,
   });
@@ -162,6 +208,7 @@ async function main(): Promise<void> {
   // `apply --local` holds the other end: when it is gone nobody is there to want the run.
   process.on('disconnect', () => coordinator.interrupt('the command that started the run is gone', 143));
 
+  await coordinator.announce();
   const exitCode = await coordinator.run();
   await rm(tmpDir, { recursive: true, force: true });
   await guard.dismiss();
@@ -175,6 +222,7 @@ async function main(): Promise<void> {
   /** What a person can mend has a line and an exit code of its own; else a defect of ours. The guard ends what runs. */
   function die(error: unknown): void {
     if (error instanceof SrtctlError) {
+      guard?.despair();
       process.stderr.write(`srtctl: ${error.oneLine()}\n`);
       process.exit(error.exitCode);
     }

@@ -1,8 +1,9 @@
+import { spawn } from 'node:child_process';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import * as z from 'zod';
 import { writePrivateFile } from '../private-files.ts';
+import { adopt, type ProcessName, type Running, runningChild } from '../running.ts';
 import { type NatsConfigInput, natsConfig } from './nats-config.ts';
 
 const START_TIMEOUT_MS = 15_000;
@@ -20,6 +21,8 @@ export interface NatsServerOptions
   readonly directory: string;
   readonly began: (pid: number) => void;
   readonly over: (pid: number) => void;
+  /** A server runs that did not before: its pid is another. */
+  readonly onStarted?: () => void;
   readonly onRestart: (why: string) => void;
   /** It ends again and again: there is no bus any more. */
   readonly onGone: (why: string) => void;
@@ -28,7 +31,7 @@ export interface NatsServerOptions
 /** The job's nats-server: started on a free port, started again on the same one when it ends unasked. */
 export class NatsServer {
   readonly #options: NatsServerOptions;
-  #child: ReturnType<typeof launch> | undefined;
+  #server: Running | undefined;
   #port = -1;
   #stopping = false;
   #soon = 0;
@@ -44,26 +47,47 @@ export class NatsServer {
     return this.#port;
   }
   get pid(): number | undefined {
-    return this.#child?.pid;
+    return this.#server?.pid;
+  }
+  /** What a coordinator that takes over needs to find it. */
+  get name(): ProcessName & { readonly port: number } {
+    const { pid = 0, startedAt = '' } = this.#server ?? {};
+    return { pid, startedAt, port: this.#port };
   }
 
   /** Resolves when it listens. Rejects with its last words when it does not. */
   async start(): Promise<void> {
-    const { directory } = this.#options;
-    await mkdir(join(directory, 'ports'), { recursive: true });
+    await mkdir(join(this.#options.directory, 'ports'), { recursive: true });
     await this.#launch();
+    this.#port = await this.#readPort();
+  }
+
+  /** Goes on with the server of a coordinator that was killed, or with a new one on its port and its files. */
+  async takeOver(last: ProcessName & { readonly port: number }): Promise<void> {
+    const server = adopt(last);
+    if (server) {
+      this.#port = last.port;
+      this.#watch(server);
+      return;
+    }
+    await mkdir(join(this.#options.directory, 'ports'), { recursive: true });
+    await this.#launch(last.port);
     this.#port = await this.#readPort();
   }
 
   /** SIGTERM, then SIGKILL when it does not end. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    this.#child?.kill('SIGTERM');
-    await this.#child;
+    const server = this.#server;
+    if (!server || server.isOver) return;
+    server.kill('SIGTERM');
+    const timer = setTimeout(() => server.kill('SIGKILL'), STOP_GRACE_MS);
+    await server.ended;
+    clearTimeout(timer);
   }
 
-  async #launch(): Promise<void> {
-    const { directory, binary, began, over } = this.#options;
+  async #launch(port = this.#port): Promise<void> {
+    const { directory, binary } = this.#options;
     const configFile = join(directory, 'nats.conf');
     const { tls } = this.#options.keys;
     const [certFile, keyFile] = [join(directory, 'server.pem'), join(directory, 'server.key')];
@@ -72,7 +96,7 @@ export class NatsServer {
       ...this.#options,
       ...(tls ? { tls: { certFile, keyFile } } : {}),
       host: this.#options.listen ?? this.#options.host,
-      port: this.#port,
+      port,
       storeDir: join(directory, 'jetstream'),
       portsDir: join(directory, 'ports'),
       pidFile: join(directory, 'nats.pid'),
@@ -80,24 +104,27 @@ export class NatsServer {
     // Holds public keys only, but who listens where is nobody else's business.
     await writePrivateFile(configFile, config);
     if (this.#stopping) return;
-    const child = launch(binary, configFile);
-    this.#child = child;
+    this.#watch(launch(binary, configFile));
+  }
+
+  #watch(server: Running): void {
+    const { began, over, onRestart, onGone, onStarted } = this.#options;
+    this.#server = server;
     const startedAt = performance.now();
-    const { pid } = child;
-    if (pid !== undefined) began(pid);
-    void child.then(async ({ exitCode, signal, originalMessage }) => {
-      if (pid !== undefined) over(pid);
+    if (server.pid > 0) began(server.pid);
+    onStarted?.();
+    void server.ended.then(async (how) => {
+      if (server.pid > 0) over(server.pid);
       if (this.#stopping || this.#port === -1) return;
-      const how = signal ?? (exitCode === undefined ? originalMessage : `exit code ${exitCode}`);
       const why = `nats-server ended (${how}): ${await this.#lastWords()}`;
       if (this.#stopping) return;
       this.#soon = performance.now() - startedAt < SOON_MS ? this.#soon + 1 : 1;
       if (this.#soon > MAX_SOON) {
-        this.#options.onGone(why);
+        onGone(why);
         return;
       }
-      this.#options.onRestart(why);
-      this.#launch().catch((error: unknown) => this.#options.onGone(String(error)));
+      onRestart(why);
+      this.#launch().catch((error: unknown) => onGone(String(error)));
     });
   }
 
@@ -106,8 +133,7 @@ export class NatsServer {
     const portsDir = join(this.#options.directory, 'ports');
     const until = performance.now() + START_TIMEOUT_MS;
     while (performance.now() < until) {
-      const child = this.#child;
-      if (child && (child.exitCode !== null || child.signalCode !== null)) break;
+      if (this.#server?.isOver) break;
       const file = (await readdir(portsDir)).find((name) => name.endsWith('.ports'));
       const text = file ? await readFile(join(portsDir, file), 'utf8') : '';
       const url = portsSchema.safeParse(tryJson(text)).data?.nats[0];
@@ -127,14 +153,8 @@ export class NatsServer {
 }
 
 /** In a group of its own, and not ended with this process: the guard sees to that. It writes its log itself. */
-const launch = (binary: string, configFile: string) =>
-  execa(binary, ['-c', configFile], {
-    detached: true,
-    cleanup: false,
-    reject: false,
-    stdio: 'ignore',
-    forceKillAfterDelay: STOP_GRACE_MS,
-  });
+const launch = (binary: string, configFile: string): Running =>
+  runningChild(spawn(binary, ['-c', configFile], { detached: true, stdio: 'ignore' }));
 
 const portsSchema = z.object({ nats: z.array(z.string()).min(1) });
 

@@ -11,7 +11,7 @@ import type { LoadedVariant } from '../recipe/load.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { timeLimitMs } from '../recipe/time-limit.ts';
 import { agentPlaces } from '../slurm/agent-places.ts';
-import { allocationOf, isNearLimit } from '../slurm/allocation.ts';
+import { allocationOf, endOfJob, isNearLimit } from '../slurm/allocation.ts';
 import { containerRuntimeOf, processRuntimeOf } from '../slurm/container-runtime.ts';
 import type { AgentPlace, Platform } from '../slurm/launcher.ts';
 import { createLocalPlatform } from '../slurm/local.ts';
@@ -34,6 +34,10 @@ export interface PlatformInput {
   /** Directories with programs that agents need and PATH may not have. */
   readonly programDirs: readonly string[];
   readonly guard: Guard;
+  /** The set of launched processes has changed. */
+  readonly onLaunched: () => void;
+  /** What a coordinator that was killed holds. */
+  readonly claim: number | undefined;
   readonly log: Logger;
   readonly env: NodeJS.ProcessEnv;
 }
@@ -48,6 +52,8 @@ export interface PlatformChoice {
   readonly launch: Pick<AgentConfig, 'containers' | 'mpi'>;
   /** How long agents may take to join, ms. An image may have to be fetched first. */
   readonly join: number;
+  /** When the allocation ends, ms since the epoch; null where nothing ends it. */
+  readonly endsAt: number | null;
   /** What a SIGTERM means, as far as one can know. */
   whyTerminated(): string;
 }
@@ -58,7 +64,7 @@ export async function choosePlatform(input: PlatformInput): Promise<PlatformChoi
 }
 
 async function onThisMachine(input: PlatformInput): Promise<PlatformChoice> {
-  const { spec, cluster, variant, distDir, programDirs, guard, env } = input;
+  const { spec, cluster, variant, distDir, programDirs, guard, onLaunched, claim, env } = input;
   const pidNamespace = wantsPidNamespace(variant);
   if (pidNamespace) await requirePidNamespace();
   const platform = await createLocalPlatform({
@@ -70,6 +76,8 @@ async function onThisMachine(input: PlatformInput): Promise<PlatformChoice> {
     env: { ...env, PATH: [env.PATH ?? '', ...programDirs].join(delimiter) },
     began: (group) => guard.began(group),
     over: (group) => guard.over(group),
+    onLaunched,
+    claim,
   });
   const [head = ''] = spec.nodes;
   const headAddress = platform.addresses.get(head) ?? '127.0.0.1';
@@ -87,6 +95,8 @@ async function onThisMachine(input: PlatformInput): Promise<PlatformChoice> {
         : {}),
     },
     join: JOIN_MS.local,
+    // Inside of a Slurm job this run ends with it.
+    endsAt: endOfJob(env),
     whyTerminated: () => 'told to end (SIGTERM)',
   };
 }
@@ -122,6 +132,7 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
     log,
     began: (group) => guard.began(group),
     over: (group) => guard.over(group),
+    onLaunched: input.onLaunched,
   });
   return {
     platform,
@@ -140,6 +151,7 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
       },
     },
     join: pyxis ? JOIN_MS.containers : JOIN_MS.nodes,
+    endsAt,
     whyTerminated: () =>
       endsAt !== null && isNearLimit(Date.now(), endsAt, limitMs)
         ? `Slurm's time limit is near (the job ends at ${new Date(endsAt).toISOString()}): a longer slurm.time_limit gives the run more time`

@@ -17,6 +17,7 @@ import type { PlannedPoint } from '../plan/kinds.ts';
 import { awaitedIn, type Deployment } from './deployment.ts';
 import { writeJson } from './files.ts';
 import { prepareAttempt, syncPoint } from './point-files.ts';
+import type { InterruptedPoint } from './resumption.ts';
 import { settle } from './settle.ts';
 
 const PROGRESS_MS = 500;
@@ -30,6 +31,8 @@ export interface PointRunOptions {
   /** From 1: how often it has been tried, this time included. */
   readonly attempt: number;
   readonly deployment: Deployment;
+  /** It ran under a coordinator that was killed, and goes on. */
+  readonly before?: InterruptedPoint | null;
   readonly cleanup: () => Promise<void>;
   /** A better cause than the first that was seen, now that all has ended. */
   readonly explain: (told: Cause) => Promise<Cause>;
@@ -48,10 +51,10 @@ export interface PointRun {
 
 /** Runs one point: the point machine with its actors provided, and its files. */
 export function startPoint(options: PointRunOptions): PointRun {
-  const { point, pointDir, deployment } = options;
-  const startedAt = new Date();
+  const { point, pointDir, deployment, before } = options;
+  const startedAt = before?.startedAt ?? new Date();
   let caches: CacheRecord[] | null = null;
-  let benchmarkStartedAt: Date | null = null;
+  let benchmarkStartedAt = before?.benchmarkStartedAt ?? null;
   const used = deployPhases.filter(
     (phase) => phase !== 'benchmark' && point.processes.some((spec) => awaitedIn(spec) === phase),
   );
@@ -66,7 +69,7 @@ export function startPoint(options: PointRunOptions): PointRun {
         if (process && !deployment.isWanted(process)) caches = await settle(point.rest, signal);
       }),
       benchmark: fromPromise(({ signal }) => {
-        benchmarkStartedAt = new Date();
+        benchmarkStartedAt ??= new Date();
         return runBenchmark(options, signal);
       }),
       collect: fromPromise(async () => {
@@ -141,12 +144,14 @@ export function startPoint(options: PointRunOptions): PointRun {
     return ended;
   });
   const onDefect = (error: unknown) => options.onDefect(`files of point ${point.ordinal}`, error);
-  const prepared = prepareAttempt(pointDir, options.attempt).catch(onDefect);
+  // One that goes on is where it was.
+  const prepared = prepareAttempt(pointDir, before ? 1 : options.attempt).catch(onDefect);
   // The point need not wait for its config.yaml, only its end does.
   const files = prepared.then(() => writeYaml(join(pointDir, 'config.yaml'), point.recipe)).catch(onDefect);
   void prepared.then(() => {
     actor.start();
     actor.send({ type: 'point.start' });
+    if (before?.cause) actor.send({ type: 'point.broken', cause: before.cause });
   });
   return { send: (event) => actor.send(event), outcome };
 }

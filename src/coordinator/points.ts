@@ -14,6 +14,7 @@ import type { Deployment } from './deployment.ts';
 import { type PointRun, startPoint } from './point-run.ts';
 import { sweepProgress } from './progress.ts';
 import type { ResultsFile } from './results-file.ts';
+import type { InterruptedPoint } from './resumption.ts';
 
 export interface PointsOptions {
   readonly jobId: string;
@@ -30,6 +31,8 @@ export interface PointsOptions {
   readonly saved: () => Promise<void>;
   /** How long a point may take; null = as long as it wants. */
   readonly timeLimitMs: number | null;
+  /** Whether a point that has failed just now is tried again, whatever `policy` says. */
+  readonly triesAgain: () => boolean;
   /** Kept events, and what the next message says again. */
   readonly send: (subject: string, body: EventBody) => void;
   readonly publish: (subject: string, message: unknown) => void;
@@ -57,11 +60,14 @@ export class Points {
     this.#current?.send(event);
   }
 
-  /** Tells of the results that are there already, as if their points had just ended. */
-  async begin(finished: readonly PointResult[]): Promise<void> {
+  /**
+   * Begins with the results that there are already. Told of (`announce`) as if their points had just ended, where the
+   * job's own events do not have them.
+   */
+  async begin(there: readonly PointResult[], { announce }: { announce: boolean }): Promise<void> {
     const { results, send, subjects } = this.#options;
-    await results.begin(finished);
-    for (const result of finished) {
+    await results.begin(there);
+    for (const result of announce ? there : []) {
       const { ordinal, name, job } = result;
       const news = {
         ordinal,
@@ -76,17 +82,23 @@ export class Points {
     }
   }
 
-  /** `attempt` from 1. */
-  async run(point: PlannedPoint, attempt: number, deployment: Deployment): Promise<PointOutcome> {
+  /** `isFirst`: no attempt before this one counts for the policy. `before`: the point has run, and goes on. */
+  async run(
+    point: PlannedPoint,
+    { isFirst, before }: { readonly isFirst: boolean; readonly before: InterruptedPoint | null },
+    deployment: Deployment,
+  ): Promise<PointOutcome> {
     const { jobId, pointDir, cleanup, onDefect } = this.#options;
     const { ordinal, name } = point;
     const limit = this.#limit();
-    if (attempt === 1) this.#failures = [];
+    const attempt = this.#attemptOf(ordinal, before !== null);
+    if (isFirst) this.#failures = [];
     if (Number.isNaN(this.#beganAt)) this.#beganAt = performance.now();
     const run = startPoint({
       jobId,
       point,
       attempt,
+      before,
       pointDir: pointDir(ordinal, name),
       deployment,
       cleanup,
@@ -104,6 +116,13 @@ export class Points {
       limit.end();
       this.#current = undefined;
     }
+  }
+
+  /** From 1. What an earlier coordinator had begun counts, too. */
+  #attemptOf(ordinal: number, goesOn: boolean): number {
+    const entry = this.#options.points().find((each) => each.ordinal === ordinal);
+    const begun = !entry || entry.state === 'planned' ? 0 : (entry.attempts ?? 1);
+    return goesOn ? Math.max(begun, 1) : begun + 1;
   }
 
   /** `sweep.point_time_limit`: breaks a point that takes longer. */
@@ -153,9 +172,10 @@ export class Points {
     const { subjects, send, saved, results, policy, onDefect } = this.#options;
     const { ordinal, status, cause } = result;
     send(subjects.pointResult(ordinal), { kind: 'point.result', ordinal, result });
-    if (status === 'failed' && cause) this.#failures.push(cause);
+    const forLost = status === 'failed' && this.#options.triesAgain();
+    if (status === 'failed' && cause && !forLost) this.#failures.push(cause);
     this.#tookMs(result);
-    const again = status === 'failed' && afterFailure(policy, this.#failures) === 'retry';
+    const again = forLost || (status === 'failed' && afterFailure(policy, this.#failures) === 'retry');
     if (!again && status !== 'interrupted') this.#tellProgress();
     const written = again ? Promise.resolve() : results.append(result);
     await Promise.all([

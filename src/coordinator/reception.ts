@@ -6,6 +6,7 @@ import {
   type HelloReply,
   heartbeatSchema,
   helloSchema,
+  leaseSchema,
 } from '../messages/control.ts';
 import { WIRE_VERSION } from '../messages/events.ts';
 import type { Subjects } from '../messages/subjects.ts';
@@ -17,19 +18,25 @@ export interface ReceptionOptions {
   readonly roster: Roster;
   readonly supervision: Supervision;
   readonly desiredOf: (agent: string) => Desired;
+  /** false until this coordinator has wanted anything: an agent of its predecessor keeps what it runs. */
+  readonly isDecided: () => boolean;
   /** true when the job is over, and nobody new is wanted. */
   readonly isEnding: () => boolean;
   readonly onHello: (message: Hello) => void;
   readonly onCancel: (by: string) => void;
+  /** The epoch that somebody obeys, or claims. */
+  readonly onEpoch: (epoch: number) => void;
 }
 
 /** What agents and operators say to the coordinator, and what they are answered. */
 export function receive(options: ReceptionOptions): void {
-  const { bus, subjects, roster, supervision, desiredOf, isEnding, onHello, onCancel } = options;
+  const { bus, subjects, roster, supervision, desiredOf, isDecided, isEnding } = options;
+  const { onHello, onCancel, onEpoch } = options;
   bus.subscribe(subjects.hello('*'), helloSchema, ({ message, subject, respond }) => {
     // The server lets an agent use its own subject only; the message must say the same name.
     if (subject !== subjects.hello(message.node)) return;
     onHello(message);
+    onEpoch(message.epoch);
     const isLate = isEnding() && roster.stateOf(message.node) === 'expected';
     const answer = isLate ? 'late' : roster.hello(message);
     const refuse = (reason: string) =>
@@ -37,16 +44,23 @@ export function receive(options: ReceptionOptions): void {
     if (answer === 'late') return refuse('the job is over');
     if (answer === 'unknown') return refuse('this node is not of the allocation');
     if (answer === 'lost') return refuse('this node is held for lost');
+    const desired = desiredOf(message.node);
     respond({
       v: WIRE_VERSION,
       welcome: true,
       leaseMs: supervision.leaseMs,
-      desired: desiredOf(message.node),
+      heartbeatMs: supervision.heartbeatMs,
+      epoch: desired.epoch,
+      generation: desired.generation,
+      desired: message.epoch > 0 && !isDecided() ? null : desired,
     } satisfies HelloReply);
   });
   bus.subscribe(subjects.heartbeat('*'), heartbeatSchema, ({ message, subject }) => {
-    if (subject === subjects.heartbeat(message.node)) roster.heartbeat(message);
+    if (subject !== subjects.heartbeat(message.node)) return;
+    onEpoch(message.epoch);
+    roster.heartbeat(message);
   });
+  bus.subscribe(subjects.allLease, leaseSchema, ({ message }) => onEpoch(message.epoch));
   bus.subscribe(subjects.cancel, cancelRequestSchema, ({ message, respond }) => {
     respond({ v: WIRE_VERSION, accepted: true });
     onCancel(message.by);

@@ -2,21 +2,26 @@ import { type ActorRefFrom, createActor } from 'xstate';
 import { agentMachine } from '../machines/agent.ts';
 import type { Heartbeat, Hello, ProcessReport } from '../messages/control.ts';
 import type { AgentState } from '../messages/states.ts';
+import { type SupervisionSettings, supervisionSchema } from '../recipe/supervision.ts';
 
 /** How patient the coordinator is with its agents, ms. */
 export interface Supervision {
+  readonly heartbeatMs: number;
   readonly suspectAfterMs: number;
   readonly lostAfterMs: number;
   readonly reconnectMs: number;
   readonly leaseMs: number;
 }
 
-export const DEFAULT_SUPERVISION: Supervision = {
-  suspectAfterMs: 1_500,
-  lostAfterMs: 3_000,
-  reconnectMs: 1_000,
-  leaseMs: 10_000,
-};
+export const supervisionOf = (settings: SupervisionSettings): Supervision => ({
+  heartbeatMs: Math.round(settings.heartbeat * 1_000),
+  suspectAfterMs: Math.round(settings.suspect_after * 1_000),
+  lostAfterMs: Math.round(settings.lost_after * 1_000),
+  reconnectMs: Math.round(settings.reconnect * 1_000),
+  leaseMs: Math.round(settings.lease * 1_000),
+});
+
+export const DEFAULT_SUPERVISION: Supervision = supervisionOf(supervisionSchema.parse({}));
 
 /** How often silence is measured, ms. */
 const TICK_MS = 250;
@@ -32,6 +37,10 @@ interface Member {
   generation: number;
   alive: number;
   processEnded: boolean;
+  /** Its end of the connection was closed, as when its process ends; else it is only not heard. */
+  connectionClosed: boolean;
+  /** Its incarnation came to this coordinator, or to none before it: it holds nothing of an earlier one. */
+  isNew: boolean;
 }
 
 export interface RosterEvents {
@@ -44,6 +53,9 @@ export interface RosterEvents {
 /** Who is there: one agent machine for each node, fed with hellos, heartbeats and disconnects. */
 export class Roster {
   readonly #members = new Map<string, Member>();
+  /** Incarnations in whose place another agent was started, and nodes that are done without. */
+  readonly #replaced = new Set<string>();
+  readonly #retired = new Set<string>();
   readonly #supervision: Supervision;
   readonly #events: RosterEvents;
   readonly #now: () => number;
@@ -58,8 +70,18 @@ export class Roster {
     for (const node of nodes) this.#members.set(node, this.#createMember(node));
   }
 
+  /** Of the agents that the job still counts on. */
   get nodes(): string[] {
-    return [...this.#members.keys()];
+    return [...this.#members.keys()].filter((node) => !this.#retired.has(node));
+  }
+
+  get replaced(): string[] {
+    return [...this.#replaced];
+  }
+
+  /** Agents that were started after an earlier coordinator's: what ran on their nodes is gone. */
+  get newcomers(): string[] {
+    return this.nodes.filter((node) => this.#members.get(node)?.isNew);
   }
 
   /** Nodes whose agent is held for lost. */
@@ -84,6 +106,7 @@ export class Roster {
   watch(isBusUp: () => boolean): void {
     this.#tickedAt = this.#now();
     for (const member of this.#members.values()) member.heardAt = this.#tickedAt;
+    clearInterval(this.#timer);
     this.#timer = setInterval(() => {
       const now = this.#now();
       // Our own lag is not the agents' silence: heartbeats may be waiting in a socket that we have not read.
@@ -105,7 +128,11 @@ export class Roster {
   hello(message: Hello): 'welcome' | 'unknown' | 'lost' {
     const member = this.#members.get(message.node);
     if (!member) return 'unknown';
+    if (this.#replaced.has(message.incarnation)) return 'lost';
     if (member.state === 'lost' || member.state === 'left') return 'lost';
+    // Agents do not start again by themselves: of two, the first is meant, unless it was replaced.
+    if (member.incarnation !== null && member.incarnation !== message.incarnation) return 'lost';
+    if (member.incarnation === null) member.isNew = message.epoch === 0;
     member.incarnation = message.incarnation;
     member.address = message.address;
     this.#heard(member, message.generation, null);
@@ -117,7 +144,8 @@ export class Roster {
 
   heartbeat(message: Heartbeat): void {
     const member = this.#members.get(message.node);
-    if (!member || (member.incarnation !== null && member.incarnation !== message.incarnation)) return;
+    if (!member || this.#replaced.has(message.incarnation)) return;
+    if (member.incarnation !== null && member.incarnation !== message.incarnation) return;
     this.#heard(member, message.generation, message.alive);
     member.actor.send({ type: 'agent.heartbeat' });
     if (message.leaving) member.actor.send({ type: 'agent.left' });
@@ -128,8 +156,10 @@ export class Roster {
   /** The server's system account: a client's connection ended. `name` is `agent <node> <incarnation>`. */
   disconnected(name: string, reason: string): void {
     for (const member of this.#members.values())
-      if (member.incarnation !== null && name === `agent ${member.node} ${member.incarnation}`)
+      if (member.incarnation !== null && name === `agent ${member.node} ${member.incarnation}`) {
+        member.connectionClosed = !/stale|slow/i.test(reason);
         member.actor.send({ type: 'agent.disconnected', reason });
+      }
   }
 
   /** The launcher saw the agent's process end. Its guard has killed what it ran. */
@@ -141,8 +171,44 @@ export class Roster {
     this.#changed();
   }
 
-  joinTimeout(ms: number): void {
-    for (const member of this.#members.values()) member.actor.send({ type: 'join.timeout', ms });
+  /** Agents that the job counts on and that are not there any more. */
+  get gone(): string[] {
+    return this.nodes.filter((node) => ['lost', 'left'].includes(this.#members.get(node)?.state ?? ''));
+  }
+
+  /** true for an agent whose process has ended, on a node that may be well; false for one that is only silent. */
+  hasDied(node: string): boolean {
+    const member = this.#members.get(node);
+    return member?.state === 'left' || member?.processEnded === true || member?.connectionClosed === true;
+  }
+
+  /** true when nothing of a lost agent can run any more: its process was seen to end, or its lease is over. */
+  isGone(node: string): boolean {
+    const member = this.#members.get(node);
+    if (!member || member.processEnded || member.incarnation === null || member.state === 'left') return true;
+    return member.state === 'lost' && this.#now() - member.heardAt > this.#supervision.leaseMs;
+  }
+
+  /** Another agent is started on the node: it is expected, and the one before it is not heard any more. */
+  replace(node: string): void {
+    const member = this.#members.get(node);
+    if (!member) return;
+    if (member.incarnation !== null) this.#replaced.add(member.incarnation);
+    member.actor.stop();
+    const from = member.state;
+    const next = this.#createMember(node);
+    this.#members.set(node, next);
+    this.#events.onTransition(node, from, next.state, 'a new agent is started');
+    this.#changed();
+  }
+
+  /** The job goes on without this node. */
+  retire(node: string): void {
+    this.#retired.add(node);
+  }
+
+  joinTimeout(ms: number, nodes: readonly string[] = this.nodes): void {
+    for (const node of nodes) this.#members.get(node)?.actor.send({ type: 'join.timeout', ms });
   }
 
   /** Resolves when `holds` does; looks again whenever something was heard. */
@@ -167,7 +233,7 @@ export class Roster {
   isClean(generation: number): boolean {
     const now = this.#now();
     return [...this.#members.values()].every((member) => {
-      if (member.state === 'left' || member.processEnded) return true;
+      if (member.state === 'left' || member.processEnded || this.#retired.has(member.node)) return true;
       if (member.incarnation === null) return true;
       if (member.state === 'lost') return now - member.heardAt > this.#supervision.leaseMs;
       return member.generation >= generation && member.alive === 0;
@@ -194,6 +260,8 @@ export class Roster {
       generation: 0,
       alive: 0,
       processEnded: false,
+      connectionClosed: false,
+      isNew: true,
     };
     actor.subscribe({
       next: (snapshot) => {

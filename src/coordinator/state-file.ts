@@ -9,8 +9,16 @@ export class StateFile {
   #saving: Promise<void> = Promise.resolve();
   #unsaved = false;
 
-  constructor(path: string, state: JobState, onError: (error: unknown) => void) {
+  readonly #mayWrite: () => void;
+
+  constructor(
+    path: string,
+    state: JobState,
+    onError: (error: unknown) => void,
+    mayWrite: () => void = () => undefined,
+  ) {
     this.#path = path;
+    this.#mayWrite = mayWrite;
     this.#state = state;
     this.#onError = onError;
   }
@@ -26,6 +34,7 @@ export class StateFile {
     this.#saving = this.#saving
       .then(() => {
         this.#unsaved = false;
+        this.#mayWrite();
         return writeJson(this.#path, this.#state);
       })
       .catch(this.#onError);

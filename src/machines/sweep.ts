@@ -6,8 +6,11 @@ import { CausedError, type PointOutcome } from './point.ts';
 export interface SweepInput {
   /** Ordinals of the points in the order in which they run. */
   readonly ordinals: readonly number[];
-  /** How many further points have a valid result from before. */
+  /** How many further points have a valid result from before, and how many have failed. */
   readonly done?: number;
+  readonly failed?: number;
+  /** What went wrong before, if anything did. */
+  readonly cause?: Cause | null;
   readonly policy?: FailurePolicy;
 }
 
@@ -81,11 +84,11 @@ export const sweepMachine = setup({
     left: input.ordinals,
     policy: input.policy ?? CONTINUE,
     done: input.done ?? 0,
-    failed: 0,
+    failed: input.failed ?? 0,
     failures: [],
     aborted: false,
     why: 'submitted',
-    cause: null,
+    cause: input.cause ?? null,
     interruptCode: null,
     crippled: false,
     unexpected: [],

@@ -61,7 +61,18 @@ export const helloSchema = z.object({
 export type Hello = z.infer<typeof helloSchema>;
 
 export const helloReplySchema = z.discriminatedUnion('welcome', [
-  z.object({ v, welcome: z.literal(true), leaseMs: z.number().int().positive(), desired: desiredSchema }),
+  z.object({
+    v,
+    welcome: z.literal(true),
+    leaseMs: z.number().int().positive(),
+    /** From one heartbeat to the next. */
+    heartbeatMs: z.number().int().positive().optional(),
+    /** Of the coordinator, where `desired` does not say them. */
+    epoch: count.optional(),
+    generation: count.optional(),
+    /** null: it has not made up its mind (it took over, and learns what runs); what runs is left alone. */
+    desired: desiredSchema.nullable(),
+  }),
   z.object({ v, welcome: z.literal(false), reason: z.string() }),
 ]);
 export type HelloReply = z.infer<typeof helloReplySchema>;
@@ -89,6 +100,8 @@ export const leaseSchema = z.object({
   generation: count,
   /** Nodes held for lost: an agent that finds itself here stops by itself. */
   lost: z.array(z.string()),
+  /** Incarnations of agents in whose place others were started: they stop by themselves, too. */
+  replaced: z.array(z.string()).optional(),
 });
 export type Lease = z.infer<typeof leaseSchema>;
 

@@ -78,6 +78,8 @@ export const jobStateSchema = z.object({
   /** Last message of the stream that is in events.jsonl. */
   streamSeq: z.number().int(),
   coordinatorPid: z.number().int(),
+  /** Directory on the coordinator's node with what another one needs to take over, and that node. */
+  home: z.object({ host: z.string(), directory: z.string() }).optional(),
   updatedAt: z.string(),
   /** Of the job's spec. */
   resultSet: z.string().optional(),

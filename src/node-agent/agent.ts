@@ -59,7 +59,9 @@ export class NodeAgent {
   #readUpTo: number;
   #greeting = false;
   #ending: { why: string; exitCode: number } | undefined;
+  #heartbeatMs = HEARTBEAT_MS;
   readonly #timers: NodeJS.Timeout[] = [];
+  #heart: NodeJS.Timeout | undefined;
 
   constructor(options: AgentOptions) {
     this.#options = options;
@@ -68,7 +70,7 @@ export class NodeAgent {
   }
 
   start(): void {
-    const { bus, subjects, config } = this.#options;
+    const { bus, subjects, config, incarnation } = this.#options;
     bus.subscribe(subjects.desired(config.node), desiredSchema, (incoming) => this.#onDesired(incoming));
     bus.subscribe(subjects.allDesired, allDesiredSchema, ({ message }) => {
       if (message.epoch < this.#epoch || message.generation < this.#generation) return;
@@ -79,6 +81,10 @@ export class NodeAgent {
     });
     bus.subscribe(subjects.allLease, leaseSchema, ({ message }) => {
       if (message.epoch < this.#epoch) return;
+      if (message.replaced?.includes(incarnation)) {
+        this.#stopAlone('another agent was started in the place of this one');
+        return;
+      }
       if (message.lost.includes(config.node)) {
         this.#stopAlone('the coordinator holds this node for lost');
         return;
@@ -90,10 +96,8 @@ export class NodeAgent {
     bus.onConnection((connected) => {
       if (connected) void this.#greet();
     });
-    this.#timers.push(
-      setInterval(() => this.#beat(false), HEARTBEAT_MS),
-      setInterval(() => this.#tick(), LEASE_CHECK_MS),
-    );
+    this.#timers.push(setInterval(() => this.#tick(), LEASE_CHECK_MS));
+    this.#beatEvery(HEARTBEAT_MS);
     void this.#greet();
   }
 
@@ -143,6 +147,7 @@ export class NodeAgent {
 
   async #leave(ending: { why: string; exitCode: number }): Promise<void> {
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
+    clearInterval(this.#heart);
     await this.#options.outbox.flush(2_000);
     this.#beat(true);
     this.#options.onEnd(ending.why, ending.exitCode);
@@ -206,10 +211,18 @@ export class NodeAgent {
           break;
         }
         const { desired, leaseMs } = reply;
-        if (!this.#renew()) break;
-        const news = desired.epoch > this.#epoch || desired.generation > this.#generation;
+        const { epoch = 0, generation = 0 } = desired ?? reply;
         this.#leaseMs = leaseMs;
-        if (desired.epoch >= this.#epoch && news) this.#take(desired, 'not wanted any more');
+        if (reply.heartbeatMs !== undefined) this.#beatEvery(reply.heartbeatMs);
+        if (!this.#renew()) break;
+        if (epoch < this.#epoch) break;
+        const news = epoch > this.#epoch || generation > this.#generation;
+        if (desired && news) this.#take(desired, 'not wanted any more');
+        else if (news) {
+          // A coordinator that has taken over: what it wants comes when it knows what there is.
+          this.#epoch = epoch;
+          this.#generation = generation;
+        }
         break;
       } catch (error) {
         log.debug({ error: String(error) }, 'hello was not answered');
@@ -251,6 +264,13 @@ export class NodeAgent {
     if (this.#ending) return;
     this.#options.log.error(why);
     this.shutdown(why, 75);
+  }
+
+  #beatEvery(ms: number): void {
+    if (this.#heart && ms === this.#heartbeatMs) return;
+    clearInterval(this.#heart);
+    this.#heartbeatMs = ms;
+    this.#heart = setInterval(() => this.#beat(false), ms);
   }
 
   #beat(leaving: boolean): void {

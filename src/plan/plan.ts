@@ -22,6 +22,14 @@ export function nodesNeeded(variant: LoadedVariant): number {
   return Math.max(...variant.points.map((point) => nodesOfPoint(variant, point)));
 }
 
+/** Nodes beyond those, which take the place of lost ones. */
+export const spareNodesOf = ({ points }: LoadedVariant): number =>
+  Math.max(...points.map(({ recipe }) => recipe.resources.spare_nodes));
+
+/** All nodes that a variant's allocation has. */
+export const nodesToAllocate = (variant: LoadedVariant): number =>
+  nodesNeeded(variant) + spareNodesOf(variant);
+
 /**
  * Everything that is to run for a variant on the nodes of `runtime`. Pure: the same input gives the same plan.
  * @throws PlanError with the place in the recipe when it cannot be planned

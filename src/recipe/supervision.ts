@@ -43,6 +43,14 @@ export const supervisionSchema = z
       .prefault({})
       .describe('what a run cannot do without; the loss of the others is noted in the result'),
   })
+  .superRefine(({ heartbeat, suspect_after: suspect, lost_after: lost, lease }, context) => {
+    const refuse = (path: string, message: string) =>
+      context.addIssue({ code: 'custom', path: [path], message });
+    if (suspect <= heartbeat) refuse('suspect_after', `must be longer than heartbeat (${heartbeat} s)`);
+    if (lost < suspect) refuse('lost_after', `must not be shorter than suspect_after (${suspect} s)`);
+    // The coordinator renews leases as often as agents send heartbeats; one that is lost must not end a run.
+    if (lease < 3 * heartbeat) refuse('lease', `must be at least three times heartbeat (${heartbeat} s)`);
+  })
   .prefault({});
 export type SupervisionSettings = z.infer<typeof supervisionSchema>;
 

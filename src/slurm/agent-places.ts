@@ -1,4 +1,4 @@
-import { planVariant } from '../plan/plan.ts';
+import { planVariant, spareNodesOf } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
@@ -37,8 +37,11 @@ export function agentPlaces(input: {
       if (other === null || other === image) continue;
       const group = groups.get(other) ?? { name: freeName(role, groups), image: other };
       groups.set(other, group);
-      const name = `${node}/${group.name}`;
-      if (!places.some((place) => place.name === name)) places.push({ name, node, group });
+      // With spare nodes any node may have to take another's part.
+      for (const at of spareNodesOf(variant) > 0 ? nodes : [node]) {
+        const name = `${at}/${group.name}`;
+        if (!places.some((place) => place.name === name)) places.push({ name, node: at, group });
+      }
     }
   return places;
 }

@@ -27,8 +27,13 @@ export function allocationOf(env: NodeJS.ProcessEnv): SlurmAllocation | undefine
     throw new SrtctlError('no-nodes', `Slurm job ${jobId} does not say which nodes it has`, {
       hint: 'SLURM_JOB_NODELIST is not set',
     });
+  return { jobId, nodes, hetGroups, components, endsAt: endOfJob(env) };
+}
+
+/** When Slurm ends the job that a process runs in, ms since the epoch; null outside of any, or where it does not say. */
+export function endOfJob(env: NodeJS.ProcessEnv): number | null {
   const end = Number(env.SLURM_JOB_END_TIME);
-  return { jobId, nodes, hetGroups, components, endsAt: end > 0 ? end * 1_000 : null };
+  return end > 0 ? end * 1_000 : null;
 }
 
 /** Seconds before the time limit at which Slurm tells the job (sbatch(1), --signal), where the limit is long enough. */

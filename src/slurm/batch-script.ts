@@ -66,9 +66,11 @@ fi
 coordinator=
 trap '[ -z "$coordinator" ] || kill -s TERM "$coordinator"' TERM INT
 
-# One coordinator, on this node; it starts the agents with one srun. Where SRTCTL_COORDINATOR_RESTARTS says so, it is
-# started again when it was killed or broke (exit codes 70 and 128 and above, but for those of SIGINT and SIGTERM).
-left=\${SRTCTL_COORDINATOR_RESTARTS:-0}
+# One coordinator, on this node; it starts the agents with one srun. It is started again when it was killed or broke
+# (exit codes 70 and 128 and above, but for those of SIGINT and SIGTERM), and goes on with what runs; agents wait for it
+# as long as their lease.
+left=\${SRTCTL_COORDINATOR_RESTARTS:-3}
+pause=0
 while :; do
   "$node" "$srtctl/coordinator.js" "$job_dir/$SLURM_JOB_ID.json" &
   coordinator=$!
@@ -85,6 +87,8 @@ while :; do
   esac
   left=$((left - 1))
   echo "srtctl: the coordinator ended with exit code $code and is started again"
+  sleep "$pause"
+  pause=$((pause * 2 + 1))
 done
 exit "$code"
 `;

@@ -1,3 +1,5 @@
+import type { ProcessName } from '../running.ts';
+
 /** Where the nodes of a job are and how their agents are started: Slurm's srun, or this machine. */
 export interface Platform {
   /** IP addresses by node, as far as they are known beforehand: the head's at least. Agents say their own. */
@@ -5,8 +7,20 @@ export interface Platform {
   /** `names` where other nodes can look a node up by name (a cluster's host names), else `addresses`. */
   readonly hostNames: 'names' | 'addresses';
   readonly containers: boolean;
-  /** Starts one agent on each node. `onEnd` is told when an agent's process is seen to end. */
+  /** What another coordinator needs to hold the same: a block of addresses; null where there is nothing to hold. */
+  readonly claim: number | null;
+  /** Starts agents. `onEnd` is told when an agent's process is seen to end. */
   launchAgents(agents: readonly AgentLaunch[], onEnd: (node: string, reason: string) => void): void;
+  /** Goes on with what a coordinator that was killed has launched. Names the agents whose process still runs. */
+  adoptAgents(
+    launched: readonly LaunchedName[],
+    agents: readonly AgentLaunch[],
+    onEnd: (node: string, reason: string) => void,
+  ): string[];
+  /** Kills agents that do not answer, where that is possible from here; their guards end what they ran. */
+  endAgents(names: readonly string[]): void;
+  /** What runs of what was launched. */
+  readonly launched: readonly LaunchedName[];
   /**
    * Signals the agents that still run, last of all, and resolves when they have ended. Those of `lost` nodes do not
    * answer, and are not asked: their guards end what they ran.
@@ -14,6 +28,11 @@ export interface Platform {
   stop(lost: readonly string[]): Promise<void>;
   /** Gives back what the platform holds for the job (addresses). */
   release(): Promise<void>;
+}
+
+/** A process of the platform, and the agents whose lives hang on it. */
+export interface LaunchedName extends ProcessName {
+  readonly agents: readonly string[];
 }
 
 /** Agents that live in the same container image; of several on a node each has a name of its own. */

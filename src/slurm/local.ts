@@ -1,8 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { delimiter, join } from 'node:path';
+import { type Running, runningChild } from '../running.ts';
+import { LaunchedAgents } from './launched.ts';
 import type { AgentLaunch, Platform } from './launcher.ts';
+import { blocksInUse } from './loopback.ts';
 import { INIT, UNSHARE } from './pid-namespace.ts';
 
 /** A listener on this port of a block's first address shows that a job has the block; it goes with its process. */
@@ -29,6 +32,10 @@ export interface LocalOptions {
   /** Told of each agent's process group, so that none outlives a coordinator that was killed. */
   readonly began: (processGroup: number) => void;
   readonly over: (processGroup: number) => void;
+  /** What runs is another set than before. */
+  readonly onLaunched?: () => void;
+  /** The block of a coordinator that was killed, whose job goes on. */
+  readonly claim?: number | undefined;
 }
 
 /**
@@ -36,17 +43,18 @@ export interface LocalOptions {
  * (127.<block>.0.2, .3, …), so that all nodes can use the same ports. A block belongs to one job at a time.
  */
 export async function createLocalPlatform(options: LocalOptions): Promise<Platform> {
-  const { block, claim } = await claimBlock();
+  const { block, claim } = await claimBlock(options.claim);
   const addresses = new Map(options.nodes.map((node, index) => [node, addressIn(block, index)]));
-  const children = new Map<string, ChildProcess>();
+  const launched = new LaunchedAgents(options);
   const env = environmentOf(options);
 
   return {
     addresses,
     hostNames: 'addresses',
     containers: options.containers === true,
+    claim: block,
     launchAgents(agents: readonly AgentLaunch[], onEnd): void {
-      for (const { name: node, configFile, logFile } of agents) {
+      for (const { name, configFile, logFile } of agents) {
         const log = openSync(logFile, 'a', 0o644);
         // Its own process group: Ctrl-C in the terminal is for the coordinator, which stops agents over the bus.
         const around = options.pidNamespace ? [...UNSHARE, ...INIT] : [];
@@ -60,35 +68,44 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
           env,
         });
         closeSync(log);
-        children.set(node, child);
-        const { pid } = child;
-        if (pid !== undefined) options.began(pid);
-        child.once('error', (error) => onEnd(node, `cannot be started: ${error.message}`));
-        child.once('exit', (code, signal) => {
-          children.delete(node);
-          if (pid !== undefined) options.over(pid);
-          onEnd(node, signal ? `was ended by ${signal}` : `ended with exit code ${code}`);
-        });
+        launched.add({ process: runningChild(child), agents: [name] }, (how) => onEnd(name, ending(how)));
       }
     },
-    async stop(lost): Promise<void> {
-      const left = [...children];
-      const ended = left.map(([, child]) => new Promise((resolve) => child.once('exit', resolve)));
-      // To the group: around an agent in a namespace are others, which do not hear SIGTERM.
-      for (const [node, child] of left) killGroup(child, lost.includes(node) ? 'SIGKILL' : 'SIGTERM');
-      const timer = setTimeout(() => {
-        for (const [, child] of left) killGroup(child, 'SIGKILL');
-      }, STOP_GRACE_MS);
-      await Promise.all(ended);
-      clearTimeout(timer);
+    adoptAgents: (named, _, onEnd) =>
+      launched.adopt(named, ({ agents }, how) => {
+        for (const name of agents) onEnd(name, ending(how));
+      }),
+    get launched() {
+      return launched.running.map(({ process: { pid, startedAt }, agents }) => ({ pid, startedAt, agents }));
     },
-    release: () => new Promise((resolve) => claim.close(() => resolve())),
+    endAgents(names): void {
+      for (const { process, agents } of launched.running)
+        if (agents.some((name) => names.includes(name))) killGroup(process, 'SIGKILL');
+    },
+    async stop(lost): Promise<void> {
+      const left = launched.running;
+      for (const { process, agents } of left)
+        killGroup(process, agents.some((name) => lost.includes(name)) ? 'SIGKILL' : 'SIGTERM');
+      await launched.ended(STOP_GRACE_MS, left);
+      const stubborn = launched.running;
+      for (const { process } of stubborn) killGroup(process, 'SIGKILL');
+      await Promise.all(stubborn.map(({ process }) => process.ended));
+    },
+    release: () => (claim ? new Promise((resolve) => claim.close(() => resolve())) : Promise.resolve()),
   };
 }
 
-function killGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+/** How an agent's process ended, as the end of a sentence about the agent. */
+function ending(how: string): string {
+  if (how.startsWith('SIG')) return `was ended by ${how}`;
+  if (how.startsWith('cannot')) return how;
+  return how === 'unknown' ? 'ended' : `ended with ${how}`;
+}
+
+/** The whole group: around an agent in a namespace are others, which do not hear SIGTERM. */
+function killGroup({ pid, isOver }: Running, signal: NodeJS.Signals): void {
   try {
-    if (pid !== undefined) process.kill(-pid, signal);
+    if (pid > 0 && !isOver) process.kill(-pid, signal);
   } catch {
     // It has ended by itself.
   }
@@ -105,13 +122,22 @@ export function addressIn(block: number, index: number): string {
   return `127.${block}.${host >> 8}.${host & 255}`;
 }
 
-async function claimBlock(): Promise<{ block: number; claim: Server }> {
+/**
+ * A block that nobody has, and nobody's processes listen in (its coordinator may just be being started again); or the
+ * one that is `ours`, whoever still holds it.
+ */
+async function claimBlock(ours: number | undefined): Promise<{ block: number; claim: Server | undefined }> {
+  if (ours !== undefined) return { block: ours, claim: await listen(addressOfClaim(ours), CLAIM_PORT) };
+  const used = blocksInUse();
   for (let block = 0; block < BLOCKS; block++) {
-    const claim = await listen(`127.${block}.0.1`, CLAIM_PORT);
+    if (used.has(block)) continue;
+    const claim = await listen(addressOfClaim(block), CLAIM_PORT);
     if (claim) return { block, claim };
   }
   throw new Error(`no loopback addresses left: ${BLOCKS} local jobs run on this machine`);
 }
+
+const addressOfClaim = (block: number): string => `127.${block}.0.1`;
 
 /** undefined when somebody else has it. */
 function listen(host: string, port: number): Promise<Server | undefined> {

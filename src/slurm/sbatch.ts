@@ -12,11 +12,19 @@ type Option = [name: string, value: string | number | null | undefined | false];
  * heterogeneous job have a block each, with `#SBATCH hetjob` between them (sbatch(1), "Heterogeneous jobs").
  */
 export function sbatchDirectives(recipe: Recipe, cluster: ClusterConfig, totalNodes: number): string[] {
-  const components = hetComponents(recipe) ?? [{ nodes: totalNodes }];
+  const components = componentsOf(recipe, totalNodes);
   return components.flatMap(({ nodes }, index) => [
     ...(index > 0 ? ['#SBATCH hetjob'] : []),
     ...component(recipe, cluster, nodes, index).flatMap(line),
   ]);
+}
+
+/** Spare nodes are of the last component. */
+function componentsOf(recipe: Recipe, totalNodes: number): { readonly nodes: number }[] {
+  const het = hetComponents(recipe);
+  if (!het) return [{ nodes: totalNodes }];
+  const spare = recipe.resources.spare_nodes;
+  return het.map(({ nodes }, index) => ({ nodes: index === het.length - 1 ? nodes + spare : nodes }));
 }
 
 /** A component inherits no limit or partition from the first one; the job's name is said once. */

@@ -1,12 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import { tailOf } from '../log-tail.ts';
+import { runningChild } from '../running.ts';
 import { agentLauncher, FAILED_SUFFIX } from './agent-launcher.ts';
 import type { SlurmAllocation } from './allocation.ts';
-import type { AgentLaunch, Platform } from './launcher.ts';
+import { LaunchedAgents } from './launched.ts';
+import type { AgentGroup, AgentLaunch, Platform } from './launcher.ts';
 import { agentStepArgs, stepEnvironment } from './srun.ts';
 
 /** How long srun may take to notice that its agents have ended by themselves. */
@@ -31,26 +33,29 @@ export interface SlurmPlatformOptions {
   readonly log: Logger;
   readonly began: (processGroup: number) => void;
   readonly over: (processGroup: number) => void;
+  /** What runs is another set than before. */
+  readonly onLaunched?: () => void;
 }
+
+type OnEnd = (name: string, reason: string) => void;
 
 /** A Slurm allocation: one srun for the agents of each image. */
 export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
   const { allocation, headAddress, containers, logDir, log } = options;
   const [head = ''] = allocation.nodes;
-  const steps = new Set<ChildProcess>();
+  const steps = new LaunchedAgents(options);
   let watching: NodeJS.Timeout | undefined;
 
-  const launch = (agents: readonly AgentLaunch[], onEnd: (name: string, reason: string) => void): void => {
+  const launch = (agents: readonly AgentLaunch[], onEnd: OnEnd): void => {
     const [first] = agents;
     if (!first) return;
     const { group, configFile } = first;
-    const suffix = group.name === '' ? '' : `/${group.name}`;
-    const output = join(logDir, `%N${suffix.replace('/', '_')}_agent.out`);
+    const suffix = suffixOf(group);
     const args = agentStepArgs({
       nodes: agents.map(({ node }) => node),
-      everyNode: group.name === '',
+      everyNode: group.name === '' && agents.length === allocation.nodes.length,
       hetGroups: allocation.hetGroups,
-      output,
+      output: outputOf(group),
       jobName: group.name === '' ? 'srtctl-agents' : `srtctl-agents-${group.name}`,
       container: group.image === null ? null : { image: group.image, mounts: options.mounts },
       options: group.image === null ? {} : options.srunOptions,
@@ -62,48 +67,53 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
         runtimes: options.runtimes,
       }),
     });
-    const logFile = join(logDir, `srun${suffix.replace('/', '_')}.out`);
-    const file = openSync(logFile, 'a', 0o644);
+    const file = openSync(srunLogOf(group), 'a', 0o644);
     const child = spawn('srun', args, {
       detached: true,
       stdio: ['ignore', file, file],
       env: stepEnvironment(options.env),
     });
     closeSync(file);
-    steps.add(child);
     log.info({ args, nodes: agents.length }, 'srun of the agents');
-    const { pid } = child;
-    if (pid !== undefined) options.began(pid);
-    const endOf = (reason: string): void => {
-      for (const { name } of agents) onEnd(name, reason);
-    };
-    child.once('error', (error) => {
-      steps.delete(child);
-      endOf(`cannot be started: srun: ${error.message}`);
-    });
-    child.once('exit', (code, signal) => {
-      steps.delete(child);
-      if (pid !== undefined) options.over(pid);
-      // Agents may outlive an srun that was killed; who is silent is then missed by the roster.
-      if (signal !== null) log.warn({ signal }, 'srun was killed');
-      else
-        void Promise.all(
-          agents.map(async ({ name, node }) => {
-            // A step that could not begin there, as without its image, says so where the agent would write.
-            const own = output.replaceAll('%N', node);
-            const words = await lastWords(own);
-            const told =
-              words === '' ? `${await lastWords(logFile)}; see ${logFile}` : `${words}; see ${own}`;
-            onEnd(name, `ended: srun ended with exit code ${code}${told}`);
-          }),
-        );
-    });
+    const step = { process: runningChild(child), agents: agents.map(({ name }) => name) };
+    steps.add(step, (how) => endOf(agents, how, onEnd));
+  };
+
+  const suffixOf = ({ name }: AgentGroup): string => (name === '' ? '' : `/${name}`);
+  const outputOf = (group: AgentGroup): string =>
+    join(logDir, `%N${suffixOf(group).replace('/', '_')}_agent.out`);
+  const srunLogOf = (group: AgentGroup): string =>
+    join(logDir, `srun${suffixOf(group).replace('/', '_')}.out`);
+
+  /** An srun has ended. Of one that was killed the agents may live on; who is silent is then missed by the roster. */
+  const endOf = (agents: readonly AgentLaunch[], how: string, onEnd: OnEnd): void => {
+    if (how.startsWith('SIG')) {
+      log.warn({ signal: how }, 'srun was killed');
+      return;
+    }
+    void Promise.all(
+      agents.map(async ({ name, node, group }) => {
+        if (how.startsWith('cannot')) return onEnd(name, how.replace('started:', 'started: srun:'));
+        // A step that could not begin there, as without its image, says so where the agent would write.
+        const own = outputOf(group).replaceAll('%N', node);
+        const words = await lastWords(own);
+        const logFile = srunLogOf(group);
+        const told = words === '' ? `${await lastWords(logFile)}; see ${logFile}` : `${words}; see ${own}`;
+        onEnd(name, `ended: srun ended${how === 'unknown' ? '' : ` with ${how}`}${told}`);
+      }),
+    );
+  };
+
+  const watchFor = (agents: readonly AgentLaunch[], onEnd: OnEnd): void => {
+    const [first] = agents;
+    if (first && !watching) watching = watchFailures(dirname(first.configFile), agents, onEnd);
   };
 
   return {
     addresses: new Map([[head, headAddress]]),
     hostNames: 'names',
     containers,
+    claim: null,
     launchAgents(agents, onEnd): void {
       const groups = new Map<string, AgentLaunch[]>();
       for (const agent of agents) {
@@ -112,51 +122,48 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
         groups.set(agent.group.name, list);
       }
       for (const group of groups.values()) launch(group, onEnd);
-      const [first] = agents;
-      if (first) watching = watchFailures(dirname(first.configFile), agents, onEnd);
+      watchFor(agents, onEnd);
     },
+    adoptAgents(named, agents, onEnd): string[] {
+      watchFor(agents, onEnd);
+      return steps.adopt(named, (step, how) =>
+        endOf(
+          agents.filter(({ name }) => step.agents.includes(name)),
+          how,
+          onEnd,
+        ),
+      );
+    },
+    get launched() {
+      return steps.running.map(({ process: { pid, startedAt }, agents }) => ({ pid, startedAt, agents }));
+    },
+    // Of an srun the other agents live on; one that is frozen ends by its lease.
+    endAgents: () => undefined,
     async stop(lost): Promise<void> {
       clearInterval(watching);
-      await ended(steps, lost.length > 0 ? LEAVE_WITH_LOST_MS : LEAVE_MS);
-      for (const step of steps) step.kill('SIGTERM');
-      await ended(steps, TERM_MS);
-      for (const step of steps) step.kill('SIGKILL');
+      await steps.ended(lost.length > 0 ? LEAVE_WITH_LOST_MS : LEAVE_MS);
+      for (const { process } of steps.running) process.kill('SIGTERM');
+      await steps.ended(TERM_MS);
+      for (const { process } of steps.running) process.kill('SIGKILL');
     },
     async release(): Promise<void> {},
   };
 }
 
 /** What a node's launcher has to say is in a file beside the agents' configs. */
-function watchFailures(
-  configDir: string,
-  agents: readonly AgentLaunch[],
-  onEnd: (name: string, reason: string) => void,
-): NodeJS.Timeout {
-  const told = new Set<string>();
+function watchFailures(configDir: string, agents: readonly AgentLaunch[], onEnd: OnEnd): NodeJS.Timeout {
   const look = async (): Promise<void> => {
     const names = await readdir(configDir).catch(() => []);
     for (const file of names) {
-      if (!file.endsWith(FAILED_SUFFIX) || told.has(file)) continue;
-      told.add(file);
+      if (!file.endsWith(FAILED_SUFFIX)) continue;
       const node = file.slice(0, -FAILED_SUFFIX.length);
       const reason = (await readFile(join(configDir, file), 'utf8').catch(() => '')).trim();
+      // A new agent on the node may fail of something else.
+      await rm(join(configDir, file), { force: true });
       for (const agent of agents) if (agent.node === node) onEnd(agent.name, `could not start: ${reason}`);
     }
   };
   return setInterval(() => void look(), LOOK_EVERY_MS);
-}
-
-async function ended(steps: ReadonlySet<ChildProcess>, withinMs: number): Promise<void> {
-  if (steps.size === 0) return;
-  let timer: NodeJS.Timeout | undefined;
-  const all = Promise.all([...steps].map((step) => new Promise((resolve) => step.once('exit', resolve))));
-  await Promise.race([
-    all,
-    new Promise((resolve) => {
-      timer = setTimeout(resolve, withinMs);
-    }),
-  ]);
-  clearTimeout(timer);
 }
 
 /** For people alone: nothing depends on what srun says. */

@@ -131,14 +131,6 @@ describe('kill -9 in mid-benchmark', () => {
     await until('nothing of the job left', async () => (await running.leftovers()).length === 0, 5_000);
   }, 120_000);
 
-  it('of the coordinator: agents, engines and nats-server end with it', async () => {
-    const running = await inBenchmark();
-    const state = await running.state();
-    process.kill(state.coordinatorPid, 'SIGKILL');
-    await running.ended();
-    await until('nothing of the job left', async () => (await running.leftovers()).length === 0, 15_000);
-  }, 90_000);
-
   it('of apply itself: the coordinator stops the run', async () => {
     const running = await inBenchmark();
     running.child.kill('SIGKILL');

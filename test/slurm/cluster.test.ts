@@ -369,5 +369,59 @@ describe.skipIf(lab.why !== '')(
       expect(await job.ended()).toBe(1);
       await lab.nothingLeft();
     });
+
+    it('goes on with the benchmark when its coordinator is killed', async () => {
+      const [file] = await lab.written(recipe.replace('num_prompts_mult: 4', 'num_prompts_mult: 400'));
+      const job = await lab.apply(['-f', file, '--watch']);
+      await job.pointReached('benchmarking');
+      await job.reached('benchmark', 'ready');
+      const { coordinatorPid, home } = await job.state();
+      lab.control('exec', home?.host ?? '', 'kill', '-9', `${coordinatorPid}`);
+      expect(await job.ended(), job.stderr + job.stdout).toBe(0);
+      expect(await job.state()).toMatchObject({ epoch: 2, sweep: 'finished', exitCode: 0 });
+      expect((await job.results())[0]).toMatchObject({ status: 'done', benchmark: { valid: true } });
+      for (const id of ['prefill-0-0', 'decode-0-0', 'benchmark'])
+        expect((await job.transitions(id)).filter(({ to }) => to === 'ready')).toHaveLength(1);
+      await lab.nothingLeft();
+    });
+
+    it('starts another agent where one was killed, and runs the next point', async () => {
+      const text = recipe
+        .replace('num_prompts_mult: 4', 'num_prompts_mult: 200')
+        .replace('osl: 32', 'osl: "{osl}"');
+      const [file] = await lab.written(`${text}sweep: {osl: [16, 32]}\n`);
+      const job = await lab.apply(['-f', file, '--watch']);
+      await job.pointReached('benchmarking');
+      const { node } = await job.reached('decode-0-0', 'ready');
+      const agent = lab
+        .control('exec', node, 'ps', '-e', '-o', 'pid=,args=')
+        .split('\n')
+        .find((line) => line.includes('node-agent.js') && !line.includes('/bin/sh'));
+      lab.control('exec', node, 'kill', '-9', `${Number.parseInt(agent ?? '', 10)}`);
+      expect(await job.ended(), job.stderr + job.stdout).not.toBe(0);
+      expect((await job.results()).map(({ status }) => status)).toEqual(['failed', 'done']);
+      expect((await job.results())[0]).toMatchObject({ cause: { node } });
+      await lab.nothingLeft();
+    });
+
+    it('tries the point again on a spare node when one is powered off', async () => {
+      const text = recipe
+        .replace('num_prompts_mult: 4', 'num_prompts_mult: 300')
+        .replace('resources: {', 'resources: {spare_nodes: 1, ');
+      const [file] = await lab.written(`${text}supervision: {lease: 5}\n`);
+      const job = await lab.apply(['-f', file, '--watch']);
+      await job.pointReached('benchmarking');
+      const { node } = await job.reached('decode-0-0', 'ready');
+      lab.control('kill', node);
+      try {
+        expect(await job.ended(), job.stderr + job.stdout).toBe(0);
+        expect((await job.results())[0]).toMatchObject({ status: 'done', benchmark: { valid: true } });
+        expect((await job.transitions('decode-0-0')).findLast(({ to }) => to === 'ready')?.node).not.toBe(
+          node,
+        );
+      } finally {
+        lab.control('start', node);
+      }
+    });
   },
 );

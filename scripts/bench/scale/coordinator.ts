@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { Coordinator } from '../../../src/coordinator/coordinator.ts';
+import { Fence } from '../../../src/coordinator/fence.ts';
 import { findProgram } from '../../../src/coordinator/find-program.ts';
 import { createJobKeys } from '../../../src/coordinator/keys.ts';
 import { NatsServer } from '../../../src/coordinator/nats-server.ts';
@@ -116,11 +117,20 @@ const coordinator = new Coordinator({
   agents: nodes.map((node) => ({ name: node, node, group: { name: '', image: null } })),
   plan: () => ({ points }) as unknown as Plan,
   sweep: sweepSettingsSchema.parse({}),
-  finished: [],
+  results: [],
+  relaunchAgents: false,
+  spareNodes: 0,
+  endsAt: null,
+  home: directory,
+  fence: new Fence(directory, 1, (why) => process.exit(why === '' ? 0 : 75)),
+  before: null,
+  onNodes: () => Promise.resolve(),
   pointDir: (ordinal) => join(directory, `${ordinal}`),
   supervision: { ...DEFAULT_SUPERVISION, lostAfterMs: 30_000, suspectAfterMs: 20_000, leaseMs: 60_000 },
   platform: {
-    ...{ addresses: new Map(), hostNames: 'addresses', containers: false },
+    ...{ addresses: new Map(), hostNames: 'addresses', containers: false, claim: null, launched: [] },
+    adoptAgents: () => [],
+    endAgents: () => undefined,
     launchAgents: (agents) => launch(agents),
     async stop() {
       for (const { child } of hosts) child.disconnect();

@@ -1,0 +1,141 @@
+import type { JobState } from '../messages/job-files.ts';
+import type { Cause, PointResult } from '../messages/result.ts';
+import type { Plan } from '../plan/kinds.ts';
+import type { Deployment } from './deployment.ts';
+import type { InterruptedPoint } from './resumption.ts';
+import type { Before } from './tenure.ts';
+
+/** state.json may be behind the coordinator that wrote it by this many generations. */
+const GENERATIONS_UNSAVED = 1_000;
+
+/** How a job goes on under a coordinator that took over; for a job that starts, how it starts. */
+export class Continuation {
+  readonly #before: Before | null;
+  readonly #results: readonly PointResult[];
+  /** Agents that the earlier coordinator had started, as far as they run. */
+  readonly #adopted = new Set<string>();
+  /** Processes that its agents hold. */
+  readonly #held = new Set<string>();
+  #goneMeanwhile: Cause | null = null;
+  #wentOn = false;
+
+  /** `results`: all that are in the job's directory. */
+  constructor(before: Before | null, results: readonly PointResult[]) {
+    this.#before = before;
+    this.#results = results;
+  }
+
+  /** Those of points that are over: of a job that starts, the valid ones of the job that it goes on with. */
+  get results(): PointResult[] {
+    const last = this.#before?.state;
+    const isOver = ({ ordinal, status }: PointResult): boolean =>
+      last
+        ? last.points.some((point) => point.ordinal === ordinal && point.status !== null)
+        : status === 'done';
+    return this.#results.filter(isOver);
+  }
+
+  /** How the run stands before its first point. */
+  get standing() {
+    const { results } = this;
+    return {
+      done: results.filter(({ status }) => status === 'done').length,
+      failed: results.filter(({ status }) => status === 'failed').length,
+      cause: this.#before?.state.cause ?? null,
+    };
+  }
+
+  /** The first message of the stream that may not be in events.jsonl. A new nats-server has a new stream. */
+  get eventsFrom(): number {
+    return this.#before?.lifeline ? this.#before.state.streamSeq + 1 : 1;
+  }
+
+  /** What of the job's state stays. */
+  stateOf(points: readonly { readonly ordinal: number; readonly name: string }[]) {
+    const last = this.#before?.state;
+    return {
+      generation: last ? last.generation + GENERATIONS_UNSAVED : 0,
+      streamSeq: this.eventsFrom - 1,
+      points:
+        last?.points ??
+        points.map(({ ordinal, name }) => {
+          const isDone = this.results.some((result) => result.ordinal === ordinal);
+          return isDone
+            ? { ordinal, name, state: 'done' as const, status: 'done' as const }
+            : { ordinal, name, state: 'planned' as const, status: null };
+        }),
+      cause: last?.cause ?? null,
+    } satisfies Partial<JobState>;
+  }
+
+  /** Of all points those that are to run, first one that was running. */
+  left(ordinals: readonly number[]): number[] {
+    const resumption = this.#before?.resumption;
+    if (!resumption) {
+      const done = new Set(this.results.map(({ ordinal }) => ordinal));
+      return ordinals.filter((ordinal) => !done.has(ordinal));
+    }
+    const left = ordinals.filter((ordinal) => resumption.left.includes(ordinal));
+    const first = resumption.running?.ordinal;
+    return first === undefined ? left : [first, ...left.filter((ordinal) => ordinal !== first)];
+  }
+
+  /** A run that was being stopped ends as it was to end. */
+  exitCodeOf(exitCode: number): number {
+    return this.#before?.resumption.exitCode ?? exitCode;
+  }
+
+  get launched() {
+    return this.#before?.lifeline?.launched ?? [];
+  }
+
+  /** These run on, and will say hello again. */
+  expect(agents: readonly string[]): void {
+    for (const name of agents) this.#adopted.add(name);
+  }
+
+  get expected(): readonly string[] {
+    return [...this.#adopted];
+  }
+
+  /** true when it was expected until now. */
+  giveUp(agent: string): boolean {
+    return this.#adopted.delete(agent);
+  }
+
+  /** An agent says what it runs, before anything was asked of it. */
+  found(ids: readonly string[]): void {
+    for (const id of ids) this.#held.add(id);
+  }
+
+  addresses(now: ReadonlyMap<string, string>): Map<string, string> {
+    return new Map([...Object.entries(this.#before?.lifeline?.addresses ?? {}), ...now]);
+  }
+
+  /** What the point that was running has on its nodes stays; unless an agent is new there, and its processes gone. */
+  adoptInto(deployment: Deployment, plan: Plan, newAgents: readonly string[]): void {
+    const running = this.#before?.resumption.running;
+    const point = running && plan.points.find(({ ordinal }) => ordinal === running.ordinal);
+    if (!running || !point) return;
+    const [node] = newAgents;
+    if (node !== undefined)
+      this.#goneMeanwhile = {
+        summary: `the agent of ${node} was lost while the coordinator was away`,
+        node,
+      };
+    deployment.adopt(point.processes.filter(({ id }) => this.#held.has(id)));
+  }
+
+  /** true for the point that was running, until it has gone on. */
+  isRunning(ordinal: number): boolean {
+    return !this.#wentOn && this.#before?.resumption.running?.ordinal === ordinal;
+  }
+
+  /** How a point stood when its coordinator was killed; told once. */
+  interrupted(ordinal: number): InterruptedPoint | null {
+    const running = this.#before?.resumption.running;
+    if (!running || !this.isRunning(ordinal)) return null;
+    this.#wentOn = true;
+    return { ...running, cause: running.cause ?? this.#goneMeanwhile };
+  }
+}

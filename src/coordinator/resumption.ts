@@ -1,0 +1,74 @@
+import { EXIT } from '../errors.ts';
+import type { PointTransition, SrtEvent } from '../messages/events.ts';
+import type { JobState } from '../messages/job-files.ts';
+import type { Cause } from '../messages/result.ts';
+
+/** The point that was running when its coordinator was killed. */
+export interface InterruptedPoint {
+  readonly ordinal: number;
+  readonly startedAt: Date;
+  /** null when it was not that far. */
+  readonly benchmarkStartedAt: Date | null;
+  /** It had failed, and was being cleaned up. */
+  readonly cause: Cause | null;
+}
+
+/** Where a job goes on. */
+export interface Resumption {
+  /** Ordinals of the points that are to run, the interrupted one first. */
+  readonly left: readonly number[];
+  readonly running: InterruptedPoint | null;
+  /** Of a run that has ended or was being stopped; null: it is still to be seen. */
+  readonly exitCode: number | null;
+  /** ms from begin to end of each point with a valid result. */
+  readonly durations: readonly number[];
+}
+
+/** Where the next coordinator goes on, from what the last one left. Pure. */
+export function resumptionOf(state: JobState, events: readonly SrtEvent[]): Resumption {
+  const open = state.points.filter(({ status }) => status === null);
+  const current = open.find(({ state: at }) => at !== 'planned');
+  const running = current ? interruptedPoint(current.ordinal, events) : null;
+  const wasStopped =
+    state.points.some(({ status }) => status === 'interrupted') || isStopping(running, events);
+  const isEnding = state.sweep === 'cleaning' || state.sweep === 'finishing' || state.sweep === 'finished';
+  const others = open.map(({ ordinal }) => ordinal).filter((ordinal) => ordinal !== running?.ordinal);
+  return {
+    left: isEnding || wasStopped ? [] : [...(running ? [running.ordinal] : []), ...others],
+    running: isEnding || wasStopped ? null : running,
+    exitCode: state.exitCode ?? (wasStopped ? EXIT.terminated : null),
+    durations: events.flatMap((event) =>
+      event.kind === 'point.result' && event.result.status === 'done'
+        ? [Date.parse(event.result.finishedAt) - Date.parse(event.result.startedAt)]
+        : [],
+    ),
+  };
+}
+
+function interruptedPoint(ordinal: number, events: readonly SrtEvent[]): InterruptedPoint {
+  const attempt = lastAttempt(ordinal, events);
+  const at = (found: PointTransition | undefined): Date | null => (found ? new Date(found.at) : null);
+  return {
+    ordinal,
+    startedAt: at(attempt[0]) ?? new Date(),
+    // Of several coordinators the first one that came so far saw it begin.
+    benchmarkStartedAt: at(attempt.find(({ to }) => to === 'benchmarking')),
+    cause: attempt.findLast(({ to }) => to === 'cleaning')?.cause ?? null,
+  };
+}
+
+/** It was being cleaned up, and of no failure. */
+const isStopping = (running: InterruptedPoint | null, events: readonly SrtEvent[]): boolean =>
+  running !== null &&
+  running.cause === null &&
+  lastAttempt(running.ordinal, events).at(-1)?.to === 'cleaning';
+
+/** Transitions since the point's last attempt ended. */
+function lastAttempt(ordinal: number, events: readonly SrtEvent[]): PointTransition[] {
+  const own = events.filter(
+    (event): event is PointTransition => event.kind === 'point.transition' && event.ordinal === ordinal,
+  );
+  return own.slice(own.findLastIndex(({ to }) => ENDS.has(to)) + 1);
+}
+
+const ENDS: ReadonlySet<string> = new Set(['done', 'failed', 'interrupted']);

@@ -1,0 +1,56 @@
+import { mkdtemp, readFile } from 'node:fs/promises';
+import { hostname, tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { parseEvents } from '../messages/events.ts';
+import { type JobSpec, type JobState, jobStateSchema } from '../messages/job-files.ts';
+import { toToken } from '../messages/subjects.ts';
+import { lastEpoch } from './fence.ts';
+import { jobPaths } from './files.ts';
+import { type Lifeline, readLifeline } from './lifeline.ts';
+import { type Resumption, resumptionOf } from './resumption.ts';
+
+/** The time of one coordinator in charge of a job. */
+export interface Tenure {
+  /** One more than that of the coordinator before. */
+  readonly epoch: number;
+  /** The job's directory (0700) on this node. */
+  readonly home: string;
+  /** What was left by a coordinator that was killed; null for a job that starts. */
+  readonly before: Before | null;
+}
+
+export interface Before {
+  readonly state: JobState;
+  readonly resumption: Resumption;
+  /** null: its processes cannot be reached any more (another node, or the directory is gone); their leases end them. */
+  readonly lifeline: Lifeline | null;
+}
+
+/** Looks whether the job had a coordinator before. What that one held is found by its state.json. */
+export async function beginTenure({ jobDir, jobId }: JobSpec): Promise<Tenure> {
+  const paths = jobPaths(jobDir, jobId);
+  const state = await readState(paths.state);
+  if (!state) return { epoch: 1, home: await newHome(jobId), before: null };
+  const { home } = state;
+  const epoch = Math.max(state.epoch, home ? lastEpoch(home.directory) : 0) + 1;
+  const lifeline = home?.host === hostname() ? await readLifeline(home.directory, jobId) : undefined;
+  // It ended in good order: what runs now is another run of the job.
+  if (!lifeline && state.sweep === 'finished') return { epoch, home: await newHome(jobId), before: null };
+  const events = parseEvents(await readFile(paths.events, 'utf8').catch(() => ''));
+  return {
+    epoch,
+    home: lifeline && home ? home.directory : await newHome(jobId),
+    before: { state, resumption: resumptionOf(state, events), lifeline: lifeline ?? null },
+  };
+}
+
+const newHome = (jobId: string): Promise<string> =>
+  mkdtemp(join(tmpdir(), `srtctl-${userInfo().uid}-${toToken(jobId)}-`));
+
+async function readState(path: string): Promise<JobState | undefined> {
+  try {
+    return jobStateSchema.safeParse(JSON.parse(await readFile(path, 'utf8'))).data;
+  } catch {
+    return undefined;
+  }
+}

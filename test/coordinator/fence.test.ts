@@ -1,0 +1,40 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { Fence } from '../../src/coordinator/fence.ts';
+
+class Fenced extends Error {}
+const fence = (epoch: number): Fence =>
+  new Fence(home, epoch, (why) => {
+    throw new Fenced(why);
+  });
+
+let home: string;
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
+});
+afterEach(() => rm(home, { recursive: true, force: true }));
+
+it('lets the coordinator in charge act, and no other', () => {
+  const [first, second] = [fence(1), fence(2)];
+  first.raise();
+  first.check();
+  second.raise();
+  second.check();
+  expect(() => fence(1).check()).toThrow(Fenced);
+});
+
+it('ends a coordinator that hears of a higher epoch, and of no other', () => {
+  const own = fence(2);
+  own.heard(1);
+  own.heard(2);
+  expect(() => own.heard(3)).toThrow(/epoch 3 is in charge/);
+});
+
+it('takes no notice of a directory that is gone: who removes it ends the job', async () => {
+  const own = fence(1);
+  await rm(home, { recursive: true });
+  own.check();
+  own.touch();
+});

@@ -1,0 +1,218 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { SrtEvent } from '../../src/messages/events.ts';
+import { exists, until } from '../support/bus.ts';
+import { type RunningJob, startJob } from '../support/job.ts';
+import { writeRecipe } from './recipe.ts';
+
+let dir: string;
+const jobs: RunningJob[] = [];
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+afterEach(async () => {
+  await Promise.all(jobs.splice(0).map((job) => job.destroy()));
+});
+
+const FAST = { SRTCTL_SIM_LOAD_MS: '100', SRTCTL_SIM_SPEED: '10' };
+async function start(args: string[], env: Record<string, string> = {}): Promise<RunningJob> {
+  const job = await startJob(args, { ...FAST, ...env });
+  jobs.push(job);
+  return job;
+}
+const apply = async (recipe: string, env: Record<string, string> = {}): Promise<RunningJob> =>
+  start(['apply', '-f', recipe, '--local', '--mock'], env);
+
+/** A run in the middle of a benchmark. */
+async function inBenchmark(requests: number, env: Record<string, string> = {}): Promise<RunningJob> {
+  const job = await apply(await writeRecipe(dir, { frontend: 'sglang', requests }), env);
+  await job.pointReached('benchmarking');
+  const { logFile } = await job.reached('benchmark', 'ready');
+  await until('the benchmark to say something', async () => (await readFile(logFile, 'utf8')) !== '');
+  return job;
+}
+
+/** Every event once, and in order, from each source. */
+function expectWhole(events: readonly SrtEvent[]): void {
+  const bySource = new Map<string, number[]>();
+  for (const { source, seq } of events) bySource.set(source, [...(bySource.get(source) ?? []), seq]);
+  for (const seqs of bySource.values()) expect(seqs).toEqual(seqs.map((_, index) => index + 1));
+}
+
+async function killCoordinator(job: RunningJob): Promise<number> {
+  const { coordinatorPid } = await job.state();
+  process.kill(coordinatorPid, 'SIGKILL');
+  return coordinatorPid;
+}
+const nothingLeft = (job: RunningJob, ms = 15_000) =>
+  until('nothing of the job left', async () => (await job.leftovers()).length === 0, ms);
+
+/** Two points, of different output lengths; `more` goes to the end of the recipe. */
+async function twoPoints(requests: number, more = ''): Promise<string> {
+  const file = await writeRecipe(dir, { frontend: 'sglang', requests });
+  const text = await readFile(file, 'utf8');
+  await writeFile(file, `${text.replace('osl: 32', 'osl: "{osl}"')}sweep:\n  osl: [16, 32]\n${more}`);
+  return file;
+}
+async function pidOfAgent(job: RunningJob, node: string): Promise<number> {
+  const line = (await job.leftovers()).find((text) => text.includes(`agent-${node}.json`));
+  return Number(line?.match(/process (\d+)/)?.[1]);
+}
+const statuses = async (job: RunningJob) => (await job.results()).map(({ status }) => status);
+
+describe('a coordinator that is killed in mid-benchmark', () => {
+  it('is started again, keeps what runs, and comes to a valid result', async () => {
+    const job = await inBenchmark(600);
+    const watching = await start(['watch', '--json', await job.jobDir()]);
+    const ids = ['prefill-0-0', 'decode-0-0', 'decode-1-0', 'frontend-0', 'benchmark'];
+    const pids = await Promise.all(ids.map(async (id) => (await job.reached(id, 'ready')).pid ?? 0));
+    const killed = await killCoordinator(job);
+    await until('the next coordinator', async () => {
+      const state = await job.state();
+      return (
+        state.coordinatorPid !== killed && state.epoch === 2 && state.points[0]?.state === 'benchmarking'
+      );
+    });
+    expect(pids.filter(exists)).toEqual(pids);
+    expect(await job.ended(), job.stdout + job.stderr).toBe(0);
+    const [result] = await job.results();
+    expect(result).toMatchObject({ status: 'done', benchmark: { valid: true } });
+    const events = await job.events();
+    expectWhole(events);
+    const begun = events.find((event) => event.kind === 'point.transition' && event.to === 'benchmarking');
+    expect(Math.abs(Date.parse(result?.benchmarkStartedAt ?? '') - Date.parse(begun?.at ?? ''))).toBeLessThan(
+      1_000,
+    );
+    for (const id of ids)
+      expect((await job.transitions(id)).filter(({ to }) => to === 'ready')).toHaveLength(1);
+    // Who watched it all the time has seen it all, once.
+    expect(await watching.ended()).toBe(0);
+    const seen = watching.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as SrtEvent)
+      .filter(({ source }) => source !== undefined);
+    expect(seen.map(({ source, seq }) => `${source} ${seq}`)).toEqual(
+      events.map(({ source, seq }) => `${source} ${seq}`),
+    );
+    await nothingLeft(job);
+  }, 120_000);
+
+  it('finds the benchmark ended when it took longer to come back', async () => {
+    const job = await inBenchmark(40);
+    await killCoordinator(job);
+    expect(await job.ended(), job.stdout + job.stderr).toBe(0);
+    expect((await job.results())[0]).toMatchObject({ status: 'done', benchmark: { valid: true } });
+    expectWhole(await job.events());
+    await nothingLeft(job);
+  }, 120_000);
+
+  it('together with an agent: the point has failed, and the next one runs', async () => {
+    const job = await apply(await twoPoints(400));
+    await job.pointReached('benchmarking');
+    const agent = await pidOfAgent(job, 'node2');
+    await killCoordinator(job);
+    process.kill(agent, 'SIGKILL');
+    expect(await job.ended(), job.stdout + job.stderr).not.toBe(0);
+    expect(await statuses(job)).toEqual(['failed', 'done']);
+    expect((await job.results())[0]).toMatchObject({ cause: { node: 'node2' } });
+    expectWhole(await job.events());
+    await nothingLeft(job);
+  }, 120_000);
+
+  it('and is not started again, leaves nothing', async () => {
+    const job = await inBenchmark(20_000, { SRTCTL_COORDINATOR_RESTARTS: '0' });
+    await killCoordinator(job);
+    await job.ended();
+    await nothingLeft(job, 25_000);
+  }, 90_000);
+});
+
+describe('an agent that is killed', () => {
+  it('fails its point, and a new one on its node runs the next', async () => {
+    const job = await apply(await twoPoints(400));
+    await job.pointReached('benchmarking');
+    process.kill(await pidOfAgent(job, 'node2'), 'SIGKILL');
+    expect(await job.ended(), job.stdout + job.stderr).not.toBe(0);
+    expect(await statuses(job)).toEqual(['failed', 'done']);
+    expect((await job.results())[0]).toMatchObject({ cause: { node: 'node2' } });
+    const states = (await job.events()).flatMap((event) =>
+      event.kind === 'agent.transition' && event.node === 'node2' ? [event.to] : [],
+    );
+    expect(states.filter((state) => state !== 'suspect')).toEqual([
+      'joined',
+      'lost',
+      'expected',
+      'joined',
+      'left',
+    ]);
+    expectWhole(await job.events());
+    await nothingLeft(job);
+  }, 120_000);
+});
+
+describe('a node that is lost', () => {
+  it('is replaced by a spare one, on which its point is tried again', async () => {
+    const recipe = await twoPoints(400, 'supervision:\n  lease: 4\n');
+    const text = await readFile(recipe, 'utf8');
+    await writeFile(recipe, text.replace('resources:', 'resources:\n  spare_nodes: 1'));
+    const job = await apply(recipe);
+    await job.pointReached('benchmarking');
+    process.kill(await pidOfAgent(job, 'node2'), 'SIGSTOP');
+    expect(await job.ended(), job.stdout + job.stderr).toBe(0);
+    expect(await statuses(job)).toEqual(['done', 'done']);
+    const nodes = new Set(
+      (await job.events()).flatMap((event) =>
+        event.kind === 'process.transition' && event.to === 'ready' ? [event.node] : [],
+      ),
+    );
+    expect([...nodes].sort()).toEqual(['node1', 'node2', 'node3', 'node4']);
+    await nothingLeft(job);
+  }, 120_000);
+});
+
+describe('an allocation that ends', () => {
+  it('before another point could: the point is not started, and the exit code says so', async () => {
+    // Time for the first point (on a machine that is not busy), and none for what is as long as it was.
+    const end = Math.ceil(Date.now() / 1_000) + 8 + 12;
+    const job = await apply(await twoPoints(600), { SLURM_JOB_END_TIME: String(end) });
+    expect(await job.ended(), job.stdout + job.stderr).toBe(124);
+    const { points } = await job.state();
+    expect(['done', 'interrupted']).toContain(points[0]?.state);
+    expect(points[1]?.state).toBe('planned');
+    expect(job.stdout + job.stderr).toContain('the allocation ends');
+    await nothingLeft(job);
+  }, 120_000);
+});
+
+describe('a coordinator that is frozen', () => {
+  it('and replaced, ends by itself when it thaws, and touches nothing', async () => {
+    const job = await inBenchmark(600);
+    const { coordinatorPid, epoch } = await job.state();
+    process.kill(coordinatorPid, 'SIGSTOP');
+    const jobDir = await job.jobDir();
+    const spec = join(jobDir, `${jobDir.split('/').at(-1)}.json`);
+    const next = spawn(process.execPath, ['dist/coordinator.js', spec], { stdio: 'ignore' });
+    const ended = new Promise<number | null>((resolve) => next.once('exit', resolve));
+    try {
+      await until('the next coordinator', async () => {
+        const state = await job.state();
+        return state.epoch === epoch + 1 && state.points[0]?.state === 'benchmarking';
+      });
+      process.kill(coordinatorPid, 'SIGCONT');
+      await until('the end of the first', () => !exists(coordinatorPid));
+      expect(await ended).toBe(0);
+      expect((await job.results())[0]).toMatchObject({ status: 'done', benchmark: { valid: true } });
+      expectWhole(await job.events());
+      expect(await job.state()).toMatchObject({ epoch: 2, sweep: 'finished', exitCode: 0 });
+      await nothingLeft(job);
+    } finally {
+      next.kill('SIGTERM');
+      if (exists(coordinatorPid)) process.kill(coordinatorPid, 'SIGKILL');
+    }
+  }, 120_000);
+});
