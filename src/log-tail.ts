@@ -9,10 +9,11 @@ export interface LogPiece {
   readonly offset: number;
 }
 
-/** The last `lines` lines of a file (of its last 256 KiB). Throws when there is no such file. */
-export async function tailOf(file: string, lines: number): Promise<LogPiece> {
+/** The last `lines` lines of a file (of its last 256 KiB, and none before byte `from`). Throws when there is no such file. */
+export async function tailOf(file: string, lines: number, from = 0): Promise<LogPiece> {
   const { size } = await stat(file);
-  const text = await read(file, Math.max(0, size - PIECE), size);
+  // A file that has become shorter was written anew.
+  const text = await read(file, Math.max(from > size ? 0 : from, size - PIECE), size);
   const all = text.split('\n');
   const ending = all.at(-1) === '' ? 1 : 0;
   return { text: all.slice(Math.max(0, all.length - ending - lines)).join('\n'), offset: size };

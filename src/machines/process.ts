@@ -21,7 +21,8 @@ export type ProcessEvent =
   | { type: 'resources.free' }
   | { type: 'process.spawned'; pid: number }
   | { type: 'process.spawnFailed'; error: string }
-  | { type: 'process.exited'; exitCode: number | null; signal: string | null }
+  /** `oomKills`: processes that the kernel ended at that moment for lack of memory. */
+  | { type: 'process.exited'; exitCode: number | null; signal: string | null; oomKills?: number }
   | { type: 'probe.passed'; detail: string }
   | { type: 'probe.failed'; detail: string }
   /** It is wanted as the same process, and watched differently. */
@@ -47,7 +48,7 @@ const ended = (event: ProcessEvent): string =>
   event.type !== 'process.exited'
     ? ''
     : event.signal !== null
-      ? `ended by ${event.signal}`
+      ? `ended by ${event.signal}${event.oomKills ? ': out of memory (the kernel counts an oom_kill at that moment)' : ''}`
       : `ended with exit code ${event.exitCode}`;
 
 /**

@@ -29,6 +29,8 @@ export const processTransitionSchema = z.object({
   signal: z.string().nullable(),
   generation: z.number().int(),
   logFile: z.string(),
+  /** Byte of the log file where what this process said begins; before it are earlier ones of the name. */
+  logFrom: z.number().int().nonnegative().optional(),
 });
 export type ProcessTransition = z.infer<typeof processTransitionSchema>;
 

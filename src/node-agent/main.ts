@@ -16,6 +16,7 @@ import { findGpuHolders } from './gpu-holders.ts';
 import { createLauncher } from './launch.ts';
 import { clearLeftovers } from './leftovers.ts';
 import { identityOf } from './marks.ts';
+import { OomWatch } from './oom.ts';
 import { ProcessTable } from './process-table.ts';
 import { osSpawner } from './spawn.ts';
 
@@ -68,6 +69,8 @@ async function main(): Promise<void> {
   // After the guard, which removes it should this agent be killed.
   if (config.tmpDir !== undefined) makePrivateDirectory(config.tmpDir);
 
+  const oom = new OomWatch();
+  setInterval(() => oom.tick(), 1_000).unref();
   const table = new ProcessTable({
     spawner: osSpawner,
     launcher: createLauncher({ ...config, distDir: here, incarnation }),
@@ -76,6 +79,7 @@ async function main(): Promise<void> {
     agentId: identityOf(process.pid),
     jobNode: `${config.jobId}/${config.node}`,
     environment,
+    oomKills: () => oom.recentKills(),
     onTransition: (transition) => agent.publish(transition),
     onMetrics: (metrics) => agent.publishMetrics(metrics),
     onEmpty: () => agent.onEmpty(),

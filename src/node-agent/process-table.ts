@@ -17,7 +17,7 @@ import type { Beyond, Launcher } from './launch.ts';
 import { findMarked, findMarkedSync } from './marks.ts';
 import { watchProbe } from './probe-loop.ts';
 import { inTheWay, reconcile } from './reconcile.ts';
-import type { Spawner } from './spawn.ts';
+import type { Spawned, Spawner } from './spawn.ts';
 import { collectStacks } from './stacks.ts';
 
 /** A change of state of one process, before it is put on the bus. */
@@ -30,6 +30,8 @@ export interface Transition {
   readonly exitCode: number | null;
   readonly signal: string | null;
   readonly generation: number;
+  /** Byte of the log file where what it says begins. */
+  readonly logFrom: number;
 }
 
 interface Entry {
@@ -48,6 +50,7 @@ interface Entry {
   pid: number | null;
   exitCode: number | null;
   signal: string | null;
+  logFrom: number;
   /** Ends the watch over whether it gets on. */
   unwatch: (() => void) | undefined;
 }
@@ -64,6 +67,8 @@ export interface TableOptions {
   readonly jobNode: string;
   /** What every process inherits. */
   readonly environment: Readonly<Record<string, string>>;
+  /** Processes that the kernel ended a moment ago for lack of memory. */
+  readonly oomKills?: () => number;
   readonly onTransition: (transition: Transition) => void;
   readonly onMetrics: (metrics: { process: string; values: Record<string, number> }) => void;
   readonly onEmpty: () => void;
@@ -181,6 +186,7 @@ export class ProcessTable {
       pid: null,
       exitCode: null,
       signal: null,
+      logFrom: 0,
       unwatch: undefined,
     };
     this.#entries.set(key, entry);
@@ -217,8 +223,8 @@ export class ProcessTable {
   }
 
   #tell(entry: Entry, from: ProcessState | null): void {
-    const { spec, state, why, pid, exitCode, signal, generation } = entry;
-    this.#options.onTransition({ spec, from, to: state, why, pid, exitCode, signal, generation });
+    const { spec, state, why, pid, exitCode, signal, generation, logFrom } = entry;
+    this.#options.onTransition({ spec, from, to: state, why, pid, exitCode, signal, generation, logFrom });
   }
 
   /** From when it is ready until it is stopped or over. */
@@ -302,7 +308,7 @@ export class ProcessTable {
       SRTCTL_AGENT_ID: this.#options.agentId,
       SRTCTL_PROCESS: entry.mark,
     };
-    let spawned: { pid: number } | undefined;
+    let spawned: Spawned | undefined;
     try {
       const {
         beyond,
@@ -316,7 +322,8 @@ export class ProcessTable {
       entry.beyond = beyond;
       spawned = this.#options.spawner.spawn({ ...spec, ...launched }, inner, {
         exited: (exitCode, signal) => {
-          sendBack({ type: 'process.exited', exitCode, signal });
+          const oomKills = signal === 'SIGKILL' ? (this.#options.oomKills?.() ?? 0) : 0;
+          sendBack({ type: 'process.exited', exitCode, signal, oomKills });
           void this.#sweep(entry);
         },
         failed: (error) => {
@@ -333,6 +340,7 @@ export class ProcessTable {
     if (!spawned) return;
     entry.group = spawned.pid;
     entry.pid = spawned.pid;
+    entry.logFrom = spawned.logFrom ?? 0;
     this.#options.guard.began(spawned.pid);
     sendBack({ type: 'process.spawned', pid: spawned.pid });
   }

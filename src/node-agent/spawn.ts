@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 
 export interface Spawned {
   readonly pid: number;
+  /** Size of the log file before it, bytes: what an earlier process of the name said. */
+  readonly logFrom?: number;
 }
 
 export interface SpawnListener {
@@ -40,6 +42,7 @@ export const osSpawner: Spawner = {
     // The child gets the file's descriptor: lines that pass through Node cost forty times as much CPU.
     const log = openSync(spec.logFile, 'a', 0o644);
     try {
+      const logFrom = fstatSync(log).size;
       const child = spawn(command, args, {
         env,
         detached: true,
@@ -48,7 +51,7 @@ export const osSpawner: Spawner = {
       });
       child.once('error', (error) => listener.failed(reasonOf(error, command, spec.cwd)));
       child.once('exit', (code, signal) => listener.exited(code, signal));
-      return child.pid === undefined ? undefined : { pid: child.pid };
+      return child.pid === undefined ? undefined : { pid: child.pid, logFrom };
     } finally {
       closeSync(log);
     }

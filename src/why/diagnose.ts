@@ -7,6 +7,8 @@ export interface Witness {
   readonly role: ProcessRole;
   readonly node: string;
   readonly logFile: string;
+  /** Byte of the log where what it said begins. */
+  readonly logFrom?: number | undefined;
   /** When it failed, ms since 1970; null: it was running until it was stopped. */
   readonly failedAt: number | null;
   /** What its agent said of its end. */
@@ -29,6 +31,7 @@ export interface Diagnosis {
   readonly process: string | null;
   readonly role: ProcessRole | null;
   readonly logFile: string | null;
+  readonly logFrom?: number | undefined;
   /** What the agent or coordinator saw. */
   readonly why: string;
   readonly exitCode: number | null;
@@ -87,6 +90,7 @@ const ofWitness = (witness: Witness, failed: readonly Witness[]): Diagnosis => (
   process: witness.process,
   role: witness.role,
   logFile: witness.logFile,
+  logFrom: witness.logFrom,
   why: witness.failedAt === null ? 'was still running' : witness.why,
   exitCode: witness.exitCode,
   signal: witness.signal,

@@ -58,10 +58,13 @@ async function witnessesIn(span: readonly SrtEvent[], signatures: readonly Signa
   const witnesses: Witness[] = [];
   const reader = async (): Promise<void> => {
     for (let event = queue.shift(); event; event = queue.shift()) {
-      const { process, role, node, logFile, why, exitCode, signal, to, at } = event;
-      const line = errorLine(await tail(logFile, SEARCHED_LINES), signatures);
+      const { process, role, node, logFile, logFrom, why, exitCode, signal, to, at } = event;
+      const inLog = errorLine(await tail(logFile, SEARCHED_LINES, logFrom), signatures);
+      // What its agent saw may say more than its log does, as of who was killed for lack of memory.
+      const seen = errorLine(why, signatures);
+      const line = inLog?.weight !== 'origin' && seen?.weight === 'origin' ? seen : inLog;
       const failedAt = to === 'failed' ? Date.parse(at) : null;
-      witnesses.push({ process, role, node, logFile, failedAt, why, exitCode, signal, line });
+      witnesses.push({ process, role, node, logFile, logFrom, failedAt, why, exitCode, signal, line });
     }
   };
   await Promise.all(Array.from({ length: PARALLEL }, reader));
@@ -76,14 +79,14 @@ const lostIn = (span: readonly SrtEvent[]): LostNode[] =>
   );
 
 async function causeFrom(found: Diagnosis, told: Cause): Promise<Cause> {
-  const { node, process, role, logFile, why, line, followed } = found;
+  const { node, process, role, logFile, logFrom, why, line, followed } = found;
   const known = line?.signature;
   const same = process !== null && told.process === process;
   const summary =
     process === null || role === null
       ? `the agent of ${node} is lost: ${why}`
       : `${describe(process, role, node ?? '?')} ${why === 'was still running' ? 'has an error' : `failed: ${why}`}`;
-  const text = logFile === null ? '' : await tail(logFile, KEPT_LINES);
+  const text = logFile === null ? '' : await tail(logFile, KEPT_LINES, logFrom);
   return {
     ...(same ? told : {}),
     summary: same ? told.summary : summary,
@@ -98,8 +101,8 @@ async function causeFrom(found: Diagnosis, told: Cause): Promise<Cause> {
   };
 }
 
-const tail = (file: string, lines: number): Promise<string> =>
-  tailOf(file, lines).then(
+const tail = (file: string, lines: number, from: number | undefined): Promise<string> =>
+  tailOf(file, lines, from).then(
     ({ text }) => text,
     () => '',
   );

@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs';
+
+/**
+ * How many processes the kernel has ended for lack of memory since the machine started, of cgroups' limits included
+ * (proc(5), /proc/vmstat, `oom_kill`; Linux 4.13). null where the kernel does not count.
+ */
+function countKills(): number | null {
+  try {
+    const count = /^oom_kill (\d+)$/m.exec(readFileSync('/proc/vmstat', 'utf8'))?.[1];
+    return count === undefined ? null : Number(count);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Tells whether a SIGKILL that nobody here sent was the kernel's: its log (dmesg) is closed to users on most clusters, its
+ * counter is not. `tick` is called each second, so that what is compared is a moment old.
+ */
+export class OomWatch {
+  readonly #count: () => number | null;
+  #before: number | null;
+  #now: number | null;
+
+  constructor(count: () => number | null = countKills) {
+    this.#count = count;
+    this.#before = this.#now = count();
+  }
+
+  tick(): void {
+    this.#before = this.#now;
+    this.#now = this.#count();
+  }
+
+  /** Processes that the kernel ended within the last two ticks. */
+  recentKills(): number {
+    const count = this.#count();
+    return count === null || this.#before === null ? 0 : Math.max(0, count - this.#before);
+  }
+}
