@@ -135,6 +135,7 @@ export function srtUsers(jobId: string, keys: JobKeys): User[] {
         s.processesOf('*'),
         s.points,
         s.sweepTransition,
+        s.sweepProgress,
         s.allLease,
         `${inboxOf('operator')}.>`,
       ],

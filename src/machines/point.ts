@@ -48,6 +48,10 @@ export class CausedError extends Error {
   }
 }
 
+/** A process that ended as one does that is asked to: by SIGTERM, or in good order. */
+const wasToldToEnd = ({ process, exitCode, signal }: Cause): boolean =>
+  process !== undefined && (signal === 'SIGTERM' || exitCode === 0 || exitCode === 143);
+
 const causeOf = (error: unknown): Cause =>
   error instanceof CausedError
     ? error.causeOf
@@ -112,6 +116,7 @@ export const pointMachine = setup({
     nothingToWarm: ({ context }) => context.warm.length === 0,
     nothingToDeploy: ({ context }) => context.deploy.length === 0,
     wasInterrupted: ({ context }) => context.interrupted,
+    brokeByInterrupt: ({ context }) => context.cause !== null && wasToldToEnd(context.cause),
   },
 }).createMachine({
   id: 'point',
@@ -262,10 +267,17 @@ export const pointMachine = setup({
       },
     },
     cleaning: {
-      // What comes now comes of the cleaning itself; the cause is known. An interrupt is noted.
+      // What comes now comes of the cleaning itself; the cause is known.
       on: {
         'point.broken': {},
-        'point.interrupt': {},
+        // Who ends a whole job by signal may have ended a worker before we hear of it.
+        'point.interrupt': [
+          {
+            guard: 'brokeByInterrupt',
+            actions: assign({ interrupted: true, why: ({ event }) => event.why }),
+          },
+          {},
+        ],
       },
       invoke: {
         src: 'cleanup',

@@ -10,7 +10,8 @@ export function isGenuine(job: string, subject: string, event: SrtEvent): boolea
   return event.source.startsWith(author) && subject === subjectFor(job, event);
 }
 
-function subjectFor(job: string, event: SrtEvent): string {
+/** The subject under which an event is told. */
+export function subjectFor(job: string, event: SrtEvent): string {
   const subjects = subjectsOf(job);
   switch (event.kind) {
     case 'process.transition':

@@ -6,8 +6,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { followJob } from '../../src/cli/follow.ts';
 import type { JobOnDisk } from '../../src/cli/job-dir.ts';
 import { jobPaths, writeJson } from '../../src/coordinator/files.ts';
+import { subjectFor } from '../../src/messages/authorship.ts';
 import type { SrtEvent } from '../../src/messages/events.ts';
-import { subjectsOf } from '../../src/messages/subjects.ts';
 import { startTestBus, type TestBus, until } from '../support/bus.ts';
 import { killed, wholeRun } from './events.ts';
 import { fakeOut, linesOf, writeJob } from './job.ts';
@@ -91,8 +91,7 @@ async function liveJob(): Promise<{ job: JobOnDisk; keep(event: SrtEvent): Promi
     url: server.nats.url,
     operatorSeed: server.keys.operator.seed,
   });
-  const keep = (event: SrtEvent) =>
-    bus.keep(subjectsOf('a').sweepTransition, event, `${event.source}:${event.seq}`);
+  const keep = (event: SrtEvent) => bus.keep(subjectFor('a', event), event, `${event.source}:${event.seq}`);
   return { job, keep };
 }
 

@@ -236,6 +236,19 @@ describe('the point machine', () => {
     expect(await point.end()).toMatchObject({ status: 'interrupted', cause: null });
     expect(point.did.at(-1)).toBe('cleanup');
   });
+
+  it.each([
+    ['by SIGTERM', { signal: 'SIGTERM', exitCode: null }, 'interrupted'],
+    ['in good order', { signal: null, exitCode: 0 }, 'interrupted'],
+    ['with an error', { signal: null, exitCode: 1 }, 'failed'],
+    ['by SIGKILL', { signal: 'SIGKILL', exitCode: null }, 'failed'],
+  ])('when a worker ended %s just before the whole job is told to end', async (_, how, status) => {
+    const point = startPoint({ benchmark: () => new Promise(() => {}) });
+    await waitFor(point.actor, (state) => state.matches('benchmarking'));
+    point.actor.send({ type: 'point.broken', cause: { summary: 'decode', process: 'decode-0-0', ...how } });
+    point.actor.send({ type: 'point.interrupt', why: 'scancel' });
+    expect(await point.end()).toMatchObject({ status });
+  });
 });
 
 it('a point without anything to deploy or to warm up goes straight to its benchmark', async () => {
