@@ -1,10 +1,13 @@
 import { copyFile, link, mkdir, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { RESTART_PATIENCE_S } from '../coordinator/coordinator-guard.ts';
 import { type PointOnDisk, readPoints } from '../coordinator/point-results.ts';
 import { SrtctlError } from '../errors.ts';
 import type { JobSpec } from '../messages/job-files.ts';
+import { pointNumber } from '../plan/runtime-context.ts';
 import { type LoadedVariant, loadedVariantSchema } from '../recipe/load.ts';
-import { isOver, type JobOnDisk } from './job-dir.ts';
+import { numbersOf } from '../recipe/variant.ts';
+import { coordinatorOf, isOver, type JobOnDisk } from './job-dir.ts';
 import { differences, differenceText } from './recipe-diff.ts';
 
 const MOST_LINES = 20;
@@ -16,6 +19,8 @@ export interface Resumption {
   readonly finished: readonly PointOnDisk[];
   /** How many points are to run. */
   readonly left: number;
+  /** Numbers of points that the new job has (numbersOf). */
+  readonly numbers: number;
 }
 
 /** A job's own variant, as it was asked for. */
@@ -26,7 +31,7 @@ export const variantOf = ({ spec }: JobOnDisk): LoadedVariant => loadedVariantSc
  * @throws SrtctlError while the job runs, or when a point with a result is another one in `variant`
  */
 export async function resumptionOf(job: JobOnDisk, variant: LoadedVariant): Promise<Resumption> {
-  if (!(await isOver(job)))
+  if (!(await willBeOver(job)))
     throw new SrtctlError('job-runs', `job ${job.jobId} has not ended`, {
       hint: `srtctl watch ${job.jobId}, or srtctl cancel ${job.jobId}`,
     });
@@ -46,7 +51,19 @@ export async function resumptionOf(job: JobOnDisk, variant: LoadedVariant): Prom
       },
     );
   }
-  return { job, finished, left: variant.points.length - finished.length };
+  const left = variant.points.length - finished.length;
+  return { job, finished, left, numbers: numbersOf(variant) };
+}
+
+/** A job whose coordinator was killed may go on within seconds, and is over when it does not. */
+async function willBeOver(job: JobOnDisk): Promise<boolean> {
+  const until = Date.now() + 1_000 * (RESTART_PATIENCE_S + 5);
+  while (!(await isOver(job))) {
+    if (job.spec.mode !== 'local' || (await coordinatorOf(job)) !== undefined) return false;
+    if (Date.now() > until) return false;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  return true;
 }
 
 /** The point that a sweep counts so: a part of a sweep has its points' numbers with them. */
@@ -72,8 +89,12 @@ export const resumedFrom = ({ job, finished }: Resumption): NonNullable<JobSpec[
 });
 
 /** Puts the finished points into the new job's directory, as they are, to the byte. */
-export async function carryOver({ finished }: Resumption, jobDir: string): Promise<void> {
-  for (const { dir } of finished) await linkTree(dir, join(jobDir, 'points', basename(dir)));
+export async function carryOver({ finished, numbers }: Resumption, jobDir: string): Promise<void> {
+  for (const { dir, result } of finished) {
+    // With more points their numbers may have more digits.
+    const name = basename(dir).replace(/^\d+/, pointNumber(result.ordinal, numbers));
+    await linkTree(dir, join(jobDir, 'points', name));
+  }
 }
 
 /** Links where that can be, else copies: files of a finished point are not written any more. */

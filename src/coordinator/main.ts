@@ -12,6 +12,7 @@ import { createRuntimeContext } from '../plan/runtime-context.ts';
 import { clusterConfigSchema } from '../recipe/cluster.ts';
 import { loadedVariantSchema } from '../recipe/load.ts';
 import { supervisionSchema } from '../recipe/supervision.ts';
+import { numbersOf } from '../recipe/variant.ts';
 import { freePort } from '../slurm/local.ts';
 import { createServerCertificate } from './certificates.ts';
 import { Coordinator } from './coordinator.ts';
@@ -185,7 +186,7 @@ async function main(): Promise<void> {
       lost = without;
       return lifeline?.save() ?? Promise.resolve();
     },
-    pointDir: (ordinal, name) => places.pointDir(ordinal, name),
+    pointDir: (ordinal, name) => places.pointDir(ordinal, name, numbersOf(variant)),
     platform,
     nats,
     keys,

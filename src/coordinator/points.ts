@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { afterFailure, type FailurePolicy } from '../machines/failure-policy.ts';
 import type { PointEvent, PointOutcome } from '../machines/point.ts';
-import { type EventBody, parseEvents, WIRE_VERSION } from '../messages/events.ts';
+import { type EventBody, WIRE_VERSION } from '../messages/events.ts';
 import type { JobState } from '../messages/job-files.ts';
 import type { BenchmarkProgress, Cause, PointResult } from '../messages/result.ts';
 import type { PointState } from '../messages/states.ts';
@@ -13,6 +12,7 @@ import { readSignatures } from '../why/signatures.ts';
 import type { Deployment } from './deployment.ts';
 import { type PointRun, startPoint } from './point-run.ts';
 import { sweepProgress } from './progress.ts';
+import { recentEvents } from './recent-events.ts';
 import type { ResultsFile } from './results-file.ts';
 import type { InterruptedPoint } from './resumption.ts';
 
@@ -47,12 +47,23 @@ export class Points {
   #current: PointRun | undefined;
   /** Causes of the failed attempts of the current point. */
   #failures: Cause[] = [];
-  /** Points that are over, and since when they run (monotonic ms). */
-  #ended = 0;
+  /** Points that are over; how long those took that an earlier coordinator ran, and since when this one's run. */
+  #ended: number;
+  readonly #tookMs: number;
   #beganAt = Number.NaN;
+  /** Where each point is in the state's list. */
+  readonly #at: ReadonlyMap<number, number>;
 
   constructor(options: PointsOptions) {
     this.#options = options;
+    const points = options.points();
+    this.#at = new Map(points.map(({ ordinal }, index) => [ordinal, index]));
+    // Those that ran under an earlier coordinator.
+    const over = points.flatMap(({ status, tookMs }) =>
+      status === null || tookMs === undefined ? [] : [tookMs],
+    );
+    this.#ended = over.length;
+    this.#tookMs = over.reduce((sum, ms) => sum + ms, 0);
   }
 
   /** To the point that runs, if one does. */
@@ -90,10 +101,11 @@ export class Points {
   ): Promise<PointOutcome> {
     const { jobId, pointDir, cleanup, onDefect } = this.#options;
     const { ordinal, name } = point;
-    const limit = this.#limit();
+    const limit = this.#limit(before);
     const attempt = this.#attemptOf(ordinal, before !== null);
     if (isFirst) this.#failures = [];
-    if (Number.isNaN(this.#beganAt)) this.#beganAt = performance.now();
+    const ranMs = before ? Math.max(Date.now() - before.startedAt.getTime(), 0) : 0;
+    if (Number.isNaN(this.#beganAt)) this.#beganAt = performance.now() - ranMs;
     const run = startPoint({
       jobId,
       point,
@@ -120,14 +132,15 @@ export class Points {
 
   /** From 1. What an earlier coordinator had begun counts, too. */
   #attemptOf(ordinal: number, goesOn: boolean): number {
-    const entry = this.#options.points().find((each) => each.ordinal === ordinal);
-    const begun = !entry || entry.state === 'planned' ? 0 : (entry.attempts ?? 1);
+    const entry = this.#options.points()[this.#at.get(ordinal) ?? -1];
+    const begun = entry?.attempts ?? (!entry || entry.state === 'planned' ? 0 : 1);
     return goesOn ? Math.max(begun, 1) : begun + 1;
   }
 
   /** `sweep.point_time_limit`: breaks a point that takes longer. */
-  #limit() {
+  #limit(before: InterruptedPoint | null) {
     const ms = this.#options.timeLimitMs;
+    const ranMs = before ? Date.now() - before.startedAt.getTime() : 0;
     const cause: Cause = {
       summary: `the point took longer than its time limit of ${(ms ?? 0) / 1_000} s (sweep.point_time_limit)`,
     };
@@ -135,7 +148,10 @@ export class Points {
     const begin = (run: PointRun): void => {
       if (ms === null) return;
       // Node fires a timer of 2^31 ms or more at once.
-      timer = setTimeout(() => run.send({ type: 'point.broken', cause }), Math.min(ms, 2 ** 31 - 1));
+      timer = setTimeout(
+        () => run.send({ type: 'point.broken', cause }),
+        Math.min(Math.max(ms - ranMs, 0), 2 ** 31 - 1),
+      );
     };
     return { cause, begin, end: () => clearTimeout(timer) };
   }
@@ -148,7 +164,7 @@ export class Points {
     why: string,
     cause: Cause | null,
   ): void {
-    const { subjects, send, save, points, log } = this.#options;
+    const { subjects, send, log } = this.#options;
     send(subjects.pointTransition(ordinal), {
       kind: 'point.transition',
       ordinal,
@@ -158,24 +174,21 @@ export class Points {
       why,
       cause,
     });
-    const status = to === 'done' || to === 'failed' || to === 'interrupted' ? to : null;
-    const attempts = attempt > 1 ? { attempts: attempt } : {};
-    save({
-      points: points().map((entry) =>
-        entry.ordinal === ordinal ? { ...entry, state: to, status, ...attempts } : entry,
-      ),
-    });
+    // It is over when its result is on disk.
+    this.#note(ordinal, { state: to, status: null, ...(attempt > 1 ? { attempts: attempt } : {}) });
     log.info({ ordinal, from, to, why, cause: cause?.summary }, 'point');
   }
 
   async #onResult(result: PointResult): Promise<void> {
     const { subjects, send, saved, results, policy, onDefect } = this.#options;
-    const { ordinal, status, cause } = result;
+    const { ordinal, status, cause, attempt } = result;
     send(subjects.pointResult(ordinal), { kind: 'point.result', ordinal, result });
     const forLost = status === 'failed' && this.#options.triesAgain();
     if (status === 'failed' && cause && !forLost) this.#failures.push(cause);
-    this.#tookMs(result);
     const again = forLost || (status === 'failed' && afterFailure(policy, this.#failures) === 'retry');
+    const tookMs = Date.parse(result.finishedAt) - Date.parse(result.startedAt);
+    // What is tried again is open, also for a coordinator that takes over meanwhile.
+    this.#note(ordinal, again ? { state: 'planned', status: null, attempts: attempt } : { status, tookMs });
     if (!again && status !== 'interrupted') this.#tellProgress();
     const written = again ? Promise.resolve() : results.append(result);
     await Promise.all([
@@ -184,10 +197,13 @@ export class Points {
     ]);
   }
 
-  #tookMs({ ordinal, startedAt, finishedAt }: PointResult): void {
-    const tookMs = Date.parse(finishedAt) - Date.parse(startedAt);
-    const { points, save } = this.#options;
-    save({ points: points().map((entry) => (entry.ordinal === ordinal ? { ...entry, tookMs } : entry)) });
+  #note(ordinal: number, change: Partial<JobState['points'][number]>): void {
+    const points = [...this.#options.points()];
+    const at = this.#at.get(ordinal) ?? -1;
+    const entry = points[at];
+    if (!entry) return;
+    points[at] = { ...entry, ...change };
+    this.#options.save({ points });
   }
 
   /** A point is over; of a sweep it is told how far it is. */
@@ -195,7 +211,7 @@ export class Points {
     const { points, save, send, subjects } = this.#options;
     this.#ended++;
     if (points().length < 2) return;
-    const elapsedMs = performance.now() - this.#beganAt;
+    const elapsedMs = this.#tookMs + performance.now() - this.#beganAt;
     const progress = sweepProgress(points(), { ended: this.#ended, elapsedMs, now: new Date() });
     save({ points: points(), progress });
     send(subjects.sweepProgress, { kind: 'sweep.progress', ...progress });
@@ -210,8 +226,7 @@ export class Points {
   async #explain(ordinal: number, told: Cause): Promise<Cause> {
     const { eventsFile, signatures, onDefect } = this.#options;
     try {
-      const text = await readFile(eventsFile, 'utf8');
-      return await explain(parseEvents(text), ordinal, told, readSignatures(signatures));
+      return await explain(await recentEvents(eventsFile), ordinal, told, readSignatures(signatures));
     } catch (error) {
       onDefect('the cause could not be looked into', error);
       return told;

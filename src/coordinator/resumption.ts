@@ -24,6 +24,12 @@ export interface Resumption {
   readonly durations: readonly number[];
 }
 
+/** Points that have no turn any more: something was gone, or a point failed and was the last (abort); or it was stopped. */
+function endOf({ points, cause }: JobState): number | null {
+  if (points.every(({ status }) => status !== null)) return null;
+  return cause === null ? EXIT.terminated : EXIT.failed;
+}
+
 /** Where the next coordinator goes on, from what the last one left. Pure. */
 export function resumptionOf(state: JobState, events: readonly SrtEvent[]): Resumption {
   const open = state.points.filter(({ status }) => status === null);
@@ -36,7 +42,7 @@ export function resumptionOf(state: JobState, events: readonly SrtEvent[]): Resu
   return {
     left: isEnding || wasStopped ? [] : [...(running ? [running.ordinal] : []), ...others],
     running: isEnding || wasStopped ? null : running,
-    exitCode: state.exitCode ?? (wasStopped ? EXIT.terminated : null),
+    exitCode: state.exitCode ?? (wasStopped ? EXIT.terminated : isEnding ? endOf(state) : null),
     durations: events.flatMap((event) =>
       event.kind === 'point.result' && event.result.status === 'done'
         ? [Date.parse(event.result.finishedAt) - Date.parse(event.result.startedAt)]
@@ -57,18 +63,20 @@ function interruptedPoint(ordinal: number, events: readonly SrtEvent[]): Interru
   };
 }
 
-/** It was being cleaned up, and of no failure. */
-const isStopping = (running: InterruptedPoint | null, events: readonly SrtEvent[]): boolean =>
-  running !== null &&
-  running.cause === null &&
-  lastAttempt(running.ordinal, events).at(-1)?.to === 'cleaning';
-
-/** Transitions since the point's last attempt ended. */
-function lastAttempt(ordinal: number, events: readonly SrtEvent[]): PointTransition[] {
-  const own = events.filter(
-    (event): event is PointTransition => event.kind === 'point.transition' && event.ordinal === ordinal,
-  );
-  return own.slice(own.findLastIndex(({ to }) => ENDS.has(to)) + 1);
+/** It was being cleaned up, or was, and of no failure. */
+function isStopping(running: InterruptedPoint | null, events: readonly SrtEvent[]): boolean {
+  if (running === null || running.cause !== null) return false;
+  const last = lastAttempt(running.ordinal, events).at(-1)?.to;
+  return last === 'cleaning' || last === 'interrupted';
 }
 
-const ENDS: ReadonlySet<string> = new Set(['done', 'failed', 'interrupted']);
+/** Transitions since the result of the point's last attempt: one that ended without it is told and written once more. */
+function lastAttempt(ordinal: number, events: readonly SrtEvent[]): PointTransition[] {
+  const own = events.filter(
+    (event) =>
+      (event.kind === 'point.transition' || event.kind === 'point.result') && event.ordinal === ordinal,
+  );
+  return own
+    .slice(own.findLastIndex(({ kind }) => kind === 'point.result') + 1)
+    .filter((event) => event.kind === 'point.transition');
+}

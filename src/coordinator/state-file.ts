@@ -1,6 +1,9 @@
 import type { JobState } from '../messages/job-files.ts';
 import { writeJson } from './files.ts';
 
+/** Writing takes this part of the time at most, with thousands of points: 1 / (1 + …). Who waits for it does not. */
+const REST = 4;
+
 /** state.json, kept up to date: whole at any moment, and several changes at once become one write. */
 export class StateFile {
   readonly #path: string;
@@ -8,6 +11,11 @@ export class StateFile {
   readonly #onError: (error: unknown) => void;
   #saving: Promise<void> = Promise.resolve();
   #unsaved = false;
+  /** How long the last write took, and when it ended (monotonic ms). */
+  #tookMs = 0;
+  #endedAt = 0;
+  #isUrgent = false;
+  #hurry: () => void = () => undefined;
 
   readonly #mayWrite: () => void;
 
@@ -31,17 +39,39 @@ export class StateFile {
     Object.assign(this.#state, change, { updatedAt: new Date().toISOString() });
     if (this.#unsaved) return;
     this.#unsaved = true;
-    this.#saving = this.#saving
-      .then(() => {
-        this.#unsaved = false;
-        this.#mayWrite();
-        return writeJson(this.#path, this.#state);
-      })
-      .catch(this.#onError);
+    this.#saving = this.#saving.then(() => this.#rest()).then(() => this.#write());
+  }
+
+  async #write(): Promise<void> {
+    const beganAt = performance.now();
+    this.#unsaved = false;
+    this.#isUrgent = false;
+    try {
+      this.#mayWrite();
+      await writeJson(this.#path, this.#state);
+    } catch (error) {
+      this.#onError(error);
+    }
+    this.#endedAt = performance.now();
+    this.#tookMs = this.#endedAt - beganAt;
+  }
+
+  #rest(): Promise<void> {
+    const ms = this.#endedAt + REST * this.#tookMs - performance.now();
+    if (ms <= 1 || this.#isUrgent) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#hurry = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   /** Resolves when all that was saved is on disk. */
   saved(): Promise<void> {
+    this.#isUrgent = true;
+    this.#hurry();
     return this.#saving;
   }
 }

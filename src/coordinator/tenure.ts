@@ -7,6 +7,7 @@ import { toToken } from '../messages/subjects.ts';
 import { lastEpoch } from './fence.ts';
 import { jobPaths } from './files.ts';
 import { type Lifeline, readLifeline } from './lifeline.ts';
+import { readPointResults } from './point-results.ts';
 import { type Resumption, resumptionOf } from './resumption.ts';
 
 /** The time of one coordinator in charge of a job. */
@@ -36,11 +37,22 @@ export async function beginTenure({ jobDir, jobId }: JobSpec): Promise<Tenure> {
   const lifeline = home?.host === hostname() ? await readLifeline(home.directory, jobId) : undefined;
   // It ended in good order: what runs now is another run of the job.
   if (!lifeline && state.sweep === 'finished') return { epoch, home: await newHome(jobId), before: null };
+  const withResult = new Set(
+    (await readPointResults(jobDir)).flatMap(({ ordinal, status }) => (status === 'done' ? [ordinal] : [])),
+  );
+  const points = state.points.map((point) =>
+    // It was killed before it could say so.
+    withResult.has(point.ordinal) ? { ...point, state: 'done' as const, status: 'done' as const } : point,
+  );
   const events = parseEvents(await readFile(paths.events, 'utf8').catch(() => ''));
   return {
     epoch,
     home: lifeline && home ? home.directory : await newHome(jobId),
-    before: { state, resumption: resumptionOf(state, events), lifeline: lifeline ?? null },
+    before: {
+      state: { ...state, points },
+      resumption: resumptionOf({ ...state, points }, events),
+      lifeline: lifeline ?? null,
+    },
   };
 }
 

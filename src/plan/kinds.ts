@@ -77,7 +77,8 @@ export interface JobContext {
   /** Shell commands before every command of the engines' image. */
   readonly bashPreamble: string | null;
   /** Directory of a point (`points/<nn>-<name>`). */
-  pointDir(ordinal: number, name: string): string;
+  /** `numbers`: how many a sweep has (numbersOf). */
+  pointDir(ordinal: number, name: string, numbers: number): string;
   /** The same context with what depends on the recipe. */
   forRecipe(recipe: Recipe): RuntimeContext;
 }

@@ -6,7 +6,7 @@ import { PlanError } from '../errors.ts';
 import { frontendFor } from '../frontends/index.ts';
 import { type DeployPhase, deployPhases, type ProcessSpec } from '../messages/process-spec.ts';
 import type { Recipe } from '../recipe/schema.ts';
-import { type LoadedVariant, ordinalOf, placeIn } from '../recipe/variant.ts';
+import { type LoadedVariant, numbersOf, ordinalOf, placeIn } from '../recipe/variant.ts';
 import { etcdProcess, mooncakeProcesses } from './infra.ts';
 import type { JobContext, Plan, PlannedBenchmark, PlannedPoint } from './kinds.ts';
 import { linked } from './links.ts';
@@ -37,8 +37,9 @@ export const nodesToAllocate = (variant: LoadedVariant): number =>
 export function planVariant(variant: LoadedVariant, runtime: JobContext): Plan {
   const [first] = variant.points;
   if (!first) throw new TypeError('a variant without points');
+  const numbers = numbersOf(variant);
   const planned = variant.points.map((point, at) =>
-    located(variant, () => planPoint(point, ordinalOf(variant, at), runtime)),
+    located(variant, () => planPoint(point, { ordinal: ordinalOf(variant, at), numbers }, runtime)),
   );
   // What stands and falls together matters from one point to the next.
   const points = planned.length > 1 ? planned.map(withLinks) : planned;
@@ -55,7 +56,11 @@ export function planVariant(variant: LoadedVariant, runtime: JobContext): Plan {
   };
 }
 
-function planPoint(point: LoadedVariant['points'][number], ordinal: number, job: JobContext): PlannedPoint {
+function planPoint(
+  point: LoadedVariant['points'][number],
+  { ordinal, numbers }: { readonly ordinal: number; readonly numbers: number },
+  job: JobContext,
+): PlannedPoint {
   const { recipe, name, params } = point;
   const backend = backendOf(recipe);
   const frontend = frontendFor(recipe.frontend.type);
@@ -69,7 +74,7 @@ function planPoint(point: LoadedVariant['points'][number], ordinal: number, job:
   const benchmark = planBenchmark({
     ...around,
     entry: frontend.entry(around),
-    pointDir: job.pointDir(ordinal, name),
+    pointDir: job.pointDir(ordinal, name, numbers),
   });
   const engines = [
     ...workerProcesses(backend, recipe, runtime, roles, endpointProcesses),

@@ -74,7 +74,8 @@ export function createRuntimeContext(input: RuntimeInput): JobContext {
     host: (node) => (byName ? node : address(node)),
     // Nodes that share a machine each have the same ports, so none may take them on all addresses.
     listenAddress: (node) => (byName ? '0.0.0.0' : address(node)),
-    pointDir: (ordinal, name) => `${jobDir}/points/${String(ordinal).padStart(2, '0')}-${fileSafe(name)}`,
+    pointDir: (ordinal, name, numbers) =>
+      `${jobDir}/points/${pointNumber(ordinal, numbers)}-${fileSafe(name)}`,
     forRecipe: ({ model }): RuntimeContext => ({
       ...job,
       modelPathInside: modelInside(model, containers, realEngines),
@@ -96,6 +97,10 @@ export const sourceInside = (path: string, containers: boolean): string => (cont
 /** Where a model is on a node's own disk; the same in a container, where the disk is mounted at its own path. */
 export const stagedAt = (path: string, disk: string): string =>
   `${disk.replace(/\/+$/, '')}/${basename(path)}`;
+
+/** Directories sort as their points do: a number has two digits, or as many as the last of all `numbers` has. */
+export const pointNumber = (ordinal: number, numbers: number): string =>
+  String(ordinal).padStart(Math.max(2, String(numbers - 1).length), '0');
 
 const fileSafe = (name: string): string => name.replaceAll(/[^\w.-]+/g, '-').slice(0, 100);
 

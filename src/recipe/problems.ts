@@ -54,12 +54,14 @@ export function problemsOf(
   place: (path: Path) => SourcePlace,
   known: (path: Path) => readonly string[] = () => [],
 ): Problem[] {
-  // A misspelt key is also a missing one; the slip is what a person mends.
-  const slipsFirst = [...error.issues].sort((a, b) => Number(isSlip(b)) - Number(isSlip(a)));
-  return slipsFirst.flatMap((issue) => problemOf(issue, { place, known }));
+  return slipsFirst(error.issues).flatMap((issue) => problemOf(issue, { place, known }));
 }
 
 const isSlip = (issue: Issue): boolean => issue.code === 'unrecognized_keys';
+
+/** A misspelt key is also a missing one; the slip is what a person mends. */
+const slipsFirst = (issues: readonly Issue[]): Issue[] =>
+  [...issues].sort((a, b) => Number(isSlip(b)) - Number(isSlip(a)));
 
 /** How to find out about a path. */
 interface Look {
@@ -115,9 +117,12 @@ function problemOf(issue: Issue, look: Look): Problem[] {
  */
 function unionProblems(issue: Extract<Issue, { code: 'invalid_union' }>, path: Path, look: Look): Problem[] {
   const inside = issue.errors.find(
-    (branch) => branch.length > 0 && branch.every((inner) => inner.path.length > 0),
+    (branch) => branch.length > 0 && branch.every((inner) => inner.path.length > 0 || isSlip(inner)),
   );
-  if (inside) return inside.flatMap((inner) => problemOf({ ...inner, path: [...path, ...inner.path] }, look));
+  if (inside)
+    return slipsFirst(inside).flatMap((inner) =>
+      problemOf({ ...inner, path: [...path, ...inner.path] }, look),
+    );
   const kinds = [...new Set(issue.errors.flatMap(kindsOf))].map(named);
   return [{ message: `must be ${kinds.join(' or ') || 'something else'}`, place: look.place(path) }];
 }
@@ -125,7 +130,9 @@ function unionProblems(issue: Extract<Issue, { code: 'invalid_union' }>, path: P
 function kindsOf(branch: readonly Issue[]): string[] {
   return branch.flatMap((issue) => {
     if (issue.code === 'invalid_union') return issue.errors.flatMap(kindsOf);
-    return issue.code === 'invalid_type' && issue.path.length === 0 ? [issue.expected] : [];
+    if (issue.path.length > 0) return [];
+    if (issue.code === 'invalid_value') return issue.values.map(String);
+    return issue.code === 'invalid_type' ? [issue.expected] : [];
   });
 }
 

@@ -61,14 +61,18 @@ export function sweepSettings({ sweep }: Plain): SweepSettings {
   const settings = isPlain(sweep) ? settingsIn(sweep) : {};
   const parsed = sweepSettingsSchema.safeParse(settings, { reportInput: true });
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
+  const paths: Path[] = [];
   const [problem] = problemsOf(
     parsed.error,
-    () => ({ file: '' }),
-    () => [],
+    (path) => {
+      paths.push(path);
+      return { file: '' };
+    },
+    ([name]) => (name === 'on_failure' ? ['retry', 'pause'] : []),
   );
-  const path = (issue?.path ?? []).map((key) => (typeof key === 'number' ? key : String(key)));
-  throw new SweepProblem(problem?.message ?? 'is no setting of a sweep', ['sweep', ...path]);
+  const hint = problem?.hint === undefined ? '' : ` (${problem.hint})`;
+  const message = problem?.message ?? 'is no setting of a sweep';
+  throw new SweepProblem(`${message}${hint}`, ['sweep', ...(paths[0] ?? [])]);
 }
 
 const settingNames = [...Object.keys(sweepSettingsSchema.unwrap().shape), 'mode'];

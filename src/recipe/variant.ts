@@ -34,6 +34,10 @@ export type LoadedVariant = z.infer<typeof loadedVariantSchema>;
 /** Number of a point in the recipe's sweep, which its directory carries. */
 export const ordinalOf = (variant: LoadedVariant, at: number): number => variant.points[at]?.ordinal ?? at;
 
+/** One more than the last point's number: of a part of a sweep, more than it has points. */
+export const numbersOf = ({ points }: LoadedVariant): number =>
+  points.reduce((most, { ordinal }, at) => Math.max(most, (ordinal ?? at) + 1), 0);
+
 /** Where in the file a path of a variant stands, or its nearest ancestor that is known. */
 export function placeIn(variant: LoadedVariant, path: Path): SourcePlace {
   for (let length = path.length; length > 0; length--) {

@@ -26,6 +26,29 @@ const point = (
   why: 'test',
   cause,
 });
+const result = (ordinal: number, second: number): SrtEvent => ({
+  kind: 'point.result',
+  v: 1,
+  at: at(second),
+  source: 'coordinator:1',
+  seq: ++seq,
+  ordinal,
+  result: {
+    v: 1,
+    job: 'j',
+    ordinal,
+    name: `p${ordinal}`,
+    params: null,
+    attempt: 1,
+    status: 'failed',
+    startedAt: at(0),
+    benchmarkStartedAt: null,
+    finishedAt: at(second),
+    caches: null,
+    benchmark: null,
+    cause: { summary: 'test' },
+  },
+});
 const stateWith = (states: readonly PointState[], over: Partial<JobState> = {}): JobState => ({
   v: 1,
   jobId: 'j',
@@ -69,6 +92,7 @@ describe('a coordinator that takes over', () => {
       point(0, null, 'deploying', 1),
       point(0, 'deploying', 'benchmarking', 2),
       point(0, 'cleaning', 'failed', 3),
+      result(0, 4),
       point(0, null, 'deploying', 10),
       point(0, 'warming', 'benchmarking', 20),
       point(0, null, 'deploying', 30),
@@ -95,8 +119,34 @@ describe('a coordinator that takes over', () => {
     });
     expect(resumptionOf(stateWith(['done', 'planned'], { sweep: 'cleaning' }), [])).toMatchObject({
       left: [],
-      exitCode: null,
+      exitCode: 143,
     });
+  });
+
+  it('ends with 1 when a point that failed was to be the last', () => {
+    const cause = { summary: 'decode-0-0 failed' };
+    const state = stateWith(['done', 'failed', 'planned'], { sweep: 'cleaning', cause });
+    expect(resumptionOf(state, [])).toMatchObject({ left: [], exitCode: 1 });
+  });
+
+  it('goes on with a point that had ended, but whose result is not told of', () => {
+    const state = stateWith(['done', 'planned']);
+    const open = { ...state, points: state.points.map((point) => ({ ...point, status: null })) };
+    const events = [
+      point(0, null, 'deploying', 1),
+      point(0, 'warming', 'benchmarking', 2),
+      point(0, 'cleaning', 'done', 3),
+    ];
+    expect(resumptionOf(open, events)).toMatchObject({
+      left: [0, 1],
+      running: { startedAt: new Date(1_000), benchmarkStartedAt: new Date(2_000) },
+    });
+  });
+
+  it('begins a point anew that was to be tried again', () => {
+    const state = stateWith(['done', 'planned', 'planned']);
+    const events = [point(1, null, 'deploying', 1), point(1, 'cleaning', 'failed', 2), result(1, 3)];
+    expect(resumptionOf(state, events)).toMatchObject({ left: [1, 2], running: null });
   });
 
   it('does not run a point again that has failed', () => {

@@ -71,7 +71,8 @@ it('a sweep whose coordinator was killed with all it had started goes on where i
   );
   const running = srtctl(first.outputs, ['resume', 'latest']);
   expect([running.status, running.stderr]).toEqual([2, expect.stringContaining('has not ended')]);
-  // The coordinator first, then all that it and its agents have started.
+  // Who would start it again, the coordinator, then all that it and its agents have started.
+  first.child.kill('SIGKILL');
   process.kill((await first.state()).coordinatorPid, 'SIGKILL');
   for (const line of await first.leftovers()) {
     const pid = Number(/^process (\d+)/.exec(line)?.[1]);
