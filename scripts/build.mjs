@@ -76,7 +76,6 @@ for (const name of Object.keys(programs)) cpSync(join(root, 'src/start.mjs'), jo
 
 // What is not JavaScript but belongs beside it: the agents' guard, steps and the simulator's stand-ins for PATH.
 cpSync(join(root, 'src/guard.sh'), join(dist, 'guard.sh'));
-cpSync(join(root, 'src/coordinator/patient-guard.sh'), join(dist, 'patient-guard.sh'));
 cpSync(join(root, 'src/why/signatures.yaml'), join(dist, 'signatures.yaml'));
 cpSync(join(root, 'src/static/library.sh'), join(dist, 'static.sh'));
 cpSync(join(root, 'src/steps'), join(dist, 'steps'), {

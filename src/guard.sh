@@ -1,13 +1,18 @@
 #!/bin/sh
 # Kills an agent's processes when the agent is gone, however it went: it holds the other end of our standard input.
-#   guard.sh MARK [DIRECTORY [STOPDIR]]
+#   guard.sh MARK [DIRECTORY [STOPDIR [PATIENCE_S EPOCH_FILE EPOCH]]]
 # Lines on standard input: "+PGID" a process group began, "-PGID" it is over, "." all is in order, end without a word.
 # MARK is an environment entry (NAME=value) that every process of the agent carries; DIRECTORY is removed at the end.
 # STOPDIR holds a script for each process of which a part is in no group and may be on another node (a container under a
 # daemon, the tasks of an srun): they are run, all at once, and the directory is removed.
+# PATIENCE_S: another one may take over meanwhile, which EPOCH_FILE shows by naming another epoch; then nothing is done.
+# The line "!": nobody will take over.
 mark=$1
 directory=${2-}
 stops=${3-}
+patience=${4:-0}
+file=${5-}
+epoch=${6-}
 groups=
 # Whoever ends a step or a session by signal is not to take us first: the end of our input is what counts.
 trap '' HUP INT TERM
@@ -19,8 +24,18 @@ while read -r line; do
       for group in $groups; do [ "$group" = "${line#-}" ] || rest="$rest $group"; done
       groups=$rest
       ;;
+    !) patience=0 ;;
     .) exit 0 ;;
   esac
+done
+# A fifth of a second each.
+rounds=$((patience * 5))
+while [ -n "$file" ]; do
+  now=$(cat "$file" 2>/dev/null)
+  if [ -n "$now" ] && [ "$now" != "$epoch" ]; then exit 0; fi
+  [ "$rounds" -gt 0 ] || break
+  rounds=$((rounds - 1))
+  sleep 0.2 2>/dev/null || sleep 1
 done
 # What made its own session is in none of the groups, but still has the mark (a whole entry; entries end with NUL).
 kill_marked() {

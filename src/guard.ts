@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** How often it is looked whether the guard is able to act: one that was stopped (SIGSTOP) guards nothing. */
 const LOOK_EVERY_MS = 1_000;
 /** A guard that ends as soon as it begins is not started again at once. */
 const AGAIN_MS = 1_000;
 const DISMISS_MS = 500;
+const AT_WORK_MS = 20;
 
 /** The small process that ends an agent's processes when the agent itself was killed. See guard.sh. */
 export interface Guard {
@@ -13,6 +15,11 @@ export interface Guard {
   over(processGroup: number): void;
   /** All is in order: the guard ends without doing anything. Resolves when it has ended. */
   dismiss(): Promise<void>;
+}
+
+export interface PatientGuard extends Guard {
+  /** Nobody will take over: should this process end, what runs ends at once. */
+  despair(): void;
 }
 
 export interface GuardOptions {
@@ -23,15 +30,26 @@ export interface GuardOptions {
   readonly directory?: string | undefined;
   /** Scripts that end what is in no process group and may be on another node; run and removed after an unclean end. */
   readonly stopDir?: string | undefined;
+  /** Nothing is done for so long after an unclean end, nor at all when `epochFile` names another epoch by then. */
+  readonly patience?: { readonly seconds: number; readonly epochFile: string; readonly epoch: number };
   /** Told when the guard was found dead or stopped; another one is started, and told all groups. */
   readonly onLost?: (why: string) => void;
 }
 
 /**
  * Starts guard.sh in a session of its own. It takes the mark as an argument and has a bare environment, so that it
- * does not find itself. After an unclean end it runs the scripts in `stopDir`, and removes both directories. One that is killed or stopped is replaced.
+ * does not find itself. After an unclean end it runs the scripts in `stopDir`, and removes both directories. One that is
+ * killed or stopped is replaced.
  */
-export function startGuard({ script, mark, directory = '', stopDir = '', onLost }: GuardOptions): Guard {
+export function startGuard({
+  script,
+  mark,
+  directory = '',
+  stopDir = '',
+  patience,
+  onLost,
+}: GuardOptions): PatientGuard {
+  const wait = patience ? [patience.seconds, patience.epochFile, patience.epoch].map(String) : [];
   const groups = new Set<number>();
   let child: ChildProcess;
   let dismissed = false;
@@ -43,7 +61,7 @@ export function startGuard({ script, mark, directory = '', stopDir = '', onLost 
   const start = (): void => {
     if (dismissed) return;
     startedAt = performance.now();
-    child = spawn('/bin/sh', [script, mark, directory, stopDir], {
+    child = spawn('/bin/sh', [script, mark, directory, stopDir, ...wait], {
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
       env: { PATH: '/usr/bin:/bin' },
@@ -76,6 +94,7 @@ export function startGuard({ script, mark, directory = '', stopDir = '', onLost 
       groups.delete(group);
       say(`-${group}`);
     },
+    despair: () => say('!'),
     async dismiss() {
       dismissed = true;
       clearInterval(look);
@@ -89,6 +108,22 @@ export function startGuard({ script, mark, directory = '', stopDir = '', onLost 
       clearTimeout(timer);
     },
   };
+}
+
+/** Resolves when no guard is at work whose mark begins with `mark`, or after `withinMs`. */
+export async function guardsAreGone(mark: string, withinMs: number): Promise<void> {
+  const until = performance.now() + withinMs;
+  while (readdirSync('/proc').some((pid) => isGuardOf(pid, mark)) && performance.now() < until)
+    await sleep(AT_WORK_MS);
+}
+
+function isGuardOf(pid: string, mark: string): boolean {
+  try {
+    const [, script, told] = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
+    return script?.endsWith('guard.sh') === true && told?.startsWith(mark) === true;
+  } catch {
+    return false;
+  }
 }
 
 function isStopped(pid: number): boolean {

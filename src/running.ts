@@ -31,8 +31,7 @@ export function runningChild(child: ChildProcess): Running {
     return how;
   });
   return {
-    pid,
-    startedAt: startOf(pid) ?? '',
+    ...processName(pid),
     ended,
     get isOver() {
       return isOver;
@@ -68,6 +67,9 @@ export function adopt({ pid, startedAt }: ProcessName): Running | undefined {
     },
   };
 }
+
+/** '' as its start: it is gone. */
+export const processName = (pid: number): ProcessName => ({ pid, startedAt: startOf(pid) ?? '' });
 
 /** undefined for a process that is gone, or has ended and waits to be noticed. */
 function startOf(pid: number): string | undefined {

@@ -203,6 +203,7 @@ export class Coordinator {
       send: (subject, body) => this.#channel?.outbox.send(subject, body),
       publish: (subject, message) => this.#channel?.bus.publish(subject, message),
       cleanup: () => this.#cleanup(),
+      mayWrite: () => options.fence.check(),
       onDefect: (what, error) => this.#defect(what, error),
     });
   }

@@ -26,6 +26,7 @@ export class Fence {
   readonly #epoch: number;
   readonly #onFenced: (why: string) => never;
   #lookedAt = Number.NEGATIVE_INFINITY;
+  #isLowered = false;
 
   constructor(
     home: string,
@@ -58,8 +59,9 @@ export class Fence {
     let text: string;
     try {
       text = readFileSync(this.#file, 'utf8');
-    } catch {
-      // Who removes the directory ends the job, and this process with it.
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT' && !this.#isLowered)
+        this.#onFenced('another coordinator has taken over, and ended the job');
       return;
     }
     this.heard(Number.parseInt(text, 10));
@@ -70,13 +72,18 @@ export class Fence {
     if (epoch > this.#epoch) this.#onFenced(`the coordinator of epoch ${epoch} is in charge`);
   }
 
+  /** The job is over, and its directory about to go. */
+  lower(): void {
+    this.#isLowered = true;
+  }
+
   /** Shows others (without asking for the pid) that the job has a coordinator. */
   touch(): void {
     try {
       const now = new Date();
       utimesSync(this.#file, now, now);
     } catch {
-      // As above.
+      // What that means says check().
     }
   }
 }

@@ -10,7 +10,7 @@ const keyPairSchema = z.object({ seed: z.string(), publicKey: z.string() });
  * What a coordinator needs to take over the job of one that was killed, beside state.json: all that would be lost
  * with the process. Secret: a file with mode 0600 in the job's node-local directory (0700), gone with the job.
  */
-const lifelineSchema = z.object({
+export const lifelineSchema = z.object({
   v: z.literal(1),
   jobId: z.string(),
   nats: processNameSchema.extend({ port: z.number().int() }),

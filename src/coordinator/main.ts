@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EXIT, SrtctlError } from '../errors.ts';
 import { frontendFor } from '../frontends/index.ts';
+import type { PatientGuard } from '../guard.ts';
 import { jobSpecSchema } from '../messages/job-files.ts';
 import { ownLog } from '../own-log.ts';
 import type { JobContext } from '../plan/kinds.ts';
@@ -16,7 +17,8 @@ import { numbersOf } from '../recipe/variant.ts';
 import { freePort } from '../slurm/local.ts';
 import { createServerCertificate } from './certificates.ts';
 import { Coordinator } from './coordinator.ts';
-import { type CoordinatorGuard, startCoordinatorGuard } from './coordinator-guard.ts';
+import { startCoordinatorGuard } from './coordinator-guard.ts';
+import { clearDeadJobs, ownHome } from './dead-jobs.ts';
 import { Fence } from './fence.ts';
 import { jobPaths } from './files.ts';
 import { findProgram } from './find-program.ts';
@@ -39,7 +41,7 @@ async function main(): Promise<void> {
     process.exit(2);
   }
 
-  let guard: CoordinatorGuard | undefined;
+  let guard: PatientGuard | undefined;
   let lifeline: LifelineFile | undefined;
   process.on('uncaughtException', die);
   process.on('unhandledRejection', die);
@@ -59,6 +61,10 @@ async function main(): Promise<void> {
     process.exit(EXIT.fenced);
   });
   fence.raise();
+  await ownHome(tmpDir);
+  const dead = clearDeadJobs();
+  if (dead.length > 0)
+    log.warn({ dead }, 'what jobs left whose coordinator and guard were killed is removed');
   // Should this process be killed and not be started again, the guard ends nats-server and the local agents, whose own
   // guards end the rest.
   guard = startCoordinatorGuard({
@@ -66,14 +72,17 @@ async function main(): Promise<void> {
     home: tmpDir,
     epoch,
     mark: `SRTCTL_COORDINATOR=${spec.jobId}/${randomUUID()}`,
+    onLost: (why) => log.warn({ why }, 'the guard is gone: another one is started'),
   });
 
   const etcd = usesEtcd() ? [dirname(findProgram('etcd', process.env, process.cwd()))] : [];
   // On a cluster each node has a directory of its own, which its agent makes; here it is the coordinator's.
   const nodeTmpDir = spec.mode === 'slurm' ? `${tmpDir}-node` : tmpDir;
+  const stopDirs = `${tmpDir}-stop`;
   const here: PlatformChoice = await choosePlatform({
     spec,
     nodeTmpDir,
+    stopDirs,
     cluster,
     variant,
     distDir,
@@ -174,7 +183,7 @@ async function main(): Promise<void> {
       networkInterface: cluster.network_interface ?? null,
       path: here.agentPath,
       ...here.launch,
-      stopDirs: `${tmpDir}-stop`,
+      stopDirs,
       ...(spec.mode === 'slurm' ? { tmpDir: nodeTmpDir } : {}),
     },
     points: pointsInOrder(variant, nodes, runtimeAt),
@@ -211,6 +220,9 @@ async function main(): Promise<void> {
 
   await coordinator.announce();
   const exitCode = await coordinator.run();
+  // One that died just before this job began is surely dead by now.
+  clearDead();
+  fence.lower();
   await rm(tmpDir, { recursive: true, force: true });
   await guard.dismiss();
   log.info({ exitCode }, 'coordinator ends');
@@ -218,6 +230,12 @@ async function main(): Promise<void> {
 
   function usesEtcd(): boolean {
     return variant.points.some(({ recipe }) => frontendFor(recipe.frontend.type)?.needsEtcd);
+  }
+
+  function clearDead(): void {
+    const dead = clearDeadJobs();
+    if (dead.length > 0)
+      log.warn({ dead }, 'what jobs left whose coordinator and guard were killed is removed');
   }
 
   /** What a person can mend has a line and an exit code of its own; else a defect of ours. The guard ends what runs. */

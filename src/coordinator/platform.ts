@@ -31,6 +31,8 @@ export interface PlatformInput {
   readonly distDir: string;
   /** Directory of the job on each node's own disk. */
   readonly nodeTmpDir: string;
+  /** Beginning of the path of a directory that each agent has for itself, on its node. */
+  readonly stopDirs: string;
   /** Directories with programs that agents need and PATH may not have. */
   readonly programDirs: readonly string[];
   readonly guard: Guard;
@@ -68,6 +70,7 @@ async function onThisMachine(input: PlatformInput): Promise<PlatformChoice> {
   const pidNamespace = wantsPidNamespace(variant);
   if (pidNamespace) await requirePidNamespace();
   const platform = await createLocalPlatform({
+    jobId: spec.jobId,
     pidNamespace,
     nodes: spec.nodes,
     distDir,
@@ -124,6 +127,8 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
     containers: pyxis || containers !== undefined,
     agentScript: join(distDir, 'node-agent.js'),
     pidNamespace: wantsPidNamespace(variant),
+    tmpDir: input.nodeTmpDir,
+    stopDirs: input.stopDirs,
     runtimes,
     mounts,
     srunOptions: recipe.srun_options,

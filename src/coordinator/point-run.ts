@@ -40,6 +40,8 @@ export interface PointRunOptions {
   readonly onProgress: (progress: BenchmarkProgress) => void;
   /** The result is on disk; resolves when all that follows of it is, too. */
   readonly onResult: (result: PointResult) => Promise<void>;
+  /** Does not return in a coordinator that is not in charge any more. */
+  readonly mayWrite: () => void;
   readonly onDefect: (what: string, error: unknown) => void;
 }
 
@@ -129,6 +131,7 @@ export function startPoint(options: PointRunOptions): PointRun {
     };
     try {
       await files;
+      options.mayWrite();
       await writeJson(join(pointDir, 'result.json'), result);
       await syncPoint(pointDir);
     } catch (error) {
@@ -145,6 +148,7 @@ export function startPoint(options: PointRunOptions): PointRun {
   });
   const onDefect = (error: unknown) => options.onDefect(`files of point ${point.ordinal}`, error);
   // One that goes on is where it was.
+  options.mayWrite();
   const prepared = prepareAttempt(pointDir, before ? 1 : options.attempt).catch(onDefect);
   // The point need not wait for its config.yaml, only its end does.
   const files = prepared.then(() => writeYaml(join(pointDir, 'config.yaml'), point.recipe)).catch(onDefect);

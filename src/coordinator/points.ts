@@ -37,6 +37,8 @@ export interface PointsOptions {
   readonly send: (subject: string, body: EventBody) => void;
   readonly publish: (subject: string, message: unknown) => void;
   readonly cleanup: () => Promise<void>;
+  /** Asked before anything of a point is written. */
+  readonly mayWrite: () => void;
   readonly log: Logger;
   readonly onDefect: (what: string, error: unknown) => void;
 }
@@ -99,7 +101,7 @@ export class Points {
     { isFirst, before }: { readonly isFirst: boolean; readonly before: InterruptedPoint | null },
     deployment: Deployment,
   ): Promise<PointOutcome> {
-    const { jobId, pointDir, cleanup, onDefect } = this.#options;
+    const { jobId, pointDir, cleanup, mayWrite, onDefect } = this.#options;
     const { ordinal, name } = point;
     const limit = this.#limit(before);
     const attempt = this.#attemptOf(ordinal, before !== null);
@@ -118,6 +120,7 @@ export class Points {
       onTransition: (from, to, why, cause) => this.#onTransition(point, attempt, from, to, why, cause),
       onProgress: (progress) => this.#onProgress(ordinal, progress),
       onResult: (result) => this.#onResult(result),
+      mayWrite,
       onDefect,
     });
     this.#current = run;
@@ -190,6 +193,7 @@ export class Points {
     // What is tried again is open, also for a coordinator that takes over meanwhile.
     this.#note(ordinal, again ? { state: 'planned', status: null, attempts: attempt } : { status, tookMs });
     if (!again && status !== 'interrupted') this.#tellProgress();
+    this.#options.mayWrite();
     const written = again ? Promise.resolve() : results.append(result);
     await Promise.all([
       saved(),

@@ -1,9 +1,10 @@
 import { mkdtemp, readFile } from 'node:fs/promises';
-import { hostname, tmpdir, userInfo } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEvents } from '../messages/events.ts';
 import { type JobSpec, type JobState, jobStateSchema } from '../messages/job-files.ts';
 import { toToken } from '../messages/subjects.ts';
+import { homePrefix } from './dead-jobs.ts';
 import { lastEpoch } from './fence.ts';
 import { jobPaths } from './files.ts';
 import { type Lifeline, readLifeline } from './lifeline.ts';
@@ -57,7 +58,7 @@ export async function beginTenure({ jobDir, jobId }: JobSpec): Promise<Tenure> {
 }
 
 const newHome = (jobId: string): Promise<string> =>
-  mkdtemp(join(tmpdir(), `srtctl-${userInfo().uid}-${toToken(jobId)}-`));
+  mkdtemp(join(tmpdir(), `${homePrefix()}${toToken(jobId)}-`));
 
 async function readState(path: string): Promise<JobState | undefined> {
   try {

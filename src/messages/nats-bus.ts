@@ -111,7 +111,8 @@ class NatsBus implements Bus {
   }
 
   publish(subject: string, message: unknown): void {
-    if (this.#connection.isClosed()) return;
+    // Who takes leave has said all; the client throws then.
+    if (this.#connection.isClosed() || this.#connection.isDraining()) return;
     this.#connection.publish(subject, encode(subject, message));
   }
 

@@ -59,6 +59,7 @@ export class NodeAgent {
   #readUpTo: number;
   #greeting = false;
   #ending: { why: string; exitCode: number } | undefined;
+  #leaving = false;
   #heartbeatMs = HEARTBEAT_MS;
   readonly #timers: NodeJS.Timeout[] = [];
   #heart: NodeJS.Timeout | undefined;
@@ -135,6 +136,7 @@ export class NodeAgent {
 
   /** Stops all processes with their grace, then ends. */
   shutdown(why: string, exitCode: number): void {
+    if (this.#leaving) return;
     this.#take({ epoch: this.#epoch, generation: this.#generation, processes: [] }, why);
     this.#end(why, exitCode);
   }
@@ -146,6 +148,8 @@ export class NodeAgent {
   }
 
   async #leave(ending: { why: string; exitCode: number }): Promise<void> {
+    if (this.#leaving) return;
+    this.#leaving = true;
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
     clearInterval(this.#heart);
     await this.#options.outbox.flush(2_000);

@@ -4,10 +4,11 @@ import { NOT_POSSIBLE, UNSHARE } from './pid-namespace.ts';
  * What srun starts on each node: it finds the Node runtime for the node's architecture and becomes the agent. A shell
  * text, since it has to work where Node or srtctl's directory is missing, and says so: in a file that the coordinator
  * looks for, beside the agents' configs. Arguments: directory of the configs, the agent group's suffix, node-agent.js,
- * `namespace` or nothing, then pairs of architecture (uname -m) and path of the node binary.
+ * `namespace` or nothing, tmpDir and stopDirs, then pairs of architecture (uname -m) and path of the node binary.
  */
-const LAUNCHER = `dir=$1 group=$2 agent=$3 namespace=$4
-shift 4
+const LAUNCHER = `dir=$1 group=$2 agent=$3 namespace=$4 tmp=$5
+stops=$6-$SLURMD_NODENAME\${group:+%2f\${group#/}}
+shift 6
 name=$SLURMD_NODENAME$group
 fail() {
   echo "srtctl: $SLURMD_NODENAME: $1" >&2
@@ -21,7 +22,15 @@ while [ $# -gt 1 ] && [ "$1" != "$arch" ]; do shift 2; done
 [ -r "$agent" ] || fail "srtctl is not there: no $agent (it must be on a file system that every node has)"
 if [ -n "$namespace" ]; then
   said=$(${UNSHARE.join(' ')} true 2>&1) || fail "${NOT_POSSIBLE} ($said)"
-  exec ${UNSHARE.join(' ')} /bin/sh -c '"$@" & wait $!' srtctl-init "$2" --max-semi-space-size=1 "$agent" "$dir" "$name"
+  # What signals the step signals the agent, too, and this shell has still something to do then.
+  trap : HUP INT TERM
+  ${UNSHARE.join(' ')} /bin/sh -c '"$@" & wait $!' srtctl-init "$2" --max-semi-space-size=1 "$agent" "$dir" "$name"
+  code=$?
+  # The guard of an agent that was killed has ended with the namespace.
+  left=
+  for each in "$tmp" "$stops"; do [ ! -d "$each" ] || left=yes; done
+  [ -z "$left" ] || /bin/sh "\${agent%/*}/guard.sh" SRTCTL_AGENT=none "$tmp" "$stops" </dev/null
+  exit "$code"
 fi
 exec "$2" --max-semi-space-size=1 "$agent" "$dir" "$name"`;
 
@@ -33,12 +42,16 @@ export function agentLauncher(input: {
   readonly suffix: string;
   readonly agentScript: string;
   readonly pidNamespace: boolean;
+  /** Directory of the job on each node, and the beginning of the path of each agent's own. */
+  readonly tmpDir: string;
+  readonly stopDirs: string;
   /** Path of the node binary by architecture, as uname -m has it. */
   readonly runtimes: Readonly<Record<string, string>>;
 }): string[] {
   return [
     ...['/bin/sh', '-c', LAUNCHER, 'srtctl-agent'],
     ...[input.configDir, input.suffix, input.agentScript, input.pidNamespace ? 'namespace' : ''],
+    ...[input.tmpDir, input.stopDirs],
     ...Object.entries(input.runtimes).flat(),
   ];
 }

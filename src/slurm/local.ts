@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { delimiter, join } from 'node:path';
+import { guardsAreGone } from '../guard.ts';
 import { type Running, runningChild } from '../running.ts';
 import { LaunchedAgents } from './launched.ts';
 import type { AgentLaunch, Platform } from './launcher.ts';
@@ -15,10 +16,12 @@ const BLOCKS = 200;
 const AGENT_FLAGS = ['--max-semi-space-size=1'];
 /** Longer than the grace of any process that an agent may have to wait for. */
 const STOP_GRACE_MS = 12_000;
+const GUARD_MS = 5_000;
 /** Addresses .0 and .1 of a block are not nodes. */
 const FIRST_HOST = 2;
 
 export interface LocalOptions {
+  readonly jobId: string;
   readonly nodes: readonly string[];
   /** Directory with dist's files. */
   readonly distDir: string;
@@ -90,6 +93,8 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
       const stubborn = launched.running;
       for (const { process } of stubborn) killGroup(process, 'SIGKILL');
       await Promise.all(stubborn.map(({ process }) => process.ended));
+      // Of an agent that was killed the guard may still be at work, and nothing is to be left when we are done.
+      await guardsAreGone(`SRTCTL_AGENT=${options.jobId}/`, GUARD_MS);
     },
     release: () => (claim ? new Promise((resolve) => claim.close(() => resolve())) : Promise.resolve()),
   };

@@ -25,6 +25,9 @@ export interface SlurmPlatformOptions {
   readonly agentScript: string;
   /** Each agent in a PID namespace of its own. */
   readonly pidNamespace?: boolean;
+  /** Directory of the job on each node, and the beginning of the path of each agent's own. */
+  readonly tmpDir: string;
+  readonly stopDirs: string;
   readonly runtimes: Readonly<Record<string, string>>;
   readonly mounts: readonly string[];
   readonly srunOptions: Readonly<Record<string, string>>;
@@ -64,6 +67,8 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
         suffix,
         agentScript: options.agentScript,
         pidNamespace: options.pidNamespace ?? false,
+        tmpDir: options.tmpDir,
+        stopDirs: options.stopDirs,
         runtimes: options.runtimes,
       }),
     });

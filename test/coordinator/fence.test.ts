@@ -32,9 +32,18 @@ it('ends a coordinator that hears of a higher epoch, and of no other', () => {
   expect(() => own.heard(3)).toThrow(/epoch 3 is in charge/);
 });
 
-it('takes no notice of a directory that is gone: who removes it ends the job', async () => {
+it('ends a coordinator whose directory is gone: another one has ended the job', async () => {
   const own = fence(1);
+  own.raise();
+  await rm(home, { recursive: true });
+  own.touch();
+  expect(() => own.check()).toThrow(Fenced);
+});
+
+it('does not end the one that removes the directory itself', async () => {
+  const own = fence(1);
+  own.raise();
+  own.lower();
   await rm(home, { recursive: true });
   own.check();
-  own.touch();
 });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { SrtEvent } from '../../src/messages/events.ts';
 import { exists, until } from '../support/bus.ts';
+import { guardsOf } from '../support/guards.ts';
 import { type RunningJob, startJob } from '../support/job.ts';
 import { writeRecipe } from './recipe.ts';
 
@@ -124,12 +125,21 @@ describe('a coordinator that is killed in mid-benchmark', () => {
     await nothingLeft(job);
   }, 120_000);
 
-  it('and is not started again, leaves nothing', async () => {
-    const job = await inBenchmark(20_000, { SRTCTL_COORDINATOR_RESTARTS: '0' });
-    await killCoordinator(job);
-    await job.ended();
-    await nothingLeft(job, 25_000);
-  }, 90_000);
+  it.each(['SIGKILL', 'SIGSTOP'] as const)(
+    'and is not started again, nor was its guard spared (%s), leaves nothing',
+    async (signal) => {
+      const job = await inBenchmark(20_000, { SRTCTL_COORDINATOR_RESTARTS: '0' });
+      const mark = `SRTCTL_COORDINATOR=${(await job.jobDir()).split('/').at(-1)}/`;
+      const [guard = 0] = guardsOf(mark);
+      process.kill(guard, signal);
+      await until('another guard', () => guardsOf(mark).some((pid) => pid !== guard));
+      await until('the old one gone', () => !exists(guard));
+      await killCoordinator(job);
+      await job.ended();
+      await nothingLeft(job, 25_000);
+    },
+    90_000,
+  );
 });
 
 describe('an agent that is killed', () => {

@@ -161,6 +161,19 @@ describe('an agent', () => {
     expect(agent.exitCode).toBe(0);
   });
 
+  it('that is signalled while it takes leave does so all the same, and its guard is gone before it', async () => {
+    await startAgent();
+    await until('a heartbeat', () => heartbeats.length > 0);
+    const signal = setInterval(() => {
+      if (heartbeats.at(-1)?.leaving) agent.kill('SIGTERM');
+    }, 0);
+    coordinator.publish(s.allDesired, { v: 1, epoch: 1, generation: 1, end: true });
+    await ended();
+    clearInterval(signal);
+    expect(agent.exitCode).toBe(0);
+    expect(guardsOf(`SRTCTL_AGENT=${JOB}/${NODE}/${hellos[0]?.incarnation}`)).toEqual([]);
+  });
+
   it('stops everything and ends when its lease is over', async () => {
     await startAgent(1_500);
     await ask(desired(1, spec({ id: 'one' })));

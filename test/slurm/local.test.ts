@@ -5,7 +5,15 @@ import { describe, expect, it } from 'vitest';
 import { addressIn, createLocalPlatform, freePort } from '../../src/slurm/local.ts';
 
 const platform = (nodes: string[]) =>
-  createLocalPlatform({ nodes, distDir: tmpdir(), mock: false, env: {}, began: () => {}, over: () => {} });
+  createLocalPlatform({
+    jobId: 'none',
+    nodes,
+    distDir: tmpdir(),
+    mock: false,
+    env: {},
+    began: () => {},
+    over: () => {},
+  });
 
 describe('loopback addresses', () => {
   it('are different for every node of every block, and never the block’s own', () => {

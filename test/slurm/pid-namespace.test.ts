@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -29,6 +29,8 @@ async function launch(agent: string, env: NodeJS.ProcessEnv = {}) {
     suffix: '/group',
     agentScript,
     pidNamespace: true,
+    tmpDir: join(dir, 'tmp'),
+    stopDirs: join(dir, 'stop'),
     runtimes: { x86_64: process.execPath, aarch64: process.execPath },
   });
   return run(command, args, { env: { ...process.env, SLURMD_NODENAME: 'node7', ...env }, timeout: 15_000 });
@@ -46,6 +48,19 @@ describe('an agent in a PID namespace', () => {
       const { argv, pids } = JSON.parse(failed.stdout);
       expect(argv).toEqual([join(dir, 'configs'), 'node7/group']);
       expect(pids).toBeLessThan(4);
+    },
+  );
+
+  it.skipIf(!possible)(
+    'that is killed leaves no directory, and what is in no namespace is ended',
+    async () => {
+      await cp('src/guard.sh', join(dir, 'guard.sh'));
+      const stops = join(dir, 'stop-node7%2fgroup');
+      await Promise.all([join(dir, 'tmp'), stops].map((path) => mkdir(path)));
+      await writeFile(join(stops, '1.sh'), `touch ${join(dir, 'ended')}`);
+      const failed = await launch("process.kill(process.pid, 'SIGKILL');").catch((error: object) => error);
+      expect(failed).toMatchObject({ code: 137 });
+      expect(await readdir(dir)).toEqual(['agent.cjs', 'configs', 'ended', 'guard.sh']);
     },
   );
 

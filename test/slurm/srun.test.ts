@@ -69,12 +69,15 @@ it('the launcher takes its arguments as words, whatever is in them', () => {
     configDir: "/a dir/$(it)'s",
     suffix: '/nginx',
     pidNamespace: false,
+    tmpDir: '/tmp/job-node',
+    stopDirs: '/tmp/job-stop',
     agentScript: '/dist/node-agent.js',
     runtimes: { x86_64: '/node', aarch64: '/arm/node' },
   });
   expect(argv.slice(0, 2)).toEqual(['/bin/sh', '-c']);
   expect(argv.slice(3)).toEqual([
     ...['srtctl-agent', "/a dir/$(it)'s", '/nginx', '/dist/node-agent.js', ''],
+    ...['/tmp/job-node', '/tmp/job-stop'],
     ...['x86_64', '/node', 'aarch64', '/arm/node'],
   ]);
   expect(argv[2]).not.toContain('/a dir');

@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Pids of the guards that are told of `mark`. */
+/** Pids of the guards whose mark begins with `mark`. */
 export function guardsOf(mark: string): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .filter((pid) => {
       try {
-        const [, script = '', told] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-        return script.endsWith('guard.sh') && told === mark;
+        const [, script = '', told = ''] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+        return script.endsWith('guard.sh') && told.startsWith(mark);
       } catch {
         return false;
       }

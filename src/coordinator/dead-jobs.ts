@@ -1,0 +1,63 @@
+import { lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir, userInfo } from 'node:os';
+import { basename, join } from 'node:path';
+import * as z from 'zod';
+import { writePrivateFile } from '../private-files.ts';
+import { adopt, type ProcessName, processName } from '../running.ts';
+import { RESTART_PATIENCE_S } from './coordinator-guard.ts';
+import { epochFile } from './fence.ts';
+import { lifelineSchema } from './lifeline.ts';
+
+/** Beyond the time that a coordinator may take to be started again. */
+const DEAD_FOR_MS = (RESTART_PATIENCE_S + 5) * 1_000;
+/** The file in a job's node-local directory that says which process its coordinator is. */
+const ownerFile = (home: string): string => join(home, 'coordinator.json');
+const ownerSchema = z.object({ pid: z.number(), startedAt: z.string() });
+
+/** Of the node-local directories of the jobs of this user. */
+export const homePrefix = (): string => `srtctl-${userInfo().uid}-`;
+
+/** Says who this directory belongs to. */
+export const ownHome = (home: string): Promise<void> =>
+  writePrivateFile(ownerFile(home), JSON.stringify(processName(process.pid)));
+
+/**
+ * Ends what jobs of this user left on this machine whose coordinator and its guard were killed at once, and that nobody
+ * has taken over since: their nats-server and local agents (whose guards end the rest), and the directories with their
+ * keys. Names the directories.
+ */
+export function clearDeadJobs(directory = tmpdir(), now = Date.now()): string[] {
+  const names = readdirSync(directory).filter((name) => name.startsWith(homePrefix()));
+  const dead = names.map((name) => join(directory, name)).filter((home) => isDead(home, now));
+  for (const home of dead) {
+    for (const name of processesOf(home)) adopt(name)?.kill('SIGKILL');
+    const beside = names.filter((name) => /^-(node|stop)/.test(name.slice(basename(home).length)));
+    for (const name of beside.filter((each) => each.startsWith(basename(home))))
+      rmSync(join(directory, name), { recursive: true, force: true });
+    rmSync(home, { recursive: true, force: true });
+  }
+  return dead;
+}
+
+function isDead(home: string, now: number): boolean {
+  try {
+    const { uid, mode } = lstatSync(home);
+    if (uid !== process.getuid?.() || (mode & 0o077) !== 0) return false;
+    if (now - lstatSync(epochFile(home)).mtimeMs < DEAD_FOR_MS) return false;
+    return adopt(ownerSchema.parse(JSON.parse(readFileSync(ownerFile(home), 'utf8')))) === undefined;
+  } catch {
+    // Not a coordinator's, or not whole yet.
+    return false;
+  }
+}
+
+/** What a dead coordinator had started on this machine; of sruns their agents' leases are over. */
+function processesOf(home: string): ProcessName[] {
+  try {
+    const text = readFileSync(join(home, 'lifeline.json'), 'utf8');
+    const { nats, launched } = lifelineSchema.parse(JSON.parse(text));
+    return [nats, ...launched];
+  } catch {
+    return [];
+  }
+}
