@@ -4,7 +4,8 @@
 # Lines on standard input: "+PGID" a process group began, "-PGID" it is over, "." all is in order, end without a word.
 # MARK is an environment entry (NAME=value) that every process of the agent carries; DIRECTORY is removed at the end.
 # STOPDIR holds a script for each process of which a part is in no group and may be on another node (a container under a
-# daemon, the tasks of an srun): they are run, all at once, and the directory is removed.
+# daemon, the tasks of an srun): they are run, all at once, and the directory is removed. Directories that are not ours
+# are let alone: they are in /tmp, where anybody may have made them.
 # PATIENCE_S: another one may take over meanwhile, which EPOCH_FILE shows by naming another epoch; then nothing is done.
 # The line "!": nobody will take over.
 mark=$1
@@ -51,9 +52,11 @@ kill_marked() {
   done
 }
 
+is_own() { [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]; }
+
 for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 for script in "$stops"/*.sh; do
-  if [ -n "$stops" ] && [ -f "$script" ]; then sh "$script" >/dev/null 2>&1 & fi
+  if [ -n "$stops" ] && is_own "$stops" && [ -f "$script" ]; then sh "$script" >/dev/null 2>&1 & fi
 done
 kill_marked
 # A second look for what was between fork and exec, when it did not have the mark yet.
@@ -62,6 +65,6 @@ kill_marked
 wait
 for each in "$directory" "$stops"; do
   case $each in
-    /*/*) rm -rf -- "$each" ;;
+    /*/*) if is_own "$each"; then rm -rf -- "$each"; fi ;;
   esac
 done

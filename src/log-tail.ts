@@ -1,4 +1,5 @@
-import { open, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 
 /** Most that one answer carries, bytes: well below the bus's limit for a message. */
 const PIECE = 256 * 1024;
@@ -10,31 +11,38 @@ export interface LogPiece {
 }
 
 /** The last `lines` lines of a file (of its last 256 KiB, and none before byte `from`). Throws when there is no such file. */
-export async function tailOf(file: string, lines: number, from = 0): Promise<LogPiece> {
-  const { size } = await stat(file);
-  // A file that has become shorter was written anew.
-  const text = await read(file, Math.max(from > size ? 0 : from, size - PIECE), size);
-  const all = text.split('\n');
-  const ending = all.at(-1) === '' ? 1 : 0;
-  return { text: all.slice(Math.max(0, all.length - ending - lines)).join('\n'), offset: size };
-}
+export const tailOf = (file: string, lines: number, from = 0): Promise<LogPiece> =>
+  withFile(file, async (handle, size) => {
+    // A file that has become shorter was written anew.
+    const text = await read(handle, Math.max(from > size ? 0 : from, size - PIECE), size);
+    const all = text.split('\n');
+    const ending = all.at(-1) === '' ? 1 : 0;
+    return { text: all.slice(Math.max(0, all.length - ending - lines)).join('\n'), offset: size };
+  });
 
 /** What follows byte `offset`, at most 256 KiB. A file that has become shorter is read from its start. */
-export async function pieceFrom(file: string, offset: number): Promise<LogPiece> {
-  const { size } = await stat(file);
-  const from = offset > size ? 0 : offset;
-  const to = Math.min(size, from + PIECE);
-  return { text: await read(file, from, to), offset: to };
-}
+export const pieceFrom = (file: string, offset: number): Promise<LogPiece> =>
+  withFile(file, async (handle, size) => {
+    const from = offset > size ? 0 : offset;
+    const to = Math.min(size, from + PIECE);
+    return { text: await read(handle, from, to), offset: to };
+  });
 
-async function read(file: string, from: number, to: number): Promise<string> {
-  if (to <= from) return '';
-  const handle = await open(file, 'r');
+/** Where a log is says an event, that anybody with an agent's key may send: a pipe must not hold up who reads it. */
+async function withFile<T>(file: string, use: (handle: FileHandle, size: number) => Promise<T>): Promise<T> {
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    const buffer = Buffer.alloc(to - from);
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, from);
-    return buffer.toString('utf8', 0, bytesRead);
+    const found = await handle.stat();
+    if (!found.isFile()) throw new Error(`${file} is not a file`);
+    return await use(handle, found.size);
   } finally {
     await handle.close();
   }
+}
+
+async function read(handle: FileHandle, from: number, to: number): Promise<string> {
+  if (to <= from) return '';
+  const buffer = Buffer.alloc(to - from);
+  const { bytesRead } = await handle.read(buffer, 0, buffer.length, from);
+  return buffer.toString('utf8', 0, bytesRead);
 }

@@ -36,12 +36,35 @@ export function makePrivateDirectory(path: string): void {
     mkdirSync(path, { mode: 0o700 });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    const found = lstatSync(path);
-    if (!found.isDirectory() || found.uid !== process.getuid?.())
+    if (!isOwnDirectory(path))
       throw new SrtctlError('not-ours', `${path} is there already and is not a directory of this user`, {
         hint: 'somebody may have put it there: remove it, or set TMPDIR to a directory of your own',
       });
   }
   // What the umask left away or an earlier run left open.
   chmodSync(path, 0o700);
+}
+
+/**
+ * Makes a job's directory, which all may read and nobody else may write. One that is there already is taken only when it
+ * is ours: where many write into one directory, somebody may have foreseen the job's id.
+ * @throws SrtctlError when it is somebody else's, or anybody can write in it
+ */
+export function makeJobDirectory(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o755 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    // What was made here and now is ours, also on file systems that say nothing of it.
+    if (!isOwnDirectory(path) || (lstatSync(path).mode & 0o002) !== 0)
+      throw new SrtctlError('not-ours', `${path} is there already, and others can write in it`, {
+        hint: 'somebody may have put it there: remove it, or choose another directory with --output',
+      });
+  }
+}
+
+/** Whether it is a directory of this user, and not a link to one. */
+export function isOwnDirectory(path: string): boolean {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found?.isDirectory() === true && found.uid === process.getuid?.();
 }

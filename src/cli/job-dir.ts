@@ -41,14 +41,14 @@ function sharedOutputs(): string | undefined {
   }
 }
 
-/** Ids of the jobs below the outputs directory, newest first. */
-export async function listJobs(root: string): Promise<string[]> {
+/** Ids of the jobs below the outputs directory, newest first; of all users who share it, or `own` ones alone. */
+export async function listJobs(root: string, { own = false } = {}): Promise<string[]> {
   const names = await readdir(root).catch(() => []);
   const dated = await Promise.all(
     names.map(async (name) => ({
       name,
       at: await stat(jobPaths(join(root, name), name).spec).then(
-        ({ mtimeMs }) => mtimeMs,
+        ({ mtimeMs, uid }) => (own && uid !== process.getuid?.() ? undefined : mtimeMs),
         () => undefined,
       ),
     })),
@@ -66,11 +66,14 @@ export async function readJob(jobDir: string): Promise<JobOnDisk | undefined> {
   return spec && { jobId, jobDir, spec };
 }
 
-/** Finds a job by its id, the path of its directory, or `latest`. Throws with what there is. */
+/**
+ * Finds a job by its id, the path of its directory, or `latest`: one's own, since it may be resumed or cancelled by that.
+ * Throws with what there is.
+ */
 export async function findJob(told: string, root: string): Promise<JobOnDisk> {
   const jobs = await listJobs(root);
-  const [newest] = jobs;
-  const directory = told === 'latest' && newest ? join(root, newest) : join(root, told);
+  const [newest] = told === 'latest' ? await listJobs(root, { own: true }) : [];
+  const directory = join(root, newest ?? told);
   for (const jobDir of [directory, resolve(told)]) {
     const job = await readJob(jobDir);
     if (job) return job;

@@ -421,7 +421,8 @@ export class Coordinator {
       isDecided: () => deployment.isDecided,
       isEnding: () => this.#ending,
       onHello: ({ node, gpuHolders }) => this.#gpuHolders.set(node, gpuHolders ?? []),
-      onEpoch: (epoch) => this.#options.fence.heard(epoch),
+      onLease: (epoch) => this.#options.fence.heard(epoch),
+      onObeyed: (epoch) => this.#options.fence.told(epoch),
       onCancel: (by) => {
         log.warn({ by }, 'cancel');
         this.interrupt(`cancelled by ${by}`, 143);

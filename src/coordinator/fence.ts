@@ -67,7 +67,7 @@ export class Fence {
     this.heard(Number.parseInt(text, 10));
   }
 
-  /** An epoch that somebody claims on the bus or in the file. */
+  /** An epoch that a coordinator claims, on the bus (where only coordinators can say a lease) or in the file. */
   heard(epoch: number): void {
     if (epoch > this.#epoch) this.#onFenced(`the coordinator of epoch ${epoch} is in charge`);
   }
@@ -75,6 +75,11 @@ export class Fence {
   /** The job is over, and its directory about to go. */
   lower(): void {
     this.#isLowered = true;
+  }
+
+  /** An agent says whom it obeys. It may say what it likes: the file decides. */
+  told(epoch: number): void {
+    if (epoch > this.#epoch) this.check();
   }
 
   /** Shows others (without asking for the pid) that the job has a coordinator. */

@@ -2,16 +2,28 @@ import { closeSync, fsyncSync, openSync, readFileSync, truncateSync, writeSync }
 import type { Bus, Follower } from '../messages/bus.ts';
 import { parseEvents, type SrtEvent } from '../messages/events.ts';
 
+/** Bytes that wait in memory for room on the disk. */
+const MOST_WAITING = 1024 * 1024;
+
 /**
  * Appends every kept event to events.jsonl, in the stream's order, so that the events outlive the job. What an earlier
  * coordinator has written is not written again: each source numbers its events, and its numbers only grow.
  */
 export class Journal {
   readonly #file: number;
-  readonly #follower: Follower;
+  readonly #follow: (from: number) => Follower;
+  #follower: Follower;
   #streamSeq: number;
-  /** What a full disk did not take yet, so that no event is missing or torn when there is room again. */
+  /**
+   * What a full disk did not take yet, so that no event is missing or torn when there is room again. More than
+   * MOST_WAITING is left in the stream, and read from there again.
+   */
   #rest = Buffer.alloc(0);
+  /** The first message of the stream that waits there for room on the disk. */
+  #leftFrom: number | undefined;
+
+  /** The last message of the stream that was acted on. */
+  #actedOn = 0;
 
   /** `from`: a message of the stream that may not be in the file; all before it are. */
   constructor(
@@ -24,12 +36,19 @@ export class Journal {
     const written = lastOfEach(path);
     this.#file = openSync(path, 'a', 0o644);
     this.#streamSeq = from - 1;
-    this.#follower = bus.follow(from, (event, streamSeq) => {
-      mayWrite();
-      const isThere = event.seq <= (written.get(event.source) ?? 0);
-      if (isThere ? this.#flush() : this.#append(event)) this.#streamSeq = streamSeq;
-      onEvent(event);
-    });
+    this.#follow = (first) =>
+      bus.follow(first, (event, streamSeq) => {
+        mayWrite();
+        const isThere = event.seq <= (written.get(event.source) ?? 0);
+        if (!isThere && !this.#hasRoom()) this.#leftFrom ??= streamSeq;
+        else if (isThere ? this.#flush() : this.#append(event)) this.#streamSeq = streamSeq;
+        if (streamSeq > this.#actedOn) {
+          this.#actedOn = streamSeq;
+          onEvent(event);
+        }
+        this.#goBack();
+      });
+    this.#follower = this.#follow(from);
   }
 
   get streamSeq(): number {
@@ -42,6 +61,7 @@ export class Journal {
    */
   async close(deadlineMs: number, unsent: readonly SrtEvent[]): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
+    this.#goBack();
     await Promise.race([
       this.#follower.caughtUp().catch(() => undefined),
       new Promise<void>((resolve) => {
@@ -54,6 +74,20 @@ export class Journal {
     this.#flush();
     fsyncSync(this.#file);
     closeSync(this.#file);
+  }
+
+  /** false when what follows is left in the stream, since it must come after what is left there already. */
+  #hasRoom(): boolean {
+    return this.#leftFrom === undefined && this.#rest.length < MOST_WAITING;
+  }
+
+  /** Reads from the stream again what was left there, when there is room on the disk. */
+  #goBack(): void {
+    if (this.#leftFrom === undefined || !this.#flush()) return;
+    const from = this.#leftFrom;
+    this.#leftFrom = undefined;
+    this.#follower.stop();
+    this.#follower = this.#follow(from);
   }
 
   /** false while the disk is full: what is to be done about an event does not wait for it to be written. */

@@ -14,6 +14,7 @@ import {
 } from '../messages/result.ts';
 import type { PointState } from '../messages/states.ts';
 import type { PlannedPoint } from '../plan/kinds.ts';
+import { holdsSecrets } from '../recipe/secrets.ts';
 import { awaitedIn, type Deployment } from './deployment.ts';
 import { writeJson } from './files.ts';
 import { prepareAttempt, syncPoint } from './point-files.ts';
@@ -192,5 +193,5 @@ async function runBenchmark(
 
 const writeYaml = async (path: string, value: unknown): Promise<void> => {
   const { default: writeFileAtomic } = await import('write-file-atomic');
-  await writeFileAtomic(path, stringify(value));
+  await writeFileAtomic(path, stringify(value), { mode: holdsSecrets(value) ? 0o600 : 0o644 });
 };

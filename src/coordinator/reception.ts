@@ -24,19 +24,21 @@ export interface ReceptionOptions {
   readonly isEnding: () => boolean;
   readonly onHello: (message: Hello) => void;
   readonly onCancel: (by: string) => void;
-  /** The epoch that somebody obeys, or claims. */
-  readonly onEpoch: (epoch: number) => void;
+  /** The epoch of a lease: only a coordinator can say one. */
+  readonly onLease: (epoch: number) => void;
+  /** The epoch that an agent says it obeys. */
+  readonly onObeyed: (epoch: number) => void;
 }
 
 /** What agents and operators say to the coordinator, and what they are answered. */
 export function receive(options: ReceptionOptions): void {
   const { bus, subjects, roster, supervision, desiredOf, isDecided, isEnding } = options;
-  const { onHello, onCancel, onEpoch } = options;
+  const { onHello, onCancel, onLease, onObeyed } = options;
   bus.subscribe(subjects.hello('*'), helloSchema, ({ message, subject, respond }) => {
     // The server lets an agent use its own subject only; the message must say the same name.
     if (subject !== subjects.hello(message.node)) return;
     onHello(message);
-    onEpoch(message.epoch);
+    onObeyed(message.epoch);
     const isLate = isEnding() && roster.stateOf(message.node) === 'expected';
     const answer = isLate ? 'late' : roster.hello(message);
     const refuse = (reason: string) =>
@@ -57,10 +59,10 @@ export function receive(options: ReceptionOptions): void {
   });
   bus.subscribe(subjects.heartbeat('*'), heartbeatSchema, ({ message, subject }) => {
     if (subject !== subjects.heartbeat(message.node)) return;
-    onEpoch(message.epoch);
+    onObeyed(message.epoch);
     roster.heartbeat(message);
   });
-  bus.subscribe(subjects.allLease, leaseSchema, ({ message }) => onEpoch(message.epoch));
+  bus.subscribe(subjects.allLease, leaseSchema, ({ message }) => onLease(message.epoch));
   bus.subscribe(subjects.cancel, cancelRequestSchema, ({ message, respond }) => {
     respond({ v: WIRE_VERSION, accepted: true });
     onCancel(message.by);

@@ -1,11 +1,12 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { containerCommand, containerEnvironment, containerKill } from '../launch/container.ts';
 import { mpiCommand, mpiSignal } from '../launch/mpi.ts';
 import { stepEnvironment } from '../launch/step-environment.ts';
 import type { AgentConfig } from '../messages/job-files.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
+import { isOwnDirectory, makePrivateDirectory } from '../private-files.ts';
 import { shellQuote } from '../quote.ts';
 
 /** What the operating system is asked to start for a process. */
@@ -108,8 +109,9 @@ export function createLauncher(options: Options): Launcher {
     // The guard runs what is in this directory when the agent was killed.
     const file = stopDir === undefined ? undefined : join(stopDir, `${++starts}.sh`);
     if (stopDir !== undefined && file !== undefined) {
-      mkdirSync(stopDir, { recursive: true, mode: 0o700 });
-      writeFileSync(file, script(kill), { mode: 0o600 });
+      // Others can foresee its name, and the guard runs what is in it: never in a directory that somebody else made.
+      makePrivateDirectory(stopDir);
+      writeFileSync(file, script(kill), { mode: 0o600, flag: 'wx' });
     }
     return {
       terminate: async () => terminate !== undefined && (await run(terminate)) === 0,
@@ -121,7 +123,7 @@ export function createLauncher(options: Options): Launcher {
   return {
     launch: (spec, env, mark) => asRanks(spec, env, `srtctl-${mark.replaceAll(/[^\w.-]+/g, '-')}-${suffix}`),
     killAllSync(): void {
-      if (stopDir === undefined || !existsSync(stopDir)) return;
+      if (stopDir === undefined || !isOwnDirectory(stopDir)) return;
       const scripts = readdirSync(stopDir).map((name) => join(stopDir, name));
       if (scripts.length === 0) return;
       const all = 'for script; do /bin/sh "$script" & done; wait';

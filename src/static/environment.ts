@@ -14,10 +14,15 @@ export interface Environment {
   readonly names: readonly string[];
 }
 
-/** How the environment of a process gets to it. Lower-case names are the script's own. */
+/**
+ * How the environment of a process gets to it. Lower-case names are the script's own, but for
+ * those of proxies (which may hold a password).
+ */
 export function environmentOf(env: Readonly<Record<string, string>>, { word }: Markers): Environment {
   const passes = (name: string): boolean =>
-    /^[A-Z_][A-Z0-9_]*$/.test(name) && !SET_BY_SLURM.test(name) && !BASHS_OWN.test(name);
+    (/^[A-Z_][A-Z0-9_]*$/.test(name) || /^(https?|ftp|all|no)_proxy$/.test(name)) &&
+    !SET_BY_SLURM.test(name) &&
+    !BASHS_OWN.test(name);
   const entries = Object.entries(env);
   const through = entries.filter(([name]) => passes(name));
   const late = entries.filter(([name]) => !passes(name));

@@ -20,10 +20,12 @@ for _ in "${point_names[@]}"; do point_states+=(planned); done
 
 # For every srun: beside the batch script and the other steps, with all that the job has on the node.
 step_options=(--overlap --mem=0 --cpu-bind=none --input=none --no-kill --wait=0)
-# What srun starts: it tells the number of its step, by which it is signalled, and becomes the process.
-launcher='echo "$SLURM_STEP_ID" >"$1"; [ -z "$2" ] || mkdir -p -m 700 -- "$2" || exit 1; [ -z "$3" ] || cd -- "$3" || exit 1; shift 3; exec "$@"'
+# What srun starts (the directory is in /tmp, where anybody may have made one of its name): it tells the number of its step, by which it is signalled, and becomes the process.
+launcher='echo "$SLURM_STEP_ID" >"$1"; [ -z "$2" ] || mkdir -m 700 -- "$2" 2>/dev/null || { [ -d "$2" ] && [ ! -L "$2" ] && [ -O "$2" ]; } || { echo "srtctl: $2 is not a directory of this user: somebody may have put it there" >&2; exit 1; }; [ -z "$3" ] || cd -- "$3" || exit 1; shift 3; exec "$@"'
 
 say() { printf '%(%H:%M:%S)T %s\n' -1 "$*"; }
+
+is_own() { [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]; }
 
 refuse() { # MESSAGE: before anything was started
   echo "srtctl: $1"
@@ -395,8 +397,10 @@ begin_job() {
   if [ "$needs_node" = yes ] && [ ! -x "$node_binary" ]; then
     refuse "$(hostname): the Node runtime ${node_binary:-for $(uname -m)} is not there, and this recipe runs a program of srtctl (sa-bench, model.stage_dir or --mock); a benchmark of type custom needs none"
   fi
+  mkdir -p -- "$outputs" && { mkdir -m 755 -- "$job_dir" 2>/dev/null || is_own "$job_dir"; } ||
+    refuse "$job_dir is not a directory of this user: somebody may have put it there"
   mkdir -p -- "$job_dir/logs" "$run_dir" || refuse "$job_dir cannot be made"
-  [ -e "$job_dir/sbatch_script.sh" ] || cp -- "$0" "$job_dir/sbatch_script.sh"
+  [ -e "$job_dir/sbatch_script.sh" ] || (umask 077 && cp -- "$0" "$job_dir/sbatch_script.sh")
   trap 'stop_code=143; say "told to end (SIGTERM: scancel, time limit or preemption)"' TERM
   trap 'stop_code=130; say "interrupted"' INT
   trap 'leave' EXIT

@@ -8,6 +8,8 @@ export interface PointInput extends Omit<ProcessContext, 'ordinal' | 'before'> {
   /** Number of a step's content: a step that ended well is not done again for another point. */
   readonly stepNumber: (step: ProcessSpec) => number;
   readonly config: string;
+  /** Nobody else may read it. */
+  readonly secret: boolean;
   readonly pointDir: string;
 }
 
@@ -31,7 +33,7 @@ export function pointFunctions(input: PointInput): string {
 ${started.map((spec) => processFunctions(spec, { ...input, ordinal, before: beforeOf(spec) })).join('\n')}
 point_${ordinal}() {
   begin_point ${ordinal} ${markers.word(input.pointDir)} ${interval} ${graceSeconds}
-  write_file "$point_dir/config.yaml" ${markers.word(input.config)}
+  ${input.secret ? '(umask 077 && ' : ''}write_file "$point_dir/config.yaml" ${markers.word(input.config)}${input.secret ? ')' : ''}
 ${phases.map((phase) => phaseText(phase, started, input)).join('\n')}
 ${benchmarkText(input)}
 }

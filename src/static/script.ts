@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
+import { holdsSecrets } from '../recipe/secrets.ts';
 import { numbersOf } from '../recipe/variant.ts';
 import { directiveValue } from '../slurm/batch-script.ts';
 import { containerMounts } from '../slurm/mounts.ts';
@@ -85,6 +86,7 @@ export function staticScript(input: StaticScriptInput): string {
         return number;
       },
       config: stringify(point.recipe),
+      secret: holdsSecrets(point.recipe),
       pointDir: runtime.pointDir(point.ordinal, point.name, numbersOf(variant)),
     }),
   );

@@ -15,10 +15,11 @@ export interface ErrorLine {
 const LONGEST = 2_000;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: colours of a terminal
 const COLOURS = /\u001b\[[0-9;]*m/g;
-/** A log's own words before a message, as in `[2026-01-01 12:00:00 TP0] ` or `ERROR 01-01 12:00:00 core.py:12] `. */
 const TRACEBACK = /Traceback \(most recent call last\)/;
-const EXCEPTION =
-  /^(?:\S*\s?\[[^\]]*\]\s*|[\w.() ]*\bpid=\d+\)\s*)*((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Timeout)(?:: .*|$))/;
+const EXCEPTION = /^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Timeout)(?:: .*|$)/;
+/** One of a log's own words before a message, as in `[2026-01-01 12:00:00 TP0] ` or `(EngineCore pid=12) `. */
+const WORDS_BEFORE = /^(?:[^\s[]*\s?\[[^\]]*\]\s*|[\w.() ]{0,80}\bpid=\d+\)\s*)/;
+const MOST_WORDS_BEFORE = 8;
 const ERROR =
   /\b(error|fatal|panic|exception|failed|failure|cannot|could not|unable to|abort(ed)?|refused)\b/i;
 /** Words that look like an error's and are none. */
@@ -41,7 +42,7 @@ export function errorLine(log: string, signatures: readonly Signature[]): ErrorL
   let inTraceback = false;
   for (const line of lines) {
     if (TRACEBACK.test(line)) inTraceback = true;
-    const thrown = inTraceback ? EXCEPTION.exec(line)?.[1] : undefined;
+    const thrown = inTraceback ? exceptionIn(line) : undefined;
     if (thrown !== undefined) {
       exception ??= thrown;
       inTraceback = false;
@@ -66,6 +67,22 @@ export function errorLine(log: string, signatures: readonly Signature[]): ErrorL
   if (error !== undefined) return { text: error, signature: null, weight: 'error' };
   const last = lines.at(-1);
   return last === undefined ? undefined : { text: last.trim(), signature: null, weight: 'last' };
+}
+
+/**
+ * The exception that a line is about. A piece at a time: one expression for all of it takes for ever on a line of many
+ * brackets, and a log is written by whoever likes.
+ */
+function exceptionIn(line: string): string | undefined {
+  let rest = line;
+  for (let words = 0; words <= MOST_WORDS_BEFORE; words++) {
+    const found = EXCEPTION.exec(rest)?.[0];
+    if (found !== undefined) return found;
+    const before = WORDS_BEFORE.exec(rest)?.[0];
+    if (before === undefined) return undefined;
+    rest = rest.slice(before.length);
+  }
+  return undefined;
 }
 
 const afterPrefix = (line: string): string => line.replace(/^(?:\S*\s?\[[^\]]*\]\s?|\([^)]*\)\s)*/, '');

@@ -63,7 +63,8 @@ async function witnessesIn(span: readonly SrtEvent[], signatures: readonly Signa
       // What its agent saw may say more than its log does, as of who was killed for lack of memory.
       const seen = errorLine(why, signatures);
       const line = inLog?.weight !== 'origin' && seen?.weight === 'origin' ? seen : inLog;
-      const failedAt = to === 'failed' ? Date.parse(at) : null;
+      // Whoever has an agent's key may say any time, or none.
+      const failedAt = to === 'failed' ? Date.parse(at) || 0 : null;
       witnesses.push({ process, role, node, logFile, logFrom, failedAt, why, exitCode, signal, line });
     }
   };
@@ -74,7 +75,7 @@ async function witnessesIn(span: readonly SrtEvent[], signatures: readonly Signa
 const lostIn = (span: readonly SrtEvent[]): LostNode[] =>
   span.flatMap((event) =>
     event.kind === 'agent.transition' && event.to === 'lost'
-      ? [{ node: event.node, at: Date.parse(event.at), why: event.why }]
+      ? [{ node: event.node, at: Date.parse(event.at) || 0, why: event.why }]
       : [],
   );
 

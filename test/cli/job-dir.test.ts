@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { appendFile, chown, mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -45,6 +45,14 @@ describe('finding a job', () => {
     });
     expect(await findJob('latest', root)).toMatchObject({ jobId: 'local-20260102-bbbb' });
     expect(await listJobs(root)).toEqual(['local-20260102-bbbb', 'local-20260101-aaaa']);
+  });
+
+  it('takes one of another user for "latest" only when it is named', async (test) => {
+    if (process.getuid?.() !== 0) test.skip();
+    await twoJobs();
+    await chown(join(root, 'local-20260102-bbbb/local-20260102-bbbb.json'), 12_345, 12_345);
+    expect(await findJob('latest', root)).toMatchObject({ jobId: 'local-20260101-aaaa' });
+    expect(await findJob('local-20260102-bbbb', root)).toMatchObject({ jobId: 'local-20260102-bbbb' });
   });
 
   it('names the nearest and the newest when there is none of that name (exit code 2)', async () => {

@@ -32,6 +32,14 @@ it('ends a coordinator that hears of a higher epoch, and of no other', () => {
   expect(() => own.heard(3)).toThrow(/epoch 3 is in charge/);
 });
 
+it('is not ended by what an agent claims, unless it is so', () => {
+  const own = fence(2);
+  own.raise();
+  own.told(Number.MAX_SAFE_INTEGER);
+  fence(3).raise();
+  expect(() => fence(2).told(3)).toThrow(Fenced);
+});
+
 it('ends a coordinator whose directory is gone: another one has ended the job', async () => {
   const own = fence(1);
   own.raise();

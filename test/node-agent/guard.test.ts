@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { chown, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect, it } from 'vitest';
@@ -54,6 +54,30 @@ it('runs what ends the parts of processes that are in no group, and removes the 
     await until('the directory to be removed', () => !existsSync(stops));
   } finally {
     for (const pid of pids) if (exists(pid)) process.kill(pid, 'SIGKILL');
+  }
+});
+
+it('runs nothing from a directory that somebody else made in its place, or a link to one', async (test) => {
+  if (process.getuid?.() !== 0) test.skip();
+  const theirs = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
+  const link = `${theirs}-link`;
+  const directory = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
+  const ran = join(theirs, 'ran');
+  try {
+    await writeFile(join(theirs, '1.sh'), `touch ${ran}\n`);
+    await symlink(theirs, link);
+    await guardThenKill([], 'SRTCTL_AGENT=none', directory, link);
+    await until('the guard to end', () => !existsSync(directory));
+    const again = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
+    await chown(theirs, 12_345, 12_345);
+    await guardThenKill([], 'SRTCTL_AGENT=none', again, theirs);
+    await until('the guard to end', () => !existsSync(again));
+    expect(existsSync(ran)).toBe(false);
+    expect(existsSync(theirs)).toBe(true);
+  } finally {
+    await rm(link, { force: true });
+    await rm(theirs, { recursive: true, force: true });
+    await rm(directory, { recursive: true, force: true });
   }
 });
 

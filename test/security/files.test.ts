@@ -1,9 +1,20 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { chown } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { writeJobDir } from '../../src/cli/write-job-dir.ts';
 import { listenAddress } from '../../src/coordinator/listen.ts';
+import type { JobSpec } from '../../src/messages/job-files.ts';
 import { throttled } from '../../src/messages/throttle.ts';
 import { makePrivateDirectory, writePrivateFile } from '../../src/private-files.ts';
 
@@ -45,6 +56,56 @@ describe('private files', () => {
     mkdirSync(join(dir, 'theirs'));
     await chown(join(dir, 'theirs'), 12_345, 12_345);
     expect(() => makePrivateDirectory(join(dir, 'theirs'))).toThrow(/not a directory of this user/);
+  });
+});
+
+describe('a job’s directory', () => {
+  const spec = (jobDir: string, environment: object) =>
+    ({
+      v: 1,
+      jobId: 'j',
+      jobDir,
+      setupScript: null,
+      variant: { environment },
+      cluster: {},
+    }) as unknown as JobSpec;
+
+  it('is readable for all and writable for nobody else; what holds a password is its owner’s alone', async () => {
+    const before = process.umask(0);
+    try {
+      writeFileSync(join(dir, 'recipe.yaml'), 'name: x');
+      const files = ['config.yaml', 'j.json', 'sbatch_script.sh'];
+      const modes = async (environment: object) => {
+        const jobDir = `${mkdtempSync(join(dir, 'outputs-'))}/deep/j`;
+        await writeJobDir(spec(jobDir, environment), join(dir, 'recipe.yaml'), '#!/bin/bash');
+        return [jobDir, `${jobDir}/logs`, ...files.map((file) => join(jobDir, file))].map(modeOf);
+      };
+      expect(await modes({ MAX_TOKENS: '5', TOKENIZER: 'x', HF_TOKEN: '' })).toEqual([
+        '755',
+        '755',
+        '644',
+        '644',
+        '644',
+      ]);
+      for (const name of ['HF_TOKEN', 'OPENAI_API_KEY', 'aws_secret_access_key', 'PASSWORD'])
+        expect(await modes({ [name]: 'x' }), name).toEqual(['755', '755', '600', '600', '600']);
+    } finally {
+      process.umask(before);
+    }
+  });
+
+  it('is refused where somebody has made it before', async () => {
+    const jobDir = join(dir, 'j');
+    mkdirSync(jobDir);
+    chmodSync(jobDir, 0o777);
+    await expect(writeJobDir(spec(jobDir, {}), join(dir, 'none'), null)).rejects.toThrow(
+      /others can write in it/,
+    );
+    rmSync(jobDir, { recursive: true });
+    symlinkSync(dir, jobDir);
+    await expect(writeJobDir(spec(jobDir, {}), join(dir, 'none'), null)).rejects.toThrow(
+      /others can write in it/,
+    );
   });
 });
 

@@ -88,6 +88,20 @@ describe('the script', () => {
     isBash(script);
   });
 
+  it('keeps to its owner what holds a password, and no value in a command line', () => {
+    const script = scriptOf(
+      recipe('sglang', 'environment: {HF_TOKEN: hf_abc, https_proxy: "http://u:secret@p"}\n'),
+    );
+    expect(script).toContain('(umask 077 && write_file "$point_dir/config.yaml"');
+    expect(script).toMatch(/export https_proxy=.*secret/);
+    for (const line of script.split('\n'))
+      if (/run_on|run_mpi|\benv\b.*=/.test(line)) expect(line).not.toMatch(/secret|hf_abc/);
+    expect(scriptOf(recipe('sglang', 'environment: {MAX_TOKENS: "5"}\n'))).not.toContain(
+      'umask 077 && write_file',
+    );
+    isBash(script);
+  });
+
   it('has no marker left, whatever the recipe says', () => {
     const hostile = 'environment: {A: "@srt-node-0@", B: "@srt1-job-id@"}\n';
     const script = scriptOf(recipe('sglang', hostile));

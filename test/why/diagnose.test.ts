@@ -27,6 +27,11 @@ function diagnosisOf({ logs, lost }: Failure) {
   return diagnose(witnesses, lost ? [{ ...lost, at: START + lost.at, why: 'silent for 3 s' }] : []);
 }
 
+it('a line of many brackets in a traceback is read in no time, and the exception behind it is found', () => {
+  const log = `Traceback (most recent call last)\n${'[a]'.repeat(600)}\n[2026-01-01 TP0] (Engine pid=7) KeyError: [x] is no key`;
+  expect(errorLine(log, signatures)?.text).toBe('KeyError: [x] is no key');
+});
+
 describe('the cause of a failure', () => {
   it.each(failures.map((failure) => [failure.name, failure] as const))('%s', (_, failure) => {
     const found = diagnosisOf(failure);
