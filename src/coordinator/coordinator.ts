@@ -116,6 +116,8 @@ export class Coordinator {
   #interrupt: ((why: string, exitCode: number) => void) | undefined;
   #booting: Promise<void> = Promise.resolve();
   #ending = false;
+  /** Tells of the end: whoever hears it finds it in state.json, too. */
+  #lastWord: () => void = () => undefined;
   /** The point that runs is tried again for a node that it lost, whatever the sweep's policy. */
   #triesForLost = false;
   readonly #gpuHolders = new Map<string, readonly GpuHolder[]>();
@@ -401,7 +403,10 @@ export class Coordinator {
       await this.#roster.until(() => {
         const [lost] = this.#roster.lost;
         if (lost !== undefined)
-          throw new CausedError({ summary: `the agent of ${lost} is lost`, node: lost });
+          throw new CausedError({
+            summary: `the agent of ${lost} is lost: ${this.#roster.whyOf(lost)}`,
+            node: lost,
+          });
         return this.#roster.nodes.every((node) => this.#roster.stateOf(node) === 'joined');
       }, signal);
     } finally {
@@ -504,6 +509,8 @@ export class Coordinator {
     clearInterval(this.#leaseTimer);
     this.#roster.close();
     const deadlineMs = this.#busIsGone ? 0 : 3_000;
+    await this.#state.saved();
+    this.#lastWord();
     await this.#channel?.close(deadlineMs);
     this.#save({});
     await this.#state.saved();
@@ -544,15 +551,18 @@ export class Coordinator {
     this.#save({ sweep: to, exitCode, cause });
     this.#options.log.info({ from, to, why, exitCode, cause: cause?.summary }, 'sweep');
     const points = this.#options.points.length;
-    this.#channel?.outbox.send(this.#subjects.sweepTransition, {
-      kind: 'sweep.transition',
-      from,
-      to,
-      why,
-      points,
-      exitCode,
-      cause,
-    });
+    const tell = (): void =>
+      this.#channel?.outbox.send(this.#subjects.sweepTransition, {
+        kind: 'sweep.transition',
+        from,
+        to,
+        why,
+        points,
+        exitCode,
+        cause,
+      });
+    if (to === 'finished') this.#lastWord = tell;
+    else tell();
   }
 
   #save(change: Partial<JobState>): void {

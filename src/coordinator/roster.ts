@@ -91,6 +91,11 @@ export class Roster {
       .map((member) => member.node);
   }
 
+  /** What its last change of state was for. */
+  whyOf(node: string): string {
+    return this.#members.get(node)?.actor.getSnapshot().context.why ?? '';
+  }
+
   stateOf(node: string): AgentState | undefined {
     return this.#members.get(node)?.state;
   }

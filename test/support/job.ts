@@ -110,7 +110,8 @@ export class RunningJob {
       this.child.kill('SIGTERM');
       await this.#ended;
     }
-    await rm(this.outputs, { recursive: true, force: true });
+    // What the job's last processes write may come in between.
+    await rm(this.outputs, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
 }
 
