@@ -188,13 +188,24 @@ class World {
     this.deployment = deployment;
     bus.subscribe(s.hello('*'), helloSchema, ({ message, respond }) => {
       roster.hello(message);
-      respond({ v: 1, welcome: true, leaseMs: LEASE_MS, desired: deployment.desiredOf(message.node) });
+      const desired = deployment.desiredOf(message.node);
+      const generation = desired.generation + this.#aheadOf(epoch);
+      respond({ v: 1, welcome: true, leaseMs: LEASE_MS, desired: { ...desired, generation } });
     });
     bus.subscribe(s.heartbeat('*'), heartbeatSchema, ({ message }) => roster.heartbeat(message));
-    this.#lease = setInterval(
-      () => bus.publish(s.allLease, { v: 1, epoch, generation: deployment.generation, lost: [] }),
-      1_000,
-    );
+    this.#lease = setInterval(() => {
+      const ahead = this.#aheadOf(epoch);
+      const generation = deployment.generation + ahead;
+      bus.publish(s.allLease, { v: 1, epoch, generation, lost: ahead > 0 ? NODES : [] });
+    }, 1_000);
+  }
+
+  /**
+   * Where every agent has heard of another coordinator, one that was replaced may say what it likes, with whatever
+   * generation: its epoch alone is refused.
+   */
+  #aheadOf(epoch: number): number {
+    return NODES.every((node) => (this.obeyed.get(node)?.at(-1)?.[0] ?? 0) > epoch) ? 5_000 : 0;
   }
 
   want(specs: readonly ProcessSpec[]): void {
@@ -216,10 +227,11 @@ class World {
     const { deployment, epoch } = this.#old;
     if (!clears)
       return void deployment.deploy(specs, 'worker', new AbortController().signal).catch(() => undefined);
-    const generation = deployment.clear();
+    const ahead = this.#aheadOf(epoch);
+    const generation = deployment.clear() + ahead;
     // Its job is over, it thinks; who knows of another one must not end.
-    const end = NODES.every((node) => (this.obeyed.get(node)?.at(-1)?.[0] ?? 0) > epoch);
-    this.bus.as(`coordinator${epoch}`).publish(s.allDesired, { v: 1, epoch, generation, end });
+    const message = { v: 1, epoch, generation, end: ahead > 0 };
+    this.bus.as(`coordinator${epoch}`).publish(s.allDesired, message);
   }
 
   async do(step: Step): Promise<void> {
