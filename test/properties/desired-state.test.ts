@@ -69,6 +69,7 @@ const aStep = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ kind: fc.constant('cut' as const), node: fc.nat(1), off: fc.boolean() }),
   },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('reconnect' as const), node: fc.nat(1) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('replay' as const), pick }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const) }) },
   {
@@ -242,7 +243,12 @@ class World {
     else if (step.kind === 'clear') this.clear();
     else if (step.kind === 'crash') this.nodes.get(node)?.crash(step.pick);
     else if (step.kind === 'cut') this.bus.cut(node, step.off);
-    else if (step.kind === 'replay') this.bus.replay(step.pick);
+    else if (step.kind === 'reconnect') {
+      // Whoever is back says hello.
+      this.bus.cut(node, true);
+      this.bus.cut(node, false);
+      await vi.advanceTimersByTimeAsync(10);
+    } else if (step.kind === 'replay') this.bus.replay(step.pick);
     else if (step.kind === 'restart') this.restartCoordinator();
     else if (step.kind === 'usurp') this.usurp();
     else if (step.kind === 'late') this.#late(step.set, step.clears);
