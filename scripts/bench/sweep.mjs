@@ -1,6 +1,7 @@
-// `npm run bench:sweep [real|loads|long]`: sweeps as people run them. Minutes long, so apart from `npm run bench`.
+// `npm run bench:sweep [real|loads|long|lab]`: sweeps as people run them. Minutes long, so apart from `npm run bench`.
+// `lab` alone needs the Slurm lab, and root; see test/slurm-lab/README.md.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse, stringify } from 'yaml';
@@ -12,6 +13,11 @@ const work = temporary();
 const only = process.argv[2];
 const row = (what, value, aim = '') => console.log(`${what.padEnd(58)} ${value.padEnd(44)} ${aim}`);
 const resultsIn = (dir) => readFileSync(join(dir, 'results.jsonl'), 'utf8').split('\n').length - 1;
+
+const turnText = (events) => {
+  const steps = turnarounds(events);
+  return `${median(steps)} ms, at worst ${Math.max(...steps)} ms`;
+};
 
 /** Five variants of `zip_override`s that are public, as their authors wrote them but for the benchmark's length. */
 async function real() {
@@ -49,11 +55,7 @@ async function loads() {
   );
   row('  loads of an engine', String(loadsOf(one.events, 'prefill-0-0')), '3');
   row('  results', String(resultsIn(one.jobDir)), '12');
-  row(
-    '  from a point to the next that restarts nothing',
-    `${median(turnarounds(one.events))} ms`,
-    'under 150 ms',
-  );
+  row('  from a point to the next that restarts nothing', turnText(one.events), 'under 150 ms');
   const single = sweepRecipe({ sweep: 'fraction: [0.7], c: [1]', ...settings });
   const alone = await runSweep(single, { work, env, args: ['--nodes', '4'] });
   const ratio = (12 * alone.seconds) / one.seconds;
@@ -87,16 +89,68 @@ async function long() {
     const size = (bytes) => `${(bytes / 1024).toFixed(0)} KiB`;
     row('    events.jsonl, state.json', `${size(events)} (${size(events / done)} a point), ${size(state)}`);
   }
-  row(
-    '  from a point to the next that restarts nothing',
-    `${median(turnarounds(run.events))} ms`,
-    'under 150 ms',
-  );
+  row('  from a point to the next that restarts nothing', turnText(run.events), 'under 150 ms');
+}
+
+/** The same sweep as one Slurm job and as one for each point, each of them with the whole lab for itself. */
+async function lab() {
+  const loadMs = process.env.BENCH_LOAD_MS ?? '5000';
+  const script = join(root, 'test/slurm-lab/lab.sh');
+  const labEnv = { ...process.env, SRTCTL_LAB_DIR: join(work, 'lab') };
+  const call = (command, args, env = labEnv) =>
+    spawnSync(command, args, { encoding: 'utf8', env, cwd: work });
+  const up = call(script, ['up', '4']);
+  if (up.status !== 0) throw new Error(`the lab did not start: ${up.stderr}`);
+  try {
+    const env = {
+      ...process.env,
+      SLURM_CONF: join(work, 'lab/slurm.conf'),
+      SRTCTL_SIM_LOAD_MS: loadMs,
+      SRTCTL_SIM_SPEED: '10',
+    };
+    const took = {};
+    for (const allocation of ['shared', 'per-point']) {
+      const text = sweepRecipe({
+        sweep: `allocation: ${allocation}, fraction: [0.7, 0.8, 0.9], c: [1, 2, 3, 4]`,
+        server: ', mem-fraction-static: "{fraction}"',
+        concurrencies: '{c}',
+        requests: '10',
+        nodes: 4,
+      });
+      const file = join(work, `${allocation}.yaml`);
+      writeFileSync(file, `${text}slurm: { time_limit: "00:10:00" }\n`);
+      const outputs = join(work, `out-${allocation}`);
+      const began = performance.now();
+      const argv = [
+        join(root, 'dist/srtctl.js'),
+        'apply',
+        '-f',
+        file,
+        '--mock',
+        '--watch',
+        '--yes',
+        '--output',
+        outputs,
+      ];
+      const { status, stderr } = call(process.execPath, argv, env);
+      took[allocation] = (performance.now() - began) / 1_000;
+      if (status !== 0) throw new Error(`${allocation} ended with ${status}: ${stderr}`);
+      const jobs = readdirSync(outputs).map((name) => join(outputs, name));
+      const results = jobs.reduce((sum, dir) => sum + resultsIn(dir), 0);
+      row(
+        `12 points, load ${Number(loadMs) / 1_000} s, 4 nodes of the lab, ${allocation}`,
+        `${took[allocation].toFixed(1)} s, ${jobs.length} jobs, ${results} results`,
+      );
+    }
+    row('  per-point / shared', `${(took['per-point'] / took.shared).toFixed(2)} ×`);
+  } finally {
+    call(script, ['down']);
+  }
 }
 
 try {
-  for (const [name, bench] of Object.entries({ real, loads, long })) {
-    if (only !== undefined && only !== name) continue;
+  for (const [name, bench] of Object.entries({ real, loads, long, lab })) {
+    if (only === undefined ? name === 'lab' : only !== name) continue;
     if (name === 'real' && !existsSync(shared))
       console.log('public recipes: left out, ../shared/recipes is not there');
     else await bench();

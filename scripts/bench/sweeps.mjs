@@ -17,11 +17,13 @@ export function sweepRecipe({
   isl = '64',
   osl = '16',
   requests = '1',
+  nodes = 2,
 }) {
+  const half = nodes / 2;
   const flags = `{ served-model-name: bench, tensor-parallel-size: 4${server} }`;
   return `name: sweep
 model: { path: bench, container: bench, precision: fp8 }
-resources: { gpu_type: h100, gpus_per_node: 4, prefill_nodes: 1, decode_nodes: 1, prefill_workers: 1, decode_workers: 1 }
+resources: { gpu_type: h100, gpus_per_node: 4, prefill_nodes: ${half}, decode_nodes: ${half}, prefill_workers: ${half}, decode_workers: ${half} }
 frontend: { type: sglang, enable_multiple_frontends: false }
 backend: { type: sglang, sglang_config: { prefill: ${flags}, decode: ${flags} } }
 benchmark: { type: sa-bench, isl: ${isl}, osl: ${osl}, concurrencies: "${concurrencies}", req_rate: inf, num_prompts_mult: ${requests}, num_warmup_mult: 0 }

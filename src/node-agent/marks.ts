@@ -1,6 +1,9 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 
+/** Files of /proc that are read at the same time: each takes 64 KiB meanwhile, and a node may have thousands. */
+const PARALLEL = 8;
+
 /**
  * Processes are found by a mark in their environment: a child that made its own session (as engine schedulers
  * do) is in no process group of ours, but inherits it. Linux: /proc/<pid>/environ, NUL-separated, as of exec.
@@ -13,12 +16,13 @@ const hasEntry = (environ: string, entry: string): boolean =>
 /** The environment of each process that may be read: not another user's, and not of one that has ended. */
 export async function eachEnvironment(tell: (pid: number, environ: string) => void): Promise<void> {
   const pids = (await readdir('/proc')).filter(isPid);
-  await Promise.all(
-    pids.map(async (pid) => {
+  const reader = async (): Promise<void> => {
+    for (let pid = pids.pop(); pid !== undefined; pid = pids.pop()) {
       const environ = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
       if (environ !== '') tell(Number(pid), environ);
-    }),
-  );
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, reader));
 }
 
 /** Pids of the processes whose environment holds one of `entries` (NAME=value). */

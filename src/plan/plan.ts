@@ -96,13 +96,8 @@ function planPoint(
     roles,
     endpoints,
     endpointProcesses,
-    processes: linked(
-      byPhase(processes).map((process) =>
-        withPreamble(withImageSteps(supervised(process, recipe), before, runtime), runtime),
-      ),
-      {
-        findsWorkers: frontend.needsEtcd,
-      },
+    processes: byPhase(processes).map((process) =>
+      withPreamble(withImageSteps(supervised(process, recipe), before, runtime), runtime),
     ),
     benchmark,
     rest: workersAtRest(backend, recipe, runtime, roles, endpointProcesses),

@@ -38,6 +38,19 @@ describe('a point', () => {
     ]);
   });
 
+  it('has a directory that sorts as its number does, however many there are', () => {
+    const named = (count: number) => {
+      const list = Array.from({ length: count }, (_, at) => at + 1);
+      return planText(`${small}sweep: {a: [${list}]}\n`, bare).points.map(
+        ({ benchmark }) => benchmark.resultDir,
+      );
+    };
+    expect(named(2)[1]).toContain('/points/01-');
+    const many = named(101);
+    expect(many[100]).toContain('/points/100-');
+    expect([...many].sort()).toEqual(many);
+  });
+
   it('starts a router that waits for its workers together with them, and no etcd for it', () => {
     const [point] = planText(small, bare).points;
     expect(point?.processes.map(({ phase, id }) => `${phase} ${id}`)).toEqual([

@@ -44,9 +44,12 @@ const aSpec = fc
     version: fc.constantFrom('1', '2'),
     gpu: fc.constantFrom(0, 1, 2),
     graceMs: fc.constantFrom(20, 500),
+    // How it is watched: new when nothing of the process itself is.
+    readyAfter: fc.constantFrom('x', 'y'),
+    critical: fc.boolean(),
   })
-  .map(({ id, manner, version, gpu, graceMs }) =>
-    specOf({ id, node: id < 'c' ? 'node1' : 'node2', argv: ['run', manner, version], gpus: [gpu], graceMs }),
+  .map(({ manner, version, gpu, ...rest }) =>
+    specOf({ ...rest, node: rest.id < 'c' ? 'node1' : 'node2', argv: ['run', manner, version], gpus: [gpu] }),
   );
 /** Without two that could not run side by side. */
 const aSet = fc
@@ -66,8 +69,18 @@ const aStep = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ kind: fc.constant('cut' as const), node: fc.nat(1), off: fc.boolean() }),
   },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('reconnect' as const), node: fc.nat(1) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('replay' as const), pick }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('rewatch' as const), after: fc.constantFrom('x', 'y') }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('usurp' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('late' as const), set: aSet, clears: fc.boolean() }),
+  },
   {
     weight: 5,
     arbitrary: fc.record({
@@ -99,6 +112,10 @@ class World {
   #healed = false;
   #abort = new AbortController();
   #lease: NodeJS.Timeout | undefined;
+  /** A coordinator that was replaced, and goes on as if it were not. */
+  #old:
+    | { readonly deployment: Deployment; readonly epoch: number; readonly lease: NodeJS.Timeout }
+    | undefined;
 
   constructor(fates: readonly Fate[]) {
     let at = 0;
@@ -112,22 +129,49 @@ class World {
   restartCoordinator(): void {
     this.#abort.abort(new Error('restarted'));
     this.#abort = new AbortController();
-    this.bus.forget('coordinator');
+    this.bus.forget(this.#name);
+    clearInterval(this.#lease);
+    this.#takeOver();
+  }
+
+  /** The same while the last one lives: agents are all that keeps the two apart. */
+  usurp(): void {
+    this.endOld();
+    // As coordinator/continuation.ts does: reports say no epoch, so generations of two coordinators never meet.
+    this.generation += 1_000;
+    if (this.#lease) this.#old = { deployment: this.deployment, epoch: this.epoch, lease: this.#lease };
+    this.#takeOver();
+  }
+
+  /** It has found out that it was replaced. What it has sent may come yet. */
+  endOld(): void {
+    if (!this.#old) return;
+    clearInterval(this.#old.lease);
+    this.bus.forget(`coordinator${this.#old.epoch}`);
+    this.#old = undefined;
+  }
+
+  get #name(): string {
+    return `coordinator${this.epoch}`;
+  }
+
+  #takeOver(): void {
     this.epoch++;
     const { epoch } = this;
-    const bus = this.bus.as('coordinator');
+    const bus = this.bus.as(this.#name);
     const roster = new Roster(
       NODES,
       DEFAULT_SUPERVISION,
       {
         onTransition: () => {},
-        onReports: (_, reports) => this.deployment.learn(reports),
+        onReports: (_, reports) => deployment.learn(reports),
         onDefect: (what) => this.defects.push(what),
       },
       () => Date.now(),
     );
     this.roster = roster;
-    this.deployment = new Deployment({
+    let last = this.generation;
+    const deployment = new Deployment({
       bus,
       subjects: s,
       roster,
@@ -136,24 +180,33 @@ class World {
       causeOf: async ({ id }) => ({ summary: id }),
       onBroken: () => {},
       onGeneration: (generation) => {
-        this.#grown(
-          generation > this.generation,
-          `the deployment went from ${this.generation} to ${generation}`,
-        );
-        this.generation = generation;
+        this.#grown(generation > last, `the deployment went from ${last} to ${generation}`);
+        last = generation;
+        // What one that was replaced writes is not read by anybody.
+        if (this.epoch === epoch) this.generation = generation;
       },
     });
-    const { deployment } = this;
+    this.deployment = deployment;
     bus.subscribe(s.hello('*'), helloSchema, ({ message, respond }) => {
       roster.hello(message);
-      respond({ v: 1, welcome: true, leaseMs: LEASE_MS, desired: deployment.desiredOf(message.node) });
+      const desired = deployment.desiredOf(message.node);
+      const generation = desired.generation + this.#aheadOf(epoch);
+      respond({ v: 1, welcome: true, leaseMs: LEASE_MS, desired: { ...desired, generation } });
     });
     bus.subscribe(s.heartbeat('*'), heartbeatSchema, ({ message }) => roster.heartbeat(message));
-    clearInterval(this.#lease);
-    this.#lease = setInterval(
-      () => bus.publish(s.allLease, { v: 1, epoch, generation: deployment.generation, lost: [] }),
-      1_000,
-    );
+    this.#lease = setInterval(() => {
+      const ahead = this.#aheadOf(epoch);
+      const generation = deployment.generation + ahead;
+      bus.publish(s.allLease, { v: 1, epoch, generation, lost: ahead > 0 ? NODES : [] });
+    }, 1_000);
+  }
+
+  /**
+   * Where every agent has heard of another coordinator, one that was replaced may say what it likes, with whatever
+   * generation: its epoch alone is refused.
+   */
+  #aheadOf(epoch: number): number {
+    return NODES.every((node) => (this.obeyed.get(node)?.at(-1)?.[0] ?? 0) > epoch) ? 5_000 : 0;
   }
 
   want(specs: readonly ProcessSpec[]): void {
@@ -166,7 +219,20 @@ class World {
   clear(): void {
     this.#abort.abort(new Error('nothing is wanted'));
     const generation = this.deployment.clear();
-    this.bus.as('coordinator').publish(s.allDesired, { v: 1, epoch: this.epoch, generation, end: false });
+    this.bus.as(this.#name).publish(s.allDesired, { v: 1, epoch: this.epoch, generation, end: false });
+  }
+
+  /** The coordinator that was replaced wants something, or nothing. */
+  #late(specs: readonly ProcessSpec[], clears: boolean): void {
+    if (!this.#old) return;
+    const { deployment, epoch } = this.#old;
+    if (!clears)
+      return void deployment.deploy(specs, 'worker', new AbortController().signal).catch(() => undefined);
+    const ahead = this.#aheadOf(epoch);
+    const generation = deployment.clear() + ahead;
+    // Its job is over, it thinks; who knows of another one must not end.
+    const message = { v: 1, epoch, generation, end: ahead > 0 };
+    this.bus.as(`coordinator${epoch}`).publish(s.allDesired, message);
   }
 
   async do(step: Step): Promise<void> {
@@ -177,14 +243,27 @@ class World {
     else if (step.kind === 'clear') this.clear();
     else if (step.kind === 'crash') this.nodes.get(node)?.crash(step.pick);
     else if (step.kind === 'cut') this.bus.cut(node, step.off);
-    else if (step.kind === 'replay') this.bus.replay(step.pick);
+    else if (step.kind === 'reconnect') {
+      // Whoever is back says hello.
+      this.bus.cut(node, true);
+      this.bus.cut(node, false);
+      await vi.advanceTimersByTimeAsync(10);
+    } else if (step.kind === 'replay') this.bus.replay(step.pick);
     else if (step.kind === 'restart') this.restartCoordinator();
+    else if (step.kind === 'usurp') this.usurp();
+    else if (step.kind === 'late') this.#late(step.set, step.clears);
+    // The same processes, watched in another way.
+    else if (step.kind === 'rewatch')
+      this.want(
+        (this.#wanted.at(-1) ?? []).map((spec) => ({ ...spec, readyAfter: step.after, graceMs: 100 })),
+      );
     else await vi.advanceTimersByTimeAsync(step.ms);
   }
 
   /** Messages flow again, and everybody has time to say and do what is to be done. */
   async heal(): Promise<void> {
     this.#healed = true;
+    this.endOld();
     for (const node of NODES) this.bus.cut(node, false);
     await vi.advanceTimersByTimeAsync(20_000);
   }
@@ -199,9 +278,12 @@ class World {
     const before = starts();
     for (const specs of [wanted, wanted.map((spec) => ({ ...spec, readyAfter: 'something new' }))]) {
       let isReady = false;
-      void this.deployment.deploy(specs, 'worker', this.#abort.signal).then(() => {
-        isReady = true;
-      });
+      this.deployment.deploy(specs, 'worker', this.#abort.signal).then(
+        () => {
+          isReady = true;
+        },
+        () => undefined,
+      );
       await vi.advanceTimersByTimeAsync(5_000);
       expect(isReady).toBe(true);
     }
@@ -315,6 +397,7 @@ describe('desired state', () => {
             );
             expect(world.obeyed.get(name)?.at(-1)).toEqual([world.epoch, world.deployment.generation]);
           }
+          await world.goesOn();
         }),
         { numRuns: RUNS },
       );

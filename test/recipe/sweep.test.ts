@@ -59,6 +59,9 @@ describe('a sweep', () => {
     ['{order: random, a: [1]}', 'sweep.order: must be one of fewest-restarts, as-written'],
     ['{ordr: as-written, a: [1]}', 'sweep.ordr: must be a list of at least one value (or is "order" meant?)'],
     ['{on_failure: {retry: 0}, a: [1]}', 'sweep.on_failure.retry: must be at least 1'],
+    ['{on_failure: {retry: x}, a: [1]}', 'sweep.on_failure.retry: must be a number'],
+    ['{on_failure: {retrys: 1}, a: [1]}', 'sweep.on_failure.retrys: unknown key (did you mean "retry"?)'],
+    ['{on_failure: never, a: [1]}', 'sweep.on_failure: must be continue or abort or a map'],
     [
       '{point_time_limit: soon, a: [1]}',
       'sweep.point_time_limit: is no time limit: minutes, HH:MM:SS or D-HH',

@@ -1,5 +1,5 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import { chown, readFile, rename, symlink } from 'node:fs/promises';
+import { chown, readdir, readFile, rename, symlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
@@ -422,6 +422,41 @@ describe.skipIf(lab.why !== '')(
       } finally {
         lab.control('start', node);
       }
+    });
+
+    it('resumes a sweep that was cancelled: what is measured stays to the byte, the rest has a job of its own', async () => {
+      const text = recipe.replace('num_prompts_mult: 4', 'num_prompts_mult: "{n}"');
+      const [file] = await lab.written(`${text}sweep: {n: [4, 300]}\n`);
+      const job = await lab.apply(['-f', file, '--watch']);
+      await until(
+        'the second point',
+        async () =>
+          (await job.events()).some(
+            (event) =>
+              event.kind === 'point.transition' && event.ordinal === 1 && event.to === 'benchmarking',
+          ),
+        30_000,
+      );
+      const before = await job.jobDir();
+      lab.slurm('scancel', '--full', before.split('/').at(-1) ?? '');
+      expect(await job.ended(), job.stderr + job.stdout).toBe(143);
+      await lab.noJobs();
+      const env = { ...process.env, ...lab.env, SRTCTL_SIM_SPEED: '100', SRTCTL_OUTPUT: job.outputs };
+      const srtctl = (...args: string[]) => run(process.execPath, [SRTCTL, ...args], { env });
+      const results = async (jobDir: string): Promise<string[]> => {
+        const points = join(jobDir, 'points');
+        const files = (await readdir(points)).sort().map((name) => join(points, name, 'result.json'));
+        return Promise.all(files.map((each) => readFile(each, 'utf8')));
+      };
+      expect((await srtctl('resume', before, '--watch')).stdout).toContain('1 points have a result');
+      const jobs = (await readdir(job.outputs)).map((name) => join(job.outputs, name));
+      const after = jobs.find((dir) => dir !== before) ?? '';
+      const [[first], [kept, second]] = await Promise.all([results(before), results(after)]);
+      expect(kept).toBe(first);
+      expect(JSON.parse(second ?? '')).toMatchObject({ ordinal: 1, status: 'done' });
+      expect((await srtctl('apply', '--mock', '-f', file)).stdout).toContain('has a valid result already');
+      expect(await readdir(job.outputs)).toHaveLength(jobs.length);
+      await lab.nothingLeft();
     });
   },
 );
