@@ -1,6 +1,6 @@
 // How soon faults are known and cleaned up after, in real runs on this machine with simulated engines: percentiles of
 // some runs each. `npm run bench:failure` after `make build`; RUNS=50 for more of them.
-// The column of static mode (no agents; a process is known by its own end alone) is filled where it has an answer.
+// LAB=1 (as root): faults of nodes in the Slurm lab, too, beside static mode, where that has an answer.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,8 +20,7 @@ const figures = (values) =>
   values.length === 0
     ? '-'
     : `p50 ${percentile(values, 0.5).toFixed(0)}, p99 ${percentile(values, 0.99).toFixed(0)} ms (${values.length})`;
-const row = (what, agents, aim) =>
-  console.log(`${what.padEnd(52)} ${agents.padEnd(32)} ${'-'.padEnd(10)} ${aim}`);
+const row = (what, agents, aim) => console.log(`${what.padEnd(52)} ${agents.padEnd(32)} ${aim}`);
 
 const recipe = join(work, 'failure.yaml');
 writeFileSync(
@@ -171,7 +170,7 @@ async function many(fault, count = runs) {
   return (name) => all.map((one) => one[name]).filter(Number.isFinite);
 }
 
-console.log(`${'fault'.padEnd(52)} ${'agents'.padEnd(32)} ${'static'.padEnd(10)} must be`);
+row('fault', 'measured', 'must be');
 try {
   const worker = await many(workerDies);
   row('a worker dies → every agent told', figures(worker('told')), 'under 100 ms');
@@ -188,3 +187,4 @@ try {
 } finally {
   rmSync(work, { recursive: true, force: true });
 }
+if (process.env.LAB) await import('./failure-lab.mjs');

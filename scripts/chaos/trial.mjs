@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -98,5 +98,6 @@ function keep(unmount, outputs, broken) {
   const copy = mkdtempSync(join(tmpdir(), 'srtctl-chaos-'));
   if (broken.length > 0) cpSync(outputs, copy, { recursive: true });
   unmount();
+  rmSync(outputs, { recursive: true });
   return copy;
 }
