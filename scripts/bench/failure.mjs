@@ -1,5 +1,5 @@
 // How soon faults are known and cleaned up after, in real runs on this machine with simulated engines: percentiles of
-// some runs each. `npm run bench:failure` after `make build`; RUNS=50 for more of them.
+// some runs each. `npm run bench:failure` after `make build`; RUNS=50 MINUTES=8 for more of them.
 // LAB=1 (as root): faults of nodes in the Slurm lab, too, beside static mode, where that has an answer.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const work = mkdtempSync(join(tmpdir(), 'srtctl-bench-'));
 const runs = Number(process.env.RUNS || 5);
 /** No fault is begun after this time; what has been measured by then is printed. */
-const END = performance.now() + 240_000;
+const END = performance.now() + Number(process.env.MINUTES || 4) * 60_000;
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const percentile = (values, part) => values.toSorted((a, b) => a - b)[Math.ceil(part * values.length) - 1];
 const figures = (values) =>
