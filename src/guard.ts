@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -8,6 +8,8 @@ const LOOK_EVERY_MS = 1_000;
 const AGAIN_MS = 1_000;
 const DISMISS_MS = 500;
 const AT_WORK_MS = 20;
+/** A container's daemon may take its time. */
+const STOP_MS = 10_000;
 
 /** The small process that ends an agent's processes when the agent itself was killed. See guard.sh. */
 export interface Guard {
@@ -109,6 +111,10 @@ export function startGuard({
     },
   };
 }
+
+/** Does what a guard does that was killed with its agent: runs the scripts in `stopDir`, and removes it. */
+export const standInForGuard = (script: string, stopDir: string): void =>
+  void spawnSync('/bin/sh', [script, 'SRTCTL_AGENT=none', '', stopDir], { input: '', timeout: STOP_MS });
 
 /** Resolves when no guard is at work whose mark begins with `mark`, or after `withinMs`. */
 export async function guardsAreGone(mark: string, withinMs: number): Promise<void> {

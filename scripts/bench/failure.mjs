@@ -1,6 +1,6 @@
 // How soon faults are known and cleaned up after, in real runs on this machine with simulated engines: percentiles of
-// some runs each. `npm run bench:failure` after `make build`; RUNS=50 for more of them.
-// The column of static mode (no agents; a process is known by its own end alone) is filled where it has an answer.
+// some runs each. `npm run bench:failure` after `make build`; RUNS=50 MINUTES=8 for more of them.
+// LAB=1 (as root): faults of nodes in the Slurm lab, too, beside static mode, where that has an answer.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,15 +13,14 @@ const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const work = mkdtempSync(join(tmpdir(), 'srtctl-bench-'));
 const runs = Number(process.env.RUNS || 5);
 /** No fault is begun after this time; what has been measured by then is printed. */
-const END = performance.now() + 240_000;
+const END = performance.now() + Number(process.env.MINUTES || 4) * 60_000;
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const percentile = (values, part) => values.toSorted((a, b) => a - b)[Math.ceil(part * values.length) - 1];
 const figures = (values) =>
   values.length === 0
     ? '-'
     : `p50 ${percentile(values, 0.5).toFixed(0)}, p99 ${percentile(values, 0.99).toFixed(0)} ms (${values.length})`;
-const row = (what, agents, aim) =>
-  console.log(`${what.padEnd(52)} ${agents.padEnd(32)} ${'-'.padEnd(10)} ${aim}`);
+const row = (what, agents, aim) => console.log(`${what.padEnd(52)} ${agents.padEnd(32)} ${aim}`);
 
 const recipe = join(work, 'failure.yaml');
 writeFileSync(
@@ -171,7 +170,7 @@ async function many(fault, count = runs) {
   return (name) => all.map((one) => one[name]).filter(Number.isFinite);
 }
 
-console.log(`${'fault'.padEnd(52)} ${'agents'.padEnd(32)} ${'static'.padEnd(10)} must be`);
+row('fault', 'measured', 'must be');
 try {
   const worker = await many(workerDies);
   row('a worker dies → every agent told', figures(worker('told')), 'under 100 ms');
@@ -188,3 +187,4 @@ try {
 } finally {
   rmSync(work, { recursive: true, force: true });
 }
+if (process.env.LAB) await import('./failure-lab.mjs');

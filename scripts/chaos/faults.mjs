@@ -16,15 +16,20 @@ const signal = (pid, name) => {
   }
 };
 
-/** A fault by its seed: what, and when after the start. `apply` does it and says to whom. */
-export function chooseFault(random) {
-  const atMs = 300 + random() * 5_500;
-  const kinds = ['kill', 'kill', 'freeze', 'freeze', 'nats storm', ...(isRoot ? ['disk full'] : [])];
+/**
+ * A fault by its seed: what, and when after the start. `apply` does it. In the lab nodes lose their network and power, too;
+ * never the first one, on which the job itself is.
+ */
+export function chooseFault(random, lab) {
+  const atMs = 300 + random() * (lab ? 12_000 : 7_500);
+  const own = lab ? ['cut', 'cut', 'power off'] : isRoot ? ['disk full'] : [];
+  const kinds = ['kill', 'kill', 'freeze', 'freeze', 'nats storm', ...own];
   const kind = kinds[Math.floor(random() * kinds.length)];
-  const all = [...components, ...workloads];
+  const all = [...components, ...(lab ? ['srun'] : []), ...workloads];
   const target = all[Math.floor(random() * all.length)];
   const which = random();
   const frozenMs = 200 + random() * 9_000;
+  const node = `node${2 + Math.floor(which * ((lab?.nodes.length ?? 2) - 1))}`;
   const pick = (jobId) => {
     const found = processesOf(jobId).filter((each) => each.kind === target);
     return found[Math.floor(which * found.length)]?.pid;
@@ -34,6 +39,8 @@ export function chooseFault(random) {
     freeze: `${target} frozen for ${(frozenMs / 1000).toFixed(1)} s`,
     'nats storm': 'nats-server killed four times, frozen in between',
     'disk full': 'the disk of the results is full',
+    cut: `${node} cut off for ${(frozenMs / 500).toFixed(1)} s`,
+    'power off': `${node} powered off`,
   }[kind];
   return {
     kind,
@@ -43,12 +50,22 @@ export function chooseFault(random) {
     async apply({ jobId, outputs }) {
       if (kind === 'disk full') return fill(outputs);
       if (kind === 'nats storm') return storm(jobId, random);
+      if (kind === 'power off') return void lab.control('kill', node);
+      if (kind === 'cut') {
+        lab.control('cut', node);
+        await sleep(frozenMs * 2);
+        return void lab.control('heal', node);
+      }
       const pid = pick(jobId);
       if (pid === undefined) return;
       signal(pid, kind === 'kill' ? 'SIGKILL' : 'SIGSTOP');
       if (kind !== 'freeze') return;
       await sleep(frozenMs);
       signal(pid, 'SIGCONT');
+    },
+    /** What is to be put right before the next trial. */
+    mend() {
+      if (kind === 'power off') lab.control('start', node);
     },
   };
 }

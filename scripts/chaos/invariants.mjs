@@ -80,14 +80,18 @@ export function resultProblems(jobDir, finished, exitCode, pointCount) {
   return problems;
 }
 
-/** Processes and directories of the job that are there still, after the time that cleaning up may take. */
-export async function leftovers(jobId) {
+const directoriesOf = (jobId) =>
+  readdirSync(tmpdir()).filter((name) => new RegExp(`^srtctl-\\d+-${jobId}-`).test(name));
+
+/**
+ * Processes and directories of the job that are there still, after the time that cleaning up may take. `before`: there
+ * when it began; Slurm counts its jobs, and an earlier lab may have had one of the same number.
+ */
+export async function leftovers(jobId, before) {
   const until = performance.now() + LEFT_MS;
   for (;;) {
     const left = processesOf(jobId).map(({ pid, kind }) => `${kind} ${pid} is left`);
-    const directories = readdirSync(tmpdir()).filter(
-      (name) => name.includes(jobId) && name.startsWith('srtctl-'),
-    );
+    const directories = directoriesOf(jobId).filter((name) => !before.includes(name));
     const all = [...left, ...directories.map((name) => `${join(tmpdir(), name)} is left`)];
     if (all.length === 0 || performance.now() > until) return all;
     await new Promise((resolve) => setTimeout(resolve, 200));

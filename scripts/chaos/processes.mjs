@@ -13,12 +13,15 @@ const isZombie = (pid) => / [ZX] /.test(textOf(pid, 'stat').replace(/^.*\)/s, ' 
 function kindOf(pid, jobId) {
   const line = textOf(pid, 'cmdline');
   if (line === '' || isZombie(pid)) return undefined;
+  // On Slurm a job's id is a number, which may be anywhere.
+  const isOwn = new RegExp(`[/=]${jobId}/|srtctl-\\d+-${jobId}-`).test(line);
   // The guards' own environment is bare; a mark is an argument of theirs.
-  if (line.includes('guard.sh') && line.includes(jobId))
+  if (line.includes('guard.sh\n') && isOwn)
     return line.includes('SRTCTL_COORDINATOR') ? 'coordinator-guard' : 'agent-guard';
-  if (line.includes('node-agent.js') && line.includes(jobId)) return 'agent';
-  if (line.includes('coordinator.js') && line.includes(jobId)) return 'coordinator';
-  if (line.includes('nats.conf') && line.includes(jobId)) return 'nats-server';
+  if (/^(\S*\/)?srun\n/.test(line) && isOwn) return 'srun';
+  if (line.includes('node-agent.js') && isOwn) return 'agent';
+  if (line.includes('coordinator.js') && isOwn) return 'coordinator';
+  if (line.includes('nats.conf') && isOwn) return 'nats-server';
   const env = textOf(pid, 'environ');
   if (!env.includes(`SRTCTL_JOB=${jobId}\n`)) return undefined;
   return (

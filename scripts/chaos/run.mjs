@@ -1,6 +1,8 @@
 // Random faults against whole runs on this machine, and what must hold all the same. `make chaos SECONDS=120`, or
 // `make chaos SEED=1234` for one trial again: the same fault, on the same component, at the same moment after the start.
+// LAB=1: in the Slurm lab, as root, where nodes are cut off and powered off as well.
 import { rmSync } from 'node:fs';
+import { startLab } from './lab.mjs';
 import { randomOf } from './random.mjs';
 import { runTrial } from './trial.mjs';
 
@@ -10,10 +12,13 @@ const until = performance.now() + seconds * 1_000;
 const master = randomOf(Date.now() >>> 0);
 let trials = 0;
 const failing = [];
+const lab = process.env.LAB ? startLab(3) : undefined;
+process.once('exit', () => lab?.down());
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
 do {
   const seed = only ?? Math.floor(master() * 1_000_000_000);
-  const { what, exitCode, tookMs, broken, outputs } = await runTrial(seed);
+  const { what, exitCode, tookMs, broken, outputs } = await runTrial(seed, lab);
   trials++;
   const verdict = broken.length === 0 ? 'holds' : `BROKEN\n  ${broken.join('\n  ')}\n  kept in ${outputs}`;
   console.log(
@@ -24,5 +29,5 @@ do {
 } while (only === undefined && performance.now() < until);
 
 console.log(`${trials} trials, ${failing.length} failing`);
-for (const seed of failing) console.log(`again: make chaos SEED=${seed}`);
+for (const seed of failing) console.log(`again: make chaos SEED=${seed}${lab ? ' LAB=1' : ''}`);
 process.exit(failing.length === 0 ? 0 : 1);

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,23 +24,31 @@ backend:
   sglang_config:
     prefill: { served-model-name: chaos, tensor-parallel-size: 4 }
     decode: { served-model-name: chaos, tensor-parallel-size: 2 }
-benchmark: { type: sa-bench, isl: 64, osl: 32, concurrencies: "{rate}", req_rate: inf, num_prompts_mult: 20, num_warmup_mult: 1 }
+slurm: { time_limit: "00:10:00" }
+benchmark: { type: sa-bench, isl: 64, osl: 32, concurrencies: "{rate}", req_rate: inf, num_prompts_mult: 30, num_warmup_mult: 1 }
 `;
 
-/** One run with one fault; what does not hold afterwards is in `broken`. */
-export async function runTrial(seed) {
-  const fault = chooseFault(randomOf(seed));
+/** One run with one fault, on this machine or in the lab; what does not hold afterwards is in `broken`. */
+export async function runTrial(seed, lab) {
+  const fault = chooseFault(randomOf(seed), lab);
   const outputs = mkdtempSync(join(tmpdir(), 'srtctl-chaos-'));
   const unmount = fault.kind === 'disk full' ? smallDisk(outputs) : undefined;
   const file = join(outputs, 'recipe.yaml');
   writeFileSync(file, recipe);
+  const before = readdirSync(tmpdir());
   const start = performance.now();
   const child = spawn(
     process.execPath,
-    [join(root, 'dist/srtctl.js'), 'apply', '-f', file, '--local', '--mock'],
+    [join(root, 'dist/srtctl.js'), 'apply', '-f', file, '--mock', lab ? '--watch' : '--local'],
     {
       cwd: root,
-      env: { ...process.env, SRTCTL_OUTPUT: outputs, SRTCTL_SIM_LOAD_MS: '100', SRTCTL_SIM_SPEED: '10' },
+      env: {
+        ...process.env,
+        ...lab?.env,
+        SRTCTL_OUTPUT: outputs,
+        SRTCTL_SIM_LOAD_MS: '100',
+        SRTCTL_SIM_SPEED: '10',
+      },
       stdio: 'ignore',
     },
   );
@@ -71,13 +79,15 @@ export async function runTrial(seed) {
   jobId ??= jobOf();
   if (jobId !== undefined) {
     const jobDir = join(outputs, jobId);
-    broken.push(...(await leftovers(jobId)));
+    broken.push(...(await leftovers(jobId, before)));
     broken.push(
       ...eventProblems(jobDir, fault.target.startsWith('coordinator') || fault.kind === 'disk full'),
     );
     broken.push(...resultProblems(jobDir, finished, exitCode, POINTS));
+    lab?.slurm('scancel', '--full', jobId);
     for (const { pid } of processesOf(jobId)) process.kill(pid, 'SIGKILL');
   }
+  fault.mend();
   const kept = keep(unmount, outputs, broken);
   return { what: fault.what, exitCode, tookMs, broken, outputs: kept };
 }
@@ -88,5 +98,6 @@ function keep(unmount, outputs, broken) {
   const copy = mkdtempSync(join(tmpdir(), 'srtctl-chaos-'));
   if (broken.length > 0) cpSync(outputs, copy, { recursive: true });
   unmount();
+  rmSync(outputs, { recursive: true });
   return copy;
 }

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { type PatientGuard, startGuard } from '../guard.ts';
 import { epochFile } from './fence.ts';
 
@@ -10,14 +9,14 @@ export const RESTART_PATIENCE_S = 10;
  * agents, whose own guards end the rest, and removes `home`.
  */
 export const startCoordinatorGuard = (options: {
-  readonly distDir: string;
+  readonly script: string;
   readonly home: string;
   readonly epoch: number;
   readonly mark: string;
   readonly onLost: (why: string) => void;
 }): PatientGuard =>
   startGuard({
-    script: join(options.distDir, 'guard.sh'),
+    script: options.script,
     mark: options.mark,
     directory: options.home,
     patience: { seconds: RESTART_PATIENCE_S, epochFile: epochFile(options.home), epoch: options.epoch },

@@ -1,7 +1,8 @@
 import { lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import * as z from 'zod';
+import { standInForGuard } from '../guard.ts';
 import { writePrivateFile } from '../private-files.ts';
 import { adopt, type ProcessName, processName } from '../running.ts';
 import { RESTART_PATIENCE_S } from './coordinator-guard.ts';
@@ -26,17 +27,26 @@ export const ownHome = (home: string): Promise<void> =>
  * has taken over since: their nats-server and local agents (whose guards end the rest), and the directories with their
  * keys. Names the directories.
  */
-export function clearDeadJobs(directory = tmpdir(), now = Date.now()): string[] {
+export function clearDeadJobs(guardScript: string, directory = tmpdir(), now = Date.now()): string[] {
   const names = readdirSync(directory).filter((name) => name.startsWith(homePrefix()));
   const dead = names.map((name) => join(directory, name)).filter((home) => isDead(home, now));
   for (const home of dead) {
     for (const name of processesOf(home)) adopt(name)?.kill('SIGKILL');
-    const beside = names.filter((name) => /^-(node|stop)/.test(name.slice(basename(home).length)));
-    for (const name of beside.filter((each) => each.startsWith(basename(home))))
-      rmSync(join(directory, name), { recursive: true, force: true });
-    rmSync(home, { recursive: true, force: true });
+    removeHome(home, guardScript);
   }
   return dead;
+}
+
+/**
+ * A job's directory, and what agents have left beside it on this machine: all of them have ended, but not all of them in
+ * good order.
+ */
+export function removeHome(home: string, guardScript: string): void {
+  const directory = dirname(home);
+  const name = basename(home);
+  for (const each of readdirSync(directory).filter((other) => other.startsWith(`${name}-stop-`)))
+    standInForGuard(guardScript, join(directory, each));
+  for (const path of [`${home}-node`, home]) rmSync(path, { recursive: true, force: true });
 }
 
 function isDead(home: string, now: number): boolean {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EXIT, SrtctlError } from '../errors.ts';
@@ -18,7 +18,7 @@ import { freePort } from '../slurm/local.ts';
 import { createServerCertificate } from './certificates.ts';
 import { Coordinator } from './coordinator.ts';
 import { startCoordinatorGuard } from './coordinator-guard.ts';
-import { clearDeadJobs, ownHome } from './dead-jobs.ts';
+import { clearDeadJobs, ownHome, removeHome } from './dead-jobs.ts';
 import { Fence } from './fence.ts';
 import { jobPaths } from './files.ts';
 import { findProgram } from './find-program.ts';
@@ -51,6 +51,7 @@ async function main(): Promise<void> {
   const cluster = clusterConfigSchema.parse(spec.cluster);
   const settings = variant.points[0]?.recipe.supervision ?? supervisionSchema.parse({});
   const distDir = dirname(fileURLToPath(import.meta.url));
+  const guardScript = join(distDir, 'guard.sh');
   const { logs } = jobPaths(spec.jobDir, spec.jobId);
   await mkdir(logs, { recursive: true });
   const { epoch, home: tmpDir, before } = await beginTenure(spec);
@@ -62,13 +63,13 @@ async function main(): Promise<void> {
   });
   fence.raise();
   await ownHome(tmpDir);
-  const dead = clearDeadJobs();
+  const dead = clearDeadJobs(guardScript);
   if (dead.length > 0)
     log.warn({ dead }, 'what jobs left whose coordinator and guard were killed is removed');
   // Should this process be killed and not be started again, the guard ends nats-server and the local agents, whose own
   // guards end the rest.
   guard = startCoordinatorGuard({
-    distDir,
+    script: guardScript,
     home: tmpDir,
     epoch,
     mark: `SRTCTL_COORDINATOR=${spec.jobId}/${randomUUID()}`,
@@ -223,7 +224,7 @@ async function main(): Promise<void> {
   // One that died just before this job began is surely dead by now.
   clearDead();
   fence.lower();
-  await rm(tmpDir, { recursive: true, force: true });
+  removeHome(tmpDir, guardScript);
   await guard.dismiss();
   log.info({ exitCode }, 'coordinator ends');
   process.exit(exitCode);
@@ -233,7 +234,7 @@ async function main(): Promise<void> {
   }
 
   function clearDead(): void {
-    const dead = clearDeadJobs();
+    const dead = clearDeadJobs(guardScript);
     if (dead.length > 0)
       log.warn({ dead }, 'what jobs left whose coordinator and guard were killed is removed');
   }

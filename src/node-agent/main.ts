@@ -10,10 +10,10 @@ import { createOutbox } from '../messages/outbox.ts';
 import { subjectsOf, toToken } from '../messages/subjects.ts';
 import { addressOfInterface, addressTowards } from '../own-address.ts';
 import { ownLog } from '../own-log.ts';
-import { makePrivateDirectory } from '../private-files.ts';
 import { NodeAgent } from './agent.ts';
 import { findGpuHolders } from './gpu-holders.ts';
 import { createLauncher } from './launch.ts';
+import { claimDirectory, clearDirectories } from './left-directories.ts';
 import { clearLeftovers } from './leftovers.ts';
 import { identityOf } from './marks.ts';
 import { OomWatch } from './oom.ts';
@@ -67,7 +67,7 @@ async function main(): Promise<void> {
     onLost: (why) => log.warn({ why }, 'the guard is gone: another one is started'),
   });
   // After the guard, which removes it should this agent be killed.
-  if (config.tmpDir !== undefined) makePrivateDirectory(config.tmpDir);
+  if (config.tmpDir !== undefined) claimDirectory(config.tmpDir, config.node);
 
   const oom = new OomWatch();
   setInterval(() => oom.tick(), 1_000).unref();
@@ -112,6 +112,8 @@ async function main(): Promise<void> {
   async function prepareNode(): Promise<GpuHolder[]> {
     const left = await clearLeftovers({ jobId: config.jobId, node: config.node });
     if (left.length > 0) log.warn({ left }, 'processes that earlier agents left are ended');
+    const directories = clearDirectories(join(here, 'guard.sh'));
+    if (directories.length > 0) log.warn({ directories }, 'directories that earlier agents left are removed');
     const holders = await findGpuHolders({ jobId: config.jobId, env: environment });
     if (holders.length > 0) log.warn({ holders }, 'GPUs are held by others');
     return holders;

@@ -48,7 +48,7 @@ async function home(name: string, { dead = true, ageS = 60 } = {}): Promise<stri
 it('what a job has left whose coordinator and guard were killed at once is ended and removed', async () => {
   const path = await home('one');
   for (const beside of ['-stop-node1', '-node']) await mkdir(`${path}${beside}`);
-  expect(clearDeadJobs(dir)).toEqual([path]);
+  expect(clearDeadJobs('src/guard.sh', dir)).toEqual([path]);
   await until('the end of its nats-server', () => !exists(sleeping));
   expect(await readdir(dir)).toEqual([]);
 });
@@ -57,7 +57,7 @@ it('jobs that live, or may be taken over still, or are not a coordinator’s, ar
   const paths = [await home('alive', { dead: false }), await home('one', { ageS: 5 })];
   const other = join(dir, `${homePrefix()}other`);
   await mkdir(other);
-  expect(clearDeadJobs(dir)).toEqual([]);
+  expect(clearDeadJobs('src/guard.sh', dir)).toEqual([]);
   expect([...paths, other].every((path) => existsSync(path))).toBe(true);
   expect(exists(sleeping)).toBe(true);
 });

@@ -1,19 +1,28 @@
+import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { addressIn, createLocalPlatform, freePort } from '../../src/slurm/local.ts';
+import { guardsOf } from '../support/guards.ts';
 
-const platform = (nodes: string[]) =>
-  createLocalPlatform({
-    jobId: 'none',
-    nodes,
-    distDir: tmpdir(),
-    mock: false,
-    env: {},
-    began: () => {},
-    over: () => {},
+const NOTHING = { distDir: tmpdir(), mock: false, env: {}, began: () => {}, over: () => {} };
+const platform = (nodes: string[]) => createLocalPlatform({ ...NOTHING, jobId: 'none', nodes });
+
+it('is done when the guards are, which may be at work still for agents that were killed', async () => {
+  const jobId = `guarded-${process.pid}`;
+  const own = await createLocalPlatform({ ...NOTHING, jobId, nodes: [] });
+  const guard = spawn('/bin/sh', ['src/guard.sh', `SRTCTL_AGENT=${jobId}/node1/x`], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    env: { PATH: '/usr/bin:/bin' },
   });
+  await new Promise((settle) => guard.once('spawn', settle));
+  // Its agent is killed.
+  guard.stdin.end();
+  await own.stop([]);
+  expect(guardsOf(`SRTCTL_AGENT=${jobId}/`)).toEqual([]);
+  await own.release();
+});
 
 describe('loopback addresses', () => {
   it('are different for every node of every block, and never the block’s own', () => {
