@@ -9,6 +9,8 @@ const plain = {
 
 /** A cell of the table of points names no more than this many. */
 const MOST_LISTED = 6;
+/** Rows of the table of processes that is drawn with lines. */
+const MOST_DRAWN = 500;
 
 /** An allocation for people: what is asked of Slurm, which node does what, and every command. */
 export function showAllocation(allocation: Allocation): string {
@@ -77,15 +79,32 @@ function showPoint(point: AllocationPoint, at: number): string {
 }
 
 function nodeTable({ roles, processes }: AllocationPoint): string {
-  const table = new Table({ ...plain, head: ['node', 'process', 'GPUs', 'ports'] });
-  const nodes = [...new Set([roles.infra, roles.head, ...roles.workers])];
-  for (const node of nodes) {
-    for (const each of processes.filter((process) => process.node === node)) {
-      const ports = Object.entries(each.ports).flatMap(([kind, port]) => (port ? [`${kind} ${port}`] : []));
-      table.push([node, each.id, each.gpus.join(','), ports.join(' ')]);
-    }
+  const byNode = new Map<string, AllocationProcess[]>();
+  for (const each of processes) {
+    const list = byNode.get(each.node);
+    if (list) list.push(each);
+    else byNode.set(each.node, [each]);
   }
+  const nodes = [...new Set([roles.infra, roles.head, ...roles.workers])];
+  const rows = nodes.flatMap((node) =>
+    (byNode.get(node) ?? []).map(({ id, gpus, ports }) => {
+      const used = Object.entries(ports).flatMap(([kind, port]) => (port ? [`${kind} ${port}`] : []));
+      return [node, id, gpus.join(','), used.join(' ')];
+    }),
+  );
+  const head = ['node', 'process', 'GPUs', 'ports'];
+  if (rows.length > MOST_DRAWN) return columns([head, ...rows]);
+  const table = new Table({ ...plain, head });
+  table.push(...rows);
   return table.toString();
+}
+
+/** Rows without lines around them: to draw thousands takes longer than to plan them. */
+function columns(rows: readonly string[][]): string {
+  const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
+  return rows
+    .map((row) => `  ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  ')}`.trimEnd())
+    .join('\n');
 }
 
 function showProcess(process: AllocationProcess): string {

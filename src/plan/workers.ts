@@ -22,9 +22,10 @@ export function workerProcesses(
   all: readonly EndpointProcess[],
 ): ProcessSpec[] {
   const perEndpoint = backend.launch === 'endpoint';
+  const ranksOf = byEndpoint(all);
   const started = perEndpoint ? all.filter(({ rank }) => rank === 0) : all;
   return started.map((process): ProcessSpec => {
-    const ranks = all.filter((other) => other.mode === process.mode && other.index === process.index);
+    const ranks = ranksOf(process);
     const context: WorkerContext = { recipe, runtime, roles, process, ranks, all };
     const { mode, index, node, rank, gpus } = process;
     const ports = { ...process.ports, ...backend.ports?.(context) };
@@ -59,6 +60,20 @@ export function workerProcesses(
   });
 }
 
+/** The ranks of a process's endpoint; with thousands of processes nobody may look through all for each. */
+function byEndpoint(
+  all: readonly EndpointProcess[],
+): (process: EndpointProcess) => readonly EndpointProcess[] {
+  const key = ({ mode, index }: EndpointProcess): string => `${mode}-${index}`;
+  const found = new Map<string, EndpointProcess[]>();
+  for (const process of all) {
+    const ranks = found.get(key(process));
+    if (ranks) ranks.push(process);
+    else found.set(key(process), [process]);
+  }
+  return (process) => found.get(key(process)) ?? [];
+}
+
 /** A task for each GPU, on all nodes of the endpoint. */
 const mpiLaunch = (ranks: readonly EndpointProcess[]): NonNullable<ProcessSpec['mpi']> => ({
   tasks: ranks.reduce((sum, { gpus }) => sum + gpus.length, 0),
@@ -74,10 +89,11 @@ export function workersAtRest(
   all: readonly EndpointProcess[],
 ): WorkerRest[] {
   const unknown = { flush: null, load: null, why: `${backend.type} offers no way to empty its caches` };
+  const ranksOf = byEndpoint(all);
   return all
     .filter(({ rank }) => rank === 0)
     .map((process) => {
-      const ranks = all.filter((other) => other.mode === process.mode && other.index === process.index);
+      const ranks = ranksOf(process);
       const how = backend.rest?.({ recipe, runtime, roles, process, ranks, all }) ?? unknown;
       return { process: `${process.mode}-${process.index}-0`, node: process.node, ...how };
     });

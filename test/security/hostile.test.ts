@@ -53,11 +53,20 @@ it('a run ends well under 10,000 malformed messages, and its keys are in private
     flood(operator, [s.log('node1', '%zz'), s.log('node2', 'nginx'), s.cancel], 3_000, random),
     flood(engine, [s.allDesired, s.desired('node1'), s.cancel, 'x.y'], 1_000, random),
   ]);
+  // Well formed, and meant to make the coordinator believe that another one is in charge.
+  const claim = { v: 1, node: 'node1', incarnation: 'x', epoch: 1_000_000, generation: 0, processes: [] };
+  agent.publish(
+    s.heartbeat('node1'),
+    JSON.stringify({ ...claim, alive: 0, rssBytes: 0, malformed: 0, leaving: false }),
+  );
+  agent.publish(s.hello('node1'), JSON.stringify({ ...claim, pid: 1, address: '127.0.0.1' }));
+  await agent.flush();
   await Promise.all([agent.close(), operator.close(), engine.close()]);
 
   expect(await job.ended(), job.stderr + job.stdout).toBe(0);
   const [result] = await job.results();
   expect(result).toMatchObject({ status: 'done', benchmark: { valid: true } });
+  expect((await job.state()).epoch).toBe(1);
   const states = (await job.events()).filter((event) => event.kind === 'agent.transition');
   expect(states.filter((event) => event.to === 'lost')).toEqual([]);
   // What was dropped is told, but fills no log.
