@@ -132,9 +132,10 @@ async function lab() {
         '--output',
         outputs,
       ];
-      const { status, stderr } = call(process.execPath, argv, env);
+      const { status, stdout, stderr } = call(process.execPath, argv, env);
       took[allocation] = (performance.now() - began) / 1_000;
-      if (status !== 0) throw new Error(`${allocation} ended with ${status}: ${stderr}`);
+      if (status !== 0)
+        throw new Error(`${allocation} ended with ${status}: ${stderr}${stdout.slice(-3_000)}`);
       const jobs = readdirSync(outputs).map((name) => join(outputs, name));
       const results = jobs.reduce((sum, dir) => sum + resultsIn(dir), 0);
       row(

@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { open, readdir } from 'node:fs/promises';
 
-/** Files of /proc that are read at the same time: each takes 64 KiB meanwhile, and a node may have thousands. */
-const PARALLEL = 8;
+/** Files of /proc that are read at the same time, as many as Node has threads for it. */
+const PARALLEL = 4;
+/** More than most environments have. */
+const PIECE = 64 * 1024;
 
 /**
  * Processes are found by a mark in their environment: a child that made its own session (as engine schedulers
@@ -17,12 +19,31 @@ const hasEntry = (environ: string, entry: string): boolean =>
 export async function eachEnvironment(tell: (pid: number, environ: string) => void): Promise<void> {
   const pids = (await readdir('/proc')).filter(isPid);
   const reader = async (): Promise<void> => {
+    const buffer = Buffer.allocUnsafeSlow(PIECE);
     for (let pid = pids.pop(); pid !== undefined; pid = pids.pop()) {
-      const environ = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
+      const environ = await readInto(buffer, `/proc/${pid}/environ`).catch(() => '');
       if (environ !== '') tell(Number(pid), environ);
     }
   };
   await Promise.all(Array.from({ length: PARALLEL }, reader));
+}
+
+/**
+ * A file's text, by way of a buffer that serves for many. readFile would take 64 KiB for each file that does not know
+ * its size, and the memory of an agent that looks at thousands of processes again and again would grow.
+ */
+async function readInto(buffer: Buffer, path: string): Promise<string> {
+  const file = await open(path, 'r');
+  try {
+    let text = '';
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
+      if (bytesRead === 0) return text;
+      text += buffer.toString('latin1', 0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 /** Pids of the processes whose environment holds one of `entries` (NAME=value). */

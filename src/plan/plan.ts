@@ -43,16 +43,27 @@ export function planVariant(variant: LoadedVariant, runtime: JobContext): Plan {
   );
   // What stands and falls together matters from one point to the next.
   const points = planned.length > 1 ? planned.map(withLinks) : planned;
-  const order = runningOrder(points, variant.sweep.order);
-  const byOrdinal = new Map(points.map((point) => [point.ordinal, point]));
-  const running = order.flatMap((ordinal) => byOrdinal.get(ordinal) ?? []);
+  let order: number[] | undefined;
+  const inOrder = () => {
+    order ??= runningOrder(points, variant.sweep.order);
+    return order;
+  };
+  const running = () => {
+    const byOrdinal = new Map(points.map((point) => [point.ordinal, point]));
+    return inOrder().flatMap((ordinal) => byOrdinal.get(ordinal) ?? []);
+  };
   return {
     name: variant.name,
     totalNodes: nodesNeeded(variant),
     gpusPerNode: first.recipe.resources.gpus_per_node,
     points,
-    order,
-    changes: changesOf(running),
+    // Not everybody wants to know, and of thousands of points it takes seconds.
+    get order() {
+      return inOrder();
+    },
+    get changes() {
+      return changesOf(running());
+    },
   };
 }
 
