@@ -178,8 +178,10 @@ const atOnce = await withJob('agents', async (id) => {
     (pid) =>
       /^\d+$/.test(pid) && new RegExp(`guard\\.sh\0SRTCTL_[A-Z]+=${id}/`).test(read(`/proc/${pid}/cmdline`)),
   );
-  for (const pid of guards) kill(Number(pid));
-  for (const { pid, line } of all) if (ours.test(line)) kill(pid);
+  const own = all.filter(({ line }) => ours.test(line)).map(({ pid }) => pid);
+  // An agent that runs would start another guard.
+  for (const pid of own) process.kill(pid, 'SIGSTOP');
+  for (const pid of [...guards.map(Number), ...own]) kill(pid);
   const engines = all.filter(({ isEngine }) => isEngine);
   lab.slurm('scancel', '--full', id);
   return goneAfter(engines);
