@@ -129,6 +129,7 @@ const row = (what, agents, fixed, aim) =>
   console.log(`${what.padEnd(58)} ${agents.padEnd(32)} ${fixed.padEnd(32)} ${aim}`);
 
 async function both(what, aim, times, hurt) {
+  if (only !== undefined && !what.includes(only)) return;
   const columns = [];
   for (const mode of ['agents', 'static']) {
     const values = [];
@@ -138,6 +139,7 @@ async function both(what, aim, times, hurt) {
   row(what, ...columns, aim);
 }
 
+const only = process.env.ONLY;
 const victim = `node${count}`;
 row('fault', 'agents', 'static', 'must be');
 await both('a worker dies → all processes gone', 'grace + 500 ms', runs, (id) => {
@@ -170,14 +172,16 @@ await both(
 );
 const atOnce = await withJob('agents', async (id) => {
   const all = processesOf(id);
-  const ours = /node-agent\.js|coordinator\.js|guard\.sh/;
+  const ours = /^\S*node\0.*(node-agent|coordinator)\.js/;
   // Guards have a bare environment.
   const guards = readdirSync('/proc').filter(
     (pid) =>
       /^\d+$/.test(pid) && new RegExp(`guard\\.sh\0SRTCTL_[A-Z]+=${id}/`).test(read(`/proc/${pid}/cmdline`)),
   );
-  for (const pid of guards) kill(Number(pid));
-  for (const { pid, line } of all) if (ours.test(line)) kill(pid);
+  const own = all.filter(({ line }) => ours.test(line)).map(({ pid }) => pid);
+  // An agent that runs would start another guard.
+  for (const pid of own) process.kill(pid, 'SIGSTOP');
+  for (const pid of [...guards.map(Number), ...own]) kill(pid);
   const engines = all.filter(({ isEngine }) => isEngine);
   lab.slurm('scancel', '--full', id);
   return goneAfter(engines);

@@ -24,7 +24,7 @@ const CONNECT_PATIENCE_MS = 60_000;
 
 /**
  * `node node-agent.js CONFIG`: CONFIG is this agent's config (0600), made by the coordinator; `node node-agent.js
- * DIRECTORY NAME`: the config of the agent NAME in a directory with all of them.
+ * DIRECTORY NAME [INCARNATION]`: the config of the agent NAME in a directory with all of them.
  */
 async function main(): Promise<void> {
   const log = ownLog();
@@ -37,7 +37,7 @@ async function main(): Promise<void> {
   const name = process.argv[3];
   const file = name === undefined ? configFile : join(configFile, `agent-${toToken(name)}.json`);
   const config = agentConfigSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
-  const incarnation = randomUUID();
+  const incarnation = process.argv[4] ?? randomUUID();
   const agentMark = `${config.jobId}/${config.node}/${incarnation}`;
   const subjects = subjectsOf(config.jobId);
   const here = dirname(fileURLToPath(import.meta.url));

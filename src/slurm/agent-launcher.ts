@@ -1,8 +1,8 @@
 import { NOT_POSSIBLE, UNSHARE } from './pid-namespace.ts';
 
 /**
- * What srun starts on each node: it finds the Node runtime for the node's architecture and becomes the agent. A shell
- * text, since it has to work where Node or srtctl's directory is missing, and says so: in a file that the coordinator
+ * What srun starts on each node: it finds the Node runtime for the node's architecture and runs the agent, of which it is
+ * a second guard. A shell text, since it has to work where Node or srtctl's directory is missing, and says so: in a file that the coordinator
  * looks for, beside the agents' configs. Arguments: directory of the configs, the agent group's suffix, node-agent.js,
  * `namespace` or nothing, tmpDir and stopDirs, then pairs of architecture (uname -m) and path of the node binary.
  */
@@ -20,19 +20,24 @@ while [ $# -gt 1 ] && [ "$1" != "$arch" ]; do shift 2; done
 [ $# -gt 1 ] || fail "there is no Node runtime for $arch (add runtime.$arch to srtslurm.yaml)"
 [ -x "$2" ] || fail "the Node runtime $2 is not there (it must be on a file system that every node has; see runtime in srtslurm.yaml)"
 [ -r "$agent" ] || fail "srtctl is not there: no $agent (it must be on a file system that every node has)"
+job=\${dir%/*}
+incarnation=$(cat /proc/sys/kernel/random/uuid)
+set -- "$2" --max-semi-space-size=1 "$agent" "$dir" "$name" "$incarnation"
 if [ -n "$namespace" ]; then
   said=$(${UNSHARE.join(' ')} true 2>&1) || fail "${NOT_POSSIBLE} ($said)"
-  # What signals the step signals the agent, too, and this shell has still something to do then.
-  trap : HUP INT TERM
-  ${UNSHARE.join(' ')} /bin/sh -c '"$@" & wait $!' srtctl-init "$2" --max-semi-space-size=1 "$agent" "$dir" "$name"
-  code=$?
-  # The guard of an agent that was killed has ended with the namespace.
-  left=
-  for each in "$tmp" "$stops"; do [ ! -d "$each" ] || left=yes; done
-  [ -z "$left" ] || /bin/sh "\${agent%/*}/guard.sh" SRTCTL_AGENT=none "$tmp" "$stops" </dev/null
-  exit "$code"
+  set -- ${UNSHARE.join(' ')} /bin/sh -c '"$@" & wait $!' srtctl-init "$@"
 fi
-exec "$2" --max-semi-space-size=1 "$agent" "$dir" "$name"`;
+# What signals the step signals the agent, too, and this shell has still something to do then.
+trap : HUP INT TERM
+"$@"
+code=$?
+# Of an agent that ended in good order nothing is left. Else its guard is at work; but it may have been killed as well, as
+# with the namespace.
+case $code in
+  0 | 2 | 75) ;;
+  *) /bin/sh "\${agent%/*}/guard.sh" "SRTCTL_AGENT=\${job##*/}/$name/$incarnation" "$tmp" "$stops" </dev/null ;;
+esac
+exit "$code"`;
 
 /** Suffix of the file by which a node says why its agent could not be started. */
 export const FAILED_SUFFIX = '.failed';

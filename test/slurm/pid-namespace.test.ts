@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { agentLauncher } from '../../src/slurm/agent-launcher.ts';
 import { requirePidNamespace } from '../../src/slurm/pid-namespace.ts';
+import { exists, until } from '../support/bus.ts';
 
 const run = promisify(execFile);
 const possible = await requirePidNamespace().then(
@@ -21,20 +22,38 @@ beforeEach(async () => {
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
 /** The launcher with a program in place of the agent, as srun starts it on a node. */
-async function launch(agent: string, env: NodeJS.ProcessEnv = {}) {
+async function launch(agent: string, env: NodeJS.ProcessEnv = {}, pidNamespace = true) {
   const agentScript = join(dir, 'agent.cjs');
   await writeFile(agentScript, agent);
   const [command = '', ...args] = agentLauncher({
     configDir: join(dir, 'configs'),
     suffix: '/group',
     agentScript,
-    pidNamespace: true,
+    pidNamespace,
     tmpDir: join(dir, 'tmp'),
     stopDirs: join(dir, 'stop'),
     runtimes: { x86_64: process.execPath, aarch64: process.execPath },
   });
   return run(command, args, { env: { ...process.env, SLURMD_NODENAME: 'node7', ...env }, timeout: 15_000 });
 }
+
+it('an agent that is killed with its guard leaves nothing: its launcher does what the guard would', async () => {
+  await cp('src/guard.sh', join(dir, 'guard.sh'));
+  await mkdir(join(dir, 'tmp'));
+  // In a session of its own, with the mark.
+  const agent = `const mark = ${JSON.stringify(dir.split('/').at(-1))} + '/' + process.argv.slice(3).join('/');
+    const env = { ...process.env, SRTCTL_AGENT: mark };
+    const child = require('node:child_process').spawn('sleep', ['1000'], { detached: true, stdio: 'ignore', env });
+    require('node:fs').writeFileSync(${JSON.stringify(join(dir, 'child'))}, String(child.pid));
+    process.kill(process.pid, 'SIGKILL');`;
+  const failed = await launch(agent, {}, false).catch((error: object) => error);
+  expect(failed).toMatchObject({ code: 137 });
+  await until(
+    'its child to be ended',
+    async () => !exists(Number(await readFile(join(dir, 'child'), 'utf8'))),
+  );
+  expect(await readdir(dir)).not.toContain('tmp');
+});
 
 describe('an agent in a PID namespace', () => {
   it.skipIf(!possible)(
@@ -46,7 +65,7 @@ describe('an agent in a PID namespace', () => {
       const failed = await launch(agent).catch((error: { code: number; stdout: string }) => error);
       expect(failed).toMatchObject({ code: 75 });
       const { argv, pids } = JSON.parse(failed.stdout);
-      expect(argv).toEqual([join(dir, 'configs'), 'node7/group']);
+      expect(argv).toEqual([join(dir, 'configs'), 'node7/group', expect.stringMatching(/^[0-9a-f-]{36}$/)]);
       expect(pids).toBeLessThan(4);
     },
   );
