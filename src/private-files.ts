@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { chmodSync, constants, lstatSync, mkdirSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { SrtctlError } from './errors.ts';
+import { isOwnDirectory } from './own-directory.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 
@@ -61,10 +62,4 @@ export function makeJobDirectory(path: string): void {
         hint: 'somebody may have put it there: remove it, or choose another directory with --output',
       });
   }
-}
-
-/** Whether it is a directory of this user, and not a link to one. */
-export function isOwnDirectory(path: string): boolean {
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  return found?.isDirectory() === true && found.uid === process.getuid?.();
 }

@@ -6,7 +6,8 @@ import { mpiCommand, mpiSignal } from '../launch/mpi.ts';
 import { stepEnvironment } from '../launch/step-environment.ts';
 import type { AgentConfig } from '../messages/job-files.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
-import { isOwnDirectory, makePrivateDirectory } from '../private-files.ts';
+import { isOwnDirectory } from '../own-directory.ts';
+import { makePrivateDirectory } from '../private-files.ts';
 import { shellQuote } from '../quote.ts';
 
 /** What the operating system is asked to start for a process. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startGuard } from '../guard.ts';
@@ -9,6 +9,7 @@ import { connectBus, inboxOf } from '../messages/nats-bus.ts';
 import { createOutbox } from '../messages/outbox.ts';
 import { subjectsOf, toToken } from '../messages/subjects.ts';
 import { addressOfInterface, addressTowards } from '../own-address.ts';
+import { removeOwnDirectory } from '../own-directory.ts';
 import { ownLog } from '../own-log.ts';
 import { NodeAgent } from './agent.ts';
 import { findGpuHolders } from './gpu-holders.ts';
@@ -152,7 +153,7 @@ async function main(): Promise<void> {
     await bus.close(1_000);
     await guard.dismiss();
     for (const directory of [config.tmpDir, config.stopDir])
-      if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
+      if (directory !== undefined) removeOwnDirectory(directory);
     process.exit(exitCode);
   }
 

@@ -22,6 +22,8 @@ const WORDS_BEFORE = /^(?:[^\s[]*\s?\[[^\]]*\]\s*|[\w.() ]{0,80}\bpid=\d+\)\s*)/
 const MOST_WORDS_BEFORE = 8;
 const ERROR =
   /\b(error|fatal|panic|exception|failed|failure|cannot|could not|unable to|abort(ed)?|refused)\b/i;
+/** An exception that is told without its traceback. */
+const NAMED = /\b[A-Z]\w*(?:Error|Exception)\b/;
 /** Words that look like an error's and are none. */
 const HARMLESS =
   /\b(0|no) (errors?|failed)|error_?(count|rate|code)["']?[=:] ?0\b|"?failed"?[=:] ?0\b|log_?level|warn(ing)?\b|deprecat|ignor(ed|ing)|retry(ing)?\b|will be|falling back|server_args ?[=:]|\b(Server|Engine)Args\(|Namespace\(/i;
@@ -58,7 +60,7 @@ export function errorLine(log: string, signatures: readonly Signature[]): ErrorL
     const signature = signatures.find(({ pattern }) => pattern.test(line));
     if (signature?.kind === 'origin') return { text: line.trim(), signature, weight: 'origin' };
     if (signature && !echo) echo = { text: line.trim(), signature, weight: 'echo' };
-    if (signature === undefined && ERROR.test(line)) error ??= line.trim();
+    if (signature === undefined && (ERROR.test(line) || NAMED.test(line))) error ??= line.trim();
   }
   const isEcho = (text: string): boolean => signatures.some(({ pattern }) => pattern.test(text));
   if (exception !== undefined && !isEcho(exception))

@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -16,6 +17,7 @@ import { writeJobDir } from '../../src/cli/write-job-dir.ts';
 import { listenAddress } from '../../src/coordinator/listen.ts';
 import type { JobSpec } from '../../src/messages/job-files.ts';
 import { throttled } from '../../src/messages/throttle.ts';
+import { removeOwnDirectory } from '../../src/own-directory.ts';
 import { makePrivateDirectory, writePrivateFile } from '../../src/private-files.ts';
 
 let dir: string;
@@ -56,6 +58,9 @@ describe('private files', () => {
     mkdirSync(join(dir, 'theirs'));
     await chown(join(dir, 'theirs'), 12_345, 12_345);
     expect(() => makePrivateDirectory(join(dir, 'theirs'))).toThrow(/not a directory of this user/);
+    removeOwnDirectory(join(dir, 'theirs'));
+    removeOwnDirectory(join(dir, 'link'));
+    expect(existsSync(join(dir, 'theirs')) && existsSync(join(dir, 'link'))).toBe(true);
   });
 });
 

@@ -32,6 +32,13 @@ it('a line of many brackets in a traceback is read in no time, and the exception
   expect(errorLine(log, signatures)?.text).toBe('KeyError: [x] is no key');
 });
 
+it('an exception without its traceback is an error too', () => {
+  expect(errorLine('loading\nValueError: bad dataset\nbye', signatures)).toMatchObject({
+    text: 'ValueError: bad dataset',
+    weight: 'error',
+  });
+});
+
 describe('the cause of a failure', () => {
   it.each(failures.map((failure) => [failure.name, failure] as const))('%s', (_, failure) => {
     const found = diagnosisOf(failure);
