@@ -88,14 +88,14 @@ case $(wc -l <"$DIR/looks") in
   4) exit 1 ;;
 esac
 `;
-      const scancel = '#!/bin/bash\necho "$@" >>"$DIR/scancel"\n';
+      const scancel = '#!/bin/bash\necho "$@" >>"$DIR/ended"\n';
       for (const [name, text] of Object.entries({ squeue, scancel }))
         writeFileSync(join(dir, name), text, { mode: 0o755 });
       const script = resolve('src/steps/signal-step.sh');
       const env = { ...process.env, DIR: dir, PATH: `${dir}:${process.env.PATH}` };
       expect(spawnSync('/bin/sh', [script, 'TERM', 'name'], { env }).status).toBe(0);
       expect(spawnSync('/bin/sh', [script, 'KILL', 'name'], { env }).status).toBe(0);
-      expect(readFileSync(join(dir, 'scancel'), 'utf8')).toBe('--signal=TERM 7.2\n7.2\n');
+      expect(readFileSync(join(dir, 'ended'), 'utf8')).toBe('--signal=TERM 7.2\n7.2\n');
       expect(readFileSync(join(dir, 'looks'), 'utf8')).toHaveLength(10);
     } finally {
       rmSync(dir, { recursive: true, force: true });
