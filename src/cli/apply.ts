@@ -85,6 +85,14 @@ function positive(text: string): number {
 }
 
 async function apply(options: ApplyOptions): Promise<number> {
+  if (options.resume !== undefined && options.useOrchestrator === false)
+    throw new SrtctlError(
+      'usage',
+      '--resume goes on with an orchestrated run: static mode keeps no results',
+      {
+        hint: 'leave one of the two out',
+      },
+    );
   if (!options.local) {
     const { applyOnSlurm } = await import('./slurm-job.ts');
     return applyOnSlurm({ ...options, orchestrator: options.useOrchestrator !== false });

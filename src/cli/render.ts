@@ -49,6 +49,7 @@ async function render(options: RenderOptions): Promise<number> {
     { findClusterConfig },
     { findRecipes, loadAll },
     { prepare },
+    { splitAll },
     { staticScriptOf },
     { warnOnce },
   ] = await Promise.all([
@@ -57,13 +58,14 @@ async function render(options: RenderOptions): Promise<number> {
     import('../recipe/cluster.ts'),
     import('../recipe/load.ts'),
     import('./slurm-job.ts'),
+    import('./split-all.ts'),
     import('./static-job.ts'),
     import('./warn.ts'),
   ]);
   const onUnknownKey = options.allowUnknown ? warnOnce() : undefined;
   const cluster = findClusterConfig(process.env, process.cwd(), onUnknownKey);
   const files = await findRecipes(options.file);
-  const variants = loadAll(files, { cluster, env: process.env, onUnknownKey });
+  const variants = splitAll(loadAll(files, { cluster, env: process.env, onUnknownKey }), cluster);
   if (variants.length > 1 && options.output === undefined)
     throw new SrtctlError('several-variants', `these are ${variants.length} scripts`, {
       hint: '--output DIR writes a file for each, and -f recipe.yaml:variant names one',
@@ -80,10 +82,14 @@ async function render(options: RenderOptions): Promise<number> {
     return EXIT.ok;
   }
   mkdirSync(output, { recursive: true });
+  const parts = new Map<string, number>();
   for (const { variant, text } of scripts) {
-    const name =
+    const of =
       basename(variant.file).replace(/\.ya?ml$/, '') + (variant.variant === '' ? '' : `_${variant.variant}`);
-    const path = join(output, `${name}.sh`);
+    // A variant of several allocations.
+    const part = (parts.get(variant.file + of) ?? 0) + 1;
+    parts.set(variant.file + of, part);
+    const path = join(output, `${part === 1 ? of : `${of}_${part}`}.sh`);
     try {
       writeFileSync(path, text, { flag: force ? 'w' : 'wx', mode: 0o755 });
     } catch (error) {

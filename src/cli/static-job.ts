@@ -7,10 +7,11 @@ import { findProgram } from '../coordinator/find-program.ts';
 import { EXIT, SrtctlError } from '../errors.ts';
 import { frontendFor } from '../frontends/index.ts';
 import type { JobSpec } from '../messages/job-files.ts';
-import type { SlurmAllocation } from '../slurm/allocation.ts';
+import { timeLimitMs } from '../recipe/time-limit.ts';
+import { type SlurmAllocation, warningSeconds } from '../slurm/allocation.ts';
 import { containerRuntimeOf } from '../slurm/container-runtime.ts';
 import { runtimesOf } from '../slurm/runtimes.ts';
-import { sbatchDirectives } from '../slurm/sbatch.ts';
+import { sbatchDirectives, timeLimitOf } from '../slurm/sbatch.ts';
 import { staticScript } from '../static/script.ts';
 import { freeId } from './allocation-job.ts';
 import { distDirectory } from './local-job.ts';
@@ -42,6 +43,7 @@ export function staticScriptOf(job: PreparedSlurmJob, log: string, options = { m
     cluster,
     directives: sbatchDirectives({ ...first.recipe, name: variant.name }, cluster, nodes),
     log,
+    warningS: warningSeconds(timeLimitMs(timeLimitOf(first.recipe, cluster) ?? '')),
     outputs,
     distDir,
     runtimes: runtimesOf(cluster, process.arch, process.execPath),

@@ -9,7 +9,10 @@ import type { JobKeys } from './keys.ts';
 import type { NatsServer } from './nats-server.ts';
 
 /** What is the same for the agents of a job. */
-export type AgentExtras = Pick<AgentConfig, 'networkInterface' | 'path' | 'tmpDir' | 'containers' | 'mpi'> & {
+export type AgentExtras = Pick<
+  AgentConfig,
+  'networkInterface' | 'nodeBinary' | 'path' | 'tmpDir' | 'containers' | 'mpi'
+> & {
   /** Beginning of the path of a directory that each agent has for itself, on its node. */
   readonly stopDirs: string;
 };

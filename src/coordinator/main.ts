@@ -182,6 +182,7 @@ async function main(): Promise<void> {
     agents,
     agentExtras: {
       networkInterface: cluster.network_interface ?? null,
+      nodeBinary: process.execPath,
       path: here.agentPath,
       ...here.launch,
       stopDirs,

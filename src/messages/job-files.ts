@@ -51,6 +51,8 @@ export const agentConfigSchema = z.object({
   /** null: the agent finds it out, by `networkInterface` or by the way to the bus. */
   address: z.string().nullable(),
   networkInterface: z.string().nullish(),
+  /** The coordinator's Node binary, which plans name; where this node has another architecture its own takes the place. */
+  nodeBinary: z.string().optional(),
   /** Directories before and after what PATH has. */
   path: z.object({ prepend: z.array(z.string()), append: z.array(z.string()) }).optional(),
   /** Directory that the agent makes for its processes, and removes at its end. */

@@ -74,6 +74,7 @@ async function main(): Promise<void> {
   setInterval(() => oom.tick(), 1_000).unref();
   const table = new ProcessTable({
     spawner: osSpawner,
+    ...(config.nodeBinary === undefined ? {} : { words: { [config.nodeBinary]: process.execPath } }),
     launcher: createLauncher({ ...config, distDir: here, incarnation }),
     guard,
     agentMark,

@@ -59,6 +59,8 @@ export interface TableOptions {
   readonly spawner: Spawner;
   /** By default commands are started as they are. */
   readonly launcher?: Launcher;
+  /** Words of commands that are other ones on this node. */
+  readonly words?: Readonly<Record<string, string>>;
   readonly guard: Guard;
   /** `<job>/<node>/<incarnation>`: the value of SRTCTL_AGENT in every process. */
   readonly agentMark: string;
@@ -300,7 +302,9 @@ export class ProcessTable {
     });
   }
 
-  #spawn(entry: Entry, spec: ProcessSpec, sendBack: (event: ProcessEvent) => void): void {
+  #spawn(entry: Entry, planned: ProcessSpec, sendBack: (event: ProcessEvent) => void): void {
+    const { words = {} } = this.#options;
+    const spec = { ...planned, argv: planned.argv.map((word) => words[word] ?? word) };
     const env = {
       ...this.#options.environment,
       ...spec.env,
@@ -323,8 +327,10 @@ export class ProcessTable {
       spawned = this.#options.spawner.spawn({ ...spec, ...launched }, inner, {
         exited: (exitCode, signal) => {
           const oomKills = signal === 'SIGKILL' ? (this.#options.oomKills?.() ?? 0) : 0;
-          sendBack({ type: 'process.exited', exitCode, signal, oomKills });
-          void this.#sweep(entry);
+          const exited = () => sendBack({ type: 'process.exited', exitCode, signal, oomKills });
+          // Ranks on other nodes can outlive their srun: what comes next may be started by an agent that cannot see them.
+          if (!spec.mpi) exited();
+          void this.#sweep(entry, spec.mpi && exited);
         },
         failed: (error) => {
           this.#nothingBeyond(entry);
@@ -366,11 +372,16 @@ export class ProcessTable {
   }
 
   /** The main process has ended: ends what it left behind, in its group or out of it, then lets go of the entry. */
-  async #sweep(entry: Entry): Promise<void> {
+  async #sweep(entry: Entry, onNothingBeyond?: () => void): Promise<void> {
     const { group } = entry;
     const mark = `SRTCTL_PROCESS=${entry.mark}`;
     try {
       await entry.beyond?.kill();
+    } catch (error) {
+      this.#options.onDefect(`what ${entry.spec.id} has beyond this node`, error);
+    }
+    onNothingBeyond?.();
+    try {
       for (let round = 0; round < SWEEP_ROUNDS; round++) {
         const inGroup = group !== null && this.#options.spawner.signalGroup(group, 'SIGKILL');
         const marked = (await findMarked([mark])).get(mark) ?? [];

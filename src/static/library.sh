@@ -16,7 +16,7 @@ het_options=()
 declare -A pid_of log_of patience_of kind_of started_at finished_steps
 launched=()
 point_states=()
-for _ in "${point_names[@]}"; do point_states+=(planned); done
+for point in "${!point_names[@]}"; do point_states[point]=planned; done
 
 # For every srun: beside the batch script and the other steps, with all that the job has on the node.
 step_options=(--overlap --mem=0 --cpu-bind=none --input=none --no-kill --wait=0)

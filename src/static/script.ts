@@ -18,6 +18,8 @@ export interface StaticScriptInput {
   readonly directives: readonly string[];
   /** What `#SBATCH --output` says. */
   readonly log: string;
+  /** How long before the time limit Slurm tells the job to end. */
+  readonly warningS: number;
   /** Absolute; the job's directory is made in it. */
   readonly outputs: string;
   readonly distDir: string;
@@ -98,14 +100,17 @@ export function staticScript(input: StaticScriptInput): string {
 # ${plan.totalNodes} ${plan.totalNodes === 1 ? 'node' : 'nodes'}, ${points.length} ${points.length === 1 ? 'point' : 'points'}. An srun for each process; no coordinator, no agents.
 # Exit codes: 0 the benchmarks ended with 0; 1 a point failed; 2 nothing was started; 130, 143 it was told to end.
 #SBATCH --output=${directiveValue(input.log)}
-# SIGTERM to this script alone, two minutes before the time limit: what runs is stopped in good order.
-#SBATCH --signal=B:TERM@120
+# SIGTERM to this script alone, ${input.warningS} s before the time limit: what runs is stopped in good order.
+#SBATCH --signal=B:TERM@${input.warningS}
 #SBATCH --no-kill
+#SBATCH --no-requeue
+#SBATCH --open-mode=append
 ${input.directives.join('\n')}
 
 outputs=${shellQuote(outputs)}
 job_name=${shellQuote(variant.name)}
-point_names=(${points.map(({ name }) => shellQuote(name)).join(' ')})
+# By their numbers in the recipe: this job may have some of its points only.
+point_names=(${points.map(({ ordinal, name }) => `[${ordinal}]=${shellQuote(name)}`).join(' ')})
 nodes_needed=${plan.totalNodes}
 needs_node=${needsNode ? 'yes' : 'no'}
 network_interface=${shellQuote(cluster.network_interface ?? '')}

@@ -1,20 +1,30 @@
 #!/bin/sh
 # signal-step.sh SIGNAL NAME: signals the Slurm step of this user that is called NAME (unique: it was made up for one
-# start of one process). Ends with 1 when there is none (yet). What squeue fails to say is asked again.
+# start of one process). Ends with 1 when there is none (yet). What squeue fails to say is asked again. After KILL it
+# waits until the step is gone from all nodes, as long as its caller has patience.
 signal=$1 name=$2 tries=0
-while [ "$tries" -lt 3 ]; do
-  if steps=$(timeout 10 squeue --steps --noheader --user="$(id -u)" --format='%i|%j'); then
-    found=$(printf '%s\n' "$steps" | sed -n "s/^\([0-9+._]*\)|$name\$/\1/p")
-    [ -n "$found" ] || exit 1
-    for step in $found; do
-      case $signal in
-        KILL) timeout 10 scancel "$step" ;;
-        *) timeout 10 scancel --signal="$signal" "$step" ;;
-      esac
-    done
-    exit 0
-  fi
+
+# find_steps: $found. Fails when squeue does.
+find_steps() {
+  steps=$(timeout 10 squeue --steps --noheader --user="$(id -u)" --format='%i|%j') || return 1
+  found=$(printf '%s\n' "$steps" | sed -n "s/^\([0-9+._]*\)|$name\$/\1/p")
+}
+
+while ! find_steps; do
   tries=$((tries + 1))
+  [ "$tries" -lt 3 ] || exit 1
   sleep 1
 done
-exit 1
+[ -n "$found" ] || exit 1
+for step in $found; do
+  case $signal in
+    KILL) timeout 10 scancel "$step" ;;
+    *) timeout 10 scancel --signal="$signal" "$step" ;;
+  esac
+done
+[ "$signal" = KILL ] || exit 0
+tries=0
+while [ "$tries" -lt 30 ] && { ! find_steps || [ -n "$found" ]; }; do
+  tries=$((tries + 1))
+  sleep 0.5
+done

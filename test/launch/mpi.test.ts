@@ -1,3 +1,7 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type MpiStart, mpiCommand, mpiSignal } from '../../src/launch/mpi.ts';
 import type { MpiLauncher } from '../../src/messages/launch.ts';
@@ -71,5 +75,30 @@ describe('an MPI launch', () => {
       ...['/bin/sh', '/dist/steps/signal-step.sh', 'TERM', 'name'],
     ]);
     expect(mpiSignal({ kind: 'stand-in', program: ['x'] }, 'TERM', 'name', '/dist')).toBeUndefined();
+  });
+
+  it('is over when Slurm has no such step any more, also where squeue fails now and then', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'srtctl-step-'));
+    try {
+      // The third look finds it, the fourth fails, the fifth finds nothing.
+      const squeue = `#!/bin/bash
+echo x >>"$DIR/looks"
+case $(wc -l <"$DIR/looks") in
+  1 | 2 | 3) echo '7.1|other'; echo '7.2|name' ;;
+  4) exit 1 ;;
+esac
+`;
+      const scancel = '#!/bin/bash\necho "$@" >>"$DIR/ended"\n';
+      for (const [name, text] of Object.entries({ squeue, scancel }))
+        writeFileSync(join(dir, name), text, { mode: 0o755 });
+      const script = resolve('src/steps/signal-step.sh');
+      const env = { ...process.env, DIR: dir, PATH: `${dir}:${process.env.PATH}` };
+      expect(spawnSync('/bin/sh', [script, 'TERM', 'name'], { env }).status).toBe(0);
+      expect(spawnSync('/bin/sh', [script, 'KILL', 'name'], { env }).status).toBe(0);
+      expect(readFileSync(join(dir, 'ended'), 'utf8')).toBe('--signal=TERM 7.2\n7.2\n');
+      expect(readFileSync(join(dir, 'looks'), 'utf8')).toHaveLength(10);
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
+    }
   });
 });

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Beyond } from '../../src/node-agent/launch.ts';
 import { findMarked, identityOf } from '../../src/node-agent/marks.ts';
 import { ProcessTable, type Transition } from '../../src/node-agent/process-table.ts';
 import { osSpawner } from '../../src/node-agent/spawn.ts';
@@ -17,6 +18,7 @@ let defects: string[];
 let figures: { process: string; values: Record<string, number> }[];
 let guarded: Set<number>;
 let mark: string;
+let launched: Beyond | undefined;
 
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
@@ -25,6 +27,7 @@ beforeEach(async () => {
   figures = [];
   guarded = new Set();
   mark = `job/${Math.random()}`;
+  launched = undefined;
   table = new ProcessTable({
     spawner: osSpawner,
     guard: {
@@ -32,6 +35,11 @@ beforeEach(async () => {
       over: (group) => guarded.delete(group),
       dismiss: async () => {},
     },
+    launcher: {
+      launch: ({ argv, cwd }, env) => ({ argv, cwd, env, beyond: launched }),
+      killAllSync: () => {},
+    },
+    words: { '/head/node': process.execPath },
     agentMark: mark,
     agentId: identityOf(process.pid),
     jobNode: 'job/node1',
@@ -56,6 +64,30 @@ const reach = (id: string, state: string) => until(`${id} ${state}`, () => last(
 const pidOf = (id: string) => table.reports().find((report) => report.id === id)?.pid ?? 0;
 
 describe('the process table', () => {
+  it('takes ranks for gone when they are gone beyond this node, too', async () => {
+    let letGo = () => {};
+    const gone = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    launched = { terminate: async () => false, kill: () => gone, over: () => {} };
+    table.apply(
+      [spec({ id: 'ranks', argv: ['true'], mpi: { tasks: 2, nodes: ['node1', 'node2'] } })],
+      1,
+      'test',
+    );
+    await until('srun has ended', () => !exists(pidOf('ranks')));
+    expect(statesOf('ranks')).not.toContain('failed');
+    letGo();
+    await reach('ranks', 'failed');
+  });
+
+  it('runs the Node binary of this node where the plan names that of the head', async () => {
+    const argv = ['/head/node', '-e', 'process.exit(process.argv0.length > 0 ? 0 : 1)'];
+    table.apply([spec({ id: 'step', argv, terminates: true })], 1, 'test');
+    await reach('step', 'stopped');
+    expect(last('step')?.why).toBe('completed');
+  });
+
   it('finds an engine that hangs, looks at its stacks, and fails it', async () => {
     const engine = createServer((_, response) =>
       response.end('sim:running{rank="0"} 1\nsim:running{rank="1"} 2\nsim:tokens_total 7\n'),

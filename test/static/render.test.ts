@@ -7,7 +7,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { JsonCount } from '../../src/messages/process-spec.ts';
 import { countAll } from '../../src/node-agent/probe.ts';
+import { allocationsOf } from '../../src/plan/allocations.ts';
 import type { ClusterConfig } from '../../src/recipe/cluster.ts';
+import type { LoadedVariant } from '../../src/recipe/load.ts';
 import { createMarkers } from '../../src/static/markers.ts';
 import { probeCommand } from '../../src/static/probe.ts';
 import { processFunctions } from '../../src/static/process.ts';
@@ -18,15 +20,20 @@ import { FakeSlurm } from './fake-slurm.ts';
 
 const library = readFileSync(resolve('src/static/library.sh'), 'utf8');
 
-function scriptOf(text: string, config: Partial<ClusterConfig> = {}, more: { setupScript?: string } = {}) {
+function scriptOf(
+  text: string,
+  config: Partial<ClusterConfig> = {},
+  more: { setupScript?: string; variant?: LoadedVariant | undefined } = {},
+) {
   const whole = cluster(config);
-  const [variant] = loadText(text, { cluster: whole });
+  const variant = more.variant ?? loadText(text, { cluster: whole })[0];
   if (!variant) throw new Error('no variant');
   return staticScript({
     variant,
     cluster: whole,
     directives: [],
     log: 'x.log',
+    warningS: 120,
     outputs: '/shared/out puts',
     distDir: '/opt/srtctl/dist',
     runtimes: { x86_64: '/opt/node' },
@@ -58,6 +65,24 @@ describe('the script', () => {
   it('is bash, for a router of SGLang and for Dynamo', () => {
     isBash(scriptOf(recipe('sglang')));
     isBash(scriptOf(recipe('dynamo')));
+  });
+
+  it('names its points by their numbers in the recipe, which may have gaps', () => {
+    const text = recipe('sglang', 'environment: {A: "{n}"}\nsweep: {allocation: per-point, n: [1, 2, 3]}\n');
+    const [variant] = loadText(text);
+    const last = allocationsOf(variant as LoadedVariant).variants[2];
+    const script = scriptOf(text, {}, { variant: last });
+    expect(script).toMatch(/^point_names=\(\[2\]=.+\)$/m);
+    expect(script).toMatch(/^run_point 2$/m);
+    const { stdout } = spawnSync(
+      'bash',
+      [
+        '-c',
+        `${/^point_names=.*$/m.exec(script)?.[0]}; ${/^for point in .*$/m.exec(script)?.[0]}; echo "\${!point_states[@]} \${point_states[*]}"`,
+      ],
+      { encoding: 'utf8' },
+    );
+    expect(stdout).toBe('2 planned\n');
   });
 
   it('starts nats-server and etcd for Dynamo, and only for it', () => {

@@ -71,6 +71,28 @@ describe('a rendered script', { timeout: 60_000 }, () => {
     expect(readFileSync(join(slurm.dir, 'setup.log'), 'utf8')).toBe('done\ndone\n');
   });
 
+  it('is what apply runs inside an allocation, a script for each part of a variant', async () => {
+    const text = recipe(
+      `{type: custom, command: 'test {n} = 2'}`,
+      'sweep: {allocation: per-point, n: [1, 2]}\n',
+    );
+    const run = slurm.start(
+      slurm.write(
+        'apply.sh',
+        `exec "$NODE" "$SRTCTL" apply --no-use-orchestrator --mock -f ${slurm.write('recipe.yaml', text)}`,
+      ),
+      { NODE: process.execPath, SRTCTL },
+    );
+    const { code, said } = await run.ended;
+    expect(code, said).toBe(1);
+    const [first, second] = ['', '-2'].map((suffix) =>
+      jobStateSchema.parse(JSON.parse(readFileSync(join(`${slurm.jobDir}${suffix}`, 'state.json'), 'utf8'))),
+    );
+    expect(first).toMatchObject({ exitCode: 1, points: [{ ordinal: 0, status: 'failed' }] });
+    expect(second).toMatchObject({ exitCode: 0, points: [{ ordinal: 1, status: 'done' }] });
+    expect(await slurm.left()).toEqual([]);
+  });
+
   it('ends at the next poll when a worker has died, and says which', async () => {
     const env = 'backend:\n  decode_environment: {SRTCTL_SIM_CRASH_AFTER_MS: "300"}\n';
     const { code, said } = await slurm.start(render(recipe(long).replace('backend:\n', env))).ended;
