@@ -1,8 +1,9 @@
-import { lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import * as z from 'zod';
 import { standInForGuard } from '../guard.ts';
+import { removeOwnDirectory } from '../own-directory.ts';
 import { writePrivateFile } from '../private-files.ts';
 import { adopt, type ProcessName, processName } from '../running.ts';
 import { RESTART_PATIENCE_S } from './coordinator-guard.ts';
@@ -46,7 +47,7 @@ export function removeHome(home: string, guardScript: string): void {
   const name = basename(home);
   for (const each of readdirSync(directory).filter((other) => other.startsWith(`${name}-stop-`)))
     standInForGuard(guardScript, join(directory, each));
-  for (const path of [`${home}-node`, home]) rmSync(path, { recursive: true, force: true });
+  for (const path of [`${home}-node`, home]) removeOwnDirectory(path);
 }
 
 function isDead(home: string, now: number): boolean {
