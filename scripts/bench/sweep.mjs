@@ -100,8 +100,8 @@ async function lab() {
   const call = (command, args, env = labEnv) =>
     spawnSync(command, args, { encoding: 'utf8', env, cwd: work });
   const up = call(script, ['up', '4']);
-  if (up.status !== 0) throw new Error(`the lab did not start: ${up.stderr}`);
   try {
+    if (up.status !== 0) throw new Error(`the lab did not start: ${up.stderr}`);
     const env = {
       ...process.env,
       SLURM_CONF: join(work, 'lab/slurm.conf'),
