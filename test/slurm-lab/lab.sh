@@ -132,7 +132,10 @@ down() {
     ip netns delete "srtlab-$name" 2>/dev/null || true
     ip link delete "srtlab-v${name#node}" 2>/dev/null || true
   done
-  ip link delete $bridge 2>/dev/null || true
+  # The bridge tells of an abandoned lab, and of one that is somebody else's: only its own goes.
+  if [ "$(ip -o link show $bridge 2>/dev/null | sed -n 's/.*alias //p')" = "$lab" ]; then
+    ip link delete $bridge 2>/dev/null || true
+  fi
   rm -rf "$lab"
 }
 

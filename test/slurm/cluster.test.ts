@@ -4,11 +4,16 @@ import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
+import { requirePidNamespace } from '../../src/slurm/pid-namespace.ts';
 import { until } from '../support/bus.ts';
 import { inspecting, recipe, seenBy, useLab } from './lab.ts';
 
 const lab = useLab(4);
 const run = promisify(execFile);
+const pidNamespaces = await requirePidNamespace().then(
+  () => true,
+  () => false,
+);
 const SRTCTL = resolve('dist/srtctl.js');
 /** Its benchmark goes on until somebody stops it. */
 const long = recipe.replace('num_prompts_mult: 4', 'num_prompts_mult: 40000');
@@ -107,14 +112,24 @@ describe.skipIf(lab.why !== '')(
       await lab.nothingLeft();
     });
 
-    it('runs in the allocation of the shell, which goes on when the run is over', async () => {
+    it.each([
+      ['with agents', []],
+      ['as one script', ['--no-use-orchestrator']],
+    ])('runs %s in the allocation of the shell, which goes on when the run is over', async (_, options) => {
       const [file] = await lab.written(recipe);
       const outputs = await lab.temporary('srtctl-out-');
-      const command = [SRTCTL, 'apply', '-f', file, '--mock', '--output', outputs];
+      const command = [SRTCTL, 'apply', '-f', file, '--mock', '--output', outputs, ...options];
       const { stdout } = await run('salloc', ['-N2', '--quiet', process.execPath, ...command], {
-        env: { ...process.env, ...lab.env },
+        env: { ...process.env, ...lab.env, SRTCTL_STATIC_POLL_SECONDS: '0.5' },
       });
       expect(stdout).toContain('done');
+      await lab.nothingLeft();
+    });
+
+    it.skipIf(!pidNamespaces)('runs with agents in PID namespaces of their own', async () => {
+      const [file] = await lab.written(`${recipe}supervision: {pid_namespace: true}\n`);
+      const job = await lab.apply(['-f', file, '--watch']);
+      expect(await job.ended(), job.stderr + job.stdout).toBe(0);
       await lab.nothingLeft();
     });
 
