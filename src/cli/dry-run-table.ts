@@ -1,6 +1,11 @@
 import Table from 'cli-table3';
-import pc from 'picocolors';
+import { createColors } from 'picocolors';
 import type { Allocation, AllocationPoint, AllocationProcess } from './dry-run-plan.ts';
+
+/** On a terminal alone; picocolors by itself would take CI for one. */
+const pc = createColors(
+  process.stdout.isTTY === true && process.env.TERM !== 'dumb' && !process.env.NO_COLOR,
+);
 
 const plain = {
   chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },

@@ -126,6 +126,11 @@ find_nodes() {
     on_all_nodes '
       ip -o -4 addr show dev "$1" | { read -r _ _ _ address _; echo "${address%/*}"; } >"$2/$SLURMD_NODENAME.address"
     ' "$network_interface" "$run_dir"
+  elif [ -z "$(address_of "${nodes[0]}")" ]; then
+    # A login node (salloc) may know no names of compute nodes; they know their own.
+    on_all_nodes '
+      getent ahostsv4 "$SLURMD_NODENAME" | { read -r address _; echo "$address"; } >"$1/$SLURMD_NODENAME.address"
+    ' "$run_dir"
   fi
   for node in "${nodes[@]}"; do
     name=
