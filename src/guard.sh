@@ -7,7 +7,7 @@
 # daemon, the tasks of an srun): they are run, all at once, and the directory is removed. Directories that are not ours
 # are let alone: they are in /tmp, where anybody may have made them.
 # PATIENCE_S: another one may take over meanwhile, which EPOCH_FILE shows by naming another epoch; then nothing is done.
-# The line "!": nobody will take over.
+# The line "!", or a file EPOCH_FILE-over: nobody will take over.
 mark=$1
 directory=${2-}
 stops=${3-}
@@ -34,7 +34,7 @@ rounds=$((patience * 5))
 while [ -n "$file" ]; do
   now=$(cat "$file" 2>/dev/null)
   if [ -n "$now" ] && [ "$now" != "$epoch" ]; then exit 0; fi
-  [ "$rounds" -gt 0 ] || break
+  if [ "$rounds" -le 0 ] || [ -e "$file-over" ]; then break; fi
   rounds=$((rounds - 1))
   sleep 0.2 2>/dev/null || sleep 1
 done

@@ -16,6 +16,7 @@ import { findRecipes, type LoadedVariant, loadAll, notDoneYet, requireRunnable }
 import { containerRuntimeOf } from '../slurm/container-runtime.ts';
 import { superviseCoordinator } from './coordinator-process.ts';
 import { followJob } from './follow.ts';
+import { endLeftHome } from './left-home.ts';
 import type { Resumption } from './resumption.ts';
 import { splitAll } from './split-all.ts';
 import { warnOnce } from './warn.ts';
@@ -161,6 +162,7 @@ export async function runLocalJob(
   try {
     const followed = await followJob({ job: { jobId, jobDir, spec }, json: view.json, coordinator: ended });
     const { exitCode } = await ended;
+    await endLeftHome(jobId);
     return exitCode ?? asked ?? (followed.exitCode || EXIT.failed);
   } finally {
     process.off('SIGINT', onInterrupt);

@@ -8,6 +8,9 @@ const FRESH_MS = 100;
 /** The file, in the job's node-local directory, that names the coordinator in charge. */
 export const epochFile = (home: string): string => join(home, 'epoch');
 
+/** Its being there says that no further coordinator will be started. */
+export const overFile = (home: string): string => `${epochFile(home)}-over`;
+
 /** The epoch that was begun last in a directory, also by a coordinator that did not live to say so in state.json. */
 export function lastEpoch(home: string): number {
   try {

@@ -136,7 +136,7 @@ describe('a coordinator that is killed in mid-benchmark', () => {
       await until('the old one gone', () => !exists(guard));
       await killCoordinator(job);
       await job.ended();
-      await nothingLeft(job, 25_000);
+      await nothingLeft(job, 5_000);
     },
     90_000,
   );

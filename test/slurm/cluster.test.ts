@@ -40,7 +40,7 @@ function around(node: string, text: string): { pid: number; env: Record<string, 
         const read = (file) => readFileSync('/proc/' + pid + '/' + file, 'latin1');
         // An agent's launcher is a shell that names it, too.
         const line = read('cmdline');
-        if (pid == process.pid || !line.includes(${JSON.stringify(text)}) || line.startsWith('/bin/sh')) return [];
+        if (pid == process.pid || !line.includes(${JSON.stringify(text)}) || line.startsWith('/bin/sh\\0-c')) return [];
         const env = Object.fromEntries(read('environ').split('\\0').map((entry) => entry.split(/=(.*)/s)));
         return [{ pid: Number(pid), env, cpus: /Cpus_allowed_list:\\s*(.*)/.exec(read('status'))[1] }];
       } catch { return []; }
