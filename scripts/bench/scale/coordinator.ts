@@ -102,6 +102,8 @@ const spec: JobSpec = {
   v: 1,
   mode: 'local',
 };
+const fence = new Fence(directory, 1);
+fence.raise();
 const coordinator = new Coordinator({
   ...{
     nats,
@@ -122,7 +124,7 @@ const coordinator = new Coordinator({
   spareNodes: 0,
   endsAt: null,
   home: directory,
-  fence: new Fence(directory, 1, (why) => process.exit(why === '' ? 0 : 75)),
+  fence,
   before: null,
   onNodes: () => Promise.resolve(),
   pointDir: (ordinal) => join(directory, `${ordinal}`),
