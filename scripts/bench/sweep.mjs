@@ -118,7 +118,8 @@ async function lab() {
         nodes: 4,
       });
       const file = join(work, `${allocation}.yaml`);
-      writeFileSync(file, `${text}slurm: { time_limit: "00:10:00" }\n`);
+      // Two jobs on one node would want the same ports.
+      writeFileSync(file, `${text}slurm: { time_limit: "00:10:00" }\nsbatch_directives: { exclusive: "" }\n`);
       const outputs = join(work, `out-${allocation}`);
       const began = performance.now();
       const argv = [
