@@ -39,7 +39,9 @@ const marked = (mark) =>
 const signal = (pid, name) => {
   try {
     process.kill(pid, name);
-  } catch {}
+  } catch {
+    // It has ended meanwhile.
+  }
 };
 
 async function until(holds, ms) {

@@ -38,7 +38,9 @@ const lives = (pid) => /\) [^ZX] /.test(read(`/proc/${pid}/stat`));
 const kill = (pid) => {
   try {
     process.kill(pid, 'SIGKILL');
-  } catch {}
+  } catch {
+    // It has ended meanwhile.
+  }
 };
 
 async function until(holds, ms = MOST_MS) {

@@ -119,7 +119,9 @@ function agentOf(jobPid, node) {
       const line = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
       if (line.includes('node-agent.js') && line.includes(work) && line.includes(`agent-${node}.json`))
         return pid;
-    } catch {}
+    } catch {
+      // It has ended meanwhile.
+    }
   }
   throw new Error(`no agent of ${node} (job ${jobPid})`);
 }

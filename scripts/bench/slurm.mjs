@@ -56,7 +56,9 @@ function batchScriptBegan() {
       const ticks = Number(readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1].split(' ')[19]);
       const uptimeMs = Number(readFileSync('/proc/uptime', 'latin1').split(' ')[0]) * 1000;
       return Date.now() - uptimeMs + ticks * 10;
-    } catch {}
+    } catch {
+      // It has ended meanwhile.
+    }
   }
   return undefined;
 }
@@ -70,7 +72,9 @@ function agentCpuMs() {
       if (!/^\S*node\0/.test(line) || !line.includes('node-agent.js')) continue;
       const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1].split(' ');
       used.push(10 * (Number(fields[11]) + Number(fields[12])));
-    } catch {}
+    } catch {
+      // It has ended meanwhile.
+    }
   }
   return used.length > 0 ? used.reduce((sum, ms) => sum + ms, 0) / used.length : undefined;
 }

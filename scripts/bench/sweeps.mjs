@@ -41,7 +41,9 @@ function memoryOf(jobDir) {
       const rss = Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]) / 1024;
       if (line.includes('coordinator.js')) found.coordinator = rss;
       if (line.includes('node-agent.js')) found.agents.push(rss);
-    } catch {}
+    } catch {
+      // It has ended meanwhile.
+    }
   }
   return found;
 }
