@@ -122,9 +122,13 @@ export function srtUsers(jobId: string, keys: JobKeys): User[] {
         `$JS.API.STREAM.CREATE.${stream}`,
         `$JS.API.STREAM.UPDATE.${stream}`,
         ...readStream,
+        `${inboxOf('operator')}.>`,
+        ...[...keys.agents.keys()].map((node) => `${inboxOf('agent', node)}.>`),
       ],
       subscribe: [s.everything, `${inboxOf('coordinator')}.>`],
-      answers: true,
+      // It reads the stream, where each message could be answered: the server would remember all of a minute, and
+      // above 4,096 look through them again at each further one.
+      answers: false,
     },
     {
       nkey: keys.operator.publicKey,
