@@ -12,7 +12,7 @@ const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 const BOUND_MS = 150_000;
 
-/** @returns {Promise<{stoppedMs: number[], deployedMs: number[], rssMb: number, cpuPercent: number}>} */
+/** @returns {Promise<{toldMs: number[], stoppedMs: number[], deployedMs: number[], rssMb: number, cpuPercent: number}>} */
 export async function measureScale(agents = 1000, trials = 3) {
   const work = mkdtempSync(join(tmpdir(), 'srtctl-scale-'));
   try {
@@ -41,12 +41,15 @@ export async function measureScale(agents = 1000, trials = 3) {
     });
     const args = [join(work, 'job'), join(work, 'agents.mjs'), `${agents}`, `${trials}`];
     const child = fork(join(work, 'coordinator.mjs'), args, { cwd: root });
-    const figures = { stoppedMs: [], deployedMs: [], rssMb: Number.NaN, cpuPercent: Number.NaN };
+    const figures = { toldMs: [], stoppedMs: [], deployedMs: [], rssMb: Number.NaN, cpuPercent: Number.NaN };
     child.on('message', ({ kind, ms, ...rest }) => {
-      if (kind === 'stopped') figures.stoppedMs.push(ms);
+      if (kind === 'stopped') {
+        figures.stoppedMs.push(ms);
+        figures.toldMs.push(rest.toldMs);
+      }
       else if (kind === 'deployed') figures.deployedMs.push(ms);
       else Object.assign(figures, rest);
-      if (process.env.VERBOSE) console.log(kind, ms ?? rest);
+      if (process.env.VERBOSE) console.log(kind, ms ?? '', rest);
     });
     // Figures so far are figures too.
     const timer = setTimeout(() => child.disconnect(), BOUND_MS);

@@ -33,10 +33,15 @@ export async function cleanUp(options: CleanupOptions): Promise<void> {
   if (options.isBusGone()) await platform.stop(roster.lost);
   if (generation === undefined || options.isBusGone()) return;
   const deadline = AbortSignal.timeout(supervision.leaseMs + PATIENCE_MS);
+  const startedAt = performance.now();
+  const elapsedMs = () => Math.round(performance.now() - startedAt);
   try {
-    await repeating(options, generation, false, () =>
-      roster.until(() => roster.isClean(generation), deadline),
-    );
+    await repeating(options, generation, false, async () => {
+      await roster.until(() => roster.isTold(generation), deadline);
+      const toldMs = elapsedMs();
+      await roster.until(() => roster.isClean(generation), deadline);
+      log.info({ agents: roster.nodes.length, toldMs, cleanMs: elapsedMs() }, 'cleanup');
+    });
   } catch {
     log.error({ nodes: roster.unclean(generation) }, 'cleanup is not complete');
   }

@@ -11,8 +11,11 @@ import type { ProcessState } from '../messages/states.ts';
 import type { Subjects } from '../messages/subjects.ts';
 import type { Roster } from './roster.ts';
 
-/** Attempts at one agent, and ms for each, before its desired state counts as unanswered. */
-const ASK = { attempts: 3, timeoutMs: 3_000 } as const;
+/**
+ * How long one agent is asked, ms, and how long each time, before its desired state counts as unanswered. One that is
+ * gone is noticed by the roster, long before; this is for what nobody thought of.
+ */
+const ASK = { patienceMs: 30_000, timeoutMs: 3_000 } as const;
 
 /** What is known of a process that is wanted. */
 interface Known {
@@ -35,7 +38,7 @@ export interface DeploymentOptions {
   readonly causeOf: (spec: ProcessSpec, report: ProcessReport) => Promise<Cause>;
   readonly onBroken: (cause: Cause) => void;
   readonly onGeneration: (generation: number) => void;
-  readonly ask?: { readonly attempts: number; readonly timeoutMs: number };
+  readonly ask?: { readonly patienceMs: number; readonly timeoutMs: number };
 }
 
 /** What should run where: sends whole desired states, and knows which of what it asked for is ready. */
@@ -224,7 +227,8 @@ export class Deployment {
     const subject = subjects.desired(node);
     const ask = this.#options.ask ?? ASK;
     let problem = '';
-    for (let attempt = 0; attempt < ask.attempts; attempt++) {
+    const until = performance.now() + ask.patienceMs;
+    while (problem === '' || performance.now() < until) {
       signal.throwIfAborted();
       try {
         const reply = await bus.request(subject, this.desiredOf(node), desiredReplySchema, ask.timeoutMs);

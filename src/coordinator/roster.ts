@@ -57,14 +57,19 @@ export class Roster {
   readonly #replaced = new Set<string>();
   readonly #retired = new Set<string>();
   readonly #supervision: Supervision;
+  /** Below it silence says nothing, in whatever state an agent is. */
+  readonly #leastSilenceMs: number;
   readonly #events: RosterEvents;
   readonly #now: () => number;
-  #listeners: (() => void)[] = [];
+  readonly #listeners = new Set<() => void>();
+  #waking = false;
   #timer: NodeJS.Timeout | undefined;
   #tickedAt = 0;
 
   constructor(nodes: readonly string[], supervision: Supervision, events: RosterEvents, now: () => number) {
     this.#supervision = supervision;
+    const { suspectAfterMs, lostAfterMs, reconnectMs } = supervision;
+    this.#leastSilenceMs = Math.min(suspectAfterMs, lostAfterMs, reconnectMs);
     this.#events = events;
     this.#now = now;
     for (const node of nodes) this.#members.set(node, this.#createMember(node));
@@ -120,7 +125,9 @@ export class Roster {
       for (const member of this.#members.values()) {
         if (!isBusUp()) member.heardAt = now;
         else member.heardAt = Math.min(now, member.heardAt + lag);
-        member.actor.send({ type: 'agent.silent', ms: now - member.heardAt });
+        const ms = now - member.heardAt;
+        // Silence that nobody would call one is not worth a thousand events each tick.
+        if (ms >= this.#leastSilenceMs) member.actor.send({ type: 'agent.silent', ms });
       }
     }, TICK_MS);
   }
@@ -152,7 +159,7 @@ export class Roster {
     if (!member || this.#replaced.has(message.incarnation)) return;
     if (member.incarnation !== null && member.incarnation !== message.incarnation) return;
     this.#heard(member, message.generation, message.alive);
-    member.actor.send({ type: 'agent.heartbeat' });
+    if (member.state !== 'joined') member.actor.send({ type: 'agent.heartbeat' });
     if (message.leaving) member.actor.send({ type: 'agent.left' });
     this.#events.onReports(message.node, message.processes);
     this.#changed();
@@ -225,24 +232,36 @@ export class Roster {
         const listeners = this.#listeners;
         function done(): void {
           clearTimeout(timer);
-          const at = listeners.indexOf(done);
-          if (at >= 0) listeners.splice(at, 1);
+          listeners.delete(done);
           resolve();
         }
-        listeners.push(done);
+        listeners.add(done);
       });
     }
+  }
+
+  /** true when every agent that can still hear has taken in generation `generation`. */
+  isTold(generation: number): boolean {
+    return this.#everyone((member) => member.state === 'lost' || member.generation >= generation);
   }
 
   /** true when nothing that an agent started in a generation before `generation` can exist on any node any more. */
   isClean(generation: number): boolean {
     const now = this.#now();
-    return [...this.#members.values()].every((member) => {
-      if (member.state === 'left' || member.processEnded || this.#retired.has(member.node)) return true;
-      if (member.incarnation === null) return true;
-      if (member.state === 'lost') return now - member.heardAt > this.#supervision.leaseMs;
-      return member.generation >= generation && member.alive === 0;
-    });
+    return this.#everyone((member) =>
+      member.state === 'lost'
+        ? now - member.heardAt > this.#supervision.leaseMs
+        : member.generation >= generation && member.alive === 0,
+    );
+  }
+
+  /** Whether it holds for all agents that can run anything. */
+  #everyone(holds: (member: Member) => boolean): boolean {
+    for (const member of this.#members.values()) {
+      const isOver = member.state === 'left' || member.processEnded || this.#retired.has(member.node);
+      if (!isOver && member.incarnation !== null && !holds(member)) return false;
+    }
+    return true;
   }
 
   /** Nodes that are in the way of `isClean`, for messages. */
@@ -289,7 +308,13 @@ export class Roster {
     if (alive !== null) member.alive = alive;
   }
 
+  /** Once for all that came in together: whoever waits looks at every agent. */
   #changed(): void {
-    for (const listener of [...this.#listeners]) listener();
+    if (this.#waking || this.#listeners.size === 0) return;
+    this.#waking = true;
+    setImmediate(() => {
+      this.#waking = false;
+      for (const listener of [...this.#listeners]) listener();
+    });
   }
 }

@@ -76,8 +76,12 @@ export class NodeAgent {
     bus.subscribe(subjects.allDesired, allDesiredSchema, ({ message }) => {
       if (message.epoch < this.#epoch || message.generation < this.#generation) return;
       // Whoever missed the first of these may have learned of the generation by saying hello.
-      if (message.generation > this.#generation)
+      if (message.generation > this.#generation) {
+        this.#heed(message);
+        // That it was heard is said first: what comes of it may be many events.
+        this.#beat(false);
         this.#take({ ...message, processes: [] }, 'everything is to stop');
+      }
       if (message.end) this.#end('the job is over', 0);
     });
     bus.subscribe(subjects.allLease, leaseSchema, ({ message }) => {
@@ -157,9 +161,13 @@ export class NodeAgent {
     this.#options.onEnd(ending.why, ending.exitCode);
   }
 
+  #heed({ epoch, generation }: Pick<Desired, 'epoch' | 'generation'>): void {
+    this.#epoch = Math.max(this.#epoch, epoch);
+    this.#generation = generation;
+  }
+
   #take(desired: Pick<Desired, 'epoch' | 'generation' | 'processes'>, why: string): void {
-    this.#epoch = Math.max(this.#epoch, desired.epoch);
-    this.#generation = desired.generation;
+    this.#heed(desired);
     this.#options.table.apply(desired.processes, desired.generation, why);
   }
 

@@ -73,7 +73,7 @@ it.each([1, 2])(
       causeOf: async (spec) => ({ summary: spec.id }),
       onBroken: (cause) => expect.unreachable(cause.summary),
       onGeneration: () => undefined,
-      ask: { attempts: 100, timeoutMs: 15 },
+      ask: { patienceMs: 30_000, timeoutMs: 15 },
     });
     bus.subscribe(s.hello('*'), helloSchema, ({ message, respond }) =>
       respond({ v: 1, welcome: true, leaseMs: 60_000, desired: deployment.desiredOf(message.node) }),

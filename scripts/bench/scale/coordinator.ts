@@ -62,19 +62,43 @@ process.on('exit', () => {
 // Whoever wanted the figures is gone.
 process.on('disconnect', () => process.exit(1));
 let failedAt = 0;
+let cpuBefore = cpuMs();
 let point = 0;
 let cpuPercent = 0;
 let deployingAt = 0;
 const rssMb = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) / 1024;
 
+/** CPU time that the agents, the server and the coordinator have used, ms. */
+function cpuMs() {
+  const of = (pid: number | undefined) => {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
+    return (Number(fields[11]) + Number(fields[12])) * 10;
+  };
+  return {
+    agents: hosts.reduce((sum, { child }) => sum + of(child.pid), 0),
+    server: [...pids].reduce((sum, pid) => sum + of(pid), 0),
+    coordinator: of(process.pid),
+  };
+}
+
+const cpuSince = (before: ReturnType<typeof cpuMs>) => {
+  const now = cpuMs();
+  return {
+    agents: now.agents - before.agents,
+    server: now.server - before.server,
+    coordinator: now.coordinator - before.coordinator,
+  };
+};
+
 /** The coordinator's own log is where a point's states can be seen without another reader of the stream. */
 async function onState(to: string): Promise<void> {
-  if (to === 'deploying') deployingAt = Date.now();
-  // A point that could not be deployed has failed too, and measures nothing.
-  if (to === 'failed' && failedAt > 0) process.send?.({ kind: 'stopped', ms: Date.now() - failedAt });
+  if (to === 'deploying') {
+    deployingAt = Date.now();
+    cpuBefore = cpuMs();
+  }
   if (to === 'failed') failedAt = 0;
   if (to !== 'benchmarking') return;
-  process.send?.({ kind: 'deployed', ms: Date.now() - deployingAt });
+  process.send?.({ kind: 'deployed', ms: Date.now() - deployingAt, cpuMs: cpuSince(cpuBefore) });
   if (point++ === 0) {
     const [before, at] = [process.cpuUsage(), performance.now()];
     await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
@@ -82,14 +106,21 @@ async function onState(to: string): Promise<void> {
     cpuPercent = (user + system) / 10 / (performance.now() - at);
   }
   const victim = nodes[Math.floor((nodes.length * (point - 0.5)) / ordinals.length)] ?? '';
+  cpuBefore = cpuMs();
   hosts.find((host) => host.nodes.has(victim))?.child.send({ fail: victim });
 }
 const log = pino(
   { base: null },
   {
     write(line: string) {
-      const { msg, to, level } = JSON.parse(line);
+      const { msg, to, level, why, toldMs, cleanMs } = JSON.parse(line);
+      if (to === 'failed' && failedAt === 0) process.stderr.write(`not deployed: ${why}\n`);
       if (msg === 'point') void onState(to);
+      // A point that could not be deployed is cleaned up too, and measures nothing.
+      if (msg === 'cleanup' && failedAt > 0) {
+        const ms = Date.now() - failedAt;
+        process.send?.({ kind: 'stopped', ms, toldMs: ms - cleanMs + toldMs, cpuMs: cpuSince(cpuBefore) });
+      }
       if (level >= 40) process.stderr.write(line);
     },
   },
