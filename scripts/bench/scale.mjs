@@ -46,8 +46,7 @@ export async function measureScale(agents = 1000, trials = 3) {
       if (kind === 'stopped') {
         figures.stoppedMs.push(ms);
         figures.toldMs.push(rest.toldMs);
-      }
-      else if (kind === 'deployed') figures.deployedMs.push(ms);
+      } else if (kind === 'deployed') figures.deployedMs.push(ms);
       else Object.assign(figures, rest);
       if (process.env.VERBOSE) console.log(kind, ms ?? '', rest);
     });

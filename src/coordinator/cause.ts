@@ -9,26 +9,23 @@ import { describe } from '../why/describe.ts';
 
 const TAIL_LINES = 50;
 
-/** The cause of a process's failure, with the last lines of its log: from the file, or from its agent. */
-export async function causeOfProcess(
-  spec: ProcessSpec,
-  report: ProcessReport,
-  bus: Bus,
-  subjects: Subjects,
-): Promise<Cause> {
+/** Why a process counts as failed. Without a look at its log: everybody is to stop before there is time for that. */
+export const causeOfProcess = (spec: ProcessSpec, report: ProcessReport): Cause => ({
+  summary: `${describe(spec.id, spec.role, spec.node)} ${failureOf(report)}`,
+  node: spec.node,
+  process: spec.id,
+  exitCode: report.exitCode,
+  signal: report.signal,
+  logFile: spec.logFile,
+});
+
+/** The last lines of a process's log: from the file, or from its agent. Empty when neither can be had. */
+export async function logTailOf(spec: ProcessSpec, bus: Bus, subjects: Subjects): Promise<string[]> {
   const text = await tailOf(spec.logFile, TAIL_LINES).then(
     (piece) => piece.text,
     () => tailFromAgent(spec, bus, subjects),
   );
-  return {
-    summary: `${describe(spec.id, spec.role, spec.node)} ${failureOf(report)}`,
-    node: spec.node,
-    process: spec.id,
-    exitCode: report.exitCode,
-    signal: report.signal,
-    logFile: spec.logFile,
-    logTail: text.split('\n').filter((line, index, all) => line !== '' || index < all.length - 1),
-  };
+  return text.split('\n').filter((line, index, all) => line !== '' || index < all.length - 1);
 }
 
 const failureOf = (report: ProcessReport): string =>

@@ -20,7 +20,7 @@ import type { SweepSettings } from '../recipe/sweep-settings.ts';
 import { timeLimitMs } from '../recipe/time-limit.ts';
 import { MPI_GROUP } from '../slurm/agent-places.ts';
 import type { AgentLaunch, AgentPlace, Platform } from '../slurm/launcher.ts';
-import { causeOfProcess } from './cause.ts';
+import { causeOfProcess, logTailOf } from './cause.ts';
 import { type Channel, openChannel } from './channel.ts';
 import { type CleanupOptions, cleanUp, dismissAgents } from './cleanup.ts';
 import { Continuation } from './continuation.ts';
@@ -320,7 +320,8 @@ export class Coordinator {
       epoch,
       generation: this.#state.current.generation + 1,
       agentOf: agentsByNode(agents),
-      causeOf: (process, report) => causeOfProcess(process, report, bus, this.#subjects),
+      causeOf: causeOfProcess,
+      logTailOf: (process) => logTailOf(process, bus, this.#subjects),
       onBroken: (cause) => this.#points.send({ type: 'point.broken', cause }),
       onGeneration: (generation) => this.#save({ generation }),
     });

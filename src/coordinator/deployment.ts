@@ -34,8 +34,10 @@ export interface DeploymentOptions {
   readonly agentOf?: (spec: ProcessSpec) => string;
   /** First generation to use. */
   readonly generation: number;
-  /** Makes the cause of a failed process, with the end of its log. */
-  readonly causeOf: (spec: ProcessSpec, report: ProcessReport) => Promise<Cause>;
+  /** Says why a process failed, from what is known of it. */
+  readonly causeOf: (spec: ProcessSpec, report: ProcessReport) => Cause;
+  /** The last lines that it wrote. */
+  readonly logTailOf: (spec: ProcessSpec) => Promise<string[]>;
   readonly onBroken: (cause: Cause) => void;
   readonly onGeneration: (generation: number) => void;
   readonly ask?: { readonly patienceMs: number; readonly timeoutMs: number };
@@ -56,7 +58,8 @@ export class Deployment {
   #listeners: (() => void)[] = [];
   #broken = false;
   /** What was lost that the run can do without. */
-  #losses = new Map<Known, Promise<Cause>>();
+  #losses = new Map<Known, Cause>();
+  readonly #tails = new WeakMap<Cause, Promise<string[]>>();
 
   constructor(options: DeploymentOptions) {
     this.#options = options;
@@ -101,7 +104,7 @@ export class Deployment {
       return deployPhases.indexOf(spec.phase) <= upTo ? [spec] : [];
     });
     if (!this.#stands(wanted, processes)) await this.#want(wanted, signal);
-    await this.#refuseFailed();
+    this.#refuseFailed();
     await this.#untilReady(
       wanted.filter((spec) => awaitedIn(spec) === phase),
       signal,
@@ -152,10 +155,10 @@ export class Deployment {
       if (known.report && hasEnded(known.report.state) && !hasEnded(report.state)) continue;
       known.report = report;
       if (hasFailed(known.spec, report) && !known.spec.critical && !this.#losses.has(known))
-        this.#losses.set(known, this.#options.causeOf(known.spec, report));
+        this.#losses.set(known, this.#causeOf(known.spec, report));
       if (hasFailed(known.spec, report) && known.spec.critical && !this.#broken) {
         this.#broken = true;
-        void this.#options.causeOf(known.spec, report).then(this.#options.onBroken);
+        this.#options.onBroken(this.#causeOf(known.spec, report));
       }
     }
     this.#wake();
@@ -173,7 +176,19 @@ export class Deployment {
 
   /** Why each process is gone that was lost and is not critical: of the last deployment, also after its end. */
   losses(): Promise<Cause[]> {
-    return Promise.all(this.#losses.values());
+    return Promise.all([...this.#losses.values()].map((cause) => this.withTail(cause)));
+  }
+
+  /** A cause as it was told, with the end of the log, which nobody waited for. */
+  async withTail(cause: Cause): Promise<Cause> {
+    const logTail = await this.#tails.get(cause);
+    return logTail ? { ...cause, logTail } : cause;
+  }
+
+  #causeOf(spec: ProcessSpec, report: ProcessReport): Cause {
+    const cause = this.#options.causeOf(spec, report);
+    this.#tails.set(cause, this.#options.logTailOf(spec));
+    return cause;
   }
 
   /** Resolves when a process that is expected to end has ended with exit code 0; never resolves when it fails. */
@@ -214,11 +229,11 @@ export class Deployment {
   }
 
   /** A process kept from the last point may have failed in between, when no point was there to be told. */
-  async #refuseFailed(): Promise<void> {
+  #refuseFailed(): void {
     for (const { spec, report } of this.#wanted.values())
       if (report && spec.critical && hasFailed(spec, report)) {
         this.#broken = true;
-        throw new CausedError(await this.#options.causeOf(spec, report));
+        throw new CausedError(this.#causeOf(spec, report));
       }
   }
 

@@ -35,8 +35,8 @@ export interface PointRunOptions {
   /** It ran under a coordinator that was killed, and goes on. */
   readonly before?: InterruptedPoint | null;
   readonly cleanup: () => Promise<void>;
-  /** A better cause than the first that was seen, now that all has ended. */
-  readonly explain: (told: Cause) => Promise<Cause>;
+  /** A better cause than the first that was seen, now that all has ended. `whole` is `told` with the end of the log. */
+  readonly explain: (told: Cause, whole: Cause) => Promise<Cause>;
   readonly onTransition: (from: PointState | null, to: PointState, why: string, cause: Cause | null) => void;
   readonly onProgress: (progress: BenchmarkProgress) => void;
   /** The result is on disk; resolves when all that follows of it is, too. */
@@ -112,7 +112,7 @@ export function startPoint(options: PointRunOptions): PointRun {
     const ended =
       first.status !== 'failed' || first.cause === null
         ? first
-        : { ...first, cause: await options.explain(first.cause) };
+        : { ...first, cause: await options.explain(first.cause, await deployment.withTail(first.cause)) };
     const lost = await deployment.losses();
     const result: PointResult = {
       v: 1,

@@ -116,7 +116,7 @@ export class Points {
       pointDir: pointDir(ordinal, name),
       deployment,
       cleanup,
-      explain: async (told) => (told === limit.cause ? told : this.#explain(ordinal, told)),
+      explain: async (told, whole) => (told === limit.cause ? told : this.#explain(ordinal, whole)),
       onTransition: (from, to, why, cause) => this.#onTransition(point, attempt, from, to, why, cause),
       onProgress: (progress) => this.#onProgress(ordinal, progress),
       onResult: (result) => this.#onResult(result),

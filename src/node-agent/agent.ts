@@ -76,13 +76,17 @@ export class NodeAgent {
     bus.subscribe(subjects.allDesired, allDesiredSchema, ({ message }) => {
       if (message.epoch < this.#epoch || message.generation < this.#generation) return;
       // Whoever missed the first of these may have learned of the generation by saying hello.
-      if (message.generation > this.#generation) {
+      const isNews = message.generation > this.#generation;
+      if (isNews) {
         this.#heed(message);
-        // That it was heard is said first: what comes of it may be many events.
         this.#beat(false);
-        this.#take({ ...message, processes: [] }, 'everything is to stop');
       }
-      if (message.end) this.#end('the job is over', 0);
+      // That it was heard is on its way first: what comes of it may be many events.
+      setImmediate(() => {
+        if (isNews && message.generation === this.#generation)
+          this.#take({ ...message, processes: [] }, 'everything is to stop');
+        if (message.end) this.#end('the job is over', 0);
+      });
     });
     bus.subscribe(subjects.allLease, leaseSchema, ({ message }) => {
       if (message.epoch < this.#epoch) return;

@@ -95,7 +95,9 @@ async function causeFrom(found: Diagnosis, told: Cause): Promise<Cause> {
     ...(process === null ? {} : { process }),
     exitCode: found.exitCode,
     signal: found.signal,
-    ...(logFile === null ? {} : { logFile, logTail: text === '' ? [] : text.trimEnd().split('\n') }),
+    ...(logFile === null ? {} : { logFile }),
+    // A log that cannot be read from here may have been told by its agent.
+    ...(text === '' ? {} : { logTail: text.trimEnd().split('\n') }),
     ...(line && line.weight !== 'last' ? { error: line.text } : {}),
     ...(known ? { signature: known.id, says: known.says, advice: known.advice } : {}),
     ...(followed.length > 0 ? { followed: [...followed] } : {}),

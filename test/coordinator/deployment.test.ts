@@ -69,7 +69,8 @@ const deployment = (): Deployment =>
     epoch: 1,
     generation: 0,
     ask: { patienceMs: 500, timeoutMs: 200 },
-    causeOf: async (spec, { why }) => ({ summary: `${spec.id}: ${why}` }),
+    causeOf: (spec, { why }) => ({ summary: `${spec.id}: ${why}` }),
+    logTailOf: async ({ id }) => [`${id} says`],
     onBroken: (cause) => broken.push(cause),
     onGeneration: () => {},
   });
@@ -123,7 +124,7 @@ describe('a deployment', () => {
     await until('node1 was asked both times', () => ofNode1().length === 2);
   });
 
-  it('tells of the first failed critical process, once, and of no other', async () => {
+  it('tells at once of the first failed critical process, once, and of no other', async () => {
     const d = deployment();
     const tolerated = specOf({ id: 'c', critical: false });
     void d.deploy([a, b, tolerated], 'worker', signal()).catch(() => undefined);
@@ -131,8 +132,12 @@ describe('a deployment', () => {
     d.learn([report('c', 'failed', 1, { why: 'tolerated' })]);
     d.learn([report('b', 'failed', 1, { why: 'first' })]);
     d.learn([report('b', 'failed', 1, { why: 'first' }), report('a', 'failed', 1, { why: 'second' })]);
-    await until('the cause', () => broken.length > 0);
     expect(broken).toEqual([{ summary: 'b: first' }]);
+    // What it wrote is for whoever has time.
+    expect(await d.withTail(broken[0] ?? { summary: '' })).toEqual({
+      summary: 'b: first',
+      logTail: ['b says'],
+    });
   });
 
   it('does not take the end of a predecessor of the same name for its own', async () => {
@@ -224,7 +229,7 @@ describe('a deployment', () => {
     d.learn([report('b', 'failed', 1, { exitCode: 1 }), report('b', 'failed', 1, { exitCode: 1 })]);
     await deployed;
     expect(broken).toEqual([]);
-    expect(await d.losses()).toEqual([{ summary: 'b: test' }]);
+    expect(await d.losses()).toEqual([{ summary: 'b: test', logTail: ['b says'] }]);
     d.clear();
     expect(await d.losses()).toHaveLength(1);
     const next = d.deploy([specOf({ id: 'a', node: 'node1' })], 'worker', new AbortController().signal);

@@ -70,7 +70,8 @@ it.each([1, 2])(
     const deployment = new Deployment({
       ...{ bus, subjects: s, epoch: 1, generation: 1 },
       roster: { nodes } as unknown as Roster,
-      causeOf: async (spec) => ({ summary: spec.id }),
+      causeOf: (spec) => ({ summary: spec.id }),
+      logTailOf: async () => [],
       onBroken: (cause) => expect.unreachable(cause.summary),
       onGeneration: () => undefined,
       ask: { patienceMs: 30_000, timeoutMs: 15 },

@@ -177,7 +177,8 @@ class World {
       roster,
       epoch,
       generation: this.generation,
-      causeOf: async ({ id }) => ({ summary: id }),
+      causeOf: ({ id }) => ({ summary: id }),
+      logTailOf: async () => [],
       onBroken: () => {},
       onGeneration: (generation) => {
         this.#grown(generation > last, `the deployment went from ${last} to ${generation}`);

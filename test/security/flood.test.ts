@@ -76,7 +76,8 @@ it('an agent that says what it likes as fast as it can takes no memory, and nobo
   );
   const deployment: Deployment = new Deployment({
     ...{ bus: coordinator, subjects: s, roster, epoch: 1, generation: 0 },
-    causeOf: async () => ({ summary: '' }),
+    causeOf: () => ({ summary: '' }),
+    logTailOf: async () => [],
     onBroken: () => transitions.push('broken'),
     onGeneration: () => undefined,
   });
