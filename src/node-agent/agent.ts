@@ -63,6 +63,8 @@ export class NodeAgent {
   #heartbeatMs = HEARTBEAT_MS;
   readonly #timers: NodeJS.Timeout[] = [];
   #heart: NodeJS.Timeout | undefined;
+  /** Of the last regular heartbeat: what is said in between must not wait for the kernel to count. */
+  #rssBytes = process.memoryUsage.rss();
 
   constructor(options: AgentOptions) {
     this.#options = options;
@@ -286,7 +288,10 @@ export class NodeAgent {
     if (this.#heart && ms === this.#heartbeatMs) return;
     clearInterval(this.#heart);
     this.#heartbeatMs = ms;
-    this.#heart = setInterval(() => this.#beat(false), ms);
+    this.#heart = setInterval(() => {
+      this.#rssBytes = process.memoryUsage.rss();
+      this.#beat(false);
+    }, ms);
   }
 
   #beat(leaving: boolean): void {
@@ -299,7 +304,7 @@ export class NodeAgent {
       generation: this.#generation,
       processes: table.reports(),
       alive: table.alive,
-      rssBytes: process.memoryUsage.rss(),
+      rssBytes: this.#rssBytes,
       malformed: bus.status.malformed,
       leaving,
     } satisfies Heartbeat);
