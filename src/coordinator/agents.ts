@@ -1,0 +1,108 @@
+import { join } from 'node:path';
+import { CausedError } from '../machines/point.ts';
+import type { JobSpec } from '../messages/job-files.ts';
+import type { ProcessSpec } from '../messages/process-spec.ts';
+import { MPI_GROUP } from '../slurm/agent-places.ts';
+import type { AgentLaunch, AgentPlace, Platform } from '../slurm/launcher.ts';
+import type { Continuation } from './continuation.ts';
+import { agentConfigFile } from './credentials.ts';
+import { jobPaths } from './files.ts';
+import type { Roster, Supervision } from './roster.ts';
+
+/** Beyond the lease, for agents of an earlier coordinator: who has not said hello then is started anew. */
+const REJOIN_MS = 5_000;
+
+export interface AgentsOptions {
+  readonly spec: Pick<JobSpec, 'jobDir' | 'jobId'>;
+  readonly agents: readonly AgentPlace[];
+  readonly platform: Platform;
+  readonly roster: Roster;
+  readonly continuation: Continuation;
+  readonly supervision: Supervision;
+  readonly joinTimeoutMs: number;
+}
+
+/** Has the agents of the job started, and waits for them. */
+export class Agents {
+  readonly #options: AgentsOptions;
+
+  constructor(options: AgentsOptions) {
+    this.#options = options;
+  }
+
+  /** Starts the agents that do not run. Those of an earlier coordinator say hello again. */
+  begin(): void {
+    const { agents, platform, continuation, roster } = this.#options;
+    const launches = agents.map((agent) => this.#launchOf(agent));
+    continuation.expect(platform.adoptAgents(continuation.launched, launches, this.#onEnd));
+    const { expected } = continuation;
+    const { nodes } = roster;
+    this.launch(agents.filter(({ name }) => nodes.includes(name) && !expected.includes(name)));
+  }
+
+  launch(agents: readonly AgentPlace[]): void {
+    this.#options.platform.launchAgents(
+      agents.map((agent) => this.#launchOf(agent)),
+      this.#onEnd,
+    );
+  }
+
+  /** Resolves when every agent has joined. */
+  async joined(signal: AbortSignal): Promise<void> {
+    const { agents, roster, continuation, joinTimeoutMs, supervision } = this.#options;
+    const rejoin = setTimeout(() => {
+      const silent = continuation.expected.filter((name) => roster.stateOf(name) === 'expected');
+      for (const name of silent) roster.replace(name);
+      this.launch(agents.filter(({ name }) => silent.includes(name)));
+    }, supervision.leaseMs + REJOIN_MS);
+    const timer = setTimeout(() => roster.joinTimeout(joinTimeoutMs), joinTimeoutMs);
+    try {
+      await roster.until(() => {
+        const [lost] = roster.lost;
+        if (lost !== undefined)
+          throw new CausedError({
+            summary: `the agent of ${lost} is lost: ${roster.whyOf(lost)}`,
+            node: lost,
+          });
+        return roster.nodes.every((name) => roster.stateOf(name) === 'joined');
+      }, signal);
+    } finally {
+      clearTimeout(timer);
+      clearTimeout(rejoin);
+    }
+  }
+
+  readonly #onEnd = (name: string, reason: string): void => {
+    const { agents, continuation, roster } = this.#options;
+    const agent = agents.find((place) => place.name === name);
+    // One of an earlier coordinator, that has ended meanwhile.
+    if (agent && continuation.giveUp(name) && roster.stateOf(name) === 'expected') this.launch([agent]);
+    else roster.ended(name, `its agent ${reason}`);
+  };
+
+  #launchOf(agent: AgentPlace): AgentLaunch {
+    const { spec } = this.#options;
+    const { logs } = jobPaths(spec.jobDir, spec.jobId);
+    return {
+      ...agent,
+      configFile: agentConfigFile(spec, agent.name),
+      logFile: join(logs, `${agent.name.replace('/', '_')}_agent.out`),
+    };
+  }
+}
+
+/**
+ * The agent on a process's node that lives in its image; a process without an image is the first one's. An MPI launch is
+ * started by the agent that is there for it, if there is one.
+ */
+export function agentsByNode(agents: readonly AgentPlace[]): (spec: ProcessSpec) => string {
+  const byNode = new Map<string, AgentPlace[]>();
+  for (const agent of agents) byNode.set(agent.node, [...(byNode.get(agent.node) ?? []), agent]);
+  return ({ node, image, mpi }) => {
+    const here = byNode.get(node) ?? [];
+    const own =
+      here.find(({ group }) => (mpi ? group.name === MPI_GROUP : image !== null && group.image === image)) ??
+      here[0];
+    return own?.name ?? node;
+  };
+}
