@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { CausedError } from '../machines/point.ts';
 import type { JobSpec } from '../messages/job-files.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
+import type { Cause } from '../messages/result.ts';
 import { MPI_GROUP } from '../slurm/agent-places.ts';
 import type { AgentLaunch, AgentPlace, Platform } from '../slurm/launcher.ts';
 import type { Continuation } from './continuation.ts';
@@ -11,6 +12,8 @@ import type { Roster, Supervision } from './roster.ts';
 
 /** Beyond the lease, for agents of an earlier coordinator: who has not said hello then is started anew. */
 const REJOIN_MS = 5_000;
+/** While all agents load, for one whose connection was closed: who was only slow has connected again by then. */
+const RETURN_MS = 10_000;
 
 export interface AgentsOptions {
   readonly spec: Pick<JobSpec, 'jobDir' | 'jobId'>;
@@ -25,6 +28,8 @@ export interface AgentsOptions {
 /** Has the agents of the job started, and waits for them. */
 export class Agents {
   readonly #options: AgentsOptions;
+  /** Since when agents have no connection that were there, monotonic ms. */
+  readonly #closedAt = new Map<string, number>();
 
   constructor(options: AgentsOptions) {
     this.#options = options;
@@ -47,28 +52,42 @@ export class Agents {
     );
   }
 
-  /** Resolves when every agent has joined. */
-  async joined(signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves when every agent has joined that is not done without: `giveUpLost` does so, or says why that cannot be.
+   */
+  async joined(giveUpLost: () => Cause | null, signal: AbortSignal): Promise<void> {
     const { agents, roster, continuation, joinTimeoutMs, supervision } = this.#options;
     const rejoin = setTimeout(() => {
-      const silent = continuation.expected.filter((name) => roster.stateOf(name) === 'expected');
+      const silent = roster.nodes.filter(
+        (name) => continuation.expected.includes(name) && roster.stateOf(name) === 'expected',
+      );
       for (const name of silent) roster.replace(name);
       this.launch(agents.filter(({ name }) => silent.includes(name)));
     }, supervision.leaseMs + REJOIN_MS);
     const timer = setTimeout(() => roster.joinTimeout(joinTimeoutMs), joinTimeoutMs);
     try {
       await roster.until(() => {
-        const [lost] = roster.lost;
-        if (lost !== undefined)
-          throw new CausedError({
-            summary: `the agent of ${lost} is lost: ${roster.whyOf(lost)}`,
-            node: lost,
-          });
+        this.#missClosed();
+        const cause = giveUpLost();
+        if (cause) throw new CausedError(cause);
         return roster.nodes.every((name) => roster.stateOf(name) === 'joined');
       }, signal);
     } finally {
       clearTimeout(timer);
       clearTimeout(rejoin);
+    }
+  }
+
+  /** Silence is not measured yet, and not every launcher tells of an agent that has ended: its connection does. */
+  #missClosed(): void {
+    const { roster } = this.#options;
+    const now = performance.now();
+    const isClosed = (name: string) => roster.stateOf(name) === 'suspect' && roster.hasDied(name);
+    for (const name of this.#closedAt.keys()) if (!isClosed(name)) this.#closedAt.delete(name);
+    for (const name of roster.nodes.filter(isClosed)) {
+      const since = this.#closedAt.get(name) ?? now;
+      this.#closedAt.set(name, since);
+      if (now - since >= RETURN_MS) roster.joinTimeout(RETURN_MS, [name]);
     }
   }
 

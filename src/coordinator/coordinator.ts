@@ -37,6 +37,7 @@ export class Coordinator {
   readonly #points: Points;
   readonly #policy: FailurePolicy;
   readonly #agents: Agents;
+  readonly #replacements: Replacements;
   readonly #planning: Planning;
   readonly #allotment: Allotment;
   readonly #attempts: Attempts;
@@ -47,7 +48,7 @@ export class Coordinator {
   #deployment: Deployment | undefined;
   #leaseTimer: NodeJS.Timeout | undefined;
   #sweep: SweepRun | undefined;
-  #booting: Promise<void> = Promise.resolve();
+  #booting: Promise<unknown> = Promise.resolve();
   #ending = false;
   #busIsGone = false;
 
@@ -69,14 +70,14 @@ export class Coordinator {
     };
     const shared = { ...options, roster: this.#roster, continuation: this.#continuation };
     this.#agents = new Agents(shared);
-    const replacements = new Replacements({
+    this.#replacements = new Replacements({
       ...shared,
       without: before?.lifeline?.without ?? [],
       launch: (agent) => this.#agents.launch([agent]),
     });
     this.#planning = new Planning({
       ...shared,
-      replacements,
+      replacements: this.#replacements,
       warnOf: (node, why) => this.#record.warning(node, this.#roster.stateOf(node) ?? 'joined', why),
     });
     this.#allotment = new Allotment(options.endsAt, Date.now(), before?.resumption.durations);
@@ -84,7 +85,7 @@ export class Coordinator {
     this.#points = this.#createPoints();
     this.#attempts = new Attempts({
       ...shared,
-      replacements,
+      replacements: this.#replacements,
       allotment: this.#allotment,
       planning: this.#planning,
       points: this.#points,
@@ -104,6 +105,8 @@ export class Coordinator {
         onTransition: (node, from, to, why) => {
           this.#record.agent(node, from, to, why);
           if (this.#ending || (to !== 'lost' && to !== 'left')) return;
+          // The job goes on without its node.
+          if (!this.#roster.nodes.includes(node)) return;
           const summary =
             to === 'lost' ? `the agent of ${node} is lost: ${why}` : `the agent of ${node} has ended: ${why}`;
           this.#points.send({ type: 'point.broken', cause: { summary, node } });
@@ -164,8 +167,9 @@ export class Coordinator {
         policy: this.#policy,
       },
       boot: (signal) => {
-        this.#booting = this.#boot(signal);
-        return this.#booting;
+        const booting = this.#boot(signal);
+        this.#booting = booting;
+        return booting;
       },
       point: (ordinal, attempt) => this.#attempts.run(ordinal, attempt),
       cleanup: () => this.#cleanup(),
@@ -200,7 +204,8 @@ export class Coordinator {
     this.#crippled({ summary: `the bus is gone: ${why}` });
   }
 
-  async #boot(signal: AbortSignal): Promise<void> {
+  /** Resolves with how it went, for people. */
+  async #boot(signal: AbortSignal): Promise<string> {
     const { spec, agents, nats, keys, epoch, log, fence, before } = this.#options;
     await writeCredentials(this.#options);
     signal.throwIfAborted();
@@ -240,11 +245,15 @@ export class Coordinator {
     signal.throwIfAborted();
     this.#leaseTimer = setInterval(() => this.#sendLease(), this.#options.supervision.heartbeatMs);
     this.#sendLease();
-    await this.#agents.joined(signal);
+    const earlier = this.#replacements.without;
+    await this.#agents.joined(() => this.#replacements.giveUpLost(), signal);
+    const { without } = this.#replacements;
     const plan = await this.#planning.make();
-    this.#continuation.adoptInto(this.#deployment, plan, this.#roster.newcomers);
+    const lost = without.filter((node) => !earlier.includes(node));
+    this.#continuation.adoptInto(this.#deployment, plan, [...lost, ...this.#roster.newcomers]);
     // Silence counts from now on: while all agents load, whoever came first may be late with a heartbeat.
     this.#roster.watch(() => bus.status.connected);
+    return without.length === 0 ? 'every agent has joined' : `goes on without ${without.join(', ')}`;
   }
 
   #receive(bus: Bus, deployment: Deployment): void {

@@ -6,7 +6,8 @@ import type { SweepState } from '../messages/states.ts';
 
 export interface SweepRunOptions {
   readonly input: SweepInput;
-  readonly boot: (signal: AbortSignal) => Promise<void>;
+  /** Resolves with how it went, for people. */
+  readonly boot: (signal: AbortSignal) => Promise<string>;
   readonly point: (ordinal: number, attempt: number) => Promise<PointOutcome>;
   readonly cleanup: () => Promise<void>;
   readonly finish: () => Promise<void>;
