@@ -4,7 +4,7 @@ import type { JobSpec } from '../messages/job-files.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 import type { Cause } from '../messages/result.ts';
 import { MPI_GROUP } from '../slurm/agent-places.ts';
-import type { AgentLaunch, AgentPlace, Platform } from '../slurm/launcher.ts';
+import type { AgentLaunch, AgentPlace, OnAgentEnd, Platform } from '../slurm/launcher.ts';
 import type { Continuation } from './continuation.ts';
 import { agentConfigFile } from './credentials.ts';
 import { jobPaths } from './files.ts';
@@ -23,6 +23,8 @@ export interface AgentsOptions {
   readonly continuation: Continuation;
   readonly supervision: Supervision;
   readonly joinTimeoutMs: number;
+  /** Nodes beyond what the plan needs. */
+  readonly spareNodes: number;
 }
 
 /** Has the agents of the job started, and waits for them. */
@@ -30,6 +32,9 @@ export class Agents {
   readonly #options: AgentsOptions;
   /** Since when agents have no connection that were there, monotonic ms. */
   readonly #closedAt = new Map<string, number>();
+  #isBooting = true;
+  /** Those that were started a second time, alone. */
+  readonly #alone = new Set<string>();
 
   constructor(options: AgentsOptions) {
     this.#options = options;
@@ -76,6 +81,7 @@ export class Agents {
       clearTimeout(timer);
       clearTimeout(rejoin);
     }
+    this.#isBooting = false;
   }
 
   /** Silence is not measured yet, and not every launcher tells of an agent that has ended: its connection does. */
@@ -91,13 +97,24 @@ export class Agents {
     }
   }
 
-  readonly #onEnd = (name: string, reason: string): void => {
+  readonly #onEnd: OnAgentEnd = (name, reason, isShared = false) => {
     const { agents, continuation, roster } = this.#options;
     const agent = agents.find((place) => place.name === name);
+    const isExpected = roster.stateOf(name) === 'expected';
     // One of an earlier coordinator, that has ended meanwhile.
-    if (agent && continuation.giveUp(name) && roster.stateOf(name) === 'expected') this.launch([agent]);
-    else roster.ended(name, `its agent ${reason}`);
+    if (agent && continuation.giveUp(name) && isExpected) this.launch([agent]);
+    else if (agent && isShared && this.#mayTryAlone(name)) {
+      this.#alone.add(name);
+      if (!isExpected) roster.replace(name);
+      this.launch([agent]);
+    } else roster.ended(name, `its agent ${reason}`);
   };
+
+  /** Of several that could not be started together it is to be known who is to blame, as long as one may be. */
+  #mayTryAlone(name: string): boolean {
+    const { roster, spareNodes } = this.#options;
+    return this.#isBooting && spareNodes > 0 && roster.nodes.includes(name) && !this.#alone.has(name);
+  }
 
   #launchOf(agent: AgentPlace): AgentLaunch {
     const { spec } = this.#options;

@@ -62,7 +62,10 @@ export class Replacements {
    */
   giveUpLost(): Cause | null {
     const { roster } = this.#options;
-    for (const name of roster.gone) {
+    const came = roster.addresses;
+    // First who never came: when several end together, the others may have ended of that one.
+    const [others, silent] = partition(roster.gone, (name) => came.has(name));
+    for (const name of [...silent, ...others]) {
       const node = this.#nodeOf(name);
       // Its other agents are gone with the node.
       if (this.#without.has(node)) continue;

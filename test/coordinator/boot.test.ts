@@ -4,7 +4,7 @@ import { Agents } from '../../src/coordinator/agents.ts';
 import { Continuation } from '../../src/coordinator/continuation.ts';
 import { Replacements } from '../../src/coordinator/replacements.ts';
 import { DEFAULT_SUPERVISION, Roster } from '../../src/coordinator/roster.ts';
-import type { AgentPlace, Platform } from '../../src/slurm/launcher.ts';
+import type { AgentPlace, OnAgentEnd, Platform } from '../../src/slurm/launcher.ts';
 
 const JOIN_MS = 60_000;
 const places: AgentPlace[] = ['node1', 'node2', 'node3'].flatMap((node) => [
@@ -18,7 +18,7 @@ let replacements: Replacements;
 let agents: Agents;
 let launched: string[];
 /** The launcher saw an agent end. */
-let onEnd: (name: string, reason: string) => void;
+let onEnd: OnAgentEnd;
 
 function begin(spareNodes: number): void {
   const platform: Platform = {
@@ -38,7 +38,7 @@ function begin(spareNodes: number): void {
   agents = new Agents({
     ...{ spec: { jobDir: '/out/1', jobId: '1' }, agents: places, platform, roster, supervision },
     continuation: new Continuation(null, []),
-    joinTimeoutMs: JOIN_MS,
+    ...{ joinTimeoutMs: JOIN_MS, spareNodes },
   });
   replacements = new Replacements({
     ...{ roster, platform, agents: places, supervision, relaunchAgents: true, joinTimeoutMs: JOIN_MS },
@@ -48,10 +48,10 @@ function begin(spareNodes: number): void {
   agents.begin();
 }
 
-const hello = (name: string) =>
+const hello = (name: string, incarnation = 'a') =>
   roster.hello({
-    ...{ v: 1, node: name, incarnation: `${name}-a`, pid: 1, address: '127.0.0.1', epoch: 0, generation: 0 },
-    processes: [],
+    ...{ v: 1, node: name, incarnation: `${name}-${incarnation}`, pid: 1, address: '127.0.0.1' },
+    ...{ epoch: 0, generation: 0, processes: [] },
   });
 
 /** Resolves with why the boot has ended; the clock goes on until then. */
@@ -147,6 +147,25 @@ describe('a node that is lost while the job boots', () => {
     expect(await booted()).toBe(
       'the agent of node3 is lost: did not say hello within 60 s; there is no spare node in its place',
     );
+  });
+
+  it('took all that were started with it along: each is started once more, alone, and then it is done without', async () => {
+    begin(1);
+    for (const name of names) if (name !== 'node3') hello(name, 'a');
+    for (const name of ['node1', 'node2', 'node3']) onEnd(name, 'ended: srun ended with 233', true);
+    expect(launched).toEqual([...names, 'node1', 'node2', 'node3']);
+    for (const name of ['node1', 'node2']) hello(name, 'b');
+    onEnd('node3', 'ended: srun ended with 233', false);
+    expect(await booted()).toBe('all have joined');
+    expect(replacements.without).toEqual(['node3']);
+  });
+
+  it('took others along, and there is no spare one: the cause names who never said hello', async () => {
+    begin(0);
+    for (const name of names) if (name !== 'node3') hello(name);
+    for (const name of ['node1', 'node2', 'node3']) onEnd(name, 'ended: srun ended with 233', true);
+    expect(launched).toEqual(names);
+    expect(await booted()).toMatch(/^the agent of node3 is lost: .* there is no spare node in its place$/);
   });
 
   it('ends the run when it is the head node, whatever is spare', async () => {

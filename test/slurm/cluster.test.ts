@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { requirePidNamespace } from '../../src/slurm/pid-namespace.ts';
 import { until } from '../support/bus.ts';
-import { inspecting, recipe, seenBy, useLab } from './lab.ts';
+import { inspecting, LAB, recipe, seenBy, useLab } from './lab.ts';
 
 const lab = useLab(4);
 const run = promisify(execFile);
@@ -439,6 +439,25 @@ describe.skipIf(lab.why !== '')(
       } finally {
         lab.control('start', node);
       }
+    });
+
+    it('does without a node that is off before any agent is started, when there is a spare one', async () => {
+      const [file] = await lab.written(recipe.replace('resources: {', 'resources: {spare_nodes: 1, '));
+      const outputs = await lab.temporary('srtctl-out-');
+      const command = ['apply', '-f', file, '--mock', '--output', outputs];
+      const off = `${LAB} kill node2 && exec "$@"`;
+      try {
+        const { stdout } = await run(
+          'salloc',
+          ['-N3', '--no-kill', '--quiet', 'sh', '-c', off, 'sh', process.execPath, SRTCTL, ...command],
+          { env: { ...process.env, ...lab.env, SRTCTL_LAB_DIR: lab.directory } },
+        );
+        expect(stdout).toContain('goes on without node2');
+        expect(stdout).toContain('done');
+      } finally {
+        lab.control('start', 'node2');
+      }
+      await lab.nothingLeft();
     });
 
     it('resumes a sweep that was cancelled: what is measured stays to the byte, the rest has a job of its own', async () => {
