@@ -421,6 +421,39 @@ describe.skipIf(lab.why !== '')(
       await lab.nothingLeft();
     });
 
+    it.skipIf(!pidNamespaces)(
+      'ends what a frozen agent ran before another one takes its place, also out of its namespace',
+      async () => {
+        const text = recipe
+          .replace('num_prompts_mult: 4', 'num_prompts_mult: 200')
+          .replace('osl: 32', 'osl: "{osl}"');
+        const more = 'sweep: {osl: [16, 32]}\nsupervision: {lease: 5, pid_namespace: true}\n';
+        const [file] = await lab.written(`${text}${more}`);
+        const job = await lab.apply(['-f', file, '--watch']);
+        await job.pointReached('benchmarking');
+        const { node } = await job.reached('decode-0-0', 'ready');
+        const engines = () => around(node, 'sglang').map(({ pid, env }) => `${pid} ${env.SRTCTL_AGENT}`);
+        const before = engines();
+        expect(before).not.toEqual([]);
+        // unshare(1), and the agent in its namespace.
+        const agent = around(node, 'node-agent.js').at(-1);
+        lab.control('exec', node, 'kill', '-STOP', `${agent?.pid}`);
+        await until(
+          'the next point',
+          async () =>
+            (await job.events()).some(
+              (event) =>
+                event.kind === 'point.transition' && event.ordinal === 1 && event.to === 'benchmarking',
+            ),
+          60_000,
+        );
+        expect(engines().filter((engine) => before.includes(engine))).toEqual([]);
+        await job.ended();
+        expect((await job.results()).map(({ status }) => status)).toEqual(['failed', 'done']);
+        await lab.nothingLeft();
+      },
+    );
+
     it('tries the point again on a spare node when one is powered off', async () => {
       const text = recipe
         .replace('num_prompts_mult: 4', 'num_prompts_mult: 300')
