@@ -112,12 +112,15 @@ export class Continuation {
     return new Map([...Object.entries(this.#before?.lifeline?.addresses ?? {}), ...now]);
   }
 
-  /** What the point that was running has on its nodes stays; unless an agent is new there, and its processes gone. */
-  adoptInto(deployment: Deployment, plan: Plan, newAgents: readonly string[]): void {
+  /**
+   * What the point that was running has on its nodes stays; unless an agent there is `gone`, with its processes: another
+   * one is in its place, or another node.
+   */
+  adoptInto(deployment: Deployment, plan: Plan, gone: readonly string[]): void {
     const running = this.#before?.resumption.running;
     const point = running && plan.points.find(({ ordinal }) => ordinal === running.ordinal);
     if (!running || !point) return;
-    const [node] = newAgents;
+    const [node] = gone;
     if (node !== undefined)
       this.#goneMeanwhile = {
         summary: `the agent of ${node} was lost while the coordinator was away`,

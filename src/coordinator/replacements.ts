@@ -13,6 +13,7 @@ const GONE_MS = 5_000;
 export interface ReplacementsOptions {
   readonly roster: Roster;
   readonly platform: Platform;
+  /** The first is the head's. */
   readonly agents: readonly AgentPlace[];
   readonly supervision: Supervision;
   /** Whether new agents are started at all (`supervision.relaunch_agents`). */
@@ -42,10 +43,12 @@ export class Replacements {
     return [...this.#without];
   }
 
-  /** true when a node is lost, and there is another one for it. */
+  /** true when a node is lost, and there is another one for it; for the head's there is none but a new agent. */
   get hasSpareForLost(): boolean {
-    const lost = new Set(this.#options.roster.gone.map((name) => this.#nodeOf(name)));
-    return lost.size > 0 && lost.size <= this.#spares;
+    const { gone } = this.#options.roster;
+    const lost = new Set(gone.map((name) => this.#nodeOf(name)));
+    const isHeadLost = gone.some((name) => this.#isHead(this.#nodeOf(name)) && !this.#isWorthLaunching(name));
+    return lost.size > 0 && lost.size <= this.#spares && !isHeadLost;
   }
 
   get #spares(): number {
@@ -53,18 +56,47 @@ export class Replacements {
   }
 
   /**
+   * While the job boots: a node of which an agent is lost is done without, as long as there is another one in its place.
+   * No new agent is tried: nothing has run yet that would make its node better than a spare one. Returns the cause when
+   * there is none.
+   */
+  giveUpLost(): Cause | null {
+    const { roster } = this.#options;
+    const came = roster.addresses;
+    // First who never came: when several end together, the others may have ended of that one.
+    const [others, silent] = partition(roster.gone, (name) => came.has(name));
+    for (const name of [...silent, ...others]) {
+      const node = this.#nodeOf(name);
+      // Its other agents are gone with the node.
+      if (this.#without.has(node)) continue;
+      const refused = this.#replaceNode(node, `the agent of ${name} is lost: ${roster.whyOf(name)}`);
+      if (refused) return refused;
+    }
+    return null;
+  }
+
+  /**
    * Sees to it that every node has an agent. To be called while nothing is wanted of anybody.
    * Resolves with the cause when a node is lost for good and there is no other.
    */
   async restore(signal: AbortSignal): Promise<Cause | null> {
-    const { roster, log } = this.#options;
+    const { roster } = this.#options;
     const [worth, lost] = partition(roster.gone, (name) => this.#isWorthLaunching(name));
     const still = [...lost, ...(await this.#relaunch(worth, signal))];
     for (const node of new Set(still.map((name) => this.#nodeOf(name)))) {
-      if (this.#spares <= 0) return { summary: `node ${node} is lost, and there is no other for it`, node };
-      this.#giveUp(node);
-      log.warn({ node, spares: this.#spares }, 'goes on without a node');
+      const refused = this.#replaceNode(node, `node ${node} is lost`);
+      if (refused) return refused;
     }
+    return null;
+  }
+
+  /** Returns the cause when there is no other node in its place: `what` has happened, and why that is the end. */
+  #replaceNode(node: string, what: string): Cause | null {
+    if (this.#isHead(node))
+      return { summary: `${what}; ${node} is the head node, without which the run cannot go on`, node };
+    if (this.#spares <= 0) return { summary: `${what}; there is no spare node in its place`, node };
+    this.#giveUp(node);
+    this.#options.log.warn({ node, what, spares: this.#spares }, 'goes on without a node');
     return null;
   }
 
@@ -72,7 +104,7 @@ export class Replacements {
   #isWorthLaunching(name: string): boolean {
     const { relaunchAgents, roster } = this.#options;
     if (!relaunchAgents || (this.#launches.get(name) ?? 0) >= MOST_PER_NODE) return false;
-    return roster.hasDied(name) || this.#spares <= 0;
+    return roster.hasDied(name) || this.#spares <= 0 || this.#isHead(this.#nodeOf(name));
   }
 
   /** Resolves to those that did not come. */
@@ -106,6 +138,11 @@ export class Replacements {
     const { agents, roster } = this.#options;
     this.#without.add(node);
     for (const { name } of agents.filter((agent) => agent.node === node)) roster.retire(name);
+  }
+
+  /** The coordinator is there, with nats-server: no other node can take its place. */
+  #isHead(node: string): boolean {
+    return node === this.#options.agents[0]?.node;
   }
 
   #nodeOf(name: string): string {

@@ -48,8 +48,8 @@ export const sweepMachine = setup({
     output: {} as { exitCode: number; cause: Cause | null },
   },
   actors: {
-    /** nats-server is up, agents are launched, all have joined. */
-    boot: fromPromise<void>(() => Promise.reject(new Error('not provided'))),
+    /** nats-server is up, agents are launched and have joined; resolves with how that went. */
+    boot: fromPromise<string>(() => Promise.reject(new Error('not provided'))),
     /** Runs a point machine to its end. */
     point: fromPromise<PointOutcome, { ordinal: number; attempt: number }>(() =>
       Promise.reject(new Error('not provided')),
@@ -107,7 +107,7 @@ export const sweepMachine = setup({
     booting: {
       invoke: {
         src: 'boot',
-        onDone: { target: 'running', actions: assign({ why: 'every agent has joined' }) },
+        onDone: { target: 'running', actions: assign({ why: ({ event }) => event.output }) },
         onError: {
           target: 'cleaning',
           actions: assign({

@@ -25,6 +25,17 @@ incarnation=$(cat /proc/sys/kernel/random/uuid)
 set -- "$2" --max-semi-space-size=1 "$agent" "$dir" "$name" "$incarnation"
 if [ -n "$namespace" ]; then
   said=$(${UNSHARE.join(' ')} true 2>&1) || fail "${NOT_POSSIBLE} ($said)"
+  # An earlier agent of this name that is frozen ends nothing, and its successor's namespace does not show what it runs.
+  round=0
+  while [ $round -lt 50 ]; do
+    earlier=$(grep -lsaz -- "^SRTCTL_AGENT=\${job##*/}/$name/" /proc/[0-9]*/environ) || break
+    for file in $earlier; do
+      pid=\${file#/proc/}
+      kill -s KILL "\${pid%/environ}" 2>/dev/null
+    done
+    round=$((round + 1))
+    sleep 0.1 2>/dev/null || sleep 1
+  done
   set -- ${UNSHARE.join(' ')} /bin/sh -c '"$@" & wait $!' srtctl-init "$@"
 fi
 # What signals the step signals the agent, too, and this shell has still something to do then.

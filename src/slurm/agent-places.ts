@@ -26,22 +26,22 @@ export function agentPlaces(input: {
   if (!containers) return places;
   const runtime = createRuntimeContext({ ...dryRunInput(nodes, cluster), jobDir });
   const groups = new Map<string, AgentGroup>();
+  // With spare nodes any node may have to take another's part.
+  const placesOf = (node: string): readonly string[] => (spareNodesOf(variant) > 0 ? nodes : [node]);
+  const add = (node: string, group: AgentGroup): void => {
+    const name = `${node}/${group.name}`;
+    if (!places.some((place) => place.name === name)) places.push({ name, node, group });
+  };
   for (const { processes } of planVariant(variant, runtime).points)
     for (const { image: other, role, node, mpi } of processes) {
       if (mpi) {
-        const name = `${node}/${MPI_GROUP}`;
-        if (!places.some((place) => place.name === name))
-          places.push({ name, node, group: { name: MPI_GROUP, image: null } });
+        for (const at of placesOf(node)) add(at, { name: MPI_GROUP, image: null });
         continue;
       }
       if (other === null || other === image) continue;
       const group = groups.get(other) ?? { name: freeName(role, groups), image: other };
       groups.set(other, group);
-      // With spare nodes any node may have to take another's part.
-      for (const at of spareNodesOf(variant) > 0 ? nodes : [node]) {
-        const name = `${at}/${group.name}`;
-        if (!places.some((place) => place.name === name)) places.push({ name, node: at, group });
-      }
+      for (const at of placesOf(node)) add(at, group);
     }
   return places;
 }

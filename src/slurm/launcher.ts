@@ -9,14 +9,10 @@ export interface Platform {
   readonly containers: boolean;
   /** What another coordinator needs to hold the same: a block of addresses; null where there is nothing to hold. */
   readonly claim: number | null;
-  /** Starts agents. `onEnd` is told when an agent's process is seen to end. */
-  launchAgents(agents: readonly AgentLaunch[], onEnd: (node: string, reason: string) => void): void;
+  /** Starts agents. */
+  launchAgents(agents: readonly AgentLaunch[], onEnd: OnAgentEnd): void;
   /** Goes on with what a coordinator that was killed has launched. Names the agents whose process still runs. */
-  adoptAgents(
-    launched: readonly LaunchedName[],
-    agents: readonly AgentLaunch[],
-    onEnd: (node: string, reason: string) => void,
-  ): string[];
+  adoptAgents(launched: readonly LaunchedName[], agents: readonly AgentLaunch[], onEnd: OnAgentEnd): string[];
   /** Kills agents that do not answer, where that is possible from here; their guards end what they ran. */
   endAgents(names: readonly string[]): void;
   /** What runs of what was launched. */
@@ -29,6 +25,12 @@ export interface Platform {
   /** Gives back what the platform holds for the job (addresses). */
   release(): Promise<void>;
 }
+
+/**
+ * Told when an agent's process is seen to end. `isShared`: others that were started with it have ended in the same moment,
+ * and what it ended of may be the fault of one of them.
+ */
+export type OnAgentEnd = (name: string, reason: string, isShared?: boolean) => void;
 
 /** A process of the platform, and the agents whose lives hang on it. */
 export interface LaunchedName extends ProcessName {

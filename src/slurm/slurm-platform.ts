@@ -8,7 +8,7 @@ import { runningChild } from '../running.ts';
 import { agentLauncher, FAILED_SUFFIX } from './agent-launcher.ts';
 import type { SlurmAllocation } from './allocation.ts';
 import { LaunchedAgents } from './launched.ts';
-import type { AgentGroup, AgentLaunch, Platform } from './launcher.ts';
+import type { AgentGroup, AgentLaunch, OnAgentEnd, Platform } from './launcher.ts';
 import { agentStepArgs, stepEnvironment } from './srun.ts';
 
 /** How long srun may take to notice that its agents have ended by themselves. */
@@ -40,8 +40,6 @@ export interface SlurmPlatformOptions {
   readonly onLaunched?: () => void;
 }
 
-type OnEnd = (name: string, reason: string) => void;
-
 /** A Slurm allocation: one srun for the agents of each image. */
 export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
   const { allocation, headAddress, containers, logDir, log } = options;
@@ -49,7 +47,7 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
   const steps = new LaunchedAgents(options);
   let watching: NodeJS.Timeout | undefined;
 
-  const launch = (agents: readonly AgentLaunch[], onEnd: OnEnd): void => {
+  const launch = (agents: readonly AgentLaunch[], onEnd: OnAgentEnd): void => {
     const [first] = agents;
     if (!first) return;
     const { group, configFile } = first;
@@ -91,7 +89,7 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
     join(logDir, `srun${suffixOf(group).replace('/', '_')}.out`);
 
   /** An srun has ended. Of one that was killed the agents may live on; who is silent is then missed by the roster. */
-  const endOf = (agents: readonly AgentLaunch[], how: string, onEnd: OnEnd): void => {
+  const endOf = (agents: readonly AgentLaunch[], how: string, onEnd: OnAgentEnd): void => {
     if (how.startsWith('SIG')) {
       log.warn({ signal: how }, 'srun was killed');
       return;
@@ -104,12 +102,13 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
         const words = await lastWords(own);
         const logFile = srunLogOf(group);
         const told = words === '' ? `${await lastWords(logFile)}; see ${logFile}` : `${words}; see ${own}`;
-        onEnd(name, `ended: srun ended${how === 'unknown' ? '' : ` with ${how}`}${told}`);
+        // When a node cannot be reached srun gives up the step, with the agents of all others.
+        onEnd(name, `ended: srun ended${how === 'unknown' ? '' : ` with ${how}`}${told}`, agents.length > 1);
       }),
     );
   };
 
-  const watchFor = (agents: readonly AgentLaunch[], onEnd: OnEnd): void => {
+  const watchFor = (agents: readonly AgentLaunch[], onEnd: OnAgentEnd): void => {
     const [first] = agents;
     if (first && !watching) watching = watchFailures(dirname(first.configFile), agents, onEnd);
   };
@@ -156,7 +155,7 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
 }
 
 /** What a node's launcher has to say is in a file beside the agents' configs. */
-function watchFailures(configDir: string, agents: readonly AgentLaunch[], onEnd: OnEnd): NodeJS.Timeout {
+function watchFailures(configDir: string, agents: readonly AgentLaunch[], onEnd: OnAgentEnd): NodeJS.Timeout {
   const look = async (): Promise<void> => {
     const names = await readdir(configDir).catch(() => []);
     for (const file of names) {

@@ -63,6 +63,27 @@ async function pidOfAgent(job: RunningJob, node: string): Promise<number> {
   const line = (await job.leftovers()).find((text) => text.includes(`agent-${node}.json`));
   return Number(line?.match(/process (\d+)/)?.[1]);
 }
+async function withSpare(recipe: string): Promise<string> {
+  const text = await readFile(recipe, 'utf8');
+  await writeFile(recipe, text.replace('resources:', 'resources:\n  spare_nodes: 1'));
+  return recipe;
+}
+
+/** Nodes on which something came up. */
+async function usedNodes(job: RunningJob): Promise<string[]> {
+  const nodes = (await job.events()).flatMap((event) =>
+    event.kind === 'process.transition' && event.to === 'ready' ? [event.node] : [],
+  );
+  return [...new Set(nodes)].sort();
+}
+
+/** For NODE_OPTIONS: the agent of a node is killed before its first line. */
+async function killerOf(node: string): Promise<string> {
+  const file = join(dir, 'killer.cjs');
+  const condition = `process.argv.some((word) => word.endsWith('/agent-${node}.json'))`;
+  await writeFile(file, `if (${condition}) process.kill(process.pid, 'SIGKILL');\n`);
+  return file;
+}
 const statuses = async (job: RunningJob) => (await job.results()).map(({ status }) => status);
 
 describe('a coordinator that is killed in mid-benchmark', () => {
@@ -167,20 +188,35 @@ describe('an agent that is killed', () => {
 
 describe('a node that is lost', () => {
   it('is replaced by a spare one, on which its point is tried again', async () => {
-    const recipe = await twoPoints(400, 'supervision:\n  lease: 4\n');
-    const text = await readFile(recipe, 'utf8');
-    await writeFile(recipe, text.replace('resources:', 'resources:\n  spare_nodes: 1'));
+    const recipe = await withSpare(await twoPoints(400, 'supervision:\n  lease: 4\n'));
     const job = await apply(recipe);
     await job.pointReached('benchmarking');
     process.kill(await pidOfAgent(job, 'node2'), 'SIGSTOP');
     expect(await job.ended(), job.stdout + job.stderr).toBe(0);
     expect(await statuses(job)).toEqual(['done', 'done']);
-    const nodes = new Set(
-      (await job.events()).flatMap((event) =>
-        event.kind === 'process.transition' && event.to === 'ready' ? [event.node] : [],
-      ),
+    expect(await usedNodes(job)).toEqual(['node1', 'node2', 'node3', 'node4']);
+    await nothingLeft(job);
+  }, 120_000);
+
+  it('while the job boots is replaced, too: its agent never came to say hello', async () => {
+    const recipe = await withSpare(await writeRecipe(dir, { frontend: 'sglang' }));
+    const job = await apply(recipe, { NODE_OPTIONS: `--require=${await killerOf('node2')}` });
+    expect(await job.ended(), job.stdout + job.stderr).toBe(0);
+    expect(await usedNodes(job)).toEqual(['node1', 'node3', 'node4']);
+    const begun = (await job.events()).find(
+      (event) => event.kind === 'sweep.transition' && event.to === 'running',
     );
-    expect([...nodes].sort()).toEqual(['node1', 'node2', 'node3', 'node4']);
+    expect(begun).toMatchObject({ why: 'goes on without node2' });
+    expectWhole(await job.events());
+    await nothingLeft(job);
+  }, 120_000);
+
+  it('while the job boots ends the run when there is no spare one, which says so', async () => {
+    const recipe = await writeRecipe(dir, { frontend: 'sglang' });
+    const job = await apply(recipe, { NODE_OPTIONS: `--require=${await killerOf('node2')}` });
+    expect(await job.ended(), job.stdout + job.stderr).toBe(1);
+    expect(await job.state()).toMatchObject({ cause: { node: 'node2' } });
+    expect(job.stdout + job.stderr).toContain('there is no spare node in its place');
     await nothingLeft(job);
   }, 120_000);
 });

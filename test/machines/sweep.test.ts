@@ -21,7 +21,7 @@ function gate<T>() {
 function startSweep(
   outcomes: PointOutcome[],
   over: {
-    boot?: () => Promise<void>;
+    boot?: () => Promise<string>;
     point?: (ordinal: number, attempt: number) => Promise<PointOutcome>;
     policy?: FailurePolicy;
     before?: number;
@@ -36,7 +36,7 @@ function startSweep(
     };
   const machine = sweepMachine.provide({
     actors: {
-      boot: fromPromise(note('boot', over.boot ?? (async () => {}))),
+      boot: fromPromise(note('boot', over.boot ?? (async () => 'every agent has joined'))),
       point: fromPromise<PointOutcome, { ordinal: number; attempt: number }>(({ input }) => {
         did.push(`point ${input.ordinal}`);
         return over.point?.(input.ordinal, input.attempt) ?? Promise.resolve(outcomes[input.ordinal] ?? done);

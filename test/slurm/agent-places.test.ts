@@ -10,8 +10,8 @@ frontend: {type: trtllm_serve, enable_multiple_frontends: false}
 backend: {type: trtllm}
 benchmark: {type: sa-bench, isl: 64, osl: 32, concurrencies: "2"}
 `;
-const placesOf = (containers: boolean) => {
-  const [variant] = loadText(trtllm);
+const placesOf = (containers: boolean, recipe = trtllm) => {
+  const [variant] = loadText(recipe);
   if (!variant) throw new Error('no variant');
   const nodes = ['n1', 'n2', 'n3'];
   return agentPlaces({ variant, cluster: cluster({}), nodes, containers, jobDir: '/out/1' });
@@ -23,6 +23,12 @@ describe('the agents of a job whose engine MPI starts', () => {
     expect(places).toEqual([
       ...['n1 repo/image:1', 'n2 repo/image:1', 'n3 repo/image:1', 'n1/mpi null', 'n2/mpi null'],
     ]);
+  });
+
+  it('are on every node when there are spare ones, which may take any part', () => {
+    const spare = trtllm.replace('decode_nodes: 2', 'decode_nodes: 1, spare_nodes: 1');
+    const outside = placesOf(true, spare).filter(({ group }) => group.name === 'mpi');
+    expect(outside.map(({ node }) => node).sort()).toEqual(['n1', 'n2', 'n3']);
   });
 
   it('are one on each node where none is in a container', () => {

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { requirePidNamespace } from '../../src/slurm/pid-namespace.ts';
 import { until } from '../support/bus.ts';
-import { inspecting, recipe, seenBy, useLab } from './lab.ts';
+import { inspecting, LAB, recipe, seenBy, useLab } from './lab.ts';
 
 const lab = useLab(4);
 const run = promisify(execFile);
@@ -421,6 +421,39 @@ describe.skipIf(lab.why !== '')(
       await lab.nothingLeft();
     });
 
+    it.skipIf(!pidNamespaces)(
+      'ends what a frozen agent ran before another one takes its place, also out of its namespace',
+      async () => {
+        const text = recipe
+          .replace('num_prompts_mult: 4', 'num_prompts_mult: 200')
+          .replace('osl: 32', 'osl: "{osl}"');
+        const more = 'sweep: {osl: [16, 32]}\nsupervision: {lease: 5, pid_namespace: true}\n';
+        const [file] = await lab.written(`${text}${more}`);
+        const job = await lab.apply(['-f', file, '--watch']);
+        await job.pointReached('benchmarking');
+        const { node } = await job.reached('decode-0-0', 'ready');
+        const engines = () => around(node, 'sglang').map(({ pid, env }) => `${pid} ${env.SRTCTL_AGENT}`);
+        const before = engines();
+        expect(before).not.toEqual([]);
+        // unshare(1), and the agent in its namespace.
+        const agent = around(node, 'node-agent.js').at(-1);
+        lab.control('exec', node, 'kill', '-STOP', `${agent?.pid}`);
+        await until(
+          'the next point',
+          async () =>
+            (await job.events()).some(
+              (event) =>
+                event.kind === 'point.transition' && event.ordinal === 1 && event.to === 'benchmarking',
+            ),
+          60_000,
+        );
+        expect(engines().filter((engine) => before.includes(engine))).toEqual([]);
+        await job.ended();
+        expect((await job.results()).map(({ status }) => status)).toEqual(['failed', 'done']);
+        await lab.nothingLeft();
+      },
+    );
+
     it('tries the point again on a spare node when one is powered off', async () => {
       const text = recipe
         .replace('num_prompts_mult: 4', 'num_prompts_mult: 300')
@@ -439,6 +472,25 @@ describe.skipIf(lab.why !== '')(
       } finally {
         lab.control('start', node);
       }
+    });
+
+    it('does without a node that is off before any agent is started, when there is a spare one', async () => {
+      const [file] = await lab.written(recipe.replace('resources: {', 'resources: {spare_nodes: 1, '));
+      const outputs = await lab.temporary('srtctl-out-');
+      const command = ['apply', '-f', file, '--mock', '--output', outputs];
+      const off = `${LAB} kill node2 && exec "$@"`;
+      try {
+        const { stdout } = await run(
+          'salloc',
+          ['-N3', '--no-kill', '--quiet', 'sh', '-c', off, 'sh', process.execPath, SRTCTL, ...command],
+          { env: { ...process.env, ...lab.env, SRTCTL_LAB_DIR: lab.directory } },
+        );
+        expect(stdout).toContain('goes on without node2');
+        expect(stdout).toContain('done');
+      } finally {
+        lab.control('start', 'node2');
+      }
+      await lab.nothingLeft();
     });
 
     it('resumes a sweep that was cancelled: what is measured stays to the byte, the rest has a job of its own', async () => {

@@ -9,7 +9,7 @@ import { findProgram } from '../../src/coordinator/find-program.ts';
 import { until } from '../support/bus.ts';
 import { RunningJob } from '../support/job.ts';
 
-const LAB = resolve(import.meta.dirname, '../slurm-lab/lab.sh');
+export const LAB = resolve(import.meta.dirname, '../slurm-lab/lab.sh');
 /** The user for whom nothing was made: neither root's rights nor a home. */
 const NOBODY = 65_534;
 const exec = promisify(execFile);

@@ -1,0 +1,144 @@
+import { join } from 'node:path';
+import { CausedError } from '../machines/point.ts';
+import type { JobSpec } from '../messages/job-files.ts';
+import type { ProcessSpec } from '../messages/process-spec.ts';
+import type { Cause } from '../messages/result.ts';
+import { MPI_GROUP } from '../slurm/agent-places.ts';
+import type { AgentLaunch, AgentPlace, OnAgentEnd, Platform } from '../slurm/launcher.ts';
+import type { Continuation } from './continuation.ts';
+import { agentConfigFile } from './credentials.ts';
+import { jobPaths } from './files.ts';
+import type { Roster, Supervision } from './roster.ts';
+
+/** Beyond the lease, for agents of an earlier coordinator: who has not said hello then is started anew. */
+const REJOIN_MS = 5_000;
+/** While all agents load, for one whose connection was closed: who was only slow has connected again by then. */
+const RETURN_MS = 10_000;
+
+export interface AgentsOptions {
+  readonly spec: Pick<JobSpec, 'jobDir' | 'jobId'>;
+  readonly agents: readonly AgentPlace[];
+  readonly platform: Platform;
+  readonly roster: Roster;
+  readonly continuation: Continuation;
+  readonly supervision: Supervision;
+  readonly joinTimeoutMs: number;
+  /** Nodes beyond what the plan needs. */
+  readonly spareNodes: number;
+}
+
+/** Has the agents of the job started, and waits for them. */
+export class Agents {
+  readonly #options: AgentsOptions;
+  /** Since when agents have no connection that were there, monotonic ms. */
+  readonly #closedAt = new Map<string, number>();
+  #isBooting = true;
+  /** Those that were started a second time, alone. */
+  readonly #alone = new Set<string>();
+
+  constructor(options: AgentsOptions) {
+    this.#options = options;
+  }
+
+  /** Starts the agents that do not run. Those of an earlier coordinator say hello again. */
+  begin(): void {
+    const { agents, platform, continuation, roster } = this.#options;
+    const launches = agents.map((agent) => this.#launchOf(agent));
+    continuation.expect(platform.adoptAgents(continuation.launched, launches, this.#onEnd));
+    const { expected } = continuation;
+    const { nodes } = roster;
+    this.launch(agents.filter(({ name }) => nodes.includes(name) && !expected.includes(name)));
+  }
+
+  launch(agents: readonly AgentPlace[]): void {
+    this.#options.platform.launchAgents(
+      agents.map((agent) => this.#launchOf(agent)),
+      this.#onEnd,
+    );
+  }
+
+  /**
+   * Resolves when every agent has joined that is not done without: `giveUpLost` does so, or says why that cannot be.
+   */
+  async joined(giveUpLost: () => Cause | null, signal: AbortSignal): Promise<void> {
+    const { agents, roster, continuation, joinTimeoutMs, supervision } = this.#options;
+    const rejoin = setTimeout(() => {
+      const silent = roster.nodes.filter(
+        (name) => continuation.expected.includes(name) && roster.stateOf(name) === 'expected',
+      );
+      for (const name of silent) roster.replace(name);
+      this.launch(agents.filter(({ name }) => silent.includes(name)));
+    }, supervision.leaseMs + REJOIN_MS);
+    const timer = setTimeout(() => roster.joinTimeout(joinTimeoutMs), joinTimeoutMs);
+    try {
+      await roster.until(() => {
+        this.#missClosed();
+        const cause = giveUpLost();
+        if (cause) throw new CausedError(cause);
+        return roster.nodes.every((name) => roster.stateOf(name) === 'joined');
+      }, signal);
+    } finally {
+      clearTimeout(timer);
+      clearTimeout(rejoin);
+    }
+    this.#isBooting = false;
+  }
+
+  /** Silence is not measured yet, and not every launcher tells of an agent that has ended: its connection does. */
+  #missClosed(): void {
+    const { roster } = this.#options;
+    const now = performance.now();
+    const isClosed = (name: string) => roster.stateOf(name) === 'suspect' && roster.hasDied(name);
+    for (const name of this.#closedAt.keys()) if (!isClosed(name)) this.#closedAt.delete(name);
+    for (const name of roster.nodes.filter(isClosed)) {
+      const since = this.#closedAt.get(name) ?? now;
+      this.#closedAt.set(name, since);
+      if (now - since >= RETURN_MS) roster.joinTimeout(RETURN_MS, [name]);
+    }
+  }
+
+  readonly #onEnd: OnAgentEnd = (name, reason, isShared = false) => {
+    const { agents, continuation, roster } = this.#options;
+    const agent = agents.find((place) => place.name === name);
+    const isExpected = roster.stateOf(name) === 'expected';
+    // One of an earlier coordinator, that has ended meanwhile.
+    if (agent && continuation.giveUp(name) && isExpected) this.launch([agent]);
+    else if (agent && isShared && this.#mayTryAlone(name)) {
+      this.#alone.add(name);
+      if (!isExpected) roster.replace(name);
+      this.launch([agent]);
+    } else roster.ended(name, `its agent ${reason}`);
+  };
+
+  /** Of several that could not be started together it is to be known who is to blame, as long as one may be. */
+  #mayTryAlone(name: string): boolean {
+    const { roster, spareNodes } = this.#options;
+    return this.#isBooting && spareNodes > 0 && roster.nodes.includes(name) && !this.#alone.has(name);
+  }
+
+  #launchOf(agent: AgentPlace): AgentLaunch {
+    const { spec } = this.#options;
+    const { logs } = jobPaths(spec.jobDir, spec.jobId);
+    return {
+      ...agent,
+      configFile: agentConfigFile(spec, agent.name),
+      logFile: join(logs, `${agent.name.replace('/', '_')}_agent.out`),
+    };
+  }
+}
+
+/**
+ * The agent on a process's node that lives in its image; a process without an image is the first one's. An MPI launch is
+ * started by the agent that is there for it, if there is one.
+ */
+export function agentsByNode(agents: readonly AgentPlace[]): (spec: ProcessSpec) => string {
+  const byNode = new Map<string, AgentPlace[]>();
+  for (const agent of agents) byNode.set(agent.node, [...(byNode.get(agent.node) ?? []), agent]);
+  return ({ node, image, mpi }) => {
+    const here = byNode.get(node) ?? [];
+    const own =
+      here.find(({ group }) => (mpi ? group.name === MPI_GROUP : image !== null && group.image === image)) ??
+      here[0];
+    return own?.name ?? node;
+  };
+}

@@ -1,0 +1,110 @@
+import { hostname } from 'node:os';
+import type { EventBody } from '../messages/events.ts';
+import type { JobState } from '../messages/job-files.ts';
+import type { Cause } from '../messages/result.ts';
+import type { AgentState, SweepState } from '../messages/states.ts';
+import { type Subjects, subjectsOf } from '../messages/subjects.ts';
+import type { Channel } from './channel.ts';
+import type { Continuation } from './continuation.ts';
+import type { CoordinatorOptions } from './coordinator-options.ts';
+import { jobPaths } from './files.ts';
+import { StateFile } from './state-file.ts';
+
+/** What there is to read of the job while it runs: state.json, the kept events, the coordinator's own log. */
+export class JobRecord {
+  readonly #options: CoordinatorOptions;
+  readonly #state: StateFile;
+  readonly #subjects: Subjects;
+  #channel: Channel | undefined;
+  /** Tells of the end: whoever hears it finds it in state.json, too. */
+  #lastWord: () => void = () => undefined;
+
+  constructor(options: CoordinatorOptions, continuation: Continuation) {
+    const { spec, epoch, home, points, fence } = options;
+    this.#options = options;
+    this.#subjects = subjectsOf(spec.jobId);
+    const state: JobState = {
+      v: 1,
+      jobId: spec.jobId,
+      name: spec.name,
+      epoch,
+      coordinatorPid: process.pid,
+      home: { host: hostname(), directory: home },
+      updatedAt: new Date().toISOString(),
+      ...(spec.resultSet === undefined ? {} : { resultSet: spec.resultSet }),
+      sweep: 'booting',
+      exitCode: null,
+      ...continuation.stateOf(points),
+    };
+    this.#state = new StateFile(
+      jobPaths(spec.jobDir, spec.jobId).state,
+      state,
+      (error) => this.defect('state.json cannot be written', error),
+      () => fence.check(),
+    );
+  }
+
+  get state(): JobState {
+    return this.#state.current;
+  }
+
+  /** Until then there is nobody to tell events to, and they are in the log alone. */
+  tellOn(channel: Channel): void {
+    this.#channel = channel;
+  }
+
+  send(subject: string, body: EventBody): void {
+    this.#channel?.outbox.send(subject, body);
+  }
+
+  save(change: Partial<JobState>): void {
+    this.#state.save({ ...change, streamSeq: this.#channel?.journal.streamSeq ?? this.state.streamSeq });
+  }
+
+  /** Resolves when all that was saved is on disk. */
+  saved(): Promise<void> {
+    return this.#state.saved();
+  }
+
+  /** The end is kept back until `close`. */
+  sweep(
+    from: SweepState | null,
+    to: SweepState,
+    why: string,
+    exitCode: number | null,
+    cause: Cause | null,
+  ): void {
+    this.save({ sweep: to, exitCode, cause });
+    this.#options.log.info({ from, to, why, exitCode, cause: cause?.summary }, 'sweep');
+    const points = this.#options.points.length;
+    const event = { kind: 'sweep.transition', from, to, why, points, exitCode, cause } as const;
+    const tell = (): void => this.send(this.#subjects.sweepTransition, event);
+    if (to === 'finished') this.#lastWord = tell;
+    else tell();
+  }
+
+  agent(node: string, from: AgentState | null, to: AgentState, why: string): void {
+    this.send(this.#subjects.agentTransition(node), { kind: 'agent.transition', node, from, to, why });
+    this.#options.log.info({ node, from, to, why }, 'agent');
+  }
+
+  /** Something about a node that does not change its agent's `state`, for everybody to see. */
+  warning(node: string, state: AgentState, why: string): void {
+    this.#options.log.warn({ node, why }, 'agent');
+    const event = { kind: 'agent.transition', node, from: state, to: state, why } as const;
+    this.send(this.#subjects.agentTransition(node), event);
+  }
+
+  defect(what: string, error: unknown): void {
+    this.#options.log.error({ error: error instanceof Error ? error.stack : error }, what);
+  }
+
+  /** Tells of the end, which is on disk by then, and resolves when all events are in their file. */
+  async close(deadlineMs: number): Promise<void> {
+    await this.saved();
+    this.#lastWord();
+    await this.#channel?.close(deadlineMs);
+    this.save({});
+    await this.saved();
+  }
+}

@@ -1,0 +1,199 @@
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Agents } from '../../src/coordinator/agents.ts';
+import { Continuation } from '../../src/coordinator/continuation.ts';
+import { Replacements } from '../../src/coordinator/replacements.ts';
+import { DEFAULT_SUPERVISION, Roster } from '../../src/coordinator/roster.ts';
+import type { AgentPlace, OnAgentEnd, Platform } from '../../src/slurm/launcher.ts';
+
+const JOIN_MS = 60_000;
+const places: AgentPlace[] = ['node1', 'node2', 'node3'].flatMap((node) => [
+  { name: node, node, group: { name: '', image: 'engine' } },
+  { name: `${node}/nginx`, node, group: { name: 'nginx', image: 'nginx' } },
+]);
+const names = places.map(({ name }) => name);
+
+let roster: Roster;
+let replacements: Replacements;
+let agents: Agents;
+let launched: string[];
+/** The launcher saw an agent end. */
+let onEnd: OnAgentEnd;
+
+function begin(spareNodes: number): void {
+  const platform: Platform = {
+    ...{ addresses: new Map(), hostNames: 'addresses', containers: false, claim: null, launched: [] },
+    launchAgents: (started, tell) => {
+      launched.push(...started.map(({ name }) => name));
+      onEnd = tell;
+    },
+    adoptAgents: () => [],
+    endAgents: () => undefined,
+    stop: async () => {},
+    release: async () => {},
+  };
+  const supervision = DEFAULT_SUPERVISION;
+  const told = { onTransition: () => {}, onReports: () => {}, onDefect: () => {} };
+  roster = new Roster(names, supervision, told, () => performance.now());
+  agents = new Agents({
+    ...{ spec: { jobDir: '/out/1', jobId: '1' }, agents: places, platform, roster, supervision },
+    continuation: new Continuation(null, []),
+    ...{ joinTimeoutMs: JOIN_MS, spareNodes },
+  });
+  replacements = new Replacements({
+    ...{ roster, platform, agents: places, supervision, relaunchAgents: true, joinTimeoutMs: JOIN_MS },
+    ...{ spareNodes, without: [], log: pino({ level: 'silent' }) },
+    launch: (agent) => agents.launch([agent]),
+  });
+  agents.begin();
+}
+
+const hello = (name: string, incarnation = 'a') =>
+  roster.hello({
+    ...{ v: 1, node: name, incarnation: `${name}-${incarnation}`, pid: 1, address: '127.0.0.1' },
+    ...{ epoch: 0, generation: 0, processes: [] },
+  });
+
+/** Resolves with why the boot has ended; the clock goes on until then. */
+async function booted(): Promise<string> {
+  let ended = '';
+  void agents
+    .joined(() => replacements.giveUpLost(), new AbortController().signal)
+    .then(
+      () => {
+        ended = 'all have joined';
+      },
+      (error: Error) => {
+        ended = error.message;
+      },
+    );
+  for (let ms = 0; ended === '' && ms <= JOIN_MS + 1_000; ms += 250) await vi.advanceTimersByTimeAsync(250);
+  return ended;
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  launched = [];
+});
+afterEach(() => {
+  roster.close();
+  vi.useRealTimers();
+});
+
+describe('a node that is lost while the job boots', () => {
+  it('is done without when there is a spare one, with all of its agents, and no other agent is started there', async () => {
+    begin(1);
+    for (const name of names) if (name !== 'node2/nginx') hello(name);
+    onEnd('node2/nginx', 'was ended by SIGKILL');
+    const begun = performance.now();
+    expect(await booted()).toBe('all have joined');
+    expect(performance.now() - begun).toBeLessThan(JOIN_MS);
+    expect(replacements.without).toEqual(['node2']);
+    expect(roster.nodes).toEqual(['node1', 'node1/nginx', 'node3', 'node3/nginx']);
+    expect(launched).toEqual(names);
+    expect(roster.gone).toEqual([]);
+    expect(replacements.hasSpareForLost).toBe(false);
+  });
+
+  it('or never says hello: it has as long as any to join, and then is done without', async () => {
+    begin(1);
+    for (const name of names) if (!name.startsWith('node3')) hello(name);
+    const begun = performance.now();
+    expect(await booted()).toBe('all have joined');
+    expect(performance.now() - begun).toBeLessThanOrEqual(JOIN_MS + 1_000);
+    expect(replacements.without).toEqual(['node3']);
+    expect(hello('node3')).toBe('lost');
+  });
+
+  it('is missed by its connection, when its launcher says nothing', async () => {
+    begin(1);
+    for (const name of names) hello(name);
+    roster.disconnected('agent node2 node2-a', 'Client Closed');
+    const begun = performance.now();
+    expect(await booted()).toBe('all have joined');
+    expect(performance.now() - begun).toBeLessThan(JOIN_MS / 2);
+    expect(replacements.without).toEqual(['node2']);
+  });
+
+  it('is not missed when it connects again', async () => {
+    begin(1);
+    for (const name of names) if (name !== 'node3') hello(name);
+    roster.disconnected('agent node2 node2-a', 'Client Closed');
+    setTimeout(() => hello('node2'), 5_000);
+    setTimeout(() => hello('node3'), 30_000);
+    expect(await booted()).toBe('all have joined');
+    expect(replacements.without).toEqual([]);
+  });
+
+  it('said goodbye: it is gone as well', async () => {
+    begin(1);
+    for (const name of names) hello(name);
+    const rest = { epoch: 1, generation: 0, processes: [], alive: 0, rssBytes: 0, malformed: 0 };
+    roster.heartbeat({ v: 1, node: 'node2', incarnation: 'node2-a', ...rest, leaving: true });
+    expect(await booted()).toBe('all have joined');
+    expect(replacements.without).toEqual(['node2']);
+  });
+
+  it('ends the run when there is no spare one, or none is left: the cause names the node', async () => {
+    begin(0);
+    for (const name of names) if (name !== 'node2') hello(name);
+    onEnd('node2', 'was ended by SIGKILL');
+    expect(await booted()).toBe(
+      'the agent of node2 is lost: its agent was ended by SIGKILL; there is no spare node in its place',
+    );
+    roster.close();
+    begin(1);
+    for (const name of names) if (name.startsWith('node1')) hello(name);
+    expect(await booted()).toBe(
+      'the agent of node3 is lost: did not say hello within 60 s; there is no spare node in its place',
+    );
+  });
+
+  it('took all that were started with it along: each is started once more, alone, and then it is done without', async () => {
+    begin(1);
+    for (const name of names) if (name !== 'node3') hello(name, 'a');
+    for (const name of ['node1', 'node2', 'node3']) onEnd(name, 'ended: srun ended with 233', true);
+    expect(launched).toEqual([...names, 'node1', 'node2', 'node3']);
+    for (const name of ['node1', 'node2']) hello(name, 'b');
+    onEnd('node3', 'ended: srun ended with 233', false);
+    expect(await booted()).toBe('all have joined');
+    expect(replacements.without).toEqual(['node3']);
+  });
+
+  it('took others along, and there is no spare one: the cause names who never said hello', async () => {
+    begin(0);
+    for (const name of names) if (name !== 'node3') hello(name);
+    for (const name of ['node1', 'node2', 'node3']) onEnd(name, 'ended: srun ended with 233', true);
+    expect(launched).toEqual(names);
+    expect(await booted()).toMatch(/^the agent of node3 is lost: .* there is no spare node in its place$/);
+  });
+
+  it('ends the run when it is the head node, whatever is spare', async () => {
+    begin(2);
+    for (const name of names) if (name !== 'node1/nginx') hello(name);
+    onEnd('node1/nginx', 'was ended by SIGKILL');
+    expect(await booted()).toBe(
+      'the agent of node1/nginx is lost: its agent was ended by SIGKILL; node1 is the head node, without which the run cannot go on',
+    );
+  });
+});
+
+describe('a node that is lost between two points', () => {
+  const signal = new AbortController().signal;
+
+  it('gets a new agent when it is the head node, and no other node takes its place', async () => {
+    begin(2);
+    for (const name of names) hello(name);
+    onEnd('node1', 'was ended by SIGKILL');
+    expect(replacements.hasSpareForLost).toBe(true);
+    const restored = replacements.restore(signal);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(launched.filter((name) => name === 'node1')).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(JOIN_MS + 1_000);
+    expect(await restored).toEqual({
+      summary: 'node node1 is lost; node1 is the head node, without which the run cannot go on',
+      node: 'node1',
+    });
+    expect(replacements.without).toEqual([]);
+  });
+});
