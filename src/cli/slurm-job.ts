@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { EXIT, SrtctlError } from '../errors.ts';
 import type { JobSpec } from '../messages/job-files.ts';
-import { nodesToAllocate, planVariant } from '../plan/plan.ts';
+import { nodesToAllocate, requirePlannable } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import { type ClusterConfig, findClusterConfig } from '../recipe/cluster.ts';
 import { findRecipes, type LoadedVariant, loadAll, notDoneYet, requireRunnable } from '../recipe/load.ts';
@@ -125,7 +125,7 @@ export function prepare(
     const nodes = nodesToAllocate(variant);
     const names = Array.from({ length: nodes }, (_, index) => `node${index + 1}`);
     // Planned for its errors alone: the coordinator plans again when it knows its nodes.
-    planVariant(variant, createRuntimeContext(dryRunInput(names, cluster)));
+    requirePlannable(variant, createRuntimeContext(dryRunInput(names, cluster)));
     return {
       variant,
       source: variant.file,

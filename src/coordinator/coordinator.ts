@@ -15,7 +15,7 @@ import type { ProcessSpec } from '../messages/process-spec.ts';
 import type { Cause, PointResult } from '../messages/result.ts';
 import type { SweepState } from '../messages/states.ts';
 import { subjectsOf } from '../messages/subjects.ts';
-import type { Plan } from '../plan/kinds.ts';
+import type { SweepPlan } from '../plan/kinds.ts';
 import type { SweepSettings } from '../recipe/sweep-settings.ts';
 import { timeLimitMs } from '../recipe/time-limit.ts';
 import { MPI_GROUP } from '../slurm/agent-places.ts';
@@ -53,7 +53,7 @@ export interface CoordinatorOptions {
   /** Results that are there before this coordinator begins: points with a valid one are not run again. */
   readonly results: readonly PointResult[];
   /** Plans the points when the addresses of the nodes are known. */
-  readonly plan: (addresses: ReadonlyMap<string, string>, without: readonly string[]) => Plan;
+  readonly plan: (addresses: ReadonlyMap<string, string>, without: readonly string[]) => SweepPlan;
   readonly pointDir: (ordinal: number, name: string) => string;
   readonly platform: Platform;
   readonly nats: NatsServer;
@@ -111,7 +111,7 @@ export class Coordinator {
   readonly #stopping = new AbortController();
   #channel: Channel | undefined;
   #deployment: Deployment | undefined;
-  #plan: Plan | undefined;
+  #plan: SweepPlan | undefined;
   #leaseTimer: NodeJS.Timeout | undefined;
   #interrupt: ((why: string, exitCode: number) => void) | undefined;
   #booting: Promise<void> = Promise.resolve();
@@ -341,13 +341,13 @@ export class Coordinator {
   }
 
   /** For the nodes that there are. */
-  async #makePlan(): Promise<Plan> {
+  async #makePlan(): Promise<SweepPlan> {
     const { onNodes, plan } = this.#options;
     const { without } = this.#replacements;
     const addresses = this.#continuation.addresses(this.#roster.addresses);
     await onNodes(addresses, without);
     const made = plan(addresses, without);
-    requireCleanNodes(made, this.#gpuHolders, (node, says) => this.#warnOf(node, says));
+    await requireCleanNodes(made, this.#gpuHolders, (node, says) => this.#warnOf(node, says));
     return made;
   }
 
@@ -487,7 +487,7 @@ export class Coordinator {
   }
 
   async #runOnce(ordinal: number, attempt: number): Promise<PointOutcome> {
-    const point = this.#plan?.points.find((candidate) => candidate.ordinal === ordinal);
+    const point = this.#plan?.point(ordinal);
     if (!point || !this.#deployment) throw new Error(`no point ${ordinal}`);
     this.#triesForLost = false;
     const before = this.#continuation.interrupted(ordinal);

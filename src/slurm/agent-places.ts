@@ -1,4 +1,4 @@
-import { planVariant, spareNodesOf } from '../plan/plan.ts';
+import { eachPoint, planSweep, spareNodesOf } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
@@ -26,22 +26,24 @@ export function agentPlaces(input: {
   if (!containers) return places;
   const runtime = createRuntimeContext({ ...dryRunInput(nodes, cluster), jobDir });
   const groups = new Map<string, AgentGroup>();
-  for (const { processes } of planVariant(variant, runtime).points)
+  const taken = new Set(nodes);
+  const spare = spareNodesOf(variant) > 0;
+  const place = (node: string, group: AgentGroup) => {
+    const name = `${node}/${group.name}`;
+    if (!taken.has(name)) places.push({ name, node, group });
+    taken.add(name);
+  };
+  for (const { processes } of eachPoint(planSweep(variant, runtime)))
     for (const { image: other, role, node, mpi } of processes) {
       if (mpi) {
-        const name = `${node}/${MPI_GROUP}`;
-        if (!places.some((place) => place.name === name))
-          places.push({ name, node, group: { name: MPI_GROUP, image: null } });
+        place(node, { name: MPI_GROUP, image: null });
         continue;
       }
       if (other === null || other === image) continue;
       const group = groups.get(other) ?? { name: freeName(role, groups), image: other };
       groups.set(other, group);
       // With spare nodes any node may have to take another's part.
-      for (const at of spareNodesOf(variant) > 0 ? nodes : [node]) {
-        const name = `${at}/${group.name}`;
-        if (!places.some((place) => place.name === name)) places.push({ name, node: at, group });
-      }
+      for (const at of spare ? nodes : [node]) place(at, group);
     }
   return places;
 }
