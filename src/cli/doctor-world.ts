@@ -14,9 +14,19 @@ import {
 import { findRecipes, type LoadedVariant, loadAll } from '../recipe/load.ts';
 import { slurm } from '../slurm/commands.ts';
 import { timeLimitOf } from '../slurm/sbatch.ts';
-import type { DoctorCliOptions } from './doctor.ts';
 import { distDirectory } from './local-job.ts';
 import { outputsDirectory, scriptOf } from './slurm-job.ts';
+
+/** What was asked of the doctor. */
+export interface DoctorCliOptions {
+  readonly file?: readonly string[];
+  readonly model?: readonly string[];
+  readonly node?: readonly string[];
+  readonly all?: boolean;
+  readonly wait: number;
+  readonly output?: string;
+  readonly json?: boolean;
+}
 
 /** What the doctor looks at; a srtslurm.yaml that is wrong is its first finding. */
 export async function worldOf(options: DoctorCliOptions): Promise<{ world: World; findings: Finding[] }> {

@@ -14,6 +14,7 @@ import { runtimesOf } from '../slurm/runtimes.ts';
 import { refuseArrays, sbatchDirectives, timeLimitOf } from '../slurm/sbatch.ts';
 import { refuseTooLarge, release, submitHeld } from '../slurm/submit.ts';
 import { distDirectory, setupScriptOf } from './local-job.ts';
+import type { PreparedSlurmJob } from './prepared-slurm-job.ts';
 import type { Resumption } from './resumption.ts';
 import { splitAll } from './split-all.ts';
 import { type ToStart, toStart } from './to-start.ts';
@@ -35,16 +36,6 @@ export interface SlurmJobOptions {
   readonly orchestrator?: boolean;
   readonly again?: boolean;
   readonly resume?: string;
-}
-
-export interface PreparedSlurmJob {
-  readonly spec: Omit<JobSpec, 'jobId' | 'jobDir' | 'submittedAt' | 'slurm'>;
-  readonly variant: LoadedVariant;
-  readonly nodes: number;
-  readonly cluster: ClusterConfig;
-  readonly outputs: string;
-  /** The recipe's file. */
-  readonly source: string;
 }
 
 /** Submits a Slurm job for each variant of each recipe. Resolves with the exit code. */
