@@ -10,7 +10,7 @@ import type { Bus } from '../messages/bus.ts';
 import type { Lease } from '../messages/control.ts';
 import { type SrtEvent, WIRE_VERSION } from '../messages/events.ts';
 import type { GpuHolder } from '../messages/gpu-holder.ts';
-import type { JobSpec, JobState } from '../messages/job-files.ts';
+import type { JobSpec, JobState, StateChange } from '../messages/job-files.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 import type { Cause, PointResult } from '../messages/result.ts';
 import type { SweepState } from '../messages/states.ts';
@@ -566,7 +566,7 @@ export class Coordinator {
     else tell();
   }
 
-  #save(change: Partial<JobState>): void {
+  #save(change: StateChange): void {
     this.#state.save({
       ...change,
       streamSeq: this.#channel?.journal.streamSeq ?? this.#state.current.streamSeq,
