@@ -15,8 +15,8 @@ import { type SupervisedCoordinator, superviseCoordinator } from './coordinator-
 import { followJob } from './follow.ts';
 import { distDirectory } from './local-job.ts';
 import { connectOperator } from './operator-bus.ts';
+import type { PreparedSlurmJob } from './prepared-slurm-job.ts';
 import type { Resumption } from './resumption.ts';
-import type { PreparedSlurmJob } from './slurm-job.ts';
 import { writeJobDir } from './write-job-dir.ts';
 
 /** Runs a job in the allocation that this shell is in, its coordinator on the head node, and follows it to its end. */

@@ -2,7 +2,7 @@ import { FIRST_PORTS } from '../backends/ports.ts';
 import { type Finding, fail } from '../doctor/finding.ts';
 import type { Wanted, World } from '../doctor/world.ts';
 import { SrtctlError } from '../errors.ts';
-import { nodesNeeded, planVariant } from '../plan/plan.ts';
+import { eachPoint, nodesNeeded, planSweep } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import { PUBLIC_PORT } from '../public-port.ts';
 import {
@@ -14,9 +14,19 @@ import {
 import { findRecipes, type LoadedVariant, loadAll } from '../recipe/load.ts';
 import { slurm } from '../slurm/commands.ts';
 import { timeLimitOf } from '../slurm/sbatch.ts';
-import type { DoctorCliOptions } from './doctor.ts';
 import { distDirectory } from './local-job.ts';
 import { outputsDirectory, scriptOf } from './slurm-job.ts';
+
+/** What was asked of the doctor. */
+export interface DoctorCliOptions {
+  readonly file?: readonly string[];
+  readonly model?: readonly string[];
+  readonly node?: readonly string[];
+  readonly all?: boolean;
+  readonly wait: number;
+  readonly output?: string;
+  readonly json?: boolean;
+}
 
 /** What the doctor looks at; a srtslurm.yaml that is wrong is its first finding. */
 export async function worldOf(options: DoctorCliOptions): Promise<{ world: World; findings: Finding[] }> {
@@ -70,8 +80,11 @@ function wantedBy(
   const recipe = first.points[0]?.recipe;
   const ports = variants.flatMap((variant) => {
     const names = Array.from({ length: nodesNeeded(variant) }, (_, index) => `node${index + 1}`);
-    const plan = planVariant(variant, createRuntimeContext(dryRunInput(names, cluster)));
-    return plan.points.flatMap(({ processes }) => processes.flatMap(({ ports: own }) => Object.values(own)));
+    const plan = planSweep(variant, createRuntimeContext(dryRunInput(names, cluster)));
+    const own = new Set<number>();
+    for (const { processes } of eachPoint(plan))
+      for (const { ports: of } of processes) for (const port of Object.values(of)) own.add(port);
+    return [...own];
   });
   const script = scriptOf({ variant: first, nodes: nodesNeeded(first), cluster, outputs });
   return {

@@ -1,15 +1,6 @@
 import type { Command } from 'commander';
 import { EXIT, SrtctlError } from '../errors.ts';
-
-export interface DoctorCliOptions {
-  readonly file?: readonly string[];
-  readonly model?: readonly string[];
-  readonly node?: readonly string[];
-  readonly all?: boolean;
-  readonly wait: number;
-  readonly output?: string;
-  readonly json?: boolean;
-}
+import type { DoctorCliOptions } from './doctor-world.ts';
 
 const WAIT_S = 300;
 

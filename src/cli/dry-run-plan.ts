@@ -2,100 +2,167 @@ import { basename } from 'node:path';
 import { SrtctlError } from '../errors.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 import { allocationsOf, timeWarnings } from '../plan/allocations.ts';
+import { catalogueOf } from '../plan/catalogue.ts';
 import type { PlannedPoint, PointChange } from '../plan/kinds.ts';
-import { nodesToAllocate, planVariant } from '../plan/plan.ts';
+import { nodesToAllocate, planSweep, requirePlannable } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
+import { changesOf, loadsAlone, runningOrder } from '../plan/sweep-order.ts';
 import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
+import { ordinalOf } from '../recipe/variant.ts';
 import { sbatchDirectives } from '../slurm/sbatch.ts';
 import { launchPrefix } from './dry-run-launch.ts';
 
-/** One line of `dry-run --json`. */
-export type Allocation = ReturnType<typeof allocationOf>;
-export type AllocationPoint = Allocation['points'][number];
+/** What is said of an allocation before its points. */
+type AllocationHead = ReturnType<typeof headOf>;
+export type AllocationPoint = ReturnType<ReturnType<typeof pointMaker>>;
 export type AllocationProcess = AllocationPoint['processes'][number];
+
+/** One line of `dry-run --json`. */
+export type Allocation = AllocationHead & { readonly points: readonly AllocationPoint[] };
 
 /** An allocation with the variant that it is of, which is the whole or a part of the recipe's. */
 export interface Planned {
   readonly variant: LoadedVariant;
-  readonly allocation: Allocation;
+  readonly head: AllocationHead;
+  /** What each point does, in the order in which they run; and its name. */
+  readonly changes: readonly (PointChange & { readonly name: string })[];
+  /** What `engineLoads` would be if each point were a job of its own. */
+  readonly loadsAlone: number;
+  /** The points in that order, each planned when it is its turn: of thousands the whole does not fit into memory. */
+  points(): Iterable<AllocationPoint>;
 }
 
 /** The allocations that apply would make of a variant, and what a person should know of them. */
 export function planAllocations(
   whole: LoadedVariant,
   cluster: ClusterConfig,
-): { readonly planned: readonly Planned[]; readonly notices: readonly string[] } | { error: SrtctlError } {
-  try {
+): { readonly planned: Iterable<Planned>; readonly notices: readonly string[] } | { error: SrtctlError } {
+  return orError(() => {
     const { variants, notices } = allocationsOf(whole);
+    const [only, ...others] = variants;
+    // Nothing is shown of a recipe that cannot be planned.
+    if (others.length > 0)
+      for (const each of variants) requirePlannable(each, contextOf(each, cluster).runtime);
     return {
-      planned: variants.map((variant) => ({ variant, allocation: allocationOf(variant, cluster) })),
+      planned: only && others.length === 0 ? [planned(only, cluster)] : eachPlanned(variants, cluster),
       notices: [...notices, ...variants.flatMap((each) => timeWarnings(each, cluster.default_time_limit))],
     };
-  } catch (error) {
-    if (error instanceof SrtctlError) return { error };
-    throw error;
-  }
+  });
 }
 
-/** Plans a variant on nodes that do not exist: node1, node2 and on. */
-export function planAllocation(
+/** Plans a variant on nodes that do not exist: node1, node2 and on. All of it at once. */
+export const planAllocation = (
   variant: LoadedVariant,
   cluster: ClusterConfig,
-): Allocation | { error: SrtctlError } {
+): Allocation | { error: SrtctlError } =>
+  orError(() => {
+    const { head, points } = planned(variant, cluster);
+    return { ...head, points: [...points()] };
+  });
+
+function orError<T>(plan: () => T): T | { error: SrtctlError } {
   try {
-    return allocationOf(variant, cluster);
+    return plan();
   } catch (error) {
     if (error instanceof SrtctlError) return { error };
     throw error;
   }
 }
 
-function allocationOf(variant: LoadedVariant, cluster: ClusterConfig) {
+function* eachPlanned(variants: readonly LoadedVariant[], cluster: ClusterConfig): Generator<Planned> {
+  for (const variant of variants) yield planned(variant, cluster);
+}
+
+function contextOf(variant: LoadedVariant, cluster: ClusterConfig) {
   const totalNodes = nodesToAllocate(variant);
   const nodes = Array.from({ length: totalNodes }, (_, index) => `node${index + 1}`);
-  const plan = planVariant(variant, createRuntimeContext(dryRunInput(nodes, cluster)));
-  const [first] = plan.points;
-  const points = new Map(plan.points.map((point) => [point.ordinal, point]));
-  const launch = launchPrefix(variant, cluster, nodes);
+  return { totalNodes, nodes, runtime: createRuntimeContext(dryRunInput(nodes, cluster)) };
+}
+
+function planned(variant: LoadedVariant, cluster: ClusterConfig): Planned {
+  const { totalNodes, nodes, runtime } = contextOf(variant, cluster);
+  const plan = planSweep(variant, runtime);
+  const catalogue = catalogueOf(plan);
+  const order = runningOrder(catalogue, variant.sweep.order);
+  const changes = changesOf(catalogue, order);
+  const names = new Map(variant.points.map(({ name }, at) => [ordinalOf(variant, at), name]));
+  const pointOf = pointMaker(launchPrefix(variant, cluster, nodes));
+  return {
+    variant,
+    head: headOf(variant, cluster, { totalNodes, gpusPerNode: plan.gpusPerNode, order, changes }),
+    changes: changes.map((change) => ({ ...change, name: names.get(change.ordinal) ?? '' })),
+    loadsAlone: loadsAlone(catalogue),
+    *points() {
+      for (const change of changes) {
+        const point = plan.point(change.ordinal);
+        if (point) yield pointOf(point, change);
+      }
+    },
+  };
+}
+
+interface Whole {
+  readonly totalNodes: number;
+  readonly gpusPerNode: number;
+  readonly order: readonly number[];
+  readonly changes: readonly PointChange[];
+}
+
+function headOf(variant: LoadedVariant, cluster: ClusterConfig, whole: Whole) {
+  const { totalNodes, gpusPerNode, order, changes } = whole;
+  const [first] = variant.points;
   return {
     file: variant.file,
     variant: variant.variant,
     name: variant.name,
     totalNodes,
-    gpusPerNode: plan.gpusPerNode,
+    gpusPerNode,
     sbatch: first ? sbatchDirectives({ ...first.recipe, name: variant.name }, cluster, totalNodes) : [],
-    order: plan.order,
-    engineLoads: plan.changes.reduce((sum, { engineLoads }) => sum + engineLoads, 0),
-    /** In the order in which they run. */
-    points: plan.changes.flatMap((change) => {
-      const point = points.get(change.ordinal);
-      return point ? [pointOf(point, change, launch)] : [];
-    }),
+    order,
+    engineLoads: changes.reduce((sum, { engineLoads }) => sum + engineLoads, 0),
   };
 }
 
-function pointOf(point: PlannedPoint, change: PointChange, launch: (spec: ProcessSpec) => string[]) {
-  const { params, name, recipe, roles, endpoints, endpointProcesses, processes } = point;
-  const ranks = new Map(endpointProcesses.map((rank) => [`${rank.mode}-${rank.index}-${rank.rank}`, rank]));
-  return {
-    ...change,
-    params,
-    name,
-    backend: recipe.backend.type,
-    frontend: recipe.frontend.type,
-    benchmark: recipe.benchmark,
-    roles,
-    endpoints,
-    processes: processes.flatMap((spec) => {
-      const rank = ofRank(spec, ranks.get(spec.id));
-      const own = { ...common(spec), ...rank, startedBy: null, launch: launch(spec) };
-      return [
-        own,
-        ...startedBy(spec, endpointProcesses).map((rank) => ({ ...own, ...follower(spec, rank) })),
-      ];
-    }),
+/** Shows points; what one has in common with the one before is made once. */
+function pointMaker(launch: (spec: ProcessSpec) => string[]) {
+  const known = new WeakMap<ProcessSpec, ReturnType<typeof processesOf>>();
+  const ranksOf = new WeakMap<PlannedPoint['endpointProcesses'], ReturnType<typeof byId>>();
+  return (point: PlannedPoint, change: PointChange) => {
+    const { params, name, recipe, roles, endpoints, endpointProcesses, processes } = point;
+    const ranks = ranksOf.get(endpointProcesses) ?? byId(endpointProcesses);
+    ranksOf.set(endpointProcesses, ranks);
+    return {
+      ...change,
+      params,
+      name,
+      backend: recipe.backend.type,
+      frontend: recipe.frontend.type,
+      benchmark: recipe.benchmark,
+      roles,
+      endpoints,
+      processes: processes.flatMap((spec) => {
+        const made =
+          known.get(spec) ?? processesOf(spec, ranks.get(spec.id), endpointProcesses, launch(spec));
+        known.set(spec, made);
+        return made;
+      }),
+    };
   };
+}
+
+const byId = (ranks: PlannedPoint['endpointProcesses']) =>
+  new Map(ranks.map((rank) => [`${rank.mode}-${rank.index}-${rank.rank}`, rank]));
+
+/** A process, and those that its MPI launch starts. */
+function processesOf(
+  spec: ProcessSpec,
+  rank: PlannedPoint['endpointProcesses'][number] | undefined,
+  all: PlannedPoint['endpointProcesses'],
+  launch: string[],
+) {
+  const own = { ...common(spec), ...ofRank(spec, rank), startedBy: null, launch };
+  return [own, ...startedBy(spec, all).map((other) => ({ ...own, ...follower(spec, other) }))];
 }
 
 function common(spec: ProcessSpec) {

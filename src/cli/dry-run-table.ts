@@ -1,56 +1,50 @@
-import Table from 'cli-table3';
 import { createColors } from 'picocolors';
-import type { Allocation, AllocationPoint, AllocationProcess } from './dry-run-plan.ts';
+import type { AllocationPoint, AllocationProcess, Planned } from './dry-run-plan.ts';
 
 /** On a terminal alone; picocolors by itself would take CI for one. */
 const pc = createColors(
   process.stdout.isTTY === true && process.env.TERM !== 'dumb' && !process.env.NO_COLOR,
 );
 
-const plain = {
-  chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
-  style: { head: [], border: [] },
-};
-
 /** A cell of the table of points names no more than this many. */
 const MOST_LISTED = 6;
-/** Rows of the table of processes that is drawn with lines. */
-const MOST_DRAWN = 500;
-
-/** An allocation for people: what is asked of Slurm, which node does what, and every command. */
-export function showAllocation(allocation: Allocation): string {
-  const { file, variant, name, totalNodes, gpusPerNode, sbatch, points } = allocation;
+/** An allocation for people, piece by piece: what is asked of Slurm, which node does what, and every command. */
+export function* showAllocation({
+  head: allocation,
+  changes,
+  loadsAlone,
+  points,
+}: Planned): Generator<string> {
+  const { file, variant, name, totalNodes, gpusPerNode, sbatch, engineLoads } = allocation;
   const nodes = `${totalNodes} node${totalNodes === 1 ? '' : 's'} of ${gpusPerNode} GPUs`;
   const head = [
     `${pc.bold(name)}  ${pc.dim(`${file}${variant === '' ? '' : `:${variant}`}`)}`,
-    points.length === 1 ? `${nodes}, 1 point` : `${nodes}, ${points.length} points, ${loadsText(allocation)}`,
+    changes.length === 1
+      ? `${nodes}, 1 point`
+      : `${nodes}, ${changes.length} points, ${loadsText(engineLoads, loadsAlone)}`,
     ...sbatch.map((line) => pc.dim(line)),
   ];
-  const order = points.length > 1 ? [orderTable(points)] : [];
-  return `${[...head, ...order, ...points.map(showPoint)].join('\n')}\n\n`;
+  yield `${[...head, ...(changes.length > 1 ? [orderTable(changes)] : [])].join('\n')}\n`;
+  let at = 0;
+  for (const point of points()) yield `${showPoint(point, at++)}\n`;
+  yield '\n';
 }
 
 /** With what it would be if each point were a job of its own. */
-function loadsText({ engineLoads, points }: Allocation): string {
-  const alone = points.reduce((sum, { endpoints }) => sum + endpoints.length, 0);
-  return `${engineLoads} engine load${engineLoads === 1 ? '' : 's'}${alone > engineLoads ? ` in place of ${alone}` : ''}`;
-}
+const loadsText = (loads: number, alone: number): string =>
+  `${loads} engine load${loads === 1 ? '' : 's'}${alone > loads ? ` in place of ${alone}` : ''}`;
 
 /** The points in the order in which they run, and what each does to what the one before it left. */
-function orderTable(points: readonly AllocationPoint[]): string {
-  const table = new Table({
-    ...plain,
-    head: ['', 'point', 'loads', 'kept', 'restarted', 'started', 'stopped'],
-  });
-  for (const [at, { name, engineLoads, keep, restart, start, stop }] of points.entries())
-    table.push([
-      at + 1,
+const orderTable = (points: Planned['changes']): string =>
+  tableOf(
+    ['', 'point', 'loads', 'kept', 'restarted', 'started', 'stopped'],
+    points.map(({ name, engineLoads, keep, restart, start, stop }, at) => [
+      String(at + 1),
       name,
-      engineLoads,
+      String(engineLoads),
       ...[keep, restart, at === 0 ? ['everything'] : start, stop].map(listed),
-    ]);
-  return table.toString();
-}
+    ]),
+  );
 
 /** `prefill-0-0, prefill-0-1, prefill-0-2` as `prefill-0-0 to -2`: an endpoint may have many ranks. */
 function listed(ids: readonly string[]): string {
@@ -71,7 +65,8 @@ function listed(ids: readonly string[]): string {
 function showPoint(point: AllocationPoint, at: number): string {
   const { name, params, backend, frontend, benchmark, processes } = point;
   // Of later points only what is new: the rest runs since an earlier one.
-  const isNew = ({ id, startedBy }: AllocationProcess) => at === 0 || !point.keep.includes(startedBy ?? id);
+  const kept = new Set(point.keep);
+  const isNew = ({ id, startedBy }: AllocationProcess) => at === 0 || !kept.has(startedBy ?? id);
   const title = params === null ? name : `${name}  ${pc.dim(JSON.stringify(params))}`;
   return [
     '',
@@ -97,19 +92,19 @@ function nodeTable({ roles, processes }: AllocationPoint): string {
       return [node, id, gpus.join(','), used.join(' ')];
     }),
   );
-  const head = ['node', 'process', 'GPUs', 'ports'];
-  if (rows.length > MOST_DRAWN) return columns([head, ...rows]);
-  const table = new Table({ ...plain, head });
-  table.push(...rows);
-  return table.toString();
+  return tableOf(['node', 'process', 'GPUs', 'ports'], rows);
 }
 
-/** Rows without lines around them: to draw thousands takes longer than to plan them. */
-function columns(rows: readonly string[][]): string {
-  const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
-  return rows
-    .map((row) => `  ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  ')}`.trimEnd())
-    .join('\n');
+/** With lines around it and its columns. To lay out thousands of rows, cli-table3 takes longer than all else together. */
+function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, at) =>
+    rows.reduce((widest, row) => Math.max(widest, row[at]?.length ?? 0), title.length),
+  );
+  const line = (left: string, middle: string, right: string): string =>
+    `${left}${widths.map((width) => '─'.repeat(width + 2)).join(middle)}${right}`;
+  const text = (row: readonly string[]): string =>
+    `│${widths.map((width, at) => ` ${(row[at] ?? '').padEnd(width)} `).join('│')}│`;
+  return [line('┌', '┬', '┐'), text(head), ...rows.map(text), line('└', '┴', '┘')].join('\n');
 }
 
 function showProcess(process: AllocationProcess): string {

@@ -31,20 +31,21 @@ export function registerDryRun(program: Command): void {
 async function dryRun(options: DryRunOptions): Promise<number> {
   await import('./parse-once.ts');
   // Loaded here and all at once: no other command needs them, and each waits for the disk.
-  const [{ findClusterConfig }, { findRecipes, loadEach }, { planAllocations }, table] = await Promise.all([
+  const [{ findClusterConfig }, { findRecipes, loadEach }, { planAllocations }, show] = await Promise.all([
     import('../recipe/cluster.ts'),
     import('../recipe/load.ts'),
     import('./dry-run-plan.ts'),
-    options.json ? undefined : import('./dry-run-table.ts'),
+    options.json
+      ? import('./dry-run-json.ts').then(({ allocationLine }) => allocationLine)
+      : import('./dry-run-table.ts').then(({ showAllocation }) => showAllocation),
   ]);
   const onUnknownKey = options.allowUnknown ? warnOnce() : undefined;
   const cluster = findClusterConfig(process.env, process.cwd(), onUnknownKey);
-  const show = table?.showAllocation;
   let failed = false;
   const fail = (file: string, variant: string, error: SrtctlError) => {
     failed = true;
-    if (show) process.stderr.write(`srtctl: ${error.oneLine()}\n`);
-    else print({ file, variant, error: error.oneLine() });
+    if (options.json) print({ file, variant, error: error.oneLine() });
+    else process.stderr.write(`srtctl: ${error.oneLine()}\n`);
   };
   const files = await findRecipes(options.file);
   for (const { file, result } of loadEach(files, { cluster, env: process.env, onUnknownKey })) {
@@ -54,10 +55,9 @@ async function dryRun(options: DryRunOptions): Promise<number> {
       continue;
     }
     for (const notice of made.notices) process.stderr.write(`srtctl: note: ${notice}\n`);
-    for (const { variant, allocation } of made.planned) {
-      if (options.script) await printScript(variant, cluster, allocation.totalNodes);
-      else if (show) process.stdout.write(show(allocation));
-      else print(allocation);
+    for (const each of made.planned) {
+      if (options.script) await printScript(each.variant, cluster, each.head.totalNodes);
+      else await write(show(each));
     }
   }
   return failed ? 2 : 0;
@@ -66,6 +66,13 @@ async function dryRun(options: DryRunOptions): Promise<number> {
 async function printScript(variant: LoadedVariant, cluster: ClusterConfig, nodes: number): Promise<void> {
   const { outputsDirectory, scriptOf } = await import('./slurm-job.ts');
   process.stdout.write(scriptOf({ variant, nodes, cluster, outputs: outputsDirectory(undefined, cluster) }));
+}
+
+/** At the pace of whoever reads it: a sweep of thousands of points comes to hundreds of MB. */
+async function write(texts: Iterable<string>): Promise<void> {
+  const { stdout } = process;
+  for (const text of texts)
+    if (!stdout.write(text)) await new Promise<void>((resolve) => stdout.once('drain', resolve));
 }
 
 const print = (line: unknown): void => void process.stdout.write(`${JSON.stringify(line)}\n`);

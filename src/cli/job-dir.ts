@@ -7,6 +7,7 @@ import type * as z from 'zod';
 import { RESTART_PATIENCE_S } from '../coordinator/coordinator-guard.ts';
 import { epochFile } from '../coordinator/fence.ts';
 import { jobPaths } from '../coordinator/files.ts';
+import { readStateFile } from '../coordinator/state-file.ts';
 import { SrtctlError } from '../errors.ts';
 import { parseEvents, type SrtEvent } from '../messages/events.ts';
 import {
@@ -15,7 +16,6 @@ import {
   type JobSpec,
   type JobState,
   jobSpecSchema,
-  jobStateSchema,
 } from '../messages/job-files.ts';
 import { findClusterConfig } from '../recipe/cluster.ts';
 import { hasEndedInSlurm, type QueueEntry } from '../slurm/queue-entry.ts';
@@ -103,7 +103,7 @@ export const readState = ({
   jobDir,
   jobId,
 }: Pick<JobOnDisk, 'jobDir' | 'jobId'>): Promise<JobState | undefined> =>
-  readAs(jobPaths(jobDir, jobId).state, jobStateSchema);
+  readStateFile(jobPaths(jobDir, jobId).state);
 
 export const readConnection = ({ jobDir, jobId }: JobOnDisk): Promise<Connection | undefined> =>
   readAs(jobPaths(jobDir, jobId).connection, connectionSchema);

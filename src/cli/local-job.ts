@@ -9,7 +9,7 @@ import { findProgram } from '../coordinator/find-program.ts';
 import { EXIT, SrtctlError } from '../errors.ts';
 import { frontendFor } from '../frontends/index.ts';
 import type { JobSpec } from '../messages/job-files.ts';
-import { nodesNeeded, nodesToAllocate, planVariant } from '../plan/plan.ts';
+import { nodesNeeded, nodesToAllocate, requirePlannable } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import { type ClusterConfig, findClusterConfig } from '../recipe/cluster.ts';
 import { findRecipes, type LoadedVariant, loadAll, notDoneYet, requireRunnable } from '../recipe/load.ts';
@@ -63,7 +63,7 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
         },
       );
     // Planned for its errors alone: the coordinator plans again when it knows the addresses.
-    planVariant(variant, createRuntimeContext(dryRunInput(nodes, cluster)));
+    requirePlannable(variant, createRuntimeContext(dryRunInput(nodes, cluster)));
     return {
       source: variant.file,
       outputs: resolve(cwd, options.output ?? process.env.SRTCTL_OUTPUT ?? 'outputs'),

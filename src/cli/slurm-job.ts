@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { EXIT, SrtctlError } from '../errors.ts';
 import type { JobSpec } from '../messages/job-files.ts';
-import { nodesToAllocate, planVariant } from '../plan/plan.ts';
+import { nodesToAllocate, requirePlannable } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import { type ClusterConfig, findClusterConfig } from '../recipe/cluster.ts';
 import { findRecipes, type LoadedVariant, loadAll, notDoneYet, requireRunnable } from '../recipe/load.ts';
@@ -14,6 +14,7 @@ import { runtimesOf } from '../slurm/runtimes.ts';
 import { refuseArrays, sbatchDirectives, timeLimitOf } from '../slurm/sbatch.ts';
 import { refuseTooLarge, release, submitHeld } from '../slurm/submit.ts';
 import { distDirectory, setupScriptOf } from './local-job.ts';
+import type { PreparedSlurmJob } from './prepared-slurm-job.ts';
 import type { Resumption } from './resumption.ts';
 import { splitAll } from './split-all.ts';
 import { type ToStart, toStart } from './to-start.ts';
@@ -35,16 +36,6 @@ export interface SlurmJobOptions {
   readonly orchestrator?: boolean;
   readonly again?: boolean;
   readonly resume?: string;
-}
-
-export interface PreparedSlurmJob {
-  readonly spec: Omit<JobSpec, 'jobId' | 'jobDir' | 'submittedAt' | 'slurm'>;
-  readonly variant: LoadedVariant;
-  readonly nodes: number;
-  readonly cluster: ClusterConfig;
-  readonly outputs: string;
-  /** The recipe's file. */
-  readonly source: string;
 }
 
 /** Submits a Slurm job for each variant of each recipe. Resolves with the exit code. */
@@ -125,7 +116,7 @@ export function prepare(
     const nodes = nodesToAllocate(variant);
     const names = Array.from({ length: nodes }, (_, index) => `node${index + 1}`);
     // Planned for its errors alone: the coordinator plans again when it knows its nodes.
-    planVariant(variant, createRuntimeContext(dryRunInput(names, cluster)));
+    requirePlannable(variant, createRuntimeContext(dryRunInput(names, cluster)));
     return {
       variant,
       source: variant.file,

@@ -15,7 +15,7 @@ import { sbatchDirectives, timeLimitOf } from '../slurm/sbatch.ts';
 import { staticScript } from '../static/script.ts';
 import { freeId } from './allocation-job.ts';
 import { distDirectory } from './local-job.ts';
-import type { PreparedSlurmJob } from './slurm-job.ts';
+import type { PreparedSlurmJob } from './prepared-slurm-job.ts';
 import { writeJobDir } from './write-job-dir.ts';
 
 /**

@@ -1,6 +1,6 @@
 import type { JobState } from '../messages/job-files.ts';
 import type { Cause, PointResult } from '../messages/result.ts';
-import type { Plan } from '../plan/kinds.ts';
+import type { SweepPlan } from '../plan/kinds.ts';
 import type { Deployment } from './deployment.ts';
 import type { InterruptedPoint } from './resumption.ts';
 import type { Before } from './tenure.ts';
@@ -28,11 +28,9 @@ export class Continuation {
   /** Those of points that are over: of a job that starts, the valid ones of the job that it goes on with. */
   get results(): PointResult[] {
     const last = this.#before?.state;
-    const isOver = ({ ordinal, status }: PointResult): boolean =>
-      last
-        ? last.points.some((point) => point.ordinal === ordinal && point.status !== null)
-        : status === 'done';
-    return this.#results.filter(isOver);
+    if (!last) return this.#results.filter(({ status }) => status === 'done');
+    const over = new Set(last.points.filter(({ status }) => status !== null).map(({ ordinal }) => ordinal));
+    return this.#results.filter(({ ordinal }) => over.has(ordinal));
   }
 
   /** How the run stands before its first point. */
@@ -53,17 +51,17 @@ export class Continuation {
   /** What of the job's state stays. */
   stateOf(points: readonly { readonly ordinal: number; readonly name: string }[]) {
     const last = this.#before?.state;
+    const done = new Set(this.results.map(({ ordinal }) => ordinal));
     return {
       generation: last ? last.generation + GENERATIONS_UNSAVED : 0,
       streamSeq: this.eventsFrom - 1,
       points:
         last?.points ??
-        points.map(({ ordinal, name }) => {
-          const isDone = this.results.some((result) => result.ordinal === ordinal);
-          return isDone
+        points.map(({ ordinal, name }) =>
+          done.has(ordinal)
             ? { ordinal, name, state: 'done' as const, status: 'done' as const }
-            : { ordinal, name, state: 'planned' as const, status: null };
-        }),
+            : { ordinal, name, state: 'planned' as const, status: null },
+        ),
       cause: last?.cause ?? null,
     } satisfies Partial<JobState>;
   }
@@ -75,7 +73,8 @@ export class Continuation {
       const done = new Set(this.results.map(({ ordinal }) => ordinal));
       return ordinals.filter((ordinal) => !done.has(ordinal));
     }
-    const left = ordinals.filter((ordinal) => resumption.left.includes(ordinal));
+    const open = new Set(resumption.left);
+    const left = ordinals.filter((ordinal) => open.has(ordinal));
     const first = resumption.running?.ordinal;
     return first === undefined ? left : [first, ...left.filter((ordinal) => ordinal !== first)];
   }
@@ -116,9 +115,9 @@ export class Continuation {
    * What the point that was running has on its nodes stays; unless an agent there is `gone`, with its processes: another
    * one is in its place, or another node.
    */
-  adoptInto(deployment: Deployment, plan: Plan, gone: readonly string[]): void {
+  adoptInto(deployment: Deployment, plan: Pick<SweepPlan, 'point'>, gone: readonly string[]): void {
     const running = this.#before?.resumption.running;
-    const point = running && plan.points.find(({ ordinal }) => ordinal === running.ordinal);
+    const point = running && plan.point(running.ordinal);
     if (!running || !point) return;
     const [node] = gone;
     if (node !== undefined)

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { JobSpec } from '../messages/job-files.ts';
 import type { PointResult } from '../messages/result.ts';
-import type { Plan } from '../plan/kinds.ts';
+import type { SweepPlan } from '../plan/kinds.ts';
 import type { SweepSettings } from '../recipe/sweep-settings.ts';
 import type { AgentPlace, Platform } from '../slurm/launcher.ts';
 import type { AgentExtras } from './credentials.ts';
@@ -21,7 +21,7 @@ export interface CoordinatorOptions {
   /** Results that are there before this coordinator begins: points with a valid one are not run again. */
   readonly results: readonly PointResult[];
   /** Plans the points when the addresses of the nodes are known. */
-  readonly plan: (addresses: ReadonlyMap<string, string>, without: readonly string[]) => Plan;
+  readonly plan: (addresses: ReadonlyMap<string, string>, without: readonly string[]) => SweepPlan;
   readonly pointDir: (ordinal: number, name: string) => string;
   readonly platform: Platform;
   readonly nats: NatsServer;

@@ -1,36 +1,50 @@
 import { CausedError } from '../machines/point.ts';
 import type { GpuHolder } from '../messages/gpu-holder.ts';
-import type { Plan } from '../plan/kinds.ts';
+import type { SweepPlan } from '../plan/kinds.ts';
+import { eachPoint } from '../plan/plan.ts';
+import { inSlices } from './in-slices.ts';
+
+/** Of thousands of points the GPUs are looked at a few points at a time. */
+type DirtyPlan = Pick<SweepPlan, 'groups' | 'point'>;
 
 /** GPUs of the plan that are held by processes which are not this job's: node by node, one line for a person. */
-export function dirtyNodes(
-  plan: Plan,
+export async function dirtyNodes(
+  plan: DirtyPlan,
   holders: ReadonlyMap<string, readonly GpuHolder[]>,
-): { node: string; says: string }[] {
+): Promise<{ node: string; says: string }[]> {
+  // Where nobody holds any, nothing has to be planned to know it.
+  if ([...holders.values()].every(({ length }) => length === 0)) return [];
   const used = new Map<string, Set<number>>();
-  for (const { processes } of plan.points)
-    for (const { node, gpus } of processes) {
-      const ours = used.get(node) ?? new Set();
-      for (const gpu of gpus) ours.add(gpu);
-      used.set(node, ours);
-    }
+  await inSlices(marking(plan, used));
   return [...used].flatMap(([node, gpus]) => {
     const held = (holders.get(node) ?? []).filter(({ gpu }) => gpus.has(gpu));
     return held.length === 0 ? [] : [{ node, says: `${node}: ${describe(held)}` }];
   });
 }
 
+/** The GPUs of each node that a point uses. */
+function* marking(plan: DirtyPlan, used: Map<string, Set<number>>): Generator<undefined, void> {
+  for (const { processes } of eachPoint(plan)) {
+    for (const { node, gpus } of processes) {
+      const ours = used.get(node) ?? new Set();
+      for (const gpu of gpus) ours.add(gpu);
+      used.set(node, ours);
+    }
+    yield;
+  }
+}
+
 /** Refuses to start on GPUs that somebody holds, or says so and goes on (`supervision.on_dirty_node`). */
-export function requireCleanNodes(
-  plan: Plan,
+export async function requireCleanNodes(
+  plan: DirtyPlan,
   holders: ReadonlyMap<string, readonly GpuHolder[]>,
   warn: (node: string, says: string) => void,
-): void {
-  const dirty = dirtyNodes(plan, holders);
+): Promise<void> {
+  const dirty = await dirtyNodes(plan, holders);
   const [first] = dirty;
   if (!first) return;
   const says = dirty.map((entry) => entry.says).join('; ');
-  if (plan.points[0]?.recipe.supervision.on_dirty_node === 'warn') {
+  if (plan.point(plan.groups[0]?.[0] ?? -1)?.recipe.supervision.on_dirty_node === 'warn') {
     for (const { node, says: own } of dirty) warn(node, own);
     return;
   }

@@ -2,14 +2,15 @@ import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { writePrivateFile } from '../private-files.ts';
 
-/** Written aside, synced and renamed: whole or not at all. `secret` files are 0600. */
+/** Written aside, synced and renamed: whole or not at all. `secret` files are 0600. Resolves with its length. */
 export async function writeJson(
   path: string,
   value: unknown,
   options: { secret?: boolean } = {},
-): Promise<void> {
+): Promise<number> {
   const text = `${JSON.stringify(value, null, 2)}\n`;
   await (options.secret ? writePrivateFile(path, text) : writeFileAtomic(path, text, { mode: 0o644 }));
+  return text.length;
 }
 
 /** Paths below a job's directory that are not a point's or a log. */

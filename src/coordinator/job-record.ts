@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import type { EventBody } from '../messages/events.ts';
-import type { JobState } from '../messages/job-files.ts';
+import type { JobState, StateChange } from '../messages/job-files.ts';
 import type { Cause } from '../messages/result.ts';
 import type { AgentState, SweepState } from '../messages/states.ts';
 import { type Subjects, subjectsOf } from '../messages/subjects.ts';
@@ -57,7 +57,7 @@ export class JobRecord {
     this.#channel?.outbox.send(subject, body);
   }
 
-  save(change: Partial<JobState>): void {
+  save(change: StateChange): void {
     this.#state.save({ ...change, streamSeq: this.#channel?.journal.streamSeq ?? this.state.streamSeq });
   }
 

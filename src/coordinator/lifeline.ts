@@ -76,10 +76,10 @@ export class LifelineFile {
     if (this.#unsaved) return this.#saving;
     this.#unsaved = true;
     this.#saving = this.#saving
-      .then(() => {
+      .then(async () => {
         this.#unsaved = false;
         this.#mayWrite();
-        return writeJson(fileIn(this.#home), this.#content(), { secret: true });
+        await writeJson(fileIn(this.#home), this.#content(), { secret: true });
       })
       .catch(this.#onError);
     return this.#saving;

@@ -8,7 +8,7 @@ import type { PatientGuard } from '../guard.ts';
 import { jobSpecSchema } from '../messages/job-files.ts';
 import { ownLog } from '../own-log.ts';
 import type { JobContext } from '../plan/kinds.ts';
-import { nodesNeeded, planVariant, spareNodesOf } from '../plan/plan.ts';
+import { nodesNeeded, planSweep, spareNodesOf } from '../plan/plan.ts';
 import { createRuntimeContext } from '../plan/runtime-context.ts';
 import { clusterConfigSchema } from '../recipe/cluster.ts';
 import { loadedVariantSchema } from '../recipe/load.ts';
@@ -188,10 +188,11 @@ async function main(): Promise<void> {
       stopDirs,
       ...(spec.mode === 'slurm' ? { tmpDir: nodeTmpDir } : {}),
     },
-    points: pointsInOrder(variant, nodes, runtimeAt),
+    // One that takes over keeps to the order of the one before.
+    points: before?.state.points ?? (await pointsInOrder(variant, nodes, runtimeAt)),
     sweep: variant.sweep,
     results: await readPointResults(spec.jobDir),
-    plan: (known, without) => planVariant(variant, runtimeAt(known, without)),
+    plan: (known, without) => planSweep(variant, runtimeAt(known, without)),
     onNodes: (known, without) => {
       addresses = known;
       lost = without;

@@ -1,6 +1,6 @@
 import type { Hello } from '../messages/control.ts';
 import type { GpuHolder } from '../messages/gpu-holder.ts';
-import type { Plan, PlannedPoint } from '../plan/kinds.ts';
+import type { PlannedPoint, SweepPlan } from '../plan/kinds.ts';
 import type { Continuation } from './continuation.ts';
 import type { CoordinatorOptions } from './coordinator-options.ts';
 import { requireCleanNodes } from './dirty-nodes.ts';
@@ -19,7 +19,7 @@ export interface PlanningOptions extends Pick<CoordinatorOptions, 'onNodes' | 'p
 export class Planning {
   readonly #options: PlanningOptions;
   readonly #gpuHolders = new Map<string, readonly GpuHolder[]>();
-  #plan: Plan | undefined;
+  #plan: SweepPlan | undefined;
 
   constructor(options: PlanningOptions) {
     this.#options = options;
@@ -30,18 +30,18 @@ export class Planning {
     this.#gpuHolders.set(node, gpuHolders ?? []);
   }
 
-  async make(): Promise<Plan> {
+  async make(): Promise<SweepPlan> {
     const { onNodes, plan, replacements, continuation, roster, warnOf } = this.#options;
     const { without } = replacements;
     const addresses = continuation.addresses(roster.addresses);
     await onNodes(addresses, without);
     const made = plan(addresses, without);
-    requireCleanNodes(made, this.#gpuHolders, warnOf);
+    await requireCleanNodes(made, this.#gpuHolders, warnOf);
     this.#plan = made;
     return made;
   }
 
   point(ordinal: number): PlannedPoint | undefined {
-    return this.#plan?.points.find((point) => point.ordinal === ordinal);
+    return this.#plan?.point(ordinal);
   }
 }

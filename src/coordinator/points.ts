@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { afterFailure, type FailurePolicy } from '../machines/failure-policy.ts';
 import type { PointEvent, PointOutcome } from '../machines/point.ts';
 import { type EventBody, WIRE_VERSION } from '../messages/events.ts';
-import type { JobState } from '../messages/job-files.ts';
+import type { JobState, StateChange } from '../messages/job-files.ts';
 import type { BenchmarkProgress, Cause, PointResult } from '../messages/result.ts';
 import type { PointState } from '../messages/states.ts';
 import type { Subjects } from '../messages/subjects.ts';
@@ -26,7 +26,7 @@ export interface PointsOptions {
   readonly signatures: string;
   readonly pointDir: (ordinal: number, name: string) => string;
   readonly points: () => JobState['points'];
-  readonly save: (change: Pick<JobState, 'points' | 'progress'>) => void;
+  readonly save: (change: Pick<StateChange, 'points' | 'progress'>) => void;
   /** Resolves when all that was saved is on disk. */
   readonly saved: () => Promise<void>;
   /** How long a point may take; null = as long as it wants. */
@@ -133,9 +133,13 @@ export class Points {
     }
   }
 
+  #entryOf(ordinal: number): JobState['points'][number] | undefined {
+    return this.#options.points()[this.#at.get(ordinal) ?? -1];
+  }
+
   /** From 1. What an earlier coordinator had begun counts, too. */
   #attemptOf(ordinal: number, goesOn: boolean): number {
-    const entry = this.#options.points()[this.#at.get(ordinal) ?? -1];
+    const entry = this.#entryOf(ordinal);
     const begun = entry?.attempts ?? (!entry || entry.state === 'planned' ? 0 : 1);
     return goesOn ? Math.max(begun, 1) : begun + 1;
   }
@@ -202,12 +206,8 @@ export class Points {
   }
 
   #note(ordinal: number, change: Partial<JobState['points'][number]>): void {
-    const points = [...this.#options.points()];
-    const at = this.#at.get(ordinal) ?? -1;
-    const entry = points[at];
-    if (!entry) return;
-    points[at] = { ...entry, ...change };
-    this.#options.save({ points });
+    const entry = this.#entryOf(ordinal);
+    if (entry) this.#options.save({ points: [{ ...entry, ...change }] });
   }
 
   /** A point is over; of a sweep it is told how far it is. */
@@ -217,7 +217,7 @@ export class Points {
     if (points().length < 2) return;
     const elapsedMs = this.#tookMs + performance.now() - this.#beganAt;
     const progress = sweepProgress(points(), { ended: this.#ended, elapsedMs, now: new Date() });
-    save({ points: points(), progress });
+    save({ progress });
     send(subjects.sweepProgress, { kind: 'sweep.progress', ...progress });
   }
 

@@ -2,7 +2,7 @@ import { mkdtemp, readFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEvents } from '../messages/events.ts';
-import { type JobSpec, type JobState, jobStateSchema } from '../messages/job-files.ts';
+import type { JobSpec, JobState } from '../messages/job-files.ts';
 import { toToken } from '../messages/subjects.ts';
 import { homePrefix } from './dead-jobs.ts';
 import { lastEpoch } from './fence.ts';
@@ -10,6 +10,7 @@ import { jobPaths } from './files.ts';
 import { type Lifeline, readLifeline } from './lifeline.ts';
 import { readPointResults } from './point-results.ts';
 import { type Resumption, resumptionOf } from './resumption.ts';
+import { readStateFile } from './state-file.ts';
 
 /** The time of one coordinator in charge of a job. */
 export interface Tenure {
@@ -31,7 +32,7 @@ export interface Before {
 /** Looks whether the job had a coordinator before. What that one held is found by its state.json. */
 export async function beginTenure({ jobDir, jobId }: JobSpec): Promise<Tenure> {
   const paths = jobPaths(jobDir, jobId);
-  const state = await readState(paths.state);
+  const state = await readStateFile(paths.state);
   if (!state) return { epoch: 1, home: await newHome(jobId), before: null };
   const { home } = state;
   const epoch = Math.max(state.epoch, home ? lastEpoch(home.directory) : 0) + 1;
@@ -59,11 +60,3 @@ export async function beginTenure({ jobDir, jobId }: JobSpec): Promise<Tenure> {
 
 const newHome = (jobId: string): Promise<string> =>
   mkdtemp(join(tmpdir(), `${homePrefix()}${toToken(jobId)}-`));
-
-async function readState(path: string): Promise<JobState | undefined> {
-  try {
-    return jobStateSchema.safeParse(JSON.parse(await readFile(path, 'utf8'))).data;
-  } catch {
-    return undefined;
-  }
-}

@@ -70,6 +70,9 @@ export const agentConfigSchema = z.object({
 });
 export type AgentConfig = z.infer<typeof agentConfigSchema>;
 
+/** Files of what has changed since a state.json was written: `state.changes-<epoch>-<n>.jsonl`. */
+export const STATE_CHANGES = /^state\.changes-[\w-]+\.jsonl$/;
+
 /** state.json: where the job stands; enough, with the agents' own reports, to go on. */
 export const jobStateSchema = z.object({
   v: z.literal(1),
@@ -102,5 +105,11 @@ export const jobStateSchema = z.object({
   /** Of a sweep of which a point is over. */
   progress: sweepProgressSchema.optional(),
   cause: causeSchema.nullable(),
+  /** The file beside it with what has changed since; of a sweep of many points that runs. */
+  changes: z.string().regex(STATE_CHANGES).optional(),
 });
 export type JobState = z.infer<typeof jobStateSchema>;
+
+/** A line of that file; of the points it has those that have changed. */
+export const stateChangeSchema = jobStateSchema.omit({ changes: true }).partial();
+export type StateChange = z.infer<typeof stateChangeSchema>;

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { ProcessSpec } from './process-spec.ts';
+import { type ProcessSpec, processSpecSchema } from './process-spec.ts';
 
 /**
  * How a process is watched and ended. All of it can change while the process runs, so none of it makes another process
@@ -16,9 +16,13 @@ const WATCHING = new Set<keyof ProcessSpec>([
   'progress',
 ]);
 
+const MADE_OF = (Object.keys(processSpecSchema.shape) as (keyof ProcessSpec)[]).filter(
+  (name) => !WATCHING.has(name),
+);
+
 /** What makes a process the one that it is, as text: equal for two specs when one process can serve both. */
 export const identityOf = (spec: ProcessSpec): string =>
-  JSON.stringify(sorted(Object.entries(spec).filter(([name]) => !WATCHING.has(name as keyof ProcessSpec))));
+  JSON.stringify(MADE_OF.map((name) => inOrder(spec[name])));
 
 /** true when a process that runs by one spec is what the other asks for. */
 export const sameProcess = (a: ProcessSpec, b: ProcessSpec): boolean =>
@@ -29,12 +33,13 @@ export const readyAnew = (before: ProcessSpec, now: ProcessSpec): boolean =>
   before.readyAfter !== now.readyAfter || !isDeepStrictEqual(before.probe, now.probe);
 
 /** Maps are equal in whatever order they were written. */
-const sorted = (entries: readonly [string, unknown][]): Record<string, unknown> =>
-  Object.fromEntries(
-    [...entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => [key, inOrder(value)]),
-  );
-
 function inOrder(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
-  return Array.isArray(value) ? value.map(inOrder) : sorted(Object.entries(value));
+  if (Array.isArray(value)) return value.some(isObject) ? value.map(inOrder) : value;
+  // As pairs: a map made anew would have names that are numbers first, and takes longer to make.
+  return Object.keys(value)
+    .sort()
+    .map((name) => [name, inOrder((value as Record<string, unknown>)[name])]);
 }
+
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;

@@ -147,10 +147,27 @@ export interface PointChange {
 }
 
 /** One allocation: a Slurm job with N nodes that runs all points of one variant. */
-export interface Plan {
+interface Allocation {
   readonly name: string;
   readonly totalNodes: number;
   readonly gpusPerNode: number;
+}
+
+/** An allocation whose points are planned when they are asked for: thousands of plans are too many to be held. */
+export interface SweepPlan extends Allocation {
+  /** Ordinals of the points, as the recipe has them. */
+  readonly ordinals: readonly number[];
+  /** Ordinals of points whose recipes differ in nothing but their name and what is measured; each as the recipe has them. */
+  readonly groups: readonly (readonly number[])[];
+  /**
+   * A point; undefined when there is none of that number.
+   * @throws PlanError with the place in the recipe when it cannot be planned
+   */
+  point(ordinal: number): PlannedPoint | undefined;
+}
+
+/** An allocation with all its points planned. */
+export interface Plan extends Allocation {
   /** As the recipe has them. */
   readonly points: readonly PlannedPoint[];
   /** Ordinals of the points in the order in which they run. */

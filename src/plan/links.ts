@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { ProcessRole, ProcessSpec } from '../messages/process-spec.ts';
 import { identityOf } from '../messages/same-process.ts';
 
@@ -9,6 +9,17 @@ export const isWorker = ({ role }: ProcessSpec): boolean => WORKERS.has(role);
 
 /** The endpoint that a worker process belongs to: all but the rank of its id. */
 export const endpointOf = ({ id }: ProcessSpec): string => id.slice(0, id.lastIndexOf('-'));
+
+const digests = new WeakMap<ProcessSpec, string>();
+
+/** A process's identity in few letters: of a sweep of thousands of points the texts would be a gigabyte. */
+export function identityDigest(spec: ProcessSpec): string {
+  const known = digests.get(spec);
+  if (known !== undefined) return known;
+  const digest = hash('sha256', identityOf(spec), 'base64').slice(0, 22);
+  digests.set(spec, digest);
+  return digest;
+}
 
 /**
  * Says of each process of a point which others it stands and falls with, so that from one point to the next none is
@@ -25,18 +36,24 @@ export function linked(
 ): ProcessSpec[] {
   const ofRole = (role: ProcessRole) => processes.filter((spec) => spec.role === role);
   const ground = [
-    ...processes.filter(({ role }) => INFRA.has(role)).map(identityOf),
+    ...processes.filter(({ role }) => INFRA.has(role)).map(identityDigest),
     ...new Set(ofRole('step').map(({ argv, image }) => JSON.stringify([argv, image]))),
   ];
-  const ranks = new Map<string, string[]>();
-  for (const spec of processes.filter(isWorker))
-    ranks.set(endpointOf(spec), [...(ranks.get(endpointOf(spec)) ?? []), identityOf(spec)]);
-  const link = (spec: ProcessSpec): ProcessSpec => {
-    const own = ranks.get(endpointOf(spec)) ?? [];
-    return withLinks(spec, [...ground, ...(own.length > 1 ? own : [])], []);
-  };
+  const ranks = new Map<string, ProcessSpec[]>();
+  for (const spec of processes.filter(isWorker)) {
+    const known = ranks.get(endpointOf(spec));
+    if (known) known.push(spec);
+    else ranks.set(endpointOf(spec), [spec]);
+  }
+  const together = new Map(
+    [...ranks].map(([endpoint, own]) => [
+      endpoint,
+      [...ground, ...(own.length > 1 ? own.map(identityDigest) : [])],
+    ]),
+  );
+  const link = (spec: ProcessSpec): ProcessSpec => withLinks(spec, together.get(endpointOf(spec)) ?? [], []);
   const workers = new Map(processes.filter(isWorker).map((spec) => [spec.id, link(spec)]));
-  const served = [...workers.values()].map(identityOf);
+  const served = [...workers.values()].map(identityDigest);
   const routers = new Map(
     ofRole('frontend').map((spec) => [
       spec.id,
@@ -44,7 +61,7 @@ export function linked(
     ]),
   );
   // What is ready behind nginx is new also when a router was kept and its workers are new.
-  const behind = [...routers.values()].map((spec) => identityOf(spec) + (spec.readyAfter ?? ''));
+  const behind = [...routers.values()].map((spec) => identityDigest(spec) + (spec.readyAfter ?? ''));
   return processes.map(
     (spec) =>
       workers.get(spec.id) ??
@@ -54,6 +71,7 @@ export function linked(
 }
 
 function withLinks(spec: ProcessSpec, restarts: readonly string[], ready: readonly string[]): ProcessSpec {
+  if (restarts.length === 0 && ready.length === 0) return spec;
   return {
     ...spec,
     ...(restarts.length > 0 ? { restartsWith: fingerprint(restarts) } : {}),
@@ -62,4 +80,4 @@ function withLinks(spec: ProcessSpec, restarts: readonly string[], ready: readon
 }
 
 const fingerprint = (parts: readonly string[]): string =>
-  createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
+  hash('sha256', JSON.stringify(parts), 'hex').slice(0, 16);

@@ -1,21 +1,14 @@
-import { backendFor } from '../backends/index.ts';
-import type { BackendProtocol } from '../backends/protocol.ts';
-import { benchmarkFor } from '../benchmarks/index.ts';
-import type { BenchmarkContext } from '../benchmarks/protocol.ts';
 import { PlanError } from '../errors.ts';
-import { frontendFor } from '../frontends/index.ts';
-import { type DeployPhase, deployPhases, type ProcessSpec } from '../messages/process-spec.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { type LoadedVariant, numbersOf, ordinalOf, placeIn } from '../recipe/variant.ts';
-import { etcdProcess, mooncakeProcesses } from './infra.ts';
-import type { JobContext, Plan, PlannedBenchmark, PlannedPoint } from './kinds.ts';
-import { linked } from './links.ts';
-import { withImageSteps } from './prelude.ts';
-import { afterPlacement, assignRoles, extraNodes } from './roles.ts';
-import { imageSteps, stepProcesses, withPreamble } from './steps.ts';
-import { supervised } from './supervised.ts';
+import { catalogueOf } from './catalogue.ts';
+import { backendOf, deploymentKey, type PlannedDeployment, planDeployment, planPoint } from './deployment.ts';
+import type { JobContext, Plan, PlannedPoint, SweepPlan } from './kinds.ts';
+import { extraNodes } from './roles.ts';
 import { changesOf, runningOrder } from './sweep-order.ts';
-import { workerProcesses, workersAtRest } from './workers.ts';
+
+/** Deployments are kept, for points that come back to them, up to this many processes: some 10 MB. */
+const MOST_KEPT = 5_000;
 
 /** Nodes of the allocation that runs a variant: as many as its largest point needs. */
 export function nodesNeeded(variant: LoadedVariant): number {
@@ -31,101 +24,116 @@ export const nodesToAllocate = (variant: LoadedVariant): number =>
   nodesNeeded(variant) + spareNodesOf(variant);
 
 /**
- * Everything that is to run for a variant on the nodes of `runtime`. Pure: the same input gives the same plan.
- * @throws PlanError with the place in the recipe when it cannot be planned
+ * Everything that is to run for a variant on the nodes of `runtime`, planned point by point. Pure: the same input gives
+ * the same plan. Points of the same deployment share its specs, as long as it is kept.
  */
-export function planVariant(variant: LoadedVariant, runtime: JobContext): Plan {
-  const [first] = variant.points;
+export function planSweep(variant: LoadedVariant, runtime: JobContext): SweepPlan {
+  const { points } = variant;
+  const [first] = points;
   if (!first) throw new TypeError('a variant without points');
   const numbers = numbersOf(variant);
-  const planned = variant.points.map((point, at) =>
-    located(variant, () => planPoint(point, { ordinal: ordinalOf(variant, at), numbers }, runtime)),
-  );
-  // What stands and falls together matters from one point to the next.
-  const points = planned.length > 1 ? planned.map(withLinks) : planned;
-  let order: number[] | undefined;
-  const inOrder = () => {
-    order ??= runningOrder(points, variant.sweep.order);
-    return order;
-  };
-  const running = () => {
-    const byOrdinal = new Map(points.map((point) => [point.ordinal, point]));
-    return inOrder().flatMap((ordinal) => byOrdinal.get(ordinal) ?? []);
-  };
+  const ordinals = points.map((_, at) => ordinalOf(variant, at));
+  const places = new Map(ordinals.map((ordinal, at) => [ordinal, at]));
+  const { groups, groupAt } = groupsOf(variant);
+  const kept = new RecentDeployments();
   return {
     name: variant.name,
     totalNodes: nodesNeeded(variant),
     gpusPerNode: first.recipe.resources.gpus_per_node,
-    points,
-    // Not everybody wants to know, and of thousands of points it takes seconds.
+    ordinals,
+    groups: groups.map((members) => members.map((at) => ordinalOf(variant, at))),
+    point: (ordinal) => {
+      const at = places.get(ordinal) ?? -1;
+      const point = points[at];
+      if (!point) return undefined;
+      return located(variant, () => {
+        const pointDir = runtime.pointDir(ordinal, point.name, numbers);
+        const plan = () => planDeployment(point.recipe, runtime, points.length > 1);
+        return planPoint(point, { ordinal, pointDir }, kept.of(groupAt[at] ?? -1, plan));
+      });
+    },
+  };
+}
+
+/** All points, those of a deployment one after the other, so that each deployment is planned once. */
+export function* eachPoint({ groups, point }: Pick<SweepPlan, 'groups' | 'point'>): Generator<PlannedPoint> {
+  for (const ordinal of groups.flat()) {
+    const planned = point(ordinal);
+    if (planned) yield planned;
+  }
+}
+
+/** @throws PlanError with the place in the recipe when a point cannot be planned */
+export function requirePlannable(variant: LoadedVariant, runtime: JobContext): void {
+  for (const _ of eachPoint(planSweep(variant, runtime)));
+}
+
+/**
+ * All points of a variant at once: for what needs all of them, and not for sweeps of thousands.
+ * @throws PlanError with the place in the recipe when it cannot be planned
+ */
+export function planVariant(variant: LoadedVariant, runtime: JobContext): Plan {
+  const sweep = planSweep(variant, runtime);
+  const { name, totalNodes, gpusPerNode, ordinals } = sweep;
+  const points = ordinals.flatMap((ordinal) => sweep.point(ordinal) ?? []);
+  // Not everybody wants to know.
+  const inOrder = once(() => {
+    const catalogue = catalogueOf(sweep);
+    const order = runningOrder(catalogue, variant.sweep.order);
+    return { order, changes: changesOf(catalogue, order) };
+  });
+  return {
+    ...{ name, totalNodes, gpusPerNode, points },
     get order() {
-      return inOrder();
+      return inOrder().order;
     },
     get changes() {
-      return changesOf(running());
+      return inOrder().changes;
     },
   };
 }
 
-function planPoint(
-  point: LoadedVariant['points'][number],
-  { ordinal, numbers }: { readonly ordinal: number; readonly numbers: number },
-  job: JobContext,
-): PlannedPoint {
-  const { recipe, name, params } = point;
-  const backend = backendOf(recipe);
-  const frontend = frontendFor(recipe.frontend.type);
-  if (!frontend) throw unknown('frontend', recipe.frontend.type);
-  const runtime = job.forRecipe(recipe);
-  const assigned = assignRoles(recipe, job.nodes, backend.workerNodesNeeded(recipe));
-  const endpoints = backend.allocateEndpoints(recipe, assigned.workers);
-  const roles = afterPlacement(recipe, assigned, endpoints);
-  const endpointProcesses = backend.endpointsToProcesses(recipe, endpoints);
-  const around = { recipe, runtime, roles, processes: endpointProcesses };
-  const benchmark = planBenchmark({
-    ...around,
-    entry: frontend.entry(around),
-    pointDir: job.pointDir(ordinal, name, numbers),
-  });
-  const engines = [
-    ...workerProcesses(backend, recipe, runtime, roles, endpointProcesses),
-    ...frontend.processes(around),
-  ];
-  const before = imageSteps(recipe, runtime);
-  const processes = [
-    ...(frontend.needsEtcd ? [etcdProcess(job, roles)] : []),
-    ...mooncakeProcesses(recipe, runtime, roles),
-    ...stepProcesses(recipe, runtime, engines),
-    ...engines,
-    ...(benchmark.process ? [benchmark.process] : []),
-  ];
-  return {
-    ordinal,
-    name,
-    params,
-    recipe,
-    roles,
-    endpoints,
-    endpointProcesses,
-    processes: byPhase(processes).map((process) =>
-      withPreamble(withImageSteps(supervised(process, recipe), before, runtime), runtime),
-    ),
-    benchmark,
-    rest: workersAtRest(backend, recipe, runtime, roles, endpointProcesses),
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
   };
 }
 
-const withLinks = (point: PlannedPoint): PlannedPoint => ({
-  ...point,
-  processes: linked(point.processes, {
-    findsWorkers: frontendFor(point.recipe.frontend.type)?.needsEtcd ?? false,
-  }),
-});
+/** Places of points with the same deployment, in order; and by a point's place the number of its group. */
+function groupsOf({ points }: LoadedVariant): { groups: number[][]; groupAt: number[] } {
+  const groups: number[][] = [];
+  const numbers = new Map<string, number>();
+  const groupAt = points.map(({ recipe }, at) => {
+    const key = deploymentKey(recipe);
+    const number = numbers.get(key) ?? numbers.size;
+    numbers.set(key, number);
+    groups[number] ??= [];
+    groups[number].push(at);
+    return number;
+  });
+  return { groups, groupAt };
+}
 
-/** A type that a recipe may name and nobody can run yet plans without a process: requireRunnable says so. */
-function planBenchmark(context: BenchmarkContext): PlannedBenchmark {
-  const { type } = context.recipe.benchmark;
-  return benchmarkFor(type)?.plan(context) ?? { type, process: null, resultDir: context.pointDir };
+/** Deployments by the number of their group. Those that were not asked for longest are planned anew, should they be. */
+class RecentDeployments {
+  readonly #kept = new Map<number, PlannedDeployment>();
+  #processes = 0;
+
+  of(group: number, plan: () => PlannedDeployment): PlannedDeployment {
+    const known = this.#kept.get(group);
+    const deployment = known ?? plan();
+    if (known) this.#kept.delete(group);
+    else this.#processes += deployment.processes.length;
+    this.#kept.set(group, deployment);
+    for (const [oldest, { processes }] of this.#kept) {
+      if (this.#processes <= MOST_KEPT || oldest === group) break;
+      this.#kept.delete(oldest);
+      this.#processes -= processes.length;
+    }
+    return deployment;
+  }
 }
 
 /** Nodes that one point needs. */
@@ -134,22 +142,6 @@ export const nodesOfPoint = (variant: LoadedVariant, { recipe }: LoadedVariant['
 
 const pointNodes = (recipe: Recipe): number =>
   extraNodes(recipe) + backendOf(recipe).workerNodesNeeded(recipe);
-
-function backendOf(recipe: Recipe): BackendProtocol {
-  const backend = backendFor(recipe.backend.type);
-  if (!backend) throw unknown('backend', recipe.backend.type);
-  return backend;
-}
-
-const unknown = (section: string, type: string): PlanError =>
-  new PlanError('unknown-type', `unknown ${section} "${type}"`, {
-    place: { file: '', path: `${section}.type` },
-  });
-
-const order = (phase: DeployPhase): number => deployPhases.indexOf(phase);
-
-const byPhase = (processes: readonly ProcessSpec[]): ProcessSpec[] =>
-  [...processes].sort((a, b) => order(a.phase) - order(b.phase));
 
 /** What plans knows the path in the recipe; the variant knows the file and line. */
 function located<T>(variant: LoadedVariant, plan: () => T): T {

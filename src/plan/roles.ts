@@ -5,7 +5,7 @@ import type { Endpoint, Roles } from './kinds.ts';
 /** What may have a node of its own, in the order in which nodes are set aside. */
 type Reserved = 'infra' | 'frontend' | 'client';
 
-function reservedRoles({ infra, frontend, benchmark }: Recipe): Reserved[] {
+function reservedRoles({ infra, frontend, benchmark }: Placed): Reserved[] {
   const wanted: [Reserved, boolean][] = [
     ['infra', infra.etcd_nats_dedicated_node],
     ['frontend', frontend.dedicated_node],
@@ -14,8 +14,17 @@ function reservedRoles({ infra, frontend, benchmark }: Recipe): Reserved[] {
   return wanted.flatMap(([role, own]) => (own ? [role] : []));
 }
 
+/** What a benchmark says of where it runs, and with it all others; the rest of it is its own. */
+export const placementOf = ({
+  client_dedicated_node,
+  client_placement,
+  colocate_with_frontend,
+}: Recipe['benchmark']) => ({ client_dedicated_node, client_placement, colocate_with_frontend });
+
+type Placed = Omit<Recipe, 'benchmark'> & { readonly benchmark: ReturnType<typeof placementOf> };
+
 /** Nodes for infrastructure, router or benchmark alone, beside those of the workers. */
-export function extraNodes(recipe: Recipe): number {
+export function extraNodes(recipe: Placed): number {
   const { length } = reservedRoles(recipe);
   return recipe.benchmark.colocate_with_frontend ? Math.min(1, length) : length;
 }
@@ -25,7 +34,7 @@ export function extraNodes(recipe: Recipe): number {
  * coordinator runs, which a measurement should not feel. The head is the router's own node, or the first that works.
  * Nodes beyond what the recipe needs stay idle.
  */
-export function assignRoles(recipe: Recipe, nodes: readonly string[], workersNeeded: number): Roles {
+export function assignRoles(recipe: Placed, nodes: readonly string[], workersNeeded: number): Roles {
   const extra = extraNodes(recipe);
   const needed = extra + workersNeeded;
   const mine = nodes.slice(0, needed);
@@ -50,7 +59,7 @@ export function assignRoles(recipe: Recipe, nodes: readonly string[], workersNee
 }
 
 /** Roles that follow from where the workers are: the benchmark may run beside the last decode worker. */
-export function afterPlacement(recipe: Recipe, roles: Roles, endpoints: readonly Endpoint[]): Roles {
+export function afterPlacement(recipe: Placed, roles: Roles, endpoints: readonly Endpoint[]): Roles {
   if (recipe.benchmark.client_placement !== 'last_decode') return roles;
   const decode = endpoints.filter(({ mode }) => mode === 'decode');
   return { ...roles, bench: decode.at(-1)?.nodes[0] ?? roles.bench };

@@ -1,16 +1,6 @@
-import type { ProcessSpec } from '../messages/process-spec.ts';
-import { identityOf } from '../messages/same-process.ts';
 import type { SweepSettings } from '../recipe/sweep-settings.ts';
-import type { PlannedPoint, PointChange } from './kinds.ts';
-import { endpointOf, isWorker } from './links.ts';
-
-/**
- * What a start costs, for comparing orders: an engine that loads a model keeps each of its GPUs from work for minutes
- * (five is what a model of some hundred GB takes), anything else takes seconds.
- */
-const ENGINE_S = 300;
-const OTHER_S = 5;
-const STOP_S = 1;
+import { type Catalogue, type Deployment, kindOf, OTHER_S } from './catalogue.ts';
+import type { PointChange } from './kinds.ts';
 
 /** Up to this many different deployments the best order of all is found. */
 const MOST_EXACT = 10;
@@ -18,30 +8,17 @@ const MOST_EXACT = 10;
 /** Above this many different deployments every pair of them is too much to look at. */
 const MOST_PAIRWISE = 600;
 
-/** A deployment as numbers: for each process its name and what it is, and what starting it costs. */
-interface Deployment {
-  /** Number of the process's id → number of its identity. */
-  readonly holds: ReadonlyMap<number, number>;
-  readonly points: PlannedPoint[];
-}
-
-interface Catalogue {
-  readonly deployments: readonly Deployment[];
-  readonly of: ReadonlyMap<PlannedPoint, Deployment>;
-  /** By number of identity: cost of a start. */
-  readonly costs: readonly number[];
-}
+/** Of a process that goes. */
+const STOP_S = 1;
 
 /**
  * Ordinals of the points in the order in which they run: such that starts cost least, and as they are written where
  * that makes no difference. Points with the same deployment follow each other; of the deployments the cheapest of a
  * few orders is taken, the recipe's own among them, so it never gets worse.
  */
-export function runningOrder(points: readonly PlannedPoint[], order: SweepSettings['order']): number[] {
-  const written = points.map(({ ordinal }) => ordinal);
-  if (order === 'as-written' || points.length < 3) return written;
-  const catalogue = catalogueOf(points);
-  const { deployments } = catalogue;
+export function runningOrder(catalogue: Catalogue, order: SweepSettings['order']): readonly number[] {
+  const { deployments, costs, of, written } = catalogue;
+  if (isAsWritten(order, written.length)) return written;
   const asFound = deployments.map((_, index) => index);
   const candidates = [asFound];
   if (deployments.length <= MOST_EXACT) candidates.push(best(catalogue));
@@ -49,71 +26,86 @@ export function runningOrder(points: readonly PlannedPoint[], order: SweepSettin
   if (deployments.length > MOST_EXACT && deployments.length <= MOST_PAIRWISE)
     candidates.push(nearestNext(catalogue));
   const inOrder = (indices: readonly number[]) =>
-    indices.flatMap((index) => deployments[index]?.points ?? []);
-  let cheapest = points;
+    indices.flatMap((index) => deployments[index]?.ordinals ?? []);
+  let cheapest = written;
   let least = costOf(
-    points.map((point) => catalogue.of.get(point)),
-    catalogue.costs,
+    written.map((ordinal) => of.get(ordinal)),
+    costs,
   );
   for (const candidate of candidates) {
     const cost = costOf(
       candidate.map((index) => deployments[index]),
-      catalogue.costs,
+      costs,
     );
     if (cost < least) [cheapest, least] = [inOrder(candidate), cost];
   }
-  return cheapest.map(({ ordinal }) => ordinal);
+  return cheapest;
 }
 
+/** true when points run as they are written, whatever they are. */
+export const isAsWritten = (order: SweepSettings['order'], points: number): boolean =>
+  order === 'as-written' || points < 3;
+
 /** What each point does to what runs already, for points in the order in which they run. */
-export function changesOf(points: readonly PlannedPoint[]): PointChange[] {
-  let before = new Map<string, string>();
-  // Of a single point nothing is compared with anything.
-  const what = points.length > 1 ? identityOf : ({ id }: ProcessSpec) => id;
-  return points.map(({ ordinal, processes }) => {
-    const lasting = processes.filter(isLasting);
-    const now = new Map(lasting.map((spec) => [spec.id, what(spec)]));
-    const ids = (wanted: (spec: ProcessSpec) => boolean) => lasting.filter(wanted).map(({ id }) => id);
-    const isKept = ({ id }: ProcessSpec) => before.get(id) === now.get(id);
-    const change: PointChange = {
-      ordinal,
-      keep: ids(isKept),
-      restart: ids((spec) => before.has(spec.id) && !isKept(spec)),
-      start: ids(({ id }) => !before.has(id)),
-      stop: [...before.keys()].filter((id) => !now.has(id)),
-      engineLoads: new Set(lasting.filter((spec) => isWorker(spec) && !isKept(spec)).map(endpointOf)).size,
-    };
+export function changesOf(catalogue: Catalogue, order: readonly number[]): PointChange[] {
+  let before: Deployment | undefined;
+  const unchanged = new Map<Deployment, readonly string[]>();
+  return order.flatMap((ordinal): PointChange[] => {
+    const now = catalogue.of.get(ordinal);
+    if (!now) return [];
+    const all = unchanged.get(now) ?? namesOf(now.ids, catalogue);
+    unchanged.set(now, all);
+    const change =
+      before === now
+        ? { keep: all, restart: [], start: [], stop: [], engineLoads: 0 }
+        : changeOf(before, now, catalogue);
     before = now;
-    return change;
+    return [{ ordinal, ...change }];
   });
 }
 
-/** The benchmark is of its point alone. */
-const isLasting = ({ role }: ProcessSpec): boolean => role !== 'benchmark';
-
-function catalogueOf(points: readonly PlannedPoint[]): Catalogue {
-  const [ids, identities] = [new Numbers(), new Numbers()];
-  const costs: number[] = [];
-  const deployments = new Map<string, Deployment>();
-  const of = new Map<PlannedPoint, Deployment>();
-  for (const point of points) {
-    const holds = new Map<number, number>();
-    for (const spec of point.processes.filter(isLasting)) {
-      const identity = identities.of(identityOf(spec));
-      costs[identity] ??= startCost(spec);
-      holds.set(ids.of(spec.id), identity);
-    }
-    const key = [...holds.values()].sort((a, b) => a - b).join();
-    const deployment = deployments.get(key) ?? { holds, points: [] };
-    deployment.points.push(point);
-    deployments.set(key, deployment);
-    of.set(point, deployment);
-  }
-  return { deployments: [...deployments.values()], of, costs };
+function changeOf(
+  before: Deployment | undefined,
+  now: Deployment,
+  catalogue: Catalogue,
+): Omit<PointChange, 'ordinal'> {
+  const names = (wanted: (id: number) => boolean) => namesOf(now.ids.filter(wanted), catalogue);
+  const isThere = (id: number) => kindOf(before, id) !== undefined;
+  const isKept = (id: number) => kindOf(before, id) === kindOf(now, id);
+  return {
+    keep: names(isKept),
+    restart: names((id) => isThere(id) && !isKept(id)),
+    start: names((id) => !isThere(id)),
+    stop: before
+      ? namesOf(
+          before.ids.filter((id) => kindOf(now, id) === undefined),
+          catalogue,
+        )
+      : [],
+    engineLoads: endpointsOf(
+      now.ids.filter((id) => !isKept(id)),
+      now,
+      catalogue,
+    ),
+  };
 }
 
-const startCost = (spec: ProcessSpec): number =>
-  isWorker(spec) ? ENGINE_S * Math.max(spec.mpi?.tasks ?? spec.gpus.length, 1) : OTHER_S;
+const namesOf = (numbers: Int32Array, { ids }: Catalogue): string[] =>
+  Array.from(numbers, (id) => ids[id] ?? '');
+
+/** How many workers some processes of a deployment are of. */
+function endpointsOf(numbers: Int32Array, { kinds }: Deployment, { endpoints }: Catalogue): number {
+  const found = new Set(Array.from(numbers, (id) => endpoints[kinds[id] ?? -1]));
+  found.delete(null);
+  return found.size;
+}
+
+/** Workers that load their model when every point is started from nothing. */
+export const loadsAlone = (catalogue: Catalogue): number =>
+  catalogue.deployments.reduce(
+    (sum, each) => sum + each.ordinals.length * endpointsOf(each.ids, each, catalogue),
+    0,
+  );
 
 function costOf(sequence: readonly (Deployment | undefined)[], costs: readonly number[]): number {
   let sum = 0;
@@ -129,9 +121,11 @@ function costOf(sequence: readonly (Deployment | undefined)[], costs: readonly n
 function stepCost(before: Deployment | undefined, now: Deployment, costs: readonly number[]): number {
   if (before === now) return 0;
   let cost = 0;
-  for (const [id, identity] of now.holds)
-    if (before?.holds.get(id) !== identity) cost += costs[identity] ?? OTHER_S;
-  if (before) for (const id of before.holds.keys()) if (!now.holds.has(id)) cost += STOP_S;
+  for (const id of now.ids) {
+    const kind = now.kinds[id] ?? -1;
+    if (before?.kinds[id] !== kind) cost += costs[kind] ?? OTHER_S;
+  }
+  if (before) for (const id of before.ids) if (kindOf(now, id) === undefined) cost += STOP_S;
   return cost;
 }
 
@@ -185,21 +179,24 @@ function nearestNext({ deployments, costs }: Catalogue): number[] {
 
 /** Deployments that share their costliest process are neighbours, among them those that share the next costliest. */
 function byCostliest({ deployments, costs }: Catalogue): number[] {
-  const kinds = new Map<number, Set<number>>();
+  const variety = new Map<number, Set<number>>();
   const seen = new Map<number, number>();
-  for (const [index, { holds }] of deployments.entries())
-    for (const [id, identity] of holds) {
-      kinds.set(id, (kinds.get(id) ?? new Set()).add(identity));
-      if (!seen.has(identity)) seen.set(identity, index);
+  for (const [index, { ids, kinds }] of deployments.entries())
+    for (const id of ids) {
+      const kind = kinds[id] ?? -1;
+      const known = variety.get(id);
+      if (known) known.add(kind);
+      else variety.set(id, new Set([kind]));
+      if (!seen.has(kind)) seen.set(kind, index);
     }
   // In a grid, one process outside and another inside costs less than the other way round when its product is larger.
-  const weight = (id: number): number => {
-    const [first = -1, ...others] = kinds.get(id) ?? [];
-    return others.length === 0 ? 0 : ((costs[first] ?? OTHER_S) * (others.length + 1)) / others.length;
+  const weight = (kinds: ReadonlySet<number>): number => {
+    const [first = -1] = kinds;
+    return kinds.size < 2 ? 0 : ((costs[first] ?? OTHER_S) * kinds.size) / (kinds.size - 1);
   };
-  const weights = new Map([...kinds.keys()].map((id) => [id, weight(id)]));
-  const ids = [...kinds.keys()].sort((a, b) => (weights.get(b) ?? 0) - (weights.get(a) ?? 0) || a - b);
-  const keys = deployments.map(({ holds }) => ids.map((id) => seen.get(holds.get(id) ?? -1) ?? -1));
+  const weights = new Map([...variety].map(([id, kinds]) => [id, weight(kinds)]));
+  const ids = [...variety.keys()].sort((a, b) => (weights.get(b) ?? 0) - (weights.get(a) ?? 0) || a - b);
+  const keys = deployments.map((each) => ids.map((id) => seen.get(kindOf(each, id) ?? -1) ?? -1));
   return deployments
     .map((_, index) => index)
     .sort((a, b) => {
@@ -209,15 +206,4 @@ function byCostliest({ deployments, costs }: Catalogue): number[] {
       }
       return a - b;
     });
-}
-
-/** Texts as small numbers: what is compared often is compared fast. */
-class Numbers {
-  readonly #known = new Map<string, number>();
-  of(text: string): number {
-    const known = this.#known.get(text);
-    if (known !== undefined) return known;
-    this.#known.set(text, this.#known.size);
-    return this.#known.size - 1;
-  }
 }

@@ -88,11 +88,13 @@ export function fillNode(
   { nodes, host }: { readonly nodes: readonly string[]; host(node: string): string },
   node: string,
 ): Record<string, string> {
-  const own: Record<string, string> = { node: host(node), node_id: String(nodes.indexOf(node)) };
+  let own: Record<string, string> | undefined;
+  const fill = (value: string): string => {
+    own ??= { node: host(node), node_id: String(nodes.indexOf(node)) };
+    const known = own;
+    return value.replaceAll(/(?<!\$)\{(\w+)\}/g, (text, name: string) => known[name] ?? text);
+  };
   return Object.fromEntries(
-    Object.entries(env).map(([key, value]) => [
-      key,
-      value.replaceAll(/(?<!\$)\{(\w+)\}/g, (text, name: string) => own[name] ?? text),
-    ]),
+    Object.entries(env).map(([key, value]) => [key, value.includes('{') ? fill(value) : value]),
   );
 }

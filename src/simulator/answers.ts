@@ -1,8 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { sendJson } from './http.ts';
-import type { GenerateRequest } from './requests.ts';
-
-export type Api = 'completion' | 'chat' | 'generate';
+import type { Api, GenerateRequest } from './requests.ts';
 
 interface AnswerOptions {
   readonly model: string;

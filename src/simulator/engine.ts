@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Api, answerTo } from './answers.ts';
+import { answerTo } from './answers.ts';
 import { awaitPrefill, type BootstrapServer } from './bootstrap.ts';
 import { hangingClock, systemClock } from './clock.ts';
 import type { EngineOptions } from './engine-options.ts';
 import { parseJson, pathOf, readBody, sendError, sendJson, sendText } from './http.ts';
 import { Histogram, prometheus, Rate } from './metrics.ts';
-import { type GenerateRequest, outputLength, readRequest } from './requests.ts';
+import { type Api, type GenerateRequest, outputLength, readRequest } from './requests.ts';
 import { Scheduler, type Work } from './scheduler.ts';
 
 /** A request whose bytes were read later than this did wait for its client, not for us. */

@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import type { Api } from './answers.ts';
+
+export type Api = 'completion' | 'chat' | 'generate';
 
 /** What the simulator reads of a request, whichever API it came by. */
 export interface GenerateRequest {

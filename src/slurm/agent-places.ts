@@ -1,4 +1,4 @@
-import { planVariant, spareNodesOf } from '../plan/plan.ts';
+import { eachPoint, planSweep, spareNodesOf } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
@@ -26,22 +26,24 @@ export function agentPlaces(input: {
   if (!containers) return places;
   const runtime = createRuntimeContext({ ...dryRunInput(nodes, cluster), jobDir });
   const groups = new Map<string, AgentGroup>();
+  const taken = new Set(nodes);
   // With spare nodes any node may have to take another's part.
   const placesOf = (node: string): readonly string[] => (spareNodesOf(variant) > 0 ? nodes : [node]);
-  const add = (node: string, group: AgentGroup): void => {
+  const place = (node: string, group: AgentGroup) => {
     const name = `${node}/${group.name}`;
-    if (!places.some((place) => place.name === name)) places.push({ name, node, group });
+    if (!taken.has(name)) places.push({ name, node, group });
+    taken.add(name);
   };
-  for (const { processes } of planVariant(variant, runtime).points)
+  for (const { processes } of eachPoint(planSweep(variant, runtime)))
     for (const { image: other, role, node, mpi } of processes) {
       if (mpi) {
-        for (const at of placesOf(node)) add(at, { name: MPI_GROUP, image: null });
+        for (const at of placesOf(node)) place(at, { name: MPI_GROUP, image: null });
         continue;
       }
       if (other === null || other === image) continue;
       const group = groups.get(other) ?? { name: freeName(role, groups), image: other };
       groups.set(other, group);
-      for (const at of placesOf(node)) add(at, group);
+      for (const at of placesOf(node)) place(at, group);
     }
   return places;
 }

@@ -10,7 +10,7 @@ import { NatsServer } from '../../../src/coordinator/nats-server.ts';
 import { DEFAULT_SUPERVISION } from '../../../src/coordinator/roster.ts';
 import type { JobSpec } from '../../../src/messages/job-files.ts';
 import type { ProcessSpec } from '../../../src/messages/process-spec.ts';
-import type { Plan } from '../../../src/plan/kinds.ts';
+import type { PlannedPoint } from '../../../src/plan/kinds.ts';
 import { sweepSettingsSchema } from '../../../src/recipe/sweep-settings.ts';
 import type { AgentLaunch } from '../../../src/slurm/launcher.ts';
 
@@ -148,7 +148,10 @@ const coordinator = new Coordinator({
   },
   spec,
   agents: nodes.map((node) => ({ name: node, node, group: { name: '', image: null } })),
-  plan: () => ({ points }) as unknown as Plan,
+  plan: () => ({
+    ...{ name: JOB, totalNodes: nodes.length, gpusPerNode: 8, ordinals, groups: [ordinals] },
+    point: (ordinal) => points.find((point) => point.ordinal === ordinal) as PlannedPoint | undefined,
+  }),
   sweep: sweepSettingsSchema.parse({}),
   results: [],
   relaunchAgents: false,

@@ -72,6 +72,7 @@ export class JobModel implements JobView {
   readonly points = new Map<number, PointView>();
   readonly results: PointResult[] = [];
   readonly pulses = new Map<string, PulseView>();
+  readonly #resultAt = new Map<number, number>();
   /** Number of the last event of each source: the stream and events.jsonl are both in order. */
   readonly #seen = new Map<string, number>();
 
@@ -131,9 +132,9 @@ export class JobModel implements JobView {
 
   /** A point that was tried again has its last result. */
   #takeResult(result: PointResult): void {
-    const before = this.results.findIndex(({ ordinal }) => ordinal === result.ordinal);
-    if (before < 0) this.results.push(result);
-    else this.results[before] = result;
+    const at = this.#resultAt.get(result.ordinal) ?? this.results.length;
+    this.#resultAt.set(result.ordinal, at);
+    this.results[at] = result;
   }
 
   #takeSweep({ to, why, exitCode, cause, points }: SweepTransition): void {

@@ -1,0 +1,108 @@
+import { backendFor } from '../backends/index.ts';
+import type { BackendProtocol } from '../backends/protocol.ts';
+import { benchmarkFor } from '../benchmarks/index.ts';
+import type { BenchmarkContext } from '../benchmarks/protocol.ts';
+import { PlanError } from '../errors.ts';
+import { frontendFor } from '../frontends/index.ts';
+import { type DeployPhase, deployPhases, type ProcessSpec } from '../messages/process-spec.ts';
+import type { Recipe } from '../recipe/schema.ts';
+import { etcdProcess, mooncakeProcesses } from './infra.ts';
+import type { JobContext, PlannedBenchmark, PlannedPoint, RuntimeContext } from './kinds.ts';
+import { linked } from './links.ts';
+import { withImageSteps } from './prelude.ts';
+import { afterPlacement, assignRoles, placementOf } from './roles.ts';
+import { imageSteps, stepProcesses, withPreamble } from './steps.ts';
+import { supervised } from './supervised.ts';
+import { workerProcesses, workersAtRest } from './workers.ts';
+
+/** A point without its benchmark: what all points have in common whose recipes have the same deploymentKey. */
+export interface PlannedDeployment
+  extends Pick<PlannedPoint, 'roles' | 'endpoints' | 'endpointProcesses' | 'processes' | 'rest'> {
+  readonly runtime: RuntimeContext;
+  /** Where the benchmark sends its requests. */
+  readonly entry: BenchmarkContext['entry'];
+  /** A process as the recipe's own settings and its image want it. */
+  readonly complete: (process: ProcessSpec) => ProcessSpec;
+}
+
+/** All of a recipe that its deployment is planned from, as text: without its name, and without what is measured. */
+export const deploymentKey = ({ name: _, benchmark, ...recipe }: Recipe): string =>
+  JSON.stringify([placementOf(benchmark), recipe]);
+
+/** `isLinked`: its processes say which others they stand and fall with, which matters from one point to the next. */
+export function planDeployment(recipe: Recipe, job: JobContext, isLinked: boolean): PlannedDeployment {
+  const backend = backendOf(recipe);
+  const frontend = frontendFor(recipe.frontend.type);
+  if (!frontend) throw unknown('frontend', recipe.frontend.type);
+  const runtime = job.forRecipe(recipe);
+  const assigned = assignRoles(recipe, job.nodes, backend.workerNodesNeeded(recipe));
+  const endpoints = backend.allocateEndpoints(recipe, assigned.workers);
+  const roles = afterPlacement(recipe, assigned, endpoints);
+  const endpointProcesses = backend.endpointsToProcesses(recipe, endpoints);
+  const around = { recipe, runtime, roles, processes: endpointProcesses };
+  const engines = [
+    ...workerProcesses(backend, recipe, runtime, roles, endpointProcesses),
+    ...frontend.processes(around),
+  ];
+  const before = imageSteps(recipe, runtime);
+  const complete = (process: ProcessSpec) =>
+    withPreamble(withImageSteps(supervised(process, recipe), before, runtime), runtime);
+  const processes = byPhase([
+    ...(frontend.needsEtcd ? [etcdProcess(job, roles)] : []),
+    ...mooncakeProcesses(recipe, runtime, roles),
+    ...stepProcesses(recipe, runtime, engines),
+    ...engines,
+  ]).map(complete);
+  return {
+    roles,
+    endpoints,
+    endpointProcesses,
+    processes: isLinked ? linked(processes, { findsWorkers: frontend.needsEtcd }) : processes,
+    rest: workersAtRest(backend, recipe, runtime, roles, endpointProcesses),
+    runtime,
+    entry: frontend.entry(around),
+    complete,
+  };
+}
+
+/** A point on the deployment that its recipe makes. The benchmark's phase is the last one. */
+export function planPoint(
+  { name, params, recipe }: Pick<PlannedPoint, 'name' | 'params' | 'recipe'>,
+  { ordinal, pointDir }: { readonly ordinal: number; readonly pointDir: string },
+  { runtime, entry, complete, ...deployment }: PlannedDeployment,
+): PlannedPoint {
+  const { roles, endpointProcesses: ranks, processes } = deployment;
+  const planned = planBenchmark({ recipe, runtime, roles, processes: ranks, entry, pointDir });
+  const process = planned.process && complete(planned.process);
+  return {
+    ...deployment,
+    ordinal,
+    name,
+    params,
+    recipe,
+    processes: process ? [...processes, process] : processes,
+    benchmark: { ...planned, process },
+  };
+}
+
+/** A type that a recipe may name and nobody can run yet plans without a process: requireRunnable says so. */
+function planBenchmark(context: BenchmarkContext): PlannedBenchmark {
+  const { type } = context.recipe.benchmark;
+  return benchmarkFor(type)?.plan(context) ?? { type, process: null, resultDir: context.pointDir };
+}
+
+export function backendOf(recipe: Recipe): BackendProtocol {
+  const backend = backendFor(recipe.backend.type);
+  if (!backend) throw unknown('backend', recipe.backend.type);
+  return backend;
+}
+
+const unknown = (section: string, type: string): PlanError =>
+  new PlanError('unknown-type', `unknown ${section} "${type}"`, {
+    place: { file: '', path: `${section}.type` },
+  });
+
+const order = (phase: DeployPhase): number => deployPhases.indexOf(phase);
+
+const byPhase = (processes: readonly ProcessSpec[]): ProcessSpec[] =>
+  [...processes].sort((a, b) => order(a.phase) - order(b.phase));
