@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { exists, until } from '../support/bus.ts';
 import type { RunningJob } from '../support/job.ts';
 import { useJobs } from '../support/jobs.ts';
-import { kill } from '../support/leftovers.ts';
+import { endIfThere, signal } from '../support/signal.ts';
 import { writeRecipe } from './recipe.ts';
 
 const jobs = useJobs();
@@ -33,7 +33,7 @@ describe('kill -9 in mid-benchmark', () => {
     'of %s: the run ends with the cause named and nothing left',
     async (_, process_, frontend) => {
       const job = await inBenchmark(frontend);
-      process.kill(await job.pidOf(process_), 'SIGKILL');
+      signal(await job.pidOf(process_), 'SIGKILL');
       await fails(job);
       const [result] = await job.results();
       expect(result).toMatchObject({ status: 'failed', cause: { process: process_, signal: 'SIGKILL' } });
@@ -48,14 +48,14 @@ describe('kill -9 in mid-benchmark', () => {
 
   it('of no process: an agent that only freezes is noticed by its silence', async () => {
     const job = await inBenchmark();
-    process.kill(await job.agentPid('node3'), 'SIGSTOP');
+    signal(await job.agentPid('node3'), 'SIGSTOP');
     await fails(job);
     expect((await job.results())[0]).toMatchObject({ status: 'failed', cause: { node: 'node3' } });
   }, 90_000);
 
   it('of an agent: the run ends with the cause named and nothing left', async () => {
     const job = await inBenchmark();
-    process.kill(await job.agentPid('node2'), 'SIGKILL');
+    signal(await job.agentPid('node2'), 'SIGKILL');
     await fails(job);
     const [result] = await job.results();
     expect(result).toMatchObject({ status: 'failed', cause: { node: 'node2' } });
@@ -71,7 +71,7 @@ describe('kill -9 in mid-benchmark', () => {
         if (pid > 0 && pid !== last) {
           last = pid;
           killed++;
-          kill(pid);
+          endIfThere(pid);
         }
       }
     })().catch(() => undefined);
@@ -83,7 +83,7 @@ describe('kill -9 in mid-benchmark', () => {
   it('of nats-server: it is started again, nothing is stopped, and the result is whole', async () => {
     const job = await inBenchmark('sglang', 400);
     const pids = await Promise.all(['prefill-0-0', 'decode-0-0', 'frontend-0'].map((id) => job.pidOf(id)));
-    process.kill(await natsPid(job), 'SIGKILL');
+    signal(await natsPid(job), 'SIGKILL');
     await until('a new nats-server', () => natsPid(job).then((pid) => pid > 0));
     expect(pids.filter(exists)).toEqual(pids);
     expect(await job.ended(), job.said).toBe(0);

@@ -7,6 +7,7 @@ import { exists, until } from '../support/bus.ts';
 import { guardsOf } from '../support/guards.ts';
 import type { RunningJob } from '../support/job.ts';
 import { useJobs } from '../support/jobs.ts';
+import { signal } from '../support/signal.ts';
 import { writeRecipe } from './recipe.ts';
 import { expectWhole } from './whole.ts';
 
@@ -18,7 +19,7 @@ const inBenchmark = async (requests: number, env: Record<string, string> = {}) =
 
 async function killCoordinator(job: RunningJob): Promise<number> {
   const { coordinatorPid } = await job.state();
-  process.kill(coordinatorPid, 'SIGKILL');
+  signal(coordinatorPid, 'SIGKILL');
   return coordinatorPid;
 }
 
@@ -80,7 +81,7 @@ describe('a coordinator that is killed in mid-benchmark', () => {
     await job.pointReached('benchmarking');
     const agent = await job.agentPid('node2');
     await killCoordinator(job);
-    process.kill(agent, 'SIGKILL');
+    signal(agent, 'SIGKILL');
     expect(await job.ended(), job.said).not.toBe(0);
     expect(await job.statuses()).toEqual(['failed', 'done']);
     expect((await job.results())[0]).toMatchObject({ cause: { node: 'node2' } });
@@ -90,11 +91,11 @@ describe('a coordinator that is killed in mid-benchmark', () => {
 
   it.each(['SIGKILL', 'SIGSTOP'] as const)(
     'and is not started again, nor was its guard spared (%s), leaves nothing',
-    async (signal) => {
+    async (name) => {
       const job = await inBenchmark(20_000, { SRTCTL_COORDINATOR_RESTARTS: '0' });
       const mark = `SRTCTL_COORDINATOR=${await job.jobId()}/`;
       const [guard = 0] = guardsOf(mark);
-      process.kill(guard, signal);
+      signal(guard, name);
       await until('another guard', () => guardsOf(mark).some((pid) => pid !== guard));
       await until('the old one gone', () => !exists(guard));
       await killCoordinator(job);
@@ -109,7 +110,7 @@ describe('an agent that is killed', () => {
   it('fails its point, and a new one on its node runs the next', async () => {
     const job = await jobs.apply(await twoPoints(400));
     await job.pointReached('benchmarking');
-    process.kill(await job.agentPid('node2'), 'SIGKILL');
+    signal(await job.agentPid('node2'), 'SIGKILL');
     expect(await job.ended(), job.said).not.toBe(0);
     expect(await job.statuses()).toEqual(['failed', 'done']);
     expect((await job.results())[0]).toMatchObject({ cause: { node: 'node2' } });
@@ -135,7 +136,7 @@ describe('a node that is lost', () => {
     await writeFile(recipe, text.replace('resources:', 'resources:\n  spare_nodes: 1'));
     const job = await jobs.apply(recipe);
     await job.pointReached('benchmarking');
-    process.kill(await job.agentPid('node2'), 'SIGSTOP');
+    signal(await job.agentPid('node2'), 'SIGSTOP');
     expect(await job.ended(), job.said).toBe(0);
     expect(await job.statuses()).toEqual(['done', 'done']);
     const nodes = new Set(
@@ -166,7 +167,7 @@ describe('a coordinator that is frozen', () => {
   it('and replaced, ends by itself when it thaws, and touches nothing', async () => {
     const job = await inBenchmark(600);
     const { coordinatorPid, epoch } = await job.state();
-    process.kill(coordinatorPid, 'SIGSTOP');
+    signal(coordinatorPid, 'SIGSTOP');
     const spec = join(await job.jobDir(), `${await job.jobId()}.json`);
     const next = spawn(process.execPath, ['dist/coordinator.js', spec], { stdio: 'ignore' });
     const ended = new Promise<number | null>((resolve) => next.once('exit', resolve));
@@ -175,7 +176,7 @@ describe('a coordinator that is frozen', () => {
         const state = await job.state();
         return state.epoch === epoch + 1 && state.points[0]?.state === 'benchmarking';
       });
-      process.kill(coordinatorPid, 'SIGCONT');
+      signal(coordinatorPid, 'SIGCONT');
       await until('the end of the first', () => !exists(coordinatorPid));
       expect(await ended).toBe(0);
       expect((await job.results())[0]).toMatchObject({ status: 'done', benchmark: { valid: true } });
@@ -184,7 +185,7 @@ describe('a coordinator that is frozen', () => {
       await job.nothingLeft(15_000);
     } finally {
       next.kill('SIGTERM');
-      if (exists(coordinatorPid)) process.kill(coordinatorPid, 'SIGKILL');
+      if (exists(coordinatorPid)) signal(coordinatorPid, 'SIGKILL');
     }
   }, 120_000);
 });

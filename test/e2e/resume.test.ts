@@ -2,7 +2,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { useJobs } from '../support/jobs.ts';
-import { kill } from '../support/leftovers.ts';
+import { endIfThere } from '../support/signal.ts';
 import { writeSweep } from './sweep-recipe.ts';
 
 const jobs = useJobs({ SRTCTL_SIM_SPEED: '20' });
@@ -35,7 +35,7 @@ it('a sweep whose coordinator was killed with all it had started goes on where i
   process.kill((await first.state()).coordinatorPid, 'SIGKILL');
   for (const line of await first.leftovers()) {
     const pid = Number(/^process (\d+)/.exec(line)?.[1]);
-    if (pid > 0 && pid !== first.child.pid) kill(pid);
+    if (pid > 0 && pid !== first.child.pid) endIfThere(pid);
   }
   expect(await first.ended()).not.toBe(0);
   const before = await resultFiles(await first.jobDir());

@@ -4,6 +4,7 @@ import { findMarked } from '../../src/node-agent/marks.ts';
 import { requirePidNamespace } from '../../src/slurm/pid-namespace.ts';
 import { exists, until } from '../support/bus.ts';
 import { useJobs } from '../support/jobs.ts';
+import { signal } from '../support/signal.ts';
 import { writeRecipe } from './recipe.ts';
 
 /** Whether this machine lets us have PID namespaces. */
@@ -28,7 +29,7 @@ describe('supervision', () => {
     await job.pointReached('benchmarking');
     const { logFile } = await job.reached('benchmark', 'ready');
     await until('requests', async () => /: [1-9]\d* of/.test(await readFile(logFile, 'utf8')));
-    process.kill(await job.pidOf('decode-1-0'), 'SIGKILL');
+    signal(await job.pidOf('decode-1-0'), 'SIGKILL');
     expect(await job.ended(), job.said).toBe(0);
     const [result] = await job.results();
     expect(result).toMatchObject({
@@ -80,7 +81,7 @@ describe('supervision', () => {
       const pids = (await findMarked([mark])).get(mark) ?? [];
       expect(pids.length).toBeGreaterThanOrEqual(4);
       // Its first process: everything in the namespace ends with it, the kernel sees to that.
-      process.kill(await job.ownPid(/srtctl-init.*agent-node2\.json/), 'SIGKILL');
+      signal(await job.ownPid(/srtctl-init.*agent-node2\.json/), 'SIGKILL');
       expect(await job.ended(), job.said).toBe(1);
       expect((await job.results())[0]).toMatchObject({ status: 'failed', cause: { node: 'node2' } });
       await until('all of them to end', () => !pids.some(exists));

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { ResultLine } from '../../src/benchmarks/result-lines.ts';
 import type { RunningJob } from '../support/job.ts';
 import { useJobs } from '../support/jobs.ts';
+import { signal } from '../support/signal.ts';
 import { writeSweep } from './sweep-recipe.ts';
 
 const jobs = useJobs({ SRTCTL_SIM_SPEED: '20' });
@@ -28,7 +29,7 @@ const resultLinesOf = async (job: RunningJob): Promise<ResultLine[]> =>
 /** Ends a process of the point with this ordinal, in the middle of its benchmark. */
 async function killInPoint(job: RunningJob, ordinal: number, id: string): Promise<void> {
   await job.pointReached('benchmarking', ordinal);
-  process.kill((await job.pidsOf(id)).at(-1) ?? 0, 'SIGKILL');
+  signal((await job.pidsOf(id)).at(-1), 'SIGKILL');
 }
 
 describe('a sweep', () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findMarked } from '../../src/node-agent/marks.ts';
 import { until } from './bus.ts';
+import { endIfThere } from './signal.ts';
 
 interface OwnProcess {
   readonly pid: number;
@@ -40,17 +41,9 @@ export async function removeLeftovers(jobId: string): Promise<void> {
   await until(`the end of ${jobId}`, async () => {
     const own = (await programsOf(jobId)).map(({ pid }) => pid);
     const pids = new Set([...own, ...(await markedWith(jobId))]);
-    for (const pid of pids) kill(pid);
+    for (const pid of pids) endIfThere(pid);
     return pids.size === 0;
   });
   for (const name of await directoriesOf(jobId))
     await rm(join(tmpdir(), name), { recursive: true, force: true });
-}
-
-export function kill(pid: number, signal: NodeJS.Signals = 'SIGKILL'): void {
-  try {
-    process.kill(pid, signal);
-  } catch {
-    // It has ended meanwhile.
-  }
 }
