@@ -4,11 +4,10 @@
 import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
-
-const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+import { root } from './jobs.mjs';
 
 const BOUND_MS = 150_000;
 

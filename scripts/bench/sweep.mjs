@@ -1,18 +1,17 @@
 // `npm run bench:sweep [real|loads|long|lab]`: sweeps as people run them. Minutes long, so apart from `npm run bench`.
 // `lab` alone needs the Slurm lab, and root; see test/slurm-lab/README.md.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { loadsOf, median, runSweep, sweepRecipe, temporary, turnarounds } from './sweeps.mjs';
+import { startLab } from '../chaos/lab.mjs';
+import { median, table } from './figures.mjs';
+import { havePublicRecipes, publicRecipes, srtctl, withDirectory, writeRecipe } from './jobs.mjs';
+import { loadsOf, resultsIn, runSweep, sweepRecipe, turnarounds } from './sweeps.mjs';
 
-const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const shared = join(root, '../shared/recipes');
-const work = temporary();
 const only = process.argv[2];
-const row = (what, value, aim = '') => console.log(`${what.padEnd(58)} ${value.padEnd(44)} ${aim}`);
-const resultsIn = (dir) => readFileSync(join(dir, 'results.jsonl'), 'utf8').split('\n').length - 1;
+const print = table(58, 44);
+const row = (what, value, aim = '') => print(what, value, aim);
 
 const turnText = (events) => {
   const steps = turnarounds(events);
@@ -20,7 +19,7 @@ const turnText = (events) => {
 };
 
 /** Five variants of `zip_override`s that are public, as their authors wrote them but for the benchmark's length. */
-async function real() {
+async function real(work) {
   const names = [
     'b200-fp4/1k1k.yaml:stp_maxtpt_0',
     'b200-fp4/8k1k.yaml:mtp_lowlat_0',
@@ -29,13 +28,12 @@ async function real() {
     'gb300-fp4/glm5-mtp.yaml:mtp_8k1k_lowlat_0',
   ];
   for (const name of names) {
-    const argv = [join(root, 'dist/srtctl.js'), 'resolve-override', '-f', join(shared, name)];
+    const argv = [srtctl, 'resolve-override', '-f', join(publicRecipes, name)];
     const { stdout, stderr, status } = spawnSync(process.execPath, argv, { encoding: 'utf8' });
     if (status !== 0) throw new Error(stderr);
     const recipe = parse(stdout);
     Object.assign(recipe.benchmark, { concurrencies: '2', num_prompts_mult: 1, num_warmup_mult: 0 });
-    const file = join(work, `${name.replaceAll(/\W+/g, '-')}.yaml`);
-    writeFileSync(file, stringify(recipe));
+    const file = writeRecipe(work, name.replaceAll(/\W+/g, '-'), stringify(recipe));
     const { exitCode, said, seconds } = await runSweep(file, { work });
     row(name, `exit code ${exitCode}, ${seconds.toFixed(0)} s`, '0');
     if (exitCode !== 0) console.log(said);
@@ -43,7 +41,7 @@ async function real() {
 }
 
 /** 3 settings of the servers × 4 of the benchmark: in one job, and as twelve. */
-async function loads() {
+async function loads(work) {
   const loadMs = Number(process.env.BENCH_LOAD_MS ?? 20_000);
   const env = { SRTCTL_SIM_LOAD_MS: String(loadMs) };
   const settings = { server: ', mem-fraction-static: "{fraction}"', concurrencies: '{c}' };
@@ -66,7 +64,7 @@ async function loads() {
 }
 
 /** A grid of four lists of four: memory and files at point 32 and at the end. */
-async function long() {
+async function long(work) {
   const sweep = 'fraction: [0.6, 0.7, 0.8, 0.9], c: [1, 2, 3, 4], isl: [32, 48, 64, 80], osl: [4, 8, 12, 16]';
   const recipe = sweepRecipe({
     sweep,
@@ -93,21 +91,10 @@ async function long() {
 }
 
 /** The same sweep as one Slurm job and as one for each point, each of them with the whole lab for itself. */
-async function lab() {
+async function inLab(work) {
   const loadMs = process.env.BENCH_LOAD_MS ?? '5000';
-  const script = join(root, 'test/slurm-lab/lab.sh');
-  const labEnv = { ...process.env, SRTCTL_LAB_DIR: join(work, 'lab') };
-  const call = (command, args, env = labEnv) =>
-    spawnSync(command, args, { encoding: 'utf8', env, cwd: work });
-  const up = call(script, ['up', '4']);
+  const lab = startLab(4);
   try {
-    if (up.status !== 0) throw new Error(`the lab did not start: ${up.stderr}`);
-    const env = {
-      ...process.env,
-      SLURM_CONF: join(work, 'lab/slurm.conf'),
-      SRTCTL_SIM_LOAD_MS: loadMs,
-      SRTCTL_SIM_SPEED: '10',
-    };
     const took = {};
     for (const allocation of ['shared', 'per-point']) {
       const text = sweepRecipe({
@@ -117,23 +104,18 @@ async function lab() {
         requests: '10',
         nodes: 4,
       });
-      const file = join(work, `${allocation}.yaml`);
       // Two jobs on one node would want the same ports.
-      writeFileSync(file, `${text}slurm: { time_limit: "00:10:00" }\nsbatch_directives: { exclusive: "" }\n`);
+      const own = 'slurm: { time_limit: "00:10:00" }\nsbatch_directives: { exclusive: "" }\n';
+      const file = writeRecipe(work, allocation, `${text}${own}`);
       const outputs = join(work, `out-${allocation}`);
       const began = performance.now();
-      const argv = [
-        join(root, 'dist/srtctl.js'),
-        'apply',
-        '-f',
-        file,
-        '--mock',
-        '--watch',
-        '--yes',
-        '--output',
-        outputs,
-      ];
-      const { status, stdout, stderr } = call(process.execPath, argv, env);
+      const argv = [srtctl, 'apply', '-f', file, '--mock', '--watch', '--yes', '--output', outputs];
+      const env = { ...process.env, ...lab.env, SRTCTL_SIM_LOAD_MS: loadMs, SRTCTL_SIM_SPEED: '10' };
+      const { status, stdout, stderr } = spawnSync(process.execPath, argv, {
+        encoding: 'utf8',
+        env,
+        cwd: work,
+      });
       took[allocation] = (performance.now() - began) / 1_000;
       if (status !== 0)
         throw new Error(`${allocation} ended with ${status}: ${stderr}${stdout.slice(-3_000)}`);
@@ -146,17 +128,15 @@ async function lab() {
     }
     row('  per-point / shared', `${(took['per-point'] / took.shared).toFixed(2)} ×`);
   } finally {
-    call(script, ['down']);
+    lab.down();
   }
 }
 
-try {
-  for (const [name, bench] of Object.entries({ real, loads, long, lab })) {
+await withDirectory(async (work) => {
+  for (const [name, bench] of Object.entries({ real, loads, long, lab: inLab })) {
     if (only === undefined ? name === 'lab' : only !== name) continue;
-    if (name === 'real' && !existsSync(shared))
+    if (name === 'real' && !havePublicRecipes())
       console.log('public recipes: left out, ../shared/recipes is not there');
-    else await bench();
+    else await bench(work);
   }
-} finally {
-  if (!process.env.BENCH_KEEP) rmSync(work, { recursive: true, force: true });
-}
+});

@@ -1,13 +1,9 @@
 // What sweeps cost: turnaround between points, engine loads, memory of coordinator and agents, size of the files.
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-export const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { median, sleep } from './figures.mjs';
+import { isPoint, startJob, writeRecipe } from './jobs.mjs';
+import { allPids, commandLine, read, rssMb } from './processes.mjs';
 
 /** A sweep on two nodes: `sweep` is the section's text, `server` and `benchmark` use its parameters. */
 export function sweepRecipe({
@@ -33,81 +29,52 @@ sweep: { ${sweep} }
 
 /** Coordinator and agents of a job, which its directory's name tells from all others, with their memory. */
 function memoryOf(jobDir) {
-  const found = { coordinator: 0, agents: [] };
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const line = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
-      if (!line.includes(jobDir)) continue;
-      const rss = Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]) / 1024;
-      if (line.includes('coordinator.js')) found.coordinator = rss;
-      if (line.includes('node-agent.js')) found.agents.push(rss);
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  return found;
+  const own = allPids().filter((pid) => commandLine(pid).includes(jobDir));
+  const memory = (program) =>
+    own
+      .filter((pid) => commandLine(pid).includes(program))
+      .map(rssMb)
+      .filter(Number.isFinite);
+  return { coordinator: memory('coordinator.js')[0] ?? 0, agents: memory('node-agent.js') };
 }
 
-/** Runs a recipe to its end. `at`: numbers of points after which memory and file sizes are measured. */
-export async function runSweep(recipe, { work, args = [], env = {}, at = [], limitMs = 900_000 }) {
-  const outputs = mkdtempSync(join(work, 'sweep-'));
-  const file = recipe.includes('\n') ? join(outputs, '../sweep-recipe.yaml') : recipe.split(':')[0];
-  if (recipe.includes('\n')) writeFileSync(file, recipe);
-  const target = recipe.includes('\n') ? file : recipe;
-  const began = performance.now();
-  const child = spawn(
-    process.execPath,
-    [join(root, 'dist/srtctl.js'), 'apply', '-f', target, '--local', '--mock', ...args],
-    {
-      env: {
-        ...process.env,
-        SRTCTL_SIM_LOAD_MS: '0',
-        SRTCTL_SIM_SPEED: '50',
-        ...env,
-        SRTCTL_OUTPUT: outputs,
-      },
-    },
-  );
-  let said = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (data) => (said = (said + data).slice(-2_000)));
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  const jobDir = () => {
-    const [name] = readdirSync(outputs);
-    return name && join(outputs, name);
-  };
+/** How many points of a job have a result. */
+export const resultsIn = (jobDir) => read(join(jobDir, 'results.jsonl')).split('\n').length - 1;
+
+/** Memory and file sizes of a job after these numbers of points. */
+async function measure(job, numbers) {
   const measured = [];
-  const waiting = [...at];
-  while (child.exitCode === null && child.signalCode === null) {
-    if (performance.now() - began > limitMs) child.kill('SIGTERM');
-    const dir = jobDir();
-    const results = dir && join(dir, 'results.jsonl');
-    if (waiting.length > 0 && results && existsSync(results)) {
-      const done = readFileSync(results, 'utf8').split('\n').length - 1;
-      if (done >= waiting[0]) {
-        const size = (name) => statSync(join(dir, name)).size;
-        const sizes = {
-          events: size('events.jsonl'),
-          state: size('state.json'),
-          results: size('results.jsonl'),
-        };
-        measured.push({ done, ...memoryOf(dir), ...sizes });
-        waiting.shift();
-      }
-    }
-    await sleep(waiting.length > 0 ? 50 : 200);
+  for (const wanted of numbers) {
+    while (!job.isOver() && !(job.jobDir() && resultsIn(job.jobDir()) >= wanted)) await sleep(50);
+    if (job.isOver()) break;
+    const jobDir = job.jobDir();
+    const size = (name) => statSync(join(jobDir, name)).size;
+    measured.push({
+      done: resultsIn(jobDir),
+      ...memoryOf(jobDir),
+      events: size('events.jsonl'),
+      state: size('state.json'),
+    });
   }
-  const exitCode = await ended;
-  const dir = jobDir();
-  const events = dir && existsSync(join(dir, 'events.jsonl')) ? readEvents(join(dir, 'events.jsonl')) : [];
-  return { exitCode, said, events, jobDir: dir, measured, seconds: (performance.now() - began) / 1_000 };
+  return measured;
 }
 
-const readEvents = (file) =>
-  readFileSync(file, 'utf8')
-    .split('\n')
-    .slice(0, -1)
-    .map((line) => JSON.parse(line));
+/** Runs a recipe, a file or its text, to its end. `at`: numbers of points after which memory and files are measured. */
+export async function runSweep(recipe, { work, args = [], env = {}, at = [], limitMs = 900_000 }) {
+  const file = recipe.includes('\n') ? writeRecipe(work, 'sweep-recipe', recipe) : recipe;
+  const began = performance.now();
+  const job = startJob(work, file, { args, env: { SRTCTL_SIM_SPEED: '50', ...env } });
+  const limit = setTimeout(() => job.stop(), limitMs);
+  try {
+    const measured = await measure(job, at);
+    const exitCode = await job.ended;
+    const seconds = (performance.now() - began) / 1_000;
+    return { exitCode, said: job.said(), events: job.events(), jobDir: job.jobDir(), measured, seconds };
+  } finally {
+    clearTimeout(limit);
+    await job.stop();
+  }
+}
 
 /** From the end of a point to the next one's benchmark, ms, for points that restart no worker. */
 export function turnarounds(events) {
@@ -131,7 +98,7 @@ export function turnarounds(events) {
 
 /** From the end of a point to the moment at which the next one's load generator runs, ms. */
 export function turnaroundsToSpawn(events) {
-  const dones = events.filter((event) => event.kind === 'point.transition' && event.to === 'done');
+  const dones = events.filter(isPoint('done'));
   const runs = events.filter(
     (event) => event.kind === 'process.transition' && event.process === 'benchmark' && event.to === 'ready',
   );
@@ -163,5 +130,3 @@ export async function turnaroundFigures(work) {
     count: states.length,
   };
 }
-
-export const temporary = () => mkdtempSync(join(tmpdir(), 'srtctl-bench-'));

@@ -32,16 +32,8 @@ export async function runInAllocation(
       `the recipe needs ${job.nodes} nodes, and this allocation has ${allocation.nodes.length}`,
       { place: { file: job.variant.file, path: 'resources' }, hint: `salloc --nodes=${job.nodes} …` },
     );
-  const jobId = freeId(job.outputs, allocation.jobId);
-  const jobDir = join(job.outputs, jobId);
-  const spec: JobSpec = {
-    ...job.spec,
-    jobId,
-    jobDir,
-    nodes: [...allocation.nodes],
-    submittedAt: new Date().toISOString(),
-    slurm: { jobId: allocation.jobId, own: false },
-  };
+  const spec = specInAllocation(job, allocation);
+  const { jobId, jobDir } = spec;
   await writeJobDir(spec, job.source, null, resumption);
   if (!json && !process.stdout.isTTY) process.stdout.write(`job ${jobId} in ${jobDir}\n`);
   const coordinator = await superviseCoordinator(() => startOnHead(spec, allocation));
@@ -65,8 +57,21 @@ export async function runInAllocation(
   }
 }
 
+/** The job as one that runs on all nodes of an allocation which it did not ask for. */
+export function specInAllocation(job: PreparedSlurmJob, allocation: SlurmAllocation): JobSpec {
+  const jobId = freeId(job.outputs, allocation.jobId);
+  return {
+    ...job.spec,
+    jobId,
+    jobDir: join(job.outputs, jobId),
+    nodes: [...allocation.nodes],
+    submittedAt: new Date().toISOString(),
+    slurm: { jobId: allocation.jobId, own: false },
+  };
+}
+
 /** One allocation may run several jobs: `123`, then `123-2`, `123-3`. */
-export function freeId(outputs: string, slurmId: string): string {
+function freeId(outputs: string, slurmId: string): string {
   let id = slurmId;
   for (let number = 2; existsSync(join(outputs, id)); number++) id = `${slurmId}-${number}`;
   return id;

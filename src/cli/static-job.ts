@@ -6,14 +6,13 @@ import { jobPaths } from '../coordinator/files.ts';
 import { findProgram } from '../coordinator/find-program.ts';
 import { EXIT, SrtctlError } from '../errors.ts';
 import { frontendFor } from '../frontends/index.ts';
-import type { JobSpec } from '../messages/job-files.ts';
 import { timeLimitMs } from '../recipe/time-limit.ts';
 import { type SlurmAllocation, warningSeconds } from '../slurm/allocation.ts';
 import { containerRuntimeOf } from '../slurm/container-runtime.ts';
 import { runtimesOf } from '../slurm/runtimes.ts';
 import { sbatchDirectives, timeLimitOf } from '../slurm/sbatch.ts';
 import { staticScript } from '../static/script.ts';
-import { freeId } from './allocation-job.ts';
+import { specInAllocation } from './allocation-job.ts';
 import { distDirectory } from './local-job.ts';
 import type { PreparedSlurmJob } from './prepared-slurm-job.ts';
 import { writeJobDir } from './write-job-dir.ts';
@@ -74,17 +73,9 @@ export async function runInAllocation(
   allocation: SlurmAllocation,
   json: boolean,
 ): Promise<number> {
-  const jobId = freeId(job.outputs, allocation.jobId);
-  const jobDir = join(job.outputs, jobId);
   const script = staticScriptOf(job, '/dev/null');
-  const spec: JobSpec = {
-    ...job.spec,
-    jobId,
-    jobDir,
-    nodes: [...allocation.nodes],
-    submittedAt: new Date().toISOString(),
-    slurm: { jobId: allocation.jobId, own: false },
-  };
+  const spec = specInAllocation(job, allocation);
+  const { jobId, jobDir } = spec;
   await writeJobDir(spec, job.variant.file, script);
   const { logs } = jobPaths(jobDir, jobId);
   if (!json) process.stdout.write(`job ${jobId} in ${jobDir}\n`);

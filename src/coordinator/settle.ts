@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import { atATime } from '../at-a-time.ts';
 import { CausedError } from '../machines/point.ts';
 import type { CacheRecord } from '../messages/result.ts';
 import type { HttpPlace, WorkerRest } from '../plan/kinds.ts';
@@ -20,15 +21,10 @@ export async function settle(
   quietWithinMs = QUIET_WITHIN_MS,
 ): Promise<CacheRecord[]> {
   const records: CacheRecord[] = [];
-  const queue = [...workers.entries()];
   const deadline = performance.now() + quietWithinMs;
-  const next = async (): Promise<void> => {
-    for (let entry = queue.shift(); entry; entry = queue.shift()) {
-      const [index, worker] = entry;
-      records[index] = await settleOne(worker, deadline, signal);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(PARALLEL, workers.length) }, next));
+  await atATime(PARALLEL, workers, async (worker, index) => {
+    records[index] = await settleOne(worker, deadline, signal);
+  });
   return records;
 }
 

@@ -1,6 +1,7 @@
 import { mkdir, open, readdir, readFile, rename, rm, stat, statfs, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as z from 'zod';
+import { atATime } from '../at-a-time.ts';
 import { copyWhole } from './copy-whole.ts';
 
 const MANIFEST = '.srtctl-manifest.json';
@@ -123,21 +124,18 @@ async function copyAll(
 ): Promise<void> {
   let done = there;
   // The largest first: what is left at the end is small, and no copier waits long for another.
-  const queue = [...missing].sort((a, b) => b.size - a.size);
-  const copier = async (): Promise<void> => {
-    for (let file = queue.shift(); file; file = queue.shift()) {
-      const to = join(target, file.path);
-      await mkdir(dirname(to), { recursive: true });
-      // An earlier try at another version of the file is no beginning of this one.
-      const own = { partial: `${to}.${file.size}-${file.mtime}${PARTIAL}`, size: file.size };
-      await copyWhole(join(source, file.path), to, own, (bytes) => {
-        done += bytes;
-        onProgress(done, all);
-      });
-      await utimes(to, file.mtime, file.mtime);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(parallel, queue.length) }, copier));
+  const largestFirst = [...missing].sort((a, b) => b.size - a.size);
+  await atATime(parallel, largestFirst, async (file) => {
+    const to = join(target, file.path);
+    await mkdir(dirname(to), { recursive: true });
+    // An earlier try at another version of the file is no beginning of this one.
+    const own = { partial: `${to}.${file.size}-${file.mtime}${PARTIAL}`, size: file.size };
+    await copyWhole(join(source, file.path), to, own, (bytes) => {
+      done += bytes;
+      onProgress(done, all);
+    });
+    await utimes(to, file.mtime, file.mtime);
+  });
 }
 
 async function writeWhole(path: string, text: string): Promise<void> {

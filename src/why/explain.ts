@@ -1,3 +1,4 @@
+import { atATime } from '../at-a-time.ts';
 import { tailOf } from '../log-tail.ts';
 import type { PointTransition, ProcessTransition, SrtEvent } from '../messages/events.ts';
 import type { Cause } from '../messages/result.ts';
@@ -54,21 +55,18 @@ async function witnessesIn(span: readonly SrtEvent[], signatures: readonly Signa
   const last = new Map<string, ProcessTransition>();
   for (const event of span)
     if (event.kind === 'process.transition') last.set(`${event.node} ${event.process}`, event);
-  const queue = [...last.values()].filter(({ from, to }) => from !== null || to === 'failed');
+  const heard = [...last.values()].filter(({ from, to }) => from !== null || to === 'failed');
   const witnesses: Witness[] = [];
-  const reader = async (): Promise<void> => {
-    for (let event = queue.shift(); event; event = queue.shift()) {
-      const { process, role, node, logFile, logFrom, why, exitCode, signal, to, at } = event;
-      const inLog = errorLine(await tail(logFile, SEARCHED_LINES, logFrom), signatures);
-      // What its agent saw may say more than its log does, as of who was killed for lack of memory.
-      const seen = errorLine(why, signatures);
-      const line = inLog?.weight !== 'origin' && seen?.weight === 'origin' ? seen : inLog;
-      // Whoever has an agent's key may say any time, or none.
-      const failedAt = to === 'failed' ? Date.parse(at) || 0 : null;
-      witnesses.push({ process, role, node, logFile, logFrom, failedAt, why, exitCode, signal, line });
-    }
-  };
-  await Promise.all(Array.from({ length: PARALLEL }, reader));
+  await atATime(PARALLEL, heard, async (event) => {
+    const { process, role, node, logFile, logFrom, why, exitCode, signal, to, at } = event;
+    const inLog = errorLine(await tail(logFile, SEARCHED_LINES, logFrom), signatures);
+    // What its agent saw may say more than its log does, as of who was killed for lack of memory.
+    const seen = errorLine(why, signatures);
+    const line = inLog?.weight !== 'origin' && seen?.weight === 'origin' ? seen : inLog;
+    // Whoever has an agent's key may say any time, or none.
+    const failedAt = to === 'failed' ? Date.parse(at) || 0 : null;
+    witnesses.push({ process, role, node, logFile, logFrom, failedAt, why, exitCode, signal, line });
+  });
   return witnesses;
 }
 

@@ -6,10 +6,10 @@ import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { JobOnDisk } from '../../src/cli/job-dir.ts';
 import { jobPaths, writeJson } from '../../src/coordinator/files.ts';
-import { cancelRequestSchema, type Heartbeat, logRequestSchema } from '../../src/messages/control.ts';
+import { cancelRequestSchema, logRequestSchema } from '../../src/messages/control.ts';
 import { subjectsOf } from '../../src/messages/subjects.ts';
 import { startTestBus, type TestBus, until } from '../support/bus.ts';
-import { killed, processEvent, recorded, wholeRun } from './events.ts';
+import { heartbeatOf, killed, processEvent, recorded, wholeRun } from './events.ts';
 import { stateOf, writeJob } from './job.ts';
 
 const SRTCTL = resolve('dist/srtctl.js');
@@ -164,18 +164,7 @@ describe('srtctl status', () => {
   it('of a running job has what its agents say now', async () => {
     const { bus } = await runningJob();
     const agent = await bus.agent('node1');
-    const heartbeat: Heartbeat = {
-      v: 1,
-      node: 'node1',
-      incarnation: 'x',
-      epoch: 1,
-      generation: 1,
-      processes: [],
-      alive: 7,
-      rssBytes: 50 * 1_048_576,
-      malformed: 0,
-      leaving: false,
-    };
+    const heartbeat = heartbeatOf({ alive: 7, rssBytes: 50 * 1_048_576 });
     const timer = setInterval(() => agent.publish(subjectsOf('a').heartbeat('node1'), heartbeat), 50);
     const { stdout } = await srtctl('status', 'a').finally(() => clearInterval(timer));
     expect(stdout).toContain('node1: joined, 7 processes, agent 50 MiB');

@@ -1,3 +1,4 @@
+import type { Heartbeat } from '../../src/messages/control.ts';
 import type { AgentTransition, EventBody, ProcessTransition, SrtEvent } from '../../src/messages/events.ts';
 import type { Cause, PointResult, ServingResult } from '../../src/messages/result.ts';
 
@@ -37,6 +38,20 @@ export const agentEvent = (node: string, to: AgentTransition['to']): EventBody =
   from: 'expected',
   to,
   why: 'said hello',
+});
+
+export const heartbeatOf = (over: Partial<Heartbeat> = {}): Heartbeat => ({
+  v: 1,
+  node: 'node1',
+  incarnation: 'x',
+  epoch: 1,
+  generation: 1,
+  processes: [],
+  alive: 1,
+  rssBytes: 1_000,
+  malformed: 0,
+  leaving: false,
+  ...over,
 });
 
 const distribution = { mean: 12, median: 12, p90: 13, p95: 14, p99: 15, std: 1, min: 10, max: 16 };

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { JobModel } from '../../src/cli/view/model.ts';
-import type { Heartbeat } from '../../src/messages/control.ts';
 import type { BenchmarkProgress } from '../../src/messages/result.ts';
-import { agentEvent, killed, processEvent, recorded, wholeRun } from './events.ts';
+import { agentEvent, heartbeatOf, killed, processEvent, recorded, wholeRun } from './events.ts';
 
 const modelOf = (events: ReturnType<typeof wholeRun>): JobModel => {
   const model = new JobModel();
@@ -21,18 +20,7 @@ const progress: BenchmarkProgress = {
   outputThroughput: 100,
 };
 
-const heartbeat: Heartbeat = {
-  v: 1,
-  node: 'node1',
-  incarnation: 'x',
-  epoch: 1,
-  generation: 1,
-  processes: [],
-  alive: 3,
-  rssBytes: 1_000,
-  malformed: 0,
-  leaving: false,
-};
+const heartbeat = heartbeatOf({ alive: 3, rssBytes: 1_000 });
 
 describe('the model of a job', () => {
   it('knows agents, processes, points and the end from the events', () => {

@@ -1,18 +1,15 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startJob } from '../support/job.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { useJobs } from '../support/jobs.ts';
 import { writeRecipe } from './recipe.ts';
 
-let dir: string;
+const jobs = useJobs();
 let good: string;
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
-  good = await readFile(await writeRecipe(dir, { frontend: 'sglang' }), 'utf8');
+  good = await readFile(await writeRecipe(jobs.dir, { frontend: 'sglang' }), 'utf8');
 });
-afterAll(() => rm(dir, { recursive: true, force: true }));
 
 /** Runs apply on a recipe and returns what a person sees. Nothing may have been started or written. */
 async function applyText(
@@ -20,14 +17,12 @@ async function applyText(
   env: Record<string, string> = {},
   args: string[] = ['--local', '--mock'],
 ) {
-  const file = join(dir, 'bad.yaml');
+  const file = join(jobs.dir, 'bad.yaml');
   await rm(file, { force: true });
   if (text !== null) await writeFile(file, text);
-  const job = await startJob(['apply', '-f', file, ...args], env);
+  const job = await jobs.start(['apply', '-f', file, ...args], { env });
   const exitCode = await job.ended();
-  const { readdir } = await import('node:fs/promises');
   const left = existsSync(job.outputs) ? await readdir(job.outputs) : [];
-  await job.destroy();
   return { exitCode, stderr: job.stderr, stdout: job.stdout, left, file };
 }
 const lineOf = (text: string, part: string): number => text.slice(0, text.indexOf(part)).split('\n').length;

@@ -1,32 +1,13 @@
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { until } from '../support/bus.ts';
-import { type RunningJob, startJob } from '../support/job.ts';
+import { describe, expect, it } from 'vitest';
+import { useJobs } from '../support/jobs.ts';
 import { writeRecipe } from './recipe.ts';
 
-let dir: string;
-const jobs: RunningJob[] = [];
-beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
-});
-afterAll(() => rm(dir, { recursive: true, force: true }));
-afterEach(async () => {
-  await Promise.all(jobs.splice(0).map((job) => job.destroy()));
-});
-
-async function apply(args: string[], env: Record<string, string> = {}): Promise<RunningJob> {
-  const fast = { SRTCTL_SIM_LOAD_MS: '100', SRTCTL_SIM_SPEED: '10' };
-  const job = await startJob(['apply', '--local', '--mock', ...args], { ...fast, ...env });
-  jobs.push(job);
-  return job;
-}
-const nothingLeft = (job: RunningJob) =>
-  until('nothing left', async () => (await job.leftovers()).length === 0, 10_000);
+const jobs = useJobs();
 
 async function trtllmRecipe(frontend: 'dynamo' | 'trtllm_serve', requests = 4): Promise<string> {
-  const file = join(await mkdtemp(join(dir, 'r-')), 'recipe.yaml');
+  const file = join(await mkdtemp(join(jobs.dir, 'r-')), 'recipe.yaml');
   const options = 'tensor_parallel_size: 2, max_batch_size: 64, max_seq_len: 4096, stream_interval: 4';
   await writeFile(
     file,
@@ -49,25 +30,25 @@ describe('TensorRT-LLM, whose ranks MPI starts', () => {
   it.each(['dynamo', 'trtllm_serve'] as const)(
     'runs behind %s to a valid result and leaves nothing',
     async (frontend) => {
-      const job = await apply(['-f', await trtllmRecipe(frontend)]);
-      expect(await job.ended(), job.stderr + job.stdout).toBe(0);
+      const job = await jobs.apply(await trtllmRecipe(frontend));
+      expect(await job.ended(), job.said).toBe(0);
       const [result] = await job.results();
       expect(result).toMatchObject({ status: 'done', benchmark: { valid: true } });
       expect(result?.benchmark?.serving[0]).toMatchObject({ completed: 8, failed: 0 });
       const log = await readFile(join(await job.jobDir(), 'logs/node2_decode_w0.out'), 'utf8');
       for (const rank of [1, 2, 3]) expect(log).toContain(`rank ${rank} waits for rank 0`);
-      await nothingLeft(job);
+      await job.nothingLeft();
     },
     90_000,
   );
 
   it('ends with its first rank, wherever the others are', async () => {
-    const job = await apply(['-f', await trtllmRecipe('trtllm_serve', 4_000)], {
-      SRTCTL_SIM_CRASH_AFTER_MS: '4000',
+    const job = await jobs.apply(await trtllmRecipe('trtllm_serve', 4_000), {
+      env: { SRTCTL_SIM_CRASH_AFTER_MS: '4000' },
     });
     expect(await job.ended()).toBe(1);
-    expect(job.stdout + job.stderr).toContain('CUDA error: an illegal memory access');
-    await nothingLeft(job);
+    expect(job.said).toContain('CUDA error: an illegal memory access');
+    await job.nothingLeft();
   }, 90_000);
 });
 
@@ -94,7 +75,7 @@ describe('containers that the agents start', () => {
   ])(
     '%s: a whole job runs in them, setup script and all',
     async (runtime, expected) => {
-      const own = await mkdtemp(join(dir, 'c-'));
+      const own = await mkdtemp(join(jobs.dir, 'c-'));
       await mkdir(join(own, 'bin'));
       await writeFile(join(own, 'bin', runtime), RUNTIME);
       await chmod(join(own, 'bin', runtime), 0o755);
@@ -102,13 +83,16 @@ describe('containers that the agents start', () => {
       await writeFile(join(own, 'setup.sh'), `echo "$SRTCTL_PROCESS" >>${own}/prepared\n`);
       const recipe = await writeRecipe(own, { frontend: 'sglang' });
       await writeFile(recipe, (await readFile(recipe, 'utf8')).replace('test-image', 'repo#test-image:1'));
-      const job = await apply(['-f', recipe, '--setup-script', join(own, 'setup.sh')], {
-        PATH: `${own}/bin:${process.env.PATH}`,
-        SRTSLURM_CONFIG: join(own, 'srtslurm.yaml'),
-        SRTCTL_TEST_CALLS: join(own, 'calls'),
-        HF_TOKEN: 'hidden-token',
+      const job = await jobs.apply(recipe, {
+        args: ['--setup-script', join(own, 'setup.sh')],
+        env: {
+          PATH: `${own}/bin:${process.env.PATH}`,
+          SRTSLURM_CONFIG: join(own, 'srtslurm.yaml'),
+          SRTCTL_TEST_CALLS: join(own, 'calls'),
+          HF_TOKEN: 'hidden-token',
+        },
       });
-      expect(await job.ended(), job.stderr + job.stdout).toBe(0);
+      expect(await job.ended(), job.said).toBe(0);
       expect((await job.results())[0]).toMatchObject({ status: 'done', benchmark: { valid: true } });
       const calls = await readFile(join(own, 'calls'), 'utf8');
       expect(expected.test(calls)).toBe(true);
@@ -119,7 +103,7 @@ describe('containers that the agents start', () => {
       expect(prepared.map((mark) => mark.split('/')[2]).sort()).toEqual([
         ...['decode-0-0', 'decode-1-0', 'frontend-0', 'prefill-0-0'],
       ]);
-      await nothingLeft(job);
+      await job.nothingLeft();
     },
     90_000,
   );

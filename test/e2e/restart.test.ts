@@ -1,68 +1,36 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { SrtEvent } from '../../src/messages/events.ts';
 import { exists, until } from '../support/bus.ts';
 import { guardsOf } from '../support/guards.ts';
-import { type RunningJob, startJob } from '../support/job.ts';
+import type { RunningJob } from '../support/job.ts';
+import { useJobs } from '../support/jobs.ts';
+import { signal } from '../support/signal.ts';
 import { writeRecipe } from './recipe.ts';
+import { expectWhole } from './whole.ts';
 
-let dir: string;
-const jobs: RunningJob[] = [];
-beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
-});
-afterAll(() => rm(dir, { recursive: true, force: true }));
-afterEach(async () => {
-  await Promise.all(jobs.splice(0).map((job) => job.destroy()));
-});
-
-const FAST = { SRTCTL_SIM_LOAD_MS: '100', SRTCTL_SIM_SPEED: '10' };
-async function start(args: string[], env: Record<string, string> = {}): Promise<RunningJob> {
-  const job = await startJob(args, { ...FAST, ...env });
-  jobs.push(job);
-  return job;
-}
-const apply = async (recipe: string, env: Record<string, string> = {}): Promise<RunningJob> =>
-  start(['apply', '-f', recipe, '--local', '--mock'], env);
+const jobs = useJobs();
 
 /** A run in the middle of a benchmark. */
-async function inBenchmark(requests: number, env: Record<string, string> = {}): Promise<RunningJob> {
-  const job = await apply(await writeRecipe(dir, { frontend: 'sglang', requests }), env);
-  await job.pointReached('benchmarking');
-  const { logFile } = await job.reached('benchmark', 'ready');
-  await until('the benchmark to say something', async () => (await readFile(logFile, 'utf8')) !== '');
-  return job;
-}
-
-/** Every event once, and in order, from each source. */
-function expectWhole(events: readonly SrtEvent[]): void {
-  const bySource = new Map<string, number[]>();
-  for (const { source, seq } of events) bySource.set(source, [...(bySource.get(source) ?? []), seq]);
-  for (const seqs of bySource.values()) expect(seqs).toEqual(seqs.map((_, index) => index + 1));
-}
+const inBenchmark = async (requests: number, env: Record<string, string> = {}) =>
+  jobs.inBenchmark(await writeRecipe(jobs.dir, { frontend: 'sglang', requests }), { env });
 
 async function killCoordinator(job: RunningJob): Promise<number> {
   const { coordinatorPid } = await job.state();
-  process.kill(coordinatorPid, 'SIGKILL');
+  signal(coordinatorPid, 'SIGKILL');
   return coordinatorPid;
 }
-const nothingLeft = (job: RunningJob, ms = 15_000) =>
-  until('nothing of the job left', async () => (await job.leftovers()).length === 0, ms);
 
 /** Two points, of different output lengths; `more` goes to the end of the recipe. */
 async function twoPoints(requests: number, more = ''): Promise<string> {
-  const file = await writeRecipe(dir, { frontend: 'sglang', requests });
+  const file = await writeRecipe(jobs.dir, { frontend: 'sglang', requests });
   const text = await readFile(file, 'utf8');
   await writeFile(file, `${text.replace('osl: 32', 'osl: "{osl}"')}sweep:\n  osl: [16, 32]\n${more}`);
   return file;
 }
-async function pidOfAgent(job: RunningJob, node: string): Promise<number> {
-  const line = (await job.leftovers()).find((text) => text.includes(`agent-${node}.json`));
-  return Number(line?.match(/process (\d+)/)?.[1]);
-}
+
 async function withSpare(recipe: string): Promise<string> {
   const text = await readFile(recipe, 'utf8');
   await writeFile(recipe, text.replace('resources:', 'resources:\n  spare_nodes: 1'));
@@ -79,19 +47,19 @@ async function usedNodes(job: RunningJob): Promise<string[]> {
 
 /** For NODE_OPTIONS: the agent of a node is killed before its first line. */
 async function killerOf(node: string): Promise<string> {
-  const file = join(dir, 'killer.cjs');
+  const file = join(jobs.dir, 'killer.cjs');
   const condition = `process.argv.some((word) => word.endsWith('/agent-${node}.json'))`;
   await writeFile(file, `if (${condition}) process.kill(process.pid, 'SIGKILL');\n`);
   return file;
 }
-const statuses = async (job: RunningJob) => (await job.results()).map(({ status }) => status);
 
 describe('a coordinator that is killed in mid-benchmark', () => {
   it('is started again, keeps what runs, and comes to a valid result', async () => {
     const job = await inBenchmark(600);
-    const watching = await start(['watch', '--json', await job.jobDir()]);
+    const watching = await jobs.start(['watch', '--json', await job.jobDir()]);
     const ids = ['prefill-0-0', 'decode-0-0', 'decode-1-0', 'frontend-0', 'benchmark'];
-    const pids = await Promise.all(ids.map(async (id) => (await job.reached(id, 'ready')).pid ?? 0));
+    const pids = await Promise.all(ids.map((id) => job.pidOf(id)));
+    const killedAt = Date.now();
     const killed = await killCoordinator(job);
     await until('the next coordinator', async () => {
       const state = await job.state();
@@ -100,15 +68,12 @@ describe('a coordinator that is killed in mid-benchmark', () => {
       );
     });
     expect(pids.filter(exists)).toEqual(pids);
-    expect(await job.ended(), job.stdout + job.stderr).toBe(0);
+    expect(await job.ended(), job.said).toBe(0);
     const [result] = await job.results();
     expect(result).toMatchObject({ status: 'done', benchmark: { valid: true } });
     const events = await job.events();
     expectWhole(events);
-    const begun = events.find((event) => event.kind === 'point.transition' && event.to === 'benchmarking');
-    expect(Math.abs(Date.parse(result?.benchmarkStartedAt ?? '') - Date.parse(begun?.at ?? ''))).toBeLessThan(
-      1_000,
-    );
+    expect(Date.parse(result?.benchmarkStartedAt ?? '')).toBeLessThan(killedAt);
     for (const id of ids)
       expect((await job.transitions(id)).filter(({ to }) => to === 'ready')).toHaveLength(1);
     // Who watched it all the time has seen it all, once.
@@ -121,43 +86,43 @@ describe('a coordinator that is killed in mid-benchmark', () => {
     expect(seen.map(({ source, seq }) => `${source} ${seq}`)).toEqual(
       events.map(({ source, seq }) => `${source} ${seq}`),
     );
-    await nothingLeft(job);
+    await job.nothingLeft(15_000);
   }, 120_000);
 
   it('finds the benchmark ended when it took longer to come back', async () => {
     const job = await inBenchmark(40);
     await killCoordinator(job);
-    expect(await job.ended(), job.stdout + job.stderr).toBe(0);
+    expect(await job.ended(), job.said).toBe(0);
     expect((await job.results())[0]).toMatchObject({ status: 'done', benchmark: { valid: true } });
     expectWhole(await job.events());
-    await nothingLeft(job);
+    await job.nothingLeft(15_000);
   }, 120_000);
 
   it('together with an agent: the point has failed, and the next one runs', async () => {
-    const job = await apply(await twoPoints(400));
+    const job = await jobs.apply(await twoPoints(400));
     await job.pointReached('benchmarking');
-    const agent = await pidOfAgent(job, 'node2');
+    const agent = await job.agentPid('node2');
     await killCoordinator(job);
-    process.kill(agent, 'SIGKILL');
-    expect(await job.ended(), job.stdout + job.stderr).not.toBe(0);
-    expect(await statuses(job)).toEqual(['failed', 'done']);
+    signal(agent, 'SIGKILL');
+    expect(await job.ended(), job.said).not.toBe(0);
+    expect(await job.statuses()).toEqual(['failed', 'done']);
     expect((await job.results())[0]).toMatchObject({ cause: { node: 'node2' } });
     expectWhole(await job.events());
-    await nothingLeft(job);
+    await job.nothingLeft(15_000);
   }, 120_000);
 
   it.each(['SIGKILL', 'SIGSTOP'] as const)(
     'and is not started again, nor was its guard spared (%s), leaves nothing',
-    async (signal) => {
+    async (name) => {
       const job = await inBenchmark(20_000, { SRTCTL_COORDINATOR_RESTARTS: '0' });
-      const mark = `SRTCTL_COORDINATOR=${(await job.jobDir()).split('/').at(-1)}/`;
+      const mark = `SRTCTL_COORDINATOR=${await job.jobId()}/`;
       const [guard = 0] = guardsOf(mark);
-      process.kill(guard, signal);
+      signal(guard, name);
       await until('another guard', () => guardsOf(mark).some((pid) => pid !== guard));
       await until('the old one gone', () => !exists(guard));
       await killCoordinator(job);
       await job.ended();
-      await nothingLeft(job, 5_000);
+      await job.nothingLeft();
     },
     90_000,
   );
@@ -165,11 +130,11 @@ describe('a coordinator that is killed in mid-benchmark', () => {
 
 describe('an agent that is killed', () => {
   it('fails its point, and a new one on its node runs the next', async () => {
-    const job = await apply(await twoPoints(400));
+    const job = await jobs.apply(await twoPoints(400));
     await job.pointReached('benchmarking');
-    process.kill(await pidOfAgent(job, 'node2'), 'SIGKILL');
-    expect(await job.ended(), job.stdout + job.stderr).not.toBe(0);
-    expect(await statuses(job)).toEqual(['failed', 'done']);
+    signal(await job.agentPid('node2'), 'SIGKILL');
+    expect(await job.ended(), job.said).not.toBe(0);
+    expect(await job.statuses()).toEqual(['failed', 'done']);
     expect((await job.results())[0]).toMatchObject({ cause: { node: 'node2' } });
     const states = (await job.events()).flatMap((event) =>
       event.kind === 'agent.transition' && event.node === 'node2' ? [event.to] : [],
@@ -182,42 +147,42 @@ describe('an agent that is killed', () => {
       'left',
     ]);
     expectWhole(await job.events());
-    await nothingLeft(job);
+    await job.nothingLeft(15_000);
   }, 120_000);
 });
 
 describe('a node that is lost', () => {
   it('is replaced by a spare one, on which its point is tried again', async () => {
     const recipe = await withSpare(await twoPoints(400, 'supervision:\n  lease: 4\n'));
-    const job = await apply(recipe);
+    const job = await jobs.apply(recipe);
     await job.pointReached('benchmarking');
-    process.kill(await pidOfAgent(job, 'node2'), 'SIGSTOP');
-    expect(await job.ended(), job.stdout + job.stderr).toBe(0);
-    expect(await statuses(job)).toEqual(['done', 'done']);
+    signal(await job.agentPid('node2'), 'SIGSTOP');
+    expect(await job.ended(), job.said).toBe(0);
+    expect(await job.statuses()).toEqual(['done', 'done']);
     expect(await usedNodes(job)).toEqual(['node1', 'node2', 'node3', 'node4']);
-    await nothingLeft(job);
+    await job.nothingLeft(15_000);
   }, 120_000);
 
   it('while the job boots is replaced, too: its agent never came to say hello', async () => {
-    const recipe = await withSpare(await writeRecipe(dir, { frontend: 'sglang' }));
-    const job = await apply(recipe, { NODE_OPTIONS: `--require=${await killerOf('node2')}` });
-    expect(await job.ended(), job.stdout + job.stderr).toBe(0);
+    const recipe = await withSpare(await writeRecipe(jobs.dir, { frontend: 'sglang' }));
+    const job = await jobs.apply(recipe, { env: { NODE_OPTIONS: `--require=${await killerOf('node2')}` } });
+    expect(await job.ended(), job.said).toBe(0);
     expect(await usedNodes(job)).toEqual(['node1', 'node3', 'node4']);
     const begun = (await job.events()).find(
       (event) => event.kind === 'sweep.transition' && event.to === 'running',
     );
     expect(begun).toMatchObject({ why: 'goes on without node2' });
     expectWhole(await job.events());
-    await nothingLeft(job);
+    await job.nothingLeft(15_000);
   }, 120_000);
 
   it('while the job boots ends the run when there is no spare one, which says so', async () => {
-    const recipe = await writeRecipe(dir, { frontend: 'sglang' });
-    const job = await apply(recipe, { NODE_OPTIONS: `--require=${await killerOf('node2')}` });
-    expect(await job.ended(), job.stdout + job.stderr).toBe(1);
+    const recipe = await writeRecipe(jobs.dir, { frontend: 'sglang' });
+    const job = await jobs.apply(recipe, { env: { NODE_OPTIONS: `--require=${await killerOf('node2')}` } });
+    expect(await job.ended(), job.said).toBe(1);
     expect(await job.state()).toMatchObject({ cause: { node: 'node2' } });
-    expect(job.stdout + job.stderr).toContain('there is no spare node in its place');
-    await nothingLeft(job);
+    expect(job.said).toContain('there is no spare node in its place');
+    await job.nothingLeft(15_000);
   }, 120_000);
 });
 
@@ -225,13 +190,13 @@ describe('an allocation that ends', () => {
   it('before another point could: the point is not started, and the exit code says so', async () => {
     // Time for the first point (on a machine that is not busy), and none for what is as long as it was.
     const end = Math.ceil(Date.now() / 1_000) + 8 + 12;
-    const job = await apply(await twoPoints(600), { SLURM_JOB_END_TIME: String(end) });
-    expect(await job.ended(), job.stdout + job.stderr).toBe(124);
+    const job = await jobs.apply(await twoPoints(600), { env: { SLURM_JOB_END_TIME: String(end) } });
+    expect(await job.ended(), job.said).toBe(124);
     const { points } = await job.state();
     expect(['done', 'interrupted']).toContain(points[0]?.state);
     expect(points[1]?.state).toBe('planned');
-    expect(job.stdout + job.stderr).toContain('the allocation ends');
-    await nothingLeft(job);
+    expect(job.said).toContain('the allocation ends');
+    await job.nothingLeft(15_000);
   }, 120_000);
 });
 
@@ -239,9 +204,8 @@ describe('a coordinator that is frozen', () => {
   it('and replaced, ends by itself when it thaws, and touches nothing', async () => {
     const job = await inBenchmark(600);
     const { coordinatorPid, epoch } = await job.state();
-    process.kill(coordinatorPid, 'SIGSTOP');
-    const jobDir = await job.jobDir();
-    const spec = join(jobDir, `${jobDir.split('/').at(-1)}.json`);
+    signal(coordinatorPid, 'SIGSTOP');
+    const spec = join(await job.jobDir(), `${await job.jobId()}.json`);
     const next = spawn(process.execPath, ['dist/coordinator.js', spec], { stdio: 'ignore' });
     const ended = new Promise<number | null>((resolve) => next.once('exit', resolve));
     try {
@@ -249,16 +213,16 @@ describe('a coordinator that is frozen', () => {
         const state = await job.state();
         return state.epoch === epoch + 1 && state.points[0]?.state === 'benchmarking';
       });
-      process.kill(coordinatorPid, 'SIGCONT');
+      signal(coordinatorPid, 'SIGCONT');
       await until('the end of the first', () => !exists(coordinatorPid));
       expect(await ended).toBe(0);
       expect((await job.results())[0]).toMatchObject({ status: 'done', benchmark: { valid: true } });
       expectWhole(await job.events());
       expect(await job.state()).toMatchObject({ epoch: 2, sweep: 'finished', exitCode: 0 });
-      await nothingLeft(job);
+      await job.nothingLeft(15_000);
     } finally {
       next.kill('SIGTERM');
-      if (exists(coordinatorPid)) process.kill(coordinatorPid, 'SIGKILL');
+      if (exists(coordinatorPid)) signal(coordinatorPid, 'SIGKILL');
     }
   }, 120_000);
 });

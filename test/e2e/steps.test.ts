@@ -1,44 +1,29 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type RunningJob, startJob } from '../support/job.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { useJobs } from '../support/jobs.ts';
 import { writeRecipe } from './recipe.ts';
 
-let dir: string;
+const jobs = useJobs({ SRTCTL_SIM_LOAD_MS: '0' });
 let recipe: string;
-const jobs: RunningJob[] = [];
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
-  recipe = await writeRecipe(dir, { frontend: 'sglang' });
-});
-afterAll(() => rm(dir, { recursive: true, force: true }));
-afterEach(async () => {
-  await Promise.all(jobs.splice(0).map((job) => job.destroy()));
+  recipe = await writeRecipe(jobs.dir, { frontend: 'sglang' });
 });
 
-async function apply(file: string, args: string[] = []): Promise<RunningJob> {
-  const job = await startJob(['apply', '-f', file, '--local', '--mock', ...args], {
-    SRTCTL_SIM_LOAD_MS: '0',
-    SRTCTL_SIM_SPEED: '10',
-  });
-  jobs.push(job);
-  return job;
-}
 const withBenchmark = async (name: string, benchmark: string): Promise<string> => {
   const text = await readFile(recipe, 'utf8');
-  const file = join(dir, name);
+  const file = join(jobs.dir, name);
   await writeFile(file, `${text.slice(0, text.indexOf('benchmark:'))}${benchmark}`);
   return file;
 };
 
 describe('steps before the engines', () => {
   it('run once on each node, to their end, before any worker starts', async () => {
-    const script = join(dir, 'setup.sh');
-    await writeFile(script, `echo "set up $SRTCTL_NODE"; echo "$SRTCTL_NODE" >> "${join(dir, 'ran')}"`);
-    const job = await apply(recipe, ['--setup-script', script]);
-    expect(await job.ended(), job.stderr + job.stdout).toBe(0);
-    expect((await readFile(join(dir, 'ran'), 'utf8')).trim().split('\n').sort()).toEqual([
+    const script = join(jobs.dir, 'setup.sh');
+    await writeFile(script, `echo "set up $SRTCTL_NODE"; echo "$SRTCTL_NODE" >> "${join(jobs.dir, 'ran')}"`);
+    const job = await jobs.apply(recipe, { args: ['--setup-script', script] });
+    expect(await job.ended(), job.said).toBe(0);
+    expect((await readFile(join(jobs.dir, 'ran'), 'utf8')).trim().split('\n').sort()).toEqual([
       'node1',
       'node2',
       'node3',
@@ -54,9 +39,9 @@ describe('steps before the engines', () => {
   }, 60_000);
 
   it('fail the point before any engine is up, with the end of their log', async () => {
-    const script = join(dir, 'broken.sh');
+    const script = join(jobs.dir, 'broken.sh');
     await writeFile(script, 'echo "cannot install"; exit 7');
-    const job = await apply(recipe, ['--setup-script', script]);
+    const job = await jobs.apply(recipe, { args: ['--setup-script', script] });
     expect(await job.ended()).toBe(1);
     expect((await job.results())[0]).toMatchObject({
       status: 'failed',
@@ -78,8 +63,8 @@ describe('benchmark.type custom', () => {
     printf '%s\\n' "$GREETING" "$SRT_FRONTEND_HOST:$SRT_FRONTEND_PORT" "$SRT_PREFILL_ENDPOINTS" "$SRT_DECODE_ENDPOINTS"
 `,
     );
-    const job = await apply(file);
-    expect(await job.ended(), job.stderr + job.stdout).toBe(0);
+    const job = await jobs.apply(file);
+    expect(await job.ended(), job.said).toBe(0);
     const [result] = await job.results();
     expect(result).toMatchObject({ status: 'done', benchmark: { type: 'custom', valid: true } });
     expect(result?.benchmark?.artifacts).toContain('workers.json');
@@ -98,7 +83,7 @@ describe('benchmark.type custom', () => {
       'failing.yaml',
       'benchmark:\n  type: custom\n  command: echo no luck; exit 3\n',
     );
-    const job = await apply(file);
+    const job = await jobs.apply(file);
     expect(await job.ended()).toBe(1);
     expect((await job.results())[0]).toMatchObject({
       status: 'failed',
@@ -108,10 +93,9 @@ describe('benchmark.type custom', () => {
 });
 
 it('benchmark.type manual stays up until it is stopped', async () => {
-  const job = await apply(await withBenchmark('manual.yaml', 'benchmark:\n  type: manual\n'));
+  const job = await jobs.apply(await withBenchmark('manual.yaml', 'benchmark:\n  type: manual\n'));
   await job.pointReached('benchmarking');
-  const status = await startJob(['status', await job.jobDir(), '--json']);
-  jobs.push(status);
+  const status = await jobs.start(['status', await job.jobDir(), '--json']);
   expect(await status.ended()).toBe(0);
   expect(JSON.parse(status.stdout)).toMatchObject({ state: 'running' });
   job.child.kill('SIGINT');
@@ -120,17 +104,14 @@ it('benchmark.type manual stays up until it is stopped', async () => {
 
 it('a sweep runs its points one after the other in one allocation, each with its own result', async () => {
   const text = await readFile(recipe, 'utf8');
-  const file = join(dir, 'sweep.yaml');
+  const file = join(jobs.dir, 'sweep.yaml');
   await writeFile(file, `${text.replace('isl: 64', 'isl: "{isl}"')}sweep:\n  isl: [16, 32]\n`);
-  const job = await apply(file);
-  expect(await job.ended(), job.stderr + job.stdout).toBe(0);
+  const job = await jobs.apply(file);
+  expect(await job.ended(), job.said).toBe(0);
   expect((await job.results()).map(({ status, params }) => [status, params])).toEqual([
     ['done', { isl: 16 }],
     ['done', { isl: 32 }],
   ]);
   // What did not change from point to point was not started twice.
-  const pids = (await job.transitions('decode-0-0'))
-    .filter((event) => event.to === 'ready')
-    .map((event) => event.pid);
-  expect(pids).toHaveLength(1);
+  expect(await job.pidsOf('decode-0-0')).toHaveLength(1);
 }, 60_000);

@@ -1,23 +1,13 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type RunningJob, startJob } from '../support/job.ts';
+import { readFile, writeFile } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+import { useJobs } from '../support/jobs.ts';
 import { writeRecipe } from './recipe.ts';
 
-let dir: string;
-const jobs: RunningJob[] = [];
-beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
-});
-afterAll(() => rm(dir, { recursive: true, force: true }));
-afterEach(async () => {
-  await Promise.all(jobs.splice(0).map((job) => job.destroy()));
-});
+const jobs = useJobs();
 
 /** Decode workers take two settings, written such that each point would load them anew. */
 async function sweptRecipe(frontend: 'sglang' | 'dynamo'): Promise<string> {
-  const file = await writeRecipe(dir, { frontend, requests: 1 });
+  const file = await writeRecipe(jobs.dir, { frontend, requests: 1 });
   const text = (await readFile(file, 'utf8'))
     .replace('isl: 64', 'isl: "{isl}"')
     .replace('    decode:\n', '    decode:\n      max-running-requests: "{most}"\n');
@@ -29,10 +19,8 @@ describe('a sweep in one allocation', () => {
   it.each(['sglang', 'dynamo'] as const)(
     'runs in the planned order behind %s, and starts what a point changes and nothing else',
     async (frontend) => {
-      const env = { SRTCTL_SIM_LOAD_MS: '100', SRTCTL_SIM_SPEED: '10' };
-      const job = await startJob(['apply', '-f', await sweptRecipe(frontend), '--local', '--mock'], env);
-      jobs.push(job);
-      expect(await job.ended(), job.stderr + job.stdout).toBe(0);
+      const job = await jobs.apply(await sweptRecipe(frontend));
+      expect(await job.ended(), job.said).toBe(0);
       const events = await job.events();
       const began = events.flatMap((event) =>
         event.kind === 'point.transition' && event.to === 'deploying' ? [event.ordinal] : [],
@@ -53,7 +41,7 @@ describe('a sweep in one allocation', () => {
           event.kind === 'process.transition' && event.process === 'frontend-0' && event.to === 'ready',
       );
       expect(ready).toHaveLength(2);
-      expect((await job.results()).map(({ status }) => status)).toEqual(['done', 'done', 'done', 'done']);
+      expect(await job.statuses()).toEqual(['done', 'done', 'done', 'done']);
     },
     90_000,
   );

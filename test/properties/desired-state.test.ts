@@ -12,10 +12,9 @@ import { isOver } from '../../src/messages/states.ts';
 import { subjectsOf } from '../../src/messages/subjects.ts';
 import { NodeAgent } from '../../src/node-agent/agent.ts';
 import { ProcessTable } from '../../src/node-agent/process-table.ts';
-import { inTheWay } from '../../src/node-agent/reconcile.ts';
 import { type Fate, SimulatedBus } from '../support/simulated-bus.ts';
 import { SimulatedNode } from '../support/simulated-node.ts';
-import { specOf } from '../support/spec.ts';
+import { aStep, type Step, someFates } from './steps.ts';
 
 /** The machine of the run that is on: what looks through /proc looks there instead. */
 const here = vi.hoisted(() => ({ marked: (_: string): number[] => [] }));
@@ -35,65 +34,6 @@ const s = subjectsOf('property');
 /** More of them look longer for what is rare. */
 const RUNS = Number(process.env.RUNS ?? 200);
 const LEASE_MS = 1_000_000;
-
-/** Processes of which any set may be wanted: they differ in what they are, in the GPU they take, and in how they end. */
-const aSpec = fc
-  .record({
-    id: fc.constantFrom('a', 'b', 'c', 'd'),
-    manner: fc.constantFrom('quick', 'quick', 'slow', 'stubborn', 'forks'),
-    version: fc.constantFrom('1', '2'),
-    gpu: fc.constantFrom(0, 1, 2),
-    graceMs: fc.constantFrom(20, 500),
-    // How it is watched: new when nothing of the process itself is.
-    readyAfter: fc.constantFrom('x', 'y'),
-    critical: fc.boolean(),
-  })
-  .map(({ manner, version, gpu, ...rest }) =>
-    specOf({ ...rest, node: rest.id < 'c' ? 'node1' : 'node2', argv: ['run', manner, version], gpus: [gpu] }),
-  );
-/** Without two that could not run side by side. */
-const aSet = fc
-  .array(aSpec, { maxLength: 4 })
-  .map((specs) =>
-    specs.filter(
-      (spec, at) => !specs.slice(0, at).some((other) => other.node === spec.node && inTheWay(spec, other)),
-    ),
-  );
-const pick = fc.nat(1_000);
-const aStep = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ kind: fc.constant('want' as const), set: aSet }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('again' as const), pick: fc.nat(3) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('clear' as const) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('crash' as const), node: fc.nat(1), pick }) },
-  {
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constant('cut' as const), node: fc.nat(1), off: fc.boolean() }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('reconnect' as const), node: fc.nat(1) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('replay' as const), pick }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const) }) },
-  {
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constant('rewatch' as const), after: fc.constantFrom('x', 'y') }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('usurp' as const) }) },
-  {
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constant('late' as const), set: aSet, clears: fc.boolean() }),
-  },
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      kind: fc.constant('wait' as const),
-      ms: fc.constantFrom(0, 1, 3, 30, 350, 1_500, 12_000),
-    }),
-  },
-);
-type Step = typeof aStep extends fc.Arbitrary<infer T> ? T : never;
-const someFates = fc.array(
-  fc.constantFrom<Fate[]>('arrives', 'arrives', 'arrives', 'lost', 'twice', 'late'),
-  { minLength: 1, maxLength: 40 },
-);
 
 /** A coordinator's deployment and two agents, all real, on a bus and on nodes that are not. */
 class World {

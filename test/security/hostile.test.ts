@@ -1,26 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect, nkeyAuthenticator } from 'nats';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { agentConfigSchema, connectionSchema } from '../../src/messages/job-files.ts';
 import { inboxOf } from '../../src/messages/nats-bus.ts';
 import { subjectsOf } from '../../src/messages/subjects.ts';
 import { writeRecipe } from '../e2e/recipe.ts';
-import { type RunningJob, startJob } from '../support/job.ts';
+import { useJobs } from '../support/jobs.ts';
 import { flood, randomOf } from './hostile.ts';
 
-let dir: string;
-let job: RunningJob | undefined;
-beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
-});
-afterAll(() => rm(dir, { recursive: true, force: true }));
-afterEach(async () => {
-  await job?.destroy();
-  job = undefined;
-});
+const jobs = useJobs();
 
 const login = (url: string, seed: string, inboxPrefix: string) =>
   connect({ servers: url, authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)), inboxPrefix });
@@ -29,11 +19,8 @@ const login = (url: string, seed: string, inboxPrefix: string) =>
 const SEED = /SU[A-Z2-7]{56}/;
 
 it('a run ends well under 10,000 malformed messages, and its keys are in private files alone', async () => {
-  const recipe = await writeRecipe(dir, { frontend: 'sglang', requests: 600 });
-  job = await startJob(['apply', '-f', recipe, '--local', '--mock'], {
-    SRTCTL_SIM_LOAD_MS: '100',
-    SRTCTL_SIM_SPEED: '10',
-  });
+  const recipe = await writeRecipe(jobs.dir, { frontend: 'sglang', requests: 600 });
+  const job = await jobs.apply(recipe);
   await job.pointReached('benchmarking');
   const jobDir = await job.jobDir();
   const read = async (file: string): Promise<unknown> =>
@@ -63,7 +50,7 @@ it('a run ends well under 10,000 malformed messages, and its keys are in private
   await agent.flush();
   await Promise.all([agent.close(), operator.close(), engine.close()]);
 
-  expect(await job.ended(), job.stderr + job.stdout).toBe(0);
+  expect(await job.ended(), job.said).toBe(0);
   const [result] = await job.results();
   expect(result).toMatchObject({ status: 'done', benchmark: { valid: true } });
   expect((await job.state()).epoch).toBe(1);

@@ -1,26 +1,30 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { once } from 'node:events';
+import { existsSync, readdirSync } from 'node:fs';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
 import { eventSchema, type ProcessTransition, type SrtEvent } from '../../src/messages/events.ts';
 import { type JobState, jobStateSchema } from '../../src/messages/job-files.ts';
 import { type PointResult, pointResultSchema } from '../../src/messages/result.ts';
-import { findMarked } from '../../src/node-agent/marks.ts';
 import { until } from './bus.ts';
+import { leftoversOf } from './leftovers.ts';
 
-const SRTCTL = resolve('dist/srtctl.js');
+export const SRTCTL = resolve('dist/srtctl.js');
+/** How long the end of a command that was told to end is waited for. */
+const END_MS = 20_000;
 
-/** A run of the real command line with its own output directory. */
+/** A run of the real command line. Its job is the one that was not in `outputs` before. */
 export class RunningJob {
   readonly child: ChildProcess;
   readonly outputs: string;
   stdout = '';
   stderr = '';
   readonly #ended: Promise<number>;
+  readonly #earlier: readonly string[];
 
-  constructor(outputs: string, args: string[], env: Record<string, string>) {
+  constructor(outputs: string, args: readonly string[], env: Readonly<Record<string, string>>) {
     this.outputs = outputs;
+    this.#earlier = existsSync(outputs) ? readdirSync(outputs) : [];
     this.child = spawn(process.execPath, [SRTCTL, ...args], {
       env: { ...process.env, SRTCTL_OUTPUT: outputs, NO_COLOR: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -39,12 +43,23 @@ export class RunningJob {
     return this.#ended;
   }
 
+  /** Everything that it printed. */
+  get said(): string {
+    return this.stdout + this.stderr;
+  }
+
   async jobDir(): Promise<string> {
     return until('a job directory', async () => {
       const names = existsSync(this.outputs) ? await readdir(this.outputs) : [];
-      const name = names.find((entry) => existsSync(join(this.outputs, entry, `${entry}.json`)));
+      const name = names.find(
+        (entry) => !this.#earlier.includes(entry) && existsSync(join(this.outputs, entry, `${entry}.json`)),
+      );
       return name && join(this.outputs, name);
     });
+  }
+
+  async jobId(): Promise<string> {
+    return basename(await this.jobDir());
   }
 
   async events(): Promise<SrtEvent[]> {
@@ -59,25 +74,56 @@ export class RunningJob {
     );
   }
 
-  /** Waits until a process (or, with a prefix ending in `*`, any such) is in a state. */
+  /** Waits until a process is in a state. */
   reached(process: string, to: string, ms = 40_000): Promise<ProcessTransition> {
     return until(
       `${process} ${to}`,
+      async () => (await this.transitions(process)).find((event) => event.to === to),
+      ms,
+    );
+  }
+
+  /** Waits until a point (any, unless it is told which) is in a state. */
+  pointReached(to: string, ordinal?: number, ms = 60_000): Promise<SrtEvent> {
+    return until(
+      `point ${ordinal ?? ''} ${to}`,
       async () =>
         (await this.events()).find(
-          (event): event is ProcessTransition =>
-            event.kind === 'process.transition' && event.to === to && event.process === process,
+          (event) =>
+            event.kind === 'point.transition' &&
+            event.to === to &&
+            (ordinal === undefined || event.ordinal === ordinal),
         ),
       ms,
     );
   }
 
-  pointReached(to: string, ms = 60_000): Promise<SrtEvent> {
-    return until(
-      `point ${to}`,
-      async () => (await this.events()).find((event) => event.kind === 'point.transition' && event.to === to),
-      ms,
-    );
+  /** Waits until the benchmark has sent requests. */
+  async benchmarking(): Promise<void> {
+    await this.pointReached('benchmarking');
+    const { logFile } = await this.reached('benchmark', 'ready');
+    await until('the benchmark to say something', async () => (await readFile(logFile, 'utf8')) !== '');
+  }
+
+  /** Waits until a process is ready; which one it is. */
+  async pidOf(process: string): Promise<number> {
+    return (await this.reached(process, 'ready')).pid ?? 0;
+  }
+
+  /** Each process that has been ready under this name, in their order. */
+  async pidsOf(process: string): Promise<number[]> {
+    const ready = (await this.transitions(process)).filter(({ to }) => to === 'ready');
+    return [...new Set(ready.flatMap(({ pid }) => pid ?? []))];
+  }
+
+  /** The job's own program whose command line holds a text; NaN when there is none. */
+  async ownPid(text: string | RegExp): Promise<number> {
+    const line = (await this.leftovers()).find((each) => new RegExp(text).test(each));
+    return Number(/^process (\d+)/.exec(line ?? '')?.[1]);
+  }
+
+  agentPid(node: string): Promise<number> {
+    return this.ownPid(`agent-${node}\\.json`);
   }
 
   async state(): Promise<JobState> {
@@ -94,38 +140,41 @@ export class RunningJob {
     );
   }
 
-  /** Everything of this job that is still there: processes with its mark, its temporary directories. */
+  async statuses(): Promise<string[]> {
+    return (await this.results()).map(({ status }) => status);
+  }
+
+  /** Everything of this job that is still there: processes, its temporary directories. */
   async leftovers(): Promise<string[]> {
-    const jobId = (await this.jobDir()).split('/').at(-1) ?? '';
-    const mark = `SRTCTL_JOB=${jobId}`;
-    const pids = (await findMarked([mark])).get(mark) ?? [];
-    const own = await processesOf(jobId);
-    const directories = (await readdir(tmpdir())).filter((name) => name.includes(jobId));
-    return [...pids.map((pid) => `process ${pid}`), ...own, ...directories];
+    return leftoversOf(await this.jobId());
+  }
+
+  /** Waits until nothing of the job is left, and says what it was that stayed. */
+  async nothingLeft(ms = 8_000): Promise<void> {
+    let left: string[] = [];
+    const look = async (): Promise<boolean> => {
+      left = await this.leftovers();
+      return left.length === 0;
+    };
+    await until('nothing of the job left', look, ms).catch((error: Error) =>
+      Promise.reject(new Error(`${error.message}; there is ${left.join('\n')}`)),
+    );
+  }
+
+  /** Ends the command, in good order unless that takes too long. */
+  async stop(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    const exit = once(this.child, 'exit');
+    this.child.kill('SIGTERM');
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), END_MS);
+    await exit;
+    clearTimeout(timer);
   }
 
   /** For the end of a test, also of one that failed. */
   async destroy(): Promise<void> {
-    if (this.child.exitCode === null && this.child.signalCode === null) {
-      this.child.kill('SIGTERM');
-      await this.#ended;
-    }
+    await this.stop();
     // What the job's last processes write may come in between.
     await rm(this.outputs, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
-}
-
-/** Coordinator, agents and nats-server of a job: their command lines name its directory. */
-async function processesOf(jobId: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    const line = (await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')).replaceAll('\0', ' ');
-    if (line.includes(jobId)) found.push(`process ${pid}: ${line.slice(0, 400)}`);
-  }
-  return found;
-}
-
-export async function startJob(args: string[], env: Record<string, string> = {}): Promise<RunningJob> {
-  const outputs = await mkdtemp(join(tmpdir(), 'srtctl-out-'));
-  return new RunningJob(outputs, args, env);
 }

@@ -1,0 +1,49 @@
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findMarked } from '../../src/node-agent/marks.ts';
+import { until } from './bus.ts';
+import { endIfThere } from './signal.ts';
+
+interface OwnProcess {
+  readonly pid: number;
+  readonly line: string;
+}
+
+/** Coordinator, agents, guards and nats-server of a job: their command lines name its id or directory. */
+async function programsOf(jobId: string): Promise<OwnProcess[]> {
+  const found: OwnProcess[] = [];
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const line = (await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')).replaceAll('\0', ' ');
+    if (line.includes(jobId)) found.push({ pid: Number(pid), line: line.slice(0, 400) });
+  }
+  return found;
+}
+
+/** What its agents have started carries its mark. */
+async function markedWith(jobId: string): Promise<number[]> {
+  const mark = `SRTCTL_JOB=${jobId}`;
+  return (await findMarked([mark])).get(mark) ?? [];
+}
+
+const directoriesOf = async (jobId: string): Promise<string[]> =>
+  (await readdir(tmpdir())).filter((name) => name.includes(jobId));
+
+/** Everything of a job that is still there: processes with its mark, its own programs, its temporary directories. */
+export async function leftoversOf(jobId: string): Promise<string[]> {
+  const marked = (await markedWith(jobId)).map((pid) => `process ${pid}`);
+  const own = (await programsOf(jobId)).map(({ pid, line }) => `process ${pid}: ${line}`);
+  return [...marked, ...own, ...(await directoriesOf(jobId))];
+}
+
+/** Ends whatever a local job has left, whose id nothing else has. Guards start others again: one look is not enough. */
+export async function removeLeftovers(jobId: string): Promise<void> {
+  await until(`the end of ${jobId}`, async () => {
+    const own = (await programsOf(jobId)).map(({ pid }) => pid);
+    const pids = new Set([...own, ...(await markedWith(jobId))]);
+    for (const pid of pids) endIfThere(pid);
+    return pids.size === 0;
+  });
+  for (const name of await directoriesOf(jobId))
+    await rm(join(tmpdir(), name), { recursive: true, force: true });
+}
