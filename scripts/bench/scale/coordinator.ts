@@ -119,7 +119,8 @@ const log = pino(
       // A point that could not be deployed is cleaned up too, and measures nothing.
       if (msg === 'cleanup' && failedAt > 0) {
         const ms = Date.now() - failedAt;
-        process.send?.({ kind: 'stopped', ms, toldMs: ms - cleanMs + toldMs, cpuMs: cpuSince(cpuBefore) });
+        const known = { noticedMs: ms - cleanMs, toldMs: ms - cleanMs + toldMs };
+        process.send?.({ kind: 'stopped', ms, ...known, cpuMs: cpuSince(cpuBefore) });
       }
       if (level >= 40) process.stderr.write(line);
     },
@@ -162,7 +163,13 @@ const coordinator = new Coordinator({
   before: null,
   onNodes: () => Promise.resolve(),
   pointDir: (ordinal) => join(directory, `${ordinal}`),
-  supervision: { ...DEFAULT_SUPERVISION, lostAfterMs: 30_000, suspectAfterMs: 20_000, leaseMs: 60_000 },
+  supervision: {
+    ...DEFAULT_SUPERVISION,
+    lostAfterMs: 30_000,
+    suspectAfterMs: 20_000,
+    reconnectMs: 30_000,
+    leaseMs: 60_000,
+  },
   platform: {
     ...{ addresses: new Map(), hostNames: 'addresses', containers: false, claim: null, launched: [] },
     adoptAgents: () => [],
