@@ -7,7 +7,8 @@ export default defineConfig({
     globalSetup: ['test/support/build.ts'],
     // Suites that start real processes measure nothing, but two cores are soon full.
     maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
+    // Nothing is measured by them, and a busy machine takes its time.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
   },
 });

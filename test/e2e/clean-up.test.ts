@@ -19,4 +19,4 @@ it('a test that fails in the middle leaves no process and no directory of its jo
   expect(await leftoversOf(jobId)).not.toEqual([]);
   await jobs.endAll();
   expect(await leftoversOf(jobId)).toEqual([]);
-}, 60_000);
+}, 120_000);

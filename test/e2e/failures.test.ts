@@ -66,7 +66,7 @@ describe('kill -9 in mid-benchmark', () => {
     const job = await inBenchmark();
     let killed = 0;
     void (async () => {
-      for (let last = 0; killed < 12 && job.child.exitCode === null; ) {
+      for (let last = 0; killed < 30 && job.child.exitCode === null; ) {
         const pid = await natsPid(job).catch(() => Number.NaN);
         if (pid > 0 && pid !== last) {
           last = pid;
@@ -83,8 +83,9 @@ describe('kill -9 in mid-benchmark', () => {
   it('of nats-server: it is started again, nothing is stopped, and the result is whole', async () => {
     const job = await inBenchmark('sglang', 400);
     const pids = await Promise.all(['prefill-0-0', 'decode-0-0', 'frontend-0'].map((id) => job.pidOf(id)));
-    signal(await natsPid(job), 'SIGKILL');
-    await until('a new nats-server', () => natsPid(job).then((pid) => pid > 0));
+    const nats = await natsPid(job);
+    signal(nats, 'SIGKILL');
+    await until('a new nats-server', () => natsPid(job).then((pid) => pid > 0 && pid !== nats));
     expect(pids.filter(exists)).toEqual(pids);
     expect(await job.ended(), job.said).toBe(0);
     expect((await job.results())[0]).toMatchObject({ status: 'done', benchmark: { valid: true } });
@@ -94,7 +95,7 @@ describe('kill -9 in mid-benchmark', () => {
   it('of apply itself: the coordinator stops the run', async () => {
     const job = await inBenchmark();
     job.child.kill('SIGKILL');
-    await job.nothingLeft(20_000);
+    await job.nothingLeft();
     expect(await job.state()).toMatchObject({ sweep: 'finished', exitCode: 143 });
   }, 90_000);
 });
@@ -109,5 +110,5 @@ describe('a deployment that does not come up', () => {
     expect(result?.cause?.logTail?.join('\n')).toContain('Traceback');
     expect(result?.cause?.error).toMatch(/Error/);
     expect(whyOf(job)).toContain(`error: ${result?.cause?.error}`);
-  }, 60_000);
+  }, 120_000);
 });

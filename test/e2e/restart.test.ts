@@ -17,6 +17,9 @@ const jobs = useJobs();
 const inBenchmark = async (requests: number, env: Record<string, string> = {}) =>
   jobs.inBenchmark(await writeRecipe(jobs.dir, { frontend: 'sglang', requests }), { env });
 
+/** A successor goes through them again, until it has found what runs. */
+const beforeBenchmark: (string | undefined)[] = ['planned', 'deploying', 'warming'];
+
 async function killCoordinator(job: RunningJob): Promise<number> {
   const { coordinatorPid } = await job.state();
   signal(coordinatorPid, 'SIGKILL');
@@ -59,12 +62,13 @@ describe('a coordinator that is killed in mid-benchmark', () => {
     const watching = await jobs.start(['watch', '--json', await job.jobDir()]);
     const ids = ['prefill-0-0', 'decode-0-0', 'decode-1-0', 'frontend-0', 'benchmark'];
     const pids = await Promise.all(ids.map((id) => job.pidOf(id)));
-    const killedAt = Date.now();
     const killed = await killCoordinator(job);
     await until('the next coordinator', async () => {
       const state = await job.state();
       return (
-        state.coordinatorPid !== killed && state.epoch === 2 && state.points[0]?.state === 'benchmarking'
+        state.coordinatorPid !== killed &&
+        state.epoch === 2 &&
+        !beforeBenchmark.includes(state.points[0]?.state)
       );
     });
     expect(pids.filter(exists)).toEqual(pids);
@@ -73,9 +77,11 @@ describe('a coordinator that is killed in mid-benchmark', () => {
     expect(result).toMatchObject({ status: 'done', benchmark: { valid: true } });
     const events = await job.events();
     expectWhole(events);
-    expect(Date.parse(result?.benchmarkStartedAt ?? '')).toBeLessThan(killedAt);
+    // As the first coordinator said it, not the one that came to the same state again.
+    const begun = events.find((event) => event.kind === 'point.transition' && event.to === 'benchmarking');
+    expect(result?.benchmarkStartedAt).toBe(begun?.at);
     for (const id of ids)
-      expect((await job.transitions(id)).filter(({ to }) => to === 'ready')).toHaveLength(1);
+      expect((await job.transitions(id)).filter(({ from }) => from === 'preparing')).toHaveLength(1);
     // Who watched it all the time has seen it all, once.
     expect(await watching.ended()).toBe(0);
     const seen = watching.stdout
@@ -86,16 +92,21 @@ describe('a coordinator that is killed in mid-benchmark', () => {
     expect(seen.map(({ source, seq }) => `${source} ${seq}`)).toEqual(
       events.map(({ source, seq }) => `${source} ${seq}`),
     );
-    await job.nothingLeft(15_000);
+    await job.nothingLeft();
   }, 120_000);
 
   it('finds the benchmark ended when it took longer to come back', async () => {
-    const job = await inBenchmark(40);
+    const job = await inBenchmark(200);
+    const { pid } = await job.reached('benchmark', 'ready');
+    // Who starts it again has to wait for the end of the benchmark.
+    signal(job.child.pid, 'SIGSTOP');
     await killCoordinator(job);
+    await until('the end of the benchmark', () => !exists(pid ?? 0));
+    signal(job.child.pid, 'SIGCONT');
     expect(await job.ended(), job.said).toBe(0);
     expect((await job.results())[0]).toMatchObject({ status: 'done', benchmark: { valid: true } });
     expectWhole(await job.events());
-    await job.nothingLeft(15_000);
+    await job.nothingLeft();
   }, 120_000);
 
   it('together with an agent: the point has failed, and the next one runs', async () => {
@@ -108,7 +119,7 @@ describe('a coordinator that is killed in mid-benchmark', () => {
     expect(await job.statuses()).toEqual(['failed', 'done']);
     expect((await job.results())[0]).toMatchObject({ cause: { node: 'node2' } });
     expectWhole(await job.events());
-    await job.nothingLeft(15_000);
+    await job.nothingLeft();
   }, 120_000);
 
   it.each(['SIGKILL', 'SIGSTOP'] as const)(
@@ -137,9 +148,12 @@ describe('an agent that is killed', () => {
     expect(await job.statuses()).toEqual(['failed', 'done']);
     expect((await job.results())[0]).toMatchObject({ cause: { node: 'node2' } });
     const states = (await job.events()).flatMap((event) =>
-      event.kind === 'agent.transition' && event.node === 'node2' ? [event.to] : [],
+      event.kind === 'agent.transition' && event.node === 'node2' ? [event] : [],
     );
-    expect(states.filter((state) => state !== 'suspect')).toEqual([
+    // One that was silent for a moment, as on a busy machine, is suspect and joins a second time.
+    const isMoment = ({ from, to }: (typeof states)[number]) =>
+      to === 'suspect' || (from === 'suspect' && to === 'joined');
+    expect(states.filter((state) => !isMoment(state)).map(({ to }) => to)).toEqual([
       'joined',
       'lost',
       'expected',
@@ -147,20 +161,20 @@ describe('an agent that is killed', () => {
       'left',
     ]);
     expectWhole(await job.events());
-    await job.nothingLeft(15_000);
+    await job.nothingLeft();
   }, 120_000);
 });
 
 describe('a node that is lost', () => {
   it('is replaced by a spare one, on which its point is tried again', async () => {
-    const recipe = await withSpare(await twoPoints(400, 'supervision:\n  lease: 4\n'));
+    const recipe = await withSpare(await twoPoints(400, 'supervision:\n  lease: 8\n'));
     const job = await jobs.apply(recipe);
     await job.pointReached('benchmarking');
     signal(await job.agentPid('node2'), 'SIGSTOP');
     expect(await job.ended(), job.said).toBe(0);
     expect(await job.statuses()).toEqual(['done', 'done']);
     expect(await usedNodes(job)).toEqual(['node1', 'node2', 'node3', 'node4']);
-    await job.nothingLeft(15_000);
+    await job.nothingLeft();
   }, 120_000);
 
   it('while the job boots is replaced, too: its agent never came to say hello', async () => {
@@ -173,7 +187,7 @@ describe('a node that is lost', () => {
     );
     expect(begun).toMatchObject({ why: 'goes on without node2' });
     expectWhole(await job.events());
-    await job.nothingLeft(15_000);
+    await job.nothingLeft();
   }, 120_000);
 
   it('while the job boots ends the run when there is no spare one, which says so', async () => {
@@ -182,7 +196,7 @@ describe('a node that is lost', () => {
     expect(await job.ended(), job.said).toBe(1);
     expect(await job.state()).toMatchObject({ cause: { node: 'node2' } });
     expect(job.said).toContain('there is no spare node in its place');
-    await job.nothingLeft(15_000);
+    await job.nothingLeft();
   }, 120_000);
 });
 
@@ -193,10 +207,11 @@ describe('an allocation that ends', () => {
     const job = await jobs.apply(await twoPoints(600), { env: { SLURM_JOB_END_TIME: String(end) } });
     expect(await job.ended(), job.said).toBe(124);
     const { points } = await job.state();
-    expect(['done', 'interrupted']).toContain(points[0]?.state);
+    // On a machine that is so busy that there is no time for the first either, that one is not started.
+    expect(['done', 'interrupted', 'planned']).toContain(points[0]?.state);
     expect(points[1]?.state).toBe('planned');
     expect(job.said).toContain('the allocation ends');
-    await job.nothingLeft(15_000);
+    await job.nothingLeft();
   }, 120_000);
 });
 
@@ -211,7 +226,7 @@ describe('a coordinator that is frozen', () => {
     try {
       await until('the next coordinator', async () => {
         const state = await job.state();
-        return state.epoch === epoch + 1 && state.points[0]?.state === 'benchmarking';
+        return state.epoch === epoch + 1 && !beforeBenchmark.includes(state.points[0]?.state);
       });
       signal(coordinatorPid, 'SIGCONT');
       await until('the end of the first', () => !exists(coordinatorPid));
@@ -219,7 +234,7 @@ describe('a coordinator that is frozen', () => {
       expect((await job.results())[0]).toMatchObject({ status: 'done', benchmark: { valid: true } });
       expectWhole(await job.events());
       expect(await job.state()).toMatchObject({ epoch: 2, sweep: 'finished', exitCode: 0 });
-      await job.nothingLeft(15_000);
+      await job.nothingLeft();
     } finally {
       next.kill('SIGTERM');
       if (exists(coordinatorPid)) signal(coordinatorPid, 'SIGKILL');

@@ -27,9 +27,11 @@ it('a sweep whose coordinator was killed with all it had started goes on where i
   });
   const apply = ['apply', '-f', recipe, '--local', '--mock'];
   const first = await jobs.start(apply);
-  await first.pointReached('benchmarking', 4);
+  // It runs: there is nothing to resume.
+  await first.pointReached('benchmarking');
   const running = jobs.run(first.outputs, ['resume', 'latest']);
   expect([running.status, running.stderr]).toEqual([2, expect.stringContaining('has not ended')]);
+  await first.pointReached('benchmarking', 4);
   // Who would start it again, the coordinator, then all that it and its agents have started.
   first.child.kill('SIGKILL');
   process.kill((await first.state()).coordinatorPid, 'SIGKILL');
@@ -39,7 +41,11 @@ it('a sweep whose coordinator was killed with all it had started goes on where i
   }
   expect(await first.ended()).not.toBe(0);
   const before = await resultFiles(await first.jobDir());
-  expect([...before.keys()].map((name) => name.slice(0, 2))).toEqual(['00', '01', '02', '03']);
+  // Those before the fifth, and those that were done until we got to it.
+  expect(before.size).toBeGreaterThanOrEqual(4);
+  expect([...before.keys()].map((name) => Number(name.slice(0, 2)))).toEqual([...Array(before.size).keys()]);
+  const left = 12 - before.size;
+  expect(left).toBeGreaterThan(0);
 
   const second = await jobs.start(['resume', 'latest'], { outputs: first.outputs });
   expect(await second.ended(), second.said).toBe(0);
@@ -47,11 +53,11 @@ it('a sweep whose coordinator was killed with all it had started goes on where i
   expect(after.size).toBe(12);
   for (const [name, text] of before) expect(after.get(name)).toBe(text);
   const ran = (await second.transitions('benchmark')).filter(({ to }) => to === 'ready');
-  expect(ran).toHaveLength(8);
+  expect(ran).toHaveLength(left);
   expect(await second.statuses()).toEqual(Array(12).fill('done'));
   const lines = (await readFile(join(await second.jobDir(), 'results.jsonl'), 'utf8')).trim().split('\n');
   expect(lines.map((line) => JSON.parse(line).ordinal)).toEqual(Array.from({ length: 12 }, (_, at) => at));
-  expect(second.stdout).toContain('4 points have a result');
+  expect(second.stdout).toContain(`${before.size} points have a result`);
 
   // Nothing is left to run, and all three ways to ask for it say so.
   const known = await readdir(first.outputs);

@@ -36,7 +36,7 @@ describe('steps before the engines', () => {
     const lastSetup = Math.max(...at((process, to) => process.startsWith('setup-') && to === 'stopped'));
     const firstWorker = Math.min(...at((process) => /^(prefill|decode)-/.test(process)));
     expect(lastSetup).toBeLessThan(firstWorker);
-  }, 60_000);
+  }, 120_000);
 
   it('fail the point before any engine is up, with the end of their log', async () => {
     const script = join(jobs.dir, 'broken.sh');
@@ -48,7 +48,7 @@ describe('steps before the engines', () => {
       cause: { exitCode: 7, logTail: ['cannot install'] },
     });
     expect(await job.transitions('prefill-0-0')).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 });
 
 describe('benchmark.type custom', () => {
@@ -76,7 +76,7 @@ describe('benchmark.type custom', () => {
     expect(frontend).toMatch(/^127\.\d+\.0\.2:8000$/);
     expect(prefill).toBe(`${host}:6100`);
     expect(decode?.split(',')).toHaveLength(2);
-  }, 60_000);
+  }, 120_000);
 
   it('fails the run when the command fails', async () => {
     const file = await withBenchmark(
@@ -89,7 +89,7 @@ describe('benchmark.type custom', () => {
       status: 'failed',
       cause: { exitCode: 3, logTail: ['no luck'] },
     });
-  }, 60_000);
+  }, 120_000);
 });
 
 it('benchmark.type manual stays up until it is stopped', async () => {
@@ -100,7 +100,7 @@ it('benchmark.type manual stays up until it is stopped', async () => {
   expect(JSON.parse(status.stdout)).toMatchObject({ state: 'running' });
   job.child.kill('SIGINT');
   expect(await job.ended()).toBe(130);
-}, 60_000);
+}, 120_000);
 
 it('a sweep runs its points one after the other in one allocation, each with its own result', async () => {
   const text = await readFile(recipe, 'utf8');
@@ -114,4 +114,4 @@ it('a sweep runs its points one after the other in one allocation, each with its
   ]);
   // What did not change from point to point was not started twice.
   expect(await job.pidsOf('decode-0-0')).toHaveLength(1);
-}, 60_000);
+}, 120_000);

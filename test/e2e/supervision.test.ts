@@ -69,7 +69,7 @@ describe('supervision', () => {
       expect(job.said).toContain('what to do: end them');
       expect(await job.results()).toEqual([]);
     },
-    60_000,
+    120_000,
   );
 
   it.skipIf(!possible)(

@@ -38,7 +38,10 @@ describe('a sweep in one allocation', () => {
       expect(starts('frontend-0')).toBe(frontend === 'sglang' ? 2 : 1);
       const ready = events.filter(
         (event) =>
-          event.kind === 'process.transition' && event.process === 'frontend-0' && event.to === 'ready',
+          event.kind === 'process.transition' &&
+          event.process === 'frontend-0' &&
+          event.from === 'starting' &&
+          event.to === 'ready',
       );
       expect(ready).toHaveLength(2);
       expect(await job.statuses()).toEqual(['done', 'done', 'done', 'done']);

@@ -62,7 +62,7 @@ describe('permissions on the bus', () => {
     const coordinator = await bus.coordinator();
     coordinator.subscribe(s.cancel, anything, ({ respond }) => respond({ accepted: true }));
     await coordinator.settled();
-    expect(await operator.request(s.cancel, {}, anything, 2_000)).toEqual({ accepted: true });
+    expect(await operator.request(s.cancel, {}, anything, 20_000)).toEqual({ accepted: true });
     operator.publish(s.desired('node1'), { forged: true });
     await until('the refusal', () => denied.some((text) => text.includes(s.desired('node1'))));
   });
@@ -148,7 +148,7 @@ describe('kept events', () => {
       retryMs: 20,
     });
     for (let n = 0; n < 50; n++) outbox.send(s.sweepTransition, sweepEvent(`before ${n}`));
-    expect(await outbox.flush(5_000)).toBe(true);
+    expect(await outbox.flush(30_000)).toBe(true);
 
     const early: SrtEvent[] = [];
     coordinator.follow(1, (event) => early.push(event));
@@ -156,7 +156,7 @@ describe('kept events', () => {
     const pid = bus.nats.pid ?? 0;
     process.kill(pid, 'SIGKILL');
     for (let n = 0; n < 50; n++) outbox.send(s.sweepTransition, sweepEvent(`after ${n}`));
-    expect(await outbox.flush(15_000)).toBe(true);
+    expect(await outbox.flush(30_000)).toBe(true);
     await until('a new nats-server', () => bus.nats.pid !== pid);
 
     const operator = await bus.operator();
@@ -168,5 +168,5 @@ describe('kept events', () => {
       expect(events.map((event) => event.seq)).toEqual(Array.from({ length: 100 }, (_, index) => index + 1));
     }
     expect(bus.restarts).toHaveLength(1);
-  }, 40_000);
+  }, 120_000);
 });

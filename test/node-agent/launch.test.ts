@@ -17,9 +17,9 @@ while [ "$1" != --name ]; do shift; done
 name=$2
 while [ "$1" != repo/image:1 ]; do shift; done
 shift
+trap 'kill $!' TERM
 setsid env -u SRTCTL_PROCESS -u SRTCTL_AGENT "$@" &
 echo $! >"$here/$name"
-trap 'kill $!' TERM
 wait; wait
 `;
 

@@ -9,6 +9,7 @@ import { subjectsOf } from '../../src/messages/subjects.ts';
 import { findMarked } from '../../src/node-agent/marks.ts';
 import { startTestBus, type TestBus, until } from '../support/bus.ts';
 import { guardsOf } from '../support/guards.ts';
+import { endIfThere } from '../support/signal.ts';
 import { specOf } from '../support/spec.ts';
 
 /** `SRTCTL_TRIALS=300 SRTCTL_SEED=1 npx vitest run test/node-agent/orphans.test.ts` for many more. */
@@ -108,7 +109,7 @@ it.each(seeds)(
       expect(over()).toBe(true);
     } finally {
       if (!over()) agent.kill('SIGKILL');
-      for (const pid of await running()) process.kill(pid, 'SIGKILL');
+      for (const pid of await running()) endIfThere(pid);
     }
   },
 );

@@ -130,9 +130,9 @@ describe('the process table', () => {
       });
     table.apply(
       [
-        watched('talks', 'while sleep 0.1; do echo .; done', 1_000),
-        watched('computes', 'while :; do :; done', 1_000),
-        watched('silent', 'sleep 1000', 2_500),
+        watched('talks', 'while sleep 0.1; do echo .; done', 4_000),
+        watched('computes', 'while :; do :; done', 4_000),
+        watched('silent', 'sleep 1000', 6_000),
       ],
       1,
       'test',
@@ -188,7 +188,7 @@ describe('the process table', () => {
     const all = await marked();
     table.apply([], 2, 'test');
     await until('nothing alive', () => table.alive === 0);
-    expect(all.filter(exists)).toEqual([]);
+    await until('all of them gone', () => !all.some(exists));
     expect(last('stubborn')).toMatchObject({ to: 'stopped', signal: 'SIGKILL' });
   });
 
@@ -232,7 +232,7 @@ describe('the process table', () => {
     table.killAll();
     await until('both gone', () => !pids.some(exists));
     const entry = `SRTCTL_AGENT=${mark}`;
-    expect((await findMarked([entry])).get(entry)).toEqual([]);
+    await until('their children gone', async () => (await findMarked([entry])).get(entry)?.length === 0);
   });
 
   it('writes the files of a spec before it starts', async () => {

@@ -89,4 +89,4 @@ it('no event that an agent can send breaks who shows it, keeps it or looks for t
     }),
     { numRuns: 150 },
   );
-}, 30_000);
+}, 120_000);

@@ -109,7 +109,7 @@ it('an agent that says what it likes as fast as it can takes no memory, and nobo
         if (n % 200 === 0) await hostile.flush();
       }
       await hostile.flush();
-      await until('the events to be written', () => journal.streamSeq >= to, 30_000);
+      await until('the events to be written', () => journal.streamSeq >= to, 60_000);
     };
     await flood(0, 2_000);
     const before = heapMb();
@@ -128,7 +128,7 @@ it('an agent that says what it likes as fast as it can takes no memory, and nobo
       s.hello('node2'),
       { ...hello, processes: [] },
       helloReplySchema,
-      10_000,
+      30_000,
     );
     expect(answer).toMatchObject({ welcome: true });
     await busy;
@@ -142,4 +142,4 @@ it('an agent that says what it likes as fast as it can takes no memory, and nobo
     roster.close();
     await journal.close(2_000, []);
   }
-}, 60_000);
+}, 180_000);

@@ -33,7 +33,7 @@ it('srtctl’s own clients talk encrypted, and engines find their account withou
   const agent = await bus.agent('node1');
   coordinator.subscribe(s.hello('*'), z.unknown(), ({ respond }) => respond({ yes: 1 }));
   await coordinator.settled();
-  expect(await agent.request(s.hello('node1'), {}, z.unknown(), 2_000)).toEqual({ yes: 1 });
+  expect(await agent.request(s.hello('node1'), {}, z.unknown(), 20_000)).toEqual({ yes: 1 });
   const authenticator = nkeyAuthenticator(new TextEncoder().encode(bus.keys.coordinator.seed));
   await expect(connect({ servers: bus.nats.url, authenticator, tls: {} })).rejects.toThrow(/certificate/);
   const engine = await connect({ servers: bus.nats.url, tls: null });

@@ -140,7 +140,7 @@ describe.skipIf(!etcd)('Dynamo’s workers and frontend, over a real etcd', () =
     await until('registered', async () => (await components()).join() === 'backend');
     worker.child.kill('SIGTERM');
     expect(await worker.ended()).toBe(0);
-    expect((await listPrefix(registry, 'instances/')).size).toBe(0);
+    await until('out of the registry', async () => (await listPrefix(registry, 'instances/')).size === 0);
     await until('forgotten by the frontend', async () => (await components()).length === 0);
   });
 

@@ -82,8 +82,9 @@ describe('a simulated engine', () => {
     const { chunks } = await events<{ text: string }>(
       await post(`${url}/generate`, { ...body, stream: true }),
     );
-    expect(words(chunks[0]?.text)).toBeLessThan(4);
-    expect(words(chunks.at(-1)?.text)).toBe(4);
+    const texts = chunks.map(({ text }) => text);
+    for (const [index, text] of texts.entries()) expect(text.startsWith(texts[index - 1] ?? '')).toBe(true);
+    expect(words(texts.at(-1))).toBe(4);
   });
 
   it('may end early without ignore_eos, the same each time', async () => {
@@ -124,19 +125,23 @@ describe('a simulated engine', () => {
   });
 
   it('queues what is over max-running-requests, and an abort frees a place', async () => {
+    const own = `http://${address}:6260`;
+    // So slow that what is asked for does not end meanwhile.
+    start(address, engineArgv(6260, '--max-running-requests', '2'), { SRTCTL_SIM_SPEED: '0.1' });
+    await healthy(`${own}/health`);
     const stop = new AbortController();
-    const endless = { prompt: 'a', max_tokens: 990, ignore_eos: true, stream: true };
+    const endless = { prompt: 'a', max_tokens: 10_000, ignore_eos: true, stream: true };
     const slow = [1, 2, 3].map(() =>
-      post(`${url}/v1/completions`, endless, stop.signal)
+      post(`${own}/v1/completions`, endless, stop.signal)
         .then((answer) => answer.text())
         .catch(() => undefined),
     );
-    await until('one in the queue', async () => (await metric(url, 'sglang:num_queue_reqs')) === 1);
-    expect(await metric(url, 'sglang:num_running_reqs')).toBe(2);
+    await until('one in the queue', async () => (await metric(own, 'sglang:num_queue_reqs')) === 1);
+    expect(await metric(own, 'sglang:num_running_reqs')).toBe(2);
     stop.abort();
     await Promise.all(slow);
-    await until('none running', async () => (await metric(url, 'sglang:num_running_reqs')) === 0);
-    expect(await metric(url, 'sglang:num_queue_reqs')).toBe(0);
+    await until('none running', async () => (await metric(own, 'sglang:num_running_reqs')) === 0);
+    expect(await metric(own, 'sglang:num_queue_reqs')).toBe(0);
   });
 
   it('survives a client that goes away in the middle of its request', async () => {
@@ -172,7 +177,7 @@ describe('a simulated engine', () => {
 
 describe('the life of a simulated engine', () => {
   it('loads before it is healthy, and says so in its log', async () => {
-    const loading = start(address, engineArgv(6164), { SRTCTL_SIM_LOAD_MS: '300' });
+    const loading = start(address, engineArgv(6164), { SRTCTL_SIM_LOAD_MS: '4000' });
     await loading.says('Load weight begin');
     const answer = await fetch(`http://${address}:6164/health`).catch(() => undefined);
     expect(loading.output).not.toContain('fired up');

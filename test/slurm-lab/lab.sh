@@ -44,7 +44,7 @@ munge_up() {
   fi
   setpriv --reuid=munge --regid=munge --clear-groups munged --force 2>"$lab/munged.log"
   cp /run/munge/munged.pid "$lab/munged.pid"
-  until_true 10 munged munge -n
+  until_true 60 munged munge -n
 }
 
 configure() {
@@ -85,7 +85,7 @@ boot() {
   rm -f "$lab/$name/init"
   setsid ip netns exec "srtlab-$name" unshare --uts --mount --pid --fork --kill-child \
     bash "$here/node.sh" "$name" "$lab" </dev/null >"$lab/$name/console.log" 2>&1 &
-  until_true 10 "$name" test -s "$lab/$name/init"
+  until_true 60 "$name" test -s "$lab/$name/init"
 }
 
 # A lab whose owner has ended without taking it down is in the way of every other: it goes.
@@ -116,7 +116,7 @@ up() {
   for name in $(names); do plug_in "$name"; done
   slurmctld -c
   for name in $(names); do boot "$name"; done
-  until_true 60 'the cluster' all_idle
+  until_true 180 'the cluster' all_idle
 }
 
 down() {

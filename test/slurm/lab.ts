@@ -100,12 +100,12 @@ export function useLab(count: number) {
         left = leftOnNodes();
         return left.length === 0;
       },
-      20_000,
+      60_000,
     ).catch((error: Error) => Promise.reject(new Error(`${error.message}; there is ${left.join('\n')}`)));
   }
 
   /** No job waits, runs or is being cleared away: what the next test sees is its own. */
-  const noJobs = () => until('an empty queue', () => slurm('squeue', '-h', '-o', '%A %T') === '', 30_000);
+  const noJobs = () => until('an empty queue', () => slurm('squeue', '-h', '-o', '%A %T') === '', 90_000);
 
   afterEach(async () => {
     const ids = slurm('squeue', '-h', '-o', '%A').split('\n').filter(Boolean);

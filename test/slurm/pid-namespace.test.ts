@@ -34,7 +34,7 @@ async function launch(agent: string, env: NodeJS.ProcessEnv = {}, pidNamespace =
     stopDirs: join(dir, 'stop'),
     runtimes: { x86_64: process.execPath, aarch64: process.execPath },
   });
-  return run(command, args, { env: { ...process.env, SLURMD_NODENAME: 'node7', ...env }, timeout: 15_000 });
+  return run(command, args, { env: { ...process.env, SLURMD_NODENAME: 'node7', ...env }, timeout: 60_000 });
 }
 
 it('an agent that is killed with its guard leaves nothing: its launcher does what the guard would', async () => {

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findMarked } from '../../src/node-agent/marks.ts';
+import { endIfThere } from '../support/signal.ts';
 
 /** Slurm's commands on one machine: srun becomes what it is told to start, its pid the number of the step. */
 const COMMANDS: Readonly<Record<string, string>> = {
@@ -101,7 +102,8 @@ export class FakeSlurm {
 
   async destroy(): Promise<void> {
     for (const child of this.#running) child.kill('SIGKILL');
-    for (const pid of await this.left()) process.kill(pid, 'SIGKILL');
-    rmSync(this.dir, { recursive: true, force: true });
+    for (const pid of await this.left()) endIfThere(pid);
+    // The last of them may write still.
+    rmSync(this.dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
 }

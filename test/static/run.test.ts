@@ -37,7 +37,7 @@ function render(text: string, ...options: string[]): string {
 const state = (): JobState =>
   jobStateSchema.parse(JSON.parse(readFileSync(join(slurm.jobDir, 'state.json'), 'utf8')));
 
-describe('a rendered script', { timeout: 60_000 }, () => {
+describe('a rendered script', { timeout: 120_000 }, () => {
   it('runs the recipe, leaves the files of a job, and nothing that runs', async () => {
     const { code, said } = await slurm.start(render(recipe(measured))).ended;
     expect(code, said).toBe(0);
@@ -103,7 +103,7 @@ describe('a rendered script', { timeout: 60_000 }, () => {
 
   it('stops everything on SIGTERM, and ends with 143', async () => {
     const run = slurm.start(render(recipe(long)));
-    await until('the benchmark', () => run.said().includes(' benchmark\n'), 30_000);
+    await until('the benchmark', () => run.said().includes(' benchmark\n'));
     run.child.kill('SIGTERM');
     const { code, said } = await run.ended;
     expect(code, said).toBe(143);

@@ -65,11 +65,14 @@ export async function startTestBus(jobId: string, nodes: string[], tls?: JobKeys
 }
 export type TestBus = Awaited<ReturnType<typeof startTestBus>>;
 
-/** Resolves as soon as `holds` does; rejects after `ms` with what was waited for. */
+/**
+ * Resolves as soon as `holds` does; rejects after `ms` with what was waited for. How soon is not what tests are about: a
+ * busy machine may take long, and what never comes is told all the same.
+ */
 export async function until<T>(
   what: string,
   holds: () => T | Promise<T>,
-  ms = 10_000,
+  ms = 30_000,
 ): Promise<NonNullable<T>> {
   const end = performance.now() + ms;
   for (;;) {

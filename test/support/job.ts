@@ -150,13 +150,13 @@ export class RunningJob {
   }
 
   /** Waits until nothing of the job is left, and says what it was that stayed. */
-  async nothingLeft(ms = 8_000): Promise<void> {
+  async nothingLeft(): Promise<void> {
     let left: string[] = [];
     const look = async (): Promise<boolean> => {
       left = await this.leftovers();
       return left.length === 0;
     };
-    await until('nothing of the job left', look, ms).catch((error: Error) =>
+    await until('nothing of the job left', look).catch((error: Error) =>
       Promise.reject(new Error(`${error.message}; there is ${left.join('\n')}`)),
     );
   }
