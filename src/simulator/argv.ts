@@ -49,6 +49,23 @@ export class Arguments {
     return this.#all.filter((entry) => entry.name === name).map((entry) => entry.values);
   }
 
+  /** What SRTCTL_SIM_UNKNOWN_OPTIONS names, with its values, as Python's argparse tells of it. */
+  get unknown(): string[] {
+    const names = (process.env.SRTCTL_SIM_UNKNOWN_OPTIONS ?? '').split(/\s+/);
+    return this.#all.flatMap(({ name, values }) =>
+      names.includes(`--${name}`) ? [`--${name}`, ...values] : [],
+    );
+  }
+
+  /** Ends as argparse does with an option that the engine's version does not have. */
+  refuseUnknown(program: string): void {
+    const { unknown } = this;
+    if (unknown.length === 0) return;
+    const usage = `usage: ${program} [-h] --model-path MODEL_PATH [--host HOST] [--port PORT]`;
+    const error = `${program}: error: unrecognized arguments: ${unknown.join(' ')}`;
+    throw new Fatal(`${usage}\n${error}`, { exitCode: 2 });
+  }
+
   /** All options, for /get_server_info. */
   record(): Record<string, string | boolean | string[]> {
     return Object.fromEntries(

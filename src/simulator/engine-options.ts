@@ -30,6 +30,7 @@ const usage = (message: string): Fatal => new Fatal(`launch_server.py: error: ${
 export function engineOptions(args: Arguments): EngineOptions {
   const modelPath = args.text('model-path', 'model');
   if (modelPath === undefined) throw usage('the following arguments are required: --model-path');
+  args.refuseUnknown('launch_server.py');
   const nnodes = args.integer(1, 'nnodes');
   const nodeRank = args.integer(0, 'node-rank');
   const tp = args.integer(1, 'tensor-parallel-size', 'tp-size', 'tp');

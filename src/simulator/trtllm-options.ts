@@ -22,6 +22,7 @@ export function dynamoOptions(argv: readonly string[]): EngineOptions {
     throw new Fatal('dynamo.trtllm: error: the following arguments are required: --model-path', {
       exitCode: 2,
     });
+  args.refuseUnknown('dynamo.trtllm');
   const mode = args.text('disaggregation-mode') ?? 'prefill_and_decode';
   if (!['prefill', 'decode', 'prefill_and_decode'].includes(mode))
     throw new Fatal(`dynamo.trtllm: error: argument --disaggregation-mode: invalid choice: '${mode}'`, {
@@ -41,6 +42,12 @@ export function serverOptions([modelPath, ...argv]: readonly string[]): EngineOp
   if (modelPath === undefined || modelPath.startsWith('-'))
     throw new Fatal("Error: Missing argument 'MODEL'.", { exitCode: 2 });
   const args = new Arguments(argv);
+  const [unknown] = args.unknown;
+  // It is made with click, which has words of its own.
+  if (unknown !== undefined)
+    throw new Fatal(`Usage: trtllm-serve [OPTIONS] MODEL\n\nError: No such option: ${unknown}`, {
+      exitCode: 2,
+    });
   return {
     ...common(args, modelPath, args.text('config', 'extra_llm_api_options')),
     servedModel: modelPath,

@@ -7,6 +7,7 @@ import { followJob } from '../../src/cli/follow.ts';
 import type { JobOnDisk } from '../../src/cli/job-dir.ts';
 import { jobPaths, writeJson } from '../../src/coordinator/files.ts';
 import { subjectFor } from '../../src/messages/authorship.ts';
+import { BusTimeout } from '../../src/messages/bus.ts';
 import type { SrtEvent } from '../../src/messages/events.ts';
 import { startTestBus, type TestBus, until } from '../support/bus.ts';
 import { killed, wholeRun } from './events.ts';
@@ -91,7 +92,13 @@ async function liveJob(): Promise<{ job: JobOnDisk; keep(event: SrtEvent): Promi
     url: server.nats.url,
     operatorSeed: server.keys.operator.seed,
   });
-  const keep = (event: SrtEvent) => bus.keep(subjectFor('a', event), event, `${event.source}:${event.seq}`);
+  // Again and again, as an outbox does: an answer may be late.
+  const keep = async (event: SrtEvent): Promise<void> => {
+    const kept = () =>
+      bus.keep(subjectFor('a', event), event, `${event.source}:${event.seq}`).then(() => true);
+    const isLate = (error: unknown) => (error instanceof BusTimeout ? false : Promise.reject(error));
+    await until('the event to be kept', () => kept().catch(isLate));
+  };
   return { job, keep };
 }
 

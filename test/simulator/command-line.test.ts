@@ -28,6 +28,22 @@ describe('an engine’s command line', () => {
     expect(engine.output).toContain(message);
   });
 
+  it.each([
+    [
+      engineArgv(6100, '--kv-mode', 'flux', '--trust-remote-code'),
+      'launch_server.py: error: unrecognized arguments: --kv-mode flux',
+    ],
+    [
+      ['python3', '-m', 'dynamo.trtllm', '--model-path', '/model', '--kv-mode', 'flux'],
+      'dynamo.trtllm: error: unrecognized arguments: --kv-mode flux',
+    ],
+    [['trtllm-serve', '/model', '--kv-mode', 'flux'], 'Error: No such option: --kv-mode'],
+  ])('is refused with an option that the engine is said not to have: %j', async (argv, message) => {
+    const engine = start(address, argv, { SRTCTL_SIM_UNKNOWN_OPTIONS: '--other --kv-mode' });
+    expect(await engine.ended(), engine.output).toBe(2);
+    expect(engine.output.trim().split('\n').at(-1)).toBe(message);
+  });
+
   it('counts the last of a repeated option, in whichever spelling', () => {
     const argv = ['--disaggregation-bootstrap-port', '7200', '--disaggregation-bootstrap-port', '31000'];
     expect(optionsOf(...argv).bootstrapPort).toBe(31_000);
