@@ -103,6 +103,7 @@ describe('a process in a container of a daemon', () => {
     await reach('ready');
     const pid = await inside();
     const client = table.reports()[0]?.pid ?? 0;
+    expect(client).toBeGreaterThan(0);
     process.kill(-client, 'SIGKILL');
     await reach('failed');
     await until('the container is gone', () => !exists(pid));
