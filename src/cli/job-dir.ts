@@ -146,7 +146,8 @@ function isAwaited(state: JobState | undefined): boolean {
   if (state?.home?.host !== hostname()) return false;
   try {
     const { mtimeMs } = statSync(epochFile(state.home.directory));
-    return Date.now() - mtimeMs < (RESTART_PATIENCE_S + 2) * 1_000;
+    // A clock that was set back since makes it a time to come.
+    return Math.abs(Date.now() - mtimeMs) < (RESTART_PATIENCE_S + 2) * 1_000;
   } catch {
     return false;
   }

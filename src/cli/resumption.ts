@@ -57,10 +57,10 @@ export async function resumptionOf(job: JobOnDisk, variant: LoadedVariant): Prom
 
 /** A job whose coordinator was killed may go on within seconds, and is over when it does not. */
 async function willBeOver(job: JobOnDisk): Promise<boolean> {
-  const until = Date.now() + 1_000 * (RESTART_PATIENCE_S + 5);
+  const until = performance.now() + 1_000 * (RESTART_PATIENCE_S + 5);
   while (!(await isOver(job))) {
     if (job.spec.mode !== 'local' || (await coordinatorOf(job)) !== undefined) return false;
-    if (Date.now() > until) return false;
+    if (performance.now() > until) return false;
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
   return true;

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { EXIT } from '../errors.ts';
 import type { PointOutcome } from '../machines/point.ts';
 import type { Cause } from '../messages/result.ts';
+import type { SteadyClock } from '../steady-clock.ts';
 import type { Continuation } from './continuation.ts';
 import type { Deployment } from './deployment.ts';
 import type { Planning } from './planning.ts';
@@ -20,6 +21,7 @@ export interface AttemptsOptions {
   readonly deployment: () => Deployment | undefined;
   /** Nodes beyond what the plan needs. */
   readonly spareNodes: number;
+  readonly clock: SteadyClock;
   /** Aborted when the run is to end early. */
   readonly stopping: AbortSignal;
   readonly interrupt: (why: string, exitCode: number) => void;
@@ -61,12 +63,12 @@ export class Attempts {
 
   /** Whether there is time for the point, and an agent on each node. Resolves with its outcome when it cannot run. */
   async #refuse(ordinal: number): Promise<PointOutcome | null> {
-    const { allotment, continuation, crippled, interrupt } = this.#options;
+    const { allotment, clock, continuation, crippled, interrupt } = this.#options;
     const { planning, replacements, roster, stopping } = this.#options;
     // One that runs already has had its answer.
     if (continuation.isRunning(ordinal)) return null;
     const refused: PointOutcome = { status: 'interrupted', cause: null, result: null };
-    const tooLate = allotment.refuses(ordinal, Date.now());
+    const tooLate = allotment.refuses(ordinal, clock.now());
     if (tooLate !== null) {
       interrupt(tooLate, EXIT.outOfTime);
       return refused;

@@ -5,6 +5,7 @@ import type { SrtEvent } from '../messages/events.ts';
 import { connectBus, inboxOf } from '../messages/nats-bus.ts';
 import { createOutbox } from '../messages/outbox.ts';
 import { SYSTEM_DISCONNECT } from '../messages/subjects.ts';
+import type { SteadyClock } from '../steady-clock.ts';
 import { Journal } from './journal.ts';
 import type { JobKeys } from './keys.ts';
 import { createStream } from './stream.ts';
@@ -14,13 +15,14 @@ export interface ChannelOptions {
   readonly jobId: string;
   readonly keys: JobKeys;
   readonly epoch: number;
+  readonly clock: SteadyClock;
   /** events.jsonl, and the first message of the stream that may not be in it. */
   readonly eventsFile: string;
   readonly eventsFrom: number;
-  /** Asked before each line. */
+  /** Asked before anything is written. */
   readonly mayWrite: () => void;
   readonly log: Logger;
-  /** Each kept event, when it is in the file. */
+  /** Each kept event, which need not be in the file yet. */
   readonly onEvent: (event: SrtEvent) => void;
   readonly onDenied: (error: Error) => void;
 }
@@ -59,7 +61,7 @@ export async function openChannel(options: ChannelOptions): Promise<Channel> {
     onDenied: options.onDenied,
   });
   await createStream(url, keys.coordinator.seed, jobId, keys.tls?.ca);
-  const outbox = createOutbox({ bus, source: `coordinator:${epoch}`, now: () => new Date() });
+  const outbox = createOutbox({ bus, source: `coordinator:${epoch}`, now: () => options.clock.date() });
   const journal = new Journal(bus, options.eventsFile, options.eventsFrom, options.onEvent, options.mayWrite);
   let systemBus: Bus | undefined;
   return {

@@ -4,6 +4,7 @@ import type { PointResult } from '../messages/result.ts';
 import type { SweepPlan } from '../plan/kinds.ts';
 import type { SweepSettings } from '../recipe/sweep-settings.ts';
 import type { AgentPlace, Platform } from '../slurm/launcher.ts';
+import type { SteadyClock } from '../steady-clock.ts';
 import type { AgentExtras } from './credentials.ts';
 import type { Fence } from './fence.ts';
 import type { JobKeys } from './keys.ts';
@@ -31,6 +32,8 @@ export interface CoordinatorOptions {
   readonly relaunchAgents: boolean;
   /** Nodes beyond what the plan needs. */
   readonly spareNodes: number;
+  /** What all times of the job are by. */
+  readonly clock: SteadyClock;
   /** When the allocation ends, ms since the epoch. */
   readonly endsAt: number | null;
   readonly epoch: number;

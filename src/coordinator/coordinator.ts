@@ -80,7 +80,7 @@ export class Coordinator {
       replacements: this.#replacements,
       warnOf: (node, why) => this.#record.warning(node, this.#roster.stateOf(node) ?? 'joined', why),
     });
-    this.#allotment = new Allotment(options.endsAt, Date.now(), before?.resumption.durations);
+    this.#allotment = new Allotment(options.endsAt, options.clock.now(), before?.resumption.durations);
     this.#policy = failurePolicy(options.sweep.on_failure);
     this.#points = this.#createPoints();
     this.#attempts = new Attempts({
@@ -128,6 +128,7 @@ export class Coordinator {
       jobId: spec.jobId,
       subjects: this.#subjects,
       eventsFile: this.#paths.events,
+      eventsWritten: async () => this.#channel?.journal.written(),
       results: new ResultsFile(this.#paths.results),
       policy: this.#policy,
       points: () => this.#record.state.points,
@@ -206,7 +207,7 @@ export class Coordinator {
 
   /** Resolves with how it went, for people. */
   async #boot(signal: AbortSignal): Promise<string> {
-    const { spec, agents, nats, keys, epoch, log, fence, before } = this.#options;
+    const { spec, agents, nats, keys, epoch, clock, log, fence, before } = this.#options;
     await writeCredentials(this.#options);
     signal.throwIfAborted();
     // Agents take longer to load than we take to listen, and say hello until they are answered.
@@ -216,6 +217,7 @@ export class Coordinator {
       jobId: spec.jobId,
       keys,
       epoch,
+      clock,
       eventsFile: this.#paths.events,
       eventsFrom: this.#continuation.eventsFrom,
       mayWrite: () => fence.check(),
@@ -323,7 +325,8 @@ export class Coordinator {
 
   /** Slurm says so earlier; should that get lost, there is time to stop in good order still. */
   #heedEnd(): void {
-    const why = this.#ending || this.#stopping.signal.aborted ? null : this.#allotment.isOver(Date.now());
+    if (this.#ending || this.#stopping.signal.aborted) return;
+    const why = this.#allotment.isOver(this.#options.clock.now());
     if (why !== null) this.interrupt(why, EXIT.outOfTime);
   }
 }

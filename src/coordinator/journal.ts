@@ -1,27 +1,33 @@
-import { closeSync, fsyncSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs';
+import { close, fsync, openSync, readFileSync, truncateSync, write } from 'node:fs';
+import { promisify } from 'node:util';
 import type { Bus, Follower } from '../messages/bus.ts';
 import { parseEvents, type SrtEvent } from '../messages/events.ts';
 
-/** Bytes that wait in memory for room on the disk. */
+/** Bytes that wait in memory for the disk. */
 const MOST_WAITING = 1024 * 1024;
+const writeTo = promisify(write);
 
 /**
  * Appends every kept event to events.jsonl, in the stream's order, so that the events outlive the job. What an earlier
- * coordinator has written is not written again: each source numbers its events, and its numbers only grow.
+ * coordinator has written is not written again: each source numbers its events, and its numbers only grow. What is to be
+ * done about an event does not wait for it to be written: the disk may be full, or stand still.
  */
 export class Journal {
   readonly #file: number;
   readonly #follow: (from: number) => Follower;
+  readonly #mayWrite: () => void;
   #follower: Follower;
+  /** The last message of the stream that is in the file, as all before it are; and the last that is in `#rest`. */
   #streamSeq: number;
+  #takenSeq: number;
   /**
-   * What a full disk did not take yet, so that no event is missing or torn when there is room again. More than
-   * MOST_WAITING is left in the stream, and read from there again.
+   * What the disk did not take yet, so that no event is missing or torn when it does. More than MOST_WAITING is left in
+   * the stream, and read from there again.
    */
   #rest = Buffer.alloc(0);
-  /** The first message of the stream that waits there for room on the disk. */
+  /** The first message of the stream that waits there for the disk. */
   #leftFrom: number | undefined;
-
+  #writing: Promise<boolean> | undefined;
   /** The last message of the stream that was acted on. */
   #actedOn = 0;
 
@@ -36,17 +42,18 @@ export class Journal {
     const written = lastOfEach(path);
     this.#file = openSync(path, 'a', 0o644);
     this.#streamSeq = from - 1;
+    this.#takenSeq = from - 1;
+    this.#mayWrite = mayWrite;
     this.#follow = (first) =>
       bus.follow(first, (event, streamSeq) => {
         mayWrite();
         const isThere = event.seq <= (written.get(event.source) ?? 0);
-        if (!isThere && !this.#hasRoom()) this.#leftFrom ??= streamSeq;
-        else if (isThere ? this.#flush() : this.#append(event)) this.#streamSeq = streamSeq;
+        this.#take(streamSeq, isThere ? undefined : event);
         if (streamSeq > this.#actedOn) {
           this.#actedOn = streamSeq;
           onEvent(event);
         }
-        this.#goBack();
+        void this.#flush();
       });
     this.#follower = this.#follow(from);
   }
@@ -55,54 +62,80 @@ export class Journal {
     return this.#streamSeq;
   }
 
+  /** Resolves when all events that were acted on are in the file, or the disk does not take them. */
+  async written(): Promise<void> {
+    await this.#flush();
+  }
+
   /**
    * Waits (at most `deadlineMs`) until all that is in the stream is in the file, adds `unsent` (what a bus that is gone
    * did not take), and closes it.
    */
   async close(deadlineMs: number, unsent: readonly SrtEvent[]): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    this.#goBack();
-    await Promise.race([
-      this.#follower.caughtUp().catch(() => undefined),
-      new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, deadlineMs);
-      }),
-    ]);
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), deadlineMs);
+    const isLate = new Promise<void>((resolve) => {
+      late.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    do {
+      await Promise.race([this.#flush(), isLate]);
+      await Promise.race([this.#follower.caughtUp().catch(() => undefined), isLate]);
+    } while (this.#leftFrom !== undefined && !late.signal.aborted);
     clearTimeout(timer);
     this.#follower.stop();
     for (const event of unsent) this.#append(event);
-    this.#flush();
-    fsyncSync(this.#file);
-    closeSync(this.#file);
+    await this.#flush();
+    await promisify(fsync)(this.#file);
+    await promisify(close)(this.#file);
   }
 
-  /** false when what follows is left in the stream, since it must come after what is left there already. */
-  #hasRoom(): boolean {
-    return this.#leftFrom === undefined && this.#rest.length < MOST_WAITING;
+  /** Without an event: it is in the file already. */
+  #take(streamSeq: number, event: SrtEvent | undefined): void {
+    // What follows what was left in the stream must come after it.
+    if (this.#leftFrom !== undefined) return;
+    if (event && this.#rest.length >= MOST_WAITING) {
+      this.#leftFrom = streamSeq;
+      return;
+    }
+    if (event) this.#append(event);
+    this.#takenSeq = streamSeq;
   }
 
-  /** Reads from the stream again what was left there, when there is room on the disk. */
+  #append(event: SrtEvent): void {
+    this.#rest = Buffer.concat([this.#rest, Buffer.from(`${JSON.stringify(event)}\n`)]);
+  }
+
+  /** false: the disk is full, and what waits is tried again with the next event. */
+  #flush(): Promise<boolean> {
+    this.#writing ??= this.#write().then((isWritten) => {
+      this.#writing = undefined;
+      if (isWritten) this.#goBack();
+      return isWritten && this.#rest.length > 0 ? this.#flush() : isWritten;
+    });
+    return this.#writing;
+  }
+
+  async #write(): Promise<boolean> {
+    try {
+      while (this.#rest.length > 0) {
+        this.#mayWrite();
+        const { bytesWritten } = await writeTo(this.#file, this.#rest);
+        this.#rest = this.#rest.subarray(bytesWritten);
+      }
+    } catch {
+      return false;
+    }
+    this.#streamSeq = this.#takenSeq;
+    return true;
+  }
+
+  /** Reads from the stream again what was left there. */
   #goBack(): void {
-    if (this.#leftFrom === undefined || !this.#flush()) return;
+    if (this.#leftFrom === undefined) return;
     const from = this.#leftFrom;
     this.#leftFrom = undefined;
     this.#follower.stop();
     this.#follower = this.#follow(from);
-  }
-
-  /** false while the disk is full: what is to be done about an event does not wait for it to be written. */
-  #append(event: SrtEvent): boolean {
-    this.#rest = Buffer.concat([this.#rest, Buffer.from(`${JSON.stringify(event)}\n`)]);
-    return this.#flush();
-  }
-
-  #flush(): boolean {
-    try {
-      while (this.#rest.length > 0) this.#rest = this.#rest.subarray(writeSync(this.#file, this.#rest));
-      return true;
-    } catch {
-      return false;
-    }
   }
 }
 

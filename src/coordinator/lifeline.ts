@@ -13,6 +13,8 @@ const keyPairSchema = z.object({ seed: z.string(), publicKey: z.string() });
 export const lifelineSchema = z.object({
   v: z.literal(1),
   jobId: z.string(),
+  /** Of the job's clock (SteadyClock). */
+  clockOffsetMs: z.number(),
   nats: processNameSchema.extend({ port: z.number().int() }),
   infraPorts: z.object({ nats: z.number(), etcdClient: z.number(), etcdPeer: z.number() }),
   /** What the platform holds: its block of loopback addresses. */

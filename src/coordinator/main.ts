@@ -15,6 +15,7 @@ import { loadedVariantSchema } from '../recipe/load.ts';
 import { supervisionSchema } from '../recipe/supervision.ts';
 import { numbersOf } from '../recipe/variant.ts';
 import { freePort } from '../slurm/local.ts';
+import { createSteadyClock } from '../steady-clock.ts';
 import { createServerCertificate } from './certificates.ts';
 import { Coordinator } from './coordinator.ts';
 import { startCoordinatorGuard } from './coordinator-guard.ts';
@@ -56,6 +57,7 @@ async function main(): Promise<void> {
   await mkdir(logs, { recursive: true });
   const { epoch, home: tmpDir, before } = await beginTenure(spec);
   const last = before?.lifeline ?? null;
+  const clock = createSteadyClock(last?.clockOffsetMs);
   if (before) log.warn({ epoch, lifeline: last !== null }, 'takes over from a coordinator that has ended');
   const fence = new Fence(tmpDir, epoch, (why): never => {
     log.fatal({ epoch }, `${why}: this one ends, and touches nothing`);
@@ -91,6 +93,7 @@ async function main(): Promise<void> {
     guard,
     onLaunched: () => void lifeline?.save(),
     claim: last?.claim ?? undefined,
+    clock,
     log,
     env: process.env,
   });
@@ -137,6 +140,7 @@ async function main(): Promise<void> {
     () => ({
       v: 1,
       jobId: spec.jobId,
+      clockOffsetMs: clock.offsetMs,
       nats: nats.name,
       infraPorts,
       claim: platform.claim,
@@ -206,6 +210,7 @@ async function main(): Promise<void> {
     joinTimeoutMs: joining,
     relaunchAgents: settings.relaunch_agents,
     spareNodes: Math.min(spareNodesOf(variant), nodes.length - nodesNeeded(variant)),
+    clock,
     endsAt: here.endsAt,
     epoch,
     home: tmpDir,

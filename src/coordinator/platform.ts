@@ -20,6 +20,7 @@ import { requirePidNamespace } from '../slurm/pid-namespace.ts';
 import { runtimesOf } from '../slurm/runtimes.ts';
 import { timeLimitOf } from '../slurm/sbatch.ts';
 import { createSlurmPlatform } from '../slurm/slurm-platform.ts';
+import type { SteadyClock } from '../steady-clock.ts';
 import { jobPaths } from './files.ts';
 
 const JOIN_MS = { local: 60_000, nodes: 120_000, containers: 1_800_000 } as const;
@@ -40,6 +41,7 @@ export interface PlatformInput {
   readonly onLaunched: () => void;
   /** What a coordinator that was killed holds. */
   readonly claim: number | undefined;
+  readonly clock: SteadyClock;
   readonly log: Logger;
   readonly env: NodeJS.ProcessEnv;
 }
@@ -105,7 +107,7 @@ async function onThisMachine(input: PlatformInput): Promise<PlatformChoice> {
 }
 
 async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
-  const { spec, cluster, variant, distDir, programDirs, guard, log, env } = input;
+  const { spec, cluster, variant, distDir, programDirs, guard, clock, log, env } = input;
   const allocation = allocationOf(env);
   if (!allocation)
     throw new SrtctlError('no-allocation', 'the coordinator of a Slurm job was started outside of Slurm');
@@ -114,7 +116,7 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
   if (!recipe) throw new TypeError('a variant without points');
   const { nodes } = allocation;
   const limitMs = timeLimitMs(timeLimitOf(recipe, cluster) ?? '');
-  const endsAt = allocation.endsAt ?? (limitMs === null ? null : Date.now() + limitMs);
+  const endsAt = allocation.endsAt ?? (limitMs === null ? null : clock.now() + limitMs);
   const agents = agentPlaces({ variant, cluster, nodes, containers: pyxis, jobDir: spec.jobDir });
   const headAddress = await addressOfHead(nodes, cluster);
   const logDir = jobPaths(spec.jobDir, spec.jobId).logs;
@@ -158,7 +160,7 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
     join: pyxis ? JOIN_MS.containers : JOIN_MS.nodes,
     endsAt,
     whyTerminated: () =>
-      endsAt !== null && isNearLimit(Date.now(), endsAt, limitMs)
+      endsAt !== null && isNearLimit(clock.now(), endsAt, limitMs)
         ? `Slurm's time limit is near (the job ends at ${new Date(endsAt).toISOString()}): a longer slurm.time_limit gives the run more time`
         : 'Slurm told the job to end (SIGTERM: scancel, time limit or preemption)',
   };

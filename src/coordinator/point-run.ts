@@ -15,6 +15,7 @@ import {
 import type { PointState } from '../messages/states.ts';
 import type { PlannedPoint } from '../plan/kinds.ts';
 import { holdsSecrets } from '../recipe/secrets.ts';
+import type { SteadyClock } from '../steady-clock.ts';
 import { awaitedIn, type Deployment } from './deployment.ts';
 import { writeJson } from './files.ts';
 import { prepareAttempt, syncPoint } from './point-files.ts';
@@ -27,6 +28,7 @@ const WARM: readonly DeployPhase[] = ['frontend', 'proxy'];
 
 export interface PointRunOptions {
   readonly jobId: string;
+  readonly clock: SteadyClock;
   readonly point: PlannedPoint;
   readonly pointDir: string;
   /** From 1: how often it has been tried, this time included. */
@@ -54,8 +56,8 @@ export interface PointRun {
 
 /** Runs one point: the point machine with its actors provided, and its files. */
 export function startPoint(options: PointRunOptions): PointRun {
-  const { point, pointDir, deployment, before } = options;
-  const startedAt = before?.startedAt ?? new Date();
+  const { clock, point, pointDir, deployment, before } = options;
+  const startedAt = before?.startedAt ?? clock.date();
   let caches: CacheRecord[] | null = null;
   let benchmarkStartedAt = before?.benchmarkStartedAt ?? null;
   const used = deployPhases.filter(
@@ -72,7 +74,7 @@ export function startPoint(options: PointRunOptions): PointRun {
         if (process && !deployment.isWanted(process)) caches = await settle(point.rest, signal);
       }),
       benchmark: fromPromise(({ signal }) => {
-        benchmarkStartedAt ??= new Date();
+        benchmarkStartedAt ??= clock.date();
         return runBenchmark(options, signal);
       }),
       collect: fromPromise(async () => {
@@ -124,7 +126,7 @@ export function startPoint(options: PointRunOptions): PointRun {
       status: ended.status,
       startedAt: startedAt.toISOString(),
       benchmarkStartedAt: benchmarkStartedAt?.toISOString() ?? null,
-      finishedAt: new Date().toISOString(),
+      finishedAt: clock.date().toISOString(),
       caches,
       benchmark: ended.result,
       cause: ended.cause,

@@ -7,6 +7,7 @@ import type { BenchmarkProgress, Cause, PointResult } from '../messages/result.t
 import type { PointState } from '../messages/states.ts';
 import type { Subjects } from '../messages/subjects.ts';
 import type { PlannedPoint } from '../plan/kinds.ts';
+import type { SteadyClock } from '../steady-clock.ts';
 import { explain } from '../why/explain.ts';
 import { readSignatures } from '../why/signatures.ts';
 import type { Deployment } from './deployment.ts';
@@ -18,8 +19,11 @@ import type { InterruptedPoint } from './resumption.ts';
 
 export interface PointsOptions {
   readonly jobId: string;
+  readonly clock: SteadyClock;
   readonly subjects: Subjects;
   readonly eventsFile: string;
+  /** Resolves when all that has happened is in the file. */
+  readonly eventsWritten: () => Promise<void>;
   readonly results: ResultsFile;
   readonly policy: FailurePolicy;
   /** The catalogue of known failures. */
@@ -101,15 +105,15 @@ export class Points {
     { isFirst, before }: { readonly isFirst: boolean; readonly before: InterruptedPoint | null },
     deployment: Deployment,
   ): Promise<PointOutcome> {
-    const { jobId, pointDir, cleanup, mayWrite, onDefect } = this.#options;
+    const { jobId, clock, pointDir, cleanup, mayWrite, onDefect } = this.#options;
     const { ordinal, name } = point;
     const limit = this.#limit(before);
     const attempt = this.#attemptOf(ordinal, before !== null);
     if (isFirst) this.#failures = [];
-    const ranMs = before ? Math.max(Date.now() - before.startedAt.getTime(), 0) : 0;
-    if (Number.isNaN(this.#beganAt)) this.#beganAt = performance.now() - ranMs;
+    if (Number.isNaN(this.#beganAt)) this.#beganAt = performance.now() - this.#ranMs(before);
     const run = startPoint({
       jobId,
+      clock,
       point,
       attempt,
       before,
@@ -144,10 +148,15 @@ export class Points {
     return goesOn ? Math.max(begun, 1) : begun + 1;
   }
 
+  /** How long it has run under an earlier coordinator. */
+  #ranMs(before: InterruptedPoint | null): number {
+    const startedAt = before?.startedAt;
+    return startedAt ? Math.max(this.#options.clock.now() - startedAt.getTime(), 0) : 0;
+  }
+
   /** `sweep.point_time_limit`: breaks a point that takes longer. */
   #limit(before: InterruptedPoint | null) {
     const ms = this.#options.timeLimitMs;
-    const ranMs = before ? Date.now() - before.startedAt.getTime() : 0;
     const cause: Cause = {
       summary: `the point took longer than its time limit of ${(ms ?? 0) / 1_000} s (sweep.point_time_limit)`,
     };
@@ -157,7 +166,7 @@ export class Points {
       // Node fires a timer of 2^31 ms or more at once.
       timer = setTimeout(
         () => run.send({ type: 'point.broken', cause }),
-        Math.min(Math.max(ms - ranMs, 0), 2 ** 31 - 1),
+        Math.min(Math.max(ms - this.#ranMs(before), 0), 2 ** 31 - 1),
       );
     };
     return { cause, begin, end: () => clearTimeout(timer) };
@@ -212,24 +221,25 @@ export class Points {
 
   /** A point is over; of a sweep it is told how far it is. */
   #tellProgress(): void {
-    const { points, save, send, subjects } = this.#options;
+    const { clock, points, save, send, subjects } = this.#options;
     this.#ended++;
     if (points().length < 2) return;
     const elapsedMs = this.#tookMs + performance.now() - this.#beganAt;
-    const progress = sweepProgress(points(), { ended: this.#ended, elapsedMs, now: new Date() });
+    const progress = sweepProgress(points(), { ended: this.#ended, elapsedMs, now: clock.date() });
     save({ progress });
     send(subjects.sweepProgress, { kind: 'sweep.progress', ...progress });
   }
 
   #onProgress(ordinal: number, progress: BenchmarkProgress): void {
-    const { publish, subjects } = this.#options;
-    const at = new Date().toISOString();
+    const { clock, publish, subjects } = this.#options;
+    const at = clock.date().toISOString();
     publish(subjects.pointProgress(ordinal), { v: WIRE_VERSION, at, ordinal, progress });
   }
 
   async #explain(ordinal: number, told: Cause): Promise<Cause> {
-    const { eventsFile, signatures, onDefect } = this.#options;
+    const { eventsFile, eventsWritten, signatures, onDefect } = this.#options;
     try {
+      await eventsWritten();
       return await explain(await recentEvents(eventsFile), ordinal, told, readSignatures(signatures));
     } catch (error) {
       onDefect('the cause could not be looked into', error);

@@ -6,7 +6,8 @@ import type { Cause } from '../messages/result.ts';
 /** The point that was running when its coordinator was killed. */
 export interface InterruptedPoint {
   readonly ordinal: number;
-  readonly startedAt: Date;
+  /** null when it has not said so. */
+  readonly startedAt: Date | null;
   /** null when it was not that far. */
   readonly benchmarkStartedAt: Date | null;
   /** It had failed, and was being cleaned up. */
@@ -56,7 +57,7 @@ function interruptedPoint(ordinal: number, events: readonly SrtEvent[]): Interru
   const at = (found: PointTransition | undefined): Date | null => (found ? new Date(found.at) : null);
   return {
     ordinal,
-    startedAt: at(attempt[0]) ?? new Date(),
+    startedAt: at(attempt[0]),
     // Of several coordinators the first one that came so far saw it begin.
     benchmarkStartedAt: at(attempt.find(({ to }) => to === 'benchmarking')),
     cause: attempt.findLast(({ to }) => to === 'cleaning')?.cause ?? null,

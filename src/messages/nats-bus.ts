@@ -11,6 +11,7 @@ import { throttled } from './throttle.ts';
 /** Default `max_payload` of nats-server, bytes. */
 const MAX_PAYLOAD = 1_048_576;
 const FIRST_RETRY_MS = 250;
+const RECONNECT_MS = 100;
 /** How long the stream may take to acknowledge: a server that is busy must not be asked ever more often. */
 const KEEP_MS = { least: 1_000, most: 8_000 } as const;
 
@@ -61,8 +62,7 @@ const connectOnce = (options: BusOptions): Promise<NatsConnection> =>
     authenticator: (nonce) => answerTo(options.seed, nonce),
     inboxPrefix: options.inbox,
     maxReconnectAttempts: -1,
-    reconnectTimeWait: 100,
-    reconnectJitter: 50,
+    reconnectDelayHandler: createReconnectDelay(),
     // A peer that is frozen or cut off shows after two missed pings.
     pingInterval: 750,
     maxPingOut: 2,
@@ -71,6 +71,23 @@ const connectOnce = (options: BusOptions): Promise<NatsConnection> =>
     // Server addresses that nats-server gossips are of other interfaces of the same machine.
     ignoreClusterUpdates: true,
   });
+
+/**
+ * How long nats.js is to wait from its last try to connect to the next one. It reckons by the wall clock, and would wait
+ * for an hour when that was set back by one: so when the time has passed, it is told that it has passed long ago.
+ */
+function createReconnectDelay(): () => number {
+  let waitMs = 0;
+  let triedAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    const now = performance.now();
+    if (now - triedAt < waitMs) return waitMs;
+    triedAt = now;
+    // Of a thousand agents not all at once.
+    waitMs = RECONNECT_MS * (1 + Math.random() / 2);
+    return Number.NEGATIVE_INFINITY;
+  };
+}
 
 /**
  * null: also where the server offers TLS (to whoever has its authority's certificate). `host` goes to tls.connect(),

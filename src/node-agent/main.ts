@@ -11,6 +11,7 @@ import { subjectsOf, toToken } from '../messages/subjects.ts';
 import { addressOfInterface, addressTowards } from '../own-address.ts';
 import { removeOwnDirectory } from '../own-directory.ts';
 import { ownLog } from '../own-log.ts';
+import { createSteadyClock } from '../steady-clock.ts';
 import { NodeAgent } from './agent.ts';
 import { findGpuHolders } from './gpu-holders.ts';
 import { createLauncher } from './launch.ts';
@@ -59,7 +60,11 @@ async function main(): Promise<void> {
     log: (message, detail) =>
       log.warn({ detail: detail === undefined ? undefined : String(detail) }, message),
   });
-  const outbox = createOutbox({ bus, source: `agent:${config.node}:${incarnation}`, now: () => new Date() });
+  const outbox = createOutbox({
+    bus,
+    source: `agent:${config.node}:${incarnation}`,
+    now: createSteadyClock().date,
+  });
   const guard = startGuard({
     script: join(here, 'guard.sh'),
     mark: `SRTCTL_AGENT=${agentMark}`,
@@ -105,7 +110,8 @@ async function main(): Promise<void> {
   process.on('unhandledRejection', (error) => die('unhandled rejection', error));
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
     process.on(signal, () => agent.shutdown(`the agent was sent ${signal}`, 0));
-  process.on('exit', () => table.killAll());
+  // Before the log's last lines, which may have to wait for the disk.
+  process.prependListener('exit', () => table.killAll());
 
   log.info({ node: config.node, address, incarnation }, 'agent starts');
   agent.start();

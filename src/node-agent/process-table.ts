@@ -1,4 +1,3 @@
-import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type ActorRefFrom, createActor, fromCallback, fromPromise } from 'xstate';
@@ -15,9 +14,10 @@ import { isOver, type ProcessState } from '../messages/states.ts';
 import { watchProgress } from './hang-watch.ts';
 import type { Beyond, Launcher } from './launch.ts';
 import { findMarked, findMarkedSync } from './marks.ts';
+import { type OpenLog, prepareFiles } from './prepare.ts';
 import { watchProbe } from './probe-loop.ts';
 import { inTheWay, reconcile } from './reconcile.ts';
-import type { Spawned, Spawner } from './spawn.ts';
+import type { Spawned, Spawner, SpawnListener } from './spawn.ts';
 import { collectStacks } from './stacks.ts';
 
 /** A change of state of one process, before it is put on the bus. */
@@ -51,6 +51,8 @@ interface Entry {
   exitCode: number | null;
   signal: string | null;
   logFrom: number;
+  /** From when it is prepared until it is started. */
+  log: OpenLog | undefined;
   /** Ends the watch over whether it gets on. */
   unwatch: (() => void) | undefined;
 }
@@ -189,6 +191,7 @@ export class ProcessTable {
       exitCode: null,
       signal: null,
       logFrom: 0,
+      log: undefined,
       unwatch: undefined,
     };
     this.#entries.set(key, entry);
@@ -208,7 +211,9 @@ export class ProcessTable {
           this.#options.onDefect(`${spec.id}: unexpected events`, context.unexpected);
         this.#tell(entry, from);
         this.#watch(entry);
-        if (isOver(state)) this.#startWaiting();
+        if (!isOver(state)) return;
+        this.#closeLog(entry);
+        this.#startWaiting();
       },
       error: (error) => {
         // A machine that broke must not leak its process.
@@ -283,7 +288,7 @@ export class ProcessTable {
     const entryOf = () => this.#entries.get(key);
     return processMachine.provide({
       actors: {
-        prepare: fromPromise(({ input }) => prepareFiles(input.spec)),
+        prepare: fromPromise(({ input, signal }) => this.#prepare(entryOf(), input.spec, signal)),
         life: fromCallback<ProcessEvent, { spec: ProcessSpec }>(({ sendBack, input }) => {
           const entry = entryOf();
           if (entry) this.#spawn(entry, input.spec, sendBack);
@@ -300,6 +305,19 @@ export class ProcessTable {
         kill: () => this.#kill(entryOf()),
       },
     });
+  }
+
+  async #prepare(entry: Entry | undefined, spec: ProcessSpec, signal: AbortSignal): Promise<void> {
+    const log = await prepareFiles(spec);
+    // It was stopped meanwhile.
+    if (!entry || signal.aborted) return log.close();
+    entry.log = log;
+    entry.logFrom = log.size;
+  }
+
+  #closeLog(entry: Entry): void {
+    entry.log?.close();
+    entry.log = undefined;
   }
 
   #spawn(entry: Entry, planned: ProcessSpec, sendBack: (event: ProcessEvent) => void): void {
@@ -324,7 +342,7 @@ export class ProcessTable {
         env,
       };
       entry.beyond = beyond;
-      spawned = this.#options.spawner.spawn({ ...spec, ...launched }, inner, {
+      const listener: SpawnListener = {
         exited: (exitCode, signal) => {
           const oomKills = signal === 'SIGKILL' ? (this.#options.oomKills?.() ?? 0) : 0;
           const exited = () => sendBack({ type: 'process.exited', exitCode, signal, oomKills });
@@ -336,17 +354,19 @@ export class ProcessTable {
           this.#nothingBeyond(entry);
           sendBack({ type: 'process.spawnFailed', error });
         },
-      });
+      };
+      if (!entry.log) throw new Error('its log is not open');
+      spawned = this.#options.spawner.spawn({ ...spec, ...launched }, inner, listener, entry.log);
     } catch (error) {
       this.#nothingBeyond(entry);
       const reason = error instanceof Error ? error.message : String(error);
       queueMicrotask(() => sendBack({ type: 'process.spawnFailed', error: `cannot start: ${reason}` }));
       return;
     }
+    this.#closeLog(entry);
     if (!spawned) return;
     entry.group = spawned.pid;
     entry.pid = spawned.pid;
-    entry.logFrom = spawned.logFrom ?? 0;
     this.#options.guard.began(spawned.pid);
     sendBack({ type: 'process.spawned', pid: spawned.pid });
   }
@@ -398,13 +418,5 @@ export class ProcessTable {
     this.#startWaiting();
     this.#forgetOver();
     if (this.alive === 0) this.#options.onEmpty();
-  }
-}
-
-async function prepareFiles(spec: ProcessSpec): Promise<void> {
-  await mkdir(dirname(spec.logFile), { recursive: true });
-  for (const { path, content } of spec.files ?? []) {
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, content);
   }
 }

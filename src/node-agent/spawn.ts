@@ -1,11 +1,9 @@
 import { spawn } from 'node:child_process';
-import { closeSync, fstatSync, openSync } from 'node:fs';
 import type { ProcessSpec } from '../messages/process-spec.ts';
+import type { OpenLog } from './prepare.ts';
 
 export interface Spawned {
   readonly pid: number;
-  /** Size of the log file before it, bytes: what an earlier process of the name said. */
-  readonly logFrom?: number;
 }
 
 export interface SpawnListener {
@@ -16,7 +14,12 @@ export interface SpawnListener {
 /** All starting and signalling of processes. Tests put a recorder here. */
 export interface Spawner {
   /** Starts in a process group of its own, stdout and stderr straight to the log file. */
-  spawn(spec: ProcessSpec, env: Record<string, string>, listener: SpawnListener): Spawned | undefined;
+  spawn(
+    spec: ProcessSpec,
+    env: Record<string, string>,
+    listener: SpawnListener,
+    log: OpenLog,
+  ): Spawned | undefined;
   /** false when the group is not there any more. */
   signalGroup(processGroup: number, signal: NodeJS.Signals): boolean;
   signal(pid: number, signal: NodeJS.Signals): boolean;
@@ -37,24 +40,18 @@ const reasonOf = (error: NodeJS.ErrnoException, command: string, cwd: string | u
 };
 
 export const osSpawner: Spawner = {
-  spawn(spec, env, listener) {
+  spawn(spec, env, listener, { fd }) {
     const [command = '', ...args] = spec.argv;
-    // The child gets the file's descriptor: lines that pass through Node cost forty times as much CPU.
-    const log = openSync(spec.logFile, 'a', 0o644);
-    try {
-      const logFrom = fstatSync(log).size;
-      const child = spawn(command, args, {
-        env,
-        detached: true,
-        stdio: ['ignore', log, log],
-        ...(spec.cwd === undefined ? {} : { cwd: spec.cwd }),
-      });
-      child.once('error', (error) => listener.failed(reasonOf(error, command, spec.cwd)));
-      child.once('exit', (code, signal) => listener.exited(code, signal));
-      return child.pid === undefined ? undefined : { pid: child.pid, logFrom };
-    } finally {
-      closeSync(log);
-    }
+    const child = spawn(command, args, {
+      env,
+      detached: true,
+      // The child gets the file's descriptor: lines that pass through Node cost forty times as much CPU.
+      stdio: ['ignore', fd, fd],
+      ...(spec.cwd === undefined ? {} : { cwd: spec.cwd }),
+    });
+    child.once('error', (error) => listener.failed(reasonOf(error, command, spec.cwd)));
+    child.once('exit', (code, signal) => listener.exited(code, signal));
+    return child.pid === undefined ? undefined : { pid: child.pid };
   },
   signalGroup: (group, signal) => kill(-group, signal),
   signal: kill,

@@ -25,6 +25,12 @@ launcher='echo "$SLURM_STEP_ID" >"$1"; [ -z "$2" ] || mkdir -m 700 -- "$2" 2>/de
 
 say() { printf '%(%H:%M:%S)T %s\n' -1 "$*"; }
 
+# Seconds, in `now`: of the machine's monotonic clock. $SECONDS jumps with the wall clock.
+read_clock() {
+  read -r now _ </proc/uptime
+  now=${now%.*}
+}
+
 is_own() { [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]; }
 
 refuse() { # MESSAGE: before anything was started
@@ -173,7 +179,8 @@ launch() {
   log_of[$id]=$log
   patience_of[$id]=$4
   kind_of[$id]=$5
-  started_at[$id]=$SECONDS
+  read_clock
+  started_at[$id]=$now
   (
     trap - TERM INT EXIT
     exec </dev/null >>"$log" 2>&1
@@ -259,7 +266,8 @@ await_ready() {
         say "$id is ready"
         continue
       fi
-      if [ $((SECONDS - started_at[$id])) -ge "${patience_of[$id]}" ] && [ "${patience_of[$id]}" -gt 0 ]; then
+      read_clock
+      if [ $((now - started_at[$id])) -ge "${patience_of[$id]}" ] && [ "${patience_of[$id]}" -gt 0 ]; then
         fail_point "$id is not ready after ${patience_of[$id]} s" "$id"
         return 1
       fi

@@ -35,7 +35,7 @@ async function home(name: string, { dead = true, ageS = 60 } = {}): Promise<stri
   const nats = { ...processName(sleeping), port: 1 };
   const keys = createJobKeys(['node1']);
   const lifeline = {
-    ...{ v: 1, jobId: name, nats, claim: null, addresses: {}, without: [], launched: [] },
+    ...{ v: 1, jobId: name, nats, clockOffsetMs: 0, claim: null, addresses: {}, without: [], launched: [] },
     infraPorts: { nats: 1, etcdClient: 2, etcdPeer: 3 },
     keys: { ...keys, agents: [...keys.agents] },
   };

@@ -89,7 +89,7 @@ it.runIf(process.getuid?.() === 0)(
       rmSync(join(directory, 'fill'));
       await journal.close(1_000, []);
       expect(acted).toEqual(all);
-      expect(begun).toHaveLength(2);
+      expect(begun.length).toBeGreaterThan(1);
       expect(parseEvents(readFileSync(path, 'utf8')).map(({ seq }) => seq)).toEqual(all);
     } finally {
       execFileSync('umount', ['-l', directory]);

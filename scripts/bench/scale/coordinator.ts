@@ -13,6 +13,7 @@ import type { ProcessSpec } from '../../../src/messages/process-spec.ts';
 import type { PlannedPoint } from '../../../src/plan/kinds.ts';
 import { sweepSettingsSchema } from '../../../src/recipe/sweep-settings.ts';
 import type { AgentLaunch } from '../../../src/slurm/launcher.ts';
+import { createSteadyClock } from '../../../src/steady-clock.ts';
 
 /** The real coordinator, and points whose processes end when they are told to. Figures go to the parent. */
 const [directory = '', agentScript = '', agentCount = '1000', trialCount = '3'] = process.argv.slice(2);
@@ -158,6 +159,7 @@ const coordinator = new Coordinator({
   relaunchAgents: false,
   spareNodes: 0,
   endsAt: null,
+  clock: createSteadyClock(),
   home: directory,
   fence,
   before: null,
