@@ -24,8 +24,8 @@ test: setup ## lint, format, types, dead code, and all tests
 bench: setup build ## speed and memory, as ratios against a baseline of the same moment
 	node scripts/bench/run.mjs
 
-chaos: setup build ## random faults against whole runs: SECONDS=120, or SEED=… for one of them again; LAB=1 in the Slurm lab
-	CHAOS_SECONDS=$(SECONDS) SEED=$(SEED) LAB=$(LAB) node scripts/chaos/run.mjs
+chaos: setup build ## random faults against whole runs: SECONDS=120, or SEED=… for one of them again; KIND=clock for one kind; LAB=1 in the Slurm lab
+	CHAOS_SECONDS=$(SECONDS) SEED=$(SEED) KIND='$(KIND)' LAB=$(LAB) node scripts/chaos/run.mjs
 
 clean: ## remove what build and runs made
 	rm -rf dist outputs coverage

@@ -1,16 +1,15 @@
 import { write, writeSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
 
-const STDOUT = 1;
 /** Characters that wait for the disk; lines beyond them are lost. */
 const MOST_WAITING = 1024 * 1024;
 const AGAIN_MS = 100;
 
 /**
- * A program's log of its own doings, on standard output. A disk that is full takes lines from it, and nothing else; one
+ * A program's log of its own doings, on standard output (`fd`). A disk that is full takes lines from it, and nothing else; one
  * that stands still holds up nobody: lines wait for it beside the work.
  */
-export function ownLog(): Logger {
+export function ownLog(fd = 1): Logger {
   let waiting = '';
   let rest = Buffer.alloc(0);
   let isWriting = false;
@@ -22,7 +21,7 @@ export function ownLog(): Logger {
     }
     isWriting = rest.length > 0;
     if (!isWriting) return;
-    write(STDOUT, rest, (error, written) => {
+    write(fd, rest, (error, written) => {
       // A pipe whose reader is slow takes it later; a full disk does not.
       const isBusy = error?.code === 'EAGAIN';
       rest = error ? (isBusy ? rest : Buffer.alloc(0)) : rest.subarray(written);
@@ -34,7 +33,7 @@ export function ownLog(): Logger {
   process.on('exit', () => {
     try {
       // What is being written reaches the disk all the same.
-      if (waiting !== '') writeSync(STDOUT, waiting);
+      if (waiting !== '') writeSync(fd, waiting);
     } catch {
       // The last lines do not fit on the disk.
     }

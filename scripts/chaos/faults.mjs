@@ -1,12 +1,11 @@
-import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { processesOf } from './processes.mjs';
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const components = ['agent', 'agent-guard', 'coordinator', 'coordinator-guard', 'nats-server'];
 const workloads = ['prefill', 'decode', 'frontend', 'benchmark'];
-const isRoot = process.getuid() === 0;
+const HOUR_MS = 3_600_000;
+const seconds = (ms) => `${(ms / 1_000).toFixed(1)} s`;
 
 const signal = (pid, name) => {
   try {
@@ -15,84 +14,183 @@ const signal = (pid, name) => {
     // It has ended by itself.
   }
 };
+/** One process of a kind of the job; `which`: from 0 to 1. */
+const pidOf = (jobId, kind, which = 0) => {
+  const found = processesOf(jobId).filter((each) => each.kind === kind);
+  return found[Math.floor(which * found.length)]?.pid;
+};
+const oneOf = (all, random) => all[Math.floor(random() * all.length)];
+const target = (random, lab) => oneOf([...components, ...(lab ? ['srun'] : []), ...workloads], random);
+/** Never the first node of the lab, on which the job itself is. */
+const nodeOf = (random, lab) => `node${2 + Math.floor(random() * (lab.nodes.length - 1))}`;
+/** A torn last line of events.jsonl is then no wonder. */
+const tears = (kind) => kind?.startsWith('coordinator') === true;
 
 /**
- * A fault by its seed: what, and when after the start. `apply` does it. In the lab nodes lose their network and power, too;
- * never the first one, on which the job itself is.
+ * Each kind of fault: `what` it is, `apply({ jobId, control, disk })` does it. `isHarmless`: no agent may be lost for it, and
+ * the run ends well all the same. `onDisk`: it needs the disk that can be hurt. `isTold`: programs do it to themselves, as
+ * the control file says (preload.mjs).
  */
-export function chooseFault(random, lab) {
-  const atMs = 300 + random() * (lab ? 12_000 : 7_500);
-  const own = lab ? ['cut', 'cut', 'power off'] : isRoot ? ['disk full'] : [];
-  const kinds = ['kill', 'kill', 'freeze', 'freeze', 'nats storm', ...own];
-  const kind = kinds[Math.floor(random() * kinds.length)];
-  const all = [...components, ...(lab ? ['srun'] : []), ...workloads];
-  const target = all[Math.floor(random() * all.length)];
-  const which = random();
-  const frozenMs = 200 + random() * 9_000;
-  const node = `node${2 + Math.floor(which * ((lab?.nodes.length ?? 2) - 1))}`;
-  const pick = (jobId) => {
-    const found = processesOf(jobId).filter((each) => each.kind === target);
-    return found[Math.floor(which * found.length)]?.pid;
-  };
-  const what = {
-    kill: `kill -9 of ${target}`,
-    freeze: `${target} frozen for ${(frozenMs / 1000).toFixed(1)} s`,
-    'nats storm': 'nats-server killed four times, frozen in between',
-    'disk full': 'the disk of the results is full',
-    cut: `${node} cut off for ${(frozenMs / 500).toFixed(1)} s`,
-    'power off': `${node} powered off`,
-  }[kind];
-  return {
-    kind,
-    target,
-    atMs,
-    what: `${what}, ${(atMs / 1000).toFixed(1)} s after the start`,
-    async apply({ jobId, outputs }) {
-      if (kind === 'disk full') return fill(outputs);
-      if (kind === 'nats storm') return storm(jobId, random);
-      if (kind === 'power off') return void lab.control('kill', node);
-      if (kind === 'cut') {
-        lab.control('cut', node);
-        await sleep(frozenMs * 2);
-        return void lab.control('heal', node);
+const makers = {
+  kill(random, lab) {
+    const [kind, which] = [target(random, lab), random()];
+    return {
+      what: `kill -9 of ${kind}`,
+      mayTear: tears(kind),
+      apply({ jobId }) {
+        const pid = pidOf(jobId, kind, which);
+        if (pid !== undefined) signal(pid, 'SIGKILL');
+      },
+    };
+  },
+
+  freeze(random, lab) {
+    const [kind, which, ms] = [target(random, lab), random(), 200 + random() * 9_000];
+    return {
+      what: `${kind} frozen for ${seconds(ms)}`,
+      mayTear: tears(kind),
+      async apply({ jobId }) {
+        const pid = pidOf(jobId, kind, which);
+        if (pid === undefined) return;
+        signal(pid, 'SIGSTOP');
+        await sleep(ms);
+        signal(pid, 'SIGCONT');
+      },
+    };
+  },
+
+  'nats storm': (random) => ({
+    what: 'nats-server killed four times, frozen in between',
+    async apply({ jobId }) {
+      for (let round = 0; round < 4; round++) {
+        const pid = pidOf(jobId, 'nats-server');
+        const [frozenMs, pauseMs] = [random() * 800, random() * 2_500];
+        if (pid !== undefined) {
+          signal(pid, 'SIGSTOP');
+          await sleep(frozenMs);
+          signal(pid, 'SIGCONT');
+          signal(pid, 'SIGKILL');
+        }
+        await sleep(pauseMs);
       }
-      const pid = pick(jobId);
-      if (pid === undefined) return;
-      signal(pid, kind === 'kill' ? 'SIGKILL' : 'SIGSTOP');
-      if (kind !== 'freeze') return;
-      await sleep(frozenMs);
-      signal(pid, 'SIGCONT');
     },
-    /** What is to be put right before the next trial. */
-    mend() {
-      if (kind === 'power off') lab.control('start', node);
-    },
+  }),
+
+  messages(random) {
+    const told = { seed: Math.floor(random() * 1e9), lost: 0.15, repeated: 0.15, late: 0.3 };
+    const ms = 1_000 + random() * 9_000;
+    return {
+      what: `messages lost, repeated, late and out of order for ${seconds(ms)}`,
+      isTold: true,
+      async apply({ control }) {
+        writeFileSync(control, JSON.stringify({ messages: told }));
+        await sleep(ms);
+        writeFileSync(control, '{}');
+      },
+    };
+  },
+
+  clock(random) {
+    const kinds = ['coordinator', 'agent', 'engine', 'command'];
+    const whose = oneOf([...kinds, 'all', 'all'], random);
+    const aheadMs = random() < 0.5 ? HOUR_MS : -HOUR_MS;
+    const [pauseMs, then] = [random() * 3_000, oneOf([null, null, 'coordinator', 'nats-server'], random)];
+    const clock = Object.fromEntries((whose === 'all' ? kinds : [whose]).map((kind) => [kind, aheadMs]));
+    const way = aheadMs > 0 ? 'forwards' : 'back';
+    return {
+      what: `the clock of ${whose} jumps an hour ${way}${then ? `, then kill -9 of ${then}` : ''}`,
+      isTold: true,
+      isHarmless: then === null,
+      mayTear: tears(then),
+      async apply({ jobId, control }) {
+        writeFileSync(control, JSON.stringify({ clock }));
+        await sleep(pauseMs);
+        const pid = then && pidOf(jobId, then);
+        if (pid) signal(pid, 'SIGKILL');
+      },
+    };
+  },
+
+  'disk full': () => ({
+    what: 'the disk of the results is full',
+    onDisk: true,
+    mayTear: true,
+    apply: ({ disk }) => disk.fill(),
+  }),
+
+  // Shorter than a lease, with time for what has to follow of it.
+  'stalled disk'(random) {
+    const ms = 1_000 + random() * 5_500;
+    return {
+      what: `the disk of the results stands still for ${seconds(ms)}`,
+      onDisk: true,
+      isHarmless: true,
+      apply: ({ disk }) => disk.stall(ms),
+    };
+  },
+
+  'slow disk'(random) {
+    const stalls = Array.from({ length: 8 }, () => ({ ms: 200 + random() * 900, pauseMs: random() * 400 }));
+    return {
+      what: 'the disk of the results is slow: it stands still again and again',
+      onDisk: true,
+      isHarmless: true,
+      async apply({ disk }) {
+        for (const { ms, pauseMs } of stalls) {
+          await disk.stall(ms);
+          await sleep(pauseMs);
+        }
+      },
+    };
+  },
+
+  cut(random, lab) {
+    const [node, ms] = [nodeOf(random, lab), 400 + random() * 18_000];
+    return {
+      what: `${node} cut off for ${seconds(ms)}`,
+      async apply() {
+        lab.control('cut', node);
+        await sleep(ms);
+        lab.control('heal', node);
+      },
+    };
+  },
+
+  'power off'(random, lab) {
+    const node = nodeOf(random, lab);
+    return {
+      what: `${node} powered off`,
+      apply: () => void lab.control('kill', node),
+      /** Put right before the next trial. */
+      mend: () => void lab.control('start', node),
+    };
+  },
+};
+
+const common = ['nats storm', 'messages', 'clock', 'clock', 'disk full', 'stalled disk', 'slow disk'];
+const kindsHere = (lab) => [
+  'kill',
+  'kill',
+  'kill',
+  'freeze',
+  'freeze',
+  ...common,
+  ...(lab ? ['cut', 'cut', 'power off'] : []),
+];
+
+/** A fault by its seed: what, and when after the start. `only`: always this kind. */
+export function chooseFault(random, lab, only) {
+  const atMs = 300 + random() * (lab ? 12_000 : 7_500);
+  const drawn = oneOf(kindsHere(lab), random);
+  const kind = only ?? drawn;
+  if (!kindsHere(lab).includes(kind))
+    throw new Error(`KIND is one of ${[...new Set(kindsHere(lab))].join(', ')}`);
+  const fault = makers[kind](random, lab);
+  return {
+    mend: () => undefined,
+    ...fault,
+    kind,
+    atMs,
+    what: `${fault.what}, ${seconds(atMs)} after the start`,
   };
-}
-
-async function storm(jobId, random) {
-  for (let round = 0; round < 4; round++) {
-    const [server] = processesOf(jobId).filter((each) => each.kind === 'nats-server');
-    if (server) {
-      signal(server.pid, 'SIGSTOP');
-      await sleep(random() * 800);
-      signal(server.pid, 'SIGCONT');
-      signal(server.pid, 'SIGKILL');
-    }
-    await sleep(random() * 2_500);
-  }
-}
-
-/** A small file system of its own for the results, so that it can be filled. */
-export function smallDisk(directory) {
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'srtctl-chaos', directory]);
-  return () => execFileSync('umount', ['-l', directory]);
-}
-
-function fill(directory) {
-  try {
-    for (let n = 0; n < 64; n++) writeFileSync(join(directory, `fill-${n}`), Buffer.alloc(65_536));
-  } catch (error) {
-    if (error.code !== 'ENOSPC') throw error;
-  }
 }

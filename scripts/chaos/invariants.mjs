@@ -15,12 +15,16 @@ const ways = {
   stopping: over,
 };
 
-/** Whether everything in events.jsonl can have happened: numbers without gap or repeat, and only possible ways. */
+/**
+ * Whether everything in events.jsonl can have happened: numbers without gap or repeat, times that do not go back, and only
+ * possible ways.
+ */
 export function eventProblems(jobDir, wasCut) {
   const file = join(jobDir, 'events.jsonl');
   if (!existsSync(file)) return [];
   const problems = [];
   const last = new Map();
+  const times = new Map();
   const states = new Map();
   const lines = readFileSync(file, 'utf8').split('\n');
   // A coordinator that was killed may have been in the middle of a line.
@@ -38,6 +42,10 @@ export function eventProblems(jobDir, wasCut) {
     if (seq !== before + 1)
       problems.push(`events.jsonl:${index + 1}: ${source} ${before} is followed by ${seq}`);
     last.set(source, seq);
+    const at = Date.parse(event.at);
+    if (!(at >= (times.get(source) ?? 0)))
+      problems.push(`events.jsonl:${index + 1}: ${source} ${seq} is dated before ${before}`);
+    times.set(source, at);
     if (kind !== 'process.transition') continue;
     const key = `${source} ${event.process}`;
     const was = states.get(key);
@@ -61,7 +69,8 @@ export function resultsOf(jobDir) {
   return new Map(files.map((file) => [file, readFileSync(file, 'utf8')]));
 }
 
-export function resultProblems(jobDir, finished, exitCode, pointCount) {
+/** `points`: how many there are; `tookMs`: the whole run, by a clock that does not jump. */
+export function resultProblems(jobDir, finished, { exitCode, points, tookMs }) {
   const problems = [];
   const now = resultsOf(jobDir);
   for (const [file, text] of finished)
@@ -70,13 +79,25 @@ export function resultProblems(jobDir, finished, exitCode, pointCount) {
   for (const [file, text] of now)
     try {
       const result = JSON.parse(text);
+      const ms = Date.parse(result.finishedAt) - Date.parse(result.startedAt);
+      if (!(ms >= 0 && ms <= tookMs)) problems.push(`${file} says that the point took ${ms} ms`);
       if (result.status === 'done' && result.benchmark.valid) done++;
       else if (result.status === 'failed' && !result.cause?.summary) problems.push(`${file} has no cause`);
     } catch {
       problems.push(`${file} is not whole`);
     }
-  if ((exitCode === 0) !== (done === pointCount))
-    problems.push(`exit code ${exitCode}, with ${done} of ${pointCount} points done`);
+  if ((exitCode === 0) !== (done === points))
+    problems.push(`exit code ${exitCode}, with ${done} of ${points} points done`);
+  return problems;
+}
+
+/** What a fault has done that must do nothing. */
+export function harmProblems(jobDir, exitCode) {
+  const problems = exitCode === 0 ? [] : [`exit code ${exitCode}, for nothing that matters`];
+  const file = join(jobDir, 'events.jsonl');
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  for (const [, node] of text.matchAll(/"node":"([^"]*)","from":"[^"]*","to":"lost"/g))
+    problems.push(`the agent of ${node} was lost`);
   return problems;
 }
 

@@ -1,33 +1,54 @@
 // Random faults against whole runs on this machine, and what must hold all the same. `make chaos SECONDS=120`, or
 // `make chaos SEED=1234` for one trial again: the same fault, on the same component, at the same moment after the start.
-// LAB=1: in the Slurm lab, as root, where nodes are cut off and powered off as well.
+// LAB=1: in the Slurm lab, as root, where nodes are cut off and powered off as well. KIND=clock: faults of this kind alone.
 import { rmSync } from 'node:fs';
+import { createDisk } from './disk.mjs';
+import { chooseFault } from './faults.mjs';
 import { startLab } from './lab.mjs';
 import { randomOf } from './random.mjs';
 import { runTrial } from './trial.mjs';
 
 const seconds = Number(process.env.CHAOS_SECONDS || 120);
 const only = process.env.SEED ? Number(process.env.SEED) : undefined;
+const kind = process.env.KIND || undefined;
 const until = performance.now() + seconds * 1_000;
 const master = randomOf(Date.now() >>> 0);
 let trials = 0;
 const failing = [];
-const lab = process.env.LAB ? startLab(3) : undefined;
-process.once('exit', () => lab?.down());
+let disk;
+let lab;
+process.once('exit', () => {
+  lab?.down();
+  disk?.remove();
+});
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+try {
+  disk = createDisk();
+} catch (error) {
+  console.log(`no faults of the disk: ${error.message}`);
+}
+if (process.env.LAB) lab = startLab(3);
 
 do {
   const seed = only ?? Math.floor(master() * 1_000_000_000);
-  const { what, exitCode, tookMs, broken, outputs } = await runTrial(seed, lab);
+  const fault = chooseFault(randomOf(seed), lab, kind);
+  if (fault.onDisk && !disk) {
+    console.log(`seed ${seed}: ${fault.what}: not here`);
+    // Nothing else would come.
+    if (kind) break;
+    continue;
+  }
+  const { exitCode, tookMs, broken, outputs } = await runTrial(fault, { lab, disk });
   trials++;
   const verdict = broken.length === 0 ? 'holds' : `BROKEN\n  ${broken.join('\n  ')}\n  kept in ${outputs}`;
   console.log(
-    `seed ${seed}: ${what}; exit code ${exitCode} after ${(tookMs / 1000).toFixed(1)} s: ${verdict}`,
+    `seed ${seed}: ${fault.what}; exit code ${exitCode} after ${(tookMs / 1000).toFixed(1)} s: ${verdict}`,
   );
   if (broken.length > 0) failing.push(seed);
   else rmSync(outputs, { recursive: true, force: true });
 } while (only === undefined && performance.now() < until);
 
 console.log(`${trials} trials, ${failing.length} failing`);
-for (const seed of failing) console.log(`again: make chaos SEED=${seed}${lab ? ' LAB=1' : ''}`);
+const how = `${kind ? ` KIND='${kind}'` : ''}${lab ? ' LAB=1' : ''}`;
+for (const seed of failing) console.log(`again: make chaos SEED=${seed}${how}`);
 process.exit(failing.length === 0 ? 0 : 1);

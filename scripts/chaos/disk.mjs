@@ -1,0 +1,56 @@
+// A small disk of its own for what a run writes, which can be filled, and can stand still.
+import { execFileSync, spawn } from 'node:child_process';
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, truncateSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const BYTES = 48 * 1024 * 1024;
+
+/** Before the lab, whose nodes see what was mounted when they began. Throws where this cannot be done. */
+export function createDisk() {
+  if (process.getuid() !== 0) throw new Error('it takes root to mount a disk');
+  const work = mkdtempSync(join(tmpdir(), 'srtctl-chaos-disk-'));
+  const image = join(work, 'image');
+  const directory = join(work, 'disk');
+  const run = (command, ...argv) => execFileSync(command, argv, { stdio: ['ignore', 'ignore', 'pipe'] });
+  try {
+    mkdirSync(directory);
+    closeSync(openSync(image, 'w'));
+    truncateSync(image, BYTES);
+    run('mkfs.ext4', '-q', '-m', '0', '-O', '^has_journal', image);
+    run('mount', '-o', 'loop', image, directory);
+  } catch (error) {
+    rmSync(work, { recursive: true });
+    throw error;
+  }
+  const filling = join(directory, 'filling');
+  return {
+    directory,
+    /** Nothing can be written for so long. Goes on again also when this program is killed. */
+    stall: (ms) =>
+      new Promise((resolve) => {
+        const script = 'fsfreeze -f "$1" && sleep "$2"; fsfreeze -u "$1"';
+        const argv = ['-c', script, 'sh', directory, String(ms / 1_000)];
+        spawn('sh', argv, { detached: true, stdio: 'ignore' }).once('exit', resolve);
+      }),
+    fill() {
+      const file = openSync(filling, 'w');
+      try {
+        for (let size = 1 << 20; size >= 1; )
+          try {
+            writeSync(file, Buffer.alloc(size));
+          } catch (error) {
+            if (error.code !== 'ENOSPC') throw error;
+            size = size === 1 ? 0 : size >> 1;
+          }
+      } finally {
+        closeSync(file);
+      }
+    },
+    clear: () => rmSync(filling, { force: true }),
+    remove() {
+      execFileSync('umount', ['-l', directory]);
+      rmSync(work, { recursive: true, force: true });
+    },
+  };
+}
