@@ -1,5 +1,4 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { processesOf } from './processes.mjs';
 
@@ -101,19 +100,19 @@ export function harmProblems(jobDir, exitCode) {
   return problems;
 }
 
-const directoriesOf = (jobId) =>
-  readdirSync(tmpdir()).filter((name) => new RegExp(`^srtctl-\\d+-${jobId}-`).test(name));
+const directoriesOf = (jobId, tmp) =>
+  readdirSync(tmp).filter((name) => new RegExp(`^srtctl-\\d+-${jobId}-`).test(name));
 
 /**
- * Processes and directories of the job that are there still, after the time that cleaning up may take. `before`: there
+ * Processes of the job and its directories in `tmp` that are there still, after the time that cleaning up may take. `before`: there
  * when it began; Slurm counts its jobs, and an earlier lab may have had one of the same number.
  */
-export async function leftovers(jobId, before) {
+export async function leftovers(jobId, tmp, before) {
   const until = performance.now() + LEFT_MS;
   for (;;) {
     const left = processesOf(jobId).map(({ pid, kind }) => `${kind} ${pid} is left`);
-    const directories = directoriesOf(jobId).filter((name) => !before.includes(name));
-    const all = [...left, ...directories.map((name) => `${join(tmpdir(), name)} is left`)];
+    const directories = directoriesOf(jobId, tmp).filter((name) => !before.includes(name));
+    const all = [...left, ...directories.map((name) => `${join(tmp, name)} is left`)];
     if (all.length === 0 || performance.now() > until) return all;
     await new Promise((resolve) => setTimeout(resolve, 200));
   }

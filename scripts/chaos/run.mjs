@@ -45,7 +45,7 @@ do {
     `seed ${seed}: ${fault.what}; exit code ${exitCode} after ${(tookMs / 1000).toFixed(1)} s: ${verdict}`,
   );
   if (broken.length > 0) failing.push(seed);
-  else rmSync(outputs, { recursive: true, force: true });
+  else if (!process.env.KEEP) rmSync(outputs, { recursive: true, force: true });
 } while (only === undefined && performance.now() < until);
 
 console.log(`${trials} trials, ${failing.length} failing`);

@@ -28,7 +28,7 @@ benchmark: { type: sa-bench, isl: 64, osl: 32, concurrencies: "{rate}", req_rate
 `;
 
 /** The command of a trial, with what makes the job's programs do to themselves what `control` says. */
-function startJob(file, { fault, outputs, control, lab }) {
+function startJob(file, { fault, outputs, control, tmp, lab }) {
   const told = {
     SRTCTL_CHAOS: control,
     NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=${preload}`,
@@ -42,6 +42,7 @@ function startJob(file, { fault, outputs, control, lab }) {
         ...process.env,
         ...lab?.env,
         ...(fault.isTold ? told : {}),
+        TMPDIR: tmp,
         SRTCTL_OUTPUT: outputs,
         SRTCTL_SIM_LOAD_MS: '100',
         SRTCTL_SIM_SPEED: '10',
@@ -58,9 +59,11 @@ export async function runTrial(fault, { lab, disk }) {
   const control = join(work, 'control.json');
   const file = join(work, 'recipe.yaml');
   writeFileSync(file, recipe);
-  const before = readdirSync(tmpdir());
+  // Coordinators look in it for what dead jobs left, by the clock: one that was set must not find others' jobs.
+  const tmp = fault.isTold ? mkdtempSync(join(work, 'tmp-')) : tmpdir();
+  const before = readdirSync(tmp);
   const start = performance.now();
-  const child = startJob(file, { fault, outputs, control, lab });
+  const child = startJob(file, { fault, outputs, control, tmp, lab });
   const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal)));
   const broken = [];
   const finished = new Map();
@@ -88,7 +91,7 @@ export async function runTrial(fault, { lab, disk }) {
   jobId ??= jobOf();
   if (jobId !== undefined) {
     const jobDir = join(outputs, jobId);
-    broken.push(...(await leftovers(jobId, before)));
+    broken.push(...(await leftovers(jobId, tmp, before)));
     broken.push(...eventProblems(jobDir, fault.mayTear));
     broken.push(...resultProblems(jobDir, finished, { exitCode, points: POINTS, tookMs }));
     if (fault.isHarmless) broken.push(...harmProblems(jobDir, exitCode));

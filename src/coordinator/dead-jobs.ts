@@ -54,8 +54,7 @@ function isDead(home: string, now: number): boolean {
   try {
     const { uid, mode } = lstatSync(home);
     if (uid !== process.getuid?.() || (mode & 0o077) !== 0) return false;
-    // A clock that was set back since makes it a time to come.
-    if (Math.abs(now - lstatSync(epochFile(home)).mtimeMs) < DEAD_FOR_MS) return false;
+    if (now - lstatSync(epochFile(home)).mtimeMs < DEAD_FOR_MS) return false;
     return adopt(ownerSchema.parse(JSON.parse(readFileSync(ownerFile(home), 'utf8')))) === undefined;
   } catch {
     // Not a coordinator's, or not whole yet.
