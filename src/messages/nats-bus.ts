@@ -278,7 +278,8 @@ class NatsBus implements Bus {
         if (this.#status.connected) for (const follower of this.#followers) follower.renew();
       } else if (event.type === Events.Error) {
         const code = String(event.data);
-        if (code.includes('PERMISSIONS') || code.includes('AUTHORIZATION'))
+        if (isAnswer(event.permissionContext)) this.#complain('an answer came too late, or twice');
+        else if (code.includes('PERMISSIONS') || code.includes('AUTHORIZATION'))
           this.#denied(
             event.permissionContext
               ? new BusError(`not allowed: ${JSON.stringify(event.permissionContext)}`)
@@ -288,6 +289,10 @@ class NatsBus implements Bus {
     }
   }
 }
+
+/** The server lets each question be answered once and for a while: whoever asked has given up, and asks again. */
+const isAnswer = (refused: { operation: string; subject: string } | undefined): boolean =>
+  refused?.operation === 'publish' && INBOX.test(refused.subject);
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

@@ -139,6 +139,24 @@ describe('the adapter', () => {
 });
 
 describe('a client', () => {
+  it('does not take the refusal of an answer that nobody waits for as one of what it has to say', async () => {
+    const denied: string[] = [];
+    const [agent, coordinator] = [
+      await bus.agent('node1', (error) => denied.push(error.message)),
+      await bus.coordinator(),
+    ];
+    agent.subscribe(s.desired('node1'), anything, ({ respond }) => {
+      respond({ answer: 1 });
+      respond({ answer: 2 });
+    });
+    await agent.settled();
+    expect(await coordinator.request(s.desired('node1'), {}, anything, 5_000)).toEqual({ answer: 1 });
+    agent.publish(s.heartbeat('gpu.node2'), {});
+    await until('a refusal', () => denied.length > 0);
+    expect(denied.join()).toContain(s.heartbeat('gpu.node2'));
+    expect(denied).toHaveLength(1);
+  });
+
   it('connects again at once when the clock was set back by an hour', async () => {
     const [agent, coordinator] = [await bus.agent('node1'), await bus.coordinator()];
     const heard: unknown[] = [];
