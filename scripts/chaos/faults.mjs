@@ -81,6 +81,7 @@ const makers = {
     const ms = 1_000 + random() * 9_000;
     return {
       what: `messages lost, repeated, late and out of order for ${seconds(ms)}`,
+      isHarmless: true,
       isTold: true,
       async apply({ control }) {
         writeFileSync(control, JSON.stringify({ messages: told }));

@@ -10,6 +10,9 @@ import { Journal } from './journal.ts';
 import type { JobKeys } from './keys.ts';
 import { createStream } from './stream.ts';
 
+/** While the job starts nats-server may have to be started again, as at any time. */
+const PATIENCE_MS = 15_000;
+
 export interface ChannelOptions {
   readonly url: string;
   readonly jobId: string;
@@ -25,6 +28,8 @@ export interface ChannelOptions {
   /** Each kept event, which need not be in the file yet. */
   readonly onEvent: (event: SrtEvent) => void;
   readonly onDenied: (error: Error) => void;
+  /** The job is to end before it has begun. */
+  readonly signal: AbortSignal;
 }
 
 /** The coordinator's own ways to the bus: its connection, the stream, what it says there, and the file of events. */
@@ -51,6 +56,8 @@ export async function openChannel(options: ChannelOptions): Promise<Channel> {
     url,
     ca: keys.tls?.ca,
     job: jobId,
+    patienceMs: PATIENCE_MS,
+    signal: options.signal,
     log: (text: string, detail: unknown) => log.warn({ detail }, text),
   };
   const bus = await connectBus({
@@ -60,7 +67,7 @@ export async function openChannel(options: ChannelOptions): Promise<Channel> {
     inbox: inboxOf('coordinator'),
     onDenied: options.onDenied,
   });
-  await createStream(url, keys.coordinator.seed, jobId, keys.tls?.ca);
+  await createStream({ ...connection, jobId, seed: keys.coordinator.seed });
   const outbox = createOutbox({ bus, source: `coordinator:${epoch}`, now: () => options.clock.date() });
   const journal = new Journal(bus, options.eventsFile, options.eventsFrom, options.onEvent, options.mayWrite);
   let systemBus: Bus | undefined;

@@ -218,6 +218,7 @@ export class Coordinator {
       keys,
       epoch,
       clock,
+      signal,
       eventsFile: this.#paths.events,
       eventsFrom: this.#continuation.eventsFrom,
       mayWrite: () => fence.check(),

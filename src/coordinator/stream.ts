@@ -1,14 +1,29 @@
 import { connect, DiscardPolicy, nkeyAuthenticator, RetentionPolicy, StorageType } from 'nats';
-import { inboxOf, tlsOf } from '../messages/nats-bus.ts';
+import { CONNECT_MS, inboxOf, patiently, tlsOf } from '../messages/nats-bus.ts';
 import { keptSubjects, streamOf } from '../messages/subjects.ts';
 
+interface StreamOptions {
+  readonly url: string;
+  readonly seed: string;
+  readonly jobId: string;
+  readonly ca?: string | undefined;
+  readonly patienceMs?: number;
+  readonly signal?: AbortSignal;
+}
+
 /** The stream that keeps transitions and results, so that a viewer who comes late sees all from the start. */
-export async function createStream(url: string, seed: string, jobId: string, ca?: string): Promise<void> {
+export const createStream = (options: StreamOptions): Promise<void> =>
+  patiently(options, () => tryToCreate(options));
+
+async function tryToCreate({ url, seed, jobId, ca }: StreamOptions): Promise<void> {
   const connection = await connect({
     servers: url,
     authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)),
     inboxPrefix: inboxOf('coordinator'),
     name: 'coordinator (stream)',
+    timeout: CONNECT_MS,
+    // To a server that died meanwhile it is tried anew.
+    reconnect: false,
     ...tlsOf(url, ca),
   });
   try {

@@ -12,6 +12,8 @@ import { throttled } from './throttle.ts';
 const MAX_PAYLOAD = 1_048_576;
 const FIRST_RETRY_MS = 250;
 const RECONNECT_MS = 100;
+/** A server that dies just as it is connected to is not noticed earlier. */
+export const CONNECT_MS = 5_000;
 /** How long the stream may take to acknowledge: a server that is busy must not be asked ever more often. */
 const KEEP_MS = { least: 1_000, most: 8_000 } as const;
 
@@ -32,6 +34,8 @@ export interface BusOptions {
    * at once, or nodes are busy, the first try may well be too early; a refused login is final.
    */
   readonly patienceMs?: number;
+  /** Nobody waits for the connection any more. */
+  readonly signal?: AbortSignal;
   /** Certificate (PEM) of the job's own authority, where the bus is encrypted: nothing else is then connected to. */
   readonly ca?: string | undefined;
 }
@@ -41,15 +45,22 @@ export const inboxOf = (role: string, node?: string): string =>
   node === undefined ? `_INBOX_${role}` : `_INBOX_${role}_${toToken(node)}`;
 
 /** Connects, and reconnects without end: when to give up is for the lease to say, not for the client. */
-export async function connectBus(options: BusOptions): Promise<Bus> {
-  const until = performance.now() + (options.patienceMs ?? 0);
+export const connectBus = (options: BusOptions): Promise<Bus> =>
+  patiently(options, async () => new NatsBus(await connectOnce(options), options));
+
+/** Tries until it works, or there is no patience any more, or a login is refused. */
+export async function patiently<T>(
+  { url, patienceMs = 0, signal }: Pick<BusOptions, 'url' | 'patienceMs' | 'signal'>,
+  attempt: () => Promise<T>,
+): Promise<T> {
+  const until = performance.now() + patienceMs;
   for (;;) {
     try {
-      return new NatsBus(await connectOnce(options), options);
+      return await attempt();
     } catch (error) {
       const refused = error instanceof NatsError && error.isAuthError();
-      if (refused || performance.now() > until)
-        throw new BusError(`cannot reach the bus at ${options.url}: ${messageOf(error)}`, { cause: error });
+      if (refused || signal?.aborted || performance.now() > until)
+        throw new BusError(`cannot reach the bus at ${url}: ${messageOf(error)}`, { cause: error });
       await new Promise((resolve) => setTimeout(resolve, FIRST_RETRY_MS));
     }
   }
@@ -66,7 +77,7 @@ const connectOnce = (options: BusOptions): Promise<NatsConnection> =>
     // A peer that is frozen or cut off shows after two missed pings.
     pingInterval: 750,
     maxPingOut: 2,
-    timeout: 5_000,
+    timeout: CONNECT_MS,
     ...tlsOf(options.url, options.ca),
     // Server addresses that nats-server gossips are of other interfaces of the same machine.
     ignoreClusterUpdates: true,

@@ -250,7 +250,7 @@ describe('what could be said in somebody else’s name', () => {
   });
 
   it('the stream can be made again by a coordinator that starts again, and by nobody be emptied', async () => {
-    await createStream(bus.nats.url, bus.keys.coordinator.seed, JOB);
+    await createStream({ url: bus.nats.url, seed: bus.keys.coordinator.seed, jobId: JOB });
     const { refuses } = await hostile(bus.keys.coordinator.seed, inboxOf('coordinator'));
     const emptying = administration.filter((subject) => !/UPDATE/.test(subject));
     expect(await refuses('publish', emptying)).toEqual(emptying);

@@ -29,7 +29,7 @@ export async function startTestBus(jobId: string, nodes: string[], tls?: JobKeys
     onGone: (why) => restarts.push(`gone: ${why}`),
   });
   await nats.start();
-  await createStream(nats.url, keys.coordinator.seed, jobId, tls?.ca);
+  await createStream({ url: nats.url, seed: keys.coordinator.seed, jobId, ca: tls?.ca });
   const open: Bus[] = [];
   const connect = async (seed: string, inbox: string, onDenied: (error: Error) => void = () => {}) => {
     const bus = await connectBus({
