@@ -1,6 +1,7 @@
 // Random faults against whole runs on this machine, and what must hold all the same. `make chaos SECONDS=120`, or
 // `make chaos SEED=1234` for one trial again: the same fault, on the same component, at the same moment after the start.
 // LAB=1: in the Slurm lab, as root, where nodes are cut off and powered off as well. KIND=clock: faults of this kind alone.
+// KEEP=1: directories of trials are kept also when all holds.
 import { rmSync } from 'node:fs';
 import { createDisk } from './disk.mjs';
 import { chooseFault } from './faults.mjs';
