@@ -89,7 +89,9 @@ export async function runTrial(fault, { lab, disk }) {
   }
   await faulty;
   jobId ??= jobOf();
-  if (jobId !== undefined) {
+  // No fault is done to a run that has no job yet.
+  if (jobId === undefined) broken.push('there was no job');
+  else {
     const jobDir = join(outputs, jobId);
     broken.push(...(await leftovers(jobId, tmp, before)));
     broken.push(...eventProblems(jobDir, fault.mayTear));
