@@ -46,7 +46,7 @@ export async function measureScale(agents = 1000, trials = 3) {
         figures.stoppedMs.push(ms);
         figures.toldMs.push(rest.toldMs);
       } else if (kind === 'deployed') figures.deployedMs.push(ms);
-      else Object.assign(figures, rest);
+      else if (kind === 'end') Object.assign(figures, rest);
       if (process.env.VERBOSE) console.log(kind, ms ?? '', rest);
     });
     // Figures so far are figures too.

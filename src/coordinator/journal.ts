@@ -17,14 +17,15 @@ export class Journal {
   readonly #follow: (from: number) => Follower;
   readonly #mayWrite: () => void;
   #follower: Follower;
-  /** The last message of the stream that is in the file, as all before it are; and the last that is in `#rest`. */
+  /** The last message of the stream that is in the file, as all before it are; and the last that is in `#waiting`. */
   #streamSeq: number;
   #takenSeq: number;
   /**
    * What the disk did not take yet, so that no event is missing or torn when it does. More than MOST_WAITING is left in
    * the stream, and read from there again.
    */
-  #rest = Buffer.alloc(0);
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
   /** The first message of the stream that waits there for the disk. */
   #leftFrom: number | undefined;
   #writing: Promise<boolean> | undefined;
@@ -93,7 +94,7 @@ export class Journal {
   #take(streamSeq: number, event: SrtEvent | undefined): void {
     // What follows what was left in the stream must come after it.
     if (this.#leftFrom !== undefined) return;
-    if (event && this.#rest.length >= MOST_WAITING) {
+    if (event && this.#waitingBytes >= MOST_WAITING) {
       this.#leftFrom = streamSeq;
       return;
     }
@@ -102,7 +103,9 @@ export class Journal {
   }
 
   #append(event: SrtEvent): void {
-    this.#rest = Buffer.concat([this.#rest, Buffer.from(`${JSON.stringify(event)}\n`)]);
+    const line = Buffer.from(`${JSON.stringify(event)}\n`);
+    this.#waiting.push(line);
+    this.#waitingBytes += line.length;
   }
 
   /** false: the disk is full, and what waits is tried again with the next event. */
@@ -110,17 +113,21 @@ export class Journal {
     this.#writing ??= this.#write().then((isWritten) => {
       this.#writing = undefined;
       if (isWritten) this.#goBack();
-      return isWritten && this.#rest.length > 0 ? this.#flush() : isWritten;
+      return isWritten && this.#waiting.length > 0 ? this.#flush() : isWritten;
     });
     return this.#writing;
   }
 
   async #write(): Promise<boolean> {
     try {
-      while (this.#rest.length > 0) {
+      while (this.#waiting.length > 0) {
         this.#mayWrite();
-        const { bytesWritten } = await writeTo(this.#file, this.#rest);
-        this.#rest = this.#rest.subarray(bytesWritten);
+        const lines = Buffer.concat(this.#waiting);
+        // What comes meanwhile comes behind it.
+        this.#waiting = [lines];
+        const { bytesWritten } = await writeTo(this.#file, lines);
+        this.#waiting.splice(0, 1, ...(bytesWritten < lines.length ? [lines.subarray(bytesWritten)] : []));
+        this.#waitingBytes -= bytesWritten;
       }
     } catch {
       return false;

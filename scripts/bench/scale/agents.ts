@@ -11,6 +11,8 @@ import type { SpawnListener } from '../../../src/node-agent/spawn.ts';
 
 /** Many agents in one OS process: real agents, tables and connections; the processes are numbers. */
 const files = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as string[];
+/** From SIGTERM to the end: engines take a moment to let go of their GPUs. */
+const ENDS_AFTER_MS = 500;
 const running = new Map<number, { node: string; listener: SpawnListener }>();
 let pids = 0;
 
@@ -18,7 +20,7 @@ const signalGroup = (pid: number): boolean => {
   const found = running.get(pid);
   if (!found) return false;
   running.delete(pid);
-  setImmediate(() => found.listener.exited(null, 'SIGTERM'));
+  setTimeout(() => found.listener.exited(null, 'SIGTERM'), ENDS_AFTER_MS);
   return true;
 };
 

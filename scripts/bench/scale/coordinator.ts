@@ -100,13 +100,13 @@ async function onState(to: string): Promise<void> {
   if (to === 'failed') failedAt = 0;
   if (to !== 'benchmarking') return;
   process.send?.({ kind: 'deployed', ms: Date.now() - deployingAt, cpuMs: cpuSince(cpuBefore) });
-  if (point++ === 0) {
-    const [before, at] = [process.cpuUsage(), performance.now()];
-    await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
-    const { user, system } = process.cpuUsage(before);
-    cpuPercent = (user + system) / 10 / (performance.now() - at);
-  }
-  const victim = nodes[Math.floor((nodes.length * (point - 0.5)) / ordinals.length)] ?? '';
+  // A failure comes in the middle of a benchmark, when all is quiet.
+  const [before, at] = [cpuMs(), performance.now()];
+  await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+  const idle = cpuSince(before);
+  cpuPercent = (100 * idle.coordinator) / (performance.now() - at);
+  process.send?.({ kind: 'idle', ms: Math.round(performance.now() - at), cpuMs: idle });
+  const victim = nodes[Math.floor((nodes.length * (point++ + 0.5)) / ordinals.length)] ?? '';
   cpuBefore = cpuMs();
   hosts.find((host) => host.nodes.has(victim))?.child.send({ fail: victim });
 }
