@@ -32,6 +32,7 @@ Exit codes:
   1    the run failed: a process ended, an agent was lost, a result is not valid
   2    nothing was started: bad input, wrong usage, a program is missing
   3    some points of a sweep failed, the others have valid results
+  124  points were left out or stopped: the allocation ends
   130  stopped by Ctrl-C          143  stopped by cancel or SIGTERM`,
   );
 

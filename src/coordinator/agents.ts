@@ -33,6 +33,8 @@ export class Agents {
   /** Since when agents have no connection that were there, monotonic ms. */
   readonly #closedAt = new Map<string, number>();
   #isBooting = true;
+  /** When each was started, monotonic ms. */
+  readonly #launchedAt = new Map<string, number>();
   /** Those that were started a second time, alone. */
   readonly #alone = new Set<string>();
 
@@ -51,6 +53,7 @@ export class Agents {
   }
 
   launch(agents: readonly AgentPlace[]): void {
+    for (const { name } of agents) this.#launchedAt.set(name, performance.now());
     this.#options.platform.launchAgents(
       agents.map((agent) => this.#launchOf(agent)),
       this.#onEnd,
@@ -61,7 +64,8 @@ export class Agents {
    * Resolves when every agent has joined that is not done without: `giveUpLost` does so, or says why that cannot be.
    */
   async joined(giveUpLost: () => Cause | null, signal: AbortSignal): Promise<void> {
-    const { agents, roster, continuation, joinTimeoutMs, supervision } = this.#options;
+    const { agents, roster, continuation, supervision } = this.#options;
+    const beganAt = performance.now();
     const rejoin = setTimeout(() => {
       const silent = roster.nodes.filter(
         (name) => continuation.expected.includes(name) && roster.stateOf(name) === 'expected',
@@ -69,19 +73,33 @@ export class Agents {
       for (const name of silent) roster.replace(name);
       this.launch(agents.filter(({ name }) => silent.includes(name)));
     }, supervision.leaseMs + REJOIN_MS);
-    const timer = setTimeout(() => roster.joinTimeout(joinTimeoutMs), joinTimeoutMs);
     try {
       await roster.until(() => {
         this.#missClosed();
+        this.#missLate(beganAt);
         const cause = giveUpLost();
         if (cause) throw new CausedError(cause);
         return roster.nodes.every((name) => roster.stateOf(name) === 'joined');
       }, signal);
     } finally {
-      clearTimeout(timer);
       clearTimeout(rejoin);
+      this.bootEnded();
     }
+  }
+
+  /** However it ended: from now on an agent that ends is lost, and no other is started here in its place. */
+  bootEnded(): void {
     this.#isBooting = false;
+  }
+
+  /** Each has as long, from its own start; those of an earlier coordinator from `beganAt`. */
+  #missLate(beganAt: number): void {
+    const { roster, joinTimeoutMs } = this.#options;
+    const begunBefore = performance.now() - joinTimeoutMs;
+    const late = roster.nodes.filter(
+      (name) => roster.stateOf(name) !== 'joined' && (this.#launchedAt.get(name) ?? beganAt) <= begunBefore,
+    );
+    roster.joinTimeout(joinTimeoutMs, late);
   }
 
   /** Silence is not measured yet, and not every launcher tells of an agent that has ended: its connection does. */
@@ -99,7 +117,8 @@ export class Agents {
 
   readonly #onEnd: OnAgentEnd = (name, reason, isShared = false) => {
     const { agents, continuation, roster } = this.#options;
-    const agent = agents.find((place) => place.name === name);
+    const mayTry = this.#isBooting && roster.nodes.includes(name);
+    const agent = mayTry ? agents.find((place) => place.name === name) : undefined;
     const isExpected = roster.stateOf(name) === 'expected';
     // One of an earlier coordinator, that has ended meanwhile.
     if (agent && continuation.giveUp(name) && isExpected) this.launch([agent]);
@@ -112,8 +131,7 @@ export class Agents {
 
   /** Of several that could not be started together it is to be known who is to blame, as long as one may be. */
   #mayTryAlone(name: string): boolean {
-    const { roster, spareNodes } = this.#options;
-    return this.#isBooting && spareNodes > 0 && roster.nodes.includes(name) && !this.#alone.has(name);
+    return this.#options.spareNodes > 0 && !this.#alone.has(name);
   }
 
   #launchOf(agent: AgentPlace): AgentLaunch {

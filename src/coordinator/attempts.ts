@@ -16,8 +16,8 @@ export interface AttemptsOptions {
   readonly replacements: Replacements;
   readonly allotment: Allotment;
   readonly continuation: Continuation;
-  readonly planning: Planning;
-  readonly points: Points;
+  readonly planning: Pick<Planning, 'point'> & { make(): Promise<unknown> };
+  readonly points: Pick<Points, 'run'>;
   readonly deployment: () => Deployment | undefined;
   /** Nodes beyond what the plan needs. */
   readonly spareNodes: number;
@@ -35,6 +35,8 @@ export class Attempts {
   readonly #options: AttemptsOptions;
   /** The point that runs is tried again for a node that it lost, whatever the sweep's policy. */
   #triesForLost = false;
+  /** It goes on under this coordinator and has failed of a node that was lost before; another is in its place. */
+  #lostMeanwhile = false;
 
   constructor(options: AttemptsOptions) {
     this.#options = options;
@@ -56,8 +58,9 @@ export class Attempts {
 
   /** Whether a failed point is tried again on a spare node. Each time costs one, so that it comes to an end. */
   triesForLostNode(): boolean {
-    const { spareNodes, replacements } = this.#options;
-    this.#triesForLost = spareNodes > 0 && replacements.hasSpareForLost;
+    const { spareNodes, replacements, roster, stopping } = this.#options;
+    const isReplaced = replacements.hasSpareForLost || (this.#lostMeanwhile && roster.gone.length === 0);
+    this.#triesForLost = spareNodes > 0 && isReplaced && !stopping.aborted;
     return this.#triesForLost;
   }
 
@@ -65,9 +68,11 @@ export class Attempts {
   async #refuse(ordinal: number): Promise<PointOutcome | null> {
     const { allotment, clock, continuation, crippled, interrupt } = this.#options;
     const { planning, replacements, roster, stopping } = this.#options;
+    const refused: PointOutcome = { status: 'interrupted', cause: null, result: null };
+    // No point was there to hear of it.
+    if (stopping.aborted) return refused;
     // One that runs already has had its answer.
     if (continuation.isRunning(ordinal)) return null;
-    const refused: PointOutcome = { status: 'interrupted', cause: null, result: null };
     const tooLate = allotment.refuses(ordinal, clock.now());
     if (tooLate !== null) {
       interrupt(tooLate, EXIT.outOfTime);
@@ -79,7 +84,7 @@ export class Attempts {
       if (cause) crippled(cause);
       if (cause) return refused;
       await planning.make();
-      return null;
+      return stopping.aborted ? refused : null;
     } catch (error) {
       // Who is told to stop is not waiting for agents any more.
       if (stopping.aborted) return refused;
@@ -94,6 +99,7 @@ export class Attempts {
     if (!point || !deployment) throw new Error(`no point ${ordinal}`);
     this.#triesForLost = false;
     const before = continuation.interrupted(ordinal);
+    this.#lostMeanwhile = continuation.hasFailedMeanwhile(before);
     return points.run(point, { isFirst: attempt === 1, before }, deployment);
   }
 }

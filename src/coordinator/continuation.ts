@@ -115,7 +115,11 @@ export class Continuation {
    * What the point that was running has on its nodes stays; unless an agent there is `gone`, with its processes: another
    * one is in its place, or another node.
    */
-  adoptInto(deployment: Deployment, plan: Pick<SweepPlan, 'point'>, gone: readonly string[]): void {
+  adoptInto(
+    deployment: Pick<Deployment, 'adopt'>,
+    plan: Pick<SweepPlan, 'point'>,
+    gone: readonly string[],
+  ): void {
     const running = this.#before?.resumption.running;
     const point = running && plan.point(running.ordinal);
     if (!running || !point) return;
@@ -139,5 +143,10 @@ export class Continuation {
     if (!running || !this.isRunning(ordinal)) return null;
     this.#wentOn = true;
     return { ...running, cause: running.cause ?? this.#goneMeanwhile };
+  }
+
+  /** true when all that the point has failed of is an agent that was lost while the coordinator was away. */
+  hasFailedMeanwhile(point: InterruptedPoint | null): boolean {
+    return this.#goneMeanwhile !== null && point?.cause === this.#goneMeanwhile;
   }
 }

@@ -168,7 +168,7 @@ export class Coordinator {
         policy: this.#policy,
       },
       boot: (signal) => {
-        const booting = this.#boot(signal);
+        const booting = this.#boot(signal).finally(() => this.#agents.bootEnded());
         this.#booting = booting;
         return booting;
       },

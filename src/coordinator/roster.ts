@@ -147,6 +147,7 @@ export class Roster {
     if (member.incarnation === null) member.isNew = message.epoch === 0;
     member.incarnation = message.incarnation;
     member.address = message.address;
+    member.connectionClosed = false;
     this.#heard(member, message.generation, null);
     member.actor.send({ type: 'agent.hello' });
     this.#events.onReports(message.node, message.processes);

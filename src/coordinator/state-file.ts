@@ -155,15 +155,25 @@ export async function readStateFile(path: string): Promise<JobState | undefined>
   }
 }
 
-/** What comes after the last end of a line is being written. */
+/** What comes after the last end of a line is being written; so is a line that is none (yet), as over NFS. */
 function withChanges({ changes: _, ...state }: JobState, text: string): JobState {
   const places = placesOf(state);
   for (const line of text.split('\n').slice(0, -1)) {
-    const { points = [], ...others } = stateChangeSchema.parse(JSON.parse(line));
+    const change = changeIn(line);
+    if (!change) break;
+    const { points = [], ...others } = change;
     Object.assign(state, others);
     put(points, state, places);
   }
   return state;
+}
+
+function changeIn(line: string): StateChange | undefined {
+  try {
+    return stateChangeSchema.safeParse(JSON.parse(line)).data;
+  } catch {
+    return undefined;
+  }
 }
 
 const placesOf = ({ points }: Pick<JobState, 'points'>): Map<number, number> =>

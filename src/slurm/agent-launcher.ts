@@ -28,7 +28,9 @@ if [ -n "$namespace" ]; then
   # An earlier agent of this name that is frozen ends nothing, and its successor's namespace does not show what it runs.
   round=0
   while [ $round -lt 50 ]; do
-    earlier=$(grep -lsaz -- "^SRTCTL_AGENT=\${job##*/}/$name/" /proc/[0-9]*/environ) || break
+    # It fails also when there is one that it may not read.
+    earlier=$(grep -lsaz -- "^SRTCTL_AGENT=\${job##*/}/$name/[^/]*$" /proc/[0-9]*/environ)
+    [ -n "$earlier" ] || break
     for file in $earlier; do
       pid=\${file#/proc/}
       kill -s KILL "\${pid%/environ}" 2>/dev/null

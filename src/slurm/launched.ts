@@ -9,6 +9,8 @@ export interface Launched {
 /** What is launched and has not ended, with who is told of the end. */
 export class LaunchedAgents {
   readonly #running = new Set<Launched>();
+  /** By agent. An earlier one, that was frozen or whose srun has others still, may end after another took its place. */
+  readonly #last = new Map<string, Launched>();
   readonly #began: (pid: number) => void;
   readonly #over: (pid: number) => void;
   readonly #onChange: () => void;
@@ -27,16 +29,21 @@ export class LaunchedAgents {
     return [...this.#running];
   }
 
-  add(launched: Launched, onEnd: (how: string) => void): void {
-    const { process } = launched;
+  /** `onEnd` is told the agents of which it is the end: not those for which another process was launched since. */
+  add(launched: Launched, onEnd: (how: string, agents: readonly string[]) => void): void {
+    const { process, agents } = launched;
     this.#running.add(launched);
+    for (const name of agents) this.#last.set(name, launched);
     if (process.pid > 0) this.#began(process.pid);
     this.#onChange();
     void process.ended.then((how) => {
       this.#running.delete(launched);
       if (process.pid > 0) this.#over(process.pid);
       this.#onChange();
-      onEnd(how);
+      onEnd(
+        how,
+        agents.filter((name) => this.#last.get(name) === launched),
+      );
     });
   }
 
@@ -47,13 +54,12 @@ export class LaunchedAgents {
       readonly startedAt: string;
       readonly agents: readonly string[];
     }[],
-    onEnd: (launched: Launched, how: string) => void,
+    onEnd: (how: string, agents: readonly string[]) => void,
   ): string[] {
     return named.flatMap(({ agents, ...name }) => {
       const process = adopt(name);
       if (!process) return [];
-      const launched = { process, agents };
-      this.add(launched, (how) => onEnd(launched, how));
+      this.add({ process, agents }, onEnd);
       return agents;
     });
   }

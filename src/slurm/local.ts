@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path';
 import { guardsAreGone } from '../guard.ts';
 import { type Running, runningChild } from '../running.ts';
 import { LaunchedAgents } from './launched.ts';
-import type { AgentLaunch, Platform } from './launcher.ts';
+import type { AgentLaunch, OnAgentEnd, Platform } from './launcher.ts';
 import { blocksInUse } from './loopback.ts';
 import { INIT, UNSHARE } from './pid-namespace.ts';
 
@@ -71,13 +71,10 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
           env,
         });
         closeSync(log);
-        launched.add({ process: runningChild(child), agents: [name] }, (how) => onEnd(name, ending(how)));
+        launched.add({ process: runningChild(child), agents: [name] }, endOf(onEnd));
       }
     },
-    adoptAgents: (named, _, onEnd) =>
-      launched.adopt(named, ({ agents }, how) => {
-        for (const name of agents) onEnd(name, ending(how));
-      }),
+    adoptAgents: (named, _, onEnd) => launched.adopt(named, endOf(onEnd)),
     get launched() {
       return launched.running.map(({ process: { pid, startedAt }, agents }) => ({ pid, startedAt, agents }));
     },
@@ -99,6 +96,12 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
     release: () => (claim ? new Promise((resolve) => claim.close(() => resolve())) : Promise.resolve()),
   };
 }
+
+const endOf =
+  (onEnd: OnAgentEnd) =>
+  (how: string, agents: readonly string[]): void => {
+    for (const name of agents) onEnd(name, ending(how));
+  };
 
 /** How an agent's process ended, as the end of a sentence about the agent. */
 function ending(how: string): string {

@@ -79,7 +79,7 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
     closeSync(file);
     log.info({ args, nodes: agents.length }, 'srun of the agents');
     const step = { process: runningChild(child), agents: agents.map(({ name }) => name) };
-    steps.add(step, (how) => endOf(agents, how, onEnd));
+    steps.add(step, endOf(agents, onEnd));
   };
 
   const suffixOf = ({ name }: AgentGroup): string => (name === '' ? '' : `/${name}`);
@@ -89,24 +89,30 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
     join(logDir, `srun${suffixOf(group).replace('/', '_')}.out`);
 
   /** An srun has ended. Of one that was killed the agents may live on; who is silent is then missed by the roster. */
-  const endOf = (agents: readonly AgentLaunch[], how: string, onEnd: OnAgentEnd): void => {
-    if (how.startsWith('SIG')) {
-      log.warn({ signal: how }, 'srun was killed');
-      return;
-    }
-    void Promise.all(
-      agents.map(async ({ name, node, group }) => {
-        if (how.startsWith('cannot')) return onEnd(name, how.replace('started:', 'started: srun:'));
-        // A step that could not begin there, as without its image, says so where the agent would write.
-        const own = outputOf(group).replaceAll('%N', node);
-        const words = await lastWords(own);
-        const logFile = srunLogOf(group);
-        const told = words === '' ? `${await lastWords(logFile)}; see ${logFile}` : `${words}; see ${own}`;
-        // When a node cannot be reached srun gives up the step, with the agents of all others.
-        onEnd(name, `ended: srun ended${how === 'unknown' ? '' : ` with ${how}`}${told}`, agents.length > 1);
-      }),
-    );
-  };
+  const endOf =
+    (launched: readonly AgentLaunch[], onEnd: OnAgentEnd) => (how: string, names: readonly string[]) => {
+      const agents = launched.filter(({ name }) => names.includes(name));
+      if (how.startsWith('SIG')) {
+        log.warn({ signal: how }, 'srun was killed');
+        return;
+      }
+      void Promise.all(
+        agents.map(async ({ name, node, group }) => {
+          if (how.startsWith('cannot')) return onEnd(name, how.replace('started:', 'started: srun:'));
+          // A step that could not begin there, as without its image, says so where the agent would write.
+          const own = outputOf(group).replaceAll('%N', node);
+          const words = await lastWords(own);
+          const logFile = srunLogOf(group);
+          const told = words === '' ? `${await lastWords(logFile)}; see ${logFile}` : `${words}; see ${own}`;
+          // When a node cannot be reached srun gives up the step, with the agents of all others.
+          onEnd(
+            name,
+            `ended: srun ended${how === 'unknown' ? '' : ` with ${how}`}${told}`,
+            agents.length > 1,
+          );
+        }),
+      );
+    };
 
   const watchFor = (agents: readonly AgentLaunch[], onEnd: OnAgentEnd): void => {
     const [first] = agents;
@@ -130,13 +136,7 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
     },
     adoptAgents(named, agents, onEnd): string[] {
       watchFor(agents, onEnd);
-      return steps.adopt(named, (step, how) =>
-        endOf(
-          agents.filter(({ name }) => step.agents.includes(name)),
-          how,
-          onEnd,
-        ),
-      );
+      return steps.adopt(named, endOf(agents, onEnd));
     },
     get launched() {
       return steps.running.map(({ process: { pid, startedAt }, agents }) => ({ pid, startedAt, agents }));

@@ -20,14 +20,18 @@ let launched: string[];
 /** The launcher saw an agent end. */
 let onEnd: OnAgentEnd;
 
-function begin(spareNodes: number): void {
+/** `adopted`: agents of an earlier coordinator that run. */
+function begin(spareNodes: number, adopted: readonly string[] = []): void {
   const platform: Platform = {
     ...{ addresses: new Map(), hostNames: 'addresses', containers: false, claim: null, launched: [] },
     launchAgents: (started, tell) => {
       launched.push(...started.map(({ name }) => name));
       onEnd = tell;
     },
-    adoptAgents: () => [],
+    adoptAgents: (_, __, tell) => {
+      onEnd = tell;
+      return [...adopted];
+    },
     endAgents: () => undefined,
     stop: async () => {},
     release: async () => {},
@@ -55,7 +59,7 @@ const hello = (name: string, incarnation = 'a') =>
   });
 
 /** Resolves with why the boot has ended; the clock goes on until then. */
-async function booted(): Promise<string> {
+async function booted(withinMs = JOIN_MS): Promise<string> {
   let ended = '';
   void agents
     .joined(() => replacements.giveUpLost(), new AbortController().signal)
@@ -67,7 +71,7 @@ async function booted(): Promise<string> {
         ended = error.message;
       },
     );
-  for (let ms = 0; ended === '' && ms <= JOIN_MS + 1_000; ms += 250) await vi.advanceTimersByTimeAsync(250);
+  for (let ms = 0; ended === '' && ms <= withinMs + 1_000; ms += 250) await vi.advanceTimersByTimeAsync(250);
   return ended;
 }
 
@@ -176,6 +180,53 @@ describe('a node that is lost while the job boots', () => {
       'the agent of node1/nginx is lost: its agent was ended by SIGKILL; node1 is the head node, without which the run cannot go on',
     );
   });
+});
+
+describe('when nobody waits for agents any more', () => {
+  it('none is started in the place of one that ends: the boot was given up', async () => {
+    begin(1);
+    for (const name of names) if (name !== 'node3') hello(name);
+    const giveUp = new AbortController();
+    const waiting = agents.joined(() => replacements.giveUpLost(), giveUp.signal).catch(() => 'given up');
+    giveUp.abort();
+    await vi.advanceTimersByTimeAsync(250);
+    expect(await waiting).toBe('given up');
+    for (const name of ['node1', 'node2', 'node3']) onEnd(name, 'ended: srun ended with exit code 0', true);
+    expect(launched).toEqual(names);
+  });
+
+  it('nor before anybody waited: the bus was not there', () => {
+    begin(1);
+    agents.bootEnded();
+    onEnd('node2', 'ended: srun ended with exit code 0', true);
+    expect(launched).toEqual(names);
+  });
+
+  it('nor on a node that is done without', async () => {
+    begin(1, names);
+    for (const name of names) if (name.startsWith('node1')) hello(name);
+    onEnd('node2', 'ended');
+    onEnd('node2', 'ended');
+    expect(await booted(1_000)).toBe('');
+    expect(replacements.without).toEqual(['node2']);
+    onEnd('node2/nginx', 'ended');
+    expect(launched).toEqual(['node2']);
+  });
+});
+
+it('an agent that is started once more, alone, has as long as any to join', async () => {
+  begin(1);
+  for (const name of names) if (!name.startsWith('node3')) hello(name);
+  setTimeout(() => onEnd('node2', 'ended: srun ended with 233', true), JOIN_MS - 500);
+  setTimeout(() => hello('node2', 'b'), JOIN_MS + 500);
+  expect(await booted()).toBe('all have joined');
+  expect(replacements.without).toEqual(['node3']);
+  roster.close();
+  begin(2);
+  for (const name of names) if (!name.startsWith('node3')) hello(name);
+  setTimeout(() => onEnd('node2', 'ended: srun ended with 233', true), JOIN_MS - 500);
+  expect(await booted(2 * JOIN_MS)).toBe('all have joined');
+  expect(replacements.without).toEqual(['node3', 'node2']);
 });
 
 describe('a node that is lost between two points', () => {

@@ -102,6 +102,15 @@ describe('the roster', () => {
     expect(roster.stateOf('node1')).toBe('lost');
   });
 
+  it('takes an agent that connected again and is then silent for silent, not for one that has died', () => {
+    roster.disconnected('agent node1 node1-a', 'Client Closed');
+    expect(roster.hasDied('node1')).toBe(true);
+    roster.hello(hello('node1'));
+    pass(3_500);
+    expect(roster.stateOf('node1')).toBe('lost');
+    expect(roster.hasDied('node1')).toBe(false);
+  });
+
   it('is clean when every agent has the empty set and nothing alive, or its lease is over', () => {
     beat('node1', { generation: 5, alive: 1 });
     beat('node2', { generation: 5 });

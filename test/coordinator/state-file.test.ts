@@ -110,6 +110,18 @@ it('who takes over reads what was written to its end, and begins anew', () =>
     expect((await whole(path)).changes).not.toBe(changes);
   }));
 
+it('what a file system made of a line takes nothing from who reads what is before it', () =>
+  inDirectory(async (path, directory) => {
+    const file = new StateFile(path, state(1_000), refuse);
+    file.save({});
+    await file.saved();
+    file.save({ points: [over(file, 7)] });
+    await file.saved();
+    const { changes = '' } = await whole(path);
+    await appendFile(join(directory, changes), `${'\0'.repeat(40)}\n{"generation": "many"}\n`);
+    expect(await readStateFile(path)).toEqual(file.current);
+  }));
+
 it('what could not be written is in the next state.json', () =>
   inDirectory(async (path, directory) => {
     const errors: unknown[] = [];

@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -80,6 +81,27 @@ describe('an agent in a PID namespace', () => {
       const failed = await launch("process.kill(process.pid, 'SIGKILL');").catch((error: object) => error);
       expect(failed).toMatchObject({ code: 137 });
       expect(await readdir(dir)).toEqual(['agent.cjs', 'configs', 'ended', 'guard.sh']);
+    },
+  );
+
+  it.skipIf(!possible)(
+    'ends what an earlier one of its name left, and nothing of another on the node',
+    async () => {
+      const job = dir.split('/').at(-1);
+      const start = (agent: string) => {
+        const env = { PATH: '/usr/bin:/bin', SRTCTL_AGENT: `${job}/${agent}` };
+        return spawn('sleep', ['1000'], { env, stdio: 'ignore' });
+      };
+      const [earlier, other] = [start('node7/group/1-a'), start('node7/group/more/1-b')];
+      try {
+        const ended = once(earlier, 'exit');
+        await launch('');
+        expect(await ended).toEqual([null, 'SIGKILL']);
+        expect(other.signalCode).toBe(null);
+        expect(exists(other.pid ?? 0)).toBe(true);
+      } finally {
+        for (const child of [earlier, other]) child.kill('SIGKILL');
+      }
     },
   );
 
