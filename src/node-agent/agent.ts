@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { pieceFrom, tailOf } from '../log-tail.ts';
 import type { Bus, EventOutbox, Incoming } from '../messages/bus.ts';
 import {
+  type AllDesired,
   allDesiredSchema,
   type Desired,
   type DesiredReply,
@@ -24,6 +25,11 @@ import type { ProcessTable, Transition } from './process-table.ts';
 const HEARTBEAT_MS = 1_000;
 const LEASE_CHECK_MS = 250;
 const HELLO_RETRY_MS = 100;
+/**
+ * From the word that an agent heard that all is to stop, until it does: when a thousand agents stop, what each has to
+ * tell of its processes would else come before the word of others. Little beside the grace of a process.
+ */
+const STOP_AFTER_MS = 100;
 /** How long an agent that nobody has welcomed yet goes on asking. */
 const UNWELCOME_MS = 60_000;
 
@@ -78,17 +84,12 @@ export class NodeAgent {
     bus.subscribe(subjects.allDesired, allDesiredSchema, ({ message }) => {
       if (message.epoch < this.#epoch || message.generation < this.#generation) return;
       // Whoever missed the first of these may have learned of the generation by saying hello.
-      const isNews = message.generation > this.#generation;
-      if (isNews) {
+      if (message.generation > this.#generation) {
         this.#heed(message);
         this.#beat(false);
-      }
-      // That it was heard is on its way first: what comes of it may be many events.
-      setImmediate(() => {
-        if (isNews && message.generation === this.#generation)
-          this.#take({ ...message, processes: [] }, 'everything is to stop');
-        if (message.end) this.#end('the job is over', 0);
-      });
+        // Where nothing runs nothing is to be told of.
+        setTimeout(() => this.#stopAll(message), this.#options.table.alive === 0 ? 0 : STOP_AFTER_MS);
+      } else if (message.end) this.#end('the job is over', 0);
     });
     bus.subscribe(subjects.allLease, leaseSchema, ({ message }) => {
       if (message.epoch < this.#epoch) return;
@@ -165,6 +166,13 @@ export class NodeAgent {
     await this.#options.outbox.flush(2_000);
     this.#beat(true);
     this.#options.onEnd(ending.why, ending.exitCode);
+  }
+
+  /** Unless something else was wanted meanwhile. */
+  #stopAll(message: AllDesired): void {
+    if (message.generation === this.#generation)
+      this.#take({ ...message, processes: [] }, 'everything is to stop');
+    if (message.end) this.#end('the job is over', 0);
   }
 
   #heed({ epoch, generation }: Pick<Desired, 'epoch' | 'generation'>): void {

@@ -23,10 +23,8 @@ vi.mock('../../src/node-agent/marks.ts', () => ({
     new Map(entries.map((entry) => [entry, here.marked(entry)])),
   findMarkedSync: () => [],
 }));
-vi.mock('node:fs/promises', async (original) => ({
-  ...(await original<typeof import('node:fs/promises')>()),
-  mkdir: async () => undefined,
-  writeFile: async () => undefined,
+vi.mock('../../src/node-agent/prepare.ts', () => ({
+  prepareFiles: async () => ({ fd: -1, size: 0, close: () => undefined }),
 }));
 
 const NODES = ['node1', 'node2'] as const;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { pino } from 'pino';
 import { agentConfigSchema } from '../../../src/messages/job-files.ts';
 import { connectBus, inboxOf } from '../../../src/messages/nats-bus.ts';
@@ -10,6 +11,8 @@ import { ProcessTable } from '../../../src/node-agent/process-table.ts';
 import type { SpawnListener } from '../../../src/node-agent/spawn.ts';
 
 /** Many agents in one OS process: real agents, tables and connections; the processes are numbers. */
+// They stand for machines of their own, which take no time from the server and the coordinator.
+setPriority(19);
 const files = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as string[];
 /** From SIGTERM to the end: engines take a moment to let go of their GPUs. */
 const ENDS_AFTER_MS = 500;

@@ -7,7 +7,7 @@ import { Fence } from '../../../src/coordinator/fence.ts';
 import { findProgram } from '../../../src/coordinator/find-program.ts';
 import { createJobKeys } from '../../../src/coordinator/keys.ts';
 import { NatsServer } from '../../../src/coordinator/nats-server.ts';
-import { DEFAULT_SUPERVISION } from '../../../src/coordinator/roster.ts';
+import { DEFAULT_SUPERVISION, Roster } from '../../../src/coordinator/roster.ts';
 import type { JobSpec } from '../../../src/messages/job-files.ts';
 import type { ProcessSpec } from '../../../src/messages/process-spec.ts';
 import type { PlannedPoint } from '../../../src/plan/kinds.ts';
@@ -17,7 +17,7 @@ import { createSteadyClock } from '../../../src/steady-clock.ts';
 
 /** The real coordinator, and points whose processes end when they are told to. Figures go to the parent. */
 const [directory = '', agentScript = '', agentCount = '1000', trialCount = '3'] = process.argv.slice(2);
-const HOSTS = 4;
+const HOSTS = 8;
 const PER_AGENT = 8;
 const IDLE_MS = 5_000;
 const JOB = 'scale';
@@ -69,6 +69,19 @@ let cpuPercent = 0;
 let deployingAt = 0;
 const rssMb = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) / 1024;
 
+/** When each agent first spoke of the newest generation: the stop, once a point has failed. */
+const heardAt = { generation: 0, of: new Map<string, number>() };
+const heartbeat = Roster.prototype.heartbeat;
+Roster.prototype.heartbeat = function (message) {
+  if (message.generation > heardAt.generation) {
+    heardAt.generation = message.generation;
+    heardAt.of.clear();
+  }
+  if (message.generation === heardAt.generation && !heardAt.of.has(message.node))
+    heardAt.of.set(message.node, Date.now());
+  heartbeat.call(this, message);
+};
+
 /** CPU time that the agents, the server and the coordinator have used, ms. */
 function cpuMs() {
   const of = (pid: number | undefined) => {
@@ -114,14 +127,15 @@ const log = pino(
   { base: null },
   {
     write(line: string) {
-      const { msg, to, level, why, toldMs, cleanMs } = JSON.parse(line);
+      const { msg, to, level, why, cleanMs } = JSON.parse(line);
       if (to === 'failed' && failedAt === 0) process.stderr.write(`not deployed: ${why}\n`);
       if (msg === 'point') void onState(to);
       // A point that could not be deployed is cleaned up too, and measures nothing.
       if (msg === 'cleanup' && failedAt > 0) {
         const ms = Date.now() - failedAt;
-        const known = { noticedMs: ms - cleanMs, toldMs: ms - cleanMs + toldMs };
-        process.send?.({ kind: 'stopped', ms, ...known, cpuMs: cpuSince(cpuBefore) });
+        const toldMs = [...heardAt.of.values()].map((at) => at - failedAt).sort((a, b) => a - b);
+        const noticedMs = ms - cleanMs;
+        process.send?.({ kind: 'stopped', ms, noticedMs, toldMs, cpuMs: cpuSince(cpuBefore) });
       }
       if (level >= 40) process.stderr.write(line);
     },
