@@ -8,6 +8,9 @@ import type { Deployment } from './deployment.ts';
 import type { Roster, Supervision } from './roster.ts';
 
 const REPEAT_MS = 500;
+/** Time for each agent to say that it heard the stop, and for all of them at most. */
+const HEARD_MS = 0.1;
+const MOST_HEARD_MS = 100;
 const LEAVE_TIMEOUT_MS = 15_000;
 /** Beyond the lease, for agents that wait for processes with a long grace. */
 const PATIENCE_MS = 30_000;
@@ -62,12 +65,13 @@ export async function dismissAgents(options: CleanupOptions): Promise<void> {
 }
 
 async function repeating(
-  { epoch, subjects, bus }: CleanupOptions,
+  { epoch, subjects, bus, roster }: CleanupOptions,
   generation: number,
   end: boolean,
   wait: () => Promise<void>,
 ): Promise<void> {
-  const message: AllDesired = { v: WIRE_VERSION, epoch, generation, end };
+  const afterMs = Math.min(Math.round(roster.nodes.length * HEARD_MS), MOST_HEARD_MS);
+  const message: AllDesired = { v: WIRE_VERSION, epoch, generation, end, afterMs };
   const tell = () => bus()?.publish(subjects.allDesired, message);
   const repeat = setInterval(tell, REPEAT_MS);
   tell();

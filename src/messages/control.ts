@@ -41,6 +41,11 @@ export const allDesiredSchema = z.object({
   epoch: count,
   generation: count,
   end: z.boolean(),
+  /**
+   * Ms from the word of an agent that it heard this until it acts on it. When a thousand agents stop, what they have to
+   * tell of their processes would else come before the word of some that they heard it. At once when it is missing.
+   */
+  afterMs: count.max(1_000).optional(),
 });
 export type AllDesired = z.infer<typeof allDesiredSchema>;
 

@@ -25,11 +25,6 @@ import type { ProcessTable, Transition } from './process-table.ts';
 const HEARTBEAT_MS = 1_000;
 const LEASE_CHECK_MS = 250;
 const HELLO_RETRY_MS = 100;
-/**
- * From the word that an agent heard that all is to stop, until it does: when a thousand agents stop, what each has to
- * tell of its processes would else come before the word of others. Little beside the grace of a process.
- */
-const STOP_AFTER_MS = 100;
 /** How long an agent that nobody has welcomed yet goes on asking. */
 const UNWELCOME_MS = 60_000;
 
@@ -88,7 +83,8 @@ export class NodeAgent {
         this.#heed(message);
         this.#beat(false);
         // Where nothing runs nothing is to be told of.
-        setTimeout(() => this.#stopAll(message), this.#options.table.alive === 0 ? 0 : STOP_AFTER_MS);
+        const waitMs = this.#options.table.alive === 0 ? 0 : (message.afterMs ?? 0);
+        setTimeout(() => this.#stopAll(message), waitMs);
       } else if (message.end) this.#end('the job is over', 0);
     });
     bus.subscribe(subjects.allLease, leaseSchema, ({ message }) => {

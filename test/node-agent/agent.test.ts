@@ -126,6 +126,22 @@ describe('an agent', () => {
     await reached('one', 'stopped');
   });
 
+  it('says that it heard the stop before it acts on it, unless something is wanted again meanwhile', async () => {
+    await startAgent();
+    await ask(desired(1, spec({ id: 'one' })));
+    await reached('one', 'ready');
+    const heard = (generation: number) => heartbeats.find((beat) => beat.generation === generation);
+    coordinator.publish(s.allDesired, { v: 1, epoch: 1, generation: 2, end: false, afterMs: 1_000 });
+    await until('the word that it heard', () => heard(2) !== undefined);
+    expect(heard(2)).toMatchObject({ alive: 1 });
+    expect(await ask(desired(3, spec({ id: 'one' })))).toMatchObject({ accepted: true });
+    coordinator.publish(s.allDesired, { v: 1, epoch: 1, generation: 4, end: false, afterMs: 1_000 });
+    await until('nothing', () => heartbeats.at(-1)?.generation === 4 && heartbeats.at(-1)?.alive === 0);
+    // Had it acted on the first stop, the second would have found nothing to stop.
+    expect(heard(4)).toMatchObject({ alive: 1 });
+    expect(transitions.filter(({ to }) => to === 'starting')).toHaveLength(1);
+  });
+
   it('refuses an older generation, an older epoch, and what is for another node', async () => {
     await startAgent();
     expect(await ask({ ...desired(5), epoch: 3 })).toMatchObject({ accepted: true });

@@ -158,7 +158,8 @@ class World {
   clear(): void {
     this.#abort.abort(new Error('nothing is wanted'));
     const generation = this.deployment.clear();
-    this.bus.as(this.#name).publish(s.allDesired, { v: 1, epoch: this.epoch, generation, end: false });
+    const message = { v: 1, epoch: this.epoch, generation, end: false, afterMs: 50 };
+    this.bus.as(this.#name).publish(s.allDesired, message);
   }
 
   /** The coordinator that was replaced wants something, or nothing. */
