@@ -428,8 +428,9 @@ describe.skipIf(lab.why !== '')(
     it.skipIf(!pidNamespaces)(
       'ends what a frozen agent ran before another one takes its place, also out of its namespace',
       async () => {
+        // Long enough for the silence to be noticed before the benchmark has ended, also on a machine that is at rest.
         const text = recipe
-          .replace('num_prompts_mult: 4', 'num_prompts_mult: 200')
+          .replace('num_prompts_mult: 4', 'num_prompts_mult: 800')
           .replace('osl: 32', 'osl: "{osl}"');
         const more = 'sweep: {osl: [16, 32]}\nsupervision: {lease: 5, pid_namespace: true}\n';
         const [file] = await lab.written(`${text}${more}`);
@@ -460,7 +461,7 @@ describe.skipIf(lab.why !== '')(
 
     it('tries the point again on a spare node when one is powered off', async () => {
       const text = recipe
-        .replace('num_prompts_mult: 4', 'num_prompts_mult: 300')
+        .replace('num_prompts_mult: 4', 'num_prompts_mult: 600')
         .replace('resources: {', 'resources: {spare_nodes: 1, ');
       const [file] = await lab.written(`${text}supervision: {lease: 8}\n`);
       const job = await lab.apply(['-f', file, '--watch']);
