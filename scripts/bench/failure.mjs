@@ -86,7 +86,7 @@ await withDirectory(async (work) => {
   const frozen = await many(agentFrozen, Math.min(runs, 3));
   row('an agent is frozen → cleanup elsewhere complete', frozen('elsewhere'), 'under 5,000 ms');
   const scale = await measureScale(1000, 3);
-  row('1,000 agents × 8: one fails → stop acknowledged', figures(scale.stoppedMs), 'under 500 ms');
+  row('1,000 agents × 8: one fails → each has heard the stop', figures(scale.toldMs), 'under 500 ms');
   row('1,000 agents × 8: coordinator, memory', `${scale.rssMb.toFixed(0)} MB`, 'under 400 MB');
   row('1,000 agents × 8: coordinator, CPU at rest', `${scale.cpuPercent.toFixed(0)} % of a core`, '');
 });
