@@ -56,7 +56,10 @@ async function startAgent(): Promise<ChildProcess> {
   const agent = spawn(process.execPath, ['dist/node-agent.js', config], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-  await until('hello', () => greeted > before);
+  await until('hello', () => greeted > before).catch((error: Error) => {
+    agent.kill('SIGKILL');
+    throw error;
+  });
   return agent;
 }
 

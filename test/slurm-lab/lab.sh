@@ -150,9 +150,12 @@ case ${1:-} in
     shift 2
     exec nsenter --target "$pid" --net --uts --pid --mount env SLURM_CONF="$SLURM_CONF" "$@"
     ;;
-  kill) kill -9 "$(init_of "$2")" ;;
+  kill) # its pid may soon be another's: nobody finds it any more
+    kill -9 "$(init_of "$2")"
+    rm "$lab/$2/init"
+    ;;
   start) # a node that was killed
-    if kill -0 "$(init_of "$2")" 2>/dev/null; then fail "$2 is up"; fi
+    if [ -n "$(init_of "$2")" ]; then fail "$2 is up"; fi
     boot "$2"
     ;;
   cut) ip link set "srtlab-v${2#node}" down ;;

@@ -60,8 +60,8 @@ process.on('exit', () => {
   for (const pid of pids) process.kill(pid, 'SIGKILL');
 });
 
-// Whoever wanted the figures is gone.
-process.on('disconnect', () => process.exit(1));
+// Whoever wanted the figures is gone, or all are told to end: nats-server has a session of its own and would stay.
+for (const event of ['disconnect', 'SIGTERM', 'SIGINT', 'SIGHUP']) process.on(event, () => process.exit(1));
 let failedAt = 0;
 let cpuBefore = cpuMs();
 let point = 0;
