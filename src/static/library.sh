@@ -1,5 +1,7 @@
 # ==== What the run is written in ==============================================================================
 # Needs bash 4.4. A point: its processes are launched phase by phase, each phase is waited for, then the benchmark runs.
+# No command has two `$(…)` in it: a signal that comes while the first runs would be handled where bash 5.2 reads the second,
+# which fails ("unexpected EOF while looking for matching `)'") and ends the script as if all were well.
 
 job_id=${SRTCTL_JOB_ID:-${SLURM_JOB_ID:-}}
 job_dir=$outputs/$job_id
@@ -41,25 +43,26 @@ refuse() { # MESSAGE: before anything was started
 
 # ---- state.json, as `srtctl status` reads it
 
-json_text() {
-  local text=${1//\\/\\\\}
-  text=${text//\"/\\\"}
-  text=${text//[[:cntrl:]]/ }
-  printf '"%s"' "$text"
+json_text() { # TEXT: in `json`
+  json=${1//\\/\\\\}
+  json=${json//\"/\\\"}
+  json=\"${json//[[:cntrl:]]/ }\"
 }
 
 save_state() {
-  local number state status comma=''
+  local number state status comma='' json
   {
-    printf '{"v":1,"jobId":%s,"name":%s,"epoch":1,"generation":0,"streamSeq":0,"coordinatorPid":%d,' \
-      "$(json_text "$job_id")" "$(json_text "$job_name")" $$
+    json_text "$job_id"
+    printf '{"v":1,"jobId":%s,' "$json"
+    json_text "$job_name"
+    printf '"name":%s,"epoch":1,"generation":0,"streamSeq":0,"coordinatorPid":%d,' "$json" $$
     printf '"updatedAt":"%s","sweep":"%s","exitCode":%s,"cause":%s,"points":[' \
       "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$sweep_state" "$exit_code" "$cause"
     for number in "${!point_names[@]}"; do
       state=${point_states[number]}
       case $state in done | failed | interrupted) status="\"$state\"" ;; *) status=null ;; esac
-      printf '%s{"ordinal":%d,"name":%s,"state":"%s","status":%s}' \
-        "$comma" "$number" "$(json_text "${point_names[number]}")" "$state" "$status"
+      json_text "${point_names[number]}"
+      printf '%s{"ordinal":%d,"name":%s,"state":"%s","status":%s}' "$comma" "$number" "$json" "$state" "$status"
       comma=,
     done
     printf ']}\n'
@@ -73,17 +76,22 @@ point_state() { # STATE
 
 # fail_point SUMMARY [ID]: the first cause of a run is kept, with the end of the process's log.
 fail_point() {
-  local line lines='' log=${log_of[${2:-none}]:-}
+  local line lines='' json log=${log_of[${2:-none}]:-}
   say "failed: $1"
   if [ -n "$log" ]; then
     say "the end of $log:"
     tail -n 20 -- "$log" 2>/dev/null | sed 's/^/  | /'
   fi
   if [ "$cause" = null ]; then
-    cause="{\"summary\":$(json_text "$1")"
+    json_text "$1"
+    cause="{\"summary\":$json"
     if [ -n "$log" ]; then
-      while IFS= read -r line; do lines+=${lines:+,}$(json_text "$line"); done < <(tail -n 20 -- "$log" 2>/dev/null)
-      cause+=",\"process\":\"$2\",\"logFile\":$(json_text "$log"),\"logTail\":[$lines]"
+      while IFS= read -r line; do
+        json_text "$line"
+        lines+=${lines:+,}$json
+      done < <(tail -n 20 -- "$log" 2>/dev/null)
+      json_text "$log"
+      cause+=",\"process\":\"$2\",\"logFile\":$json,\"logTail\":[$lines]"
     fi
     cause+='}'
   fi
@@ -408,7 +416,7 @@ begin_job() {
   [[ -n $job_id && -n ${SLURM_JOB_NODELIST:-}${SLURM_HET_SIZE:-} ]] ||
     refuse 'this script runs in a Slurm allocation: submit it with sbatch, or run it inside salloc'
   if [ "$needs_node" = yes ] && [ ! -x "$node_binary" ]; then
-    refuse "$(hostname): the Node runtime ${node_binary:-for $(uname -m)} is not there, and this recipe runs a program of srtctl (sa-bench, model.stage_dir or --mock); a benchmark of type custom needs none"
+    refuse "$HOSTNAME: the Node runtime ${node_binary:-for $(uname -m)} is not there, and this recipe runs a program of srtctl (sa-bench, model.stage_dir or --mock); a benchmark of type custom needs none"
   fi
   mkdir -p -- "$outputs" && { mkdir -m 755 -- "$job_dir" 2>/dev/null || is_own "$job_dir"; } ||
     refuse "$job_dir is not a directory of this user: somebody may have put it there"

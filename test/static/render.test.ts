@@ -212,6 +212,38 @@ function split(said: string, count: number): [string, string] {
   return [said.slice(0, at), said.slice(at + 1)];
 }
 
+it('no command of the script has two substitutions: in bash 5.2 a signal during the first is lost, and all else with it', () => {
+  const commands = library
+    .replaceAll(/'[^'\n]*'/g, "''")
+    .replaceAll('\\\n', '')
+    .split(/\n|; /)
+    .filter((line) => !/^\s*#/.test(line));
+  expect(commands.filter((command) => (command.match(/\$\((?!\()|<\(/g) ?? []).length > 1)).toEqual([]);
+});
+
+it('a signal that comes while a state is being written is heeded', async () => {
+  const slurm = new FakeSlurm(1);
+  try {
+    const script = `outputs=${slurm.dir} point_names=(x) job_id=job
+mkdir -p ${slurm.dir}/job
+${library}
+job_name='it is "x"' job_dir=${slurm.dir}/job
+date() { sleep 0.3; echo now; }
+trap 'stop_code=143' TERM
+(sleep 0.1; kill -TERM $$) &
+save_state
+exit $stop_code`;
+    const ran = spawnSync('bash', ['-c', script], { env: slurm.env, encoding: 'utf8' });
+    expect([ran.status, ran.stderr]).toEqual([143, '']);
+    expect(JSON.parse(readFileSync(`${slurm.dir}/job/state.json`, 'utf8'))).toMatchObject({
+      name: 'it is "x"',
+      updatedAt: 'now',
+    });
+  } finally {
+    await slurm.destroy();
+  }
+});
+
 describe('readiness', () => {
   const counts: JsonCount[] = [
     { at: ['workers'], where: { type: 'prefill', ok: true }, atLeast: 2, label: 'prefill workers' },
