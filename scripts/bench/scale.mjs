@@ -10,7 +10,8 @@ import { build } from 'esbuild';
 import { percentile } from './figures.mjs';
 import { root } from './jobs.mjs';
 
-const BOUND_MS = 150_000;
+const BOUND_MS = 60_000;
+const TRIAL_BOUND_MS = 45_000;
 
 /**
  * `toldMs`: from the failure until the coordinator knew of an agent that it had heard the stop, of each in each trial;
@@ -55,7 +56,7 @@ export async function measureScale(agents = 1000, trials = 3) {
       if (process.env.VERBOSE) console.log(kind, ms ?? '', summary(rest));
     });
     // Figures so far are figures too.
-    const timer = setTimeout(() => child.disconnect(), BOUND_MS);
+    const timer = setTimeout(() => child.disconnect(), BOUND_MS + trials * TRIAL_BOUND_MS);
     await new Promise((resolve) => child.once('exit', resolve));
     clearTimeout(timer);
     return figures;

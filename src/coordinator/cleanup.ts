@@ -9,8 +9,8 @@ import type { Roster, Supervision } from './roster.ts';
 
 const REPEAT_MS = 500;
 /** Time for each agent to say that it heard the stop, and for all of them at most. */
-const HEARD_MS = 0.1;
-const MOST_HEARD_MS = 100;
+const HEARD_MS = 0.2;
+const MOST_HEARD_MS = 200;
 const LEAVE_TIMEOUT_MS = 15_000;
 /** Beyond the lease, for agents that wait for processes with a long grace. */
 const PATIENCE_MS = 30_000;

@@ -40,11 +40,11 @@ const specOf = (node: string, index: number, ordinal: number): ProcessSpec => ({
   ...{ probe: { kind: 'running' }, critical: true, terminates: false, startTimeoutMs: 60_000 },
   ...{ graceMs: 1_000, unhealthyAfterMs: 60_000 },
 });
-const points = ordinals.map((ordinal) => ({
+const pointOf = (ordinal: number) => ({
   ...{ ordinal, name: `trial ${ordinal}`, params: null, recipe: {}, endpoints: [] },
   processes: nodes.flatMap((node) => Array.from({ length: PER_AGENT }, (_, n) => specOf(node, n, ordinal))),
   benchmark: { type: 'manual', process: null },
-}));
+});
 
 const keys = createJobKeys(nodes);
 const pids = new Set<number>();
@@ -156,7 +156,7 @@ const coordinator = new Coordinator({
     nats,
     keys,
     log,
-    points,
+    points: ordinals.map((ordinal) => ({ ordinal, name: `trial ${ordinal}` })),
     joinTimeoutMs: 120_000,
     epoch: 1,
     agentExtras: { stopDirs: join(directory, 'stop') },
@@ -166,7 +166,7 @@ const coordinator = new Coordinator({
   agents: nodes.map((node) => ({ name: node, node, group: { name: '', image: null } })),
   plan: () => ({
     ...{ name: JOB, totalNodes: nodes.length, gpusPerNode: 8, ordinals, groups: [ordinals] },
-    point: (ordinal) => points.find((point) => point.ordinal === ordinal) as PlannedPoint | undefined,
+    point: (ordinal) => pointOf(ordinal) as unknown as PlannedPoint,
   }),
   sweep: sweepSettingsSchema.parse({}),
   results: [],
