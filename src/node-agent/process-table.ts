@@ -1,4 +1,3 @@
-import { basename, dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type ActorRefFrom, createActor, fromCallback, fromPromise } from 'xstate';
 import type { Guard } from '../guard.ts';
@@ -11,14 +10,15 @@ import {
 import type { ProcessReport } from '../messages/control.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 import { isOver, type ProcessState } from '../messages/states.ts';
+import { endLeft } from './end-left.ts';
 import { watchProgress } from './hang-watch.ts';
 import type { Beyond, Launcher } from './launch.ts';
-import { findMarked, findMarkedSync } from './marks.ts';
+import { findMarkedSync } from './marks.ts';
 import { type OpenLog, prepareFiles } from './prepare.ts';
 import { watchProbe } from './probe-loop.ts';
 import { inTheWay, reconcile } from './reconcile.ts';
 import type { Spawned, Spawner, SpawnListener } from './spawn.ts';
-import { collectStacks } from './stacks.ts';
+import { stacksOf } from './stacks.ts';
 
 /** A change of state of one process, before it is put on the bus. */
 export interface Transition {
@@ -78,10 +78,6 @@ export interface TableOptions {
   readonly onEmpty: () => void;
   readonly onDefect: (what: string, error: unknown) => void;
 }
-
-/** Rounds of looking for leftovers of one process before its end is reported all the same. */
-const SWEEP_ROUNDS = 40;
-const SWEEP_PAUSE_MS = 50;
 
 /**
  * The agent's running processes. The table is here, around the machines and not in them, so that `killAll` works in
@@ -251,13 +247,11 @@ export class ProcessTable {
   async #hung(entry: Entry, says: string): Promise<void> {
     const { spec } = entry;
     entry.actor.send({ type: 'hang.suspected', detail: says });
-    const mark = `SRTCTL_PROCESS=${entry.mark}`;
-    const file = join(dirname(spec.logFile), `${basename(spec.logFile, '.out')}_stacks.txt`);
     let detail = says;
     try {
-      const pids = (await findMarked([mark])).get(mark) ?? [];
       const env = { ...this.#options.environment, ...spec.env };
-      if (await collectStacks(pids, file, env)) detail += `; stacks in ${file}`;
+      const file = await stacksOf(`SRTCTL_PROCESS=${entry.mark}`, spec.logFile, env);
+      if (file !== undefined) detail += `; stacks in ${file}`;
     } catch (error) {
       this.#options.onDefect(`stacks of ${spec.id}`, error);
     }
@@ -402,13 +396,7 @@ export class ProcessTable {
     }
     onNothingBeyond?.();
     try {
-      for (let round = 0; round < SWEEP_ROUNDS; round++) {
-        const inGroup = group !== null && this.#options.spawner.signalGroup(group, 'SIGKILL');
-        const marked = (await findMarked([mark])).get(mark) ?? [];
-        for (const pid of marked) this.#options.spawner.signal(pid, 'SIGKILL');
-        if (!inGroup && marked.length === 0) break;
-        await new Promise((resolve) => setTimeout(resolve, SWEEP_PAUSE_MS));
-      }
+      await endLeft(this.#options.spawner, group, mark);
     } catch (error) {
       this.#options.onDefect(`looking for what ${entry.spec.id} left`, error);
     }

@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { findMarked } from './marks.ts';
 
 const run = promisify(execFile);
 const TIMEOUT_MS = 15_000;
@@ -8,14 +10,15 @@ const TIMEOUT_MS = 15_000;
 const MOST = 32;
 
 /**
- * What each of `pids` is doing, by py-spy where the process's PATH has one, into a file. Resolves with whether there
- * is anything in it.
+ * What each process with `mark` (NAME=value) is doing, by py-spy where the process's PATH has one, into a file beside its log.
+ * Resolves with the file when there is anything in it.
  */
-export async function collectStacks(
-  pids: readonly number[],
-  file: string,
+export async function stacksOf(
+  mark: string,
+  logFile: string,
   env: Record<string, string>,
-): Promise<boolean> {
+): Promise<string | undefined> {
+  const pids = (await findMarked([mark])).get(mark) ?? [];
   const dumps = await Promise.all(
     pids.slice(0, MOST).map(async (pid) => {
       try {
@@ -28,7 +31,8 @@ export async function collectStacks(
     }),
   );
   const text = dumps.filter((dump) => dump !== '').join('\n');
-  if (text === '') return false;
+  if (text === '') return undefined;
+  const file = join(dirname(logFile), `${basename(logFile, '.out')}_stacks.txt`);
   await writeFile(file, text);
-  return true;
+  return file;
 }

@@ -16,6 +16,8 @@ address() { echo "$network.$((10 + ${1#node}))"; }
 names() { cat "$lab/names" 2>/dev/null || true; }
 init_of() { cat "$lab/$1/init" 2>/dev/null || true; }
 
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
 # until_true SECONDS WHAT COMMAND…
 until_true() {
   local limit=$((SECONDS + $1)) what=$2
@@ -151,7 +153,9 @@ case ${1:-} in
     exec nsenter --target "$pid" --net --uts --pid --mount env SLURM_CONF="$SLURM_CONF" "$@"
     ;;
   kill) # its pid may soon be another's: nobody finds it any more
-    kill -9 "$(init_of "$2")"
+    pid=$(init_of "$2")
+    kill -9 "$pid"
+    until_true 10 "the end of $2" gone "$pid"
     rm "$lab/$2/init"
     ;;
   start) # a node that was killed

@@ -15,17 +15,16 @@ export default class Totals implements Reporter {
     const inCi = process.env.CI === 'true';
     for (const module of modules) {
       for (const test of module.children.allTests()) {
-        const { state, errors } = test.result();
+        const { state, errors: whys } = test.result();
         count[state]++;
         if (state === 'passed' || (state !== 'failed' && !inCi)) continue;
-        const why = state === 'failed' ? inShort(errors?.[0]) : state;
+        const why = state === 'failed' ? inShort(whys?.[0]) : state;
         lines.push(`${module.relativeModuleId}: ${test.name.slice(0, SHORT)}: ${why}`);
       }
       // A file that could not be loaded has no tests to fail.
-      for (const error of module.errors()) {
-        if (module.state() === 'failed') lines.push(`${module.relativeModuleId}: ${inShort(error)}`);
-      }
-      if (module.state() === 'failed' && module.errors().length > 0) broken++;
+      if (module.state() !== 'failed' || module.errors().length === 0) continue;
+      broken++;
+      for (const error of module.errors()) lines.push(`${module.relativeModuleId}: ${inShort(error)}`);
     }
     if (inCi && count.skipped + count.pending > 0) process.exitCode = 1;
     if (lines.length > 0) {
