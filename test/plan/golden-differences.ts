@@ -1,0 +1,58 @@
+/**
+ * In what our plans differ from those of the reference implementation on purpose, and why. The golden test edits the
+ * golden plans by this list before it compares, and fails for an entry that no plan needs any more.
+ *
+ * `option` and `variable` name what differs in the command line or the environment of a process. `golden` is what the
+ * reference has there and `ours` is what we have: text (the values of an option with blanks between them), ABSENT, or
+ * ANY (whatever stands there). `renamed` is our name for the option: its values stay. An entry counts only for
+ * processes where both sides are as it says, so a process that differs in another way is still a failure.
+ */
+export const ABSENT = Symbol('not there');
+export const ANY = Symbol('any value');
+
+type Value = string | typeof ABSENT | typeof ANY;
+
+export interface GoldenProcess {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly nodes: readonly string[];
+  readonly log?: string;
+  readonly mode?: string;
+}
+
+export interface GoldenPlan {
+  readonly file: string;
+  readonly variant: string;
+  readonly params: Readonly<Record<string, unknown>> | null;
+  readonly backend: string;
+  readonly frontend: string;
+  readonly workers: readonly GoldenProcess[];
+  readonly frontends: readonly GoldenProcess[];
+}
+
+export type Difference = {
+  /** Why a real run needs it. */
+  readonly reason: string;
+  readonly process: 'worker' | 'frontend';
+  /** Only in plans of this engine, of this frontend. */
+  readonly backend?: string;
+  readonly frontend?: string;
+  /** Only for some of those processes. */
+  readonly where?: (process: GoldenProcess, plan: GoldenPlan) => boolean;
+} & (
+  | { readonly option: string; readonly golden: Value; readonly ours: Value }
+  | { readonly option: string; readonly renamed: string }
+  | { readonly variable: string; readonly golden: Value; readonly ours: Value }
+);
+
+export const differences: readonly Difference[] = [
+  {
+    process: 'worker',
+    backend: 'trtllm',
+    variable: 'TRTLLM_EPLB_SHM_NAME',
+    golden: ANY,
+    ours: ANY,
+    reason:
+      'The reference draws the name at random for each worker. Ours follows from the endpoint, because a plan that is made again has to be the same.',
+  },
+];
