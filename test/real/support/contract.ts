@@ -1,0 +1,134 @@
+import { type Answer, type Ask, ask } from './answer.ts';
+import type { Shape } from './shape.ts';
+
+/**
+ * Holds a stand-in against the program that it stands for: one table of requests and faults is run against both, and
+ * what differs is either in the list of known differences, with its reason, or a failure.
+ */
+export interface Side {
+  /** Where it answers: `http://127.0.0.1:8000`. */
+  readonly url: string;
+}
+
+/** A request whose answers are compared, or something that is done to both sides: a fault, a wait. */
+export type Step<S extends Side> =
+  | (Ask & {
+      readonly name: string;
+      /** Asked again until the answer is so, for at most `withinMs`; then the time that it took is compared as well. */
+      readonly until?: (answer: Answer) => boolean;
+      readonly withinMs?: number;
+      /** Times say nothing here. */
+      readonly timing?: false;
+    })
+  | { readonly name: string; readonly act: (side: S) => Promise<unknown> };
+
+export interface KnownDifference {
+  /** The step's name, or what it matches. */
+  readonly step: string | RegExp;
+  /** Where: `status`, `headers.allow`, `body`, `body.data[].id`, `time`. What is below it is meant, too. */
+  readonly at: string;
+  readonly reason: string;
+}
+
+interface Difference {
+  readonly step: string;
+  readonly at: string;
+  readonly real: unknown;
+  readonly standIn: unknown;
+}
+
+/** Two times differ when one is more than four times the other and more than half a second away from it. */
+const TIMES = 4;
+const LEAST_APART_MS = 500;
+const AGAIN_MS = 100;
+
+/** Runs the table against both, each for itself. Returns a line for each difference that is not known, and for each
+ * known one that does not show: a test expects none. */
+export async function contract<S extends Side>(
+  sides: { readonly real: S; readonly standIn: S },
+  steps: readonly Step<S>[],
+  known: readonly KnownDifference[] = [],
+): Promise<string[]> {
+  const [real, standIn] = await Promise.all([answers(sides.real, steps), answers(sides.standIn, steps)]);
+  const differences = steps.flatMap((step): Difference[] => {
+    const [one, other] = [real.get(step.name), standIn.get(step.name)];
+    if (!one || !other || 'act' in step) return [];
+    const found = [
+      ...differing('status', one.status, other.status),
+      ...differing('headers', one.headers, other.headers),
+      ...differing('body', one.body, other.body),
+      ...(step.timing === false ? [] : apart(one, other)),
+    ];
+    return found.map((each) => ({ step: step.name, ...each }));
+  });
+  const isKnown = (entry: KnownDifference, { step, at }: Difference): boolean =>
+    (typeof entry.step === 'string' ? entry.step === step : entry.step.test(step)) &&
+    (at === entry.at || (at.startsWith(entry.at) && /^[.[]/.test(at.slice(entry.at.length))));
+  return [
+    ...differences.filter((each) => !known.some((entry) => isKnown(entry, each))).map(lineOf),
+    ...known
+      .filter((entry) => !differences.some((each) => isKnown(entry, each)))
+      .map(({ step, at, reason }) => `${step}: ${at} is listed as different and is not (${reason})`),
+  ];
+}
+
+async function answers<S extends Side>(
+  side: S,
+  steps: readonly Step<S>[],
+): Promise<ReadonlyMap<string, Answer>> {
+  const given = new Map<string, Answer>();
+  for (const step of steps) {
+    if ('act' in step) await step.act(side);
+    else if (given.has(step.name)) throw new Error(`two steps are named ${step.name}`);
+    else given.set(step.name, await answerTo(side, step));
+  }
+  return given;
+}
+
+async function answerTo<S extends Side>(
+  { url }: S,
+  step: Exclude<Step<S>, { act: unknown }>,
+): Promise<Answer> {
+  const begin = performance.now();
+  for (;;) {
+    const answer = await ask(url, step);
+    const ms = performance.now() - begin;
+    if (!step.until) return answer;
+    if (step.until(answer)) return { ...answer, firstMs: ms, ms };
+    if (ms > (step.withinMs ?? 30_000))
+      throw new Error(
+        `${step.name}: ${url} has not answered as awaited for ${Math.round(ms)} ms: ${answer.status} ${answer.text.slice(0, 500)}`,
+      );
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+  }
+}
+
+type Place = Omit<Difference, 'step'>;
+
+/** The innermost places at which two shapes differ. */
+function differing(at: string, real: Shape | number, standIn: Shape | number): Place[] {
+  if (JSON.stringify(real) === JSON.stringify(standIn)) return [];
+  if (isObject(real) && isObject(standIn))
+    return [...new Set([...Object.keys(real), ...Object.keys(standIn)])].flatMap((key) =>
+      differing(`${at}.${key}`, real[key] ?? 'absent', standIn[key] ?? 'absent'),
+    );
+  if (Array.isArray(real) && Array.isArray(standIn) && real.length === 1 && standIn.length === 1)
+    return differing(`${at}[]`, real[0] as Shape, standIn[0] as Shape);
+  return [{ at, real, standIn }];
+}
+
+const isObject = (shape: Shape | number): shape is { readonly [key: string]: Shape } =>
+  typeof shape === 'object' && !Array.isArray(shape);
+
+function apart(real: Answer, standIn: Answer): Place[] {
+  const [least, most] = [Math.min(real.firstMs, standIn.firstMs), Math.max(real.firstMs, standIn.firstMs)];
+  if (most < TIMES * least || most - least < LEAST_APART_MS) return [];
+  return [
+    { at: 'time', real: `${Math.round(real.firstMs)} ms`, standIn: `${Math.round(standIn.firstMs)} ms` },
+  ];
+}
+
+const shown = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
+
+const lineOf = ({ step, at, real, standIn }: Difference): string =>
+  `${step}: ${at}: real ${shown(real)}, stand-in ${shown(standIn)}`;
