@@ -47,10 +47,11 @@ export const dynamo: FrontendProtocol = {
 
 /** Workers that generate register as "prefill" or, decoding and aggregated ones alike, as "backend". */
 function registered(context: FrontendContext): JsonCount[] {
-  return endpointCounts(context).map(({ mode, count }) => ({
+  return endpointCounts(context).map(({ mode, count, least }) => ({
     at: ['instances'],
     where: { endpoint: 'generate', component: mode === 'prefill' ? 'prefill' : 'backend' },
-    atLeast: count,
+    count,
+    ...(least < count ? { least } : {}),
     label: `${mode} workers`,
   }));
 }

@@ -54,16 +54,16 @@ const startTimeoutMs = ({ health_check }: FrontendContext['recipe']): number =>
   health_check.interval_seconds * health_check.max_attempts * 1000;
 
 /**
- * How many workers of each mode a router must know to be ready; modes without any are left out. Of workers that a run
- * can do without one is enough: the others may be lost, before the router looks and after.
+ * How many workers of each mode a router must know to be ready, no fewer and no more; modes without any are left out. Of
+ * workers that a run can do without one is enough (`least`): the others may be lost, before the router looks and after.
  */
 export function endpointCounts({
   recipe,
   processes,
-}: FrontendContext): { mode: 'prefill' | 'decode' | 'agg'; count: number }[] {
+}: FrontendContext): { mode: 'prefill' | 'decode' | 'agg'; count: number; least: number }[] {
   return (['prefill', 'decode', 'agg'] as const).flatMap((mode) => {
     const count = processes.filter((process) => process.mode === mode && process.ports.http > 0).length;
     if (count === 0) return [];
-    return [{ mode, count: recipe.supervision.critical[mode] ? count : 1 }];
+    return [{ mode, count, least: recipe.supervision.critical[mode] ? count : 1 }];
   });
 }

@@ -60,10 +60,11 @@ function workerArguments({ runtime, processes }: FrontendContext): string[] {
 
 /** The router calls workers that do everything "regular". */
 function healthy(context: FrontendContext): JsonCount[] {
-  return endpointCounts(context).map(({ mode, count }) => ({
+  return endpointCounts(context).map(({ mode, count, least }) => ({
     at: ['workers'],
     where: { worker_type: mode === 'agg' ? 'regular' : mode, is_healthy: true },
-    atLeast: count,
+    count,
+    ...(least < count ? { least } : {}),
     label: `${mode} workers`,
   }));
 }

@@ -10,6 +10,8 @@ export interface ProcessContext {
   readonly signal: string | null;
   /** What the last transition was for; for people. */
   readonly why: string;
+  /** What its probe still misses while it starts. */
+  readonly missing: string | null;
   /** Set when the process is to be stopped because it failed, not because nobody wants it. */
   readonly failure: string | null;
   /** Types of events that no state expected; tests assert that there are none. */
@@ -25,6 +27,9 @@ export type ProcessEvent =
   | { type: 'process.exited'; exitCode: number | null; signal: string | null; oomKills?: number }
   | { type: 'probe.passed'; detail: string }
   | { type: 'probe.failed'; detail: string }
+  /** While it starts: what is not as it should be yet; and that there is no use in waiting any longer. */
+  | { type: 'probe.missed'; detail: string }
+  | { type: 'probe.gaveUp'; detail: string }
   /** It is wanted as the same process, and watched differently. */
   | { type: 'spec.changed'; spec: ProcessSpec }
   /** It is alive, has work, and does not get on with it; `hang.detected` follows when it was looked into. */
@@ -111,6 +116,7 @@ export const processMachine = setup({
     exitCode: null,
     signal: null,
     why: 'wanted',
+    missing: null,
     failure: null,
     unexpected: [],
   }),
@@ -170,21 +176,33 @@ export const processMachine = setup({
         // A last answer of a probe whose state was just left.
         'probe.passed': {},
         'probe.failed': {},
+        'probe.missed': {},
+        'probe.gaveUp': {},
         'hang.suspected': {},
         'hang.detected': {},
       },
       states: {
         starting: {
+          entry: assign({ missing: null }),
           invoke: { src: 'probe', input: ({ context }) => ({ spec: context.spec, phase: 'startup' }) },
           on: {
             'probe.passed': { target: 'ready', actions: assign({ why: ({ event }) => event.detail }) },
+            'probe.missed': { actions: assign({ missing: ({ event }) => event.detail }) },
+            'probe.gaveUp': {
+              target: 'stopping',
+              actions: assign({
+                failure: 'not ready',
+                why: ({ event }) => `not ready: ${event.detail}`,
+              }),
+            },
           },
           after: {
             startTimeout: {
               target: 'stopping',
               actions: assign({
                 failure: 'start timeout',
-                why: ({ context }) => `not ready after ${context.spec.startTimeoutMs / 1000} s`,
+                why: ({ context: { spec, missing } }) =>
+                  `not ready after ${spec.startTimeoutMs / 1000} s${missing === null ? '' : `: ${missing}`}`,
               }),
             },
           },

@@ -1,4 +1,7 @@
 import * as z from 'zod';
+import { probeSchema } from './probe-spec.ts';
+
+export type { JsonCount, ProbeSpec } from './probe-spec.ts';
 
 /** What a process is in the job. Workers are prefill, decode and agg. */
 export const processRoleSchema = z.enum([
@@ -28,36 +31,6 @@ export const processPortsSchema = z.object({
   system: port,
 });
 export type ProcessPorts = z.infer<typeof processPortsSchema>;
-
-/**
- * A count that a JSON answer must reach: the elements of the array found at `at` (keys from the root) whose
- * fields equal all of `where`. So a router's readiness is data, and an agent needs to know no router.
- */
-export const jsonCountSchema = z.object({
-  at: z.array(z.string()),
-  where: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
-  atLeast: z.number().int().positive(),
-  /** For people, as in "prefill workers". */
-  label: z.string(),
-});
-export type JsonCount = z.infer<typeof jsonCountSchema>;
-
-/** How an agent learns that a process is ready. The address is the one to connect to from any node of the job. */
-export const probeSchema = z.discriminatedUnion('kind', [
-  /** Ready when GET answers 2xx (and, with `expect`, when every count is reached). */
-  z.object({
-    kind: z.literal('http'),
-    host: z.string(),
-    port,
-    path: z.string(),
-    expect: z.array(jsonCountSchema).optional(),
-  }),
-  /** Ready when the port accepts a connection. */
-  z.object({ kind: z.literal('tcp'), host: z.string(), port }),
-  /** Ready as soon as it runs: steps and benchmarks, whose end is what counts. */
-  z.object({ kind: z.literal('running') }),
-]);
-export type ProbeSpec = z.infer<typeof probeSchema>;
 
 /**
  * How an agent sees that a process which is ready gets on with its work. What is alive and stands still for

@@ -18,16 +18,26 @@ export function watchProbe(input: ProbeInput, tell: (event: ProcessEvent) => voi
     if (input.phase === 'startup') queueMicrotask(() => tell({ type: 'probe.passed', detail: 'running' }));
     return () => abort.abort();
   }
+  const stepsWithinMs = (probe.kind === 'http' ? probe.stepsWithinMs : undefined) ?? Number.POSITIVE_INFINITY;
   void (input.phase === 'startup' ? untilReady() : forLiveness());
 
   async function untilReady(): Promise<void> {
     const began = performance.now();
+    let halfWaySince: number | undefined;
+    let missed = '';
     while (!abort.signal.aborted) {
       const answer = await probeOnce(probe, STARTUP.timeoutMs, abort.signal);
       if (abort.signal.aborted) return;
       if (answer.ok) {
         const seconds = ((performance.now() - began) / 1000).toFixed(1);
         tell({ type: 'probe.passed', detail: `${answer.detail} after ${seconds} s` });
+        return;
+      }
+      if (answer.detail !== missed) tell({ type: 'probe.missed', detail: answer.detail });
+      missed = answer.detail;
+      halfWaySince = answer.isHalfWay ? (halfWaySince ?? performance.now()) : undefined;
+      if (halfWaySince !== undefined && performance.now() - halfWaySince > stepsWithinMs) {
+        tell({ type: 'probe.gaveUp', detail: `${answer.detail}, for ${Math.round(stepsWithinMs / 1000)} s` });
         return;
       }
       const age = performance.now() - began;
@@ -44,7 +54,7 @@ export function watchProbe(input: ProbeInput, tell: (event: ProcessEvent) => voi
     while (!abort.signal.aborted) {
       await sleep(LIVENESS.everyMs, abort.signal);
       if (abort.signal.aborted) return;
-      const answer = await probeOnce(probe, LIVENESS.timeoutMs, abort.signal);
+      const answer = await probeOnce(probe, LIVENESS.timeoutMs, abort.signal, 'liveness');
       if (abort.signal.aborted) return;
       failures = answer.ok ? 0 : failures + 1;
       if (answer.ok) tell({ type: 'probe.passed', detail: answer.detail });

@@ -1,25 +1,31 @@
-import { get } from 'node:http';
 import { connect } from 'node:net';
-import * as z from 'zod';
-import type { JsonCount, ProbeSpec } from '../messages/process-spec.ts';
+import type { HttpProbe, ProbeSpec } from '../messages/probe-spec.ts';
+import { countAll, parsed, type Verdict, valueAt } from './count.ts';
+import { ask, plain } from './http-ask.ts';
+import { takeSteps } from './probe-steps.ts';
 
-export interface ProbeAnswer {
-  readonly ok: boolean;
-  /** For people: `HTTP 200`, `3 of 6 prefill workers`, `connection refused`. */
-  readonly detail: string;
+export interface ProbeAnswer extends Verdict {
+  /** The first question was answered right, and a further one was not. */
+  readonly isHalfWay?: boolean;
 }
 
-const MAX_BODY = 4 * 1024 * 1024;
-
-/** Asks once. Never rejects; an abort is an answer that is not ok. */
-export function probeOnce(probe: ProbeSpec, timeoutMs: number, signal: AbortSignal): Promise<ProbeAnswer> {
+/**
+ * Asks once. Never rejects; an abort is an answer that is not ok. Further steps are for `startup` alone: while it serves,
+ * requests of ours would be among those that are measured.
+ */
+export function probeOnce(
+  probe: ProbeSpec,
+  timeoutMs: number,
+  signal: AbortSignal,
+  phase: 'startup' | 'liveness' = 'startup',
+): Promise<ProbeAnswer> {
   switch (probe.kind) {
     case 'running':
       return Promise.resolve({ ok: true, detail: 'running' });
     case 'tcp':
       return probeTcp(probe.host, probe.port, timeoutMs, signal);
     case 'http':
-      return probeHttp(probe, timeoutMs, signal);
+      return probeHttp(probe, timeoutMs, signal, phase);
   }
 }
 
@@ -36,62 +42,29 @@ function probeTcp(host: string, port: number, timeoutMs: number, signal: AbortSi
   });
 }
 
-function probeHttp(
-  probe: Extract<ProbeSpec, { kind: 'http' }>,
+async function probeHttp(
+  probe: HttpProbe,
   timeoutMs: number,
   signal: AbortSignal,
+  phase: 'startup' | 'liveness',
 ): Promise<ProbeAnswer> {
-  return new Promise((resolve) => {
-    const { host, port, path } = probe;
-    const request = get({ host, port, path, timeout: timeoutMs, signal, agent: false }, (response) => {
-      const status = response.statusCode ?? 0;
-      const chunks: Buffer[] = [];
-      let size = 0;
-      response.on('data', (chunk: Buffer) => {
-        size += chunk.length;
-        if (size <= MAX_BODY) chunks.push(chunk);
-      });
-      response.on('error', () => resolve({ ok: false, detail: `${path} was cut off` }));
-      response.on('end', () => {
-        if (status < 200 || status > 299)
-          return resolve({ ok: false, detail: `${path} answers HTTP ${status}` });
-        if (!probe.expect) return resolve({ ok: true, detail: `${path} answers HTTP ${status}` });
-        resolve(countAll(Buffer.concat(chunks).toString('utf8'), probe.expect));
-      });
-    });
-    request.once('timeout', () =>
-      request.destroy(new Error(`${path} does not answer within ${timeoutMs} ms`)),
-    );
-    request.once('error', (error: NodeJS.ErrnoException) => resolve({ ok: false, detail: plain(error) }));
-  });
+  const first = await firstQuestion(probe, timeoutMs, signal);
+  if (!first.ok || phase !== 'startup' || !probe.steps) return first;
+  const further = await takeSteps(probe, probe.steps, timeoutMs, signal);
+  const detail = `${first.detail}; ${further.detail}`;
+  return further.ok ? { ok: true, detail } : { ok: false, detail, isHalfWay: true };
 }
 
-const plain = (error: NodeJS.ErrnoException): string =>
-  error.code === 'ECONNREFUSED' ? 'connection refused' : error.message;
-
-const element = z.record(z.string(), z.unknown());
-
-/** Holds a JSON text against counts. Exported for its test. */
-export function countAll(text: string, expect: readonly JsonCount[]): ProbeAnswer {
-  let body: unknown;
+async function firstQuestion(probe: HttpProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeAnswer> {
+  const { path, expect, accept } = probe;
   try {
-    body = JSON.parse(text);
-  } catch {
-    return { ok: false, detail: 'the answer is not JSON' };
+    const { status, text } = await ask(probe, timeoutMs, signal);
+    const isGood =
+      (status >= 200 && status <= 299) ||
+      (accept?.status === status && valueAt(parsed(text), accept.at) === accept.is);
+    if (!isGood) return { ok: false, detail: `${path} answers HTTP ${status}` };
+    return expect ? countAll(text, expect) : { ok: true, detail: `${path} answers HTTP ${status}` };
+  } catch (error) {
+    return { ok: false, detail: (error as Error).message };
   }
-  const counts = expect.map((count) => ({ count, have: countOne(body, count) }));
-  return {
-    ok: counts.every(({ count, have }) => have >= count.atLeast),
-    detail: counts.map(({ count, have }) => `${have} of ${count.atLeast} ${count.label}`).join(', '),
-  };
-}
-
-function countOne(body: unknown, count: JsonCount): number {
-  let at: unknown = body;
-  for (const key of count.at) at = element.safeParse(at).data?.[key];
-  if (!Array.isArray(at)) return 0;
-  return at.filter((item) => {
-    const fields = element.safeParse(item).data;
-    return fields !== undefined && Object.entries(count.where).every(([key, value]) => fields[key] === value);
-  }).length;
 }

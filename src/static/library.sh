@@ -353,12 +353,12 @@ stop_all() {
 
 # ---- readiness
 
-# http_get HOST PORT PATH: the answer's body in $run_dir/answer; succeeds for 2xx.
+# http_get HOST PORT PATH: the answer's body in $run_dir/answer, its status in $http_status; succeeds for 2xx.
+http_status=''
 if command -v curl >/dev/null; then
   http_get() {
-    local status
-    status=$(curl --silent --noproxy '*' --max-time 5 --output "$run_dir/answer" --write-out '%{http_code}' "http://$1:$2$3" 2>/dev/null)
-    [[ $status = 2?? ]]
+    http_status=$(curl --silent --noproxy '*' --max-time 5 --output "$run_dir/answer" --write-out '%{http_code}' "http://$1:$2$3" 2>/dev/null)
+    [[ $http_status = 2?? ]]
   }
 else
   http_get() {
@@ -367,42 +367,93 @@ else
       printf "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n" "$3" "$1" >&3
       cat <&3' bash "$1" "$2" "$3" >"$run_dir/answer.raw" 2>/dev/null
     local first
-    read -r first <"$run_dir/answer.raw"
-    [[ $first = HTTP/1.?\ 2* ]] || return 1
+    read -r _ http_status first <"$run_dir/answer.raw"
     sed '1,/^\r*$/d' "$run_dir/answer.raw" >"$run_dir/answer"
+    [[ $http_status = 2?? ]]
   }
 fi
 
-# http_ready HOST PORT PATH [COUNTS-AS-JSON [AT-LEAST NUMBER-OF-PATTERNS PATTERN…]…]
+# http_ready HOST PORT PATH [ACCEPT [COUNTS STEPS [LEAST MOST NUMBER-OF-PATTERNS PATTERN…]…]]
+# ACCEPT: a status and a text in the body that are as good as 2xx. COUNTS and STEPS: JSON, or empty.
 http_ready() {
-  http_get "$1" "$2" "$3" || return 1
-  [ $# -gt 3 ] || return 0
-  if command -v python3 >/dev/null; then count_json "$4"; else count_text "${@:5}"; fi
+  if ! http_get "$1" "$2" "$3"; then
+    [[ -n ${4:-} && $http_status = "${4%% *}" ]] || return 1
+    tr -d ' \t\r\n' <"$run_dir/answer" | grep -qF -- "${4#* }" || return 1
+  fi
+  [ $# -gt 4 ] || return 0
+  if command -v python3 >/dev/null; then
+    ask_json "$1" "$2" "$5" "$6"
+  else
+    [ -z "$5" ] || count_text "${@:7}"
+  fi
 }
 
-count_json() { # COUNTS: every one must be reached
+ask_json() { # HOST PORT COUNTS STEPS: every count is right, every step passes
   python3 -c '
-import json, sys
-body = json.load(open(sys.argv[1]))
+import json, re, sys, urllib.request
+host, port, counts, steps = sys.argv[2:]
+def at(body, keys):
+    for key in keys:
+        if isinstance(body, list): body = body[int(key)] if key.isdigit() and int(key) < len(body) else None
+        else: body = body.get(key) if isinstance(body, dict) else None
+    return body
 def same(a, b): return isinstance(a, bool) == isinstance(b, bool) and a == b
-def reached(count):
-    at = body
-    for key in count["at"]: at = at.get(key) if isinstance(at, dict) else None
-    items = [x for x in at if isinstance(x, dict)] if isinstance(at, list) else []
-    return sum(all(k in x and same(x[k], v) for k, v in count["where"].items()) for x in items) >= count["atLeast"]
-sys.exit(0 if all(reached(count) for count in json.loads(sys.argv[2])) else 1)
-' "$run_dir/answer" "$1" 2>/dev/null
+def fits(item, where):
+    return isinstance(item, dict) and all(
+        any(k in item and same(item[k], v) for v in (w if isinstance(w, list) else [w])) for k, w in where.items())
+def address_in(text):
+    return re.sub(r"@\d+$", "", re.sub(r"/.*$", "", re.sub(r"^[a-z][a-z0-9+.-]*://", "", text, flags=re.I), flags=re.S))
+def right(body, count):
+    items = at(body, count["at"])
+    items = [x for x in items if fits(x, count["where"])] if isinstance(items, list) else []
+    most, least, address = count["count"], count.get("least", count["count"]), count.get("address")
+    if not address: return least <= len(items) <= most
+    each, found = address.get("each"), {}
+    texts = [at(x, address["field"]) for x in items]
+    for text in texts:
+        if isinstance(text, str): found[address_in(text)] = found.get(address_in(text), 0) + 1
+    have = sum(not isinstance(text, str) for text in texts) // (each or 1)
+    for name, times in found.items():
+        if name in address["among"]:
+            if each and times > each: return False
+            have += not each or times >= each
+        elif name not in address.get("others", []): return False
+    return least <= have <= most
+def all_right(body, counts): return all(right(body, count) for count in counts)
+body = json.load(open(sys.argv[1]))
+if counts and not all_right(body, json.loads(counts)): sys.exit(1)
+taken = {}
+def passes(step, asked):
+    try:
+        data = asked.get("body")
+        if data is not None:
+            data = {k: taken.get(v[1:-1], v) if isinstance(v, str) and re.fullmatch(r"\{\w+\}", v) else v for k, v in data.items()}
+        request = urllib.request.Request("http://%s:%s%s" % (host, port, asked["path"]),
+            None if data is None else json.dumps(data).encode(), {"content-type": "application/json"})
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=step.get("timeoutMs", 5000) / 1000) as answer: body = json.load(answer)
+    except Exception: return False
+    if not all_right(body, step.get("expect", [])): return False
+    for name, keys in step.get("take", {}).items():
+        if at(body, keys) is None: return False
+        taken[name] = at(body, keys)
+    return True
+for step in json.loads(steps) if steps else []:
+    if not any(passes(step, asked) for asked in [step, *step.get("or", [])]): sys.exit(1)
+' "$run_dir/answer" "$@" 2>/dev/null
 }
 
-# Without python3 the objects of the answer are told apart by their braces, which is enough for those of routers.
-count_text() { # (AT-LEAST NUMBER-OF-PATTERNS PATTERN…)…
-  local wanted patterns pattern found
+# Without python3 the objects of the answer are told apart by their braces, which is enough for those of routers; by which
+# address they have been registered is not looked at, and no further question is asked.
+count_text() { # (LEAST MOST NUMBER-OF-PATTERNS PATTERN…)…
+  local least most patterns pattern found number
   while [ $# -gt 0 ]; do
-    wanted=$1 patterns=("${@:3:$2}")
-    shift $((2 + $2))
+    least=$1 most=$2 patterns=("${@:4:$3}")
+    shift $((3 + $3))
     found=$(tr -d ' \t\r\n' <"$run_dir/answer" | tr '{' '\n')
     for pattern in "${patterns[@]}"; do found=$(grep -F -- "$pattern" <<<"$found"); done
-    [[ -n $found && $(wc -l <<<"$found") -ge $wanted ]] || return 1
+    if [ -n "$found" ]; then number=$(wc -l <<<"$found"); else number=0; fi
+    [[ $number -ge $least && ($most = 0 || $number -le $most) ]] || return 1
   done
 }
 

@@ -1,4 +1,4 @@
-import type { JsonCount, ProbeSpec } from '../messages/process-spec.ts';
+import type { HttpProbe, JsonCount, ProbeSpec } from '../messages/probe-spec.ts';
 import type { Markers } from './markers.ts';
 
 /** The command of bash that succeeds when a process is ready. */
@@ -9,14 +9,40 @@ export function probeCommand(probe: ProbeSpec, { word, words }: Markers): string
     case 'tcp':
       return `tcp_ready ${words([probe.host, String(probe.port)])}`;
     case 'http':
-      return `http_ready ${words([probe.host, String(probe.port), probe.path])}${(probe.expect ?? []).length > 0 ? ` ${word(JSON.stringify(probe.expect))} ${words((probe.expect ?? []).flatMap(asPatterns))}` : ''}`;
+      return [
+        'http_ready',
+        words([probe.host, String(probe.port), probe.path]),
+        ...beyondStatus(probe, word),
+      ].join(' ');
   }
 }
 
-/** For nodes without python3: how many, the number of patterns, and what an object of the answer has to contain. */
-function asPatterns({ atLeast, where }: JsonCount): string[] {
-  const patterns = Object.entries(where).map(
-    ([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`,
-  );
-  return [String(atLeast), String(patterns.length), ...patterns];
+/** What is asked beyond a status of 2xx; left out from where nothing follows. */
+function beyondStatus(
+  { accept, expect = [], steps: further = [] }: HttpProbe,
+  word: Markers['word'],
+): string[] {
+  const accepted = accept ? `${accept.status} ${member(accept.at.at(-1) ?? '', accept.is)}` : '';
+  const counts = expect.length > 0 ? JSON.stringify(expect) : '';
+  const steps = further.length > 0 ? JSON.stringify(further) : '';
+  if (counts !== '' || steps !== '')
+    return [accepted, counts, steps, ...expect.flatMap(asPatterns)].map(word);
+  return accepted === '' ? [] : [word(accepted)];
 }
+
+/**
+ * For nodes without python3: fewest and most (0: as many as there are), the number of patterns, and what an object of the
+ * answer has to contain. Lines of a pattern are alternatives.
+ */
+function asPatterns({ count, least = count, where, address }: JsonCount): string[] {
+  const patterns = Object.entries(where).map(([key, value]) =>
+    [value]
+      .flat()
+      .map((each) => member(key, each))
+      .join('\n'),
+  );
+  const each = address ? address.each : 1;
+  return [String(least * (each ?? 1)), String(count * (each ?? 0)), String(patterns.length), ...patterns];
+}
+
+const member = (key: string, value: unknown): string => `${JSON.stringify(key)}:${JSON.stringify(value)}`;

@@ -40,8 +40,8 @@ describe('the SGLang router', () => {
       path: '/workers',
       port: 8000,
       expect: [
-        { at: ['workers'], where: { worker_type: 'prefill', is_healthy: true }, atLeast: 1 },
-        { at: ['workers'], where: { worker_type: 'decode', is_healthy: true }, atLeast: 2 },
+        { at: ['workers'], where: { worker_type: 'prefill', is_healthy: true }, count: 1 },
+        { at: ['workers'], where: { worker_type: 'decode', is_healthy: true }, count: 2 },
       ],
     });
   });
@@ -57,7 +57,7 @@ describe('the SGLang router', () => {
       'http://10.0.0.1:6100',
       'http://10.0.0.1:6132',
     ]);
-    expect(router?.probe).toMatchObject({ expect: [{ where: { worker_type: 'regular' }, atLeast: 2 }] });
+    expect(router?.probe).toMatchObject({ expect: [{ where: { worker_type: 'regular' }, count: 2 }] });
   });
 });
 
@@ -70,8 +70,8 @@ describe('the Dynamo frontend', () => {
     expect(router?.probe).toMatchObject({
       path: '/health',
       expect: [
-        { at: ['instances'], where: { endpoint: 'generate', component: 'prefill' }, atLeast: 1 },
-        { at: ['instances'], where: { endpoint: 'generate', component: 'backend' }, atLeast: 1 },
+        { at: ['instances'], where: { endpoint: 'generate', component: 'prefill' }, count: 1 },
+        { at: ['instances'], where: { endpoint: 'generate', component: 'backend' }, count: 1 },
       ],
     });
   });

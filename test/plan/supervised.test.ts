@@ -41,10 +41,16 @@ describe('what a recipe’s supervision says', () => {
   it('lets a router be ready with one of the workers that may be lost', () => {
     const expected = (more: string) => {
       const { probe } = plannedOf(recipe(more))['frontend-0'] ?? {};
-      return probe?.kind === 'http' && probe.expect?.map(({ atLeast }) => atLeast);
+      return probe?.kind === 'http' && probe.expect?.map(({ count, least }) => [least, count]);
     };
-    expect(expected('')).toEqual([1, 2]);
-    expect(expected('supervision: { critical: { decode: false } }')).toEqual([1, 1]);
+    expect(expected('')).toEqual([
+      [undefined, 1],
+      [undefined, 2],
+    ]);
+    expect(expected('supervision: { critical: { decode: false } }')).toEqual([
+      [undefined, 1],
+      [1, 2],
+    ]);
   });
 
   it('watches the figures of each leader where its engine serves them, and of no follower', () => {

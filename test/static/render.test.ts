@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { JsonCount } from '../../src/messages/process-spec.ts';
-import { countAll } from '../../src/node-agent/probe.ts';
+import type { JsonCount } from '../../src/messages/probe-spec.ts';
+import { countAll } from '../../src/node-agent/count.ts';
 import { allocationsOf } from '../../src/plan/allocations.ts';
 import type { ClusterConfig } from '../../src/recipe/cluster.ts';
 import type { LoadedVariant } from '../../src/recipe/load.ts';
@@ -246,7 +246,7 @@ exit $stop_code`;
 
 describe('readiness', () => {
   const counts: JsonCount[] = [
-    { at: ['workers'], where: { type: 'prefill', ok: true }, atLeast: 2, label: 'prefill workers' },
+    { at: ['workers'], where: { type: 'prefill', ok: true }, count: 2, label: 'prefill workers' },
   ];
   const worker = fc.record({
     type: fc.constantFrom('prefill', 'decode'),
@@ -257,6 +257,78 @@ describe('readiness', () => {
     spawnSync('bash', ['-c', `outputs=/x point_names=(x)\n${library}\nrun_dir=${dir}\n${commands}`], {
       encoding: 'utf8',
     }).status === 0;
+
+  it('counts addresses and takes further steps as agents do, where there is python3', async () => {
+    const slurm = new FakeSlurm(1);
+    const server = createServer((request, response) => {
+      request.resume();
+      response.end(JSON.stringify(request.url === '/v1/models' ? { data: [{ id: 'm' }] } : { choices: [1] }));
+    });
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    const { port } = server.address() as AddressInfo;
+    const byAddress: JsonCount = {
+      at: ['instances'],
+      where: { endpoint: ['generate'] },
+      count: 2,
+      address: { field: ['transport', 'tcp'], among: ['1.1.1.1:1', '1.1.1.1:2'], each: 1 },
+      label: 'workers',
+    };
+    const isReady = async (ports: readonly number[], last: string): Promise<boolean> => {
+      const instances = ports.map((each) => ({
+        endpoint: 'generate',
+        transport: { tcp: `1.1.1.1:${each}/x` },
+      }));
+      slurm.write('answer', JSON.stringify({ instances }));
+      const command = probeCommand(
+        {
+          ...{ kind: 'http', host: '127.0.0.1', port, path: '/health', expect: [byAddress] },
+          steps: [
+            { label: 'model', path: '/v1/models', take: { model: ['data', '0', 'id'] } },
+            { label: 'answer', path: '/', body: { model: '{model}' }, take: { choice: ['choices', last] } },
+          ],
+        },
+        createMarkers('', '/o'),
+      );
+      const { code } = await slurm.start(
+        slurm.write(
+          'ask.sh',
+          `outputs=/x point_names=(x)\n${library}\nrun_dir=${slurm.dir}\nhttp_get() { true; }\n${command}`,
+        ),
+      ).ended;
+      return code === 0;
+    };
+    try {
+      expect(await isReady([1, 2], '0')).toBe(true);
+      expect(await isReady([1, 2, 3], '0')).toBe(false);
+      expect(await isReady([1, 1, 2], '0')).toBe(false);
+      expect(await isReady([1], '0')).toBe(false);
+      expect(await isReady([1, 2], '1')).toBe(false);
+    } finally {
+      server.close();
+      await slurm.destroy();
+    }
+  });
+
+  it('accepts a status that says ready in its body', async () => {
+    const slurm = new FakeSlurm(1);
+    const command = probeCommand(
+      {
+        ...{ kind: 'http', host: 'h', port: 1, path: '/health' },
+        accept: { status: 503, at: ['endpoints', 'generate'], is: 'ready' },
+      },
+      createMarkers('', '/o'),
+    );
+    const isReady = (body: string): boolean => {
+      slurm.write('answer', body);
+      return inLibrary(`http_get() { http_status=503; false; }\n${command}`, slurm.dir);
+    };
+    try {
+      expect(isReady('{"endpoints": {"generate": "ready"}}')).toBe(true);
+      expect(isReady('{"endpoints": {"generate": "notready"}}')).toBe(false);
+    } finally {
+      await slurm.destroy();
+    }
+  });
 
   it('counts as agents do, with python3 and without', async () => {
     const slurm = new FakeSlurm(1);
