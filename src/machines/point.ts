@@ -138,7 +138,8 @@ export const pointMachine = setup({
   }),
   states: {
     planned: {
-      on: { 'point.start': 'deploying', 'point.interrupt': breakable['point.interrupt'] },
+      // A node can be lost before the point begins, while its directory is made.
+      on: { 'point.start': 'deploying', ...breakable },
     },
     deploying: {
       on: breakable,
@@ -269,6 +270,8 @@ export const pointMachine = setup({
     cleaning: {
       // What comes now comes of the cleaning itself; the cause is known.
       on: {
+        // The point broke before it began.
+        'point.start': {},
         'point.broken': {},
         // Who ends a whole job by signal may have ended a worker before we hear of it.
         'point.interrupt': [

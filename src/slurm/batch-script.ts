@@ -62,9 +62,10 @@ if [ "\${SLURM_RESTART_COUNT:-0}" -gt 0 ] && [ -e "$job_dir/state.json" ]; then
   exit 2
 fi
 
-# A signal to this script is the coordinator's to answer.
+# The coordinator answers a signal to this script; between two coordinators the script itself does.
 coordinator=
-trap '[ -z "$coordinator" ] || kill -s TERM "$coordinator"' TERM INT
+told=
+trap 'told=yes; [ -z "$coordinator" ] || kill -s TERM "$coordinator"' TERM INT
 
 # One coordinator, on this node; it starts the agents with one srun. It is started again when it was killed or broke
 # (exit codes 70 and 128 and above, but for those of SIGINT and SIGTERM), and goes on with what runs; agents wait for it
@@ -74,12 +75,16 @@ pause=0
 while :; do
   "$node" "$srtctl/coordinator.js" "$job_dir/$SLURM_JOB_ID.json" &
   coordinator=$!
+  # The signal may have come after the start and before the line above.
+  [ -z "$told" ] || kill -s TERM "$coordinator"
   # wait returns when a trap has run, too.
   while
     wait "$coordinator"
     code=$?
     kill -0 "$coordinator" 2>/dev/null
   do :; done
+  coordinator=
+  [ -z "$told" ] || break
   case $code in
     130 | 143) break ;;
     70 | 1[3-9]? | 12[89] | 2??) [ "$left" -gt 0 ] || break ;;
@@ -87,7 +92,13 @@ while :; do
   esac
   left=$((left - 1))
   echo "srtctl: the coordinator ended with exit code $code and is started again"
-  sleep "$pause"
+  # In the background, because bash runs a trap only after a command in the foreground has ended.
+  sleep "$pause" &
+  wait "$!"
+  if [ -n "$told" ]; then
+    code=143
+    break
+  fi
   pause=$((pause * 2 + 1))
 done
 exit "$code"

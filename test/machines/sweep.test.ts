@@ -163,6 +163,8 @@ function startPoint(
     benchmark?: () => Promise<void>;
     result?: BenchmarkResult;
     deploy?: (phase: string) => Promise<void>;
+    /** false: the test begins the point. */
+    begins?: boolean;
   } = {},
 ) {
   const did: string[] = [];
@@ -185,7 +187,7 @@ function startPoint(
   const actor = createActor(machine, {
     input: { ordinal: 0, name: 'p', deploy: ['infra', 'worker'], warm: ['frontend', 'proxy'] },
   }).start();
-  actor.send({ type: 'point.start' });
+  if (over.begins !== false) actor.send({ type: 'point.start' });
   return { actor, did, end: async () => (await waitFor(actor, (state) => state.status === 'done')).output };
 }
 
@@ -219,6 +221,15 @@ describe('the point machine', () => {
     point.actor.send({ type: 'point.broken', cause: { summary: 'the router died of it' } });
     expect(await point.end()).toMatchObject({ status: 'failed', cause: { summary: 'decode-0-0 died' } });
     expect(point.did.at(-1)).toBe('cleanup');
+  });
+
+  it('is broken also before it begins, and deploys nothing then', async () => {
+    const point = startPoint({ begins: false });
+    point.actor.send({ type: 'point.broken', cause: { summary: 'node3 is lost' } });
+    point.actor.send({ type: 'point.start' });
+    expect(await point.end()).toMatchObject({ status: 'failed', cause: { summary: 'node3 is lost' } });
+    expect(point.did).toEqual(['cleanup']);
+    expect(point.actor.getSnapshot().context.unexpected).toEqual([]);
   });
 
   it('fails when the result is not valid, and keeps the result', async () => {

@@ -76,6 +76,16 @@ describe('the batch script', () => {
     expect(execFileSync('wc', ['-l', join(outputs, 'starts')], { encoding: 'utf8' })).toMatch(/^3 /);
   });
 
+  it('starts no other coordinator when the signal comes in the pause before a restart', () => {
+    // The coordinator breaks, and a moment later the script is told to end, while it waits before the next start.
+    const node = `echo x >>starts
+[ "$(wc -l <starts)" -gt 1 ] && { (sleep 0.3; kill -s TERM "$PPID") & }
+exit 70`;
+    const { status, outputs } = run(node);
+    expect(status).toBe(143);
+    expect(execFileSync('wc', ['-l', join(outputs, 'starts')], { encoding: 'utf8' })).toMatch(/^2 /);
+  });
+
   it('leaves alone what an earlier life of the same job has left', () => {
     const env = { SLURM_RESTART_COUNT: '1' };
     const again = run('echo started', { env, files: { 'state.json': '{}' } });
