@@ -11,7 +11,12 @@ import type { JobSpec } from '../messages/job-files.ts';
 import { subjectsOf } from '../messages/subjects.ts';
 import type { SlurmAllocation } from '../slurm/allocation.ts';
 import { stepEnvironment } from '../slurm/srun.ts';
-import { type SupervisedCoordinator, superviseCoordinator } from './coordinator-process.ts';
+import {
+  exitCodeOfJob,
+  type SupervisedCoordinator,
+  superviseCoordinator,
+  whenSpawned,
+} from './coordinator-process.ts';
 import { followJob } from './follow.ts';
 import { distDirectory } from './local-job.ts';
 import { connectOperator } from './operator-bus.ts';
@@ -50,7 +55,7 @@ export async function runInAllocation(
   try {
     const followed = await followJob({ job: { jobId, jobDir, spec }, json, coordinator: ended });
     const { exitCode } = await ended;
-    return asked ?? exitCode ?? (followed.exitCode || EXIT.failed);
+    return exitCodeOfJob(exitCode, asked, followed.exitCode);
   } finally {
     process.off('SIGINT', onInterrupt);
     process.off('SIGTERM', onTerminate);
@@ -90,11 +95,12 @@ async function startOnHead(spec: JobSpec, { nodes }: SlurmAllocation): Promise<C
   const [program = '', ...args] = onHead ? command : [...step, ...command];
   const log = await open(join(paths.logs, `sweep_${spec.jobId}.log`), 'a', 0o644);
   try {
-    return spawn(program, args, {
+    const child = spawn(program, args, {
       detached: true,
       stdio: ['ignore', log.fd, log.fd],
       env: stepEnvironment(process.env),
     });
+    return await whenSpawned(child, program);
   } finally {
     await log.close();
   }

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
-import { EXIT } from '../errors.ts';
+import { once } from 'node:events';
+import { EXIT, SrtctlError } from '../errors.ts';
 
 /** How often a coordinator that was killed or broke is started again. */
 const RESTARTS = 3;
@@ -33,7 +34,14 @@ export async function superviseCoordinator(
       const pauseMs = PAUSES_MS[Math.min(restarts, PAUSES_MS.length - 1)] ?? 0;
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
       if (!isWanted) return { exitCode };
-      child = await start();
+      try {
+        child = await start();
+      } catch (error) {
+        process.stderr.write(
+          `srtctl: the coordinator cannot be started again: ${(error as Error).message}\n`,
+        );
+        return { exitCode };
+      }
     }
   };
   return {
@@ -46,6 +54,39 @@ export async function superviseCoordinator(
       isWanted = false;
     },
   };
+}
+
+/**
+ * Resolves with a child when the kernel has started it. Node reports a program that cannot be started in an event, which
+ * is lost, and ends srtctl, when nothing listens yet.
+ * @throws SrtctlError when the program cannot be started
+ */
+export async function whenSpawned(child: ChildProcess, program: string): Promise<ChildProcess> {
+  try {
+    await once(child, 'spawn');
+    return child;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new SrtctlError(
+      'cannot-start',
+      code === 'ENOENT' ? `${program} is not on the PATH` : `${program} cannot be started: ${message}`,
+      { hint: `the coordinator is started with ${program}`, cause: error },
+    );
+  }
+}
+
+/**
+ * The exit code of a command that ran a job. How the coordinator ended decides, since what it finished is finished;
+ * `asked` is the code of the signal that this command was sent, and stands where the coordinator ended because of it.
+ */
+export function exitCodeOfJob(
+  coordinator: number | null,
+  asked: number | undefined,
+  followed: number,
+): number {
+  if (coordinator === null) return asked ?? (followed || EXIT.failed);
+  const wasStopped = coordinator === EXIT.interrupted || coordinator === EXIT.terminated;
+  return wasStopped ? (asked ?? coordinator) : coordinator;
 }
 
 /** srun and shells say 128 and the signal's number of a process that a signal has ended. */

@@ -14,7 +14,7 @@ import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import { type ClusterConfig, findClusterConfig } from '../recipe/cluster.ts';
 import { findRecipes, type LoadedVariant, loadAll, notDoneYet, requireRunnable } from '../recipe/load.ts';
 import { containerRuntimeOf } from '../slurm/container-runtime.ts';
-import { superviseCoordinator } from './coordinator-process.ts';
+import { exitCodeOfJob, superviseCoordinator, whenSpawned } from './coordinator-process.ts';
 import { followJob } from './follow.ts';
 import { endLeftHome } from './left-home.ts';
 import type { Resumption } from './resumption.ts';
@@ -163,7 +163,7 @@ export async function runLocalJob(
     const followed = await followJob({ job: { jobId, jobDir, spec }, json: view.json, coordinator: ended });
     const { exitCode } = await ended;
     await endLeftHome(jobId);
-    return exitCode ?? asked ?? (followed.exitCode || EXIT.failed);
+    return exitCodeOfJob(exitCode, asked, followed.exitCode);
   } finally {
     process.off('SIGINT', onInterrupt);
     process.off('SIGTERM', onTerminate);
@@ -175,10 +175,11 @@ export async function startCoordinator(specFile: string, logFile: string): Promi
   const main = join(distDirectory(), 'coordinator.js');
   const log = await open(logFile, 'a', 0o644);
   try {
-    return spawn(process.execPath, [main, specFile], {
+    const child = spawn(process.execPath, [main, specFile], {
       detached: true,
       stdio: ['ignore', log.fd, log.fd, 'ipc'],
     });
+    return await whenSpawned(child, process.execPath);
   } finally {
     await log.close();
   }
