@@ -1,47 +1,51 @@
-import { open, readFile, rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { lock } from 'proper-lockfile';
 
 const LOOK_EVERY_MS = 500;
+/** A lock that has not been renewed for so long belongs to a process that has ended or stands still. */
+const STALE_MS = 10_000;
 
 /**
- * Runs `work` while nobody else on this node does the same: two jobs may want one model on one disk. A lock whose owner
- * is gone is taken over.
+ * Runs `work` while no other process does the same: two jobs may want one model on one disk. The lock is a directory that
+ * its owner renews, so it holds across PID namespaces, where the pid of an owner means nothing, and between the making of
+ * the lock and anything that is written into it.
+ * @param onWait called once when another process has the lock
+ * @throws Error when the lock was lost meanwhile, because this process stood still for longer than STALE_MS
  */
-export async function alone<T>(
-  lockFile: string,
-  onWait: (owner: number) => void,
-  work: () => Promise<T>,
-): Promise<T> {
-  for (let told = false; ; told = true) {
-    if (await take(lockFile)) break;
-    const owner = Number(await readFile(lockFile, 'utf8').catch(() => '0'));
-    if (owner > 0 && isAlive(owner)) {
-      if (!told) onWait(owner);
-      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
-    } else await rm(lockFile, { force: true });
-  }
+export async function alone<T>(lockFile: string, onWait: () => void, work: () => Promise<T>): Promise<T> {
+  let lose: (error: Error) => void = () => {};
+  const lost = new Promise<never>((_, reject) => {
+    lose = reject;
+  });
+  lost.catch(() => undefined);
+  const release = await take(lockFile, onWait, (error) =>
+    lose(new Error(`${lockFile} was lost, because this process stood still: ${error.message}`)),
+  );
+  let isLost = false;
+  lost.catch(() => {
+    isLost = true;
+  });
   try {
-    return await work();
+    return await Promise.race([work(), lost]);
   } finally {
-    await rm(lockFile, { force: true });
+    // The lock of the process that has taken over is not ours to remove.
+    if (!isLost) await release();
   }
 }
 
-async function take(lockFile: string): Promise<boolean> {
-  try {
-    const file = await open(lockFile, 'wx');
-    await file.writeFile(String(process.pid));
-    await file.close();
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+async function take(
+  lockFile: string,
+  onWait: () => void,
+  onCompromised: (error: Error) => void,
+): Promise<() => Promise<void>> {
+  const options = { realpath: false, lockfilePath: lockFile, stale: STALE_MS, onCompromised };
+  for (let told = false; ; told = true) {
+    try {
+      return await lock(lockFile, options);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw error;
+    }
+    if (!told) onWait();
+    await sleep(LOOK_EVERY_MS);
   }
 }

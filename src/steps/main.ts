@@ -19,8 +19,8 @@ async function main(): Promise<void> {
   let toldAt = startedAt;
   await mkdir(dirname(target), { recursive: true });
   const { files, bytes, copiedBytes } = await alone(
-    `${target}.lock`,
-    (owner) => say(`process ${owner} is copying to ${target}: waiting for it`),
+    `${target}.lock.d`,
+    () => say(`another process is copying to ${target}: waiting for it`),
     () =>
       stageModel(source, target, {
         parallel: PARALLEL,

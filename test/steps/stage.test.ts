@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { alone } from '../../src/steps/lock.ts';
 import { stageModel } from '../../src/steps/stage.ts';
+import { until } from '../support/bus.ts';
 
 let dir: string;
 beforeEach(async () => {
@@ -110,8 +111,26 @@ describe('a model on a disk of the node', () => {
     };
     await Promise.all([1, 2, 3].map(() => alone(lock, () => {}, work)));
     expect(most).toBe(1);
-    await writeFile(lock, '4194305');
+    // The lock of a process that has ended is not renewed any more.
+    await mkdir(lock);
+    await utimes(lock, 1, 1);
     await alone(lock, () => {}, work);
     expect(await readdir(dir)).toEqual([]);
+  });
+
+  it('is not copied while a lock is new, whatever the pid of its owner means here', async () => {
+    const lock = join(dir, 'lock');
+    await mkdir(lock);
+    let waits = false;
+    const copied = alone(
+      lock,
+      () => {
+        waits = true;
+      },
+      async () => 'copied',
+    );
+    await until('the wait', () => waits);
+    await rm(lock, { recursive: true });
+    expect(await copied).toBe('copied');
   });
 });
