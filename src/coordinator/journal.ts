@@ -29,6 +29,8 @@ export class Journal {
   /** The first message of the stream that waits there for the disk. */
   #leftFrom: number | undefined;
   #writing: Promise<boolean> | undefined;
+  /** The last event of each source that is in the file or in `#waiting`. */
+  readonly #taken: Map<string, number>;
   /** The last message of the stream that was acted on. */
   #actedOn = 0;
 
@@ -41,6 +43,7 @@ export class Journal {
     mayWrite: () => void = () => undefined,
   ) {
     const written = lastOfEach(path);
+    this.#taken = written;
     this.#file = openSync(path, 'a', 0o644);
     this.#streamSeq = from - 1;
     this.#takenSeq = from - 1;
@@ -84,10 +87,12 @@ export class Journal {
     } while (this.#leftFrom !== undefined && !late.signal.aborted);
     clearTimeout(timer);
     this.#follower.stop();
-    for (const event of unsent) this.#append(event);
+    // One that the stream has, though its acknowledgement was lost, is in the file already, or waits to be.
+    for (const event of unsent) if (event.seq > (this.#taken.get(event.source) ?? 0)) this.#append(event);
     await this.#flush();
-    await promisify(fsync)(this.#file);
-    await promisify(close)(this.#file);
+    // A network file system may say only here that its quota is used up. The run has ended; its events are not worth less.
+    await promisify(fsync)(this.#file).catch(() => undefined);
+    await promisify(close)(this.#file).catch(() => undefined);
   }
 
   /** Without an event: it is in the file already. */
@@ -98,7 +103,10 @@ export class Journal {
       this.#leftFrom = streamSeq;
       return;
     }
-    if (event) this.#append(event);
+    if (event) {
+      this.#append(event);
+      this.#taken.set(event.source, Math.max(event.seq, this.#taken.get(event.source) ?? 0));
+    }
     this.#takenSeq = streamSeq;
   }
 

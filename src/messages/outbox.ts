@@ -1,6 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Bus, EventOutbox } from './bus.ts';
 import { type EventBody, type SrtEvent, WIRE_VERSION } from './events.ts';
+import { fitMessage } from './fit.ts';
+
+/** Below the server's limit for a message (1 MiB), which counts the headers too. One that is refused would be tried for ever. */
+const MOST_BYTES = 1_000_000;
 
 interface Pending {
   readonly subject: string;
@@ -49,7 +53,8 @@ export function createOutbox(options: {
     send(subject: string, body: EventBody): void {
       seq++;
       const at = now().toISOString();
-      queue.push({ subject, message: { ...body, v: WIRE_VERSION, at, source, seq } as SrtEvent });
+      const message = { ...body, v: WIRE_VERSION, at, source, seq } as SrtEvent;
+      queue.push({ subject, message: fitMessage(message, MOST_BYTES) });
       void pump();
     },
     unsent: () => queue.map(({ message }) => message),

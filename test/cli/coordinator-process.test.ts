@@ -4,10 +4,10 @@ import { exitCodeOfJob, superviseCoordinator, whenSpawned } from '../../src/cli/
 import { EXIT } from '../../src/errors.ts';
 
 describe('a coordinator whose program is not there', () => {
-  const start = async () => whenSpawned(spawn('no-such-srun', []), 'no-such-srun');
+  const start = async () => whenSpawned(spawn('not-there', []), 'not-there');
 
   it('is an error in one line that names the program', async () => {
-    await expect(superviseCoordinator(start)).rejects.toThrow('no-such-srun is not on the PATH');
+    await expect(superviseCoordinator(start)).rejects.toThrow('not-there is not on the PATH');
   });
 });
 
