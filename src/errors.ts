@@ -5,7 +5,7 @@ export const EXIT = {
   failed: 1,
   /** Nothing was started: bad input, a missing program, wrong usage. */
   usage: 2,
-  /** Every point of a sweep had its turn; some failed, and the others have valid results. */
+  /** Every point of a sweep had its turn; some failed, and the others are done. */
   partly: 3,
   /** Of a coordinator: another one has taken over its job. */
   fenced: 75,

@@ -37,7 +37,10 @@ function environmentOf({
   };
 }
 
-/** The recipe's own command, in bash: exit code 0 is success. */
+/**
+ * The recipe's own command, in bash: exit code 0 is success. With pipefail, because the exit code of `bench | tee log` is
+ * tee's otherwise, and a benchmark that is not even there would be a success.
+ */
 export const custom: BenchmarkProtocol = {
   type: 'custom',
 
@@ -49,7 +52,7 @@ export const custom: BenchmarkProtocol = {
       type: 'custom',
       resultDir: context.pointDir,
       process: benchmarkProcess(context, {
-        argv: ['bash', '-lc', command],
+        argv: ['bash', '-o', 'pipefail', '-lc', command],
         env: environmentOf(context),
         ...(image && context.runtime.containers ? { image } : {}),
       }),
@@ -59,7 +62,7 @@ export const custom: BenchmarkProtocol = {
   async readResult({ resultDir }): Promise<BenchmarkResult> {
     const names = (await readdir(resultDir)).sort();
     const artifacts = names.filter((name) => name !== 'config.yaml' && name !== 'result.json');
-    if (!names.includes(RESULT_FILE)) return { type: 'custom', valid: true, serving: [], artifacts };
+    if (!names.includes(RESULT_FILE)) return { type: 'custom', valid: null, serving: [], artifacts };
     const parsed = parseJson(benchmarkResultSchema, await readFile(join(resultDir, RESULT_FILE), 'utf8'));
     if ('value' in parsed) return parsed.value;
     const reason = `${RESULT_FILE} is not a result: ${parsed.problem}`;

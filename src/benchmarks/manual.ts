@@ -1,8 +1,8 @@
 import type { BenchmarkProtocol } from './protocol.ts';
 
-/** No benchmark: the deployment stays up until somebody stops the job. */
+/** No benchmark: the deployment stays up until somebody stops the job, and that is the point's regular end. */
 export const manual: BenchmarkProtocol = {
   type: 'manual',
   plan: ({ pointDir }) => ({ type: 'manual', process: null, resultDir: pointDir }),
-  readResult: async () => ({ type: 'manual', valid: true, serving: [], artifacts: [] }),
+  readResult: async () => ({ type: 'manual', valid: null, serving: [], artifacts: [] }),
 };

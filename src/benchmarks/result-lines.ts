@@ -9,6 +9,8 @@ export interface ResultLine extends Partial<Omit<ServingResult, 'errors'>> {
   readonly status: PointResult['status'];
   readonly attempt: number;
   readonly benchmark: string | null;
+  /** null: there are no figures that could be, since the benchmark left none or the point did not get so far. */
+  readonly valid: boolean | null;
   /** Why it failed, in a sentence. */
   readonly cause: string | null;
 }
@@ -25,6 +27,7 @@ export function resultLines(result: PointResult): ResultLine[] {
     status,
     attempt,
     benchmark: type,
+    valid: benchmark?.valid ?? null,
     cause: cause?.summary ?? null,
   };
   const serving = benchmark?.serving ?? [];

@@ -109,7 +109,16 @@ async function apply(options: ApplyOptions): Promise<number> {
   const { toStart } = await import('./to-start.ts');
   const jobs = await toStart(await prepareLocalJobs(options), options);
   let worst: number = EXIT.ok;
+  let stoppedWith: number | undefined;
+  process.on('SIGINT', () => {
+    stoppedWith = EXIT.interrupted;
+  });
+  process.on('SIGTERM', () => {
+    stoppedWith = EXIT.terminated;
+  });
   for (const { job, resumption } of jobs) {
+    // A `manual` run that is stopped has ended well, and still none of the others is wanted.
+    if (stoppedWith !== undefined) return stoppedWith;
     const exitCode = await runLocalJob(job, { json: options.json === true }, resumption);
     if (exitCode !== EXIT.ok) worst = worst === EXIT.ok ? exitCode : worst;
     // Who stops one run wants none of the others.

@@ -28,10 +28,10 @@ const program = new Command('srtctl')
     'after',
     `
 Exit codes:
-  0    the run ended well, and every result is valid
+  0    the run ended well, and every result is valid, or there is none to be (custom, manual)
   1    the run failed: a process ended, an agent was lost, a result is not valid
   2    nothing was started: bad input, wrong usage, a program is missing
-  3    some points of a sweep failed, the others have valid results
+  3    some points of a sweep failed, the others are done
   124  points were left out or stopped: the allocation ends
   130  stopped by Ctrl-C          143  stopped by cancel or SIGTERM`,
   );

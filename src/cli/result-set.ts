@@ -34,9 +34,14 @@ export async function findComplete(outputs: string, resultSet: string): Promise<
 }
 
 /** Says that there is nothing to run; for a person or, with `json`, as one line. */
-export function sayComplete({ jobId, jobDir, spec }: JobOnDisk, json: boolean): void {
+export async function sayComplete(job: JobOnDisk, json: boolean): Promise<void> {
+  const { jobId, jobDir, spec } = job;
+  const measured = !(await readState(job))?.points.some(({ noFigures }) => noFigures);
+  const has = measured
+    ? 'every point has a valid result already'
+    : 'every point is done already, not all with figures';
   const points = (spec.variant as { points?: unknown[] }).points?.length ?? 0;
   const line = JSON.stringify({ kind: 'complete', jobId, jobDir, name: spec.name, points });
-  const text = `${spec.name}: every point has a valid result already, in job ${jobId}\n  in       ${jobDir}\n  again    srtctl apply --again …\n`;
+  const text = `${spec.name}: ${has}, in job ${jobId}\n  in       ${jobDir}\n  again    srtctl apply --again …\n`;
   process.stdout.write(json ? `${line}\n` : text);
 }

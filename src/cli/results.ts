@@ -46,16 +46,17 @@ const number = (value: number | undefined): string =>
 async function table(lines: readonly ResultLine[]): Promise<string> {
   const { default: Table } = await import('cli-table3');
   const { plain } = await import('./view/text.ts');
+  const { statusOf } = await import('../messages/result.ts');
   const table = new Table({
     head: ['point', 'name', 'status', 'concurrency', 'req/s', 'out tok/s', 'TTFT', 'TPOT', 'E2EL', 'cause'],
     style: { head: [], border: [], compact: true },
   });
   for (const line of lines) {
-    const { ordinal, name, status, concurrency, ttftMs, tpotMs, e2elMs, cause } = line;
+    const { ordinal, name, status, valid, concurrency, ttftMs, tpotMs, e2elMs, cause } = line;
     const means = [ttftMs, tpotMs, e2elMs].map((figure) => number(figure?.mean));
     const rates = [line.requestThroughput, line.outputThroughput].map(number);
     table.push([
-      ...[ordinal, name, status, concurrency ?? ''].map(String),
+      ...[ordinal, name, statusOf(status, valid === null), concurrency ?? ''].map(String),
       ...rates,
       ...means,
       plain(cause ?? ''),

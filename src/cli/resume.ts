@@ -45,7 +45,7 @@ async function resume(told: string, options: ResumeOptions): Promise<number> {
   const variant = variantOf(job);
   const resumption = await resumptionOf(job, variant);
   if (resumption.left === 0) {
-    sayComplete(job, options.json === true);
+    await sayComplete(job, options.json === true);
     return EXIT.ok;
   }
   await noteOtherRecipe(job, variant.file);

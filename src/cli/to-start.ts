@@ -39,7 +39,7 @@ export async function toStart<J extends Prepared>(
   const starting: ToStart<J>[] = [];
   for (const job of marked) {
     const complete = options.again ? undefined : await findComplete(job.outputs, job.spec.resultSet);
-    if (complete) sayComplete(complete, json);
+    if (complete) await sayComplete(complete, json);
     else starting.push({ job });
   }
   return starting;
@@ -66,7 +66,7 @@ async function resuming<J extends Prepared>(
     );
   const resumption = await resumptionOf(before, own.spec.variant as LoadedVariant);
   if (resumption.left > 0) return [{ job: own, resumption }];
-  sayComplete(before, json);
+  await sayComplete(before, json);
   return [];
 }
 

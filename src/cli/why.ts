@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Cause } from '../messages/result.ts';
+import type { JobOnDisk } from './job-dir.ts';
 import { OUTPUT_OPTION } from './options.ts';
 
 interface WhyOptions {
@@ -45,7 +46,7 @@ async function why(told: string, { output, json }: WhyOptions): Promise<void> {
     for (const failure of failures) print(JSON.stringify({ jobId: job.jobId, ...failure }));
     return;
   }
-  if (failures.length === 0) return print(`job ${job.jobId}: nothing has failed`);
+  if (failures.length === 0) return print(`job ${job.jobId}: nothing has failed${await unmeasured(job)}`);
   const { explanation } = await import('./view/summary.ts');
   const { colorsFor } = await import('./view/printers.ts');
   const { plain } = await import('./view/text.ts');
@@ -59,9 +60,16 @@ async function why(told: string, { output, json }: WhyOptions): Promise<void> {
   }
 }
 
-async function failuresOf(
-  job: Awaited<ReturnType<typeof import('./job-dir.ts')['findJob']>>,
-): Promise<Failure[]> {
+/** Of a job in which nothing has failed: the points that measured nothing. */
+async function unmeasured(job: JobOnDisk): Promise<string> {
+  const { readState } = await import('./job-dir.ts');
+  const without = (await readState(job))?.points.filter(({ noFigures }) => noFigures) ?? [];
+  if (without.length === 0) return '';
+  const names = without.map(({ ordinal, name }) => `point ${ordinal} ${name}`).join(', ');
+  return `; ${names} ended well and left no figures, because the benchmark makes none that srtctl reads`;
+}
+
+async function failuresOf(job: JobOnDisk): Promise<Failure[]> {
   const { readEvents } = await import('./job-dir.ts');
   const { jobStatus } = await import('./job-status.ts');
   const { distDirectory } = await import('./local-job.ts');

@@ -1,5 +1,5 @@
 import type { JobState } from '../messages/job-files.ts';
-import type { Cause, PointResult } from '../messages/result.ts';
+import { type Cause, doneEntry, type PointResult } from '../messages/result.ts';
 import type { SweepPlan } from '../plan/kinds.ts';
 import type { Deployment } from './deployment.ts';
 import type { InterruptedPoint } from './resumption.ts';
@@ -51,17 +51,16 @@ export class Continuation {
   /** What of the job's state stays. */
   stateOf(points: readonly { readonly ordinal: number; readonly name: string }[]) {
     const last = this.#before?.state;
-    const done = new Set(this.results.map(({ ordinal }) => ordinal));
+    const done = new Map(this.results.map((result) => [result.ordinal, doneEntry(result)]));
     return {
       generation: last ? last.generation + GENERATIONS_UNSAVED : 0,
       streamSeq: this.eventsFrom - 1,
       points:
         last?.points ??
-        points.map(({ ordinal, name }) =>
-          done.has(ordinal)
-            ? { ordinal, name, state: 'done' as const, status: 'done' as const }
-            : { ordinal, name, state: 'planned' as const, status: null },
-        ),
+        points.map(({ ordinal, name }) => ({
+          ...{ ordinal, name },
+          ...(done.get(ordinal) ?? { state: 'planned' as const, status: null }),
+        })),
       cause: last?.cause ?? null,
     } satisfies Partial<JobState>;
   }

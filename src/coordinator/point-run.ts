@@ -92,6 +92,7 @@ export function startPoint(options: PointRunOptions): PointRun {
       name: point.name,
       deploy: used.filter((phase) => !WARM.includes(phase)),
       warm: used.filter((phase) => WARM.includes(phase)),
+      endsWhenStopped: point.benchmark.process === null,
     },
   });
   let state: PointState | null = null;

@@ -3,7 +3,7 @@ import { afterFailure, type FailurePolicy } from '../machines/failure-policy.ts'
 import type { PointEvent, PointOutcome } from '../machines/point.ts';
 import { type EventBody, WIRE_VERSION } from '../messages/events.ts';
 import type { JobState, StateChange } from '../messages/job-files.ts';
-import type { BenchmarkProgress, Cause, PointResult } from '../messages/result.ts';
+import { type BenchmarkProgress, type Cause, hasNoFigures, type PointResult } from '../messages/result.ts';
 import type { PointState } from '../messages/states.ts';
 import type { Subjects } from '../messages/subjects.ts';
 import type { PlannedPoint } from '../plan/kinds.ts';
@@ -204,7 +204,12 @@ export class Points {
     const again = forLost || (status === 'failed' && afterFailure(policy, this.#failures) === 'retry');
     const tookMs = Date.parse(result.finishedAt) - Date.parse(result.startedAt);
     // What is tried again is open, also for a coordinator that takes over meanwhile.
-    this.#note(ordinal, again ? { state: 'planned', status: null, attempts: attempt } : { status, tookMs });
+    this.#note(
+      ordinal,
+      again
+        ? { state: 'planned', status: null, attempts: attempt }
+        : { status, tookMs, ...(hasNoFigures(result) ? { noFigures: true } : {}) },
+    );
     if (!again && status !== 'interrupted') this.#tellProgress();
     this.#options.mayWrite();
     const written = again ? Promise.resolve() : results.append(result);

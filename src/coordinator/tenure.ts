@@ -3,6 +3,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEvents } from '../messages/events.ts';
 import type { JobSpec, JobState } from '../messages/job-files.ts';
+import { doneEntry } from '../messages/result.ts';
 import { toToken } from '../messages/subjects.ts';
 import { homePrefix } from './dead-jobs.ts';
 import { lastEpoch } from './fence.ts';
@@ -39,13 +40,13 @@ export async function beginTenure({ jobDir, jobId }: JobSpec): Promise<Tenure> {
   const lifeline = home?.host === hostname() ? await readLifeline(home.directory, jobId) : undefined;
   // It ended in good order: what runs now is another run of the job.
   if (!lifeline && state.sweep === 'finished') return { epoch, home: await newHome(jobId), before: null };
-  const withResult = new Set(
-    (await readPointResults(jobDir)).flatMap(({ ordinal, status }) => (status === 'done' ? [ordinal] : [])),
+  const done = new Map(
+    (await readPointResults(jobDir)).flatMap((result) =>
+      result.status === 'done' ? [[result.ordinal, doneEntry(result)] as const] : [],
+    ),
   );
-  const points = state.points.map((point) =>
-    // It was killed before it could say so.
-    withResult.has(point.ordinal) ? { ...point, state: 'done' as const, status: 'done' as const } : point,
-  );
+  // It was killed before it could say so.
+  const points = state.points.map((point) => ({ ...point, ...done.get(point.ordinal) }));
   const events = parseEvents(await readFile(paths.events, 'utf8').catch(() => ''));
   return {
     epoch,

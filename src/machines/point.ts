@@ -8,6 +8,8 @@ export interface PointInput {
   /** Phases that are deployed before the point warms up, then those that it warms up with; empty ones left out. */
   readonly deploy: readonly DeployPhase[];
   readonly warm: readonly DeployPhase[];
+  /** Its benchmark has no end of its own (`manual`): to be stopped is how it is done. */
+  readonly endsWhenStopped?: boolean;
 }
 
 export interface PointContext extends PointInput {
@@ -116,6 +118,7 @@ export const pointMachine = setup({
     nothingToWarm: ({ context }) => context.warm.length === 0,
     nothingToDeploy: ({ context }) => context.deploy.length === 0,
     wasInterrupted: ({ context }) => context.interrupted,
+    endsWhenStopped: ({ context }) => context.endsWhenStopped === true,
     brokeByInterrupt: ({ context }) => context.cause !== null && wasToldToEnd(context.cause),
   },
 }).createMachine({
@@ -222,7 +225,10 @@ export const pointMachine = setup({
       },
     },
     benchmarking: {
-      on: breakable,
+      on: {
+        ...breakable,
+        'point.interrupt': [{ guard: 'endsWhenStopped', target: 'collecting' }, breakable['point.interrupt']],
+      },
       entry: assign({ why: 'the frontend reports every worker' }),
       invoke: {
         src: 'benchmark',
@@ -245,9 +251,13 @@ export const pointMachine = setup({
         input: ({ context }) => ({ ordinal: context.ordinal }),
         onDone: [
           {
-            guard: ({ event }) => event.output.valid,
+            guard: ({ event }) => event.output.valid !== false,
             target: 'done',
-            actions: assign({ result: ({ event }) => event.output, why: 'the result is valid' }),
+            actions: assign({
+              result: ({ event }) => event.output,
+              why: ({ event }) =>
+                event.output.valid ? 'the result is valid' : 'the benchmark ended well and left no figures',
+            }),
           },
           {
             target: 'cleaning',

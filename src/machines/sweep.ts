@@ -179,8 +179,12 @@ export const sweepMachine = setup({
 });
 
 /** A failed attempt is not the point's end while another follows, and then no cause of the run's. */
-function afterPoint(context: SweepContext, { status, cause }: PointOutcome): Partial<SweepContext> {
+function afterPoint(context: SweepContext, outcome: PointOutcome): Partial<SweepContext> {
+  const { status, cause, result } = outcome;
   const left = context.left.slice(1);
+  // To be stopped is the regular end of a `manual` point; of the last one, the whole run's.
+  if (status === 'done' && left.length === 0 && result?.type === 'manual')
+    return { left, done: context.done + 1, failures: [], interruptCode: null };
   if (status === 'done') return { left, done: context.done + 1, failures: [] };
   const over = { left, failed: context.failed + 1, failures: [], cause: context.cause ?? cause };
   if (status === 'interrupted' || cause === null) return over;
@@ -195,7 +199,7 @@ function afterPoint(context: SweepContext, { status, cause }: PointOutcome): Par
   }
 }
 
-/** 3: every point had its turn, and some have a valid result. */
+/** 3: every point had its turn, and some are done. */
 function exitCodeOf({ cause, crippled, aborted, done, failed }: SweepContext): number {
   if (failed > 0 && done > 0 && !crippled && !aborted) return 3;
   return cause !== null || failed > 0 ? 1 : 0;

@@ -100,6 +100,8 @@ export const jobStateSchema = z.object({
       attempts: z.number().int().optional(),
       /** How long its last attempt took, when it is over. */
       tookMs: z.number().optional(),
+      /** It is done, and its benchmark left no figures. */
+      noFigures: z.boolean().optional(),
     }),
   ),
   /** Of a sweep of which a point is over. */

@@ -39,15 +39,28 @@ export const servingResultSchema = z.object({
 });
 export type ServingResult = z.infer<typeof servingResultSchema>;
 
-/** The result of a point's benchmark. Not valid = the point has failed, for `reason`. */
-export const benchmarkResultSchema = z.object({
-  type: z.string(),
-  valid: z.boolean(),
-  reason: z.string().optional(),
-  serving: z.array(servingResultSchema),
-  /** Files that the benchmark left, relative to the point's directory. */
-  artifacts: z.array(z.string()),
-});
+/** Benchmarks that may end well without figures. */
+const FREE_TYPES: readonly string[] = ['custom', 'manual'];
+
+/**
+ * The result of a point's benchmark. `valid`: true when its figures count; false when the point has failed, for
+ * `reason`; null when the benchmark ended well and left no figures, so that there is nothing to be valid. (Jobs from
+ * before there was null say true: that is read as null.)
+ */
+export const benchmarkResultSchema = z
+  .object({
+    type: z.string(),
+    valid: z.boolean().nullable(),
+    reason: z.string().optional(),
+    serving: z.array(servingResultSchema),
+    /** Files that the benchmark left, relative to the point's directory. */
+    artifacts: z.array(z.string()),
+  })
+  .transform((result) =>
+    result.valid && result.serving.length === 0 && FREE_TYPES.includes(result.type)
+      ? { ...result, valid: null }
+      : result,
+  );
 export type BenchmarkResult = z.infer<typeof benchmarkResultSchema>;
 
 /** The load generator writes this (whole, atomically) to progress.json in the point's directory as it goes. */
@@ -114,6 +127,24 @@ export const pointResultSchema = z.object({
   lost: z.array(causeSchema).optional(),
 });
 export type PointResult = z.infer<typeof pointResultSchema>;
+
+/** How a point that ended well without figures is told of, wherever a status is shown. */
+const WITHOUT_FIGURES = 'done, no figures';
+
+/** A point's status for people. */
+export const statusOf = (status: string, noFigures: boolean | undefined): string =>
+  status === 'done' && noFigures ? WITHOUT_FIGURES : status;
+
+/** Whether a point ended well and left no figures. */
+export const hasNoFigures = ({ status, benchmark }: Pick<PointResult, 'status' | 'benchmark'>): boolean =>
+  status === 'done' && benchmark !== null && benchmark.valid === null;
+
+/** What state.json says of a point whose result is on disk. */
+export const doneEntry = (result: PointResult) => ({
+  state: 'done' as const,
+  status: 'done' as const,
+  ...(hasNoFigures(result) ? { noFigures: true } : {}),
+});
 
 /** How far a sweep is. */
 export const sweepProgressSchema = z.object({

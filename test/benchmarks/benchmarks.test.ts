@@ -8,6 +8,7 @@ import { Summary } from '../../src/benchmarks/loadgen/summary.ts';
 import type { BenchmarkContext, BenchmarkProtocol } from '../../src/benchmarks/protocol.ts';
 import { servingTable } from '../../src/benchmarks/table.ts';
 import { processSpecSchema } from '../../src/messages/process-spec.ts';
+import { benchmarkResultSchema } from '../../src/messages/result.ts';
 import type { EndpointProcess } from '../../src/plan/kinds.ts';
 import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-context.ts';
 import { clusterConfigSchema } from '../../src/recipe/cluster.ts';
@@ -116,7 +117,7 @@ describe('a custom benchmark', () => {
     const { process } = benchmark('custom').plan(
       contextOf({ type: 'custom', command: 'echo $SRT_FRONTEND_URL', env: { A: 'b' } }),
     );
-    expect(process?.argv).toEqual(['bash', '-lc', 'echo $SRT_FRONTEND_URL']);
+    expect(process?.argv.at(-1)).toBe('echo $SRT_FRONTEND_URL');
     expect(process?.env).toMatchObject({
       SRT_FRONTEND_HOST: '10.0.0.1',
       SRT_FRONTEND_PORT: '8000',
@@ -136,6 +137,11 @@ describe('a custom benchmark', () => {
     expect(benchmark('custom').plan(contextOf(fields, '/p', false)).process?.image).toBeNull();
   });
 
+  it('runs with pipefail, since the exit code of a pipe is else that of its last command', () => {
+    const { process } = benchmark('custom').plan(contextOf({ type: 'custom', command: 'a | tee b' }));
+    expect(process?.argv).toEqual(['bash', '-o', 'pipefail', '-lc', 'a | tee b']);
+  });
+
   it('is planned without its command, and has then nothing to run', () => {
     expect(benchmark('custom').plan(contextOf({ type: 'custom' })).process).toBeNull();
   });
@@ -151,9 +157,21 @@ describe('what a benchmark left', () => {
   const write = (name: string, content: unknown) =>
     writeFile(join(dir, name), typeof content === 'string' ? content : JSON.stringify(content));
 
-  it('is valid for a custom command that ended well, with its files', async () => {
+  it('has no figures of a custom command that ended well, and its files', async () => {
     await write('result-1.json', '{}');
-    expect(await read('custom')).toMatchObject({ valid: true, serving: [], artifacts: ['result-1.json'] });
+    expect(await read('custom')).toMatchObject({ valid: null, serving: [], artifacts: ['result-1.json'] });
+  });
+
+  it('has no figures of a custom command that calls itself valid and gives none', async () => {
+    await write('srtctl-result.json', { type: 'custom', valid: true, serving: [], artifacts: ['a.csv'] });
+    expect(await read('custom')).toMatchObject({ valid: null, artifacts: ['a.csv'] });
+  });
+
+  it('has none either where a job of an earlier version says that it is valid', () => {
+    const old = { type: 'manual', valid: true, serving: [], artifacts: [] };
+    expect(benchmarkResultSchema.parse(old).valid).toBeNull();
+    expect(benchmarkResultSchema.parse({ ...old, type: 'sa-bench' }).valid).toBe(true);
+    expect(benchmarkResultSchema.parse({ ...old, valid: false }).valid).toBe(false);
   });
 
   it('is what a custom command says itself, when it does', async () => {
@@ -181,9 +199,9 @@ describe('what a benchmark left', () => {
     });
   });
 
-  it('is nothing at all for manual, and that is valid', async () => {
+  it('is nothing at all for manual', async () => {
     expect(benchmark('manual').plan(contextOf({ type: 'manual' })).process).toBeNull();
-    expect(await read('manual')).toMatchObject({ valid: true, serving: [] });
+    expect(await read('manual')).toMatchObject({ valid: null, serving: [] });
   });
 });
 

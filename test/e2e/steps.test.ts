@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { RunningJob } from '../support/job.ts';
 import { useJobs } from '../support/jobs.ts';
 import { writeRecipe } from './recipe.ts';
 
@@ -66,7 +67,8 @@ describe('benchmark.type custom', () => {
     const job = await jobs.apply(file);
     expect(await job.ended(), job.said).toBe(0);
     const [result] = await job.results();
-    expect(result).toMatchObject({ status: 'done', benchmark: { type: 'custom', valid: true } });
+    expect(result).toMatchObject({ status: 'done', benchmark: { type: 'custom', valid: null } });
+    await tellsOfNoFigures(job);
     expect(result?.benchmark?.artifacts).toContain('workers.json');
     const [point] = (await job.state()).points;
     const log = await readFile(join(await job.jobDir(), `points/00-${point?.name}/benchmark.out`), 'utf8');
@@ -78,28 +80,57 @@ describe('benchmark.type custom', () => {
     expect(decode?.split(',')).toHaveLength(2);
   }, 120_000);
 
-  it('fails the run when the command fails', async () => {
-    const file = await withBenchmark(
-      'failing.yaml',
-      'benchmark:\n  type: custom\n  command: echo no luck; exit 3\n',
-    );
-    const job = await jobs.apply(file);
-    expect(await job.ended()).toBe(1);
-    expect((await job.results())[0]).toMatchObject({
-      status: 'failed',
-      cause: { exitCode: 3, logTail: ['no luck'] },
-    });
-  }, 120_000);
+  it.each([
+    ['the command fails', 'echo no luck; exit 3', 3],
+    ['its program is not there', '(echo no luck; no-such-bench 2>/dev/null) | tee log', 127],
+  ])(
+    'fails the run when %s',
+    async (name, command, exitCode) => {
+      const file = await withBenchmark(
+        `failing-${exitCode}.yaml`,
+        `benchmark:\n  type: custom\n  command: ${JSON.stringify(command)}\n`,
+      );
+      const job = await jobs.apply(file);
+      expect(await job.ended(), name).toBe(1);
+      expect((await job.results())[0]).toMatchObject({
+        status: 'failed',
+        cause: { exitCode, logTail: ['no luck'] },
+      });
+    },
+    120_000,
+  );
 });
 
-it('benchmark.type manual stays up until it is stopped', async () => {
+/** Everything that tells of a job tells that it is done and has no figures, and nothing calls it valid. */
+async function tellsOfNoFigures(job: RunningJob): Promise<void> {
+  const dir = await job.jobDir();
+  expect(job.said).toContain('done, no figures');
+  expect(job.said).not.toMatch(/\bvalid\b/);
+  for (const command of ['results', 'status']) {
+    const told = await jobs.start([command, dir]);
+    expect(await told.ended()).toBe(0);
+    expect(told.said).toContain('done, no figures');
+  }
+  const why = await jobs.start(['why', dir]);
+  expect(await why.ended()).toBe(0);
+  expect(why.said).toMatch(/nothing has failed; point 0 \S+ ended well and left no figures/);
+  const [line] = (await readFile(join(dir, 'results.jsonl'), 'utf8')).split('\n');
+  expect(JSON.parse(line ?? '')).toMatchObject({ status: 'done', valid: null });
+  const resume = await jobs.start(['resume', dir]);
+  expect(await resume.ended(), resume.said).toBe(0);
+  expect(resume.said).toContain('every point is done already, not all with figures');
+}
+
+it('benchmark.type manual stays up until it is stopped, and has then ended well', async () => {
   const job = await jobs.apply(await withBenchmark('manual.yaml', 'benchmark:\n  type: manual\n'));
   await job.pointReached('benchmarking');
   const status = await jobs.start(['status', await job.jobDir(), '--json']);
   expect(await status.ended()).toBe(0);
   expect(JSON.parse(status.stdout)).toMatchObject({ state: 'running' });
   job.child.kill('SIGINT');
-  expect(await job.ended()).toBe(130);
+  expect(await job.ended(), job.said).toBe(0);
+  await tellsOfNoFigures(job);
+  await job.nothingLeft();
 }, 120_000);
 
 it('a sweep runs its points one after the other in one allocation, each with its own result', async () => {

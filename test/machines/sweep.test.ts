@@ -151,6 +151,21 @@ describe('the sweep machine', () => {
     });
   });
 
+  it('ends well when its last point is one that is done by being stopped, and else as it was told to', async () => {
+    const stopped: PointOutcome = { ...done, result: { ...valid, type: 'manual', valid: null } };
+    for (const [points, exitCode] of [
+      [1, 0],
+      [2, 130],
+    ] as const) {
+      const { promise, resolve } = gate<PointOutcome>();
+      const { actor, end } = startSweep(Array(points).fill(done), { point: () => promise });
+      await waitFor(actor, (state) => state.matches({ running: 'point' }));
+      actor.send({ type: 'sweep.interrupt', why: 'Ctrl-C', exitCode: 130 });
+      resolve(stopped);
+      expect(await end()).toMatchObject({ exitCode, cause: null });
+    }
+  });
+
   it('gives up a boot that is interrupted', async () => {
     const { actor, end } = startSweep([done], { boot: () => new Promise(() => {}) });
     actor.send({ type: 'sweep.interrupt', why: 'Ctrl-C', exitCode: 130 });
@@ -165,6 +180,7 @@ function startPoint(
     deploy?: (phase: string) => Promise<void>;
     /** false: the test begins the point. */
     begins?: boolean;
+    endsWhenStopped?: boolean;
   } = {},
 ) {
   const did: string[] = [];
@@ -185,7 +201,10 @@ function startPoint(
     },
   });
   const actor = createActor(machine, {
-    input: { ordinal: 0, name: 'p', deploy: ['infra', 'worker'], warm: ['frontend', 'proxy'] },
+    input: {
+      ...{ ordinal: 0, name: 'p', deploy: ['infra', 'worker'], warm: ['frontend', 'proxy'] },
+      endsWhenStopped: over.endsWhenStopped === true,
+    },
   }).start();
   if (over.begins !== false) actor.send({ type: 'point.start' });
   return { actor, did, end: async () => (await waitFor(actor, (state) => state.status === 'done')).output };
@@ -246,6 +265,18 @@ describe('the point machine', () => {
     point.actor.send({ type: 'point.interrupt', why: 'Ctrl-C' });
     expect(await point.end()).toMatchObject({ status: 'interrupted', cause: null });
     expect(point.did.at(-1)).toBe('cleanup');
+  });
+
+  it('is done without figures when it ends by being stopped, as soon as all is up', async () => {
+    const result: BenchmarkResult = { type: 'manual', valid: null, serving: [], artifacts: [] };
+    const over = { benchmark: () => new Promise<void>(() => {}), endsWhenStopped: true, result };
+    const point = startPoint(over);
+    await waitFor(point.actor, (state) => state.matches('benchmarking'));
+    point.actor.send({ type: 'point.interrupt', why: 'Ctrl-C' });
+    expect(await point.end()).toEqual({ status: 'done', cause: null, result });
+    const early = startPoint({ ...over, deploy: () => new Promise(() => {}) });
+    early.actor.send({ type: 'point.interrupt', why: 'Ctrl-C' });
+    expect(await early.end()).toMatchObject({ status: 'interrupted' });
   });
 
   it.each([

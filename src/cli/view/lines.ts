@@ -1,5 +1,5 @@
 import type { SrtEvent } from '../../messages/events.ts';
-import type { BenchmarkProgress, SweepProgress } from '../../messages/result.ts';
+import { type BenchmarkProgress, hasNoFigures, type SweepProgress, statusOf } from '../../messages/result.ts';
 import { plain } from './text.ts';
 
 /** Local time of day. */
@@ -19,7 +19,7 @@ function whatHappened(event: SrtEvent): string {
     case 'sweep.transition':
       return `job ${change(event)}`;
     case 'point.result':
-      return `point ${event.ordinal} ${event.result.name} result: ${event.result.status}`;
+      return `point ${event.ordinal} ${event.result.name} result: ${statusOf(event.result.status, hasNoFigures(event.result))}`;
     case 'sweep.progress':
       return `sweep ${sweepText(event)}`;
   }

@@ -1,3 +1,4 @@
+import { statusOf } from '../../messages/result.ts';
 import type { JobStatus } from '../job-status.ts';
 import { duration, sweepText } from './lines.ts';
 import { type Colors, counts, paint, processLines } from './process-list.ts';
@@ -30,12 +31,12 @@ export function statusText(status: JobStatus, colors: Colors, now: number): stri
 /** Of a long sweep those that are over and well are only counted. */
 function pointLines(points: JobStatus['points'], colors: Colors): string[] {
   const some = points.length <= LIST_UP_TO ? points : points.filter(isOfInterest).slice(0, LIST_UP_TO);
-  const lines = some.map(({ ordinal, name, state, attempts, tookMs }) => {
+  const lines = some.map(({ ordinal, name, state, attempts, tookMs, noFigures }) => {
     const took = tookMs === undefined ? '' : `, ${duration(tookMs)}`;
     const tried = attempts === undefined ? '' : `, attempt ${attempts}`;
-    return `  point ${ordinal}  ${name}: ${paint(colors, state)(state)}${tried}${took}`;
+    return `  point ${ordinal}  ${name}: ${paint(colors, state)(statusOf(state, noFigures))}${tried}${took}`;
   });
-  const total = `  points   ${counts(points.map(({ state }) => state))}`;
+  const total = `  points   ${counts(points.map(({ state, noFigures }) => statusOf(state, noFigures).replace(',', '')))}`;
   return some.length < points.length ? [total, ...lines] : lines;
 }
 

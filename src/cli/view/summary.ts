@@ -1,6 +1,6 @@
 import { servingTable } from '../../benchmarks/table.ts';
 import { EXIT } from '../../errors.ts';
-import type { Cause, PointResult } from '../../messages/result.ts';
+import { type Cause, hasNoFigures, type PointResult, statusOf } from '../../messages/result.ts';
 import type { JobView } from './model.ts';
 import { type Colors, paint } from './process-list.ts';
 import { plain } from './text.ts';
@@ -30,7 +30,8 @@ function pointLines(
   columns: number | undefined,
 ): string[] {
   const { ordinal, name, status, benchmark, cause, lost = [] } = result;
-  const title = `point ${ordinal} ${name}: ${paint(colors, status)(status)}`;
+  const shown = statusOf(status, hasNoFigures(result));
+  const title = `point ${ordinal} ${name}: ${paint(colors, status)(shown)}`;
   // The job's own cause follows in full; another point's is one line here.
   const why = cause && cause.summary !== told?.summary ? ` (${plain(cause.summary)})` : '';
   const table =
