@@ -17,6 +17,9 @@ import type { Roster } from './roster.ts';
  */
 const ASK = { patienceMs: 30_000, timeoutMs: 3_000 } as const;
 
+const PORT_ADVICE =
+  'end it, or keep the job off the node (sbatch_directives: exclude); two jobs that share a node cannot use the same ports';
+
 /** What is known of a process that is wanted. */
 interface Known {
   readonly spec: ProcessSpec;
@@ -52,6 +55,8 @@ export class Deployment {
   readonly #equal = new WeakMap<ProcessSpec, ProcessSpec>();
   /** What is wanted of each agent: with a thousand of them nobody may look through all for each. */
   #ofAgent = new Map<string, ProcessSpec[]>();
+  /** Those of the point that are not wanted yet, in the same way. */
+  #laterOf = new Map<string, ProcessSpec[]>();
   #waking = false;
   /** What is wanted was taken over, and agents have not heard it of this coordinator. */
   #isUntold = false;
@@ -103,7 +108,11 @@ export class Deployment {
       if (known && deployPhases.indexOf(awaitedIn(spec)) > upTo && sameProcess(known, spec)) return [known];
       return deployPhases.indexOf(spec.phase) <= upTo ? [spec] : [];
     });
-    if (!this.#stands(wanted, processes)) await this.#want(wanted, signal);
+    if (!this.#stands(wanted, processes)) {
+      const started = new Set(wanted.map(({ id }) => id));
+      const later = processes.filter(({ id }) => !started.has(id));
+      await this.#want(wanted, later, signal);
+    }
     this.#refuseFailed();
     await this.#untilReady(
       wanted.filter((spec) => awaitedIn(spec) === phase),
@@ -136,6 +145,7 @@ export class Deployment {
   clear(): number {
     this.#wanted = new Map();
     this.#ofAgent = new Map();
+    this.#laterOf = new Map();
     this.#broken = false;
     this.#generation++;
     this.#options.onGeneration(this.#generation);
@@ -204,7 +214,11 @@ export class Deployment {
     return this.#options.agentOf?.(spec) ?? spec.node;
   }
 
-  async #want(specs: readonly ProcessSpec[], signal: AbortSignal): Promise<void> {
+  async #want(
+    specs: readonly ProcessSpec[],
+    later: readonly ProcessSpec[],
+    signal: AbortSignal,
+  ): Promise<void> {
     const generation = ++this.#generation;
     this.#isUntold = false;
     const before = this.#wanted;
@@ -217,15 +231,21 @@ export class Deployment {
     );
     for (const known of this.#losses.keys())
       if (this.#wanted.get(known.spec.id) !== known) this.#losses.delete(known);
-    this.#ofAgent = new Map();
-    for (const spec of specs) {
-      const agent = this.#agentOf(spec);
-      const list = this.#ofAgent.get(agent);
-      if (list) list.push(spec);
-      else this.#ofAgent.set(agent, [spec]);
-    }
+    this.#ofAgent = this.#byAgent(specs);
+    this.#laterOf = this.#byAgent(later);
     this.#options.onGeneration(generation);
     await Promise.all(this.#options.roster.nodes.map((node) => this.#ask(node, signal)));
+  }
+
+  #byAgent(specs: readonly ProcessSpec[]): Map<string, ProcessSpec[]> {
+    const found = new Map<string, ProcessSpec[]>();
+    for (const spec of specs) {
+      const agent = this.#agentOf(spec);
+      const list = found.get(agent);
+      if (list) list.push(spec);
+      else found.set(agent, [spec]);
+    }
+    return found;
   }
 
   /** A process kept from the last point may have failed in between, when no point was there to be told. */
@@ -246,14 +266,18 @@ export class Deployment {
     while (problem === '' || performance.now() < until) {
       signal.throwIfAborted();
       try {
-        const reply = await bus.request(subject, this.desiredOf(node), desiredReplySchema, ask.timeoutMs);
+        const later = (this.#laterOf.get(node) ?? []).map(({ id, ports }) => ({ id, ports }));
+        const desired = { ...this.desiredOf(node), ...(later.length > 0 ? { later } : {}) };
+        const reply = await bus.request(subject, desired, desiredReplySchema, ask.timeoutMs);
         if (reply.accepted) {
           this.learn(reply.processes, node);
           return;
         }
+        if (reply.taken) throw new CausedError({ summary: reply.reason, node, advice: PORT_ADVICE });
         problem = `refused its desired state: ${reply.reason}`;
         break;
       } catch (error) {
+        if (error instanceof CausedError) throw error;
         problem = error instanceof BusTimeout ? 'did not answer its desired state' : String(error);
         await new Promise((resolve) => setTimeout(resolve, 200));
       }

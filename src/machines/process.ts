@@ -30,6 +30,8 @@ export type ProcessEvent =
   /** While it starts: what is not as it should be yet; and that there is no use in waiting any longer. */
   | { type: 'probe.missed'; detail: string }
   | { type: 'probe.gaveUp'; detail: string }
+  /** Another program listens where the process was to listen. */
+  | { type: 'port.taken'; detail: string }
   /** It is wanted as the same process, and watched differently. */
   | { type: 'spec.changed'; spec: ProcessSpec }
   /** It is alive, has work, and does not get on with it; `hang.detected` follows when it was looked into. */
@@ -88,6 +90,10 @@ export const processMachine = setup({
     noteHang: assign({
       failure: 'hung',
       why: ({ context, event }) => (event.type === 'hang.detected' ? event.detail : context.why),
+    }),
+    notePortTaken: assign({
+      failure: 'its port is taken',
+      why: ({ context, event }) => (event.type === 'port.taken' ? event.detail : context.why),
     }),
     noteExit: assign({
       exitCode: ({ event }) => (event.type === 'process.exited' ? event.exitCode : null),
@@ -178,6 +184,7 @@ export const processMachine = setup({
         'probe.failed': {},
         'probe.missed': {},
         'probe.gaveUp': {},
+        'port.taken': {},
         'hang.suspected': {},
         'hang.detected': {},
       },
@@ -195,6 +202,7 @@ export const processMachine = setup({
                 why: ({ event }) => `not ready: ${event.detail}`,
               }),
             },
+            'port.taken': { target: 'stopping', actions: 'notePortTaken' },
           },
           after: {
             startTimeout: {
@@ -213,6 +221,7 @@ export const processMachine = setup({
             'probe.failed': { target: 'degraded', actions: assign({ why: ({ event }) => event.detail }) },
             'hang.suspected': { target: 'degraded', actions: assign({ why: ({ event }) => event.detail }) },
             'hang.detected': { target: 'stopping', actions: 'noteHang' },
+            'port.taken': { target: 'stopping', actions: 'notePortTaken' },
           },
           after: {
             endTimeout: {
@@ -230,6 +239,7 @@ export const processMachine = setup({
           on: {
             'probe.passed': { target: 'ready', actions: assign({ why: ({ event }) => event.detail }) },
             'hang.detected': { target: 'stopping', actions: 'noteHang' },
+            'port.taken': { target: 'stopping', actions: 'notePortTaken' },
           },
           after: {
             unhealthyAfter: {

@@ -26,12 +26,18 @@ export const desiredSchema = z.object({
   epoch: count,
   generation: count,
   processes: z.array(processSpecSchema),
+  /**
+   * Ports on which processes of the same point will listen that are started later. Whether somebody else has one of them
+   * is said before anything is started, and not when the engines have loaded.
+   */
+  later: z.array(processSpecSchema.pick({ id: true, ports: true })).optional(),
 });
 export type Desired = z.infer<typeof desiredSchema>;
 
 export const desiredReplySchema = z.discriminatedUnion('accepted', [
   z.object({ v, accepted: z.literal(true), generation: count, processes: z.array(processReportSchema) }),
-  z.object({ v, accepted: z.literal(false), reason: z.string() }),
+  /** `taken`: it is a port that somebody else has, and `reason` says all that there is to say. */
+  z.object({ v, accepted: z.literal(false), reason: z.string(), taken: z.literal(true).optional() }),
 ]);
 export type DesiredReply = z.infer<typeof desiredReplySchema>;
 

@@ -75,7 +75,7 @@ export class NodeAgent {
 
   start(): void {
     const { bus, subjects, config, incarnation } = this.#options;
-    bus.subscribe(subjects.desired(config.node), desiredSchema, (incoming) => this.#onDesired(incoming));
+    bus.subscribe(subjects.desired(config.node), desiredSchema, (incoming) => void this.#onDesired(incoming));
     bus.subscribe(subjects.allDesired, allDesiredSchema, ({ message }) => {
       if (message.epoch < this.#epoch || message.generation < this.#generation) return;
       // Whoever missed the first of these may have learned of the generation by saying hello.
@@ -181,7 +181,17 @@ export class NodeAgent {
     this.#options.table.apply(desired.processes, desired.generation, why);
   }
 
-  #onDesired({ message, respond }: Incoming<Desired>): void {
+  /** Ports of what comes later are looked at first, as long as nothing of the point has been started for nothing. */
+  async #onDesired(incoming: Incoming<Desired>): Promise<void> {
+    const { message, respond } = incoming;
+    if (message.later === undefined || this.#refusalOf(message) !== undefined) return this.#obey(incoming);
+    const taken = await this.#options.table.taken([...message.processes, ...message.later]);
+    if (taken.length === 0) return this.#obey(incoming);
+    const reason = taken.join('; ');
+    respond({ v: WIRE_VERSION, accepted: false, reason, taken: true } satisfies DesiredReply);
+  }
+
+  #obey({ message, respond }: Incoming<Desired>): void {
     const refusal = this.#refusalOf(message) ?? (this.#renew() ? undefined : 'the lease is over');
     if (refusal !== undefined) {
       respond({ v: WIRE_VERSION, accepted: false, reason: refusal } satisfies DesiredReply);

@@ -85,6 +85,8 @@ async function main(): Promise<void> {
     agentMark,
     agentId: identityOf(process.pid),
     jobNode: `${config.jobId}/${config.node}`,
+    // Nodes with loopback addresses share a machine.
+    listenAddress: address.startsWith('127.') ? address : '0.0.0.0',
     environment,
     oomKills: () => oom.recentKills(),
     onTransition: (transition) => agent.publish(transition),

@@ -1,4 +1,5 @@
 import type { ProbeInput, ProcessEvent } from '../machines/process.ts';
+import { AnswerCheck, asksItself, type WhoAsks } from './answer-check.ts';
 import { probeOnce } from './probe.ts';
 
 /**
@@ -9,8 +10,17 @@ const STARTUP = { firstMs: 250, shareOfAge: 0.1, mostMs: 2_000, timeoutMs: 5_000
 /** While it serves: seldom and patient, since under full load an answer may take its time. */
 const LIVENESS = { everyMs: 5_000, timeoutMs: 10_000, failuresUntilDegraded: 3 };
 
-/** Probes until it is stopped by the function that it returns. */
-export function watchProbe(input: ProbeInput, tell: (event: ProcessEvent) => void): () => void {
+const REFUSED = 'connection refused';
+
+/**
+ * Probes until it is stopped by the function that it returns. `who` says who listens at an address: an answer counts
+ * only when it is the process itself.
+ */
+export function watchProbe(
+  input: ProbeInput,
+  tell: (event: ProcessEvent) => void,
+  who?: WhoAsks,
+): () => void {
   const abort = new AbortController();
   const { probe } = input.spec;
   if (probe.kind === 'running') {
@@ -19,6 +29,7 @@ export function watchProbe(input: ProbeInput, tell: (event: ProcessEvent) => voi
     return () => abort.abort();
   }
   const stepsWithinMs = (probe.kind === 'http' ? probe.stepsWithinMs : undefined) ?? Number.POSITIVE_INFINITY;
+  const check = who && asksItself(input.spec) ? new AnswerCheck(probe, who) : undefined;
   void (input.phase === 'startup' ? untilReady() : forLiveness());
 
   async function untilReady(): Promise<void> {
@@ -27,10 +38,17 @@ export function watchProbe(input: ProbeInput, tell: (event: ProcessEvent) => voi
     let missed = '';
     while (!abort.signal.aborted) {
       const answer = await probeOnce(probe, STARTUP.timeoutMs, abort.signal);
+      const verdict = answer.ok
+        ? await check?.ready()
+        : answer.detail === REFUSED
+          ? undefined
+          : await check?.sometimes('starting');
       if (abort.signal.aborted) return;
-      if (answer.ok) {
+      if (verdict?.is === 'stranger') return tell({ type: 'port.taken', detail: verdict.says });
+      if (answer.ok && (!verdict || verdict.is === 'pass')) {
         const seconds = ((performance.now() - began) / 1000).toFixed(1);
-        tell({ type: 'probe.passed', detail: `${answer.detail} after ${seconds} s` });
+        const doubt = verdict?.says ? `; ${verdict.says}` : '';
+        tell({ type: 'probe.passed', detail: `${answer.detail} after ${seconds} s${doubt}` });
         return;
       }
       if (answer.detail !== missed) tell({ type: 'probe.missed', detail: answer.detail });
@@ -55,7 +73,9 @@ export function watchProbe(input: ProbeInput, tell: (event: ProcessEvent) => voi
       await sleep(LIVENESS.everyMs, abort.signal);
       if (abort.signal.aborted) return;
       const answer = await probeOnce(probe, LIVENESS.timeoutMs, abort.signal, 'liveness');
+      const verdict = answer.ok ? await check?.sometimes('serving') : undefined;
       if (abort.signal.aborted) return;
+      if (verdict?.is === 'stranger') return tell({ type: 'port.taken', detail: verdict.says });
       failures = answer.ok ? 0 : failures + 1;
       if (answer.ok) tell({ type: 'probe.passed', detail: answer.detail });
       else if (failures >= LIVENESS.failuresUntilDegraded && !told) {

@@ -11,7 +11,9 @@ import type { ProcessReport } from '../messages/control.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 import { isOver, type ProcessState } from '../messages/states.ts';
 import { endLeft } from './end-left.ts';
+import { describeTaken, takenPorts } from './free-ports.ts';
 import { watchProgress } from './hang-watch.ts';
+import { isOfJob } from './kin.ts';
 import type { Beyond, Launcher } from './launch.ts';
 import { findMarkedSync } from './marks.ts';
 import { type OpenLog, prepareFiles } from './prepare.ts';
@@ -19,6 +21,7 @@ import { watchProbe } from './probe-loop.ts';
 import { inTheWay, reconcile } from './reconcile.ts';
 import type { Spawned, Spawner, SpawnListener } from './spawn.ts';
 import { stacksOf } from './stacks.ts';
+import { type WhoAnswers, whoAnswers } from './who-answers.ts';
 
 /** A change of state of one process, before it is put on the bus. */
 export interface Transition {
@@ -69,6 +72,11 @@ export interface TableOptions {
   /** Which process the agent is (SRTCTL_AGENT_ID), so that a later one can tell that it has ended. */
   readonly agentId: string;
   readonly jobNode: string;
+  /**
+   * Where processes listen: the node's own address where nodes share a machine, else every address. Left out where no
+   * process is a real one: then nobody looks who has a port.
+   */
+  readonly listenAddress?: string;
   /** What every process inherits. */
   readonly environment: Readonly<Record<string, string>>;
   /** Processes that the kernel ended a moment ago for lack of memory. */
@@ -132,6 +140,24 @@ export class ProcessTable {
     this.#startWaiting();
     this.#forgetOver();
     if (this.alive === 0) this.#options.onEmpty();
+  }
+
+  /**
+   * Which ports that these are to listen on somebody else has, in sentences. What processes of the table have, or have
+   * not yet let go of, is theirs.
+   */
+  async taken(wanted: readonly Pick<ProcessSpec, 'id' | 'ports'>[], but?: object): Promise<string[]> {
+    const { listenAddress: address, jobNode } = this.#options;
+    if (address === undefined) return [];
+    const [jobId = '', node = ''] = jobNode.split('/');
+    const held = [...this.#entries.values()].filter((entry) => entry !== but && this.#exists(entry));
+    const own = new Set(held.flatMap(({ spec }) => Object.values(spec.ports)));
+    const ports = wanted.flatMap(({ id, ports }) =>
+      Object.entries(ports).map(([name, port]) => ({ process: id, name, port })),
+    );
+    const asked = ports.filter(({ port }) => port > 0 && !own.has(port));
+    const taken = await takenPorts(asked, { address, isOwn: (pid) => isOfJob(pid, jobId) });
+    return taken.map((each) => describeTaken(each, node));
   }
 
   /**
@@ -292,7 +318,15 @@ export class ProcessTable {
               this.#signal(entry, 'SIGKILL');
           };
         }),
-        probe: fromCallback(({ sendBack, input }) => watchProbe(input, sendBack)),
+        probe: fromCallback(({ sendBack, input }) =>
+          watchProbe(
+            input,
+            sendBack,
+            this.#options.listenAddress === undefined
+              ? undefined
+              : (host, port) => this.#whoAnswers(entryOf(), host, port),
+          ),
+        ),
       },
       actions: {
         terminate: () => void this.#terminate(entryOf()),
@@ -301,7 +335,17 @@ export class ProcessTable {
     });
   }
 
+  #whoAnswers(entry: Entry | undefined, host: string, port: number): Promise<WhoAnswers> {
+    if (entry?.group == null) return Promise.resolve({ who: 'unseen', says: 'the process has ended' });
+    const { group, mark, beyond, spec } = entry;
+    const [jobId = ''] = this.#options.jobNode.split('/');
+    const isBeyond = beyond !== undefined || spec.mpi !== undefined;
+    return whoAnswers(host, port, { group, mark, jobId, isBeyond });
+  }
+
   async #prepare(entry: Entry | undefined, spec: ProcessSpec, signal: AbortSignal): Promise<void> {
+    const [taken] = await this.taken([spec], entry);
+    if (taken !== undefined) throw new Error(taken);
     const log = await prepareFiles(spec);
     // It was stopped meanwhile.
     if (!entry || signal.aborted) return log.close();

@@ -99,6 +99,18 @@ describe('a deployment', () => {
     await ready;
   });
 
+  it('names the ports of what comes later, and blames the node on which somebody else has one', async () => {
+    const d = deployment();
+    const router = specOf({ id: 'router', phase: 'proxy', ports: { http: 8000 } });
+    const reason = 'port 8000 of node1, which router needs (http), is taken by pid 1 of user bob: python3';
+    answers.node1 = () => ({ v: 1, accepted: false, reason, taken: true });
+    await expect(d.deploy([a, b, router], 'worker', signal())).rejects.toMatchObject({
+      causeOf: { summary: reason, node: 'node1', advice: expect.stringContaining('end it') },
+    });
+    const told = asked.find(({ processes }) => processes.some(({ id }) => id === 'a'));
+    expect(told?.later).toEqual([{ id: 'router', ports: { http: 8000 } }]);
+  });
+
   it('asks nobody again for what is there, and again when something is not wanted any more', async () => {
     const d = deployment();
     const first = d.deploy([a, b], 'worker', signal());

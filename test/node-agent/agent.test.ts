@@ -157,6 +157,32 @@ describe('an agent', () => {
     expect(await ask(stranger)).toMatchObject({ accepted: false, reason: expect.stringContaining('other') });
   });
 
+  it('starts nothing when somebody else has a port that is needed later', async () => {
+    await startAgent();
+    const stranger = createServer();
+    await new Promise<void>((listening) => stranger.listen(0, '127.0.0.1', listening));
+    try {
+      const { port } = stranger.address() as AddressInfo;
+      const wanted = desired(1, spec({ id: 'engine' }));
+      const later = [{ id: 'router', ports: { http: port } }];
+      expect(await ask({ ...wanted, later })).toEqual({
+        v: 1,
+        accepted: false,
+        taken: true,
+        reason: expect.stringContaining(
+          `port ${port} of ${NODE}, which router needs (http), is taken by pid`,
+        ),
+      });
+      expect(transitions).toEqual([]);
+      expect(await ask({ ...wanted, later: [{ id: 'router', ports: {} }] })).toMatchObject({
+        accepted: true,
+      });
+      await reached('engine', 'ready');
+    } finally {
+      stranger.close();
+    }
+  });
+
   it('asks again when a lease shows that it is behind', async () => {
     await startAgent();
     answer = { ...answer, desired: desired(7, spec({ id: 'missed' })) };

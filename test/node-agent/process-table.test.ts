@@ -44,6 +44,7 @@ beforeEach(async () => {
     agentMark: mark,
     agentId: identityOf(process.pid),
     jobNode: 'job/node1',
+    listenAddress: '127.0.0.1',
     environment: { PATH: process.env.PATH ?? '', SECRET_OF_AGENT: 'inherited' },
     onTransition: (transition) => transitions.push(transition),
     onMetrics: (metrics) => figures.push(metrics),

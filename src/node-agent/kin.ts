@@ -1,0 +1,82 @@
+import { readFileSync } from 'node:fs';
+import { valueIn } from './marks.ts';
+
+/** What ties processes to one start of a spec. */
+export interface Kin {
+  /** The process group and session that the start made, by the pid of its first process. */
+  readonly group: number;
+  /** Value of SRTCTL_PROCESS. */
+  readonly mark: string;
+}
+
+/** More generations than any tree of processes has. */
+const GENERATIONS = 64;
+
+/**
+ * Whether a process belongs to one start of a spec: it is in its group or session, comes from somebody who is, or carries
+ * its mark. undefined: the process has ended or cannot be read.
+ */
+export function isKin(pid: number, { group, mark }: Kin): boolean | undefined {
+  let exists = false;
+  for (const place of ancestry(pid)) {
+    exists = true;
+    if (place.pid === group || place.group === group || place.session === group) return true;
+  }
+  if (!exists) return undefined;
+  const environ = environmentOf(pid);
+  return environ !== undefined && valueIn(environ, 'SRTCTL_PROCESS') === mark;
+}
+
+/**
+ * Whether a process is of a job of this user: it, or somebody it comes from, carries the job's mark, or Slurm's for the
+ * allocation that this agent is in. A program that sets its title has no mark any more; the agent that started it has.
+ */
+export function isOfJob(pid: number, jobId: string, slurmJob = process.env.SLURM_JOB_ID): boolean {
+  for (const { pid: one } of ancestry(pid)) {
+    const environ = environmentOf(one);
+    if (environ === undefined) continue;
+    if (valueIn(environ, 'SRTCTL_JOB') === jobId) return true;
+    if (slurmJob !== undefined && valueIn(environ, 'SLURM_JOB_ID') === slurmJob) return true;
+  }
+  return false;
+}
+
+/** The job whose mark a process carries; undefined for other processes, and where it cannot be read. */
+export function jobOf(pid: number): string | undefined {
+  const environ = environmentOf(pid);
+  return environ === undefined ? undefined : valueIn(environ, 'SRTCTL_JOB');
+}
+
+interface Place {
+  readonly pid: number;
+  readonly parent: number;
+  readonly group: number;
+  readonly session: number;
+}
+
+/** A process, its parent, and so on up to the first process of the machine, which is left out. */
+function* ancestry(pid: number): Generator<Place> {
+  let place = placeOf(pid);
+  for (let step = 0; place && step < GENERATIONS; step++) {
+    yield place;
+    place = place.parent > 1 ? placeOf(place.parent) : undefined;
+  }
+}
+
+function placeOf(pid: number): Place | undefined {
+  try {
+    // The second field is the program's name in parentheses, which may hold anything.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ') ?? [];
+    return { pid, parent: Number(fields[1]), group: Number(fields[2]), session: Number(fields[3]) };
+  } catch {
+    return undefined;
+  }
+}
+
+function environmentOf(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'latin1');
+  } catch {
+    return undefined;
+  }
+}
