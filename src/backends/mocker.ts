@@ -18,6 +18,12 @@ export const mocker: BackendProtocol = {
     return toProcesses(endpoints);
   },
   command,
+  servedModel: (recipe, runtime) => {
+    const { mocker_config: config } = backendConfig(recipe, 'mocker');
+    const mode = (recipe.resources.agg_workers ?? 0) > 0 ? 'agg' : 'decode';
+    const options = config?.[recipeMode(mode)] ?? {};
+    return String(options['model-name'] ?? options.model_name ?? runtime.modelPathInside);
+  },
   environment: (context) => ({
     ...commonEnvironment(context),
     ...fillIn(

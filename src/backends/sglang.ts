@@ -29,11 +29,21 @@ export const sglang: BackendProtocol = {
     return toProcesses(endpoints);
   },
   command,
+  servedModel: servedName,
   environment,
   healthProbe,
   progress,
   rest,
 };
+
+/** The name that clients use is one for all modes: where two differ, that of the workers that answer. */
+function servedName(recipe: Recipe): string {
+  const { agg_workers: agg } = recipe.resources;
+  return nameOf(recipe, (agg ?? 0) > 0 ? 'agg' : 'decode');
+}
+
+const nameOf = (recipe: Recipe, mode: EndpointMode): string =>
+  String(flagsOf(recipe, mode)['served-model-name'] ?? baseName(recipe.model.path));
 
 const underDynamo = (recipe: Recipe): boolean => recipe.frontend.type === 'dynamo';
 
@@ -41,12 +51,12 @@ function command(context: WorkerContext): string[] {
   const { recipe, runtime, process, all } = context;
   const dynamo = underDynamo(recipe);
   // The model's place is the job's to say: some recipes give it too, as it is in a container.
-  const { 'served-model-name': servedName, 'model-path': _, ...flags } = flagsOf(recipe, process.mode);
+  const { 'served-model-name': _, 'model-path': __, ...flags } = flagsOf(recipe, process.mode);
   return [
     ...nsysPrefix(context, { forks: dynamo }),
     ...['python3', '-m', dynamo ? 'dynamo.sglang' : 'sglang.launch_server'],
     ...['--model-path', runtime.modelPathInside],
-    ...['--served-model-name', String(servedName ?? baseName(recipe.model.path))],
+    ...['--served-model-name', nameOf(recipe, process.mode)],
     ...['--host', '0.0.0.0', '--port', String(process.ports.http)],
     ...['--nccl-port', String(ncclPort(all.indexOf(process)))],
     ...disaggregation(context),

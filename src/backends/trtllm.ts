@@ -1,5 +1,5 @@
 import type { ProbeSpec } from '../messages/process-spec.ts';
-import type { EndpointMode } from '../plan/kinds.ts';
+import type { EndpointMode, RuntimeContext } from '../plan/kinds.ts';
 import { PUBLIC_PORT } from '../public-port.ts';
 import { baseName } from '../recipe/model-name.ts';
 import type { Recipe } from '../recipe/schema.ts';
@@ -26,6 +26,7 @@ export const trtllm: BackendProtocol = {
     return toProcesses(endpoints);
   },
   command,
+  servedModel,
   environment,
   files: ({ recipe, runtime, process: { mode } }) => [
     { path: `${runtime.logDir}/${configFile(mode)}`, content: configYaml(optionsOf(recipe, mode)) },
@@ -35,6 +36,15 @@ export const trtllm: BackendProtocol = {
 };
 
 const underDynamo = (recipe: Recipe): boolean => recipe.frontend.type === 'dynamo';
+
+/** Its own server names a model in a directory by the directory's last part (tensorrt_llm/serve/openai_server.py, 1.2). */
+function servedModel(recipe: Recipe, { modelPathInside: path }: RuntimeContext): string {
+  if (underDynamo(recipe)) return dynamoName(recipe);
+  return path.startsWith('/') ? baseName(path) : path;
+}
+
+const dynamoName = (recipe: Recipe): string =>
+  backendConfig(recipe, 'trtllm').served_model_name ?? baseName(recipe.model.path);
 
 /** All endpoints of a mode have the same options, so they share a file. */
 const configFile = (mode: EndpointMode): string => `trtllm_config_${mode}.yaml`;
@@ -66,10 +76,7 @@ function memoryBinding({ recipe, process: { mode } }: WorkerContext): string[] {
 function dynamoWorker({ recipe, runtime, process: { mode } }: WorkerContext): string[] {
   return [
     ...['python3', '-m', 'dynamo.trtllm', '--model-path', runtime.modelPathInside],
-    ...[
-      '--served-model-name',
-      backendConfig(recipe, 'trtllm').served_model_name ?? baseName(recipe.model.path),
-    ],
+    ...['--served-model-name', dynamoName(recipe)],
     ...(mode === 'agg' ? [] : ['--disaggregation-mode', mode]),
     ...['--extra-engine-args', `${runtime.logDirInside}/${configFile(mode)}`],
     ...['--request-plane', recipe.dynamo.request_plane],

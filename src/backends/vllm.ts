@@ -40,6 +40,7 @@ export const vllm: BackendProtocol = {
     return processesOf(endpoints, (endpoint) => layoutFor(recipe, endpoint.mode, endpoint));
   },
   command,
+  servedModel: servedName,
   environment,
   files: ({ recipe, runtime, roles }) => {
     const mooncake = backendConfig(recipe, 'vllm').mooncake_kv_store;

@@ -2,12 +2,22 @@ import type { BenchmarkResult } from '../messages/result.ts';
 import type { EndpointProcess, PlannedBenchmark, Roles, RuntimeContext } from '../plan/kinds.ts';
 import type { Recipe } from '../recipe/schema.ts';
 
+/** Where a benchmark sends its requests, and what they may be. */
+export interface Entry {
+  readonly node: string;
+  readonly port: number;
+  /** false: a prompt of /v1/completions must be text. */
+  readonly takesTokenIds: boolean;
+  /** Name by which the workers serve the model; null when only they know it. */
+  readonly model: string | null;
+}
+
 export interface BenchmarkContext {
   readonly recipe: Recipe;
   readonly runtime: RuntimeContext;
   readonly roles: Roles;
   readonly processes: readonly EndpointProcess[];
-  readonly entry: { node: string; port: number };
+  readonly entry: Entry;
   /** Absolute directory of the point; the benchmark writes below it. */
   readonly pointDir: string;
 }

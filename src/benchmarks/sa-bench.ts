@@ -22,7 +22,8 @@ function loadgenConfig({ recipe, runtime, entry, pointDir }: BenchmarkContext): 
     v: 1,
     url: `http://${runtime.address(entry.node)}:${entry.port}`,
     endpoint: use_chat_template ? '/v1/chat/completions' : '/v1/completions',
-    model: null,
+    model: entry.model,
+    modelPath: runtime.realEngines ? runtime.modelPathInside : null,
     isl,
     osl,
     randomRangeRatio: rest.random_range_ratio ?? DEFAULTS.randomRangeRatio,
@@ -30,12 +31,18 @@ function loadgenConfig({ recipe, runtime, entry, pointDir }: BenchmarkContext): 
     requestRate: req_rate,
     promptsMultiplier: rest.num_prompts_mult ?? DEFAULTS.promptsMultiplier,
     warmupMultiplier: rest.num_warmup_mult ?? DEFAULTS.warmupMultiplier,
-    prompts: use_chat_template ? 'words' : 'tokens',
+    prompts: use_chat_template || !entry.takesTokenIds ? 'words' : 'tokens',
     seed: SEED,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
     resultDir: pointDir,
     progressFile: `${pointDir}/progress.json`,
   };
+}
+
+/** Where the engines' models of the hub are, since their vocabulary is read there. */
+function hubHome({ recipe, runtime }: BenchmarkContext): Record<string, string> {
+  const home = recipe.environment.HF_HOME ?? runtime.hfHome;
+  return home != null && recipe.model.path.startsWith('hf:') ? { HF_HOME: home } : {};
 }
 
 /** Random prompts at a list of concurrencies, by srtctl's own load generator. */
@@ -53,7 +60,7 @@ export const saBench: BenchmarkProtocol = {
       resultDir: pointDir,
       process: benchmarkProcess(context, {
         argv: [runtime.nodeBinary, `${runtime.distDir}/loadgen.js`, '--config', configFile],
-        env: context.recipe.benchmark.env,
+        env: { ...hubHome(context), ...context.recipe.benchmark.env },
         files: [{ path: configFile, content }],
       }),
     };

@@ -11,6 +11,7 @@ export const dynamo: FrontendProtocol = {
   type: 'dynamo',
   needsEtcd: true,
   waitsForWorkers: false,
+  takesTokenIds: true,
   entry: entryOf,
   processes(context) {
     const { recipe, runtime, roles } = context;

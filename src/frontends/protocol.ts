@@ -20,6 +20,8 @@ export interface FrontendProtocol {
   readonly needsEtcd: boolean;
   /** true: it waits for its workers itself, and is started together with them. */
   readonly waitsForWorkers: boolean;
+  /** false: it refuses /v1/completions with a prompt of token ids. */
+  readonly takesTokenIds: boolean;
   /** Routers and, where there are several, the nginx in front of them; with probes that count workers. */
   processes(context: FrontendContext): ProcessSpec[];
   /** Where the benchmark sends its requests: a node and port. */

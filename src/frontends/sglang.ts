@@ -10,6 +10,8 @@ export const sglangRouter: FrontendProtocol = {
   type: 'sglang',
   needsEtcd: false,
   waitsForWorkers: true,
+  // Its /v1/completions takes text alone (sglang-router 0.3.2 answers ids with HTTP 422).
+  takesTokenIds: false,
   entry: entryOf,
   processes(context) {
     const { recipe, runtime } = context;

@@ -15,6 +15,7 @@ export const trtllmServe: FrontendProtocol = {
   type: 'trtllm_serve',
   needsEtcd: false,
   waitsForWorkers: false,
+  takesTokenIds: true,
   entry: (context) => ({ node: aggregated(context)?.node ?? orchestratorNode(context), port: PUBLIC_PORT }),
   processes(context) {
     const { recipe, runtime } = context;

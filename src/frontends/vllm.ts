@@ -8,6 +8,7 @@ export const vllmDirect: FrontendProtocol = {
   type: 'vllm',
   needsEtcd: false,
   waitsForWorkers: false,
+  takesTokenIds: true,
   entry: (context) => ({ node: onlyWorker(context).node, port: PUBLIC_PORT }),
   processes(context) {
     const { type } = context.recipe.backend;

@@ -60,7 +60,11 @@ export function planDeployment(recipe: Recipe, job: JobContext, isLinked: boolea
     processes: isLinked ? linked(processes, { findsWorkers: frontend.needsEtcd }) : processes,
     rest: workersAtRest(backend, recipe, runtime, roles, endpointProcesses),
     runtime,
-    entry: frontend.entry(around),
+    entry: {
+      ...frontend.entry(around),
+      takesTokenIds: frontend.takesTokenIds,
+      model: backend.servedModel(recipe, runtime),
+    },
     complete,
   };
 }

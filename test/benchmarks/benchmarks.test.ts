@@ -48,7 +48,7 @@ function contextOf(benchmark: object, pointDir = '/job/points/00-all', container
       leader('n1', 'decode', 0, 1),
       leader('n2', 'decode', 1),
     ],
-    entry: { node: 'n1', port: 8_000 },
+    entry: { node: 'n1', port: 8_000, takesTokenIds: true, model: 'some' },
     pointDir,
   };
 }
@@ -103,6 +103,17 @@ describe('sa-bench', () => {
       randomRangeRatio: 1,
       endpoint: '/v1/chat/completions',
       prompts: 'words',
+    });
+  });
+
+  it('asks in words where a router takes no token ids, for the model that is served', () => {
+    const context = contextOf(saBench);
+    const entry = { ...context.entry, takesTokenIds: false, model: 'org/name' };
+    const { process } = benchmark('sa-bench').plan({ ...context, entry });
+    expect(JSON.parse(process?.files?.[0]?.content ?? '')).toMatchObject({
+      endpoint: '/v1/completions',
+      prompts: 'words',
+      model: 'org/name',
     });
   });
 

@@ -16,13 +16,19 @@ import { until } from '../support/bus.ts';
 
 let dir: string;
 let server: Server;
-let answer: (body: Record<string, unknown>, response: ServerResponse) => void;
+type Answering = (body: Record<string, unknown>, response: ServerResponse) => void;
+let answer: Answering;
+/** What answers the request before all others, which is not in `bodies`. */
+let answerProbe: Answering;
+let probes = 0;
 const bodies: Record<string, unknown>[] = [];
 let running: ChildProcess | undefined;
 
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
   bodies.length = 0;
+  probes = 0;
+  answerProbe = stream;
   server = createServer((request, response) => void handle(request, response));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 });
@@ -35,15 +41,22 @@ afterEach(async () => {
 
 async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
   if (request.url === '/v1/models') {
-    response.end(JSON.stringify({ data: [{ id: 'served' }] }));
+    response.end(JSON.stringify({ data: [{ id: 'served' }, { id: 'mine' }] }));
     return;
   }
   let text = '';
   for await (const chunk of request) text += chunk;
   const body = JSON.parse(text) as Record<string, unknown>;
+  if (bodies.length === 0 && body.max_tokens === PROBE_TOKENS) {
+    probes++;
+    return answerProbe(body, response);
+  }
   bodies.push(body);
   answer(body, response);
 }
+
+/** The probe asks for so few tokens as no other request here. */
+const PROBE_TOKENS = 4;
 
 const chunk = (content: object): string => `data: ${JSON.stringify(content)}\n\n`;
 /** Streams max_tokens tokens, `size` a chunk. */
@@ -55,7 +68,7 @@ function stream(body: Record<string, unknown>, response: ServerResponse, size = 
   response.write(
     chunk({
       choices: [],
-      usage: { prompt_tokens: (body.prompt as number[]).length, completion_tokens: count },
+      usage: { prompt_tokens: (body.prompt as number[] | undefined)?.length ?? 1, completion_tokens: count },
     }),
   );
   response.end('data: [DONE]\n\n');
@@ -68,6 +81,7 @@ async function run(over: Partial<LoadgenConfig> = {}) {
     url: `http://127.0.0.1:${port}`,
     endpoint: '/v1/completions',
     model: null,
+    modelPath: null,
     isl: 20,
     osl: 10,
     randomRangeRatio: 0.5,
@@ -195,6 +209,67 @@ describe('the load generator', () => {
     const read_ = await read();
     expect(read_.valid).toBe(false);
     expect(read_.reason).toMatch(/requests failed at concurrency 2/);
+  });
+
+  it('asks once before the warm-up, and says at once what a deployment that refuses all requests says', async () => {
+    answer = stream;
+    answerProbe = (_, response) =>
+      response.writeHead(422).end('Failed to deserialize the JSON body: prompt: data did not match');
+    const { ended, output } = await run();
+    expect(await ended).toBe(1);
+    expect(output()).toMatch(
+      /loadgen: the first request failed, so none was measured: POST \/v1\/completions: HTTP 422: Failed to deserialize the JSON body: prompt: data did not match\n$/,
+    );
+    expect({ probes, sent: bodies.length }).toEqual({ probes: 1, sent: 0 });
+  });
+
+  it('asks again when the first answer is one that passes, and does not count it', async () => {
+    answer = stream;
+    answerProbe = (body, response) =>
+      probes === 1 ? response.writeHead(503).end('worker is not there yet') : stream(body, response);
+    const { ended } = await run({ concurrencies: [2], warmupMultiplier: 0 });
+    expect(await ended).toBe(0);
+    expect({ probes, sent: bodies.length }).toEqual({ probes: 2, sent: 8 });
+    expect(await resultOf(2)).toMatchObject({ requests: 8, failed: 0 });
+  });
+
+  it('asks for the planned model, and refuses a server that does not list it', async () => {
+    answer = stream;
+    expect(await (await run({ concurrencies: [1], model: 'mine' })).ended).toBe(0);
+    expect(bodies[0]).toMatchObject({ model: 'mine' });
+    bodies.length = 0;
+    const { ended, output } = await run({ model: 'other/model' });
+    expect(await ended).toBe(1);
+    expect(output()).toMatch(
+      /\/v1\/models does not list the model of this deployment, "other\/model", but served, mine: another server may listen there/,
+    );
+    expect(bodies).toEqual([]);
+  });
+
+  it('makes prompts of ids that the model has and that are not special', async () => {
+    await writeFile(join(dir, 'config.json'), JSON.stringify({ vocab_size: 512, eos_token_id: [200, 201] }));
+    answer = stream;
+    const { ended } = await run({ isl: 500, modelPath: dir, concurrencies: [2] });
+    expect(await ended).toBe(0);
+    const ids = new Set(bodies.flatMap(({ prompt }) => prompt as number[]));
+    expect(Math.min(...ids)).toBeGreaterThanOrEqual(128);
+    expect(Math.max(...ids)).toBeLessThan(512);
+    expect(ids.has(200) || ids.has(201)).toBe(false);
+  });
+
+  it('counts tokens that decode to nothing', async () => {
+    answer = (body, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      for (let sent = 0; sent < Number(body.max_tokens); sent++)
+        response.write(chunk({ choices: [{ text: '', finish_reason: null }] }));
+      response.write(chunk({ choices: [{ text: '', finish_reason: 'length' }] }));
+      response.write(chunk({ choices: [], usage: { prompt_tokens: 20, completion_tokens: 10 } }));
+      response.end('data: [DONE]\n\n');
+    };
+    const { ended } = await run({ concurrencies: [1], randomRangeRatio: 1, warmupMultiplier: 0 });
+    expect(await ended).toBe(0);
+    expect(await resultOf(1)).toMatchObject({ failed: 0, completed: 4, outputTokens: 40 });
+    expect(await read()).toMatchObject({ valid: true });
   });
 
   it('stops on SIGTERM and leaves no half result', async () => {

@@ -40,6 +40,8 @@ describe('distributions', () => {
 });
 
 describe('random prompts', () => {
+  const ids = [7, 1_000, 20_999];
+
   it('have lengths between ratio × length and length, and are the same for the same seed', () => {
     fc.assert(
       fc.property(
@@ -50,12 +52,13 @@ describe('random prompts', () => {
         (isl, osl, randomRangeRatio, seed) => {
           const make = () =>
             Array.from(
-              randomPrompts({ isl, osl, randomRangeRatio, prompts: 'tokens' }, 5, seededRandom(seed)),
+              randomPrompts({ isl, osl, randomRangeRatio, prompts: 'tokens' }, ids, 5, seededRandom(seed)),
             );
           const prompts = make();
           expect(make()).toEqual(prompts);
           for (const { content, inputTokens, outputTokens } of prompts) {
             expect(content).toHaveLength(inputTokens);
+            expect((content as number[]).every((id) => ids.includes(id))).toBe(true);
             expect(inputTokens).toBeLessThanOrEqual(isl);
             expect(inputTokens).toBeGreaterThanOrEqual(Math.max(1, Math.floor(isl * randomRangeRatio)));
             expect(outputTokens).toBeLessThanOrEqual(osl);
@@ -67,13 +70,13 @@ describe('random prompts', () => {
 
   it('are as many words as tokens for a server that takes text alone', () => {
     const shape = { isl: 40, osl: 1, randomRangeRatio: 0.5, prompts: 'words' as const };
-    for (const { content, inputTokens } of randomPrompts(shape, 20, seededRandom(3)))
+    for (const { content, inputTokens } of randomPrompts(shape, [], 20, seededRandom(3)))
       expect(String(content).split(' ')).toHaveLength(inputTokens);
   });
 
   it('are made when they are asked for, not all at once', () => {
     const shape = { isl: 8_192, osl: 1, randomRangeRatio: 1, prompts: 'tokens' as const };
-    const prompts = randomPrompts(shape, Number.MAX_SAFE_INTEGER, seededRandom(3));
+    const prompts = randomPrompts(shape, ids, Number.MAX_SAFE_INTEGER, seededRandom(3));
     expect(prompts.next().value?.inputTokens).toBe(8_192);
   });
 });

@@ -1,30 +1,34 @@
-import { createParser } from 'eventsource-parser';
 import * as z from 'zod';
+import { readEvents } from './events.ts';
 
 const usageSchema = z.object({
   prompt_tokens: z.number().int().optional(),
   completion_tokens: z.number().int(),
 });
-const chunkSchema = z.object({
-  choices: z
-    .array(
-      z.object({
-        text: z.string().nullish(),
-        delta: z.object({ content: z.string().nullish(), reasoning_content: z.string().nullish() }).nullish(),
-      }),
-    )
-    .nullish(),
-  usage: usageSchema.nullish(),
-  error: z.union([z.string(), z.object({ message: z.string() })]).nullish(),
+const text = z.string().nullish();
+const choiceSchema = z.object({
+  text,
+  // Reasoning is `reasoning_content` in SGLang and in older vLLM, `reasoning` in newer vLLM and in Dynamo.
+  delta: z.object({ role: text, content: text, reasoning_content: text, reasoning: text }).nullish(),
+  finish_reason: z.unknown().optional(),
 });
+const chunkSchema = z.object({
+  choices: z.array(choiceSchema).nullish(),
+  usage: usageSchema.nullish(),
+  error: z.unknown().optional(),
+  /** vLLM's and SGLang's errors without an `error` key have `object: "error"`. */
+  object: z.unknown().optional(),
+  message: z.unknown().optional(),
+});
+type Choice = z.infer<typeof choiceSchema>;
 
 /** What a streamed answer has shown so far. Times are those of the read that brought the bytes. */
 export interface Answer {
   firstAt: number;
   lastAt: number;
-  /** Gaps in ms between chunks that carry text. */
+  /** Gaps in ms between chunks that carry tokens. */
   readonly gapsMs: number[];
-  /** Chunks that carry text. */
+  /** Chunks that carry tokens. */
   chunks: number;
   usage: z.infer<typeof usageSchema> | undefined;
   /** The closing [DONE] came. */
@@ -34,7 +38,7 @@ export interface Answer {
 
 /**
  * Reads an answer streamed as server-sent events. `read` takes bytes as they come, cut anywhere.
- * @param onChunk called for each chunk that carries text
+ * @param onChunk called for each chunk that carries tokens
  */
 export function readAnswer(onChunk: () => void): { answer: Answer; read(bytes: Uint8Array): void } {
   const answer: Answer = {
@@ -47,42 +51,68 @@ export function readAnswer(onChunk: () => void): { answer: Answer; read(bytes: U
     error: null,
   };
   let now = 0;
-  const parser = createParser({
-    onEvent: ({ data }) => {
-      if (data === '[DONE]') {
-        answer.finished = true;
-        return;
+  const read = readEvents(({ name, data, comment }) => {
+    if (name === 'error') answer.error ??= `the stream has an error event: ${shorten(comment || data)}`;
+    if (data === '') return;
+    if (data === '[DONE]') {
+      answer.finished = true;
+      return;
+    }
+    const chunk = chunkSchema.safeParse(tryJson(data)).data;
+    if (!chunk) {
+      answer.error ??= `unreadable chunk: ${shorten(data)}`;
+      return;
+    }
+    answer.error ??= errorIn(chunk);
+    if (chunk.usage) answer.usage = chunk.usage;
+    const choice = chunk.choices?.[0];
+    if (!choice || !carriesTokens(choice)) {
+      // An answer all of whose tokens decode to nothing has no time but that of its chunks.
+      if (choice && answer.chunks === 0) {
+        answer.firstAt ||= now;
+        answer.lastAt = now;
       }
-      const chunk = chunkSchema.safeParse(tryJson(data)).data;
-      if (!chunk) {
-        answer.error ??= `unreadable chunk: ${data.slice(0, 200)}`;
-        return;
-      }
-      if (chunk.error) answer.error ??= typeof chunk.error === 'string' ? chunk.error : chunk.error.message;
-      if (chunk.usage) answer.usage = chunk.usage;
-      const choice = chunk.choices?.[0];
-      // The first chunk of a chat and the last of any answer carry a role or a reason, and no token.
-      if (!(choice?.text || choice?.delta?.content || choice?.delta?.reasoning_content)) return;
-      if (answer.chunks === 0) answer.firstAt = now;
-      else answer.gapsMs.push(now - answer.lastAt);
-      answer.lastAt = now;
-      answer.chunks++;
-      onChunk();
-    },
+      return;
+    }
+    if (answer.chunks === 0) answer.firstAt = now;
+    else answer.gapsMs.push(now - answer.lastAt);
+    answer.lastAt = now;
+    answer.chunks++;
+    onChunk();
   });
-  const decoder = new TextDecoder();
   return {
     answer,
     read(bytes) {
       now = performance.now();
-      parser.feed(decoder.decode(bytes, { stream: true }));
+      read(bytes);
     },
   };
 }
 
-function tryJson(text: string): unknown {
+/**
+ * Whether a chunk brings tokens. An engine that streams sends a chunk for a token that decodes to nothing, too: its text
+ * is "". The chunk that opens a chat with a role carries none; the one that ends an answer with a reason may carry none.
+ */
+function carriesTokens({ text, delta, finish_reason: reason }: Choice): boolean {
+  if (text || delta?.content || delta?.reasoning_content || delta?.reasoning) return true;
+  if (reason != null) return false;
+  return text === '' || (delta?.role == null && (delta?.content === '' || delta?.reasoning === ''));
+}
+
+function errorIn({ error, object, message }: z.infer<typeof chunkSchema>): string | null {
+  if (error == null) return object === 'error' ? shorten(wordsOf(message)) : null;
+  if (typeof error === 'object' && 'message' in error) return shorten(wordsOf(error.message));
+  return shorten(wordsOf(error));
+}
+
+const wordsOf = (value: unknown): string =>
+  typeof value === 'string' ? value : (JSON.stringify(value) ?? 'an error without a text');
+
+const shorten = (words: string): string => words.slice(0, 200);
+
+function tryJson(words: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(words);
   } catch {
     return undefined;
   }

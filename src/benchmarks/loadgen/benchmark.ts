@@ -2,34 +2,40 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Pool } from 'undici';
 import writeFileAtomic from 'write-file-atomic';
-import * as z from 'zod';
 import type { BenchmarkProgress, ServingResult } from '../../messages/result.ts';
 import { servingTable } from '../table.ts';
 import { type LoadgenConfig, resultFileOf, resultFilePattern } from './config.ts';
-import { randomPrompts, seededRandom } from './dataset.ts';
+import { randomPrompts, seededRandom, type Workload } from './dataset.ts';
+import { servedModel } from './models.ts';
+import { probe } from './probe-request.ts';
 import { reportProgress, type Stage, writeProgress } from './progress.ts';
-import { describeError, type Measured, measureRequest } from './request.ts';
+import { type Measured, measureRequest } from './request.ts';
 import { sendAll } from './run.ts';
 import { Summary } from './summary.ts';
+import { ordinaryIds, readVocabulary } from './vocabulary.ts';
 
-const MODELS_TIMEOUT_MS = 30_000;
 /** Thousands of connections at once overflow a server's queue, and the kernel tries again after 1, 3 and 7 s. */
 const CONNECT_TIMEOUT_MS = 60_000;
 /** From here on what is measured is partly this process. */
 const BUSY = 0.8;
 
-const modelsSchema = z.object({ data: z.array(z.object({ id: z.string() })).min(1) });
-
 /** Drives the frontend at each concurrency in turn and writes what it measured. Rejects when it is aborted. */
 export async function runBenchmark(config: LoadgenConfig, signal: AbortSignal): Promise<void> {
   await removeOldResults(config.resultDir);
-  const model = config.model ?? (await firstModel(config.url, signal));
+  const load: Workload = {
+    config,
+    model: await servedModel(config, signal),
+    ids: await promptIds(config),
+  };
   const { url, endpoint, isl, osl, concurrencies } = config;
-  say(`${url}${endpoint}, model ${model}: isl ${isl}, osl ${osl}, concurrencies ${concurrencies.join(', ')}`);
+  say(
+    `${url}${endpoint}, model ${load.model}: isl ${isl}, osl ${osl}, concurrencies ${concurrencies.join(', ')}`,
+  );
+  await withPool(config, 1, signal, (pool) => probe(pool, load, signal));
   const results: ServingResult[] = [];
   let last: BenchmarkProgress | undefined;
   for (const [index, concurrency] of concurrencies.entries()) {
-    const { result, progress } = await runConcurrency(config, model, index, signal);
+    const { result, progress } = await runConcurrency(load, index, signal);
     const file = join(config.resultDir, resultFileOf(concurrency));
     await writeFileAtomic(file, `${JSON.stringify(result, null, 2)}\n`);
     results.push(result);
@@ -39,11 +45,21 @@ export async function runBenchmark(config: LoadgenConfig, signal: AbortSignal): 
   say(`\n${servingTable(results)}`);
 }
 
-async function runConcurrency(config: LoadgenConfig, model: string, index: number, signal: AbortSignal) {
-  const concurrency = config.concurrencies[index] ?? 1;
-  // Connections of its own for each concurrency: one request in flight on each, none waits for another.
-  const pool = new Pool(config.url, {
-    connections: concurrency,
+/** Ids of which prompts are made; [] when prompts are words. */
+async function promptIds({ prompts, modelPath }: LoadgenConfig): Promise<readonly number[]> {
+  if (prompts === 'words') return [];
+  return ordinaryIds(modelPath === null ? undefined : await readVocabulary(modelPath));
+}
+
+/** Connections for `run` alone, which are destroyed after it, or when `signal` fires. */
+async function withPool<T>(
+  { url }: LoadgenConfig,
+  connections: number,
+  signal: AbortSignal,
+  run: (pool: Pool) => Promise<T>,
+): Promise<T> {
+  const pool = new Pool(url, {
+    connections,
     pipelining: 1,
     // A request has one limit, its own: a prefill under load may well be silent for longer than undici would wait.
     headersTimeout: 0,
@@ -52,6 +68,22 @@ async function runConcurrency(config: LoadgenConfig, model: string, index: numbe
   });
   const abort = (): void => void pool.destroy(new Error('stopped'));
   signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await run(pool);
+  } finally {
+    signal.removeEventListener('abort', abort);
+    await pool.destroy();
+  }
+}
+
+/** Each concurrency has connections of its own: one request in flight on each, none waits for another. */
+function runConcurrency(load: Workload, index: number, signal: AbortSignal) {
+  const concurrency = load.config.concurrencies[index] ?? 1;
+  return withPool(load.config, concurrency, signal, (pool) => measure(pool, load, index, signal));
+}
+
+async function measure(pool: Pool, { config, model, ids }: Workload, index: number, signal: AbortSignal) {
+  const concurrency = config.concurrencies[index] ?? 1;
   const seed = config.seed + 2 * index;
   const [random, gaps] = [seededRandom(seed), seededRandom(seed + 1)];
 
@@ -70,7 +102,7 @@ async function runConcurrency(config: LoadgenConfig, model: string, index: numbe
     const busy = performance.eventLoopUtilization();
     const onChunk = (): void => void stage.outputTokens++;
     try {
-      await sendAll(randomPrompts(config, count, random), {
+      await sendAll(randomPrompts(config, ids, count, random), {
         concurrency,
         requestRate: config.requestRate,
         random: gaps,
@@ -88,20 +120,15 @@ async function runConcurrency(config: LoadgenConfig, model: string, index: numbe
     return { stage, busy: performance.eventLoopUtilization(busy).utilization };
   };
 
-  try {
-    const warmups = Math.round(concurrency * config.warmupMultiplier);
-    if (warmups > 0) await run('warmup', warmups, () => undefined);
-    const summary = new Summary(config, concurrency);
-    const requests = Math.max(1, Math.round(concurrency * config.promptsMultiplier));
-    const { stage, busy } = await run('measure', requests, (one) => summary.add(one));
-    if (busy > BUSY)
-      say(`warning: the load generator itself was busy for ${(busy * 100).toFixed(0)} % of the time`);
-    const { outputTokens: _, ...progress } = stage;
-    return { result: summary.result(), progress };
-  } finally {
-    signal.removeEventListener('abort', abort);
-    await pool.destroy();
-  }
+  const warmups = Math.round(concurrency * config.warmupMultiplier);
+  if (warmups > 0) await run('warmup', warmups, () => undefined);
+  const summary = new Summary(config, concurrency);
+  const requests = Math.max(1, Math.round(concurrency * config.promptsMultiplier));
+  const { stage, busy } = await run('measure', requests, (one) => summary.add(one));
+  if (busy > BUSY)
+    say(`warning: the load generator itself was busy for ${(busy * 100).toFixed(0)} % of the time`);
+  const { outputTokens: _, ...progress } = stage;
+  return { result: summary.result(), progress };
 }
 
 /** Of a run that was broken off: a result that is there in the end is this run's. */
@@ -109,20 +136,6 @@ async function removeOldResults(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true });
   const old = (await readdir(directory)).filter((name) => resultFilePattern.test(name));
   await Promise.all(old.map((name) => rm(join(directory, name), { force: true })));
-}
-
-async function firstModel(base: string, signal: AbortSignal): Promise<string> {
-  const url = new URL('/v1/models', base);
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(MODELS_TIMEOUT_MS)]);
-  const response = await fetch(url, { signal: limit }).catch((error: unknown) => {
-    signal.throwIfAborted();
-    // fetch says "fetch failed"; why is in its cause.
-    throw new Error(`${url}: ${describeError((error as Error).cause ?? error)}`, { cause: error });
-  });
-  const models = modelsSchema.safeParse(await response.json().catch(() => undefined));
-  const [first] = models.data?.data ?? [];
-  if (!first) throw new Error(`${url} names no model (HTTP ${response.status})`);
-  return first.id;
 }
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);

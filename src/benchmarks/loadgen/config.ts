@@ -6,8 +6,10 @@ export const loadgenConfigSchema = z.object({
   /** Frontend, as in http://127.0.0.2:8000. */
   url: z.url(),
   endpoint: z.enum(['/v1/completions', '/v1/chat/completions']),
-  /** null = the first that /v1/models names. */
+  /** Name by which the workers serve the model, which /v1/models must list; null = the first that it lists. */
   model: z.string().nullable(),
+  /** Directory of the model, or `org/name` of the hub: its vocabulary is read there. null = it is not read. */
+  modelPath: z.string().nullable(),
   isl: z.number().int().positive(),
   osl: z.number().int().positive(),
   /** Lengths are uniform in [ratio × length, length]. */

@@ -1,5 +1,13 @@
 import type { LoadgenConfig } from './config.ts';
 
+/** What requests are made of: the config, with what was read of the deployment and its model. */
+export interface Workload {
+  readonly config: LoadgenConfig;
+  readonly model: string;
+  /** Token ids that prompts may have; [] when prompts are words. */
+  readonly ids: readonly number[];
+}
+
 export interface Prompt {
   readonly content: number[] | string;
   readonly inputTokens: number;
@@ -17,8 +25,6 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
-/** Token ids that every vocabulary of some size has, and that are not special in any that we know of. */
-const TOKENS = { from: 1_000, count: 20_000 };
 /** Short and common, so that with the space before it each is one token in the vocabularies of today's models. */
 const WORDS = (
   'time year people way day man thing woman life child world school state family student group country problem ' +
@@ -34,16 +40,17 @@ const between = (random: () => number, low: number, high: number): number =>
 
 /**
  * Lengths uniform in [ratio × length, length], as sa-bench's random dataset has them; contents random.
- * One at a time: all prompts of a large run at once would need more memory than a node has for us.
+ * `ids`: token ids that the model has. One at a time: all prompts of a large run at once would need more memory than a node has for us.
  */
 export function* randomPrompts(
   config: Pick<LoadgenConfig, 'isl' | 'osl' | 'randomRangeRatio' | 'prompts'>,
+  ids: readonly number[],
   count: number,
   random: () => number,
 ): Generator<Prompt, void> {
   const lengthOf = (most: number) =>
     between(random, Math.max(1, Math.floor(most * config.randomRangeRatio)), most);
-  const token = () => between(random, TOKENS.from, TOKENS.from + TOKENS.count - 1);
+  const token = () => ids[between(random, 0, ids.length - 1)] ?? 0;
   const word = () => WORDS[between(random, 0, WORDS.length - 1)];
   for (let index = 0; index < count; index++) {
     const inputTokens = lengthOf(config.isl);
