@@ -20,6 +20,24 @@ export const tailOf = (file: string, lines: number, from = 0): Promise<LogPiece>
     return { text: all.slice(Math.max(0, all.length - ending - lines)).join('\n'), offset: size };
   });
 
+/**
+ * The last `most` bytes of a file between byte `from` and byte `to` (its end), from the beginning of a line. `whole`:
+ * nothing between them is left out. Throws when there is no such file.
+ */
+export const endOf = (
+  file: string,
+  { from, to, most }: { readonly from: number; readonly to: number | undefined; readonly most: number },
+): Promise<{ text: string; whole: boolean }> =>
+  withFile(file, async (handle, size) => {
+    // A file that has become shorter was written anew.
+    const first = from > size ? 0 : from;
+    const last = Math.max(first, Math.min(to ?? size, size));
+    const begin = Math.max(first, last - most);
+    const text = await read(handle, begin, last);
+    const whole = begin === first;
+    return { text: whole ? text : text.slice(text.indexOf('\n') + 1), whole };
+  });
+
 /** What follows byte `offset`, at most 256 KiB. A file that has become shorter is read from its start. */
 export const pieceFrom = (file: string, offset: number): Promise<LogPiece> =>
   withFile(file, async (handle, size) => {

@@ -1,4 +1,3 @@
-import { tailOf } from '../log-tail.ts';
 import type { Bus } from '../messages/bus.ts';
 import { logReplySchema, type ProcessReport } from '../messages/control.ts';
 import { WIRE_VERSION } from '../messages/events.ts';
@@ -6,8 +5,10 @@ import type { ProcessSpec } from '../messages/process-spec.ts';
 import type { Cause } from '../messages/result.ts';
 import type { Subjects } from '../messages/subjects.ts';
 import { describe } from '../why/describe.ts';
+import { evidenceOf, KEPT_LINES, lastLines } from '../why/evidence.ts';
 
-const TAIL_LINES = 50;
+/** So many lines an agent is asked for: some of them are about single requests and say nothing. */
+const ASKED_LINES = 500;
 
 /** Why a process counts as failed. Without a look at its log: everybody is to stop before there is time for that. */
 export const causeOfProcess = (spec: ProcessSpec, report: ProcessReport): Cause => ({
@@ -21,11 +22,8 @@ export const causeOfProcess = (spec: ProcessSpec, report: ProcessReport): Cause 
 
 /** The last lines of a process's log: from the file, or from its agent. Empty when neither can be had. */
 export async function logTailOf(spec: ProcessSpec, bus: Bus, subjects: Subjects): Promise<string[]> {
-  const text = await tailOf(spec.logFile, TAIL_LINES).then(
-    (piece) => piece.text,
-    () => tailFromAgent(spec, bus, subjects),
-  );
-  return text.split('\n').filter((line, index, all) => line !== '' || index < all.length - 1);
+  const text = await evidenceOf({ logFile: spec.logFile }, KEPT_LINES);
+  return lastLines(text === '' ? await tailFromAgent(spec, bus, subjects) : text);
 }
 
 const failureOf = (report: ProcessReport): string =>
@@ -33,7 +31,7 @@ const failureOf = (report: ProcessReport): string =>
 
 async function tailFromAgent(spec: ProcessSpec, bus: Bus, subjects: Subjects): Promise<string> {
   try {
-    const request = { v: WIRE_VERSION, lines: TAIL_LINES };
+    const request = { v: WIRE_VERSION, lines: ASKED_LINES };
     const reply = await bus.request(subjects.log(spec.node, spec.id), request, logReplySchema, 1_500);
     return reply.ok ? reply.text : '';
   } catch {

@@ -31,6 +31,8 @@ export const processTransitionSchema = z.object({
   logFile: z.string(),
   /** Byte of the log file where what this process said begins; before it are earlier ones of the name. */
   logFrom: z.number().int().nonnegative().optional(),
+  /** Byte of the log file where it was when the process was asked to end: what follows is about that. */
+  logTo: z.number().int().nonnegative().optional(),
 });
 export type ProcessTransition = z.infer<typeof processTransitionSchema>;
 

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { type ActorRefFrom, createActor, fromCallback, fromPromise } from 'xstate';
 import type { Guard } from '../guard.ts';
@@ -35,6 +36,8 @@ export interface Transition {
   readonly generation: number;
   /** Byte of the log file where what it says begins. */
   readonly logFrom: number;
+  /** Its size when the process was asked to end; what follows is about that. */
+  readonly logTo?: number;
 }
 
 interface Entry {
@@ -54,6 +57,7 @@ interface Entry {
   exitCode: number | null;
   signal: string | null;
   logFrom: number;
+  logTo?: number | undefined;
   /** From when it is prepared until it is started. */
   log: OpenLog | undefined;
   /** Ends the watch over whether it gets on. */
@@ -253,7 +257,12 @@ export class ProcessTable {
 
   #tell(entry: Entry, from: ProcessState | null): void {
     const { spec, state, why, pid, exitCode, signal, generation, logFrom } = entry;
-    this.#options.onTransition({ spec, from, to: state, why, pid, exitCode, signal, generation, logFrom });
+    if (state === 'stopping') entry.logTo ??= sizeOf(spec.logFile);
+    const { logTo } = entry;
+    this.#options.onTransition({
+      ...{ spec, from, to: state, why, pid, exitCode, signal, generation, logFrom },
+      ...(logTo === undefined ? {} : { logTo }),
+    });
   }
 
   /** From when it is ready until it is stopped or over. */
@@ -450,5 +459,14 @@ export class ProcessTable {
     this.#startWaiting();
     this.#forgetOver();
     if (this.alive === 0) this.#options.onEmpty();
+  }
+}
+
+/** undefined: a log of which nothing can be said, so that all of it counts. */
+function sizeOf(file: string): number | undefined {
+  try {
+    return statSync(file).size;
+  } catch {
+    return undefined;
   }
 }

@@ -1,6 +1,6 @@
 import type { ProcessRole } from '../messages/process-spec.ts';
 
-const ROLE_NAMES: Readonly<Record<ProcessRole, string>> = {
+const ROLE_NAMES: Readonly<Record<ProcessRole | 'nats', string>> = {
   prefill: 'prefill worker',
   decode: 'decode worker',
   agg: 'worker',
@@ -10,8 +10,9 @@ const ROLE_NAMES: Readonly<Record<ProcessRole, string>> = {
   mooncake: 'Mooncake master',
   step: 'step',
   benchmark: 'benchmark',
+  nats: 'nats-server',
 };
 
 /** `decode-0-0 (decode worker on node3)` */
-export const describe = (process: string, role: ProcessRole, node: string): string =>
-  `${process} (${ROLE_NAMES[role]} on ${node})`;
+export const describe = (process: string, role: ProcessRole | 'nats', node: string | null): string =>
+  `${process} (${ROLE_NAMES[role]}${node === null ? '' : ` on ${node}`})`;

@@ -4,15 +4,19 @@ import type { ErrorLine } from './error-line.ts';
 /** A process of a point that failed, or that may have something to say about it. */
 export interface Witness {
   readonly process: string;
-  readonly role: ProcessRole;
-  readonly node: string;
+  readonly role: ProcessRole | 'nats';
+  /** null: not known. */
+  readonly node: string | null;
   readonly logFile: string;
-  /** Byte of the log where what it said begins. */
+  /** Bytes of the log between which is what it said by itself. */
   readonly logFrom?: number | undefined;
+  readonly logTo?: number | undefined;
   /** When it failed, ms since 1970; null: it was running until it was stopped. */
   readonly failedAt: number | null;
   /** What its agent said of its end. */
   readonly why: string;
+  /** Since when it did not answer as it should, until its end, and what its agent saw. */
+  readonly unwell?: { readonly at: number; readonly why: string } | undefined;
   readonly exitCode: number | null;
   readonly signal: string | null;
   readonly line: ErrorLine | undefined;
@@ -21,19 +25,25 @@ export interface Witness {
 /** An agent that was lost: its node died, froze or was cut off. */
 export interface LostNode {
   readonly node: string;
+  /** When its silence was noticed, ms since 1970. */
   readonly at: number;
   readonly why: string;
+  /** false: it was silent when the point ended, and nobody has waited to see whether it comes back. */
+  readonly certain: boolean;
 }
 
 /** What failed first, and the line that tells of it. */
 export interface Diagnosis {
   readonly node: string | null;
   readonly process: string | null;
-  readonly role: ProcessRole | null;
+  readonly role: Witness['role'] | null;
   readonly logFile: string | null;
   readonly logFrom?: number | undefined;
+  readonly logTo?: number | undefined;
   /** What the agent or coordinator saw. */
   readonly why: string;
+  /** Whether it ended, or only was named by what ended. */
+  readonly failed: boolean;
   readonly exitCode: number | null;
   readonly signal: string | null;
   readonly line: ErrorLine | null;
@@ -45,28 +55,38 @@ export interface Diagnosis {
 const TOGETHER_MS = 1_500;
 /** A node's silence is noticed this much later than what it brings down, ms. */
 const SILENCE_MS = 20_000;
+/** A router or frontend that counts its workers, as in `0 of 1 agg workers`. */
+const COUNT = /\b\d+ of \d+ [\w ]{0,40}\bworkers?\b/;
 
-const weightOf = ({ line, signal }: Witness): number => {
+/** They only see what the workers do. */
+const isOnlooker = ({ role }: Witness): boolean =>
+  role === 'frontend' || role === 'nginx' || role === 'benchmark';
+
+const countsWorkers = (witness: Witness): boolean => isOnlooker(witness) && COUNT.test(witness.why);
+
+const weightOf = (witness: Witness): number => {
+  const { line, signal } = witness;
   if (line?.weight === 'origin') return 3;
-  if (line?.weight === 'error') return 2;
+  if (countsWorkers(witness)) return 0;
+  if (line?.weight === 'error') return isOnlooker(witness) ? 1 : 2;
   // Killed from outside, in the middle of its work: it is nobody's echo.
-  if (signal === 'SIGKILL' && line?.weight !== 'echo') return 2;
+  if (signal === 'SIGKILL' && witness.failedAt !== null && line?.weight !== 'echo') return 2;
   return line?.weight === 'echo' ? 0 : 1;
 };
 
 /**
  * Finds the first failure in causal order, not the first or last that was heard: of those that ended together the one
  * whose log explains it; when all that ended only say that somebody else was gone, a node that was lost, or a process
- * that was still there and had something to say.
+ * that was still there and had something to say or did not answer.
  */
 export function diagnose(witnesses: readonly Witness[], lost: readonly LostNode[]): Diagnosis | undefined {
   const failed = witnesses
     .filter((witness): witness is Witness & { failedAt: number } => witness.failedAt !== null)
     .sort((a, b) => a.failedAt - b.failedAt);
   const [first] = failed;
-  const [firstLost] = [...lost].sort((a, b) => a.at - b.at);
-  if (!first) return firstLost && ofNode(firstLost, failed);
-  if (firstLost && firstLost.at <= first.failedAt) return ofNode(firstLost, failed);
+  const [firstLost] = [...lost].sort((a, b) => Number(b.certain) - Number(a.certain) || a.at - b.at);
+  if (!first) return firstLost?.certain ? ofNode(firstLost, failed) : undefined;
+  if (firstLost?.certain && firstLost.at <= first.failedAt) return ofNode(firstLost, failed);
   const together = failed.filter(({ failedAt }) => failedAt - first.failedAt <= TOGETHER_MS);
   const best = most(together, weightOf);
   if (weightOf(best) >= 2) return ofWitness(best, failed);
@@ -75,7 +95,23 @@ export function diagnose(witnesses: readonly Witness[], lost: readonly LostNode[
   const others = witnesses.filter((other) => !together.includes(other as (typeof together)[number]));
   const explains = others.length > 0 ? most(others, weightOf) : undefined;
   if (explains && weightOf(explains) === 3) return ofWitness(explains, failed);
-  return ofWitness(best, failed);
+  const missing = isOnlooker(best) ? missingFrom(best, witnesses) : undefined;
+  return ofWitness(missing ?? best, failed);
+}
+
+/** The worker that a router, a frontend or a benchmark had no answer from. */
+function missingFrom(onlooker: Witness, witnesses: readonly Witness[]): Witness | undefined {
+  const workers = witnesses.filter(({ role }) => role === 'agg' || role === 'prefill' || role === 'decode');
+  const [unwell] = workers
+    .filter((worker) => worker.unwell !== undefined)
+    .sort((a, b) => (a.unwell?.at ?? 0) - (b.unwell?.at ?? 0));
+  if (unwell) return { ...unwell, why: unwell.unwell?.why ?? unwell.why };
+  if (!countsWorkers(onlooker)) return undefined;
+  const named = workers.filter(({ process }) => onlooker.why.includes(process));
+  const [only, ...more] = named.length > 0 ? named : workers;
+  return only && more.length === 0
+    ? { ...only, why: `${onlooker.process} does not find it: ${onlooker.why}` }
+    : undefined;
 }
 
 /** The first of those with the greatest value. */
@@ -91,11 +127,13 @@ const ofWitness = (witness: Witness, failed: readonly Witness[]): Diagnosis => (
   role: witness.role,
   logFile: witness.logFile,
   logFrom: witness.logFrom,
-  why: witness.failedAt === null ? 'was still running' : witness.why,
+  logTo: witness.logTo,
+  why: witness.why,
+  failed: witness.failedAt !== null,
   exitCode: witness.exitCode,
   signal: witness.signal,
   line: witness.line ?? null,
-  followed: failed.filter((other) => other !== witness).map(({ process }) => process),
+  followed: failed.filter(({ process }) => process !== witness.process).map(({ process }) => process),
 });
 
 const ofNode = ({ node, why }: LostNode, failed: readonly Witness[]): Diagnosis => ({
@@ -104,6 +142,7 @@ const ofNode = ({ node, why }: LostNode, failed: readonly Witness[]): Diagnosis 
   role: null,
   logFile: null,
   why,
+  failed: true,
   exitCode: null,
   signal: null,
   line: null,

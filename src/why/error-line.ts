@@ -1,3 +1,4 @@
+import { type Candidate, candidatesOf, type Worth } from './candidates.ts';
 import type { Signature } from './signatures.ts';
 
 /** The line of a log that says what went wrong. */
@@ -11,80 +12,65 @@ export interface ErrorLine {
   readonly weight: 'origin' | 'error' | 'echo' | 'last';
 }
 
-/** Longest line that is looked at, characters: a line may hold a whole batch. */
-const LONGEST = 2_000;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: colours of a terminal
-const COLOURS = /\u001b\[[0-9;]*m/g;
-const TRACEBACK = /Traceback \(most recent call last\)/;
-const EXCEPTION = /^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Timeout)(?:: .*|$)/;
-/** One of a log's own words before a message, as in `[2026-01-01 12:00:00 TP0] ` or `(EngineCore pid=12) `. */
-const WORDS_BEFORE = /^(?:[^\s[]*\s?\[[^\]]*\]\s*|[\w.() ]{0,80}\bpid=\d+\)\s*)/;
-const MOST_WORDS_BEFORE = 8;
-const ERROR =
-  /\b(error|fatal|panic|exception|failed|failure|cannot|could not|unable to|abort(ed)?|refused)\b/i;
-/** An exception that is told without its traceback. */
-const NAMED = /\b[A-Z]\w*(?:Error|Exception)\b/;
-/** Words that look like an error's and are none. */
-const HARMLESS =
-  /\b(0|no) (errors?|failed)|error_?(count|rate|code)["']?[=:] ?0\b|"?failed"?[=:] ?0\b|log_?level|warn(ing)?\b|deprecat|ignor(ed|ing)|retry(ing)?\b|will be|falling back|server_args ?[=:]|\b(Server|Engine)Args\(|Namespace\(/i;
+/** So much ordinary work between two errors shows that the program survived the first. */
+const SURVIVED = 12;
+/** So much ordinary work after an error shows that it did not end the program. */
+const FORGOTTEN: Readonly<Record<Worth, number>> = { fault: 200, death: 200, sign: 40, error: 40, echo: 40 };
 
 /**
- * Picks the line that explains a failure: of what the catalogue knows, an origin before an echo, the first of its kind;
- * else the exception of the first traceback, else the first line with an error in it, else the last one.
+ * Picks the line that explains a failure. Errors close to each other belong to one event, and its first fault explains
+ * it. The last event with a fault counts, because the program survived the others.
  */
 export function errorLine(log: string, signatures: readonly Signature[]): ErrorLine | undefined {
-  const lines = log
-    .replaceAll(COLOURS, '')
-    .split(/\r?\n/)
-    .map((line) => line.slice(0, LONGEST).trimEnd())
-    .filter((line) => line.trim() !== '');
-  let echo: ErrorLine | undefined;
-  let exception: string | undefined;
-  let error: string | undefined;
-  let inTraceback = false;
-  for (const line of lines) {
-    if (TRACEBACK.test(line)) inTraceback = true;
-    const thrown = inTraceback ? exceptionIn(line) : undefined;
-    if (thrown !== undefined) {
-      exception ??= thrown;
-      inTraceback = false;
-    }
-    const isHarmless = thrown === undefined && HARMLESS.test(line);
-    if (isHarmless) continue;
-    // Lines of code in a traceback say what was tried, not what happened.
-    if (
-      inTraceback &&
-      /^\s*(File "|[\w.]+\(|raise |return |self\.|\^|~|await |with |for |if )/.test(afterPrefix(line))
-    )
-      continue;
-    const signature = signatures.find(({ pattern }) => pattern.test(line));
-    if (signature?.kind === 'origin') return { text: line.trim(), signature, weight: 'origin' };
-    if (signature && !echo) echo = { text: line.trim(), signature, weight: 'echo' };
-    if (signature === undefined && (ERROR.test(line) || NAMED.test(line))) error ??= line.trim();
+  const { candidates, work, last } = candidatesOf(log, signatures);
+  const matter = candidates.filter((each) => work - each.work <= FORGOTTEN[each.worth]);
+  const found =
+    ofFaults(lastEvent(matter, ['fault', 'death']), matter) ??
+    lastEvent(matter, ['sign'])[0] ??
+    lastEvent(matter, ['error'])[0] ??
+    matter[0];
+  if (found) return { text: found.text, signature: found.signature, weight: weightOf(found) };
+  return last === undefined ? undefined : { text: last, signature: null, weight: 'last' };
+}
+
+/** The last of those worth as much, and those before it with little work between. */
+function lastEvent(candidates: readonly Candidate[], worths: readonly Worth[]): Candidate[] {
+  const event: Candidate[] = [];
+  for (const each of candidates.filter(({ worth }) => worths.includes(worth)).reverse()) {
+    const next = event[0];
+    if (next && next.work - each.work > SURVIVED) break;
+    event.unshift(each);
   }
-  const isEcho = (text: string): boolean => signatures.some(({ pattern }) => pattern.test(text));
-  if (exception !== undefined && !isEcho(exception))
-    return { text: exception, signature: null, weight: 'error' };
-  if (echo) return echo;
-  if (error !== undefined) return { text: error, signature: null, weight: 'error' };
-  const last = lines.at(-1);
-  return last === undefined ? undefined : { text: last.trim(), signature: null, weight: 'last' };
+  return event;
 }
 
 /**
- * The exception that a line is about. A piece at a time: one expression for all of it takes for ever on a line of many
- * brackets, and a log is written by whoever likes.
+ * The first fault of an event. A known one is better than an unknown one, unless the same process was already failing
+ * with the unknown one.
  */
-function exceptionIn(line: string): string | undefined {
-  let rest = line;
-  for (let words = 0; words <= MOST_WORDS_BEFORE; words++) {
-    const found = EXCEPTION.exec(rest)?.[0];
-    if (found !== undefined) return found;
-    const before = WORDS_BEFORE.exec(rest)?.[0];
-    if (before === undefined) return undefined;
-    rest = rest.slice(before.length);
+function ofFaults(event: readonly Candidate[], all: readonly Candidate[]): Candidate | undefined {
+  const faults = event.filter(({ worth }) => worth === 'fault');
+  const failing = new Set<string>();
+  let general: Candidate | undefined;
+  for (const each of faults) {
+    if (each.signature?.general) general ??= each;
+    else if (each.signature && !failing.has(each.source)) return asEcho(each, all);
+    else failing.add(each.source);
   }
-  return undefined;
+  const [first] = faults;
+  return first && !first.signature ? first : (general ?? first ?? event[0]);
 }
 
-const afterPrefix = (line: string): string => line.replace(/^(?:\S*\s?\[[^\]]*\]\s?|\([^)]*\)\s)*/, '');
+/** NCCL warns of a connection that broke; when it then says that the other end is gone, that is what it warned of. */
+function asEcho(warning: Candidate, all: readonly Candidate[]): Candidate {
+  if (!/\bNCCL WARN\b/.test(warning.text)) return warning;
+  const gone = all.find(
+    ({ worth, signature, work }) => worth === 'echo' && signature?.id === 'nccl-peer' && work >= warning.work,
+  );
+  return gone ? { ...warning, signature: gone.signature, worth: 'echo' } : warning;
+}
+
+function weightOf({ worth, signature }: Candidate): ErrorLine['weight'] {
+  if (worth === 'echo') return 'echo';
+  return signature?.kind === 'origin' ? 'origin' : 'error';
+}

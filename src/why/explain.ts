@@ -1,15 +1,12 @@
 import { atATime } from '../at-a-time.ts';
-import { tailOf } from '../log-tail.ts';
-import type { PointTransition, ProcessTransition, SrtEvent } from '../messages/events.ts';
+import type { AgentTransition, PointTransition, ProcessTransition, SrtEvent } from '../messages/events.ts';
 import type { Cause } from '../messages/result.ts';
 import { describe } from './describe.ts';
 import { type Diagnosis, diagnose, type LostNode, type Witness } from './diagnose.ts';
 import { errorLine } from './error-line.ts';
+import { evidenceOf, type LogSpan, lastLines } from './evidence.ts';
 import type { Signature } from './signatures.ts';
 
-/** Lines of a log in which its error is looked for, and those that are kept with the cause. */
-const SEARCHED_LINES = 600;
-const KEPT_LINES = 50;
 /** Logs that are read at the same time. */
 const PARALLEL = 16;
 
@@ -24,7 +21,7 @@ export async function explain(
   signatures: readonly Signature[],
 ): Promise<Cause> {
   const span = spanOf(events, ordinal);
-  const found = diagnose(await witnessesIn(span, signatures), lostIn(span));
+  const found = diagnose(await witnessesIn(span, told, signatures), lostIn(span));
   return found ? causeFrom(found, told) : withError(told, signatures);
 }
 
@@ -51,41 +48,82 @@ function spanOf(events: readonly SrtEvent[], ordinal: number): SrtEvent[] {
   ];
 }
 
-async function witnessesIn(span: readonly SrtEvent[], signatures: readonly Signature[]): Promise<Witness[]> {
-  const last = new Map<string, ProcessTransition>();
-  for (const event of span)
-    if (event.kind === 'process.transition') last.set(`${event.node} ${event.process}`, event);
-  const heard = [...last.values()].filter(({ from, to }) => from !== null || to === 'failed');
+async function witnessesIn(
+  span: readonly SrtEvent[],
+  told: Cause,
+  signatures: readonly Signature[],
+): Promise<Witness[]> {
+  const all = new Map<string, ProcessTransition[]>();
+  for (const event of span) {
+    if (event.kind !== 'process.transition') continue;
+    const key = `${event.node} ${event.process}`;
+    const known = all.get(key);
+    // A later process of the same name is another one.
+    if (known && event.from !== null) known.push(event);
+    else all.set(key, [event]);
+  }
+  const heard = [...all.values()].filter(
+    ([first, ...more]) => more.length > 0 || first?.from !== null || first.to === 'failed',
+  );
   const witnesses: Witness[] = [];
-  await atATime(PARALLEL, heard, async (event) => {
-    const { process, role, node, logFile, logFrom, why, exitCode, signal, to, at } = event;
-    const inLog = errorLine(await tail(logFile, SEARCHED_LINES, logFrom), signatures);
-    // What its agent saw may say more than its log does, as of who was killed for lack of memory.
+  await atATime(PARALLEL, heard, async (transitions) => {
+    const last = transitions.at(-1);
+    if (!last) return;
+    const { process, role, node, logFile, logFrom, logTo, why, exitCode, signal, to, at } = last;
+    const inLog = errorLine(await evidenceIn(last, told), signatures);
+    // What its agent saw may say more than its log does, as of a process that was killed for lack of memory.
     const seen = errorLine(why, signatures);
     const line = inLog?.weight !== 'origin' && seen?.weight === 'origin' ? seen : inLog;
-    // Whoever has an agent's key may say any time, or none.
+    // An agent may say any time, or none.
     const failedAt = to === 'failed' ? Date.parse(at) || 0 : null;
-    witnesses.push({ process, role, node, logFile, logFrom, failedAt, why, exitCode, signal, line });
+    const unwell = unwellIn(transitions);
+    witnesses.push({
+      ...{ process, role, node, logFile, logFrom, logTo, failedAt, why, unwell, exitCode, signal, line },
+    });
   });
   return witnesses;
 }
 
-const lostIn = (span: readonly SrtEvent[]): LostNode[] =>
-  span.flatMap((event) =>
-    event.kind === 'agent.transition' && event.to === 'lost'
-      ? [{ node: event.node, at: Date.parse(event.at) || 0, why: event.why }]
-      : [],
-  );
+/** A log that cannot be read from here may have been told by its agent. */
+async function evidenceIn(span: LogSpan & { readonly process: string }, told: Cause): Promise<string> {
+  const text = await evidenceOf(span);
+  return text === '' && told.process === span.process ? (told.logTail ?? []).join('\n') : text;
+}
+
+/** When it became degraded and stayed so. */
+function unwellIn(transitions: readonly ProcessTransition[]): Witness['unwell'] {
+  const states = transitions.filter(({ to }) => to === 'ready' || to === 'degraded');
+  const last = states.at(-1);
+  return last?.to === 'degraded' ? { at: Date.parse(last.at) || 0, why: last.why } : undefined;
+}
+
+/** Nodes that were lost, from when they fell silent. */
+function lostIn(span: readonly SrtEvent[]): LostNode[] {
+  const silent = new Map<string, AgentTransition>();
+  const lost: LostNode[] = [];
+  for (const event of span) {
+    if (event.kind !== 'agent.transition') continue;
+    const { node, to, why, at } = event;
+    if (to === 'suspect') silent.set(node, event);
+    else if (to === 'lost') {
+      lost.push({ node, at: Date.parse(silent.get(node)?.at ?? at) || 0, why, certain: true });
+      silent.delete(node);
+    } else silent.delete(node);
+  }
+  for (const { node, at, why } of silent.values())
+    lost.push({ node, at: Date.parse(at) || 0, why, certain: false });
+  return lost;
+}
 
 async function causeFrom(found: Diagnosis, told: Cause): Promise<Cause> {
-  const { node, process, role, logFile, logFrom, why, line, followed } = found;
+  const { node, process, role, logFile, logFrom, logTo, why, line, followed } = found;
   const known = line?.signature;
   const same = process !== null && told.process === process;
   const summary =
     process === null || role === null
       ? `the agent of ${node} is lost: ${why}`
-      : `${describe(process, role, node ?? '?')} ${why === 'was still running' ? 'has an error' : `failed: ${why}`}`;
-  const text = logFile === null ? '' : await tail(logFile, KEPT_LINES, logFrom);
+      : `${describe(process, role, node)} ${summaryOf(found)}`;
+  const text = logFile === null ? '' : await evidenceOf({ logFile, logFrom, logTo });
   return {
     ...(same ? told : {}),
     summary: same ? told.summary : summary,
@@ -94,16 +132,14 @@ async function causeFrom(found: Diagnosis, told: Cause): Promise<Cause> {
     exitCode: found.exitCode,
     signal: found.signal,
     ...(logFile === null ? {} : { logFile }),
-    // A log that cannot be read from here may have been told by its agent.
-    ...(text === '' ? {} : { logTail: text.trimEnd().split('\n') }),
+    ...(text === '' ? {} : { logTail: lastLines(text) }),
     ...(line && line.weight !== 'last' ? { error: line.text } : {}),
     ...(known ? { signature: known.id, says: known.says, advice: known.advice } : {}),
     ...(followed.length > 0 ? { followed: [...followed] } : {}),
   };
 }
 
-const tail = (file: string, lines: number, from: number | undefined): Promise<string> =>
-  tailOf(file, lines, from).then(
-    ({ text }) => text,
-    () => '',
-  );
+function summaryOf({ failed, line, why }: Diagnosis): string {
+  if (failed) return `failed: ${why}`;
+  return line && line.weight !== 'last' ? 'has an error' : `does not answer: ${why}`;
+}

@@ -24,7 +24,10 @@ function diagnosisOf({ logs, lost }: Failure) {
       line: errorLine(log, signatures),
     }),
   );
-  return diagnose(witnesses, lost ? [{ ...lost, at: START + lost.at, why: 'silent for 3 s' }] : []);
+  return diagnose(
+    witnesses,
+    lost ? [{ ...lost, at: START + lost.at, why: 'silent for 3 s', certain: true }] : [],
+  );
 }
 
 it('a line of many brackets in a traceback is read in no time, and the exception behind it is found', () => {

@@ -154,7 +154,7 @@ export const failures: readonly Failure[] = [
     'prefill-0-0',
     traceback('ImportError: /usr/lib/libsgl_kernel.so: undefined symbol: _ZN3c105ErrorC2E'),
     /undefined symbol/,
-    'module-missing',
+    'library-missing',
   ),
   alone(
     'an image that cannot be fetched',
@@ -167,15 +167,15 @@ export const failures: readonly Failure[] = [
     'an image that is not there',
     'setup-0',
     "pyxis: importing docker image: nvcr.io/x:1\nslurmstepd: error: pyxis: couldn't start container\nslurmstepd: error: pyxis: No such file or directory: /images/x.sqsh\n",
-    /couldn't start container/,
-    'container-import',
+    /No such file or directory: \/images\/x\.sqsh/,
+    'image-missing',
   ),
   alone(
     'a directory to mount that is not there',
     'setup-0',
     'slurmstepd: error: pyxis: container start failed with error code: 1\nenroot-mount: failed to mount: /lustre/none at /data: No such file or directory\n',
-    /pyxis|enroot-mount/,
-    'container-import',
+    /enroot-mount: failed to mount/,
+    'mount-missing',
   ),
   alone(
     'a full disk',

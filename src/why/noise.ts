@@ -1,0 +1,53 @@
+import type { LogLine } from './log-line.ts';
+
+/**
+ * Lines about one request each, as servers and routers write them: thousands of them say nothing about why a process
+ * failed, and a 503 in one of them says only that somebody else has. Seen in uvicorn 0.5x, sglang-router 0.3.2,
+ * smg 1.13.0, Dynamo 1.6.1, nginx 1.22.
+ */
+const ACCESS =
+  /"(?:GET|POST|PUT|HEAD|DELETE|OPTIONS|PATCH) \S{1,500} HTTP\/\d|\b(?:started|finished) processing request\b|\brequest failed with (?:server|client) error\b|\bhttp response sent\b|\bresponse failed classification=|\brequest (?:received|completed)\b.*\brequest_id=|\bReceived request \w+-|\b(?:Receive|Finish): obj=/;
+/** nginx's errors quote the request, too. */
+const NGINX_ERROR = /\bwhile (?:connecting|reading|sending|\w+ing) .{0,60}upstream|, upstream: "/;
+
+/** Looked for first, because the pattern is slow on the many lines that have none of these words. */
+const ACCESS_WORDS = ['HTTP/', 'request', 'obj=', 'response'];
+export const isAccess = (line: string): boolean =>
+  ACCESS_WORDS.some((word) => line.includes(word)) && ACCESS.test(line) && !NGINX_ERROR.test(line);
+
+/** What engines write every few seconds while they serve. */
+const BEAT = /(?:Decode|Prefill) batch|Avg prompt throughput|num_scheduled_requests/;
+export const isBeat = (line: string): boolean => BEAT.test(line);
+/** A line of that kind shows more work than one of the start. */
+export const BEAT_WORK = 5;
+/** What programs write once, when all that they need is there. */
+const READY =
+  /Application startup complete|The server is fired up|Uvicorn running on|ready to serve client requests|\bServer is ready\b|\bserving (?:insecure )?client (?:requests|traffic)\b|\bRouter ready\b|\bStarting server on\b|\bRegistered endpoint '/;
+
+/** How much ordinary work a line tells of, in lines. */
+export function workIn({ text, level }: LogLine): number {
+  if (READY.test(text)) return 1_000;
+  if (text.trim() === '' || /\bNCCL INFO\b/.test(text) || isStopping(text)) return 0;
+  return level === 'info' || (level === 'none' && !/^\s/.test(text)) ? 1 : 0;
+}
+
+/** Words that look like an error's and are none. */
+const HARMLESS =
+  /\b(0|no) (errors?|failed|failures?)\b|error_?(count|rate|code)["']?[=:] ?0\b|"?(?:failed|errors?)"?[=:] ?0\b|log_?level|\bwarn(ing)?\b|deprecat|ignor(e|ed|ing)\b|retry(ing)?\b|will be|falling back|fall(s)? back|skip(ped|ping)?\b|disabl(e|ed|ing)\b|server_args ?[=:]|\b(Server|Engine)Args\(|Namespace\(|\bkill_process_tree called\b|^\s*note:/i;
+/** NCCL calls what it fails of a warning. */
+export const isHarmless = (text: string): boolean => HARMLESS.test(text.replace('NCCL WARN', ''));
+
+/** What is thrown when a process ends because it is asked to. */
+const STOPPED =
+  /^(?:KeyboardInterrupt|SystemExit|GeneratorExit|(?:[\w.]+\.)?CancelledError|(?:[\w.]+\.)?(?:Base)?ExceptionGroup)\b|cannot schedule new futures after|Event loop (?:is closed|stopped before)|Engine (?:is|was) (?:shutting down|shut down)/;
+export const isStop = (exception: string): boolean => STOPPED.test(exception);
+
+/** What programs write when they end because they are asked to, whatever its level. */
+const STOPPING =
+  /\bresource_tracker\b|Exception ignored in|\bReceived (?:terminate|SIGTERM|SIGINT|signal (?:15|2)\b)|graceful(?:ly)? shut|Shutdown initiated|\bcrashed with exit code -(?:15|2)\b|exited? (?:with|code)[^,;]{0,20} -(?:15|2)\b|\bSIGTERM\b|monitor_instance_source: The Sender is dropped|destroy_process_group\(\) was not called|leaked (?:semaphore|shared_memory)/i;
+export const isStopping = (text: string): boolean => STOPPING.test(text);
+
+/** What PyTorch adds to every error of CUDA. */
+const HINT =
+  /^(?:Search for `cuda|CUDA kernel errors might be|For debugging consider passing|Compile with `TORCH_USE_CUDA_DSA`|Device-side assertion tracking)/;
+export const isHint = (text: string): boolean => HINT.test(text.trim());
