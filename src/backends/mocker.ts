@@ -5,6 +5,7 @@ import { backendConfig, requireFrontend } from './config.ts';
 import { nsysPrefix, profilingEnvironment } from './profiling.ts';
 import type { BackendProtocol, WorkerContext } from './protocol.ts';
 import { recipeMode } from './recipe-mode.ts';
+import { dynamoProgress } from './rest.ts';
 import { commonEnvironment, fillIn, visibleDevices } from './worker-environment.ts';
 
 /** Dynamo's simulated engine: it registers as a real one does, and computes nothing. */
@@ -34,6 +35,7 @@ export const mocker: BackendProtocol = {
     ...visibleDevices(context),
   }),
   healthProbe,
+  progress: dynamoProgress,
 };
 
 function command(context: WorkerContext): string[] {

@@ -12,7 +12,7 @@ import { distInitPort, ncclPort } from './ports.ts';
 import { nsysPrefix, profilingEnvironment } from './profiling.ts';
 import type { BackendProtocol, EngineProgress, WorkerContext } from './protocol.ts';
 import { recipeMode } from './recipe-mode.ts';
-import { DYNAMO_GAUGES } from './rest.ts';
+import { DYNAMO_GAUGES, DYNAMO_PROGRESS } from './rest.ts';
 import { commonEnvironment, fillIn, visibleDevices } from './worker-environment.ts';
 
 /** SGLang, as its own server behind its router, or wrapped by Dynamo. */
@@ -117,12 +117,16 @@ function environment(context: WorkerContext): Record<string, string> {
 function healthProbe({ recipe, runtime, ranks, process }: WorkerContext): ProbeSpec {
   const leader = ranks[0] ?? process;
   const port = underDynamo(recipe) ? leader.ports.system : leader.ports.http;
-  return { kind: 'http', host: runtime.address(leader.node), port, path: '/health' };
+  const probe: ProbeSpec = { kind: 'http', host: runtime.address(leader.node), port, path: '/health' };
+  // Its own /health is its /health_generate; that of a Dynamo worker is Dynamo's.
+  return underDynamo(recipe) ? probe : { ...probe, generates: true };
 }
 
 /**
  * SGLang's own figures (https://docs.sglang.io/references/production_metrics.html), there with --enable-metrics; Dynamo
- * passes them on. Its token counters grow only as requests end, so figures that change with each batch count too.
+ * passes them on, and has its own. Its token counters grow only as requests end, so figures that change with each batch
+ * count too. What runs in the scheduler is written with every 40th decode batch and may say 0 while requests hang, so
+ * those that its server has open count as well (not in 0.5.5); probes and /metrics are open there, too, as other endpoints.
  */
 function progress({ recipe, runtime, process }: WorkerContext): EngineProgress | undefined {
   if (process.rank > 0) return undefined;
@@ -132,8 +136,19 @@ function progress({ recipe, runtime, process }: WorkerContext): EngineProgress |
     host: runtime.address(node),
     port: underDynamo(recipe) ? ports.system : ports.http,
     path: '/metrics',
-    running: ['sglang:num_running_reqs', 'sglang:num_queue_reqs'],
+    running: [
+      'sglang:num_running_reqs',
+      'sglang:num_queue_reqs',
+      'sglang:http_requests_active{endpoint=~"/v1/(chat/)?completions|/generate"}',
+      // Requests that wait for a KV transfer are in none of the above.
+      'sglang:num_prefill_bootstrap_queue_reqs',
+      'sglang:num_prefill_inflight_queue_reqs',
+      'sglang:num_decode_prealloc_queue_reqs',
+      'sglang:num_decode_transfer_queue_reqs',
+      ...(underDynamo(recipe) ? DYNAMO_PROGRESS.running : []),
+    ],
     counters: [
+      ...(underDynamo(recipe) ? DYNAMO_PROGRESS.counters : []),
       'sglang:generation_tokens_total',
       'sglang:prompt_tokens_total',
       'sglang:realtime_tokens_total',

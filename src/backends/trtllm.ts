@@ -8,6 +8,7 @@ import { backendConfig, requireFrontend } from './config.ts';
 import { nsysPrefix, profilingEnvironment } from './profiling.ts';
 import type { BackendProtocol, WorkerContext } from './protocol.ts';
 import { recipeMode } from './recipe-mode.ts';
+import { dynamoProgress } from './rest.ts';
 import { configYaml } from './trtllm-config.ts';
 import { commonEnvironment, fillIn, visibleDevices } from './worker-environment.ts';
 
@@ -33,6 +34,8 @@ export const trtllm: BackendProtocol = {
   ],
   ports: (context) => ({ http: servingPort(context) }),
   healthProbe,
+  // Its own server tells its figures in no form that says whether it gets on.
+  progress: (context) => (underDynamo(context.recipe) ? dynamoProgress(context) : undefined),
 };
 
 const underDynamo = (recipe: Recipe): boolean => recipe.frontend.type === 'dynamo';

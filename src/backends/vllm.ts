@@ -20,7 +20,7 @@ import { dataParallelRpcPort, scanPort } from './ports.ts';
 import { nsysPrefix, profiledSteps, profilingEnvironment } from './profiling.ts';
 import type { BackendProtocol, EngineProgress, WorkerContext } from './protocol.ts';
 import { recipeMode } from './recipe-mode.ts';
-import { DYNAMO_GAUGES } from './rest.ts';
+import { DYNAMO_GAUGES, DYNAMO_PROGRESS } from './rest.ts';
 import { kvTransferConfig } from './vllm-connector.ts';
 import { type Layout, layoutOf, processesOf } from './vllm-layout.ts';
 import { withoutApiServer, withoutLaunch } from './vllm-options.ts';
@@ -280,7 +280,16 @@ function progress({ recipe, runtime, process }: WorkerContext): EngineProgress |
     host: runtime.address(node),
     port: isDirect(recipe) ? PUBLIC_PORT : ports.system,
     path: '/metrics',
-    running: ['vllm:num_requests_running', 'vllm:num_requests_waiting'],
-    counters: ['vllm:generation_tokens_total', 'vllm:prompt_tokens_total', 'vllm:kv_cache_usage_perc'],
+    running: [
+      'vllm:num_requests_running',
+      'vllm:num_requests_waiting',
+      ...(isDirect(recipe) ? [] : DYNAMO_PROGRESS.running),
+    ],
+    counters: [
+      'vllm:generation_tokens_total',
+      'vllm:prompt_tokens_total',
+      'vllm:kv_cache_usage_perc',
+      ...(isDirect(recipe) ? [] : DYNAMO_PROGRESS.counters),
+    ],
   };
 }

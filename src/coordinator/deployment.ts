@@ -9,6 +9,7 @@ import type { Cause } from '../messages/result.ts';
 import { readyAnew, sameProcess } from '../messages/same-process.ts';
 import type { ProcessState } from '../messages/states.ts';
 import type { Subjects } from '../messages/subjects.ts';
+import { describe } from '../why/describe.ts';
 import type { Roster } from './roster.ts';
 
 /**
@@ -195,8 +196,17 @@ export class Deployment {
     return logTail ? { ...cause, logTail } : cause;
   }
 
+  /** A sentence for each process that is alive and does not serve as it should: what goes wrong may be its doing. */
+  sick(): string[] {
+    return [...this.#wanted.values()]
+      .filter(({ spec, report }) => report?.state === 'degraded' && spec.role !== 'benchmark')
+      .map(({ spec, report }) => `${describe(spec.id, spec.role, spec.node)} is degraded: ${report?.why}`);
+  }
+
   #causeOf(spec: ProcessSpec, report: ProcessReport): Cause {
-    const cause = this.#options.causeOf(spec, report);
+    const seen = this.#options.causeOf(spec, report);
+    const sick = spec.role === 'benchmark' ? this.sick() : [];
+    const cause = sick.length === 0 ? seen : { ...seen, summary: [seen.summary, ...sick].join('; ') };
     this.#tails.set(cause, this.#options.logTailOf(spec));
     return cause;
   }

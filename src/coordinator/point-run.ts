@@ -81,7 +81,11 @@ export function startPoint(options: PointRunOptions): PointRun {
         const protocol = benchmarkFor(point.benchmark.type);
         if (!protocol) throw new Error(`benchmark ${point.benchmark.type} cannot be read`);
         const lossy = (await deployment.losses()).length > 0;
-        return protocol.readResult(point.benchmark, { lossy });
+        const result = await protocol.readResult(point.benchmark, { lossy });
+        const sick = deployment.sick();
+        if (result.valid || sick.length === 0) return result;
+        // Requests fail because of it, and its own limit comes later.
+        return { ...result, reason: [result.reason ?? 'the result is not valid', ...sick].join('; ') };
       }),
       cleanup: fromPromise(() => options.cleanup()),
     },

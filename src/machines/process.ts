@@ -14,6 +14,8 @@ export interface ProcessContext {
   readonly missing: string | null;
   /** Set when the process is to be stopped because it failed, not because nobody wants it. */
   readonly failure: string | null;
+  /** How long its probes had failed when it became degraded, ms. */
+  readonly failingForMs: number;
   /** Types of events that no state expected; tests assert that there are none. */
   readonly unexpected: readonly string[];
 }
@@ -26,7 +28,8 @@ export type ProcessEvent =
   /** `oomKills`: processes that the kernel ended at that moment for lack of memory. */
   | { type: 'process.exited'; exitCode: number | null; signal: string | null; oomKills?: number }
   | { type: 'probe.passed'; detail: string }
-  | { type: 'probe.failed'; detail: string }
+  /** `forMs`: how long they have failed already. */
+  | { type: 'probe.failed'; detail: string; forMs: number }
   /** While it starts: what is not as it should be yet; and that there is no use in waiting any longer. */
   | { type: 'probe.missed'; detail: string }
   | { type: 'probe.gaveUp'; detail: string }
@@ -111,7 +114,7 @@ export const processMachine = setup({
   delays: {
     startTimeout: ({ context }) => clampDelay(context.spec.startTimeoutMs),
     endTimeout: ({ context }) => clampDelay(context.spec.endTimeoutMs ?? Number.POSITIVE_INFINITY),
-    unhealthyAfter: ({ context }) => clampDelay(context.spec.unhealthyAfterMs),
+    unhealthyAfter: ({ context }) => clampDelay(context.spec.unhealthyAfterMs - context.failingForMs),
     grace: ({ context }) => clampDelay(context.spec.graceMs),
   },
 }).createMachine({
@@ -124,6 +127,7 @@ export const processMachine = setup({
     why: 'wanted',
     missing: null,
     failure: null,
+    failingForMs: 0,
     unexpected: [],
   }),
   initial: 'waiting',
@@ -218,8 +222,17 @@ export const processMachine = setup({
         ready: {
           invoke: { src: 'probe', input: ({ context }) => ({ spec: context.spec, phase: 'liveness' }) },
           on: {
-            'probe.failed': { target: 'degraded', actions: assign({ why: ({ event }) => event.detail }) },
-            'hang.suspected': { target: 'degraded', actions: assign({ why: ({ event }) => event.detail }) },
+            'probe.failed': {
+              target: 'degraded',
+              actions: assign({
+                why: ({ event }) => event.detail,
+                failingForMs: ({ event }) => event.forMs,
+              }),
+            },
+            'hang.suspected': {
+              target: 'degraded',
+              actions: assign({ why: ({ event }) => event.detail, failingForMs: 0 }),
+            },
             'hang.detected': { target: 'stopping', actions: 'noteHang' },
             'port.taken': { target: 'stopping', actions: 'notePortTaken' },
           },

@@ -68,6 +68,8 @@ export const probeSchema = z.discriminatedUnion('kind', [
     steps: z.array(probeStepSchema).optional(),
     /** How long the further steps may fail when the first question is answered right; then the process has failed. */
     stepsWithinMs: z.number().int().positive().optional(),
+    /** The answer takes a token that the engine generates for it, so an engine that stands still does not give it. */
+    generates: z.boolean().optional(),
   }),
   /** Ready when the port accepts a connection. */
   z.object({ kind: z.literal('tcp'), host: z.string(), port }),

@@ -37,7 +37,10 @@ export type ProcessPorts = z.infer<typeof processPortsSchema>;
  * `hungAfterMs` has failed.
  */
 export const progressSchema = z.discriminatedUnion('kind', [
-  /** An engine with requests (any of `running` above 0), of whose `counters` none changes. Prometheus' text format. */
+  /**
+   * An engine with requests (any of `running` above 0), of whose `counters` none changes. Prometheus' text format; a
+   * name may have a condition on a label, as in `http_requests_active{endpoint=~"/v1/.*"}`.
+   */
   z.object({
     kind: z.literal('metrics'),
     host: z.string(),
@@ -47,10 +50,14 @@ export const progressSchema = z.discriminatedUnion('kind', [
     counters: z.array(z.string()).min(1),
     hungAfterMs: z.number().int().positive(),
   }),
-  /** A program of whose files (absolute paths) none changes, and that computes next to nothing. */
+  /**
+   * A program of whose files (absolute paths) none changes, and that computes next to nothing. `counts` is a file of
+   * BenchmarkProgress: while it tells of requests in flight, their tokens count and nothing else does.
+   */
   z.object({
     kind: z.literal('output'),
     files: z.array(z.string()).min(1),
+    counts: z.string().optional(),
     hungAfterMs: z.number().int().positive(),
   }),
 ]);

@@ -75,6 +75,9 @@ export const benchmarkProgressSchema = z.object({
   requestsTotal: z.number().int(),
   failed: z.number().int(),
   outputThroughput: z.number(),
+  /** Requests that have no end yet, and chunks with text that came in this stage: they tell whether the engine gets on. */
+  inFlight: z.number().int().optional(),
+  chunks: z.number().int().optional(),
 });
 export type BenchmarkProgress = z.infer<typeof benchmarkProgressSchema>;
 

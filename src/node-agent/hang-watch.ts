@@ -1,6 +1,6 @@
 import type { ProgressSpec } from '../messages/process-spec.ts';
 import { HangDecision, type Look } from './hang.ts';
-import { cpuTicksOf, lookAtFiles, lookAtMetrics, readMetrics } from './looks.ts';
+import { cpuTicksOf, lookAtCounts, lookAtFiles, lookAtMetrics, readMetrics } from './looks.ts';
 
 const EVERY_MS = 5_000;
 const TIMEOUT_MS = 5_000;
@@ -21,7 +21,7 @@ export interface HangWatchOptions {
 export function watchProgress({ progress, group, onMetrics, onHung }: HangWatchOptions): () => void {
   const abort = new AbortController();
   const decision = new HangDecision(progress.hungAfterMs);
-  const everyMs = Math.max(Math.min(EVERY_MS, progress.hungAfterMs / 4), 50);
+  const everyMs = Math.max(Math.min(EVERY_MS, progress.hungAfterMs / 10), 50);
   let ticks: { count: number; at: number } | undefined;
   let timer = setTimeout(() => void look(), everyMs);
 
@@ -45,6 +45,8 @@ export function watchProgress({ progress, group, onMetrics, onHung }: HangWatchO
    * is judged by what it used from then on.
    */
   async function program(spec: Extract<ProgressSpec, { kind: 'output' }>): Promise<Look | undefined> {
+    const counts = spec.counts === undefined ? undefined : await lookAtCounts(spec.counts);
+    if (counts) return counts;
     const files = await lookAtFiles(spec);
     const now = performance.now();
     if (decision.stillFor(now, files) < spec.hungAfterMs / 2) {

@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { get } from 'node:http';
 import type { ProgressSpec } from '../messages/process-spec.ts';
+import { benchmarkProgressSchema } from '../messages/result.ts';
 import type { Look } from './hang.ts';
 import { sumsOf } from './prometheus.ts';
 
@@ -26,7 +27,8 @@ export function lookAtMetrics(
   values: Record<string, number>,
 ): Look | undefined {
   if (!running.some((name) => name in values) || !counters.some((name) => name in values)) return undefined;
-  const requests = running.reduce((sum, name) => sum + (values[name] ?? 0), 0);
+  // Several of them count the same requests, each in its way: SGLang's server and its scheduler, Dynamo around both.
+  const requests = Math.max(...running.map((name) => values[name] ?? 0));
   return {
     busy: requests > 0,
     fingerprint: counters.map((name) => values[name] ?? '').join(' '),
@@ -46,16 +48,61 @@ export async function lookAtFiles({ files }: Output): Promise<Look> {
   return { busy: true, fingerprint: parts.join('\0'), says: 'no output and no progress' };
 }
 
-/** CPU time of a process group, clock ticks (100 a second). */
+/**
+ * What a benchmark says of its requests; undefined while none is in flight. Their tokens are what counts: a rate that
+ * falls is printed anew each second, whether or not one comes.
+ */
+export async function lookAtCounts(file: string): Promise<Look | undefined> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  if (text === '') return undefined;
+  const { data } = benchmarkProgressSchema.safeParse(tryJson(text));
+  if (!data?.inFlight) return undefined;
+  const { inFlight, step, stage, requestsDone, chunks = 0 } = data;
+  return {
+    busy: true,
+    fingerprint: `${step} ${stage} ${requestsDone} ${chunks}`,
+    says: `${inFlight} request${inFlight === 1 ? '' : 's'} in flight and no token`,
+  };
+}
+
+function tryJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+interface Stat {
+  readonly pid: number;
+  readonly parent: number;
+  readonly group: number;
+  readonly session: number;
+  readonly ticks: number;
+}
+
+/**
+ * CPU time of a process that leads `group` and of all below it, clock ticks (100 a second). Children may have groups
+ * and sessions of their own: benchmarks that run others do, and engines' schedulers.
+ */
 export async function cpuTicksOf(group: number): Promise<number> {
-  let ticks = 0;
+  const all: Stat[] = [];
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
     const line = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
-    const fields = line.split(') ').at(-1)?.split(' ') ?? [];
-    // From the third field on: state ppid pgrp … utime (14) stime cutime cstime.
-    if (Number(fields[2]) === group) for (const field of fields.slice(11, 15)) ticks += Number(field);
+    // From the third field on: state ppid pgrp session … utime (14) stime cutime cstime.
+    const fields = (line.split(') ').at(-1)?.split(' ') ?? []).map(Number);
+    const [, parent = 0, pgrp = 0, session = 0] = fields;
+    if (fields.length < 15) continue;
+    const ticks = fields.slice(11, 15).reduce((sum, field) => sum + field, 0);
+    all.push({ pid: Number(pid), parent, group: pgrp, session, ticks });
   }
-  return ticks;
+  const own = new Set([group]);
+  for (let before = 0; own.size > before; ) {
+    before = own.size;
+    for (const one of all)
+      if (one.group === group || one.session === group || own.has(one.parent)) own.add(one.pid);
+  }
+  return all.reduce((sum, { pid, ticks }) => (own.has(pid) ? sum + ticks : sum), 0);
 }
 
 function fetchText(

@@ -7,8 +7,17 @@ import { probeOnce } from './probe.ts';
  * of many GB) is asked less often, a tenth of its age.
  */
 const STARTUP = { firstMs: 250, shareOfAge: 0.1, mostMs: 2_000, timeoutMs: 5_000 };
-/** While it serves: seldom and patient, since under full load an answer may take its time. */
-const LIVENESS = { everyMs: 5_000, timeoutMs: 10_000, failuresUntilDegraded: 3 };
+/**
+ * While it serves: seldom and patient, since under full load an answer may take its time. SGLang itself waits 20 s for a
+ * token before it answers 503 (HEALTH_CHECK_TIMEOUT in its srt/entrypoints/http_server.py), and that is to be heard.
+ */
+const LIVENESS = { everyMs: 5_000, timeoutMs: 25_000, failuresUntilDegraded: 3 };
+
+/** The same where a process has failed sooner than such probes could tell. */
+export const livenessOf = (unhealthyAfterMs: number): { everyMs: number; timeoutMs: number } => ({
+  everyMs: Math.min(LIVENESS.everyMs, unhealthyAfterMs / 4),
+  timeoutMs: Math.min(LIVENESS.timeoutMs, unhealthyAfterMs / 2),
+});
 
 const REFUSED = 'connection refused';
 
@@ -67,20 +76,27 @@ export function watchProbe(
   }
 
   async function forLiveness(): Promise<void> {
+    const { unhealthyAfterMs } = input.spec;
+    const { everyMs, timeoutMs } = livenessOf(unhealthyAfterMs);
     let failures = 0;
+    let failingSince = 0;
     let told = false;
     while (!abort.signal.aborted) {
-      await sleep(LIVENESS.everyMs, abort.signal);
+      await sleep(everyMs, abort.signal);
       if (abort.signal.aborted) return;
-      const answer = await probeOnce(probe, LIVENESS.timeoutMs, abort.signal, 'liveness');
+      const asked = performance.now();
+      const answer = await probeOnce(probe, timeoutMs, abort.signal, 'liveness');
       const verdict = answer.ok ? await check?.sometimes('serving') : undefined;
       if (abort.signal.aborted) return;
       if (verdict?.is === 'stranger') return tell({ type: 'port.taken', detail: verdict.says });
       failures = answer.ok ? 0 : failures + 1;
       if (answer.ok) tell({ type: 'probe.passed', detail: answer.detail });
-      else if (failures >= LIVENESS.failuresUntilDegraded && !told) {
+      if (failures === 1) failingSince = asked;
+      const forMs = performance.now() - failingSince;
+      const isDegraded = failures >= LIVENESS.failuresUntilDegraded || forMs >= unhealthyAfterMs / 2;
+      if (failures > 0 && isDegraded && !told) {
         told = true;
-        tell({ type: 'probe.failed', detail: answer.detail });
+        tell({ type: 'probe.failed', detail: answer.detail, forMs });
       }
     }
   }

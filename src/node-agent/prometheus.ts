@@ -1,22 +1,49 @@
-/** `name{label="value",…} 12.5 1395066363000`: the name, and the value behind the labels. A comment begins with #. */
-const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{.*\})?[ \t]+(\S+)/;
+/** `name{label="value",…} 12.5 1395066363000`: the name, its labels, and the value. A comment begins with #. */
+const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{.*\})?[ \t]+(\S+)/;
+/** `name`, or `name{label=~"regular expression"}` as PromQL writes it. */
+const SELECTOR = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(\w+)=~"(.*)"\})?$/;
+
+interface Selector {
+  /** As it was given; the sum stands under it. */
+  readonly text: string;
+  readonly matches: (labels: string) => boolean;
+}
+
+/** Selectors by the metric that they select from. */
+function selectorsOf(texts: Iterable<string>): Map<string, Selector[]> {
+  const byName = new Map<string, Selector[]>();
+  for (const text of texts) {
+    const [, name, label, expression] = SELECTOR.exec(text) ?? [];
+    if (name === undefined) continue;
+    const value = label === undefined ? undefined : new RegExp(`[{,]${label}="(?:${expression})"[,}]`);
+    const selector = { text, matches: (labels: string) => value?.test(labels) ?? true };
+    const list = byName.get(name);
+    if (list) list.push(selector);
+    else byName.set(name, [selector]);
+  }
+  return byName;
+}
 
 /**
- * The sums over all label sets of those of `names` that are in a text in Prometheus' format. An engine's /metrics has
- * thousands of lines, so what is not asked for is passed over before it is read.
+ * The sums over all label sets of what `selectors` select from a text in Prometheus' format. An engine's /metrics has
+ * thousands of lines, so a line of another metric is passed over before it is read.
  */
-export function sumsOf(text: string, names: ReadonlySet<string>): Record<string, number> {
+export function sumsOf(text: string, selectors: ReadonlySet<string>): Record<string, number> {
   const sums: Record<string, number> = {};
+  const byName = selectorsOf(selectors);
   for (let from = 0; from < text.length; ) {
     const newline = text.indexOf('\n', from);
     const end = newline < 0 ? text.length : newline;
     let nameEnd = from;
     while (nameEnd < end && text[nameEnd] !== '{' && text[nameEnd] !== ' ' && text[nameEnd] !== '\t')
       nameEnd++;
-    if (names.has(text.slice(from, nameEnd))) {
-      const [, name, number] = SAMPLE.exec(text.slice(from, end)) ?? [];
+    const wanted = byName.get(text.slice(from, nameEnd));
+    if (wanted) {
+      const [, name, labels = '', number] = SAMPLE.exec(text.slice(from, end)) ?? [];
       const value = Number(number);
-      if (name !== undefined && Number.isFinite(value)) sums[name] = (sums[name] ?? 0) + value;
+      if (name !== undefined && Number.isFinite(value))
+        for (const selector of wanted)
+          if (selector.matches(labels)) sums[selector.text] = (sums[selector.text] ?? 0) + value;
     }
     from = end + 1;
   }

@@ -3,12 +3,15 @@ import type { Recipe } from '../recipe/schema.ts';
 
 /** A process with what the recipe's `supervision` says of how it is watched and ended, in place of what suits its kind. */
 export function supervised(process: ProcessSpec, { supervision }: Recipe): ProcessSpec {
-  const { grace, unhealthy_after: unhealthy, critical } = supervision;
+  const { grace, unhealthy_after: unhealthy, hung_after: hung, critical } = supervision;
   const { role } = process;
+  // A health check that takes a token fails when the engine stands still, so it is a hang that it tells of.
+  const generates = process.probe.kind === 'http' && process.probe.generates === true;
+  const unhealthySeconds = generates ? Math.min(unhealthy, hung) : unhealthy;
   const serves = role === 'prefill' || role === 'decode' || role === 'agg' || role === 'frontend';
   return {
     ...process,
     ...(grace == null ? {} : { graceMs: Math.round(grace * 1000) }),
-    ...(serves ? { unhealthyAfterMs: Math.round(unhealthy * 1000), critical: critical[role] } : {}),
+    ...(serves ? { unhealthyAfterMs: Math.round(unhealthySeconds * 1000), critical: critical[role] } : {}),
   };
 }

@@ -1,9 +1,15 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { parseApps } from '../../src/node-agent/gpu-holders.ts';
 import { HangDecision } from '../../src/node-agent/hang.ts';
-import { lookAtMetrics } from '../../src/node-agent/looks.ts';
+import { cpuTicksOf, lookAtCounts, lookAtMetrics } from '../../src/node-agent/looks.ts';
 import { sumsOf } from '../../src/node-agent/prometheus.ts';
+import { until } from '../support/bus.ts';
+import { signal } from '../support/signal.ts';
 
 const HUNG_AFTER_MS = 1_000;
 
@@ -71,6 +77,19 @@ describe('figures in Prometheus’ text format', () => {
     });
   });
 
+  it('may be selected by a label', () => {
+    const text = [
+      'sglang:http_requests_active{endpoint="/v1/chat/completions",method="POST"} 3.0',
+      'sglang:http_requests_active{endpoint="/v1/completions",method="POST"} 1.0',
+      'sglang:http_requests_active{endpoint="/health",method="GET"} 2.0',
+      'sglang:http_requests_active{endpoint="/metrics",method="GET"} 1.0',
+      'sglang:http_requests_active{method="POST",endpoint="/generate"} 4.0',
+      'sglang:http_requests_active{other="x\\",endpoint=\\"/generate"} 9',
+    ].join('\n');
+    const active = 'sglang:http_requests_active{endpoint=~"/v1/(chat/)?completions|/generate"}';
+    expect(sumsOf(text, new Set([active]))).toEqual({ [active]: 8 });
+  });
+
   it('that an engine does not give say nothing of it', () => {
     const progress = {
       ...({ kind: 'metrics', host: 'h', port: 1, path: '/', hungAfterMs: 1 } as const),
@@ -84,6 +103,58 @@ describe('figures in Prometheus’ text format', () => {
     });
   });
 });
+
+describe('the counts of a benchmark', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'srtctl-counts-'));
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+  const look = (progress: object | string) => {
+    const file = join(directory, 'progress.json');
+    writeFileSync(file, typeof progress === 'string' ? progress : JSON.stringify(progress));
+    return lookAtCounts(file);
+  };
+  const measuring = {
+    ...{ stage: 'measure', concurrency: 4, step: 1, steps: 1, requestsDone: 7, requestsTotal: 40, failed: 0 },
+    ...{ inFlight: 4, chunks: 90 },
+  };
+
+  it('stand still when no token comes, whatever rate is printed', async () => {
+    const first = await look({ ...measuring, outputThroughput: 30 });
+    expect(first).toMatchObject({ busy: true, says: '4 requests in flight and no token' });
+    expect(await look({ ...measuring, outputThroughput: 12.5 })).toEqual(first);
+    const after = await look({ ...measuring, outputThroughput: 12.5, chunks: 91 });
+    expect(after?.fingerprint).not.toBe(first?.fingerprint);
+  });
+
+  it('say nothing while no request is in flight, or when there are none', async () => {
+    expect(await look({ ...measuring, outputThroughput: 1, inFlight: 0 })).toBeUndefined();
+    expect(await look({ ...measuring, outputThroughput: 1, inFlight: undefined })).toBeUndefined();
+    expect(await look('{"stage":')).toBeUndefined();
+    expect(await lookAtCounts(join(directory, 'none.json'))).toBeUndefined();
+  });
+});
+
+it('CPU time is that of the whole tree, also of children with sessions of their own', async () => {
+  // It ends by itself, should the test not live to end it.
+  const loop = 'const end = Date.now() + 20_000; while (Date.now() < end);';
+  const child = spawn('sh', ['-c', 'setsid "$0" -e "$1" & wait', process.execPath, loop], {
+    detached: true,
+    stdio: 'ignore',
+  });
+  try {
+    await until('CPU time of a grandchild', async () => (await cpuTicksOf(child.pid ?? 0)) > 20);
+  } finally {
+    const below = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && parentOf(pid) === child.pid);
+    for (const pid of [...below.map(Number), child.pid ?? 0]) signal(pid, 'SIGKILL');
+  }
+});
+
+function parentOf(pid: string): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ')[1]);
+  } catch {
+    return 0;
+  }
+}
 
 it('what nvidia-smi says of processes is read, whatever their names', () => {
   const indices = new Map([['GPU-a', 4]]);

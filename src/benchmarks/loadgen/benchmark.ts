@@ -94,6 +94,7 @@ async function measure(pool: Pool, { config, model, ids }: Workload, index: numb
       step: index + 1,
       steps: config.concurrencies.length,
       requestsTotal: count,
+      requestsSent: 0,
       requestsDone: 0,
       failed: 0,
       outputTokens: 0,
@@ -107,7 +108,10 @@ async function measure(pool: Pool, { config, model, ids }: Workload, index: numb
         requestRate: config.requestRate,
         random: gaps,
         signal,
-        send: (prompt) => measureRequest(pool, config, model, prompt, onChunk),
+        send: (prompt) => {
+          stage.requestsSent++;
+          return measureRequest(pool, config, model, prompt, onChunk);
+        },
         onMeasured(one) {
           stage.requestsDone++;
           if (one.error !== null) stage.failed++;
@@ -127,7 +131,7 @@ async function measure(pool: Pool, { config, model, ids }: Workload, index: numb
   const { stage, busy } = await run('measure', requests, (one) => summary.add(one));
   if (busy > BUSY)
     say(`warning: the load generator itself was busy for ${(busy * 100).toFixed(0)} % of the time`);
-  const { outputTokens: _, ...progress } = stage;
+  const { outputTokens: _, requestsSent: __, ...progress } = stage;
   return { result: summary.result(), progress };
 }
 

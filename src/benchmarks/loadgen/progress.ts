@@ -11,8 +11,10 @@ export interface Stage {
   readonly step: number;
   readonly steps: number;
   readonly requestsTotal: number;
+  requestsSent: number;
   requestsDone: number;
   failed: number;
+  /** Chunks with text: as many as tokens, or fewer. */
   outputTokens: number;
 }
 
@@ -39,8 +41,13 @@ export function reportProgress(file: string, stage: Stage): { end(): Promise<voi
   };
 }
 
-function progressOf({ outputTokens, ...stage }: Stage, ms: number): BenchmarkProgress {
-  return { ...stage, outputThroughput: ms > 0 ? (outputTokens / ms) * 1_000 : 0 };
+function progressOf({ outputTokens, requestsSent, ...stage }: Stage, ms: number): BenchmarkProgress {
+  return {
+    ...stage,
+    outputThroughput: ms > 0 ? (outputTokens / ms) * 1_000 : 0,
+    inFlight: requestsSent - stage.requestsDone,
+    chunks: outputTokens,
+  };
 }
 
 function lineOf({ concurrency, stage, requestsDone, requestsTotal, ...rest }: BenchmarkProgress): string {
