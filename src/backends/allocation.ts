@@ -160,19 +160,23 @@ function take({ mode, gpusEach }: ModeShape, index: number, slots: readonly Slot
   return { mode, index, nodes: slots.map(({ node }) => node), gpus: range(from, from + gpusEach) };
 }
 
-/** One process per node of each endpoint; the first of an endpoint is its leader. */
-export function toProcesses(endpoints: readonly Endpoint[]): EndpointProcess[] {
+/**
+ * One process per node of each endpoint; the first of an endpoint is its leader. `workersEach`: workers in one process,
+ * as Dynamo's mocker has them.
+ */
+export function toProcesses(endpoints: readonly Endpoint[], workersEach = 1): EndpointProcess[] {
   const ports = new PortAllocator();
-  return endpoints.flatMap((endpoint) => processPerNode(endpoint, ports));
+  return endpoints.flatMap((endpoint) => processPerNode(endpoint, ports, workersEach));
 }
 
 /** The processes of one endpoint, one on each of its nodes; only the leader serves. */
 export function processPerNode(
   { mode, index, nodes, gpus }: Endpoint,
   ports: PortAllocator,
+  workersEach = 1,
 ): EndpointProcess[] {
   const [leader] = nodes;
-  const bootstrap = mode === 'prefill' && leader !== undefined ? ports.bootstrap(leader) : null;
+  const bootstrap = mode === 'prefill' && leader !== undefined ? ports.bootstrap(leader, workersEach) : null;
   return nodes.map(
     (node, rank): EndpointProcess => ({
       mode,

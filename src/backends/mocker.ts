@@ -16,7 +16,7 @@ export const mocker: BackendProtocol = {
   allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes),
   endpointsToProcesses: (recipe, endpoints) => {
     requireFrontend(recipe, 'mocker', ['dynamo']);
-    return toProcesses(endpoints);
+    return toProcesses(endpoints, backendConfig(recipe, 'mocker').num_workers);
   },
   command,
   servedModel: (recipe, runtime) => {
@@ -46,7 +46,9 @@ function command(context: WorkerContext): string[] {
     ...nsysPrefix(context, { forks: true }),
     ...['python3', '-m', 'dynamo.mocker', '--model-path', runtime.modelPathInside],
     ...(mode === 'agg' ? [] : ['--disaggregation-mode', mode]),
-    ...(mode === 'prefill' && ports.bootstrap !== null ? ['--bootstrap-ports', String(ports.bootstrap)] : []),
+    ...(mode === 'prefill' && ports.bootstrap !== null
+      ? ['--bootstrap-ports', bootstrapPorts(ports.bootstrap, config.num_workers)]
+      : []),
     ...['--engine-type', config.engine_type],
     ...['--speedup-ratio', float(config.speedup_ratio)],
     ...['--data-parallel-size', String(config.data_parallel_size)],
@@ -75,7 +77,18 @@ function command(context: WorkerContext): string[] {
 /** A number as Python writes a float: 100 is 100.0. */
 const float = (value: number): string => (Number.isInteger(value) ? value.toFixed(1) : String(value));
 
+/** A port for each worker in the process. */
+const bootstrapPorts = (first: number, workers: number): string =>
+  Array.from({ length: workers }, (_, index) => first + index).join(',');
+
+/**
+ * The mocker gives no example of a request for Dynamo's health check, so its status stays `notready` and HTTP 503 for
+ * ever. Its endpoint says `ready` when it is registered (seen with Dynamo 0.7.0, 0.8.1 and 1.6.1).
+ */
 function healthProbe({ runtime, ranks, process }: WorkerContext): ProbeSpec {
   const leader = ranks[0] ?? process;
-  return { kind: 'http', host: runtime.address(leader.node), port: leader.ports.system, path: '/health' };
+  return {
+    ...{ kind: 'http', host: runtime.address(leader.node), port: leader.ports.system, path: '/health' },
+    accept: { status: 503, at: ['endpoints', 'generate'], is: 'ready' },
+  };
 }

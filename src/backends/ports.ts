@@ -8,6 +8,7 @@ const BOOTSTRAP = 7200;
 const KV_EVENTS = 5200;
 const NIXL = 5400;
 const SYSTEM = 7500;
+const REQUESTS = 9500;
 const NCCL = 17500;
 const DIST_INIT = 8300;
 const DATA_PARALLEL_RPC = 8400;
@@ -15,7 +16,17 @@ const SCAN = 20_000;
 const SCAN_STEP = 50;
 
 /** Where each kind of port begins: what a node should have free for any recipe. */
-export const FIRST_PORTS = [HTTP, BOOTSTRAP, KV_EVENTS, NIXL, SYSTEM, NCCL, DIST_INIT, DATA_PARALLEL_RPC];
+export const FIRST_PORTS = [
+  HTTP,
+  BOOTSTRAP,
+  KV_EVENTS,
+  NIXL,
+  SYSTEM,
+  REQUESTS,
+  NCCL,
+  DIST_INIT,
+  DATA_PARALLEL_RPC,
+];
 
 /** Hands out the ports of a point's workers; ask in the order of the endpoints. */
 export class PortAllocator {
@@ -27,15 +38,22 @@ export class PortAllocator {
 
   http = (node: string): number => HTTP + HTTP_STEP * next(this.leadersOn, node);
 
-  /** Port of a prefill leader where decode workers fetch; its followers are told the same one. */
-  bootstrap = (node: string): number => BOOTSTRAP + next(this.bootstrapsOn, node);
+  /**
+   * Port of a prefill leader where decode workers fetch; its followers are told the same one. Of a process with several
+   * workers it is the first of as many.
+   */
+  bootstrap = (node: string, workers = 1): number => BOOTSTRAP + next(this.bootstrapsOn, node, workers);
 
   /** The ports of which each process has its own, whichever node it is on. */
-  ofProcess(): { kvEvents: number; nixl: number; system: number } {
-    return { ...this.block(1), system: this.system() };
+  ofProcess(): { kvEvents: number; nixl: number; system: number; requests: number } {
+    return { ...this.block(1), ...this.ofDynamo() };
   }
 
-  system = (): number => SYSTEM + this.processes++;
+  /** Where a process of Dynamo says how it is, and where it takes requests. */
+  ofDynamo(): { system: number; requests: number } {
+    const index = this.processes++;
+    return { system: SYSTEM + index, requests: REQUESTS + index };
+  }
 
   /** The first of `size` ports for KV events and of as many for NIXL, for the data-parallel ranks of an endpoint. */
   block(size: number): { kvEvents: number; nixl: number } {
@@ -46,9 +64,9 @@ export class PortAllocator {
   }
 }
 
-function next(counts: Map<string, number>, node: string): number {
+function next(counts: Map<string, number>, node: string, step = 1): number {
   const count = counts.get(node) ?? 0;
-  counts.set(node, count + 1);
+  counts.set(node, count + step);
   return count;
 }
 

@@ -92,7 +92,7 @@ function dataParallel(
           bootstrap: mode === 'prefill' && serves ? ports.bootstrap(node) : null,
           kvEvents: first.kvEvents + rank,
           nixl: first.nixl,
-          system: ports.system(),
+          ...ports.ofDynamo(),
         },
       };
     }),

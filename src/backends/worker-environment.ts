@@ -1,4 +1,4 @@
-import { dynamoEnvironment } from '../recipe/dynamo-environment.ts';
+import { dynamoEnvironment, dynamoWorkerAddresses } from '../recipe/dynamo-environment.ts';
 import { fillNode } from '../recipe/resolve.ts';
 import type { WorkerContext } from './protocol.ts';
 
@@ -15,6 +15,7 @@ export function commonEnvironment(context: WorkerContext): Record<string, string
     NATS_SERVER: `nats://${infra}:${runtime.infraPorts.nats}`,
     DYN_SYSTEM_PORT: String(process.ports.system),
     ...dynamoEnvironment(recipe, process.mode),
+    ...dynamoWorkerAddresses(recipe, runtime, process),
     DYN_LOG: DYNAMO_LOG,
     ...(runtime.hfHome !== null && recipe.model.path.startsWith('hf:') ? { HF_HOME: runtime.hfHome } : {}),
     ...fillIn(recipe.environment, context),

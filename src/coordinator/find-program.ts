@@ -35,7 +35,7 @@ export function findProgram(
   cwd: string,
   machine: string = MACHINE[process.arch] ?? process.arch,
 ): string {
-  const variable = `SRTCTL_${name.toUpperCase().replaceAll('-', '_')}`;
+  const variable = variableOf(name);
   const told = env[variable];
   if (told) {
     const file = resolve(cwd, told);
@@ -46,10 +46,7 @@ export function findProgram(
     if (!runsOn(file, machine)) throw otherMachine(name, file, machine);
     return file;
   }
-  const own = [cwd, dirname(distOrSource)].flatMap((root) => [
-    join(root, '.srtctl/bin', machine),
-    join(root, '.srtctl/bin'),
-  ]);
+  const own = ownDirectories(cwd).flatMap((dir) => [join(dir, machine), dir]);
   const places = [...own, ...(env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
   const there = places.map((place) => join(place, name)).filter(isExecutable);
   const found = there.find((file) => runsOn(file, machine));
@@ -58,6 +55,22 @@ export function findProgram(
   if (other !== undefined) throw otherMachine(name, other, machine);
   throw new SrtctlError('program-not-found', `${name} not found`, { hint: HOW_TO_GET[name] ?? '' });
 }
+
+/**
+ * The program as it stands in a command: its path where a variable names it or it came with srtctl, because another one on
+ * a node's PATH must not take its place; else its name, because each node may have its own somewhere else.
+ */
+export function commandOf(name: 'nats-server' | 'etcd', env: NodeJS.ProcessEnv, cwd: string): string {
+  const found = findProgram(name, env, cwd);
+  return env[variableOf(name)] || ownDirectories(cwd).some((dir) => found.startsWith(`${dir}/`))
+    ? found
+    : name;
+}
+
+const variableOf = (name: string): string => `SRTCTL_${name.toUpperCase().replaceAll('-', '_')}`;
+
+const ownDirectories = (cwd: string): string[] =>
+  [cwd, dirname(distOrSource)].map((root) => join(root, '.srtctl/bin'));
 
 /** dist/ when bundled. */
 const distOrSource = dirname(fileURLToPath(import.meta.url));

@@ -22,7 +22,7 @@ import { startCoordinatorGuard } from './coordinator-guard.ts';
 import { clearDeadJobs, ownHome, removeHome } from './dead-jobs.ts';
 import { Fence } from './fence.ts';
 import { jobPaths } from './files.ts';
-import { findProgram } from './find-program.ts';
+import { commandOf, findProgram } from './find-program.ts';
 import { createJobKeys, type JobKeys, keysOf } from './keys.ts';
 import { LifelineFile } from './lifeline.ts';
 import { listenAddress } from './listen.ts';
@@ -78,6 +78,7 @@ async function main(): Promise<void> {
     onLost: (why) => log.warn({ why }, 'the guard is gone: another one is started'),
   });
 
+  const etcdCommand = usesEtcd() ? commandOf('etcd', process.env, process.cwd()) : 'etcd';
   const etcd = usesEtcd() ? [dirname(findProgram('etcd', process.env, process.cwd()))] : [];
   // On a cluster each node has a directory of its own, which its agent makes; here it is the coordinator's.
   const nodeTmpDir = spec.mode === 'slurm' ? `${tmpDir}-node` : tmpDir;
@@ -118,6 +119,7 @@ async function main(): Promise<void> {
     listen,
     logFile: join(logs, 'nats.log'),
     keys,
+    maxPayloadMb: Math.max(1, ...variant.points.map(({ recipe }) => recipe.infra.nats_max_payload_mb ?? 1)),
     binary: findProgram('nats-server', process.env, process.cwd()),
     directory: tmpDir,
     began: (pid) => guard?.began(pid),
@@ -167,6 +169,7 @@ async function main(): Promise<void> {
       cluster,
       distDir,
       nodeBinary: process.execPath,
+      etcdBinary: etcdCommand,
       setupScript: spec.setupScript,
       realEngines: !spec.mock,
     });

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { inboxOf } from '../messages/nats-bus.ts';
 import { SYSTEM_DISCONNECT, streamOf, subjectsOf } from '../messages/subjects.ts';
+import { natsPayload } from '../plan/infra.ts';
 import type { JobKeys } from './keys.ts';
 
 export interface NatsConfigInput {
@@ -13,6 +14,8 @@ export interface NatsConfigInput {
   readonly logFile: string;
   readonly pidFile: string;
   readonly keys: JobKeys;
+  /** Largest message, MB: prompts that Dynamo sends over NATS may be larger than the usual 1 MB. */
+  readonly maxPayloadMb?: number;
   /** Files (PEM, 0600) of the server's certificate, where `bus.tls` asks for one. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
 }
@@ -39,7 +42,7 @@ listen: ${quote(`${input.host}:${input.port}`)}
 ports_file_dir: ${quote(input.portsDir)}
 pid_file: ${quote(input.pidFile)}
 log_file: ${quote(input.logFile)}
-max_payload: 1MB
+${natsPayload(input.maxPayloadMb ?? 1)}
 max_control_line: 4KB
 max_connections: 16384
 # A frozen peer shows after two missed pings.
@@ -52,7 +55,7 @@ jetstream {
   max_file_store: 4GB
 }
 ${tlsBlock(input.tls)}system_account: SYS
-no_auth_user: workload
+no_auth_user: ${ENGINES.user}
 accounts {
   SYS {
     users: [
@@ -75,11 +78,17 @@ ${srtUsers(input.jobId, keys).map(userBlock).join('\n')}
       max_memory: 60MB
       max_store: 2304MB
     }
-    users: [ { user: workload, password: workload, permissions: { publish: { deny: [${ADMINISTRATION.map(quote).join(', ')}] } } } ]
+    users: [ { user: ${ENGINES.user}, password: ${ENGINES.password}, permissions: { publish: { deny: [${ADMINISTRATION.map(quote).join(', ')}] } } } ]
   }
 }
 `;
 }
+
+/**
+ * Dynamo logs in by this name and password when it is given none (lib/runtime/src/transports/nats.rs, 0.7.0 to 1.6.1).
+ * `no_auth_user` is for clients that give no name at all, so the account's user has to be called so.
+ */
+const ENGINES = { user: 'user', password: 'user' } as const;
 
 /** Of the server, not of an account. */
 const ADMINISTRATION = ['$JS.API.ACCOUNT.PURGE.>', '$JS.API.SERVER.>', '$JS.API.META.>'];

@@ -1,10 +1,15 @@
 import type { JsonCount } from '../messages/process-spec.ts';
+import type { EndpointMode, EndpointProcess } from '../plan/kinds.ts';
 import { flagsToArgv } from '../recipe/argv.ts';
-import { dynamoEnvironment } from '../recipe/dynamo-environment.ts';
+import { dynamoAddresses, dynamoEnvironment, onOwnAddress } from '../recipe/dynamo-environment.ts';
+import type { Recipe } from '../recipe/schema.ts';
 import { nginxProcesses } from './nginx.ts';
 import { entryOf, placeFrontends } from './placement.ts';
-import { endpointCounts, frontendProcess, routerEnvironment } from './process.ts';
+import { endpointCounts, frontendProcess, modelAnswers, routerEnvironment } from './process.ts';
 import type { FrontendContext, FrontendProtocol } from './protocol.ts';
+
+/** At info a frontend writes 3 KB for each request. */
+const DYNAMO_LOG = 'info,dynamo_llm::http=warn,http-request=warn';
 
 /** Dynamo's frontend: it learns of its workers from etcd, and its /health says which of them have registered. */
 export const dynamo: FrontendProtocol = {
@@ -34,25 +39,74 @@ export const dynamo: FrontendProtocol = {
         env: {
           ETCD_ENDPOINTS: `http://${infra}:${runtime.infraPorts.etcdClient}`,
           NATS_SERVER: `nats://${infra}:${runtime.infraPorts.nats}`,
+          ...onOwnAddress('DYN_HTTP_HOST', runtime, node),
+          ...dynamoAddresses(recipe, runtime, node),
           ...dynamoEnvironment(recipe, 'frontend'),
+          DYN_LOG: DYNAMO_LOG,
           ...routerEnvironment(context, node),
         },
         image: runtime.image,
         path: '/health',
         expect: registered(context),
+        // An instance is registered up to 6 s before its model is listed: the frontend reads the tokenizer meanwhile.
+        steps: modelAnswers(),
       }),
     );
-    return [...routers, ...nginxProcesses(context, placement)];
+    return [...routers, ...nginxProcesses(context, placement, modelAnswers())];
   },
 };
 
-/** Workers that generate register as "prefill" or, decoding and aggregated ones alike, as "backend". */
+/**
+ * Under which component a worker registers its endpoint `generate`. TensorRT-LLM's decode and aggregated workers are
+ * `tensorrt_llm` up to Dynamo 1.0, and its prefill workers `tensorrt_llm_next` up to 0.6 (dynamo/trtllm/args.py and
+ * utils/trtllm_utils.py of 0.5.1, 0.6.1, 0.8.1, 1.0.0 and 1.6.1).
+ */
+const COMPONENTS: Record<EndpointMode, string[]> = {
+  prefill: ['prefill', 'tensorrt_llm_next'],
+  decode: ['backend', 'tensorrt_llm'],
+  agg: ['backend', 'tensorrt_llm'],
+};
+
+/** Each planned worker by its address, and nobody else. */
 function registered(context: FrontendContext): JsonCount[] {
-  return endpointCounts(context).map(({ mode, count, least }) => ({
-    at: ['instances'],
-    where: { endpoint: 'generate', component: mode === 'prefill' ? 'prefill' : 'backend' },
-    count,
-    ...(least < count ? { least } : {}),
-    label: `${mode} workers`,
-  }));
+  const { recipe, runtime, processes } = context;
+  const { backend } = recipe;
+  const each = backend.type === 'mocker' ? backend.num_workers : 1;
+  const addressOf = ({ node, ports }: EndpointProcess) => `${runtime.address(node)}:${ports.requests}`;
+  return endpointCounts(context).map(({ mode, count, least }) => {
+    const ranks = processes.filter((process) => process.mode === mode);
+    const leaders = ranks.filter(({ ports }) => ports.http > 0);
+    const all = new Set(processes.map(addressOf));
+    for (const leader of leaders) all.delete(addressOf(leader));
+    // vLLM's data-parallel ranks register each for itself in newer releases, and all as one in older ones.
+    const most = backend.type === 'vllm' ? ranks.length : count;
+    return {
+      at: ['instances'],
+      where: { endpoint: 'generate', component: COMPONENTS[mode] },
+      count,
+      ...(least < count ? { least } : {}),
+      ...(most > count ? { most } : {}),
+      // Over NATS an instance has a subject and no address.
+      ...(namesItsAddress(recipe)
+        ? {}
+        : {
+            address: {
+              field: ['transport', 'tcp'],
+              among: leaders.map(addressOf),
+              ...(all.size > 0 ? { others: [...all] } : {}),
+              each,
+            },
+          }),
+      label: `${mode} workers`,
+    };
+  });
 }
+
+/** A recipe that says itself where workers take requests: then only their number is known. */
+const namesItsAddress = ({ environment, backend }: Recipe): boolean =>
+  [
+    environment,
+    ...Object.entries(backend).flatMap(([key, value]) => (/_environment$/.test(key) ? [value] : [])),
+  ]
+    .flatMap((variables) => Object.keys(variables ?? {}))
+    .some((name) => name === 'DYN_TCP_RPC_HOST' || name === 'DYN_TCP_RPC_PORT');

@@ -1,3 +1,4 @@
+import type { ProbeStep } from '../messages/probe-spec.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 import type { Placement } from './placement.ts';
 import { frontendProcess } from './process.ts';
@@ -7,7 +8,11 @@ import type { FrontendContext } from './protocol.ts';
 const OPEN_FILES = 1_048_576;
 
 /** nginx before several routers; [] when there is one. */
-export function nginxProcesses(context: FrontendContext, { routers, nginx }: Placement): ProcessSpec[] {
+export function nginxProcesses(
+  context: FrontendContext,
+  { routers, nginx }: Placement,
+  steps?: ProbeStep[],
+): ProcessSpec[] {
   if (!nginx) return [];
   const { recipe, runtime } = context;
   const start = ['nginx', '-c', `${runtime.logDirInside}/nginx.conf`, '-g', 'daemon off;'];
@@ -25,6 +30,7 @@ export function nginxProcesses(context: FrontendContext, { routers, nginx }: Pla
       env: {},
       image: runtime.containers ? recipe.frontend.nginx_container : null,
       path: '/health',
+      ...(steps ? { steps } : {}),
       files: [{ path: `${runtime.logDir}/nginx.conf`, content: nginxConf(context, { routers, nginx }) }],
     }),
   ];

@@ -1,9 +1,14 @@
+import type { HttpProbe, ProbeStep } from '../messages/probe-spec.ts';
 import type { DeployPhase, JsonCount, ProcessRole, ProcessSpec } from '../messages/process-spec.ts';
 import { fillNode } from '../recipe/resolve.ts';
 import type { FrontendContext } from './protocol.ts';
 
 const GRACE_MS = 5_000;
 const UNHEALTHY_AFTER_MS = 300_000;
+/** How long a model may not be listed, or a request not be answered, when all workers are there. */
+const STEPS_WITHIN_MS = 600_000;
+/** Engines compile kernels with their first request. */
+const FIRST_ANSWER_MS = 300_000;
 
 interface FrontendProcess {
   readonly id: string;
@@ -16,12 +21,18 @@ interface FrontendProcess {
   readonly image: string | null;
   readonly path: string;
   readonly expect?: JsonCount[];
+  readonly steps?: ProbeStep[];
   readonly files?: { path: string; content: string }[];
 }
 
 /** What routers and nginx have in common: they serve HTTP on one port and end only when they are stopped. */
 export function frontendProcess({ recipe, runtime }: FrontendContext, own: FrontendProcess): ProcessSpec {
-  const { id, role, phase, node, port, argv, env, image, path, expect, files } = own;
+  const { id, role, phase, node, port, argv, env, image, path, expect, steps, files } = own;
+  const probe: HttpProbe = {
+    ...{ kind: 'http', host: runtime.address(node), port, path },
+    ...(expect ? { expect } : {}),
+    ...(steps ? { steps, stepsWithinMs: STEPS_WITHIN_MS } : {}),
+  };
   return {
     id,
     role,
@@ -34,7 +45,7 @@ export function frontendProcess({ recipe, runtime }: FrontendContext, own: Front
     gpus: [],
     image,
     ports: { http: port },
-    probe: { kind: 'http', host: runtime.address(node), port, path, ...(expect ? { expect } : {}) },
+    probe,
     critical: true,
     terminates: false,
     startTimeoutMs: startTimeoutMs(recipe),
@@ -42,6 +53,24 @@ export function frontendProcess({ recipe, runtime }: FrontendContext, own: Front
     unhealthyAfterMs: UNHEALTHY_AFTER_MS,
   };
 }
+
+const QUESTION = { model: '{model}', max_tokens: 4, temperature: 0 };
+
+/** A model is listed, and a request for it is answered: some routers know their workers long before they can use them. */
+export const modelAnswers = (): ProbeStep[] => [
+  { label: 'model', path: '/v1/models', take: { model: ['data', '0', 'id'] } },
+  {
+    label: 'completion',
+    path: '/v1/completions',
+    body: { ...QUESTION, prompt: 'Hello' },
+    // A model may be there for chat alone.
+    or: [
+      { path: '/v1/chat/completions', body: { ...QUESTION, messages: [{ role: 'user', content: 'Hello' }] } },
+    ],
+    take: { choice: ['choices', '0'] },
+    timeoutMs: FIRST_ANSWER_MS,
+  },
+];
 
 /** What the recipe tells every process, and what it tells routers. */
 export const routerEnvironment = (

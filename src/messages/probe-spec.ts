@@ -16,6 +16,8 @@ export const jsonCountSchema = z.object({
   count: z.number().int().positive(),
   /** So many are enough, where a run can do without the others. */
   least: z.number().int().nonnegative().optional(),
+  /** So many are not too many, where it depends on the release how many register. */
+  most: z.number().int().positive().optional(),
   /** Entries count by the address that they name. One without an address counts for itself. */
   address: z
     .object({

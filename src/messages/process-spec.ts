@@ -29,6 +29,8 @@ export const processPortsSchema = z.object({
   kvEvents: port.nullable(),
   nixl: port.nullable(),
   system: port,
+  /** Where a Dynamo worker takes requests. */
+  requests: port,
 });
 export type ProcessPorts = z.infer<typeof processPortsSchema>;
 
@@ -98,6 +100,8 @@ export const processSpecSchema = z.object({
   logFile: z.string(),
   cwd: z.string().optional(),
   files: z.array(fileSpecSchema).optional(),
+  /** Absolute paths of directories that are removed before the process starts: it must not find what an earlier one left. */
+  emptyDirs: z.array(z.string().startsWith('/')).optional(),
   /** The command is the task of an MPI launch over `nodes` (of which `node` is the first), so many tasks in all. */
   mpi: z.object({ tasks: z.number().int().positive(), nodes: z.array(z.string()).min(1) }).optional(),
   /** Device indices on the node; empty = none. */

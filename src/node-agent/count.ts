@@ -95,16 +95,16 @@ function countOne(entries: readonly Record<string, unknown>[], count: JsonCount)
 function judged(
   have: number,
   least: number,
-  { count, label }: JsonCount,
+  { count, most = count, label }: JsonCount,
   wrong: readonly string[],
   missing: readonly string[],
 ): Counted {
-  const tooMany = have > count ? [`${have - count} too many ${label} are registered`] : [];
+  const tooMany = have > most ? [`${have - most} too many ${label} are registered`] : [];
   const named = missing.slice(0, MOST_NAMED).join(' ');
   const without =
     missing.length > 0 ? ` (without ${named}${missing.length > MOST_NAMED ? ' and others' : ''})` : '';
   return {
-    ok: have >= least && have <= count && wrong.length === 0,
+    ok: have >= least && have <= most && wrong.length === 0,
     detail: `${have} of ${count} ${label}${without}`,
     wrong: [...wrong.slice(0, MOST_NAMED), ...tooMany],
   };

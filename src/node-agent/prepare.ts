@@ -1,4 +1,4 @@
-import { mkdir, open, writeFile } from 'node:fs/promises';
+import { mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 
@@ -16,6 +16,7 @@ export interface OpenLog {
  */
 export async function prepareFiles(spec: ProcessSpec): Promise<OpenLog> {
   await mkdir(dirname(spec.logFile), { recursive: true });
+  for (const path of spec.emptyDirs ?? []) await rm(path, { recursive: true, force: true });
   for (const { path, content } of spec.files ?? []) {
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, content);

@@ -12,6 +12,7 @@ const UNHEALTHY_AFTER_MS = 60_000;
 export function etcdProcess(runtime: JobContext, roles: Roles): ProcessSpec {
   const node = roles.infra;
   const { etcdClient, etcdPeer } = runtime.infraPorts;
+  const dataDir = `${runtime.tmpDir}/etcd`;
   const listen = (port: number) => `http://${runtime.listenAddress(node)}:${port}`;
   const advertise = (port: number) => `http://${runtime.address(node)}:${port}`;
   return {
@@ -20,13 +21,15 @@ export function etcdProcess(runtime: JobContext, roles: Roles): ProcessSpec {
     phase: 'infra',
     node,
     argv: [
-      ...['etcd', '--name', 'srtctl', '--data-dir', `${runtime.tmpDir}/etcd`],
+      ...[runtime.etcdBinary, '--name', 'srtctl', '--data-dir', dataDir],
       ...['--listen-client-urls', listen(etcdClient), '--advertise-client-urls', advertise(etcdClient)],
       ...['--listen-peer-urls', listen(etcdPeer), '--initial-advertise-peer-urls', advertise(etcdPeer)],
       ...['--initial-cluster', `srtctl=${advertise(etcdPeer)}`],
     ],
     env: {},
     logFile: `${runtime.logDir}/${node}_etcd.out`,
+    // On the old data it would list workers that have ended, until their leases expire after 30 s.
+    emptyDirs: [dataDir],
     gpus: [],
     image: null,
     ports: { client: etcdClient, peer: etcdPeer },
@@ -71,3 +74,10 @@ export function mooncakeProcesses(recipe: Recipe, runtime: RuntimeContext, roles
     },
   ];
 }
+
+/**
+ * Lines of a nats-server's configuration for messages of up to so many MB. It refuses a max_payload above max_pending,
+ * which is 64 MB unless it is said.
+ */
+export const natsPayload = (mb: number): string =>
+  `max_payload: ${mb}MB${mb > 32 ? `\nmax_pending: ${2 * mb}MB` : ''}`;

@@ -68,6 +68,8 @@ export interface JobContext {
   /** Directory of srtctl's own bundled programs (loadgen.js), and the node binary that runs them. */
   readonly distDir: string;
   readonly nodeBinary: string;
+  /** etcd: a path where one was named or came with srtctl, else the name by which each node finds its own. */
+  readonly etcdBinary: string;
   /** Script (absolute path, as a container sees it) that runs once on each node before any engine. */
   readonly setupScript: string | null;
   /** false with simulated engines, which need no model and no Dynamo. */

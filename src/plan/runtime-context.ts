@@ -22,6 +22,7 @@ export interface RuntimeInput {
   readonly cluster: ClusterConfig;
   readonly distDir: string;
   readonly nodeBinary: string;
+  readonly etcdBinary?: string;
   readonly setupScript: string | null;
   readonly realEngines: boolean;
 }
@@ -43,6 +44,7 @@ export function createRuntimeContext(input: RuntimeInput): JobContext {
     containers,
     distDir,
     nodeBinary,
+    etcdBinary = 'etcd',
     setupScript,
     realEngines,
     cluster,
@@ -66,6 +68,7 @@ export function createRuntimeContext(input: RuntimeInput): JobContext {
     tmpDir,
     distDir,
     nodeBinary,
+    etcdBinary,
     setupScript,
     realEngines,
     hfHome: cluster.hf_home ?? null,

@@ -1,5 +1,6 @@
 import type { BackendProtocol, WorkerContext } from '../backends/protocol.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
+import { takesRequestsOverTcp } from '../recipe/dynamo-environment.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import type { EndpointProcess, Roles, RuntimeContext, WorkerRest } from './kinds.ts';
 
@@ -28,7 +29,12 @@ export function workerProcesses(
     const ranks = ranksOf(process);
     const context: WorkerContext = { recipe, runtime, roles, process, ranks, all };
     const { mode, index, node, rank, gpus } = process;
-    const ports = { ...process.ports, ...backend.ports?.(context) };
+    const { requests, ...own } = process.ports;
+    const ports = {
+      ...own,
+      ...(takesRequestsOverTcp(recipe) ? { requests } : {}),
+      ...backend.ports?.(context),
+    };
     const files = backend.files?.(context);
     const progress = backend.progress?.(context);
     const { interval_seconds: seconds, max_attempts: attempts } = recipe.health_check;

@@ -1,3 +1,4 @@
+import type { EndpointProcess, RuntimeContext } from '../plan/kinds.ts';
 import type { Recipe } from './schema.ts';
 
 /** What Dynamo's workers and frontends are told alike. `component` names one in traces: prefill, decode, frontend … */
@@ -20,4 +21,48 @@ function tracing({ observability }: Recipe, component: string): Record<string, s
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: observability.otel_endpoint,
     OTEL_SERVICE_NAME: `dynamo-${component}`,
   };
+}
+
+/** Whether Dynamo's frontends send requests to a port of each worker, which it registers. */
+export const takesRequestsOverTcp = ({ frontend, dynamo }: Recipe): boolean =>
+  frontend.type === 'dynamo' && dynamo.request_plane === 'tcp';
+
+/**
+ * Where a process of Dynamo can be reached by others. Dynamo itself takes the machine's first address, which is not that
+ * of `network_interface`, and is the same for nodes that share a machine.
+ */
+export function dynamoAddresses(
+  recipe: Recipe,
+  runtime: RuntimeContext,
+  node: string,
+): Record<string, string> {
+  if (recipe.frontend.type !== 'dynamo') return {};
+  const address = runtime.address(node);
+  return { DYN_EVENT_PLANE_HOST: address, DYN_TCP_RESPONSE_STREAM_HOST: address };
+}
+
+/** The same for a worker: where it is asked for its health, and where it takes requests. */
+export function dynamoWorkerAddresses(
+  recipe: Recipe,
+  runtime: RuntimeContext,
+  { node, ports }: Pick<EndpointProcess, 'node' | 'ports'>,
+): Record<string, string> {
+  if (recipe.frontend.type !== 'dynamo') return {};
+  return {
+    ...onOwnAddress('DYN_SYSTEM_HOST', runtime, node),
+    ...dynamoAddresses(recipe, runtime, node),
+    ...(takesRequestsOverTcp(recipe)
+      ? { DYN_TCP_RPC_HOST: runtime.address(node), DYN_TCP_RPC_PORT: String(ports.requests) }
+      : {}),
+  };
+}
+
+/** Nodes that share a machine each listen on their own address; elsewhere every address is what Dynamo itself takes. */
+export function onOwnAddress(
+  variable: 'DYN_SYSTEM_HOST' | 'DYN_HTTP_HOST',
+  runtime: RuntimeContext,
+  node: string,
+): Record<string, string> {
+  const address = runtime.listenAddress(node);
+  return address === '0.0.0.0' ? {} : { [variable]: address };
 }

@@ -31,7 +31,7 @@ const healthCheckSchema = z
 const infraSchema = z
   .strictObject({
     etcd_nats_dedicated_node: z.boolean().default(false).describe('a node for etcd and NATS alone'),
-    nats_max_payload_mb: positiveSchema.nullish().describe('largest message of NATS in MB'),
+    nats_max_payload_mb: positiveSchema.max(1000).nullish().describe('largest message of NATS in MB'),
   })
   .prefault({});
 

@@ -406,7 +406,7 @@ def address_in(text):
 def right(body, count):
     items = at(body, count["at"])
     items = [x for x in items if fits(x, count["where"])] if isinstance(items, list) else []
-    most, least, address = count["count"], count.get("least", count["count"]), count.get("address")
+    most, least, address = count.get("most", count["count"]), count.get("least", count["count"]), count.get("address")
     if not address: return least <= len(items) <= most
     each, found = address.get("each"), {}
     texts = [at(x, address["field"]) for x in items]

@@ -1,5 +1,6 @@
 import { frontendFor } from '../frontends/index.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
+import { natsPayload } from '../plan/infra.ts';
 import type { JobContext, Plan, PlannedPoint } from '../plan/kinds.ts';
 import { nodesNeeded, planVariant } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
@@ -71,21 +72,35 @@ function staticRuntime({
 
 /** With agents it is the job's own bus that Dynamo uses; without them it is there for Dynamo alone. */
 function natsProcess(
-  { roles }: PlannedPoint,
+  { roles, recipe }: PlannedPoint,
   runtime: JobContext,
   program: string,
   { tmpDir }: Markers,
 ): ProcessSpec {
   const { infra: node } = roles;
   const { nats: port } = runtime.infraPorts;
+  const config = `${runtime.logDir}/nats.conf`;
+  const mb = recipe.infra.nats_max_payload_mb;
   return {
     id: 'nats',
     role: 'etcd',
     phase: 'infra',
     node,
-    argv: [program, '-a', '0.0.0.0', '-p', String(port), '-js', '-sd', `${tmpDir}/nats`],
+    argv: [
+      program,
+      '-a',
+      '0.0.0.0',
+      '-p',
+      String(port),
+      '-js',
+      '-sd',
+      `${tmpDir}/nats`,
+      ...(mb ? ['-c', config] : []),
+    ],
     env: {},
     logFile: `${runtime.logDir}/nats.log`,
+    // There is no option for it.
+    ...(mb ? { files: [{ path: config, content: `${natsPayload(mb)}\n` }] } : {}),
     gpus: [],
     image: null,
     ports: { client: port },

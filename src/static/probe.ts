@@ -34,7 +34,7 @@ function beyondStatus(
  * For nodes without python3: fewest and most (0: as many as there are), the number of patterns, and what an object of the
  * answer has to contain. Lines of a pattern are alternatives.
  */
-function asPatterns({ count, least = count, where, address }: JsonCount): string[] {
+function asPatterns({ count, least = count, most = count, where, address }: JsonCount): string[] {
   const patterns = Object.entries(where).map(([key, value]) =>
     [value]
       .flat()
@@ -42,7 +42,7 @@ function asPatterns({ count, least = count, where, address }: JsonCount): string
       .join('\n'),
   );
   const each = address ? address.each : 1;
-  return [String(least * (each ?? 1)), String(count * (each ?? 0)), String(patterns.length), ...patterns];
+  return [String(least * (each ?? 1)), String(most * (each ?? 0)), String(patterns.length), ...patterns];
 }
 
 const member = (key: string, value: unknown): string => `${JSON.stringify(key)}:${JSON.stringify(value)}`;

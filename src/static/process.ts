@@ -30,7 +30,11 @@ export function processFunctions(spec: ProcessSpec, context: ProcessContext): st
   const { word, words } = markers;
   const { exports, prefix, names } = environmentOf(spec.env, markers);
   const { before } = context;
-  const command = before.length > 0 ? withSteps(before, spec) : spec.argv;
+  const first = [
+    ...(spec.emptyDirs ?? []).map((dir) => ['rm', '-rf', '--', dir]),
+    ...before.map(({ argv }) => argv),
+  ];
+  const command = first.length > 0 ? withSteps(first, spec) : spec.argv;
   const options = spec.image === null ? [] : containerOptions(spec.image, names, context);
   const tmpDir = spec.image === null ? markers.tmpDir : '';
   const place = spec.mpi
@@ -49,9 +53,9 @@ ${name}.ready() { ${probeCommand(spec.probe, markers)}; }
 `;
 }
 
-const withSteps = (before: readonly ProcessSpec[], { argv }: ProcessSpec): string[] => [
+const withSteps = (first: readonly (readonly string[])[], { argv }: ProcessSpec): string[] => [
   ...['bash', '-c', WITH_STEPS, 'srtctl-steps'],
-  ...before.flatMap((step) => [String(step.argv.length), ...step.argv]),
+  ...first.flatMap((step) => [String(step.length), ...step]),
   ...['0', ...argv],
 ];
 

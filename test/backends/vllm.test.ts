@@ -22,10 +22,30 @@ describe('a data-parallel vLLM worker', () => {
   it('is one process on each node, which takes requests for the ranks of its node', () => {
     const { endpointProcesses, processes } = pointOf(parallel);
     expect(endpointProcesses.map(({ mode, node, rank, ports }) => [mode, node, rank, ports])).toEqual([
-      ['prefill', 'node1', 0, { http: 6100, bootstrap: 7200, kvEvents: 5200, nixl: 5400, system: 7500 }],
-      ['prefill', 'node2', 4, { http: 6100, bootstrap: 7200, kvEvents: 5204, nixl: 5400, system: 7501 }],
-      ['decode', 'node3', 0, { http: 6100, bootstrap: null, kvEvents: 5208, nixl: 5408, system: 7502 }],
-      ['decode', 'node4', 1, { http: 0, bootstrap: null, kvEvents: 5209, nixl: 5409, system: 7503 }],
+      [
+        'prefill',
+        'node1',
+        0,
+        { http: 6100, bootstrap: 7200, kvEvents: 5200, nixl: 5400, system: 7500, requests: 9500 },
+      ],
+      [
+        'prefill',
+        'node2',
+        4,
+        { http: 6100, bootstrap: 7200, kvEvents: 5204, nixl: 5400, system: 7501, requests: 9501 },
+      ],
+      [
+        'decode',
+        'node3',
+        0,
+        { http: 6100, bootstrap: null, kvEvents: 5208, nixl: 5408, system: 7502, requests: 9502 },
+      ],
+      [
+        'decode',
+        'node4',
+        1,
+        { http: 0, bootstrap: null, kvEvents: 5209, nixl: 5409, system: 7503, requests: 9503 },
+      ],
     ]);
     const second = processes.find(({ id }) => id === 'prefill-0-4');
     expect(second?.argv.join(' ')).toContain(

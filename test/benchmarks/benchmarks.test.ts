@@ -32,7 +32,14 @@ const leader = (node: string, mode: 'prefill' | 'decode', index: number, rank = 
   node,
   rank,
   gpus: [0],
-  ports: { http: rank === 0 ? 30_000 + index : 0, bootstrap: null, kvEvents: null, nixl: null, system: 1 },
+  ports: {
+    http: rank === 0 ? 30_000 + index : 0,
+    bootstrap: null,
+    kvEvents: null,
+    nixl: null,
+    system: 1,
+    requests: 0,
+  },
 });
 
 function contextOf(benchmark: object, pointDir = '/job/points/00-all', containers = false): BenchmarkContext {

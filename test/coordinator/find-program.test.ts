@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findProgram } from '../../src/coordinator/find-program.ts';
+import { commandOf, findProgram } from '../../src/coordinator/find-program.ts';
 
 let dir: string;
 beforeAll(() => {
@@ -40,5 +40,14 @@ describe('a program of the job’s', () => {
     expect(() => findProgram('etcd', { SRTCTL_ETCD: etcd }, cwd, 'x86_64')).toThrow(
       /is for aarch64, and this node is x86_64/,
     );
+  });
+
+  it('is named by its path when a variable names it or it came with srtctl, whatever PATH has', () => {
+    const cwd = mkdtempSync(join(dir, 'c-'));
+    const system = dirname(program(join(cwd, 'system/etcd'), X86));
+    const named = program(join(cwd, 'mine/etcd'), X86);
+    expect(commandOf('etcd', { PATH: system, SRTCTL_ETCD: named }, cwd)).toBe(named);
+    const own = program(join(cwd, '.srtctl/bin/etcd'), X86);
+    expect(commandOf('etcd', { PATH: system }, cwd)).toBe(own);
   });
 });

@@ -70,8 +70,18 @@ describe('the Dynamo frontend', () => {
     expect(router?.probe).toMatchObject({
       path: '/health',
       expect: [
-        { at: ['instances'], where: { endpoint: 'generate', component: 'prefill' }, count: 1 },
-        { at: ['instances'], where: { endpoint: 'generate', component: 'backend' }, count: 1 },
+        {
+          at: ['instances'],
+          where: { endpoint: 'generate', component: ['prefill', 'tensorrt_llm_next'] },
+          count: 1,
+          address: { among: ['10.0.0.1:9500'], others: ['10.0.0.2:9501'], each: 1 },
+        },
+        {
+          at: ['instances'],
+          where: { endpoint: 'generate', component: ['backend', 'tensorrt_llm'] },
+          count: 1,
+          address: { among: ['10.0.0.2:9501'], others: ['10.0.0.1:9500'] },
+        },
       ],
     });
   });

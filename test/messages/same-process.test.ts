@@ -14,6 +14,7 @@ const other: Required<Omit<ProcessSpec, 'id'>> = {
   logFile: '/tmp/other',
   cwd: '/',
   files: [{ path: '/tmp/f', content: 'x' }],
+  emptyDirs: ['/tmp/d'],
   mpi: { tasks: 2, nodes: ['node1'] },
   gpus: [3],
   image: 'other/image',

@@ -10,7 +10,12 @@ import type { Bus } from '../../src/messages/bus.ts';
 import { connectBus, inboxOf } from '../../src/messages/nats-bus.ts';
 
 /** A real nats-server with its own directory, port and keys, for one test file. */
-export async function startTestBus(jobId: string, nodes: string[], tls?: JobKeys['tls']) {
+export async function startTestBus(
+  jobId: string,
+  nodes: string[],
+  tls?: JobKeys['tls'],
+  maxPayloadMb?: number,
+) {
   const directory = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
   await mkdir(join(directory, 'nats'));
   const keys: JobKeys = { ...createJobKeys(nodes), ...(tls ? { tls } : {}) };
@@ -21,6 +26,7 @@ export async function startTestBus(jobId: string, nodes: string[], tls?: JobKeys
     host: '127.0.0.1',
     logFile: join(directory, 'nats.log'),
     keys,
+    ...(maxPayloadMb === undefined ? {} : { maxPayloadMb }),
     binary: findProgram('nats-server', process.env, process.cwd()),
     directory: join(directory, 'nats'),
     began: (pid) => pids.add(pid),
