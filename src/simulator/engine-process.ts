@@ -7,6 +7,7 @@ import { Engine } from './engine.ts';
 import type { EngineOptions } from './engine-options.ts';
 import { etcdEndpoint, type Registration, register } from './etcd.ts';
 import { Fatal } from './fatal.ts';
+import { mayBecomeReady } from './faults.ts';
 import { pathOf, portOf, sendJson, sendText, serve } from './http.ts';
 import { type Instance, instanceKey } from './registry.ts';
 
@@ -65,6 +66,7 @@ async function load(options: EngineOptions): Promise<void> {
     await sleep(options.loadMs / parts);
     say(`Loading safetensors checkpoint shards: ${(100 * part) / parts}% Completed`);
   }
+  await mayBecomeReady();
   say('Load weight end.');
 }
 

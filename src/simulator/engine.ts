@@ -4,6 +4,7 @@ import { answerTo } from './answers.ts';
 import { awaitPrefill, type BootstrapServer } from './bootstrap.ts';
 import { hangingClock, systemClock } from './clock.ts';
 import type { EngineOptions } from './engine-options.ts';
+import { faultOn, standsStillItself } from './faults.ts';
 import { parseJson, pathOf, readBody, sendError, sendJson, sendText } from './http.ts';
 import { Histogram, prometheus, Rate } from './metrics.ts';
 import { type Api, type GenerateRequest, outputLength, readRequest } from './requests.ts';
@@ -31,7 +32,10 @@ export class Engine {
     this.#options = options;
     this.#bootstrap = bootstrap;
     const { speed, maxRunning, hangAfterRequests } = options;
-    const stands = () => hangAfterRequests > 0 && this.#scheduler.totals.requests > hangAfterRequests;
+    standsStillItself();
+    const stands = () =>
+      (hangAfterRequests > 0 && this.#scheduler.totals.requests > hangAfterRequests) ||
+      faultOn('stall') !== undefined;
     this.#scheduler = new Scheduler({ speed, maxRunning, clock: hangingClock(systemClock, stands) });
     this.#rate = new Rate(() => this.#scheduler.totals.generationTokens);
   }

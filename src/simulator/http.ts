@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Fatal } from './fatal.ts';
+import { interfering, listenByFaults } from './interfere.ts';
 
 /** Starts a server; a port that is taken ends the process as it ends a real engine. */
 export function serve(
@@ -7,10 +8,11 @@ export function serve(
   port: number,
   handle: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>,
 ): Promise<Server> {
+  const handleOrFail = interfering(handle);
   const server = createServer((request, response) => {
     // Who has gone does not read the answer; that is no reason for a server to end.
     response.on('error', () => undefined);
-    Promise.resolve(handle(request, response)).catch((error: unknown) => {
+    Promise.resolve(handleOrFail(request, response)).catch((error: unknown) => {
       if (response.headersSent) response.destroy();
       else sendJson(response, 500, { error: { message: String(error), type: 'internal_error', code: 500 } });
     });
@@ -27,7 +29,10 @@ export function serve(
           : error,
       ),
     );
-    server.listen({ host, port, exclusive: true }, () => resolve(server));
+    server.listen({ host, port, exclusive: true }, () => {
+      listenByFaults(server, host, portOf(server));
+      resolve(server);
+    });
   });
 }
 

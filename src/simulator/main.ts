@@ -1,15 +1,18 @@
+import { readFileSync, rmSync } from 'node:fs';
 import { Fatal } from './fatal.ts';
 
 /**
  * `node simulator.js -m MODULE ARGS…` or `node simulator.js nginx ARGS…`: the stand-ins behind mock-bin/. They take the
  * real command lines, open the real ports and answer the real APIs, at the speed of speed-model.ts.
  */
-const [first, second, ...rest] = process.argv.slice(2);
-const module = first === '-m' ? second : first;
-const args = first === '-m' ? rest : process.argv.slice(3);
-
+const words = process.argv.slice(2);
 process.on('uncaughtException', fail);
 process.on('unhandledRejection', fail);
+if (words[0] === '--environment') takeEnvironment(words.splice(0, 2)[1] ?? '');
+const module = words[0] === '-m' ? words[1] : words[0];
+const args = words.slice(words[0] === '-m' ? 2 : 1);
+const { beginFaults } = await import('./faults.ts');
+await beginFaults();
 
 switch (module) {
   case 'sglang.launch_server':
@@ -71,6 +74,16 @@ switch (module) {
   }
   default:
     fail(new Fatal(`No module named ${module}`));
+}
+
+/** bin/simulate handed our environment over in a file, so that /proc does not show it. */
+function takeEnvironment(file: string): void {
+  const entries = readFileSync(file, 'utf8').split('\0').slice(0, -1);
+  rmSync(file);
+  for (const entry of entries) {
+    const at = entry.indexOf('=');
+    process.env[entry.slice(0, at)] = entry.slice(at + 1);
+  }
 }
 
 /** As an engine would: its complaint on stderr, a traceback where it is a crash, exit code 1 (2 for bad arguments). */

@@ -10,12 +10,22 @@ interface SweepRecipe {
   readonly concurrencies?: string;
   /** How long a point's benchmark takes: prompts for each of its concurrency. */
   readonly requests?: number | string;
+  /** Output tokens, or the parameter that says so. */
+  readonly osl?: number | string;
   readonly extra?: string;
 }
 
 /** A disaggregated recipe on two nodes with a sweep in it. */
 export async function writeSweep(dir: string, options: SweepRecipe): Promise<string> {
-  const { sweep, prefill = '', decode = '', concurrencies = '2', requests = 4, extra = '' } = options;
+  const {
+    sweep,
+    prefill = '',
+    decode = '',
+    concurrencies = '2',
+    requests = 4,
+    osl = 16,
+    extra = '',
+  } = options;
   const file = join(dir, 'sweep.yaml');
   const flags = (own: string) =>
     `{ served-model-name: test/model, tensor-parallel-size: 4${own === '' ? '' : `, ${own}`} }`;
@@ -33,7 +43,7 @@ backend:
 benchmark:
   type: sa-bench
   isl: 64
-  osl: 16
+  osl: ${typeof osl === 'string' ? `"${osl}"` : osl}
   concurrencies: "${concurrencies}"
   req_rate: inf
   num_prompts_mult: ${typeof requests === 'string' ? `"${requests}"` : requests}

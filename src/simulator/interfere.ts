@@ -1,0 +1,94 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { countRequest, faultOn, hasFaults, requestsStandStill } from './faults.ts';
+
+const LOOK_MS = 50;
+const WORK = /^\/(v1\/(chat\/)?completions|generate)\b/;
+
+type Handle = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+
+/** A handler with the faults of this process in its way: before it, and in what it writes. */
+export const interfering = (handle: Handle): Handle =>
+  hasFaults ? (request, response) => interfere(handle, request, response) : handle;
+
+async function interfere(handle: Handle, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const path = request.url ?? '/';
+  const works = request.method === 'POST' && WORK.test(path);
+  if (works) countRequest();
+  const refused = faultOn('refuse', path) ?? faultOn('never-ready');
+  if (refused) {
+    if (refused.status === 'connection') request.socket.destroy();
+    else {
+      const text = JSON.stringify({ error: { message: 'a fault of the simulator', code: refused.status } });
+      response.writeHead(refused.status, { 'content-type': 'application/json' }).end(text);
+    }
+    return;
+  }
+  if (works && requestsStandStill(path)) return;
+  const slow = faultOn('slow', path);
+  if (slow) {
+    await sleep(slow.delay_ms);
+    if (response.destroyed) return;
+    writeSlowly(response, slow.delay_ms);
+  }
+  const broken = works ? faultOn('stream-error', path) : undefined;
+  if (broken) breakAfter(response, broken.chunk, broken.how);
+  await handle(request, response);
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Each piece waits for the one before it, and then for as long. */
+function writeSlowly(response: ServerResponse, delayMs: number): void {
+  const write = response.write.bind(response);
+  const end = response.end.bind(response);
+  let before = Promise.resolve();
+  const later = (run: () => unknown): void => {
+    before = before.then(async () => {
+      await sleep(delayMs);
+      if (!response.destroyed) run();
+    });
+  };
+  response.write = (...piece: unknown[]): boolean => {
+    later(() => write(...(piece as [string])));
+    return true;
+  };
+  response.end = (...piece: unknown[]): ServerResponse => {
+    later(() => end(...(piece as [string])));
+    return response;
+  };
+}
+
+const ENDS = {
+  error:
+    'data: {"error":{"message":"a fault of the simulator","type":"internal_error","code":500}}\n\ndata: [DONE]\n\n',
+  event: 'event: error\ndata: {"message":"a fault of the simulator"}\n\n',
+};
+
+function breakAfter(response: ServerResponse, chunks: number, how: 'error' | 'event' | 'cut'): void {
+  const write = response.write.bind(response);
+  const end = response.end.bind(response);
+  let written = 0;
+  let broken = false;
+  const isDue = (): boolean => {
+    if (broken || written++ < chunks) return broken;
+    broken = true;
+    if (how === 'cut') response.destroy();
+    else end(ENDS[how]);
+    return true;
+  };
+  response.write = (...piece: unknown[]): boolean => isDue() || write(...(piece as [string]));
+  response.end = (...piece: unknown[]): ServerResponse => (isDue() ? response : end(...(piece as [string])));
+}
+
+/** Stops to listen while connections are to be refused, and listens again after that. */
+export function listenByFaults(server: Server, host: string, port: number): void {
+  if (!hasFaults) return;
+  // It keeps the process alive, which has nothing else to do while it does not listen.
+  setInterval(() => {
+    const refuses = faultOn('refuse')?.status === 'connection';
+    if (refuses && server.listening) {
+      server.close();
+      server.closeAllConnections();
+    } else if (!refuses && !server.listening) server.listen({ host, port, exclusive: true });
+  }, LOOK_MS);
+}
