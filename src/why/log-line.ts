@@ -91,8 +91,6 @@ const PREFIXES: readonly RegExp[] = [
   /^\[\d+\] \d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d\.\d+ \[(?<level>INF|WRN|ERR|FTL|DBG|TRC)\]\s?/,
   /^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d \[(?<level>debug|info|notice|warn|error|crit|alert|emerg)\] \d+#\d+:\s?/,
   new RegExp(`^raft\\d{4}/\\d\\d/\\d\\d \\d\\d:\\d\\d:\\d\\d ${WORD}: `),
-  // UCX: `[1763629001.11] [gpu07:4211 :0]    ib_md.c:300  UCX  ERROR `
-  /^\[\d+\.\d+\] \[[^\]]{1,100}\]\s{1,12}\S{1,60}:\d+\s+UCX\s+(?<level>[A-Z]{3,6})\s+/,
   // Slurm, pyxis, enroot, containers
   /^(?:slurmstepd|srun|sbatch|slurmd)(?:-[\w.]{1,60})?: (?<level>error|fatal|info|warning)?(?:: )?/,
   /^pyxis: (?:\s{4})?/,
@@ -104,8 +102,9 @@ const PREFIXES: readonly RegExp[] = [
   /^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?Z?\]?\s(?:\d+ )?/,
 ];
 const MOST_PREFIXES = 8;
-/** NCCL's own prefix says the node, the process and the GPU: it stays. */
-const NCCL = /(?:^|\s)NCCL (?<level>INFO|WARN|TRACE|VERSION|version)\b/;
+/** The prefixes of NCCL and UCX say the node, the process, the GPU and the file: they stay. */
+const KEPT =
+  /(?:^|\s)(?:NCCL (?<nccl>INFO|WARN|TRACE|VERSION|version)|UCX {1,2}(?<ucx>FATAL|ERROR|WARN|INFO|DIAG|DEBUG|TRACE|REQ|DATA))\b/;
 const JSON_LEVEL = /"(?:level|severity|lvl)":\s?"(?<level>\w{1,10})"/;
 /** `launch_server.py: error: …`, as argparse says it; `bash: line 1: …`. */
 const PROGRAM_SAYS = /^[\w./@ -]{1,80}: (?:error|fatal): |^enroot-\w{1,20}: failed /i;
@@ -117,9 +116,10 @@ export function parseLine(raw: string): LogLine {
   let level: Level = 'none';
   let source = '';
   for (let count = 0; count < MOST_PREFIXES; count++) {
-    const { level: nccl } = NCCL.exec(text.slice(0, 300))?.groups ?? {};
+    const { nccl, ucx } = KEPT.exec(text.slice(0, 300))?.groups ?? {};
     // A warning of NCCL's is what goes before its failure.
     if (nccl !== undefined) return { text, level: nccl === 'WARN' ? 'error' : 'info', source, bare: false };
+    if (ucx !== undefined) return { text, level: levelOf(ucx) ?? 'info', source, bare: false };
     const found = PREFIXES.map((prefix) => prefix.exec(text)).find((match) => match && match[0] !== '');
     if (!found) break;
     const { level: word, source: writer } = found.groups ?? {};

@@ -12,13 +12,14 @@ const START = Date.parse('2026-11-24T10:00:00Z');
 
 function diagnosisOf({ logs, lost }: Failure) {
   const witnesses = Object.entries(logs).map(
-    ([process, { log, at, signal, exitCode }]): Witness => ({
+    ([process, { log, at, signal, exitCode, why, unwellAt }]): Witness => ({
       process,
       role: processRoleSchema.catch('step').parse(process.replace(/-.*/, '')),
       node: nodeOf[process] ?? '',
       logFile: `/logs/${process}.out`,
       failedAt: at === null ? null : START + at,
-      why: signal ? `ended by ${signal}` : `ended with exit code ${exitCode}`,
+      why: why ?? (signal ? `ended by ${signal}` : `ended with exit code ${exitCode}`),
+      unwell: unwellAt === undefined ? undefined : { at: START + unwellAt, why: why ?? '' },
       exitCode: exitCode ?? null,
       signal: signal ?? null,
       line: errorLine(log, signatures),
@@ -26,7 +27,7 @@ function diagnosisOf({ logs, lost }: Failure) {
   );
   return diagnose(
     witnesses,
-    lost ? [{ ...lost, at: START + lost.at, why: 'silent for 3 s', certain: true }] : [],
+    lost ? [{ certain: true, ...lost, at: START + lost.at, why: 'silent for 3 s' }] : [],
   );
 }
 

@@ -6,9 +6,20 @@ export interface Failure {
   readonly name: string;
   /** Log of each process by its name; `at`: ms after the first failure, null: it was running until it was stopped. */
   readonly logs: Readonly<
-    Record<string, { log: string; at: number | null; signal?: string; exitCode?: number }>
+    Record<
+      string,
+      {
+        log: string;
+        at: number | null;
+        signal?: string;
+        exitCode?: number;
+        why?: string;
+        /** When it began not to answer. */
+        unwellAt?: number;
+      }
+    >
   >;
-  readonly lost?: { readonly node: string; readonly at: number };
+  readonly lost?: { readonly node: string; readonly at: number; readonly certain?: boolean };
   readonly cause: { readonly process: string | null; readonly node: string; readonly line: RegExp | null };
   readonly signature: string | null;
 }
@@ -336,5 +347,86 @@ export const failures: readonly Failure[] = [
     },
     cause: { process: 'etcd', node: 'node1', line: /no space left/ },
     signature: 'disk-full',
+  },
+  {
+    name: 'a node that lost its power, which ranks on other nodes notice by their connections',
+    logs: {
+      'decode-0-0': {
+        log: `${serving}${traceback('RuntimeError: NCCL error: remote process exited or there was a network error', '[TP9] ')}${sigquit}`,
+        at: 0,
+        exitCode: 1,
+      },
+      'prefill-0-0': {
+        log: `${serving}gpu01:10:11 [0] misc/socket.cc:915 NCCL WARN socketProgress: Connection closed by remote peer node2<41222>\n`,
+        at: 40,
+        exitCode: 1,
+      },
+    },
+    lost: { node: 'node2', at: -48 },
+    cause: { process: null, node: 'node2', line: null },
+    signature: null,
+  },
+  {
+    name: 'a node that is silent when the point ends, before it counts as lost',
+    logs: { 'decode-0-0': { log: serving + peerGone, at: 0, exitCode: 1 } },
+    lost: { node: 'node2', at: 900, certain: false },
+    cause: { process: null, node: 'node2', line: null },
+    signature: null,
+  },
+  {
+    name: 'a process that failed by itself, while a node was silent for a moment',
+    logs: {
+      'decode-0-0': {
+        log: `${serving}${traceback('RuntimeError: CUDA error: an illegal memory access was encountered')}`,
+        at: 0,
+        exitCode: 1,
+      },
+    },
+    lost: { node: 'node2', at: -500, certain: false },
+    cause: { process: 'decode-0-0', node: 'node3', line: /illegal memory access/ },
+    signature: 'cuda-crash',
+  },
+  {
+    name: 'a frozen worker that its frontend misses',
+    logs: {
+      'frontend-0': {
+        log: 'INFO dynamo_runtime: lease expired\n',
+        at: 0,
+        signal: 'SIGTERM',
+        why: 'unhealthy for 30 s: 1 of 2 agg workers',
+      },
+      'prefill-0-0': { log: serving, at: null },
+      'decode-0-0': {
+        log: serving,
+        at: null,
+        unwellAt: -9_000,
+        why: '/health does not answer within 10000 ms',
+      },
+    },
+    cause: { process: 'decode-0-0', node: 'node3', line: /./ },
+    signature: null,
+  },
+  {
+    name: 'the only worker, which its frontend misses',
+    logs: {
+      'frontend-0': {
+        log: 'INFO ok\n',
+        at: 0,
+        signal: 'SIGTERM',
+        why: 'unhealthy for 30 s: 0 of 1 decode workers',
+      },
+      'decode-0-0': { log: serving, at: null },
+    },
+    cause: { process: 'decode-0-0', node: 'node3', line: /./ },
+    signature: null,
+  },
+  {
+    name: 'a benchmark whose requests fail, because a worker does not answer',
+    logs: {
+      benchmark: { log: 'loadgen: 12 of 64 requests failed: HTTP 503\n', at: 0, exitCode: 1 },
+      'decode-0-0': { log: serving, at: null, unwellAt: -2_000, why: '/health answers HTTP 503' },
+    },
+    cause: { process: 'decode-0-0', node: 'node3', line: /./ },
+    signature: null,
   },
 ];
