@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { EXIT, SrtctlError } from '../errors.ts';
+import { setOwnUmask } from '../own-umask.ts';
 import { registerApply } from './apply.ts';
 import { registerCancel } from './cancel.ts';
 import { registerDoctor } from './doctor.ts';
@@ -14,6 +15,8 @@ import { registerStatus } from './status.ts';
 import { registerWatch } from './watch.ts';
 import { registerWhy } from './why.ts';
 
+setOwnUmask();
+
 const VERSION = '0.1.0';
 
 const program = new Command('srtctl')
@@ -22,6 +25,14 @@ const program = new Command('srtctl')
   )
   .version(VERSION)
   .option('--verbose', 'show the stack of an error')
+  .option(
+    '--safe-directory <directories>',
+    'directories, with colons between them, whose recipes and srtslurm.yaml are taken whoever owns them; * = all (SRTCTL_SAFE_DIRECTORY)',
+  )
+  .hook('preAction', (command) => {
+    const { safeDirectory } = command.opts<{ safeDirectory?: string }>();
+    if (safeDirectory !== undefined) process.env.SRTCTL_SAFE_DIRECTORY = safeDirectory;
+  })
   .showSuggestionAfterError()
   .exitOverride()
   .addHelpText(

@@ -1,5 +1,5 @@
 import { accessSync, constants, statSync } from 'node:fs';
-import { delimiter, dirname, join, resolve } from 'node:path';
+import { basename, delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SrtctlError } from '../errors.ts';
 import { machineOf } from './elf.ts';
@@ -25,8 +25,9 @@ const MACHINE: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch
 
 /**
  * Absolute path of nats-server or etcd: the variable (SRTCTL_NATS_SERVER, SRTCTL_ETCD) if it is set, else .srtctl/bin of
- * the working directory or of the checkout that srtctl is in (`make setup` puts them there), else PATH. Below .srtctl/bin
- * a directory named as `uname -m` says goes first: nodes of several architectures may share it.
+ * srtctl's own installation (`make setup` puts them there), else PATH. Never from the working directory: what somebody
+ * else put there would run as this user. Below .srtctl/bin a directory named as `uname -m` says goes first, because nodes
+ * of several architectures may share it.
  * @throws SrtctlError that says how to get it, or that what is there is for other machines
  */
 export function findProgram(
@@ -34,6 +35,7 @@ export function findProgram(
   env: NodeJS.ProcessEnv,
   cwd: string,
   machine: string = MACHINE[process.arch] ?? process.arch,
+  installation: string = INSTALLATION,
 ): string {
   const variable = variableOf(name);
   const told = env[variable];
@@ -46,8 +48,10 @@ export function findProgram(
     if (!runsOn(file, machine)) throw otherMachine(name, file, machine);
     return file;
   }
-  const own = ownDirectories(cwd).flatMap((dir) => [join(dir, machine), dir]);
-  const places = [...own, ...(env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
+  const own = [join(ownDirectory(installation), machine), ownDirectory(installation)];
+  // An empty or relative entry of PATH means the working directory.
+  const path = (env.PATH ?? '').split(delimiter).filter(isAbsolute);
+  const places = [...own, ...path, '/usr/sbin', '/usr/local/sbin'];
   const there = places.map((place) => join(place, name)).filter(isExecutable);
   const found = there.find((file) => runsOn(file, machine));
   if (found) return found;
@@ -62,18 +66,19 @@ export function findProgram(
  */
 export function commandOf(name: 'nats-server' | 'etcd', env: NodeJS.ProcessEnv, cwd: string): string {
   const found = findProgram(name, env, cwd);
-  return env[variableOf(name)] || ownDirectories(cwd).some((dir) => found.startsWith(`${dir}/`))
-    ? found
-    : name;
+  return env[variableOf(name)] || found.startsWith(`${ownDirectory(INSTALLATION)}/`) ? found : name;
 }
 
 const variableOf = (name: string): string => `SRTCTL_${name.toUpperCase().replaceAll('-', '_')}`;
 
-const ownDirectories = (cwd: string): string[] =>
-  [cwd, dirname(distOrSource)].map((root) => join(root, '.srtctl/bin'));
+const ownDirectory = (installation: string): string => join(installation, '.srtctl/bin');
 
-/** dist/ when bundled. */
-const distOrSource = dirname(fileURLToPath(import.meta.url));
+/** The directory that dist/ is in, or src/ where the sources run. */
+const INSTALLATION = (() => {
+  let at = dirname(fileURLToPath(import.meta.url));
+  while (!['dist', 'src'].includes(basename(at)) && dirname(at) !== at) at = dirname(at);
+  return dirname(at);
+})();
 
 function runsOn(file: string, machine: string): boolean {
   const built = machineOf(file);

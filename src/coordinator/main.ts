@@ -7,6 +7,7 @@ import { frontendFor } from '../frontends/index.ts';
 import type { PatientGuard } from '../guard.ts';
 import { jobSpecSchema } from '../messages/job-files.ts';
 import { ownLog } from '../own-log.ts';
+import { setOwnUmask } from '../own-umask.ts';
 import type { JobContext } from '../plan/kinds.ts';
 import { nodesNeeded, planSweep, spareNodesOf } from '../plan/plan.ts';
 import { createRuntimeContext } from '../plan/runtime-context.ts';
@@ -32,6 +33,8 @@ import { readPointResults } from './point-results.ts';
 import { pointsInOrder } from './points-in-order.ts';
 import { supervisionOf } from './roster.ts';
 import { beginTenure } from './tenure.ts';
+
+setOwnUmask();
 
 /** `node coordinator.js JOB_SPEC`: JOB_SPEC is <job id>.json. Ends with the run's exit code. */
 async function main(): Promise<void> {
@@ -90,7 +93,7 @@ async function main(): Promise<void> {
     cluster,
     variant,
     distDir,
-    programDirs: [...etcd, join(process.cwd(), '.srtctl/bin')],
+    programDirs: [...etcd, join(dirname(distDir), '.srtctl/bin')],
     guard,
     onLaunched: () => void lifeline?.save(),
     claim: last?.claim ?? undefined,

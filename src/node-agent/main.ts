@@ -11,6 +11,7 @@ import { subjectsOf, toToken } from '../messages/subjects.ts';
 import { addressOfInterface, addressTowards } from '../own-address.ts';
 import { removeOwnDirectory } from '../own-directory.ts';
 import { ownLog } from '../own-log.ts';
+import { setOwnUmask } from '../own-umask.ts';
 import { createSteadyClock } from '../steady-clock.ts';
 import { NodeAgent } from './agent.ts';
 import { findGpuHolders } from './gpu-holders.ts';
@@ -21,6 +22,8 @@ import { identityOf } from './marks.ts';
 import { OomWatch } from './oom.ts';
 import { ProcessTable } from './process-table.ts';
 import { osSpawner } from './spawn.ts';
+
+setOwnUmask();
 
 const CONNECT_PATIENCE_MS = 60_000;
 

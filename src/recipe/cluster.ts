@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import * as z from 'zod';
 import { SrtctlError } from '../errors.ts';
@@ -7,6 +7,7 @@ import { type OnProblem, parseKnown } from './parse-known.ts';
 import { RecipeProblems } from './problems.ts';
 import { parseSource } from './source.ts';
 import { timeLimitSchema } from './time-limit.ts';
+import { readTrustedFile } from './trusted-file.ts';
 import { directivesSchema, positiveSchema } from './values.ts';
 
 const aliases = (what: string) => z.record(z.string(), z.string()).nullish().describe(what);
@@ -100,7 +101,7 @@ export function findClusterConfig(
   onUnknownKey?: OnProblem,
 ): ClusterConfig {
   const found = clusterConfigFile(env, cwd);
-  return found === undefined ? clusterConfigSchema.parse({}) : readClusterConfig(found, onUnknownKey);
+  return found === undefined ? clusterConfigSchema.parse({}) : readClusterConfig(found, env, onUnknownKey);
 }
 
 /** Path of the config of this cluster; undefined when there is none. */
@@ -114,8 +115,8 @@ export function clusterConfigFile(env: NodeJS.ProcessEnv, cwd: string): string |
   return ['.', '..', '../..'].map((up) => resolve(cwd, up, 'srtslurm.yaml')).find((path) => existsSync(path));
 }
 
-function readClusterConfig(path: string, onUnknownKey?: OnProblem): ClusterConfig {
-  const source = parseSource(path, readFileSync(path, 'utf8'));
+function readClusterConfig(path: string, env: NodeJS.ProcessEnv, onUnknownKey?: OnProblem): ClusterConfig {
+  const source = parseSource(path, readTrustedFile(path, { env }));
   const parsed = parseKnown(clusterConfigSchema, source.value ?? {}, (at) => source.place(at), onUnknownKey);
   if ('data' in parsed) return parsed.data;
   throw new RecipeProblems(parsed.problems);

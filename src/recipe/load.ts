@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { type SourcePlace, SrtctlError } from '../errors.ts';
 import { benchmarkTypes } from './benchmark.ts';
 import type { ClusterConfig } from './cluster.ts';
@@ -13,6 +12,7 @@ import { PendingSelectors } from './selector.ts';
 import { parseSource, type Source } from './source.ts';
 import { expandSweep, type SweepPoint, SweepProblem, sweepSettings } from './sweep.ts';
 import type { SweepSettings } from './sweep-settings.ts';
+import { readTrustedFile } from './trusted-file.ts';
 import type { LoadedVariant } from './variant.ts';
 import { expandVariants, type RawVariant } from './variants.ts';
 
@@ -62,7 +62,7 @@ export function* loadEach(
 /** The variants of one file; an error that concerns the whole file is one result with variant ''. */
 export function loadRecipeFile({ file, selector }: RecipeFile, options: LoadOptions): VariantResult[] {
   try {
-    const source = parseSource(file, readFileSync(file, 'utf8'));
+    const source = parseSource(file, readTrustedFile(file, { env: options.env, onWarning: warn }));
     return expandVariants(source, selector, options.onUnknownKey).map((raw) =>
       result(raw.variant, () => loadVariant(source, raw, options)),
     );
@@ -71,6 +71,8 @@ export function loadRecipeFile({ file, selector }: RecipeFile, options: LoadOpti
     throw error;
   }
 }
+
+const warn = (line: string): void => void process.stderr.write(`srtctl: warning: ${line}\n`);
 
 function result(variant: string, load: () => LoadedVariant): VariantResult {
   try {

@@ -34,6 +34,9 @@ export function batchScript(input: BatchScriptInput): string {
 #SBATCH --open-mode=append
 ${directives.join('\n')}
 
+# Nobody else writes what this job leaves; a stricter umask of the user stays.
+umask go-w
+
 job_dir=${shellQuote(outputs)}/$SLURM_JOB_ID
 srtctl=${shellQuote(distDir)}
 

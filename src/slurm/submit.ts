@@ -1,8 +1,26 @@
+import { randomUUID } from 'node:crypto';
 import { SrtctlError } from '../errors.ts';
 import { type Answer, slurm } from './commands.ts';
+import { findSubmitted, isUncertain, type Patience } from './find-submitted.ts';
 
-/** What sbatch's complaints mean for who wrote the recipe. */
+/** What sbatch's complaints mean for the author of a recipe. The first that matches counts. */
 const HINTS: readonly [RegExp, string][] = [
+  [
+    /QOSMaxSubmit|QOSMaxJobs|AssocMaxSubmit|AssocMaxJobs|MaxSubmitJobs|job submit limit exceeded/i,
+    'you have as many jobs in the queue as the limit allows: wait for some to end or cancel them (squeue --me), or change qos in sbatch_directives, or slurm.account',
+  ],
+  [
+    /MaxWall|wall ?clock|requested time limit is invalid/i,
+    'the time limit is longer than allowed: set slurm.time_limit in the recipe or default_time_limit in srtslurm.yaml, or change qos in sbatch_directives',
+  ],
+  [
+    /(QOS|Assoc)(Max|Grp)\w*(Node|TRES|GRES|Cpu|Mem)/i,
+    'the job asks for more nodes or GPUs than allowed: change resources, or qos in sbatch_directives; `sacctmgr show qos` lists the limits',
+  ],
+  [
+    /accounting\/QOS policy/i,
+    'the job is over a limit of its account or QOS: change slurm.time_limit, resources, slurm.account, or qos in sbatch_directives; `sacctmgr show qos` lists the limits',
+  ],
   [
     /partition/i,
     'set slurm.partition in the recipe or default_partition in srtslurm.yaml; `sinfo -s` lists the partitions',
@@ -31,13 +49,11 @@ const HINTS: readonly [RegExp, string][] = [
     /node (configuration|count)|more (processors|nodes)/i,
     'the partition has no such nodes: change resources or slurm.partition; `sinfo -N -l` lists the nodes',
   ],
-  [/contact|socket timed out|connect/i, 'slurmctld does not answer: try again later'],
+  [/contact|connect/i, 'slurmctld does not answer: try again later; nothing was submitted'],
 ];
 
 /** sbatch's error in one line, and what to change. */
-export function submitError({ stderr, stdout, timedOut }: Answer): SrtctlError {
-  if (timedOut)
-    return new SrtctlError('sbatch-failed', 'sbatch does not answer', { hint: 'try again later' });
+export function submitError({ stderr, stdout }: Answer): SrtctlError {
   const lines = (stderr.trim() || stdout.trim())
     .split('\n')
     .map((line) => line.replace(/^sbatch: (error: )?/, '').trim())
@@ -66,13 +82,28 @@ export interface Submitted {
  * Submits a script, held: the job's directory carries its id, and must be there before the job starts.
  * @throws SrtctlError with sbatch's own words and what to change
  */
-export async function submitHeld(script: string, cwd: string): Promise<Submitted> {
+export async function submitHeld(script: string, cwd: string, patience?: Patience): Promise<Submitted> {
   const leftOut: string[] = [];
-  let text = script;
+  const mark = `srtctl-${randomUUID()}`;
+  // The user's own comment may be read by programs of the site, and stays as it is.
+  const hasComment = /^#SBATCH --comment\b/m.test(script);
+  const line = `# Submission ${mark}`;
+  const options = ['--parsable', '--hold', `--chdir=${cwd}`, ...(hasComment ? [] : [`--comment=${mark}`])];
+  let text = hasComment ? `${script.trimEnd()}\n${line}\n` : script;
   for (;;) {
-    const answer = await slurm('sbatch', ['--parsable', '--hold', `--chdir=${cwd}`], { input: text });
+    const answer = await slurm('sbatch', options, { input: text });
     const jobId = /^(\d+)/m.exec(answer.stdout)?.[1];
     if (answer.exitCode === 0 && jobId !== undefined) return { jobId, script: text, leftOut };
+    if (isUncertain(answer)) {
+      process.stderr.write('srtctl: sbatch had no answer in time: looking for the job in the queue\n');
+      const found = await findSubmitted(hasComment ? { line } : { comment: mark }, patience);
+      if (found !== undefined) return { jobId: found, script: text, leftOut };
+      throw new SrtctlError(
+        'sbatch-failed',
+        'sbatch had no answer in time, and the job is not in the queue: nothing was submitted',
+        { hint: 'slurmctld is busy: try again later' },
+      );
+    }
     const unknown = DISPENSABLE.find(
       (name) =>
         !leftOut.includes(name) && new RegExp(`unrecognized option '--${name}\\b`).test(answer.stderr),

@@ -3,6 +3,9 @@
 # No command has two `$(…)` in it: a signal that comes while the first runs would be handled where bash 5.2 reads the second,
 # which fails ("unexpected EOF while looking for matching `)'") and ends the script as if all were well.
 
+# Nobody else writes what this job leaves; a stricter umask of the user stays.
+umask go-w
+
 job_id=${SRTCTL_JOB_ID:-${SLURM_JOB_ID:-}}
 job_dir=$outputs/$job_id
 tmp_dir=/tmp/srtctl-$UID-$job_id

@@ -26,12 +26,19 @@ const [X86, ARM] = [62, 183];
 
 describe('a program of the job’s', () => {
   it('is the one that was built for this node’s architecture', () => {
-    const cwd = mkdtempSync(join(dir, 'a-'));
+    const root = mkdtempSync(join(dir, 'a-'));
+    const x86 = program(join(root, '.srtctl/bin/nats-server'), X86);
+    const arm = program(join(root, '.srtctl/bin/aarch64/nats-server'), ARM);
+    expect(findProgram('nats-server', { PATH: '' }, dir, 'aarch64', root)).toBe(arm);
+    expect(findProgram('nats-server', { PATH: '' }, dir, 'x86_64', root)).toBe(x86);
+  });
+
+  it('is never one of the working directory, which somebody else may have put there', () => {
+    const [cwd, root] = [mkdtempSync(join(dir, 'c-')), mkdtempSync(join(dir, 'd-'))];
     program(join(cwd, '.srtctl/bin/nats-server'), X86);
-    const arm = program(join(cwd, '.srtctl/bin/aarch64/nats-server'), ARM);
-    const x86 = join(cwd, '.srtctl/bin/nats-server');
-    expect(findProgram('nats-server', { PATH: '' }, cwd, 'aarch64')).toBe(arm);
-    expect(findProgram('nats-server', { PATH: '' }, cwd, 'x86_64')).toBe(x86);
+    program(join(cwd, 'nats-server'), X86);
+    const onPath = program(join(root, 'path/nats-server'), X86);
+    expect(findProgram('nats-server', { PATH: `:.:${dirname(onPath)}` }, cwd, 'x86_64', root)).toBe(onPath);
   });
 
   it('for another architecture is refused with where to put the right one', () => {
