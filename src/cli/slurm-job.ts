@@ -11,7 +11,7 @@ import { batchLog, batchScript } from '../slurm/batch-script.ts';
 import { slurm } from '../slurm/commands.ts';
 import { containerRuntimeOf } from '../slurm/container-runtime.ts';
 import { runtimesOf } from '../slurm/runtimes.ts';
-import { refuseArrays, sbatchDirectives, timeLimitOf } from '../slurm/sbatch.ts';
+import { refuseArrays, refuseExclusive, sbatchDirectives, timeLimitOf } from '../slurm/sbatch.ts';
 import { refuseTooLarge, release, submitHeld } from '../slurm/submit.ts';
 import { distDirectory, setupScriptOf } from './local-job.ts';
 import type { PreparedSlurmJob } from './prepared-slurm-job.ts';
@@ -113,6 +113,7 @@ export function prepare(
     for (const line of notDoneYet(variant, { containers: !mock && cluster.container_runtime !== 'none' }))
       process.stderr.write(`srtctl: warning: ${line}\n`);
     refuseArrays(variant, cluster);
+    refuseExclusive(variant, cluster);
     const nodes = nodesToAllocate(variant);
     const names = Array.from({ length: nodes }, (_, index) => `node${index + 1}`);
     // Planned for its errors alone: the coordinator plans again when it knows its nodes.

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import * as z from 'zod';
 import { SrtctlError } from '../errors.ts';
 import { hostSetupSchema, reportingSchema } from './around.ts';
+import { mountMapSchema } from './mount-path.ts';
 import { type OnProblem, parseKnown } from './parse-known.ts';
 import { RecipeProblems } from './problems.ts';
 import { parseSource } from './source.ts';
@@ -46,7 +47,9 @@ export const clusterConfigSchema = z.strictObject({
   output_dir: z.string().nullish().describe('where the output directories of jobs are; by default ./outputs'),
   model_paths: aliases('directories of models, by the names that recipes give them'),
   containers: aliases('images, by the names that recipes give them'),
-  default_mounts: aliases('mounts of every container: host directory, and where it is in the container'),
+  default_mounts: mountMapSchema
+    .nullish()
+    .describe('mounts of every container: host directory, and where it is in the container'),
   hf_home: z
     .string()
     .nullish()

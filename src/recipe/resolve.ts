@@ -1,5 +1,6 @@
 import type { ClusterConfig } from './cluster.ts';
 import { isPlain, type Plain } from './merge.ts';
+import { expandHome } from './mount-path.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -48,6 +49,8 @@ export function resolveRecipe(value: Plain, cluster: ClusterConfig, env: Environ
   for (const section of ['environment', 'extra_mount', 'container_mounts', 'setup_script']) {
     if (value[section] !== undefined) resolved[section] = expand(value[section]);
   }
+  for (const section of ['extra_mount', 'container_mounts'])
+    if (resolved[section] !== undefined) resolved[section] = expandHome(resolved[section], env.HOME);
   return resolved;
 }
 

@@ -14,6 +14,7 @@ import { vllmBackendSchema } from './backend-vllm.ts';
 import { benchmarkSchema } from './benchmark.ts';
 import { dynamoSchema } from './dynamo.ts';
 import { frontendSchema } from './frontend.ts';
+import { mountListSchema, mountMapSchema } from './mount-path.ts';
 import { profilingSchema } from './profiling.ts';
 import { modelSchema, resourcesSchema, slurmSchema } from './resources.ts';
 import { busSchema, supervisionSchema } from './supervision.ts';
@@ -72,9 +73,8 @@ export const recipeSchema = z.strictObject({
     .describe(
       'script that runs on each node, in the container, before Dynamo is installed and workers start',
     ),
-  extra_mount: z.array(z.string()).nullish().describe('further mounts of the containers, as host:container'),
-  container_mounts: z
-    .record(z.string(), z.string())
+  extra_mount: mountListSchema.nullish().describe('further mounts of the containers, as host:container'),
+  container_mounts: mountMapSchema
     .nullish()
     .describe('further mounts of the containers: host directory, and where it is in the container'),
   enable_config_dump: z

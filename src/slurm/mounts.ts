@@ -42,8 +42,9 @@ export function containerMounts(input: MountInput): string[] {
     head_node_ip: input.headAddress,
   };
   const expand = (text: string): string =>
-    expandText(text, env).replaceAll(/\{(\w+)\}/g, (all, name: string) =>
-      Object.hasOwn(known, name) ? known[name as JobPlaceholder] : all,
+    expandText(text.replace(/^~(?=\/|$)/, env.HOME ?? '~'), env).replaceAll(
+      /\{(\w+)\}/g,
+      (all, name: string) => (Object.hasOwn(known, name) ? known[name as JobPlaceholder] : all),
     );
   const configs = cluster.srtctl_root ? join(cluster.srtctl_root, 'configs') : undefined;
   const same = (each: string): [string, string] => [each, each];

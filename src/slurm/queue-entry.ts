@@ -8,23 +8,17 @@ export interface QueueEntry {
   readonly nodes: string;
 }
 
-/** States of squeue(1), "JOB STATE CODES", in which a job has not ended. */
-const LIVE = new Set([
-  ...[
-    'CONFIGURING',
-    'COMPLETING',
-    'PENDING',
-    'RUNNING',
-    'RESIZING',
-    'REQUEUED',
-    'REQUEUE_FED',
-    'REQUEUE_HOLD',
-  ],
-  ...['RESV_DEL_HOLD', 'SIGNALING', 'SPECIAL_EXIT', 'STAGE_OUT', 'STOPPED', 'SUSPENDED'],
+/**
+ * States of squeue(1) and sacct(1), "JOB STATE CODES", in which a job has ended. A state that is not in the list, of a
+ * newer Slurm, does not end a job: to wait for one that is over costs less than to leave one that runs.
+ */
+const ENDED = new Set([
+  ...['BOOT_FAIL', 'CANCELLED', 'COMPLETED', 'DEADLINE', 'FAILED', 'LAUNCH_FAILED', 'NODE_FAIL'],
+  ...['OUT_OF_MEMORY', 'PREEMPTED', 'RECONFIG_FAIL', 'REVOKED', 'TIMEOUT', 'GONE'],
 ]);
 
 export const hasEndedInSlurm = (entry: QueueEntry | undefined): boolean =>
-  entry !== undefined && !LIVE.has(entry.state);
+  entry !== undefined && ENDED.has(entry.state);
 
 /** Exit code of a job whose coordinator could not say it: that of its batch script, else what Slurm did to it. */
 export function exitCodeInSlurm({ state, exitCode }: QueueEntry): number {

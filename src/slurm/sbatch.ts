@@ -27,10 +27,53 @@ function componentsOf(recipe: Recipe, totalNodes: number): { readonly nodes: num
   return het.map(({ nodes }, index) => ({ nodes: index === het.length - 1 ? nodes + spare : nodes }));
 }
 
+/** Options of sbatch(1) of which a job can have one. */
+const ONE_OF: readonly (readonly string[])[] = [
+  ['mem', 'mem-per-cpu', 'mem-per-gpu'],
+  ['exclusive', 'oversubscribe', 's'],
+  ['time', 't'],
+  ['account', 'A'],
+  ['partition', 'p'],
+  ['qos', 'q'],
+  ['constraint', 'C'],
+  ['exclude', 'x'],
+  ['nodelist', 'w'],
+];
+
+/** The further options of sbatch: the cluster's, but for those that the recipe says otherwise, and the recipe's. */
+export function furtherDirectives(recipe: Recipe, cluster: ClusterConfig): Record<string, string> {
+  const own = recipe.sbatch_directives;
+  const told = (name: string): boolean =>
+    own[name] === undefined &&
+    ONE_OF.some((group) => group.includes(name) && group.some((each) => own[each] !== undefined));
+  const ofCluster = Object.entries(cluster.default_sbatch_directives ?? {}).filter(([name]) => !told(name));
+  return { ...Object.fromEntries(ofCluster), ...own };
+}
+
+/**
+ * Memory can be asked for in one way.
+ * @throws SrtctlError when a recipe, or srtslurm.yaml, asks for it in several
+ */
+export function refuseExclusive(variant: LoadedVariant, cluster: ClusterConfig): void {
+  const recipe = variant.points[0]?.recipe;
+  if (!recipe) return;
+  const further = furtherDirectives(recipe, cluster);
+  const asked = ['mem', 'mem-per-cpu', 'mem-per-gpu'].filter((name) => further[name] !== undefined);
+  const [first, second] = asked;
+  if (first === undefined || second === undefined) return;
+  const isOwn = recipe.sbatch_directives[first] !== undefined;
+  throw new SrtctlError('exclusive-directives', `${first} and ${second} exclude one another in sbatch`, {
+    place: isOwn
+      ? { file: variant.file, path: `sbatch_directives.${first}` }
+      : { file: 'srtslurm.yaml', path: `default_sbatch_directives.${first}` },
+    hint: 'leave one of them out',
+  });
+}
+
 /** A component inherits no limit or partition from the first one; the job's name is said once. */
 function component(recipe: Recipe, cluster: ClusterConfig, nodes: number, index: number): Option[] {
   const { slurm } = recipe;
-  const further = { ...cluster.default_sbatch_directives, ...recipe.sbatch_directives };
+  const further = furtherDirectives(recipe, cluster);
   return [
     ['job-name', index === 0 && recipe.name],
     ['nodes', nodes],
@@ -49,7 +92,7 @@ function component(recipe: Recipe, cluster: ClusterConfig, nodes: number, index:
 
 /** The time limit that sbatch gets: of two directives the later one holds. */
 export function timeLimitOf(recipe: Recipe, cluster: ClusterConfig): string | undefined {
-  const further = { ...cluster.default_sbatch_directives, ...recipe.sbatch_directives };
+  const further = furtherDirectives(recipe, cluster);
   const told = further.time ?? further.t ?? recipe.slurm.time_limit ?? cluster.default_time_limit;
   return told == null ? undefined : String(told);
 }
