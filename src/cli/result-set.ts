@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readPointResults } from '../coordinator/point-results.ts';
 import type { JobSpec } from '../messages/job-files.ts';
+import type { PointResult } from '../messages/result.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
 import { type JobOnDisk, listJobs, readJob, readState } from './job-dir.ts';
 
@@ -23,15 +25,27 @@ export async function resultSetOf(
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** The newest job below `outputs` that has a valid result for every point of a result set. */
+/**
+ * The user's newest job below `outputs` that has the result of every point of a result set. The results themselves count:
+ * what state.json says of results that are gone is worth nothing, and somebody else's job proves nothing.
+ */
 export async function findComplete(outputs: string, resultSet: string): Promise<JobOnDisk | undefined> {
-  for (const jobId of await listJobs(outputs)) {
-    const state = await readState({ jobId, jobDir: join(outputs, jobId) });
-    if (state?.resultSet !== resultSet || state.exitCode !== 0) continue;
-    if (state.points.every(({ status }) => status === 'done')) return readJob(join(outputs, jobId));
+  for (const jobId of await listJobs(outputs, { own: true })) {
+    const jobDir = join(outputs, jobId);
+    const state = await readState({ jobId, jobDir });
+    if (state?.resultSet !== resultSet || state.exitCode !== 0 || state.points.length === 0) continue;
+    if (!state.points.every(({ status }) => status === 'done')) continue;
+    const there = new Set((await readPointResults(jobDir)).filter(isResult).map(({ ordinal }) => ordinal));
+    if (state.points.every(({ ordinal }) => there.has(ordinal))) return readJob(jobDir);
+    process.stderr.write(
+      `srtctl: warning: job ${jobId} says that it finished this recipe, and ${jobDir}/points lacks results: it does not count\n`,
+    );
   }
   return undefined;
 }
+
+const isResult = ({ status, benchmark }: PointResult): boolean =>
+  status === 'done' && benchmark !== null && benchmark.valid !== false;
 
 /** Says that there is nothing to run; for a person or, with `json`, as one line. */
 export async function sayComplete(job: JobOnDisk, json: boolean): Promise<void> {

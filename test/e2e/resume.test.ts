@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { useJobs } from '../support/jobs.ts';
@@ -89,6 +89,14 @@ it('a recipe with results is run again when --again says so, and points that are
   const again = await jobs.start([...apply, '--again'], { outputs: first.outputs });
   expect(await again.ended(), again.stderr).toBe(0);
   expect((await again.transitions('benchmark')).filter(({ to }) => to === 'ready')).toHaveLength(1);
+  // What state.json says of results that are gone does not count.
+  for (const job of [first, again])
+    for (const name of (await resultFiles(await job.jobDir())).keys())
+      await rm(join(await job.jobDir(), 'points', name, 'result.json'));
+  const anew = await jobs.start(apply, { outputs: first.outputs });
+  expect(await anew.ended(), anew.said).toBe(0);
+  expect(anew.stderr).toContain('lacks results: it does not count');
+  expect(await anew.results()).toHaveLength(1);
   await recipe('1, 2');
   const more = await jobs.start([...apply, '--resume', 'latest'], { outputs: first.outputs });
   expect(await more.ended(), more.said).toBe(0);
