@@ -34,7 +34,13 @@ async function cancel(told: string, output: string | undefined): Promise<void> {
   const job = await findJob(told, outputsRoot(output));
   if (await isOver(job)) return print(`${job.jobId} is over already`);
   print((await askOverBus(job)) ?? (await askBySignal(job)));
-  await untilOver(job);
+  try {
+    await untilOver(job);
+  } catch (error) {
+    // Its head node may be lost, and then nobody in the job hears of it; Slurm ends it all the same.
+    if (!job.spec.slurm?.own) throw error;
+    print(`${(error as Error).message}: it is cancelled in Slurm`);
+  }
   await endInSlurm(job);
   const exitCode = (await readState(job))?.exitCode ?? 'unknown';
   print(`${job.jobId} is over (exit code ${exitCode})`);
@@ -121,8 +127,11 @@ async function askSlurm(job: JobOnDisk, { jobId, own }: { jobId: string; own: bo
     : `${job.jobId}: its batch script was sent SIGTERM`;
 }
 
-/** A batch script ends with its coordinator; what is still there after a while is cancelled by Slurm. */
-async function endInSlurm({ spec }: JobOnDisk): Promise<void> {
+/**
+ * A batch script ends with its coordinator; what is still there after a while is cancelled by Slurm.
+ * @throws SrtctlError when Slurm does not take the cancellation
+ */
+async function endInSlurm({ spec, jobId }: JobOnDisk): Promise<void> {
   if (!spec.slurm?.own) return;
   const { slurm } = await import('../slurm/commands.ts');
   const { queryJob } = await import('../slurm/queue.ts');
@@ -132,5 +141,11 @@ async function endInSlurm({ spec }: JobOnDisk): Promise<void> {
     if (hasEndedInSlurm(await queryJob(spec.slurm.jobId))) return;
     await new Promise((resolve) => setTimeout(resolve, 5 * LOOK_EVERY_MS));
   }
-  await slurm('scancel', ['--quiet', spec.slurm.jobId]);
+  const answer = await slurm('scancel', [spec.slurm.jobId]);
+  if (answer.exitCode === 0 || /invalid job id/i.test(answer.stderr)) return;
+  const { EXIT, SrtctlError } = await import('../errors.ts');
+  throw new SrtctlError('cannot-cancel', `${jobId}: scancel: ${answer.stderr.trim() || 'no answer'}`, {
+    exitCode: EXIT.failed,
+    hint: `its allocation may still hold nodes: scancel ${spec.slurm.jobId}`,
+  });
 }

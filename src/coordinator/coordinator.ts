@@ -7,6 +7,7 @@ import type { Cause } from '../messages/result.ts';
 import { subjectsOf } from '../messages/subjects.ts';
 import { timeLimitMs } from '../recipe/time-limit.ts';
 import { Agents, agentsByNode } from './agents.ts';
+import { AliveFile } from './alive-file.ts';
 import { Attempts } from './attempts.ts';
 import { causeOfProcess, logTailOf } from './cause.ts';
 import { type Channel, openChannel } from './channel.ts';
@@ -42,6 +43,7 @@ export class Coordinator {
   readonly #allotment: Allotment;
   readonly #attempts: Attempts;
   readonly #continuation: Continuation;
+  readonly #alive: AliveFile;
   /** Aborted when the run is to end early. */
   readonly #stopping = new AbortController();
   #channel: Channel | undefined;
@@ -60,6 +62,7 @@ export class Coordinator {
     this.#subjects = subjectsOf(spec.jobId);
     this.#paths = jobPaths(spec.jobDir, spec.jobId);
     this.#roster = this.#createRoster();
+    this.#alive = new AliveFile(spec.jobDir, options.epoch);
     this.#cleaning = {
       ...options,
       subjects: this.#subjects,
@@ -306,6 +309,7 @@ export class Coordinator {
     await this.#channel?.disconnect();
     await this.#options.nats.stop();
     await removeCredentials(this.#options.spec);
+    await this.#alive.remove();
     await this.#options.platform.release();
   }
 
@@ -313,6 +317,7 @@ export class Coordinator {
     const { epoch, fence } = this.#options;
     fence.check();
     fence.touch();
+    this.#alive.tick();
     this.#heedEnd();
     const generation = this.#deployment?.generation ?? 0;
     this.#channel?.bus.publish(this.#subjects.allLease, {

@@ -1,9 +1,11 @@
 import { rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { AgentConfig, Connection, JobSpec } from '../messages/job-files.ts';
 import { toToken } from '../messages/subjects.ts';
 import { makePrivateDirectory } from '../private-files.ts';
 import type { Platform } from '../slurm/launcher.ts';
+import { aliveFile } from './alive-file.ts';
 import { jobPaths, writeJson } from './files.ts';
 import type { JobKeys } from './keys.ts';
 import type { NatsServer } from './nats-server.ts';
@@ -37,6 +39,14 @@ export async function writeCredentials(job: {
   const paths = jobPaths(jobDir, jobId);
   makePrivateDirectory(paths.credentials);
   const ca = keys.tls === undefined ? {} : { ca: keys.tls.ca };
+  const allocation = spec.slurm?.own
+    ? {
+        slurmJobId: spec.slurm.jobId,
+        head: hostname(),
+        aliveFile: aliveFile(jobDir),
+        logFile: join(paths.logs, `sweep_${jobId}.log`),
+      }
+    : undefined;
   await Promise.all(
     [...keys.agents].map(([node, { seed }]) => {
       const address = platform.addresses.get(node) ?? null;
@@ -50,6 +60,7 @@ export async function writeCredentials(job: {
         logDir: paths.logs,
         ...ca,
         ...extras,
+        ...(allocation ? { allocation } : {}),
         ...(extras.containers || extras.mpi ? { stopDir: `${stopDirs}-${toToken(node)}` } : {}),
       };
       return writeJson(agentConfigFile(spec, node), config, { secret: true });

@@ -67,6 +67,10 @@ export const agentConfigSchema = z.object({
   /** Certificate (PEM) of the job's authority, where the bus is encrypted. */
   ca: z.string().optional(),
   logDir: z.string(),
+  /** The job's own allocation in Slurm, which the last agents end when the head node is lost. */
+  allocation: z
+    .object({ slurmJobId: z.string(), head: z.string(), aliveFile: z.string(), logFile: z.string() })
+    .optional(),
 });
 export type AgentConfig = z.infer<typeof agentConfigSchema>;
 

@@ -43,7 +43,7 @@ export interface AgentOptions {
   /** Monotonic ms; goes on while the process is stopped. */
   readonly now: () => number;
   /** The agent's work is over. */
-  readonly onEnd: (why: string, exitCode: number) => void;
+  readonly onEnd: (why: string, exitCode: number, end: { readonly leaseExpired: boolean }) => void;
 }
 
 /** An agent is called after its node, and a second one on it `<node>/<group>`. */
@@ -61,6 +61,7 @@ export class NodeAgent {
   #greeting = false;
   #ending: { why: string; exitCode: number } | undefined;
   #leaving = false;
+  #leaseExpired = false;
   #heartbeatMs = HEARTBEAT_MS;
   readonly #timers: NodeJS.Timeout[] = [];
   #heart: NodeJS.Timeout | undefined;
@@ -161,7 +162,7 @@ export class NodeAgent {
     clearInterval(this.#heart);
     await this.#options.outbox.flush(2_000);
     this.#beat(true);
-    this.#options.onEnd(ending.why, ending.exitCode);
+    this.#options.onEnd(ending.why, ending.exitCode, { leaseExpired: this.#leaseExpired });
   }
 
   /** Unless something else was wanted meanwhile. */
@@ -277,6 +278,7 @@ export class NodeAgent {
   #checkLease(): boolean {
     const silence = this.#options.now() - this.#renewedAt;
     if (silence <= this.#leaseMs) return true;
+    this.#leaseExpired = true;
     this.#stopAlone(`no word of the coordinator for ${(silence / 1000).toFixed(1)} s: the lease is over`);
     return false;
   }

@@ -14,6 +14,7 @@ import { ownLog } from '../own-log.ts';
 import { setOwnUmask } from '../own-umask.ts';
 import { createSteadyClock } from '../steady-clock.ts';
 import { NodeAgent } from './agent.ts';
+import { endOrphanedJob } from './end-orphaned-job.ts';
 import { findGpuHolders } from './gpu-holders.ts';
 import { createLauncher } from './launch.ts';
 import { claimDirectory, clearDirectories } from './left-directories.ts';
@@ -108,7 +109,7 @@ async function main(): Promise<void> {
     gpuHolders: await foreseen,
     log,
     now: () => performance.now(),
-    onEnd: (why, exitCode) => void leave(why, exitCode),
+    onEnd: (why, exitCode, { leaseExpired }) => void leave(why, exitCode, leaseExpired),
   });
 
   process.on('uncaughtException', (error) => die('uncaught exception', error));
@@ -160,12 +161,13 @@ async function main(): Promise<void> {
     return addressTowards(new URL(url).hostname);
   }
 
-  async function leave(why: string, exitCode: number): Promise<void> {
+  async function leave(why: string, exitCode: number, leaseExpired: boolean): Promise<void> {
     log.info({ why, exitCode }, 'agent ends');
     await bus.close(1_000);
     await guard.dismiss();
     for (const directory of [config.tmpDir, config.stopDir])
       if (directory !== undefined) removeOwnDirectory(directory);
+    if (leaseExpired) await endOrphanedJob({ config, why, log });
     process.exit(exitCode);
   }
 

@@ -1,0 +1,42 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Its content changes as long as the job has a coordinator. In the job's directory, so that every node can read it. */
+export const aliveFile = (jobDir: string): string => join(jobDir, '.coordinator-alive');
+
+/** How often it changes, ms: it is on the shared file system, which serves everybody. */
+const EVERY_MS = 5_000;
+
+/**
+ * Shows agents that hear nothing over the bus whether the coordinator lives: a node that is cut off must not end the job
+ * of the others, and the last nodes of a job whose head node is lost must (node-agent/end-orphaned-job.ts).
+ */
+export class AliveFile {
+  readonly #path: string;
+  readonly #epoch: number;
+  #count = 0;
+  #writtenAt = Number.NEGATIVE_INFINITY;
+  #writing: Promise<void> | undefined;
+
+  constructor(jobDir: string, epoch: number) {
+    this.#path = aliveFile(jobDir);
+    this.#epoch = epoch;
+  }
+
+  /** Called at each lease. Never waits for the file system: one that stands still must not hold up the lease. */
+  tick(): void {
+    const now = performance.now();
+    if (this.#writing || now - this.#writtenAt < EVERY_MS) return;
+    this.#writtenAt = now;
+    this.#writing = writeFile(this.#path, `${this.#epoch}.${++this.#count}\n`, { mode: 0o644 })
+      .catch(() => undefined)
+      .finally(() => {
+        this.#writing = undefined;
+      });
+  }
+
+  async remove(): Promise<void> {
+    await this.#writing;
+    await rm(this.#path, { force: true });
+  }
+}
