@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest';
 import { until } from '../support/bus.ts';
-import { useJobs } from '../support/jobs.ts';
+import { DEFAULT_LIMITS, useJobs } from '../support/jobs.ts';
 import { leftoversOf } from '../support/leftovers.ts';
 import { signal } from '../support/signal.ts';
 import { writeRecipe } from './recipe.ts';
 
-const jobs = useJobs();
+const jobs = useJobs(DEFAULT_LIMITS);
 
 it('a test that fails in the middle leaves no process and no directory of its job, frozen ones included', async () => {
   const job = await jobs.apply(await writeRecipe(jobs.dir, { frontend: 'sglang', requests: 20_000 }));

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { exists, until } from '../support/bus.ts';
 import type { RunningJob } from '../support/job.ts';
-import { useJobs } from '../support/jobs.ts';
+import { DEFAULT_LIMITS, useJobs } from '../support/jobs.ts';
 import { endIfThere, signal } from '../support/signal.ts';
 import { writeRecipe } from './recipe.ts';
 
-const jobs = useJobs();
+const jobs = useJobs(DEFAULT_LIMITS);
 
 /** A run in the middle of a benchmark that would take minutes. */
 const inBenchmark = async (frontend: 'sglang' | 'dynamo' = 'sglang', requests = 20_000) =>

@@ -6,12 +6,12 @@ import type { SrtEvent } from '../../src/messages/events.ts';
 import { exists, until } from '../support/bus.ts';
 import { guardsOf } from '../support/guards.ts';
 import type { RunningJob } from '../support/job.ts';
-import { useJobs } from '../support/jobs.ts';
+import { DEFAULT_LIMITS, useJobs } from '../support/jobs.ts';
 import { signal } from '../support/signal.ts';
 import { writeRecipe } from './recipe.ts';
 import { expectWhole } from './whole.ts';
 
-const jobs = useJobs();
+const jobs = useJobs(DEFAULT_LIMITS);
 
 /** A run in the middle of a benchmark. */
 const inBenchmark = async (requests: number, env: Record<string, string> = {}) =>

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { findMarked } from '../../src/node-agent/marks.ts';
 import { requirePidNamespace } from '../../src/slurm/pid-namespace.ts';
 import { exists, until } from '../support/bus.ts';
-import { useJobs } from '../support/jobs.ts';
+import { DEFAULT_LIMITS, useJobs } from '../support/jobs.ts';
 import { signal } from '../support/signal.ts';
 import { writeRecipe } from './recipe.ts';
 
@@ -12,7 +12,7 @@ const possible = await requirePidNamespace().then(
   () => true,
   () => false,
 );
-const jobs = useJobs();
+const jobs = useJobs(DEFAULT_LIMITS);
 
 async function start(
   supervision: string,

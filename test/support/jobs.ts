@@ -2,13 +2,20 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import { RunningJob, SRTCTL } from './job.ts';
 import { removeLeftovers } from './leftovers.ts';
 
 /** Simulated engines that are up and done soon. */
 const FAST = { SRTCTL_SIM_LOAD_MS: '100', SRTCTL_SIM_SPEED: '10' };
+/**
+ * A busy machine makes agents silent for longer than the defaults allow, and most tests are not about that. Those that are
+ * begin with `useJobs(DEFAULT_LIMITS)`.
+ */
+const PATIENT = { SRTSLURM_CONFIG: resolve(import.meta.dirname, 'patient.yaml') };
+/** Silence counts as soon as it does for users. */
+export const DEFAULT_LIMITS = { SRTSLURM_CONFIG: '' };
 
 type Environment = Readonly<Record<string, string>>;
 interface Ways {
@@ -44,7 +51,7 @@ export function useJobs(env: Environment = {}) {
   /** Runs a command of srtctl beside the test. */
   async function start(args: readonly string[], ways: Omit<Ways, 'args'> = {}): Promise<RunningJob> {
     const outputs = ways.outputs ?? (await mkdtemp(join(directory, 'out-')));
-    const job = new RunningJob(outputs, args, { ...FAST, ...env, ...ways.env });
+    const job = new RunningJob(outputs, args, { ...FAST, ...PATIENT, ...env, ...ways.env });
     started.push(job);
     return job;
   }
@@ -70,7 +77,7 @@ export function useJobs(env: Environment = {}) {
     /** Runs a command of srtctl on the jobs in `outputs`, to its end. */
     run(outputs: string, args: readonly string[]) {
       return spawnSync(process.execPath, [SRTCTL, ...args], {
-        env: { ...process.env, ...FAST, ...env, SRTCTL_OUTPUT: outputs },
+        env: { ...process.env, ...FAST, ...PATIENT, ...env, SRTCTL_OUTPUT: outputs },
         encoding: 'utf8',
       });
     },

@@ -11,6 +11,8 @@ import { signal } from '../../support/signal.ts';
 import { type Environment, pythonOf } from './programs.ts';
 
 const ALONE = resolve(import.meta.dirname, 'alone.sh');
+/** Engines that load take all of a small machine: that loses no agent. */
+const PATIENT = resolve(import.meta.dirname, '../../support/patient.yaml');
 
 export interface RealWays {
   /** The Python environment that `python3` of the recipe's commands is. */
@@ -189,6 +191,7 @@ export function useRealJobs(common: RealWays) {
       HF_HUB_OFFLINE: '1',
       SRTCTL_SIM_LOAD_MS: '100',
       SRTCTL_SIM_SPEED: '10',
+      SRTSLURM_CONFIG: PATIENT,
       ...all.env,
     });
     started.push(job);
