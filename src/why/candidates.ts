@@ -1,5 +1,14 @@
 import { type LogLine, parseLine } from './log-line.ts';
-import { BEAT_WORK, isAccess, isBeat, isHarmless, isHint, isStopping, workIn } from './noise.ts';
+import {
+  BEAT_WORK,
+  isAccess,
+  isAskedToEnd,
+  isBeat,
+  isHarmless,
+  isHint,
+  isStopping,
+  workIn,
+} from './noise.ts';
 import type { Signature } from './signatures.ts';
 import { ofThrown } from './thrown.ts';
 import { type Thrown, Tracebacks } from './tracebacks.ts';
@@ -56,6 +65,7 @@ export function candidatesOf(log: string, signatures: readonly Signature[]): Can
   for (const whole of log.replaceAll(COLOURS, '').split(/\r?\n/)) {
     const raw = whole.slice(0, LONGEST).trimEnd();
     if (isAccess(raw)) continue;
+    if (isAskedToEnd(raw)) break;
     if (isBeat(raw)) {
       work += BEAT_WORK;
       last = raw.trim();

@@ -48,6 +48,11 @@ const STOPPING =
   /\bresource_tracker\b|Exception ignored in|\bReceived (?:terminate|SIGTERM|SIGINT|signal (?:15|2)\b)|graceful(?:ly)? shut|Shutdown initiated|\bcrashed with exit code -(?:15|2)\b|exited? (?:with|code)[^,;]{0,20} -(?:15|2)\b|\bSIGTERM\b|monitor_instance_source: The Sender is dropped|destroy_process_group\(\) was not called|leaked (?:semaphore|shared_memory)/i;
 export const isStopping = (text: string): boolean => STOPPING.test(text);
 
+/** A program says that it was asked to end: what it writes from then on is about that. */
+const ASKED =
+  /\bSIG(?:TERM|INT) received\b|\b[Rr]eceived (?:SIGTERM|SIGINT|terminate(?:d)? signal|signal (?:15|2)\b|terminated signal)|\bInitiating Shutdown\b|\breceived signal; shutting down\b|"received signal; shutting down"/;
+export const isAskedToEnd = (text: string): boolean => ASKED.test(text);
+
 /** What PyTorch adds to every error of CUDA. */
 const HINT =
   /^(?:Search for `cuda|CUDA kernel errors might be|For debugging consider passing|Compile with `TORCH_USE_CUDA_DSA`|Device-side assertion tracking)/;
