@@ -71,6 +71,7 @@ async function unmeasured(job: JobOnDisk): Promise<string> {
 
 async function failuresOf(job: JobOnDisk): Promise<Failure[]> {
   const { readEvents } = await import('./job-dir.ts');
+  const { jobPaths } = await import('../coordinator/files.ts');
   const { jobStatus } = await import('./job-status.ts');
   const { distDirectory } = await import('./local-job.ts');
   const { explain, withError } = await import('../why/explain.ts');
@@ -78,6 +79,7 @@ async function failuresOf(job: JobOnDisk): Promise<Failure[]> {
   const { join } = await import('node:path');
   const signatures = readSignatures(join(distDirectory(), 'signatures.yaml'));
   const events = await readEvents(job);
+  const eventsFile = jobPaths(job.jobDir, job.jobId).events;
   const failed = new Map<number, { name: string; cause: Cause }>();
   for (const event of events)
     if (event.kind === 'point.transition' && event.cause !== null && event.to !== 'interrupted')
@@ -86,7 +88,7 @@ async function failuresOf(job: JobOnDisk): Promise<Failure[]> {
     [...failed].map(
       async ([ordinal, { name, cause }]): Promise<Failure> => ({
         point: { ordinal, name },
-        cause: await explain(events, ordinal, cause, signatures),
+        cause: await explain(events, ordinal, cause, signatures, eventsFile),
       }),
     ),
   );

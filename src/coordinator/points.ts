@@ -245,7 +245,8 @@ export class Points {
     const { eventsFile, eventsWritten, signatures, onDefect } = this.#options;
     try {
       await eventsWritten();
-      return await explain(await recentEvents(eventsFile), ordinal, told, readSignatures(signatures));
+      const known = readSignatures(signatures);
+      return await explain(await recentEvents(eventsFile), ordinal, told, known, eventsFile);
     } catch (error) {
       onDefect('the cause could not be looked into', error);
       return told;

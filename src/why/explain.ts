@@ -3,8 +3,9 @@ import type { AgentTransition, PointTransition, ProcessTransition, SrtEvent } fr
 import type { Cause } from '../messages/result.ts';
 import { describe } from './describe.ts';
 import { type Diagnosis, diagnose, type LostNode, type Witness } from './diagnose.ts';
-import { errorLine } from './error-line.ts';
+import { type ErrorLine, errorLine } from './error-line.ts';
 import { evidenceOf, type LogSpan, lastLines } from './evidence.ts';
+import { natsWitness } from './nats-witness.ts';
 import type { Signature } from './signatures.ts';
 
 /** Logs that are read at the same time. */
@@ -12,16 +13,21 @@ const PARALLEL = 16;
 
 /**
  * The cause of a point's failure after a look at all that happened to it: at what the coordinator noticed first, at the
- * ends of the others, at their logs. `told` is what it looked like at first, and stays where there is nothing better.
+ * ends of the others, at their logs, and at that of nats-server beside `eventsFile`. `told` is what it looked like at
+ * first, and stays where there is nothing better.
  */
 export async function explain(
   events: readonly SrtEvent[],
   ordinal: number,
   told: Cause,
   signatures: readonly Signature[],
+  eventsFile?: string,
 ): Promise<Cause> {
   const span = spanOf(events, ordinal);
-  const found = diagnose(await witnessesIn(span, told, signatures), lostIn(span));
+  const witnesses = await witnessesIn(span, told, signatures);
+  const since = Date.parse(span.find(({ kind }) => kind === 'point.transition')?.at ?? '') || 0;
+  const nats = eventsFile && (await natsWitness(eventsFile, since, witnesses, signatures));
+  const found = diagnose(nats ? [...witnesses, nats] : witnesses, lostIn(span));
   return found ? causeFrom(found, told) : withError(told, signatures);
 }
 
@@ -73,7 +79,7 @@ async function witnessesIn(
     const inLog = errorLine(await evidenceIn(last, told), signatures);
     // What its agent saw may say more than its log does, as of a process that was killed for lack of memory.
     const seen = errorLine(why, signatures);
-    const line = inLog?.weight !== 'origin' && seen?.weight === 'origin' ? seen : inLog;
+    const line = saysMore(seen, inLog) ? seen : inLog;
     // An agent may say any time, or none.
     const failedAt = to === 'failed' ? Date.parse(at) || 0 : null;
     const unwell = unwellIn(transitions);
@@ -82,6 +88,12 @@ async function witnessesIn(
     });
   });
   return witnesses;
+}
+
+/** Whether what the agent saw explains more than the log: a signal alone says less than an error. */
+function saysMore(seen: ErrorLine | undefined, inLog: ErrorLine | undefined): boolean {
+  if (seen?.weight !== 'origin' || inLog?.weight === 'origin') return false;
+  return !seen.signature?.general || inLog?.weight !== 'error';
 }
 
 /** A log that cannot be read from here may have been told by its agent. */

@@ -1,8 +1,8 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { SrtEvent } from '../../src/messages/events.ts';
+import type { PointTransition, ProcessTransition, SrtEvent } from '../../src/messages/events.ts';
 import { explain } from '../../src/why/explain.ts';
 import { readSignatures } from '../../src/why/signatures.ts';
 
@@ -64,4 +64,89 @@ it('knows who was killed for lack of memory by what its agent saw, when its log 
     node: 'node1',
     error: why,
   });
+});
+
+const transition = (logFile: string, more: Partial<ProcessTransition>): ProcessTransition => ({
+  ...{ v: 1, source: 'agent:node1:x', seq: 1, at: '2026-01-01T00:00:01Z', kind: 'process.transition' },
+  ...{ node: 'node1', process: 'agg-0-0', role: 'agg', from: 'starting', to: 'ready', why: '', pid: 7 },
+  ...{ exitCode: null, signal: null, generation: 2, logFile, ...more },
+});
+const pointEvent = (
+  at: string,
+  from: PointTransition['from'],
+  to: PointTransition['to'],
+): PointTransition => ({
+  ...{ v: 1, source: 'coordinator:x', seq: 1, at, kind: 'point.transition', ordinal: 0, name: 'p' },
+  ...{ from, to, why: '', cause: null },
+});
+const failedPoint = (...events: SrtEvent[]): SrtEvent[] => [
+  pointEvent('2026-01-01T00:00:00Z', null, 'planned'),
+  ...events,
+  pointEvent('2026-01-01T00:01:00Z', 'cleaning', 'failed'),
+];
+
+it('does not take what an engine writes because it is stopped for the cause', async () => {
+  const logFile = join(dir, 'stopped.out');
+  const served = 'Decode batch. #running-req: 8\n';
+  await writeFile(
+    logFile,
+    `${served}Traceback (most recent call last):\n  File "x.py", line 1\nRuntimeError: CUDA error: driver shutting down\n`,
+  );
+  const frontend = join(dir, 'frontend.out');
+  await writeFile(frontend, 'ERROR worker gone: Connection refused\n');
+  const events = failedPoint(
+    transition(frontend, {
+      process: 'frontend-0',
+      role: 'frontend',
+      from: 'ready',
+      to: 'failed',
+      why: 'ended with exit code 1',
+      exitCode: 1,
+    }),
+    transition(logFile, { from: 'ready', to: 'stopping', why: 'not wanted', logTo: served.length }),
+    transition(logFile, { from: 'stopping', to: 'stopped', why: 'not wanted', logTo: served.length }),
+  );
+  const cause = await explain(events, 0, { summary: '' }, signatures);
+  expect(cause.process).toBe('frontend-0');
+});
+
+it('finds what a router said of its failure behind its access log, and keeps lines that tell', async () => {
+  const logFile = join(dir, 'router.out');
+  const access = (id: number) =>
+    `2026-11-20 10:00:00  INFO http_request{method=POST uri=/v1/completions request_id="r${id}" status_code=200}: smg::response: src/middleware.rs:359: finished processing request\n`;
+  const lines = Array.from({ length: 4_000 }, (_, id) => access(id)).join('');
+  await writeFile(
+    logFile,
+    `thread 'tokio' panicked at src/policies/cache_aware.rs:88:21:\nindex out of bounds: the len is 2 but the index is 2\n${lines}`,
+  );
+  const events = failedPoint(
+    transition(logFile, { process: 'frontend-0', role: 'frontend', to: 'failed', why: 'ended by SIGABRT' }),
+  );
+  const cause = await explain(events, 0, { summary: '' }, signatures);
+  expect(cause.error).toMatch(/index out of bounds/);
+  expect(cause.logTail?.join('\n')).toMatch(/index out of bounds/);
+});
+
+it('asks nats-server when workers complain of it', async () => {
+  const logs = join(dir, 'logs');
+  await mkdir(logs, { recursive: true });
+  await writeFile(
+    join(logs, 'nats.log'),
+    '[811] 2026/01/03 09:14:21.120044 [ERR] 10.8.0.7:51422 - cid:12 - "v0.40.0:rust" - maximum payload exceeded: 1223632 vs 1048576\n',
+  );
+  const logFile = join(dir, 'frontend-nats.out');
+  await writeFile(
+    logFile,
+    '2026-01-01T00:00:03Z ERROR dynamo_llm::http::service::openai: Failed to generate completions: NATS request to dynamo_prefill.generate failed: request timed out\n',
+  );
+  const events = failedPoint(
+    transition(logFile, {
+      process: 'frontend-0',
+      role: 'frontend',
+      to: 'failed',
+      why: 'ended with exit code 1',
+    }),
+  );
+  const cause = await explain(events, 0, { summary: '' }, signatures, join(dir, 'events.jsonl'));
+  expect(cause).toMatchObject({ process: 'nats', signature: 'nats-payload' });
 });

@@ -1,0 +1,36 @@
+import { dirname, join } from 'node:path';
+import type { Witness } from './diagnose.ts';
+import { errorLine } from './error-line.ts';
+import { evidenceOf } from './evidence.ts';
+import type { Signature } from './signatures.ts';
+
+/** What those say to whom nats-server did not answer, or not in time. */
+const COMPLAINTS: ReadonlySet<string> = new Set(['nats-gone', 'infrastructure-missing', 'connection']);
+/** `[811] 2026/11/20 09:14:21.120044 [ERR] …`, in the time zone of its machine, which is the coordinator's. */
+const AT = /^\[\d+\] (\d{4})\/(\d\d)\/(\d\d) (\d\d):(\d\d):(\d\d)/;
+
+/**
+ * The job's nats-server as a witness. It is no process of the plan, so no event tells of it; what it refused (a message
+ * that is too large, a login, a slow client) is in its log alone. Asked only where others complain of it, because its
+ * log holds the whole job and also says what it thinks of those who watch.
+ */
+export async function natsWitness(
+  eventsFile: string,
+  since: number,
+  others: readonly Witness[],
+  signatures: readonly Signature[],
+): Promise<Witness | undefined> {
+  if (!others.some(({ line }) => COMPLAINTS.has(line?.signature?.id ?? ''))) return undefined;
+  const logFile = join(dirname(eventsFile), 'logs', 'nats.log');
+  const lines = (await evidenceOf({ logFile })).split('\n').filter((line) => timeOf(line) >= since);
+  const line = errorLine(lines.join('\n'), signatures);
+  if (line?.weight !== 'origin') return undefined;
+  const about = { process: 'nats', role: 'nats', node: null, logFile } as const;
+  return { ...about, failedAt: null, why: '', exitCode: null, signal: null, line };
+}
+
+function timeOf(line: string): number {
+  const [, ...parts] = AT.exec(line) ?? [];
+  const [year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0] = parts.map(Number);
+  return parts.length === 0 ? 0 : new Date(year, month - 1, day, hour, minute, second + 1).getTime();
+}
