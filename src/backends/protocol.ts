@@ -51,7 +51,7 @@ export interface BackendProtocol {
   /** How its agent sees that it gets on with its requests; none for what has no figures, as followers. */
   progress?(context: WorkerContext): EngineProgress | undefined;
   /** How a worker (its leader's context) is brought to rest between two measurements. Default: it cannot be. */
-  rest?(context: WorkerContext): Pick<WorkerRest, 'flush' | 'load' | 'why'>;
+  rest?(context: WorkerContext): Omit<WorkerRest, 'process' | 'node'>;
   /** Roles whose flags the recipe gives, for messages to people. */
   readonly modes: readonly EndpointMode[];
 }

@@ -1,5 +1,5 @@
 import type { ProbeSpec } from '../messages/process-spec.ts';
-import type { EndpointMode, EndpointProcess, WorkerRest } from '../plan/kinds.ts';
+import type { EndpointMode, EndpointProcess } from '../plan/kinds.ts';
 import { flagsToArgv } from '../recipe/argv.ts';
 import { baseName } from '../recipe/model-name.ts';
 import type { Recipe } from '../recipe/schema.ts';
@@ -159,14 +159,40 @@ function progress({ recipe, runtime, process }: WorkerContext): EngineProgress |
   };
 }
 
-/** Its own server empties its caches unless requests run. Under Dynamo there is only the status server. */
-function rest({ recipe, runtime, process }: WorkerContext): Pick<WorkerRest, 'flush' | 'load' | 'why'> {
+/**
+ * Its own server empties its caches unless requests run; the storage behind its hierarchical cache is emptied by itself.
+ * Under Dynamo there is only the status server.
+ */
+function rest({ recipe, runtime, process }: WorkerContext): ReturnType<NonNullable<BackendProtocol['rest']>> {
   const host = runtime.address(process.node);
   const { http, system } = process.ports;
-  if (!underDynamo(recipe)) return { flush: { host, port: http, path: '/flush_cache' }, load: null };
+  const port = underDynamo(recipe) ? system : http;
+  const flags = flagsOf(recipe, process.mode);
+  const cacheFigures = {
+    ...{ host, port, path: '/metrics' },
+    hits: ['sglang:cached_tokens_total'],
+    prompts: ['sglang:prompt_tokens_total'],
+  };
+  const figures = process.mode === 'decode' || !flags['enable-metrics'] ? {} : { cacheFigures };
+  if (underDynamo(recipe))
+    return {
+      flush: [],
+      why: 'workers of Dynamo offer no /flush_cache',
+      load: { host, port, path: '/metrics', gauges: [...DYNAMO_GAUGES, 'sglang:num_running_reqs'] },
+      ...figures,
+    };
+  const storage = flags['enable-hierarchical-cache'] && flags['hicache-storage-backend'] != null;
+  const isParallel = Number(flags['dp-size'] ?? flags['data-parallel-size'] ?? flags.dp ?? 1) > 1;
   return {
-    flush: null,
-    why: 'workers of Dynamo offer no /flush_cache',
-    load: { host, port: system, path: '/metrics', gauges: [...DYNAMO_GAUGES, 'sglang:num_running_reqs'] },
+    flush: [
+      { host, port, path: '/flush_cache' },
+      ...(storage
+        ? [{ host, port, path: '/hicache/storage-backend/clear', older: '/clear_hicache_storage_backend' }]
+        : []),
+    ],
+    load: null,
+    // /flush_cache answers with what its first rank says (srt/managers/tokenizer_control_mixin.py, 0.5.23).
+    ...(isParallel ? { ranks: { host, port, path: '/v1/loads?include=core', older: '/get_load' } } : {}),
+    ...figures,
   };
 }

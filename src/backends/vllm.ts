@@ -54,16 +54,7 @@ export const vllm: BackendProtocol = {
   ports: (context) => ({ ...(serves(context) ? { http: PUBLIC_PORT } : {}), nixl: nixlPort(context) }),
   healthProbe,
   progress,
-  rest: ({ recipe, runtime, process }) => ({
-    flush: null,
-    why: 'vLLM offers /reset_prefix_cache in its development mode only',
-    load: {
-      host: runtime.address(process.node),
-      port: isDirect(recipe) ? PUBLIC_PORT : process.ports.system,
-      path: '/metrics',
-      gauges: [...DYNAMO_GAUGES, 'vllm:num_requests_running'],
-    },
-  }),
+  rest,
 };
 
 const isDirect = (recipe: Recipe): boolean => recipe.frontend.type === 'vllm';
@@ -291,5 +282,39 @@ function progress({ recipe, runtime, process }: WorkerContext): EngineProgress |
       'vllm:kv_cache_usage_perc',
       ...(isDirect(recipe) ? [] : DYNAMO_PROGRESS.counters),
     ],
+  };
+}
+
+/** Its own server empties its caches in its development mode; under Dynamo there is only the status server. */
+function rest({ recipe, runtime, process }: WorkerContext): ReturnType<NonNullable<BackendProtocol['rest']>> {
+  const place = {
+    host: runtime.address(process.node),
+    port: isDirect(recipe) ? PUBLIC_PORT : process.ports.system,
+  };
+  const mode = `${recipeMode(process.mode)}_environment` as const;
+  const flush = {
+    ...place,
+    // With the caches of a connector (entrypoints/serve/dev/cache/api_router.py, 0.32); others do not know the word.
+    path: '/reset_prefix_cache?reset_external=true',
+    advice: `VLLM_SERVER_DEV_MODE: "1" in backend.${mode} makes vLLM offer it`,
+  };
+  return {
+    flush: isDirect(recipe) ? [flush] : [],
+    ...(isDirect(recipe) ? {} : { why: 'workers of Dynamo offer no /reset_prefix_cache' }),
+    load: {
+      ...place,
+      path: '/metrics',
+      gauges: [...DYNAMO_GAUGES, 'vllm:num_requests_running', 'vllm:num_requests_waiting'],
+    },
+    ...(process.mode === 'decode'
+      ? {}
+      : {
+          cacheFigures: {
+            ...place,
+            path: '/metrics',
+            hits: ['vllm:prefix_cache_hits_total', 'vllm:external_prefix_cache_hits_total'],
+            prompts: ['vllm:prefix_cache_queries_total'],
+          },
+        }),
   };
 }

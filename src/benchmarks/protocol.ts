@@ -1,5 +1,5 @@
 import type { BenchmarkResult } from '../messages/result.ts';
-import type { EndpointProcess, PlannedBenchmark, Roles, RuntimeContext } from '../plan/kinds.ts';
+import type { EndpointProcess, PlannedBenchmark, Roles, RuntimeContext, WorkerRest } from '../plan/kinds.ts';
 import type { Recipe } from '../recipe/schema.ts';
 
 /** Where a benchmark sends its requests, and what they may be. */
@@ -20,6 +20,10 @@ export interface BenchmarkContext {
   readonly entry: Entry;
   /** Absolute directory of the point; the benchmark writes below it. */
   readonly pointDir: string;
+  /** The point's number in the sweep, from 0. */
+  readonly ordinal: number;
+  /** How workers are brought to rest, and where they count what came from their caches. */
+  readonly rest: readonly WorkerRest[];
 }
 
 /** What runs against the frontend, and how its result is read. A new benchmark is one file and one line in index.ts. */

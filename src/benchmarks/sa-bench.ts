@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type BenchmarkResult, type ServingResult, servingResultSchema } from '../messages/result.ts';
-import type { PlannedBenchmark } from '../plan/kinds.ts';
+import type { CacheFigures, PlannedBenchmark } from '../plan/kinds.ts';
 import { type LoadgenConfig, loadgenConfigSchema, resultFileOf } from './loadgen/config.ts';
 import { parseJson } from './parse-json.ts';
 import { benchmarkProcess } from './process.ts';
@@ -10,13 +10,19 @@ import type { BenchmarkContext, BenchmarkProtocol } from './protocol.ts';
 /** sa-bench's own defaults. */
 const DEFAULTS = { randomRangeRatio: 0.8, promptsMultiplier: 10, warmupMultiplier: 2 } as const;
 const CONFIG_FILE = 'loadgen.json';
-const SEED = 0;
 /** A request of 32k tokens on a loaded system takes minutes, not hours. */
 const REQUEST_TIMEOUT_MS = 1_800_000;
 
 /** null when the recipe does not say what to measure: it can be planned, and requireRunnable says what is missing. */
-function loadgenConfig({ recipe, runtime, entry, pointDir }: BenchmarkContext): LoadgenConfig | null {
-  const { isl, osl, concurrencies, req_rate, use_chat_template, ...rest } = recipe.benchmark;
+function loadgenConfig({
+  recipe,
+  runtime,
+  entry,
+  pointDir,
+  ordinal,
+  rest: workers,
+}: BenchmarkContext): LoadgenConfig | null {
+  const { isl, osl, concurrencies, req_rate, use_chat_template, seed, ...rest } = recipe.benchmark;
   if (isl == null || osl == null || concurrencies.length === 0) return null;
   return {
     v: 1,
@@ -32,12 +38,23 @@ function loadgenConfig({ recipe, runtime, entry, pointDir }: BenchmarkContext): 
     promptsMultiplier: rest.num_prompts_mult ?? DEFAULTS.promptsMultiplier,
     warmupMultiplier: rest.num_warmup_mult ?? DEFAULTS.warmupMultiplier,
     prompts: use_chat_template || !entry.takesTokenIds ? 'words' : 'tokens',
-    seed: SEED,
+    // Points share engines, and prompts that one of them has seen would come from its cache.
+    seed: seed ?? ordinal,
+    isSeedFixed: seed != null,
+    caches: workers.flatMap(({ process, cacheFigures }) =>
+      cacheFigures ? [{ process, ...figuresOf(cacheFigures) }] : [],
+    ),
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
     resultDir: pointDir,
     progressFile: `${pointDir}/progress.json`,
   };
 }
+
+const figuresOf = ({ hits, prompts, ...place }: CacheFigures) => ({
+  ...place,
+  hits: [...hits],
+  prompts: [...prompts],
+});
 
 /** Where the engines' models of the hub are, since their vocabulary is read there. */
 function hubHome({ recipe, runtime }: BenchmarkContext): Record<string, string> {

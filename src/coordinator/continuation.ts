@@ -1,6 +1,7 @@
 import type { JobState } from '../messages/job-files.ts';
 import { type Cause, doneEntry, type PointResult } from '../messages/result.ts';
 import type { SweepPlan } from '../plan/kinds.ts';
+import { ofAttempt } from './attempt.ts';
 import type { Deployment } from './deployment.ts';
 import type { InterruptedPoint } from './resumption.ts';
 import type { Before } from './tenure.ts';
@@ -128,7 +129,8 @@ export class Continuation {
         summary: `the agent of ${node} was lost while the coordinator was away`,
         node,
       };
-    deployment.adopt(point.processes.filter(({ id }) => this.#held.has(id)));
+    const { processes } = ofAttempt(point, running.attempt);
+    deployment.adopt(processes.filter(({ id }) => this.#held.has(id)));
   }
 
   /** true for the point that was running, until it has gone on. */

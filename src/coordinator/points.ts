@@ -10,6 +10,7 @@ import type { PlannedPoint } from '../plan/kinds.ts';
 import type { SteadyClock } from '../steady-clock.ts';
 import { explain } from '../why/explain.ts';
 import { readSignatures } from '../why/signatures.ts';
+import { ofAttempt } from './attempt.ts';
 import type { Deployment } from './deployment.ts';
 import { type PointRun, startPoint } from './point-run.ts';
 import { sweepProgress } from './progress.ts';
@@ -114,7 +115,7 @@ export class Points {
     const run = startPoint({
       jobId,
       clock,
-      point,
+      point: ofAttempt(point, attempt),
       attempt,
       before,
       pointDir: pointDir(ordinal, name),

@@ -6,6 +6,8 @@ import type { Cause } from '../messages/result.ts';
 /** The point that was running when its coordinator was killed. */
 export interface InterruptedPoint {
   readonly ordinal: number;
+  /** From 1. */
+  readonly attempt: number;
   /** null when it has not said so. */
   readonly startedAt: Date | null;
   /** null when it was not that far. */
@@ -35,7 +37,7 @@ function endOf({ points, cause }: JobState): number | null {
 export function resumptionOf(state: JobState, events: readonly SrtEvent[]): Resumption {
   const open = state.points.filter(({ status }) => status === null);
   const current = open.find(({ state: at }) => at !== 'planned');
-  const running = current ? interruptedPoint(current.ordinal, events) : null;
+  const running = current ? interruptedPoint(current, events) : null;
   const wasStopped =
     state.points.some(({ status }) => status === 'interrupted') || isStopping(running, events);
   const isEnding = state.sweep === 'cleaning' || state.sweep === 'finishing' || state.sweep === 'finished';
@@ -52,11 +54,15 @@ export function resumptionOf(state: JobState, events: readonly SrtEvent[]): Resu
   };
 }
 
-function interruptedPoint(ordinal: number, events: readonly SrtEvent[]): InterruptedPoint {
+function interruptedPoint(
+  { ordinal, attempts = 1 }: JobState['points'][number],
+  events: readonly SrtEvent[],
+): InterruptedPoint {
   const attempt = lastAttempt(ordinal, events);
   const at = (found: PointTransition | undefined): Date | null => (found ? new Date(found.at) : null);
   return {
     ordinal,
+    attempt: attempts,
     startedAt: at(attempt[0]),
     // Of several coordinators the first one that came so far saw it begin.
     benchmarkStartedAt: at(attempt.find(({ to }) => to === 'benchmarking')),

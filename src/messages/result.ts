@@ -36,6 +36,17 @@ export const servingResultSchema = z.object({
   tpotMs: distributionSchema,
   itlMs: distributionSchema,
   e2elMs: distributionSchema,
+  /** What the prompts and the gaps between them follow from. */
+  seed: z.number().int().optional(),
+  /** Tokens of the measured prompts that came from the engines' caches, as the engines count them; null = not known, for the reason `why`. */
+  cache: z
+    .object({
+      hitTokens: z.number().nullable(),
+      promptTokens: z.number().nullable(),
+      share: z.number().nullable(),
+      why: z.string().optional(),
+    })
+    .optional(),
 });
 export type ServingResult = z.infer<typeof servingResultSchema>;
 

@@ -2,8 +2,8 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { get } from 'node:http';
 import type { ProgressSpec } from '../messages/process-spec.ts';
 import { benchmarkProgressSchema } from '../messages/result.ts';
+import { sumsOf } from '../prometheus.ts';
 import type { Look } from './hang.ts';
-import { sumsOf } from './prometheus.ts';
 
 const MAX_BODY = 8 * 1024 * 1024;
 const SMALL_FILE = 16 * 1024;

@@ -75,8 +75,8 @@ export function planPoint(
   { ordinal, pointDir }: { readonly ordinal: number; readonly pointDir: string },
   { runtime, entry, complete, ...deployment }: PlannedDeployment,
 ): PlannedPoint {
-  const { roles, endpointProcesses: ranks, processes } = deployment;
-  const planned = planBenchmark({ recipe, runtime, roles, processes: ranks, entry, pointDir });
+  const { roles, endpointProcesses: ranks, processes, rest } = deployment;
+  const planned = planBenchmark({ recipe, runtime, roles, processes: ranks, entry, pointDir, ordinal, rest });
   const process = planned.process && complete(planned.process);
   return {
     ...deployment,

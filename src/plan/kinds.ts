@@ -100,16 +100,34 @@ export interface HttpPlace {
   readonly path: string;
 }
 
-/** How a worker is brought to rest before a measurement: its caches emptied, no request of before running. */
+/** A POST that empties a cache: 200; 400, or 200 with `"success": false`, while requests run. */
+export interface Flush extends HttpPlace {
+  /** The path in older releases, asked where `path` is 404. */
+  readonly older?: string;
+  /** What to do where it is 404. */
+  readonly advice?: string;
+}
+
+/** How a worker is brought to rest before a measurement: its caches emptied, no request of the previous point running. */
 export interface WorkerRest {
   /** Its leader. */
   readonly process: string;
   readonly node: string;
-  /** POST here empties its caches: 200; 400 while requests run. null: it offers no such thing, for the reason `why`. */
-  readonly flush: HttpPlace | null;
+  /** Done in this order. Empty: it offers no such thing, for the reason `why`. */
+  readonly flush: readonly Flush[];
   readonly why?: string;
   /** GET here answers Prometheus metrics in which each of `gauges` that is there counts requests that run. */
   readonly load: (HttpPlace & { readonly gauges: readonly string[] }) | null;
+  /** GET here answers the requests of each data-parallel rank, since a flush answers for the first rank alone. */
+  readonly ranks?: HttpPlace & { readonly older: string };
+  /** Where it says how many tokens of prompts came from its caches; not for workers that get prompts prefilled. */
+  readonly cacheFigures?: CacheFigures;
+}
+
+/** Prometheus metrics of a worker that count tokens of prompts, and those of them that came from a cache. */
+export interface CacheFigures extends HttpPlace {
+  readonly hits: readonly string[];
+  readonly prompts: readonly string[];
 }
 
 /** One combination of sweep parameters, planned: everything that is to run for it, benchmark included. */

@@ -94,7 +94,7 @@ export function workersAtRest(
   roles: Roles,
   all: readonly EndpointProcess[],
 ): WorkerRest[] {
-  const unknown = { flush: null, load: null, why: `${backend.type} offers no way to empty its caches` };
+  const unknown = { flush: [], load: null, why: `${backend.type} offers no way to empty its caches` };
   const ranksOf = byEndpoint(all);
   return all
     .filter(({ rank }) => rank === 0)

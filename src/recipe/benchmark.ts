@@ -69,6 +69,15 @@ export const benchmarkSchema = z
     random_range_ratio: factorSchema.max(1).nullish().describe('shortest length as a share of the longest'),
     num_prompts_mult: factorSchema.nullish().describe('requests of a run = this times its concurrency'),
     num_warmup_mult: factorSchema.nullish().describe('warm-up requests = this times the concurrency'),
+    seed: z
+      .number()
+      .int()
+      .min(0)
+      .max(2 ** 32 - 1)
+      .nullish()
+      .describe(
+        'what prompts follow from, for all points and attempts; by default each has its own, which its result says',
+      ),
     use_chat_template: z.boolean().nullish().describe("requests go through the model's chat template"),
     custom_tokenizer: z.string().nullish().describe('class of the tokenizer, as module.Class'),
     reuse_http_connections: z.boolean().nullish().describe('keep connections open from request to request'),

@@ -57,6 +57,8 @@ function contextOf(benchmark: object, pointDir = '/job/points/00-all', container
     ],
     entry: { node: 'n1', port: 8_000, takesTokenIds: true, model: 'some' },
     pointDir,
+    ordinal: 3,
+    rest: [],
   };
 }
 

@@ -91,6 +91,8 @@ async function run(over: Partial<LoadgenConfig> = {}) {
     warmupMultiplier: 1,
     prompts: 'tokens',
     seed: 1,
+    isSeedFixed: false,
+    caches: [],
     requestTimeoutMs: 60_000,
     resultDir: dir,
     progressFile: join(dir, 'progress.json'),

@@ -81,6 +81,7 @@ describe('a coordinator that takes over', () => {
     expect(found).toMatchObject({ left: [1, 2], exitCode: null });
     expect(found.running).toEqual({
       ordinal: 1,
+      attempt: 1,
       startedAt: new Date(10_000),
       benchmarkStartedAt: new Date(30_000),
       cause: null,

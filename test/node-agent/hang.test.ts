@@ -7,7 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { parseApps } from '../../src/node-agent/gpu-holders.ts';
 import { HangDecision } from '../../src/node-agent/hang.ts';
 import { cpuTicksOf, lookAtCounts, lookAtMetrics } from '../../src/node-agent/looks.ts';
-import { sumsOf } from '../../src/node-agent/prometheus.ts';
+import { sumsOf } from '../../src/prometheus.ts';
 import { until } from '../support/bus.ts';
 import { signal } from '../support/signal.ts';
 

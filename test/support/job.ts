@@ -5,7 +5,7 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { eventSchema, type ProcessTransition, type SrtEvent } from '../../src/messages/events.ts';
 import { type JobState, jobStateSchema } from '../../src/messages/job-files.ts';
-import { type PointResult, pointResultSchema } from '../../src/messages/result.ts';
+import { benchmarkProgressSchema, type PointResult, pointResultSchema } from '../../src/messages/result.ts';
 import { until } from './bus.ts';
 import { leftoversOf } from './leftovers.ts';
 
@@ -110,6 +110,21 @@ export class RunningJob {
     await this.pointReached('benchmarking');
     const { logFile } = await this.reached('benchmark', 'ready');
     await until('the benchmark to say something', async () => (await readFile(logFile, 'utf8')) !== '');
+  }
+
+  /** Waits until a request of what is measured has been answered. */
+  async measuring(ms = 60_000): Promise<void> {
+    const answered = async (): Promise<boolean> => {
+      if (this.child.exitCode !== null) throw new Error(`it has ended instead: ${this.said}`);
+      const points = join(await this.jobDir(), 'points');
+      for (const name of existsSync(points) ? await readdir(points) : []) {
+        const text = await readFile(join(points, name, 'progress.json'), 'utf8').catch(() => '');
+        const { stage, requestsDone } = benchmarkProgressSchema.partial().parse(JSON.parse(text || '{}'));
+        if (stage === 'measure' && (requestsDone ?? 0) > 0) return true;
+      }
+      return false;
+    };
+    await until('a measured request', answered, ms);
   }
 
   /** Waits until a process is ready; which one it is. */

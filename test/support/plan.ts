@@ -3,13 +3,18 @@ import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-contex
 import type { ClusterConfig } from '../../src/recipe/cluster.ts';
 import { cluster, loadText } from '../recipe/write.ts';
 
-/** The first point of a recipe's text, on nodes node1, node2 and on. */
-export function pointOf(text: string, config: Partial<ClusterConfig> = {}) {
+/** The points of a recipe's text, on nodes node1, node2 and on. */
+export function pointsOf(text: string, config: Partial<ClusterConfig> = {}) {
   const whole = cluster(config);
   const [variant] = loadText(text, { cluster: whole });
   if (!variant) throw new Error('no variant');
   const nodes = Array.from({ length: nodesNeeded(variant) }, (_, index) => `node${index + 1}`);
-  const [point] = planVariant(variant, createRuntimeContext(dryRunInput(nodes, whole))).points;
+  return planVariant(variant, createRuntimeContext(dryRunInput(nodes, whole))).points;
+}
+
+/** The first of them. */
+export function pointOf(text: string, config: Partial<ClusterConfig> = {}) {
+  const [point] = pointsOf(text, config);
   if (!point) throw new Error('no point');
   return point;
 }

@@ -4,6 +4,7 @@ import { Pool } from 'undici';
 import writeFileAtomic from 'write-file-atomic';
 import type { BenchmarkProgress, ServingResult } from '../../messages/result.ts';
 import { servingTable } from '../table.ts';
+import { cacheWindow } from './caches.ts';
 import { type LoadgenConfig, resultFileOf, resultFilePattern } from './config.ts';
 import { randomPrompts, seededRandom, type Workload } from './dataset.ts';
 import { servedModel } from './models.ts';
@@ -11,6 +12,7 @@ import { probe } from './probe-request.ts';
 import { reportProgress, type Stage, writeProgress } from './progress.ts';
 import { type Measured, measureRequest } from './request.ts';
 import { sendAll } from './run.ts';
+import { ATTEMPT_VARIABLE, mixed, seedOf } from './seed.ts';
 import { Summary } from './summary.ts';
 import { ordinaryIds, readVocabulary } from './vocabulary.ts';
 
@@ -20,7 +22,8 @@ const CONNECT_TIMEOUT_MS = 60_000;
 const BUSY = 0.8;
 
 /** Drives the frontend at each concurrency in turn and writes what it measured. Rejects when it is aborted. */
-export async function runBenchmark(config: LoadgenConfig, signal: AbortSignal): Promise<void> {
+export async function runBenchmark(given: LoadgenConfig, signal: AbortSignal): Promise<void> {
+  const config = { ...given, seed: seedOf(given, process.env[ATTEMPT_VARIABLE]) };
   await removeOldResults(config.resultDir);
   const load: Workload = {
     config,
@@ -29,7 +32,7 @@ export async function runBenchmark(config: LoadgenConfig, signal: AbortSignal): 
   };
   const { url, endpoint, isl, osl, concurrencies } = config;
   say(
-    `${url}${endpoint}, model ${load.model}: isl ${isl}, osl ${osl}, concurrencies ${concurrencies.join(', ')}`,
+    `${url}${endpoint}, model ${load.model}: isl ${isl}, osl ${osl}, concurrencies ${concurrencies.join(', ')}, seed ${config.seed}`,
   );
   await withPool(config, 1, signal, (pool) => probe(pool, load, signal));
   const results: ServingResult[] = [];
@@ -84,8 +87,10 @@ function runConcurrency(load: Workload, index: number, signal: AbortSignal) {
 
 async function measure(pool: Pool, { config, model, ids }: Workload, index: number, signal: AbortSignal) {
   const concurrency = config.concurrencies[index] ?? 1;
-  const seed = config.seed + 2 * index;
-  const [random, gaps] = [seededRandom(seed), seededRandom(seed + 1)];
+  const [random, gaps] = [mixed(config.seed, index, 0), mixed(config.seed, index, 1)].map(seededRandom) as [
+    () => number,
+    () => number,
+  ];
 
   const run = async (name: 'warmup' | 'measure', count: number, onMeasured: (one: Measured) => void) => {
     const stage: Stage = {
@@ -128,11 +133,13 @@ async function measure(pool: Pool, { config, model, ids }: Workload, index: numb
   if (warmups > 0) await run('warmup', warmups, () => undefined);
   const summary = new Summary(config, concurrency);
   const requests = Math.max(1, Math.round(concurrency * config.promptsMultiplier));
+  const cached = await cacheWindow(config.caches, signal);
   const { stage, busy } = await run('measure', requests, (one) => summary.add(one));
+  const cache = await cached();
   if (busy > BUSY)
     say(`warning: the load generator itself was busy for ${(busy * 100).toFixed(0)} % of the time`);
   const { outputTokens: _, requestsSent: __, ...progress } = stage;
-  return { result: summary.result(), progress };
+  return { result: { ...summary.result(), seed: config.seed, cache }, progress };
 }
 
 /** Of a run that was broken off: a result that is there in the end is this run's. */

@@ -22,7 +22,23 @@ export const loadgenConfigSchema = z.object({
   warmupMultiplier: z.number().min(0),
   /** `tokens`: arrays of token ids, exact in length; `words`: about a token each, for what takes only text. */
   prompts: z.enum(['tokens', 'words']),
-  seed: z.number().int(),
+  /** What prompts, their lengths and the gaps between them follow from. */
+  seed: z.number().int().nonnegative(),
+  /** true: every attempt has this seed; else each has one of its own that follows from it. */
+  isSeedFixed: z.boolean().default(false),
+  /** Engines that say how many tokens of prompts came from their caches. */
+  caches: z
+    .array(
+      z.object({
+        process: z.string(),
+        host: z.string(),
+        port: z.number().int(),
+        path: z.string(),
+        hits: z.array(z.string()),
+        prompts: z.array(z.string()),
+      }),
+    )
+    .default([]),
   /** From sending to the last byte. A timer of 2^31 ms or more would fire at once. */
   requestTimeoutMs: z
     .number()

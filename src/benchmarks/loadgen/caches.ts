@@ -1,0 +1,57 @@
+import type { ServingResult } from '../../messages/result.ts';
+import { sumsOf } from '../../prometheus.ts';
+import type { LoadgenConfig } from './config.ts';
+
+const TIMEOUT_MS = 10_000;
+
+interface Counts {
+  readonly hits: number;
+  readonly prompts: number;
+}
+
+type Cached = NonNullable<ServingResult['cache']>;
+
+const unknown = (why: string): Cached => ({ hitTokens: null, promptTokens: null, share: null, why });
+
+/**
+ * Reads what engines count of their caches, and returns how to read it again: what came in between is what was measured.
+ * Never rejects: figures that cannot be had are said to be unknown.
+ */
+export async function cacheWindow(
+  caches: LoadgenConfig['caches'],
+  signal: AbortSignal,
+): Promise<() => Promise<Cached>> {
+  const read = () => Promise.all(caches.map((one) => countsOf(one, signal)));
+  const before = await read();
+  return async () => {
+    if (caches.length === 0) return unknown('the engines do not say');
+    const after = await read();
+    let [hitTokens, promptTokens] = [0, 0];
+    for (const [index, { process }] of caches.entries()) {
+      const [from, to] = [before[index], after[index]];
+      if (!from || !to) return unknown(`${process} does not say`);
+      hitTokens += to.hits - from.hits;
+      promptTokens += to.prompts - from.prompts;
+    }
+    if (promptTokens <= 0) return unknown('the engines counted no prompt');
+    return { hitTokens, promptTokens, share: hitTokens / promptTokens };
+  };
+}
+
+async function countsOf(
+  { host, port, path, hits, prompts }: LoadgenConfig['caches'][number],
+  signal: AbortSignal,
+): Promise<Counts | undefined> {
+  try {
+    const response = await fetch(`http://${host}:${port}${path}`, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+    });
+    if (!response.ok) return undefined;
+    const sums = sumsOf(await response.text(), new Set([...hits, ...prompts]));
+    const total = (names: readonly string[]) => names.reduce((sum, name) => sum + (sums[name] ?? 0), 0);
+    // A counter of hits is there from the first hit on, or always.
+    return { hits: total(hits), prompts: total(prompts) };
+  } catch {
+    return undefined;
+  }
+}

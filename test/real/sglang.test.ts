@@ -1,0 +1,58 @@
+import { join } from 'node:path';
+import { beforeAll, expect, it } from 'vitest';
+import { LONG, recipeOf } from './sglang/recipe.ts';
+import { describeReal } from './support/programs.ts';
+import { useRealJobs } from './support/real-jobs.ts';
+import { tinyModel } from './support/tiny-model.ts';
+
+const MINUTES = 60_000;
+
+describeReal('a real SGLang behind its real router', ['sglang'], () => {
+  const jobs = useRealJobs({ python: 'sglang' });
+  let model = '';
+  beforeAll(async () => {
+    model = await tinyModel(join(jobs.dir, 'model'), 'sglang');
+  });
+
+  it(
+    'runs to valid figures with exact counts, and leaves nothing',
+    async () => {
+      const job = await jobs.apply(recipeOf(model));
+      expect(await job.ended(), job.said).toBe(0);
+      const [result] = await job.results();
+      expect(result).toMatchObject({ status: 'done', caches: [{ process: 'agg-0-0', flushed: true }] });
+      const [figures] = result?.benchmark?.serving ?? [];
+      expect(figures).toMatchObject({ requests: 16, completed: 16, failed: 0, outputTokens: 16 * 16 });
+      await job.nothingLeft();
+    },
+    10 * MINUTES,
+  );
+
+  it(
+    'whose scheduler stands still is noticed within hung_after, and named',
+    async () => {
+      const job = await jobs.apply(recipeOf(model, { benchmark: LONG, supervision: { hung_after: 15 } }));
+      await job.measuring(5 * MINUTES);
+      await job.hurt(/^sglang::scheduler/, 'SIGSTOP');
+      expect(await job.ended(), job.said).toBe(1);
+      const [result] = await job.results();
+      expect(result?.cause).toMatchObject({ process: 'agg-0-0', node: 'node1' });
+      expect(result?.cause?.summary).toMatch(/hung: 4 requests running and no new token|unhealthy for 15 s/);
+      await job.nothingLeft();
+    },
+    10 * MINUTES,
+  );
+
+  it(
+    'that does not know an option has failed with the option in the cause',
+    async () => {
+      const job = await jobs.apply(recipeOf(model, { flags: { 'max-total-tokenz': 4_096 } }));
+      expect(await job.ended(), job.said).toBe(1);
+      const [result] = await job.results();
+      expect(result?.cause).toMatchObject({ process: 'agg-0-0', exitCode: 2 });
+      expect(result?.cause?.error).toContain('--max-total-tokenz');
+      await job.nothingLeft();
+    },
+    5 * MINUTES,
+  );
+});
