@@ -18,16 +18,6 @@ export const FLAGS = {
   'max-running-requests': 64,
 } as const;
 
-/** Its command line, for a server without srtctl. */
-export const argvOf = (model: string, port: number, more: readonly string[] = []): string[] => [
-  ...['-m', 'sglang.launch_server', '--model-path', model, '--host', '127.0.0.1', '--port', String(port)],
-  ...Object.entries(FLAGS).flatMap(([name, value]) => [
-    `--${name}`,
-    ...(value === true ? [] : [String(value)]),
-  ]),
-  ...more,
-];
-
 export interface RealRecipe {
   readonly flags?: Readonly<Record<string, unknown>>;
   readonly benchmark?: Readonly<Record<string, unknown>>;
