@@ -83,6 +83,28 @@ function end(exitCode?: number): void {
   process.stdout.write('', () => process.exit());
 }
 
+/** What the operating system says of a file that a person named; these are theirs to mend. */
+const OF_FILES: Readonly<Record<string, string>> = {
+  EACCES: 'this user may not read or write it',
+  EPERM: 'this user may not read or write it',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the file system is full',
+  EDQUOT: 'the quota is used up',
+  ENOTDIR: 'a part of the path is a file',
+  EISDIR: 'it is a directory',
+  ENOENT: 'it does not exist',
+  ENAMETOOLONG: 'the name is too long',
+  ELOOP: 'its links go in a circle',
+  ESTALE: 'the network file system has lost it (Stale file handle)',
+  EIO: 'the file system cannot read or write it (I/O error)',
+};
+
+function fileError(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code = '', path } = error as NodeJS.ErrnoException;
+  return typeof path === 'string' && Object.hasOwn(OF_FILES, code) ? `${path}: ${OF_FILES[code]}` : undefined;
+}
+
 /** One line for a person, and the exit code. */
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
@@ -91,6 +113,12 @@ function report(error: unknown): number {
     process.stderr.write(`srtctl: ${error.oneLine()}\n`);
     if (verbose) process.stderr.write(`${error.stack}\n`);
     return error.exitCode;
+  }
+  const ofFile = fileError(error);
+  if (ofFile !== undefined) {
+    process.stderr.write(`srtctl: ${ofFile}\n`);
+    if (verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    return EXIT.usage;
   }
   const text = error instanceof Error ? error.message : String(error);
   process.stderr.write(`srtctl: internal error: ${text} (--verbose shows where)\n`);

@@ -14,6 +14,7 @@ import { runtimesOf } from '../slurm/runtimes.ts';
 import { refuseArrays, refuseExclusive, sbatchDirectives, timeLimitOf } from '../slurm/sbatch.ts';
 import { refuseTooLarge, release, submitHeld } from '../slurm/submit.ts';
 import { distDirectory, setupScriptOf } from './local-job.ts';
+import { makeOutputsDirectory } from './outputs-directory.ts';
 import type { PreparedSlurmJob } from './prepared-slurm-job.ts';
 import type { Resumption } from './resumption.ts';
 import { splitAll } from './split-all.ts';
@@ -177,6 +178,7 @@ async function submit(
     recipe?.slurm.partition ?? cluster.default_partition ?? undefined,
     variant.file,
   );
+  makeOutputsDirectory(outputs);
   const text = view.orchestrator === false ? await staticScriptOf(job) : scriptOf(job);
   const { jobId, script, leftOut } = await submitHeld(text, process.cwd());
   for (const name of leftOut)

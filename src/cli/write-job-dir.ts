@@ -1,10 +1,11 @@
-import { chmod, copyFile, mkdir, readFile } from 'node:fs/promises';
+import { chmod, copyFile, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { jobPaths, writeJson } from '../coordinator/files.ts';
 import type { JobSpec } from '../messages/job-files.ts';
 import { makeJobDirectory } from '../private-files.ts';
 import { holdsSecrets } from '../recipe/secrets.ts';
+import { makeOutputsDirectory } from './outputs-directory.ts';
 import { carryOver, type Resumption, resumedFrom } from './resumption.ts';
 
 /**
@@ -19,7 +20,7 @@ export async function writeJobDir(
   resumption?: Resumption,
 ): Promise<void> {
   const paths = jobPaths(spec.jobDir, spec.jobId);
-  await mkdir(dirname(spec.jobDir), { recursive: true });
+  makeOutputsDirectory(dirname(spec.jobDir));
   makeJobDirectory(spec.jobDir);
   makeJobDirectory(paths.logs);
   const secret = holdsSecrets([spec.variant, spec.cluster]);

@@ -29,8 +29,32 @@ export interface Source {
 /** @throws RecipeProblems with line and column when the YAML is broken */
 export const parseSource = (file: string, text: string): Source => readYaml(file, text).source;
 
+/** Brackets within brackets. A parser needs time and memory for each, and no recipe has many. */
+const DEEPEST = 200;
+
+/** Offset of the bracket that is too deep. Brackets in texts count too, which no recipe has enough of to matter. */
+function tooDeep(text: string): number | undefined {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 0x5b || code === 0x7b) {
+      if (++depth > DEEPEST) return at;
+    } else if ((code === 0x5d || code === 0x7d) && depth > 0) depth--;
+  }
+  return undefined;
+}
+
 /** The same, with the nodes and comments that it was read from. */
 export function readYaml(file: string, text: string): { source: Source; document: Document } {
+  const deep = tooDeep(text);
+  if (deep !== undefined) {
+    const before = text.slice(0, deep).split('\n');
+    const place = { file, line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+    throw new RecipeProblems(
+      [{ message: `has more than ${DEEPEST} brackets within one another`, place }],
+      'bad-yaml',
+    );
+  }
   const lines = new LineCounter();
   const document = parseDocument(text, {
     lineCounter: lines,
@@ -69,6 +93,9 @@ export function readYaml(file: string, text: string): { source: Source; document
 /** Whether floats stay text; 'never' holds for all that is below. */
 type AsText = boolean | 'never';
 
+/** The kernel takes no argument and no variable of 128 KiB and more (MAX_ARG_STRLEN, execve(2)). */
+const LONGEST = 120_000;
+
 /** More than any recipe has: aliases of aliases can stand for a file of any size. */
 const MOST_VALUES = 200_000;
 
@@ -81,14 +108,26 @@ function plainReader(document: Document, complain: (node: Node, message: string)
   const open = new Set<Node>();
   let values = 0;
 
+  // An alias within what another one stands for is read again and again, and to resolve it takes a walk over the document.
+  const targets = new Map<Alias, Node | undefined>();
+  const targetOf = (node: Alias): Node | undefined => {
+    if (!targets.has(node)) targets.set(node, node.resolve(document));
+    return targets.get(node);
+  };
   const alias = (node: Alias, asText: AsText): unknown => {
-    const target = node.resolve(document);
+    const target = targetOf(node);
     if (!target) return complain(node, `there is no anchor &${node.source}`);
     if (open.has(target)) return complain(node, `*${node.source} stands within what it stands for`);
     return read(target, asText);
   };
-  const scalar = ({ value, source }: Scalar, asText: AsText): unknown => {
+  const scalar = (node: Scalar, asText: AsText): unknown => {
+    const { value, source } = node;
     if (typeof value === 'bigint') return Number(value);
+    if (typeof value === 'string') {
+      if (value.includes('\0')) complain(node, 'has a NUL character, which no command line can have');
+      if (value.length > LONGEST)
+        complain(node, `is longer than ${LONGEST} characters, which no command line can have`);
+    }
     const isRound = typeof value === 'number' && Number.isInteger(value);
     return asText === true && isRound && /^[^xo]*[.eE]/.test(source ?? '') ? value.toFixed(1) : value;
   };

@@ -12,6 +12,9 @@ import {
 import { dirname } from 'node:path';
 import { SrtctlError } from '../errors.ts';
 
+/** Bytes. The largest public recipe has a twentieth of it; the parser takes minutes and gigabytes for 50 MB. */
+const MOST_BYTES = 2_000_000;
+
 const [STICKY, BY_GROUP, BY_EVERYONE] = [0o1000, 0o020, 0o002];
 
 export interface TrustOptions {
@@ -33,6 +36,14 @@ export function readTrustedFile(path: string, { env, onWarning }: TrustOptions):
     const file = fstatSync(fd);
     if (!file.isFile())
       throw new SrtctlError('not-a-file', `${path} is ${file.isDirectory() ? 'a directory' : 'no file'}`);
+    if (file.size > MOST_BYTES)
+      throw new SrtctlError(
+        'too-large',
+        `${path} has ${(file.size / 1e6).toFixed(1)} MB: no recipe is so large`,
+        {
+          hint: `at most ${MOST_BYTES / 1e6} MB are read`,
+        },
+      );
     const directory = dirname(realpathSync(path));
     if (!isSafe(directory, env.SRTCTL_SAFE_DIRECTORY ?? '')) {
       requireTrusted(path, file, directory);

@@ -27,6 +27,14 @@ describe('a recipe that is wrong is refused in one line, with file, line, column
     expect(lineOf(lines.join('\n'))).toMatch(/^recipe\.yaml:\d+:\d+: has more than 200000 values$/);
   });
 
+  it('for brackets without end, and for values that no command line can have', () => {
+    expect(lineOf(`a: ${'['.repeat(100_000)}`)).toBe(
+      'recipe.yaml:1:204: has more than 200 brackets within one another',
+    );
+    expect(lineOf(`${small}environment: {A: "a\\0b"}\n`)).toMatch(/recipe\.yaml:18:.*NUL character/);
+    expect(lineOf(`${small}environment: {A: ${'x'.repeat(130_000)}}\n`)).toMatch(/longer than 120000/);
+  });
+
   it('for a key that JavaScript has a use for', () => {
     expect(lineOf(`${small}__proto__: {a: 1}\n`)).toBe('recipe.yaml:18:1: __proto__: unknown key');
     const base = `base:\n${small.replaceAll(/^/gm, '  ').trimEnd()}\n`;
