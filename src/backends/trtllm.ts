@@ -98,7 +98,8 @@ function server(context: WorkerContext): string[] {
     ...['--host', '0.0.0.0', '--port', String(servingPort(context))],
     // The server has defaults of its own for these, which would win over the file.
     ...sizes.flatMap((size) => (options[size] == null ? [] : [`--${size}`, String(options[size])])),
-    ...['--config', `${runtime.logDirInside}/${configFile(process.mode)}`],
+    // `--config` is another name for it since 1.2 only.
+    ...['--extra_llm_api_options', `${runtime.logDirInside}/${configFile(process.mode)}`],
     ...backendConfig(recipe, 'trtllm')[`${recipeMode(process.mode)}_extra_args`],
   ];
 }

@@ -247,12 +247,20 @@ function environment(context: WorkerContext): Record<string, string> {
           VLLM_NIXL_SIDE_CHANNEL_PORT: String(ports.nixl),
           VLLM_NIXL_SIDE_CHANNEL_HOST: runtime.address(node),
         }),
-    // Processes that share a node would otherwise look for free ports in the same place.
-    VLLM_PORT: String(scanPort(all.indexOf(process))),
+    ...(meetsOthers(context) ? {} : { VLLM_PORT: String(scanPort(all.indexOf(process))) }),
     ...profilingEnvironment(context),
     ...(config.set_cuda_visible_devices ? visibleDevices(context) : {}),
   };
 }
+
+/**
+ * VLLM_PORT keeps processes that share a node from looking for free ports in the same place. The parts of one engine
+ * on several nodes agree on ports of their own, which a first port for each node would contradict.
+ */
+const meetsOthers = (context: WorkerContext): boolean => {
+  const { kind } = layoutAt(context);
+  return context.ranks.length > 1 && (kind === 'tensor' || kind === 'spanning');
+};
 
 /** A process that serves nothing is ready when its leader is. */
 function healthProbe({ recipe, runtime, ranks, process }: WorkerContext): ProbeSpec {

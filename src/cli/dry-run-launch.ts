@@ -69,6 +69,8 @@ export function launchPrefix(
       image: runtime ? null : spec.image,
       name,
       env: spec.env,
+      gpus: spec.gpus,
+      distDir,
       argv: container,
     });
   };

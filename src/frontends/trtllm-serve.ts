@@ -33,7 +33,9 @@ export const trtllmServe: FrontendProtocol = {
         node: orchestratorNode(context),
         port: PUBLIC_PORT,
         argv: [
-          ...['trtllm-serve', 'disaggregated', '--config', `${runtime.logDirInside}/${CONFIG}`],
+          // `--config_file` is its other name; `--config` is an option of the workers only.
+          ...['trtllm-serve', 'disaggregated', '-c', `${runtime.logDirInside}/${CONFIG}`],
+          ...timeouts(context),
           ...optionsOf(recipe.frontend.args),
         ],
         env: routerEnvironment(context, orchestratorNode(context)),
@@ -44,6 +46,19 @@ export const trtllmServe: FrontendProtocol = {
     ];
   },
 };
+
+/** For a request, long prompts in a full queue included. */
+const REQUEST_TIMEOUT_S = 3_600;
+
+/** Its own limits are 180 s for the start of its servers and for a request (tensorrt_llm/commands/serve.py). */
+function timeouts({ recipe: { frontend, health_check } }: FrontendContext): string[] {
+  const given = (name: string): boolean => name in frontend.args;
+  const start = health_check.interval_seconds * health_check.max_attempts;
+  return [
+    ...(given('server_start_timeout') ? [] : ['--server_start_timeout', String(start)]),
+    ...(given('request_timeout') ? [] : ['--request_timeout', String(REQUEST_TIMEOUT_S)]),
+  ];
+}
 
 /** The head, or beside the first decode worker when the recipe wants it off the prefill nodes. */
 function orchestratorNode({ recipe, roles, processes }: FrontendContext): string {

@@ -1,4 +1,5 @@
 import type { MpiLauncher } from '../messages/launch.ts';
+import { devicesInTask } from './devices.ts';
 
 /** One MPI launch: a command with so many ranks on some nodes. */
 export interface MpiStart {
@@ -10,25 +11,47 @@ export interface MpiStart {
   /** Name of the step, unique in the job: by it the step is found when it is to be ended. */
   readonly name: string;
   readonly env: Readonly<Record<string, string>>;
+  /** GPUs of its first node, as the plan counts them. */
+  readonly gpus: readonly number[];
+  /** Directory of srtctl's bundled programs, as the ranks see it. */
+  readonly distDir: string;
   readonly argv: readonly string[];
 }
 
-/** Slurm tells every task which devices its step has, over what srun was told: all of the job's. */
 const SET_BY_SLURM = ['CUDA_VISIBLE_DEVICES', 'NVIDIA_VISIBLE_DEVICES'];
 
 /** The command that starts all ranks, and ends when they have ended. */
 export function mpiCommand(start: MpiStart): string[] {
-  const { launcher, tasks, nodes, argv } = start;
+  const { launcher, tasks, nodes } = start;
+  const argv = endingWithServer(start.argv, start.distDir);
   if (launcher.kind === 'stand-in')
     return [...launcher.program, String(tasks), nodes.join(','), '--', ...argv];
-  const devices = SET_BY_SLURM.flatMap((name) =>
-    start.env[name] === undefined ? [] : [`${name}=${start.env[name]}`],
+  return [...['srun', ...srunOptions(start, launcher)], ...withDevices(start), ...argv];
+}
+
+/** Slurm tells every task which devices its step has, over what srun was told: all of the job's on the node. */
+function withDevices({ env, gpus }: MpiStart): string[] {
+  const chosen = devicesInTask(env.CUDA_VISIBLE_DEVICES, gpus);
+  const fixed = SET_BY_SLURM.flatMap((name) =>
+    env[name] === undefined || (name === 'CUDA_VISIBLE_DEVICES' && chosen.length > 0)
+      ? []
+      : [`${name}=${env[name]}`],
   );
-  return [
-    ...['srun', ...srunOptions(start, launcher)],
-    ...(devices.length > 0 ? ['env', ...devices] : []),
-    ...argv,
-  ];
+  return [...(fixed.length > 0 ? ['env', ...fixed] : []), ...chosen];
+}
+
+/**
+ * TensorRT-LLM's launcher runs the rest of its command line in the background of rank 0, beside the process that the
+ * other ranks serve. When that server dies nothing ends the launcher and the ranks (trtllm-llmapi-launch 1.2: `set -e`
+ * leaves its subshell before the line that stops them), so the server is started by a script that does.
+ */
+const RANK_0_LAUNCHER = 'trtllm-llmapi-launch';
+
+export function endingWithServer(argv: readonly string[], distDir: string): string[] {
+  const at = argv.indexOf(RANK_0_LAUNCHER) + 1;
+  // The launcher splits what it runs at blanks.
+  if (at === 0 || /\s/.test(distDir)) return [...argv];
+  return [...argv.slice(0, at), '/bin/sh', `${distDir}/steps/end-with-server.sh`, ...argv.slice(at)];
 }
 
 function srunOptions(

@@ -2,8 +2,10 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { containerCommand, containerEnvironment, containerKill } from '../launch/container.ts';
+import { type GivenDevices, withDevices } from '../launch/devices.ts';
 import { mpiCommand, mpiSignal } from '../launch/mpi.ts';
 import { stepEnvironment } from '../launch/step-environment.ts';
+import { withoutTask } from '../launch/task-environment.ts';
 import type { AgentConfig } from '../messages/job-files.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 import { isOwnDirectory } from '../own-directory.ts';
@@ -37,7 +39,8 @@ export interface Launcher {
 
 const KILL_MS = 15_000;
 /** Variables that a container gets beside those of its process; others are the host's own business. */
-const HANDED_ON = /^(SRTCTL_|SLURM_|HF_|HUGGING_FACE_|NCCL_|UCX_|CUDA_VISIBLE_|USER$|LOGNAME$|\w+_proxy$)/i;
+const HANDED_ON =
+  /^(SRTCTL_|SLURM_|HF_|HUGGING_FACE_|NCCL_|UCX_|(CUDA|HIP|ROCR)_VISIBLE_|USER$|LOGNAME$|\w+_proxy$)/i;
 /** Where commands and their daemons are found. */
 const OF_COMMANDS = /^(PATH|HOME|SLURM_CONF|DOCKER_(HOST|CONTEXT|CONFIG)|CONTAINER_HOST|XDG_RUNTIME_DIR)$/;
 const RDMA = '/dev/infiniband';
@@ -46,12 +49,15 @@ type Options = Pick<AgentConfig, 'containers' | 'mpi' | 'stopDir' | 'path'> & {
   readonly distDir: string;
   /** Tells this agent from an earlier one of the same node. */
   readonly incarnation: string;
+  /** By default those of the agent's own environment. */
+  readonly devices?: GivenDevices;
 };
 
 /** Starts commands as they are, in containers of their own, or as ranks of an MPI launch, as the agent's config says. */
 export function createLauncher(options: Options): Launcher {
   const { containers, mpi, stopDir, path, distDir } = options;
   const suffix = options.incarnation.slice(0, 8);
+  const devices = options.devices ?? { vendor: vendorOfNode(), env: process.env };
   let starts = 0;
 
   function inContainer(spec: ProcessSpec, env: Record<string, string>, name: string): Launched {
@@ -90,10 +96,12 @@ export function createLauncher(options: Options): Launcher {
         image: containers ? null : spec.image,
         name,
         env: spec.env,
+        gpus: spec.gpus,
+        distDir,
         argv,
       }),
       cwd,
-      env: stepEnvironment(inner),
+      env: stepEnvironment(inner, spec.env),
       beyond: beyond({
         kill: mpiSignal(mpi, 'KILL', name, distDir),
         terminate: mpiSignal(mpi, 'TERM', name, distDir),
@@ -122,7 +130,13 @@ export function createLauncher(options: Options): Launcher {
   }
 
   return {
-    launch: (spec, env, mark) => asRanks(spec, env, `srtctl-${mark.replaceAll(/[^\w.-]+/g, '-')}-${suffix}`),
+    launch(spec, env, mark) {
+      const own = withoutTask(env, spec, spec.env);
+      // Ranks are told their devices where they run.
+      const { CUDA_VISIBLE_DEVICES: planned } = spec.env;
+      const seen = spec.mpi ? own : withDevices(own, planned, spec.gpus, devices);
+      return asRanks(spec, seen, `srtctl-${mark.replaceAll(/[^\w.-]+/g, '-')}-${suffix}`);
+    },
     killAllSync(): void {
       if (stopDir === undefined || !isOwnDirectory(stopDir)) return;
       const scripts = readdirSync(stopDir).map((name) => join(stopDir, name));
@@ -132,6 +146,10 @@ export function createLauncher(options: Options): Launcher {
     },
   };
 }
+
+/** ROCm's devices are behind /dev/kfd, and those of CUDA behind /dev/nvidiactl. */
+const vendorOfNode = (): GivenDevices['vendor'] =>
+  existsSync('/dev/kfd') && !existsSync('/dev/nvidiactl') ? 'amd' : 'nvidia';
 
 /** The guard has an environment of next to nothing: what the command needs of the agent's is in the script. */
 function script(command: readonly string[]): string {

@@ -13,6 +13,8 @@ export interface EngineOptions {
   readonly nodeRank: number;
   readonly distInitAddr: { host: string; port: number } | null;
   readonly contextLength: number;
+  /** A prefill answers with one token whatever is asked for, and needs no room for more. */
+  readonly oneTokenOfPrefill?: boolean;
   readonly maxRunning: number;
   readonly streamInterval: number;
   /** File for the options, as Dynamo writes it. */

@@ -136,8 +136,11 @@ export class Engine {
     }
   }
 
-  #tooLong({ promptTokens, maxTokens }: GenerateRequest): string | undefined {
-    const { contextLength } = this.#options;
+  #tooLong(request: GenerateRequest): string | undefined {
+    const { contextLength, mode, oneTokenOfPrefill } = this.#options;
+    const { promptTokens } = request;
+    const prefill = mode === 'prefill' || request.half === 'prefill';
+    const maxTokens = prefill && oneTokenOfPrefill ? 1 : request.maxTokens;
     if (promptTokens + maxTokens <= contextLength) return undefined;
     return (
       `Requested token count exceeds the model's maximum context length of ${contextLength} tokens. ` +

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import * as z from 'zod';
 import { Arguments, bindAddress, setting } from './argv.ts';
+import { clickOptions } from './click.ts';
 import type { EngineOptions } from './engine-options.ts';
 import { Fatal } from './fatal.ts';
 
@@ -37,17 +38,41 @@ export function dynamoOptions(argv: readonly string[]): EngineOptions {
   };
 }
 
+/** Of `trtllm-serve MODEL` in 1.2 (tensorrt_llm/commands/serve.py), with their other spellings. */
+const SERVE_OPTIONS: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
+  [
+    'tokenizer custom_tokenizer host port backend custom_module_dirs log_level max_beam_width max_batch_size',
+    'max_num_tokens max_seq_len tensor_parallel_size=tp_size pipeline_parallel_size=pp_size',
+    'context_parallel_size=cp_size moe_expert_parallel_size=ep_size moe_cluster_parallel_size=cluster_size',
+    'gpus_per_node free_gpu_memory_fraction=kv_cache_free_gpu_memory_fraction num_postprocess_workers',
+    'trust_remote_code revision config=extra_llm_api_options reasoning_parser tool_parser',
+    'metadata_server_config_file server_role fail_fast_on_attention_window_too_large otlp_traces_endpoint',
+    'disagg_cluster_uri enable_chunked_prefill media_io_kwargs chat_template',
+  ]
+    .flatMap((line) => line.split(' '))
+    .map((option) => option.split('='))
+    .map((names) => [names[0] ?? '', names.map((name) => `--${name}`)]),
+);
+const SERVE_FLAGS = new Set([
+  'trust_remote_code',
+  'fail_fast_on_attention_window_too_large',
+  'enable_chunked_prefill',
+]);
+
 /** `trtllm-serve MODEL`: which of the two halves of a request it does is said with each request. */
 export function serverOptions([modelPath, ...argv]: readonly string[]): EngineOptions {
   if (modelPath === undefined || modelPath.startsWith('-'))
     throw new Fatal("Error: Missing argument 'MODEL'.", { exitCode: 2 });
   const args = new Arguments(argv);
   const [unknown] = args.unknown;
-  // It is made with click, which has words of its own.
-  if (unknown !== undefined)
-    throw new Fatal(`Usage: trtllm-serve [OPTIONS] MODEL\n\nError: No such option: ${unknown}`, {
-      exitCode: 2,
-    });
+  clickOptions(
+    'trtllm-serve serve [OPTIONS] MODEL',
+    Object.fromEntries(
+      Object.entries(SERVE_OPTIONS).filter(([, spellings]) => !spellings.includes(unknown ?? '')),
+    ),
+    argv,
+    SERVE_FLAGS,
+  );
   return {
     ...common(args, modelPath, args.text('config', 'extra_llm_api_options')),
     servedModel: modelPath,
@@ -72,6 +97,8 @@ function common(args: Arguments, modelPath: string, file: string | undefined) {
     nodeRank: 0,
     distInitAddr: null,
     contextLength: config.max_seq_len ?? 131_072,
+    // Its context servers are asked for one token (openai_disagg_service.py), as are Dynamo's prefill workers.
+    oneTokenOfPrefill: true,
     maxRunning: config.max_batch_size ?? 2_048,
     streamInterval: config.stream_interval ?? 1,
     dumpConfigTo: null,

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { parse } from 'yaml';
 import * as z from 'zod';
-import { Arguments, bindAddress } from './argv.ts';
+import { bindAddress } from './argv.ts';
+import { clickOptions } from './click.ts';
 import { counted, withFields } from './dispatch.ts';
 import { Fatal } from './fatal.ts';
 import { pathOf, readBody, sendError, sendJson, sendText, serve } from './http.ts';
@@ -17,10 +18,21 @@ const configSchema = z.looseObject({
   generation_servers: serversSchema,
 });
 
+/** Of `trtllm-serve disaggregated` (tensorrt_llm/commands/serve.py of 1.2); `--config` is none of them. */
+const OPTIONS: Readonly<Record<string, readonly string[]>> = {
+  config_file: ['-c', '--config_file'],
+  metadata_server_config_file: ['-m', '--metadata_server_config_file'],
+  server_start_timeout: ['-t', '--server_start_timeout'],
+  request_timeout: ['-r', '--request_timeout'],
+  log_level: ['-l', '--log_level'],
+  metrics_log_interval: ['--metrics-log-interval'],
+};
+
 /** `trtllm-serve disaggregated`: each request first to a context server, then to a generation server. */
 export async function runDisaggregated(argv: readonly string[]): Promise<void> {
-  const file = new Arguments(argv).text('config', 'config_file');
-  if (file === undefined) throw new Fatal("Error: Missing option '--config'.", { exitCode: 2 });
+  const { config_file: file } = clickOptions('trtllm-serve disaggregated [OPTIONS]', OPTIONS, argv);
+  if (file === undefined)
+    throw new Fatal("TypeError: 'NoneType' object is not iterable", { traceback: true });
   const config = configSchema.parse(parse(readFileSync(file, 'utf8')));
   const targets = ({ urls }: { urls: string[] }) =>
     urls.map((url): Target => ({ url: new URL(`http://${url}`), load: 0 }));
@@ -33,9 +45,10 @@ export async function runDisaggregated(argv: readonly string[]): Promise<void> {
     if (path === '/health') return sendText(response, 200, '');
     if (path === '/v1/completions' || path === '/v1/chat/completions')
       return both(path, await readBody(request), response);
-    const [any] = generation;
-    if (!any || request.method !== 'GET') return sendJson(response, 404, { detail: 'Not Found' });
-    return proxy({ url: any.url, method: 'GET', path, body: '', signal: whenGone(response) }, response, 502);
+    if (path === '/version') return sendJson(response, 200, { version: '1.2.0' });
+    if (path === '/cluster_info') return sendJson(response, 200, { is_ready: true });
+    // There is no list of models.
+    return sendJson(response, 404, { detail: 'Not Found' });
   });
   process.stdout.write(`trtllm-serve disaggregated listens on port ${config.port}\n`);
 

@@ -1,8 +1,12 @@
+import { isOfTask } from '../launch/task-environment.ts';
 import type { Markers } from './markers.ts';
 
-/** What Slurm sets itself in a task, over what srun was given; and what means something to bash. */
+/**
+ * What Slurm sets itself in a task, over what srun was given, beside what tells a task its place (which is removed in
+ * the task); and what means something to bash.
+ */
 const SET_BY_SLURM =
-  /^(SLURM_\w*|SLURMD_\w*|TMPDIR|CUDA_VISIBLE_DEVICES|ROCR_VISIBLE_DEVICES|GPU_DEVICE_ORDINAL|ZE_AFFINITY_MASK)$/;
+  /^(TMPDIR|CUDA_VISIBLE_DEVICES|ROCR_VISIBLE_DEVICES|GPU_DEVICE_ORDINAL|ZE_AFFINITY_MASK)$/;
 const BASHS_OWN =
   /^(_|BASH\w*|SHELLOPTS|E?UID|PPID|GROUPS|DIRSTACK|FUNCNAME|LINENO|RANDOM|SRANDOM|SECONDS|EPOCH\w+|HIST\w+|IFS|PS4|POSIXLY_CORRECT|OPT(ARG|IND|ERR)|PIPESTATUS|COMP_\w+)$/;
 
@@ -22,6 +26,7 @@ export function environmentOf(env: Readonly<Record<string, string>>, { word }: M
   const passes = (name: string): boolean =>
     (/^[A-Z_][A-Z0-9_]*$/.test(name) || /^(https?|ftp|all|no)_proxy$/.test(name)) &&
     !SET_BY_SLURM.test(name) &&
+    !isOfTask(name) &&
     !BASHS_OWN.test(name);
   const entries = Object.entries(env);
   const through = entries.filter(([name]) => passes(name));

@@ -25,8 +25,27 @@ for point in "${!point_names[@]}"; do point_states[point]=planned; done
 
 # For every srun: beside the batch script and the other steps, with all that the job has on the node.
 step_options=(--overlap --mem=0 --cpu-bind=none --input=none --no-kill --wait=0)
-# What srun starts (the directory is in /tmp, where anybody may have made one of its name): it tells the number of its step, by which it is signalled, and becomes the process.
-launcher='echo "$SLURM_STEP_ID" >"$1"; [ -z "$2" ] || mkdir -m 700 -- "$2" 2>/dev/null || { [ -d "$2" ] && [ ! -L "$2" ] && [ -O "$2" ]; } || { echo "srtctl: $2 is not a directory of this user: somebody may have put it there" >&2; exit 1; }; [ -z "$3" ] || cd -- "$3" || exit 1; shift 3; exec "$@"'
+# What srun starts: it tells the number of its step, by which it is signalled, and becomes the process. The directory is in
+# /tmp, where anybody may have made one of its name.
+launcher='
+echo "$SLURM_STEP_ID" >"$1"
+if [ -n "$2" ]; then
+  mkdir -m 700 -- "$2" 2>/dev/null || { [ -d "$2" ] && [ ! -L "$2" ] && [ -O "$2" ]; } || {
+    echo "srtctl: $2 is not a directory of this user: somebody may have put it there" >&2
+    exit 1
+  }
+fi
+if [ -n "$3" ]; then cd -- "$3" || exit 1; fi
+srtctl_kind=$4
+shift 4
+# What is no rank of an MPI program is not told that it is one.
+if [ "$srtctl_kind" != rank ]; then
+  for srtctl_name in $(env | sed -n -E "s/^($task_variables)=.*/\1/p"); do
+    [ "$srtctl_kind" = command ] && echo "$srtctl_name" | grep -q -E "^($job_variables)\$" || unset "$srtctl_name"
+  done
+fi
+unset task_variables job_variables srtctl_kind srtctl_name
+exec "$@"'
 
 say() { printf '%(%H:%M:%S)T %s\n' -1 "$*"; }
 
@@ -197,6 +216,7 @@ launch() {
     exec </dev/null >>"$log" 2>&1
     export SRTCTL_JOB=$job_id SRTCTL_NODE=${nodes[index]} SRTCTL_NODE_ADDRESS=${addresses[index]}
     export SRTCTL_NODE_BIN=$node_binary PATH=$path_before$PATH$path_after
+    export task_variables job_variables
     "p$point.$id"
   ) &
   pid_of[$id]=$!
@@ -210,10 +230,10 @@ step() {
   "${@:2}"
 }
 
-# run_on NODE-INDEX DIRECTORY TMP-DIR [OPTION…] -- COMMAND…: becomes the srun of a process.
+# run_on NODE-INDEX DIRECTORY TMP-DIR engine|command [OPTION…] -- COMMAND…: becomes the srun of a process.
 run_on() {
-  local index=$1 directory=$2 scratch=$3 options=()
-  shift 3
+  local index=$1 directory=$2 scratch=$3 kind=$4 options=()
+  shift 4
   while [ "$1" != -- ]; do
     options+=("$1")
     shift
@@ -221,7 +241,7 @@ run_on() {
   shift
   exec srun "${options[@]}" "${step_options[@]}" ${het_options[index]:+"${het_options[index]}"} \
     --nodes=1 --ntasks=1 --ntasks-per-node=1 --nodelist="${nodes[index]}" --mpi=none --kill-on-bad-exit=0 \
-    --job-name="srtctl-$id" /bin/sh -c "$launcher" srtctl-process "$run_dir/$id.step" "$scratch" "$directory" "$@"
+    --job-name="srtctl-$id" /bin/sh -c "$launcher" srtctl-process "$run_dir/$id.step" "$scratch" "$directory" "$kind" "$@"
 }
 
 # run_mpi TASKS "NODE-INDEX …" DIRECTORY TMP-DIR [OPTION…] -- COMMAND…: one srun for the tasks of an MPI program.
@@ -238,7 +258,7 @@ run_mpi() {
   exec srun --mpi=pmix "${options[@]}" "${step_options[@]}" ${het_options[index]:+"${het_options[index]}"} \
     --nodes="${#names[@]}" --ntasks="$tasks" --ntasks-per-node=$((tasks / ${#names[@]})) \
     --nodelist="$(IFS=,; echo "${names[*]}")" --kill-on-bad-exit=1 \
-    --job-name="srtctl-$id" /bin/sh -c "$launcher" srtctl-process "$run_dir/$id.step" "$scratch" "$directory" "$@"
+    --job-name="srtctl-$id" /bin/sh -c "$launcher" srtctl-process "$run_dir/$id.step" "$scratch" "$directory" rank "$@"
 }
 
 alive() { # ID

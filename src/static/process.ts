@@ -1,3 +1,5 @@
+import { devicesInTask } from '../launch/devices.ts';
+import { endingWithServer } from '../launch/mpi.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 import { environmentOf } from './environment.ts';
 import type { Markers } from './markers.ts';
@@ -9,6 +11,8 @@ export interface ProcessContext {
   readonly ordinal: number;
   readonly mounts: readonly string[];
   readonly srunOptions: Readonly<Record<string, string>>;
+  /** Directory of srtctl's bundled programs. */
+  readonly distDir: string;
   /**
    * Steps that change the image, to be taken before the command: with a container for each srun there is no other way
    * to the container of the engine.
@@ -28,23 +32,26 @@ exec "$@"`;
 export function processFunctions(spec: ProcessSpec, context: ProcessContext): string {
   const { markers, ordinal } = context;
   const { word, words } = markers;
-  const { exports, prefix, names } = environmentOf(spec.env, markers);
-  const { before } = context;
+  const devices = devicesInTask(spec.env.CUDA_VISIBLE_DEVICES, spec.gpus);
+  const { exports, prefix, names } = environmentOf(without(spec.env, devices), markers);
+  const { before, distDir } = context;
+  const argv = spec.mpi ? endingWithServer(spec.argv, distDir) : spec.argv;
   const first = [
     ...(spec.emptyDirs ?? []).map((dir) => ['rm', '-rf', '--', dir]),
-    ...before.map(({ argv }) => argv),
+    ...before.map((step) => step.argv),
   ];
-  const command = first.length > 0 ? withSteps(first, spec) : spec.argv;
+  const command = [...devices, ...(first.length > 0 ? withSteps(first, argv) : argv)];
   const options = spec.image === null ? [] : containerOptions(spec.image, names, context);
   const tmpDir = spec.image === null ? markers.tmpDir : '';
   const place = spec.mpi
     ? ['run_mpi', String(spec.mpi.tasks), spec.mpi.nodes.map((node) => markers.indexOf(node)).join(' ')]
     : ['run_on', String(markers.indexOf(spec.node))];
+  const kind = spec.role === 'step' || spec.role === 'benchmark' ? 'command' : 'engine';
   const name = `p${ordinal}.${spec.id}`;
   const body = [
     ...(spec.files ?? []).map(({ path, content }) => `write_file ${word(path)} ${word(content)}`),
     ...exports,
-    `${words(place)} ${word(spec.cwd ?? '')} ${word(tmpDir)}${options.length > 0 ? ` ${words(options)}` : ''} -- \\\n    ${words([...prefix, ...command])}`,
+    `${words(place)} ${word(spec.cwd ?? '')} ${word(tmpDir)}${spec.mpi ? '' : ` ${kind}`}${options.length > 0 ? ` ${words(options)}` : ''} -- \\\n    ${words([...prefix, ...command])}`,
   ];
   return `${name}() {
 ${body.map((line) => `  ${line}`).join('\n')}
@@ -53,7 +60,14 @@ ${name}.ready() { ${probeCommand(spec.probe, markers)}; }
 `;
 }
 
-const withSteps = (first: readonly (readonly string[])[], { argv }: ProcessSpec): string[] => [
+/** What is chosen in the task is no variable of the plan's any more. */
+const without = (env: ProcessSpec['env'], devices: readonly string[]): ProcessSpec['env'] => {
+  if (devices.length === 0) return env;
+  const { CUDA_VISIBLE_DEVICES: _, ...rest } = env;
+  return rest;
+};
+
+const withSteps = (first: readonly (readonly string[])[], argv: readonly string[]): string[] => [
   ...['bash', '-c', WITH_STEPS, 'srtctl-steps'],
   ...first.flatMap((step) => [String(step.length), ...step]),
   ...['0', ...argv],

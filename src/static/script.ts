@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { taskPatterns } from '../launch/task-environment.ts';
 import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
 import { holdsSecrets } from '../recipe/secrets.ts';
@@ -80,6 +81,7 @@ export function staticScript(input: StaticScriptInput): string {
       point,
       markers,
       mounts,
+      distDir,
       srunOptions: point.recipe.srun_options,
       stepNumber: (step) => {
         const key = JSON.stringify(step);
@@ -116,6 +118,8 @@ needs_node=${needsNode ? 'yes' : 'no'}
 network_interface=${shellQuote(cluster.network_interface ?? '')}
 path_before=${markers.word(path.map((dir) => `${dir}:`).join(''))}
 path_after=${markers.word(input.programDirs.map((dir) => `:${dir}`).join(''))}
+task_variables=${shellQuote(taskPatterns.task)}
+job_variables=${shellQuote(taskPatterns.job)}
 on_failure='${variant.sweep.on_failure === 'abort' ? 'abort' : 'continue'}'
 
 ${runtimeText(input.runtimes)}

@@ -107,7 +107,11 @@ describe('a TensorRT-LLM endpoint', () => {
       probe: { port: 6132, path: '/health' },
     });
     const router = byId(served, 'frontend-0');
-    expect(router?.argv).toEqual(['trtllm-serve', 'disaggregated', '--config', '/logs/ser.yaml']);
+    expect(router?.argv).toEqual([
+      ...['trtllm-serve', 'disaggregated', '-c', '/logs/ser.yaml'],
+      // Its own limits of 180 s are shorter than a start and a long request.
+      ...['--server_start_timeout', '1800', '--request_timeout', '3600'],
+    ]);
     expect(parse(router?.files?.[0]?.content ?? '')).toEqual({
       context_servers: { num_instances: 2, urls: ['10.0.0.1:6100', '10.0.0.1:6132'] },
       generation_servers: { num_instances: 1, urls: ['10.0.0.2:6100'] },

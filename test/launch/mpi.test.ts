@@ -21,6 +21,8 @@ const launch = (over: Partial<MpiStart> = {}): string[] =>
     image: '/images/trt.sqsh',
     name: 'srtctl-7-n2-decode-0-0-1',
     env: {},
+    gpus: [4, 5],
+    distDir: '/dist',
     argv: ['trtllm-llmapi-launch', 'serve'],
     ...over,
   });
@@ -43,7 +45,7 @@ describe('an MPI launch', () => {
         '--input=none',
         '--job-name=srtctl-7-n2-decode-0-0-1',
         'trtllm-llmapi-launch',
-        'serve',
+        ...['/bin/sh', '/dist/steps/end-with-server.sh', 'serve'],
       ],
     ]);
   });
@@ -55,11 +57,31 @@ describe('an MPI launch', () => {
     );
   });
 
-  it('tells its ranks their devices, which Slurm would set otherwise', () => {
-    const env = { CUDA_VISIBLE_DEVICES: '4,5', SECRET: 'x' };
-    expect(launch({ env }).slice(-4)).toEqual([
-      ...['env', 'CUDA_VISIBLE_DEVICES=4,5', 'trtllm-llmapi-launch', 'serve'],
-    ]);
+  it('chooses the devices of its ranks among those that Slurm gives the step, where the plan counts them', () => {
+    const argv = launch({ env: { CUDA_VISIBLE_DEVICES: '4,5', SECRET: 'x' }, argv: ['env'] });
+    expect(argv.slice(-3)).toEqual(['srtctl-devices', '4,5', 'env']);
+    expect(argv.join(' ')).not.toContain('SECRET');
+    const command = argv.slice(argv.indexOf('/bin/sh'));
+    const seen = (given: string) =>
+      /^CUDA_VISIBLE_DEVICES=(.*)$/m.exec(
+        spawnSync(command[0] ?? '', command.slice(1), {
+          env: { PATH: process.env.PATH, CUDA_VISIBLE_DEVICES: given },
+          encoding: 'utf8',
+        }).stdout,
+      )?.[1];
+    expect(seen('8,9,10,11,12,13')).toBe('12,13');
+    expect(seen('GPU-a,GPU-b,GPU-c,GPU-d,MIG-e/1/0,GPU-f')).toBe('MIG-e/1/0,GPU-f');
+    // A list that is too short says nothing of them.
+    expect(seen('0')).toBe('4,5');
+  });
+
+  it('tells its ranks the devices that the recipe names itself', () => {
+    const argv = launch({ env: { CUDA_VISIBLE_DEVICES: '7' }, argv: ['serve'] });
+    expect(argv.slice(-3)).toEqual(['env', 'CUDA_VISIBLE_DEVICES=7', 'serve']);
+  });
+
+  it('leaves the launcher as it is where the path of the programs has blanks, at which it would be split', () => {
+    expect(launch({ distDir: '/my programs' }).slice(-2)).toEqual(['trtllm-llmapi-launch', 'serve']);
   });
 
   it('is in the component of a heterogeneous job that has its nodes', () => {

@@ -99,4 +99,37 @@ export const differences: readonly Difference[] = [
     ours: ANY,
     reason: 'At info Dynamo 1.6.1 writes 3 KB for each request.',
   },
+  {
+    backend: 'trtllm',
+    frontend: 'trtllm_serve',
+    option: '--config',
+    renamed: '--extra_llm_api_options',
+    reason: 'trtllm-serve knows --config as another name for it since 1.2 only.',
+  },
+  {
+    process: 'frontend',
+    frontend: 'trtllm_serve',
+    option: '--config',
+    renamed: '-c',
+    reason: 'trtllm-serve disaggregated has no --config: its option is -c or --config_file.',
+  },
+  ...(['--server_start_timeout', '--request_timeout'] as const).map(
+    (option): Difference => ({
+      process: 'frontend',
+      frontend: 'trtllm_serve',
+      option,
+      golden: ABSENT,
+      ours: ANY,
+      reason: 'By default it gives up on its servers and on a request after 180 s.',
+    }),
+  ),
+  {
+    process: 'worker',
+    backend: 'vllm',
+    variable: 'VLLM_PORT',
+    golden: ANY,
+    ours: ABSENT,
+    reason:
+      'The parts of one engine on several nodes agree on their ports; a first port for each contradicts them.',
+  },
 ];

@@ -5,9 +5,13 @@ import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+
+import { taskPatterns } from '../../src/launch/task-environment.ts';
 import type { JsonCount } from '../../src/messages/probe-spec.ts';
 import { countAll } from '../../src/node-agent/count.ts';
+
 import { allocationsOf } from '../../src/plan/allocations.ts';
+import { shellQuote } from '../../src/quote.ts';
 import type { ClusterConfig } from '../../src/recipe/cluster.ts';
 import type { LoadedVariant } from '../../src/recipe/load.ts';
 import { createMarkers } from '../../src/static/markers.ts';
@@ -19,6 +23,7 @@ import { specOf } from '../support/spec.ts';
 import { FakeSlurm } from './fake-slurm.ts';
 
 const library = readFileSync(resolve('src/static/library.sh'), 'utf8');
+const taskVariables = `task_variables=${shellQuote(taskPatterns.task)} job_variables=${shellQuote(taskPatterns.job)}`;
 
 function scriptOf(
   text: string,
@@ -165,6 +170,9 @@ it('a command and its environment come out of the rendered functions as they wer
     'with-dash',
     'UID',
     'CUDA_VISIBLE_DEVICES',
+    'SLURM_PROCID',
+    'PMIX_RANK',
+    'MASTER_ADDR',
     'IFS',
     'id',
   );
@@ -183,8 +191,9 @@ it('a command and its environment come out of the rendered functions as they wer
           argv: ['perl', '-e', show, '--', ...words, `${markers.node(0)}!`],
           files: [{ path: file, content: `${content}${markers.jobId}` }],
         });
-        const context = { markers, ordinal: 0, mounts: [], srunOptions: {}, before: [] };
+        const context = { markers, ordinal: 0, mounts: [], srunOptions: {}, distDir: '/dist', before: [] };
         const script = `outputs=${slurm.dir}/out point_names=(x)
+${taskVariables}
 ${library}
 nodes=('node 1') addresses=(10.0.0.1) job_id="it's" run_dir=${slurm.dir} tmp_dir= id=p
 ${processFunctions(spec, context)}
@@ -204,6 +213,63 @@ p0.p`;
     await slurm.destroy();
   }
 }, 60_000);
+
+it('a rank keeps what tells it its place, an engine nothing of it, a command of the recipe what tells of the job', async () => {
+  const slurm = new FakeSlurm(1);
+  try {
+    const around = {
+      ...{
+        SLURM_JOB_ID: '7',
+        SLURM_PROCID: '1',
+        SLURM_NTASKS: '2',
+        PMIX_RANK: '1',
+        OMPI_COMM_WORLD_RANK: '1',
+      },
+      ...{
+        RANK: '1',
+        WORLD_SIZE: '2',
+        MASTER_ADDR: 'n1',
+        MASTER_PORT: '29500',
+        CUDA_VISIBLE_DEVICES: '4,5,6,7',
+      },
+    };
+    const markers = createMarkers('', '/out');
+    const seen = (over: Parameters<typeof specOf>[0]): Record<string, string> => {
+      const show = 'my $nul = chr 0; print "$_=$ENV{$_}$nul" for keys %ENV';
+      const spec = specOf({ node: markers.node(0), argv: ['perl', '-e', show], ...over });
+      const context = { markers, ordinal: 0, mounts: [], srunOptions: {}, distDir: '/dist', before: [] };
+      const script = `outputs=${slurm.dir}/out point_names=(x)
+${taskVariables}
+${library}
+nodes=('node 1') addresses=(10.0.0.1) job_id=7 run_dir=${slurm.dir} tmp_dir= id=p
+export task_variables job_variables
+${processFunctions(spec, context)}
+p0.p`;
+      const ran = spawnSync('bash', ['-c', script], { env: { ...slurm.env, ...around }, encoding: 'utf8' });
+      expect(ran.status, ran.stderr).toBe(0);
+      const pairs = ran.stdout.split('\0').map((pair): [string, string] => {
+        const [name = '', ...value] = pair.split('=');
+        return [name, value.join('=')];
+      });
+      return Object.fromEntries(pairs);
+    };
+    const left = (env: Record<string, string>) =>
+      Object.keys(env).filter((name) => /^(SLURM|PMI|OMPI|RANK|WORLD|MASTER|task_|job_|srtctl_)/.test(name));
+    const engine = seen({ id: 'p', role: 'agg', gpus: [1, 2], env: { CUDA_VISIBLE_DEVICES: '1,2' } });
+    expect(left(engine)).toEqual([]);
+    expect(engine.CUDA_VISIBLE_DEVICES).toBe('5,6');
+    const own = seen({ id: 'p', role: 'agg', env: { MASTER_ADDR: 'mine', CUDA_VISIBLE_DEVICES: '3' } });
+    expect(own).toMatchObject({ MASTER_ADDR: 'mine', CUDA_VISIBLE_DEVICES: '3' });
+    expect(left(own)).toEqual(['MASTER_ADDR']);
+    const command = seen({ id: 'p', role: 'benchmark' });
+    expect(command).toMatchObject({ SLURM_JOB_ID: '7' });
+    expect(left(command).filter((name) => !/^SLURM(_JOB_|D_NODENAME)/.test(name))).toEqual([]);
+    const rank = seen({ id: 'p', role: 'agg', mpi: { tasks: 2, nodes: [markers.node(0)] } });
+    expect(rank).toMatchObject({ SLURM_PROCID: '1', PMIX_RANK: '1', OMPI_COMM_WORLD_RANK: '1' });
+  } finally {
+    await slurm.destroy();
+  }
+});
 
 /** The first `count` words, and what follows after one that is empty. */
 function split(said: string, count: number): [string, string] {

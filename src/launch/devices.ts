@@ -1,0 +1,82 @@
+/** The GPUs that the step of an agent was given, as the runtime of their vendor names them. */
+export interface GivenDevices {
+  readonly vendor: 'nvidia' | 'amd';
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * A plan counts GPUs from 0 on. Slurm may have given the step others (numbers 4 to 7 where it does not constrain
+ * devices, UUIDs, MIG instances), and then the planned numbers are places in that list.
+ *
+ * On AMD Slurm sets ROCR_VISIBLE_DEVICES, which ROCm applies before HIP_VISIBLE_DEVICES and CUDA_VISIBLE_DEVICES: those
+ * two count what is left of it from 0 on (https://rocm.docs.amd.com/en/latest/conceptual/gpu-isolation.html). vLLM
+ * refuses to start where the two differ.
+ *
+ * @param env what the process gets
+ * @param planned CUDA_VISIBLE_DEVICES of its plan; undefined where it has the whole node
+ */
+export function withDevices(
+  env: Readonly<Record<string, string>>,
+  planned: string | undefined,
+  gpus: readonly number[],
+  given: GivenDevices,
+): Record<string, string> {
+  const isPlanned = isOfPlan(planned, gpus);
+  if (given.vendor === 'nvidia') {
+    if (!isPlanned) return { ...env };
+    return { ...env, CUDA_VISIBLE_DEVICES: places(given.env.CUDA_VISIBLE_DEVICES, gpus) };
+  }
+  const { ROCR_VISIBLE_DEVICES: rocr, HIP_VISIBLE_DEVICES: hip } = given.env;
+  if (planned !== undefined && !isPlanned) return { ...env };
+  if (!isPlanned) return rocr === undefined ? { ...env } : without(env, rocr);
+  const visible = rocr === undefined ? places(hip ?? given.env.CUDA_VISIBLE_DEVICES, gpus) : gpus.join(',');
+  return { ...env, CUDA_VISIBLE_DEVICES: visible, HIP_VISIBLE_DEVICES: visible };
+}
+
+/** What a recipe sets itself stays as it is. */
+const isOfPlan = (visible: string | undefined, gpus: readonly number[]): boolean =>
+  gpus.length > 0 && visible === gpus.join(',');
+
+/** Those of a list that are at some places of it; a list that is too short says nothing of them. */
+function places(list: string | undefined, gpus: readonly number[]): string {
+  const names = (list ?? '').split(',').map((name) => name.trim());
+  const chosen = gpus.map((gpu) => names[gpu]);
+  return chosen.some((name) => name === undefined || name === '') ? gpus.join(',') : chosen.join(',');
+}
+
+/** Slurm may set all variables to the same list, of which the second filter would leave nothing. */
+const without = (env: Readonly<Record<string, string>>, rocr: string): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(env).filter(
+      ([name, value]) => !/^(CUDA|HIP)_VISIBLE_DEVICES$/.test(name) || value !== rocr,
+    ),
+  );
+
+/** What stands before a command whose devices are known only in its task; nothing where the plan leaves it all of them. */
+export const devicesInTask = (planned: string | undefined, gpus: readonly number[]): string[] =>
+  planned !== undefined && isOfPlan(planned, gpus)
+    ? ['/bin/sh', '-c', DEVICES_IN_TASK, 'srtctl-devices', planned]
+    : [];
+
+/**
+ * The same in the task of an MPI launch or of static mode, whose devices are known only there. Arguments: the planned
+ * numbers, then the command.
+ */
+const DEVICES_IN_TASK = `gpus=$1
+shift
+choose() {
+  chosen=
+  for place in $(echo "$gpus" | tr , ' '); do
+    name=$(echo "$1," | cut -d , -f $((place + 1)))
+    [ -n "$name" ] || { chosen=$gpus; return; }
+    chosen=\${chosen:+$chosen,}$name
+  done
+}
+if [ -e /dev/kfd ] && [ ! -e /dev/nvidiactl ]; then
+  if [ -n "\${ROCR_VISIBLE_DEVICES:-}" ]; then chosen=$gpus; else choose "\${HIP_VISIBLE_DEVICES:-\${CUDA_VISIBLE_DEVICES:-}}"; fi
+  export HIP_VISIBLE_DEVICES="$chosen"
+else
+  choose "\${CUDA_VISIBLE_DEVICES:-}"
+fi
+export CUDA_VISIBLE_DEVICES="$chosen"
+exec "$@"`;
