@@ -37,9 +37,23 @@ describe('an engine’s command line', () => {
       ['python3', '-m', 'dynamo.trtllm', '--model-path', '/model', '--kv-mode', 'flux'],
       'dynamo.trtllm: error: unrecognized arguments: --kv-mode flux',
     ],
-    [['trtllm-serve', '/model', '--kv-mode', 'flux'], 'Error: No such option: --kv-mode'],
+    [['trtllm-serve', '/model', '--chat_template', 'x'], 'Error: No such option: --chat_template'],
   ])('is refused with an option that the engine is said not to have: %j', async (argv, message) => {
-    const engine = start(address, argv, { SRTCTL_SIM_UNKNOWN_OPTIONS: '--other --kv-mode' });
+    const engine = start(address, argv, { SRTCTL_SIM_UNKNOWN_OPTIONS: '--other --kv-mode --chat_template' });
+    expect(await engine.ended(), engine.output).toBe(2);
+    expect(engine.output.trim().split('\n').at(-1)).toBe(message);
+  });
+
+  it.each([
+    [['trtllm-serve', '/model', '--kv_mode', 'flux'], 'Error: No such option: --kv_mode'],
+    [
+      ['trtllm-serve', '/model', '--tensor-parallel-size', '2'],
+      'Error: No such option: --tensor-parallel-size',
+    ],
+    [['trtllm-serve', 'disaggregated', '--config', 'x.yaml'], 'Error: No such option: --config'],
+    [['trtllm-serve', '/model', '--port'], "Error: Option '--port' requires an argument."],
+  ])('is refused with an option that TensorRT-LLM does not have: %j', async (argv, message) => {
+    const engine = start(address, argv);
     expect(await engine.ended(), engine.output).toBe(2);
     expect(engine.output.trim().split('\n').at(-1)).toBe(message);
   });

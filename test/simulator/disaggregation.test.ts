@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { until } from '../support/bus.ts';
 import {
@@ -121,5 +124,23 @@ describe('the router before prefill and decode workers', () => {
     decode.child.kill('SIGKILL');
     await until('one healthy', async () => (await healthyOnes()).length === 1);
     expect((await post(`${routerUrl}/v1/completions`, { prompt: 'a' })).status).toBe(503);
+  });
+});
+
+describe('TensorRT-LLM', () => {
+  it('a context server answers with one token, and needs no room for more', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'srtctl-trtllm-'));
+    const config = join(dir, 'config.yaml');
+    await writeFile(config, 'max_seq_len: 8\n');
+    const node = nodeAddress(6);
+    start(node, ['trtllm-serve', '/model', '--host', '0.0.0.0', '--port', '6100', '--config', config]);
+    const url = `http://${node}:6100`;
+    await healthy(`${url}/health`);
+    const body = { prompt: 'one two three four five six', max_tokens: 100, ignore_eos: true };
+    const context = { ...body, disaggregated_params: { request_type: 'context_only' } };
+    const answer = await post(`${url}/v1/completions`, context);
+    expect(await answer.json()).toMatchObject({ usage: { prompt_tokens: 6, completion_tokens: 1 } });
+    expect((await post(`${url}/v1/completions`, body)).status).toBe(400);
+    await rm(dir, { recursive: true });
   });
 });
