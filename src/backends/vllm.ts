@@ -1,3 +1,4 @@
+import { onUnlessTold } from '../engines/options.ts';
 import { PlanError } from '../errors.ts';
 import type { ProbeSpec } from '../messages/process-spec.ts';
 import type { EndpointMode, EndpointProcess } from '../plan/kinds.ts';
@@ -25,6 +26,9 @@ import { kvTransferConfig } from './vllm-connector.ts';
 import { type Layout, layoutOf, processesOf } from './vllm-layout.ts';
 import { withoutApiServer, withoutLaunch } from './vllm-options.ts';
 import { commonEnvironment, fillIn, visibleDevices } from './worker-environment.ts';
+
+/** Options that are on, or that vLLM decides on, unless they are said to be off. */
+const ON_UNLESS_TOLD = { vllm: onUnlessTold('vllm'), dynamo: onUnlessTold('vllm', 'dynamo.vllm') };
 
 /** vLLM, wrapped by Dynamo, or as its own server that clients talk to. */
 export const vllm: BackendProtocol = {
@@ -131,7 +135,7 @@ function command(context: WorkerContext): string[] {
         ...['--request-plane', recipe.dynamo.request_plane],
         ...(recipe.enable_config_dump ? ['--dump-config-to', configDump(context)] : []),
         ...kvEventsArguments(context),
-        ...flagsToArgv(withoutLaunch(options, layoutAt(context))),
+        ...flagsToArgv(withoutLaunch(options, layoutAt(context)), ON_UNLESS_TOLD.dynamo),
       ];
 }
 
@@ -147,7 +151,7 @@ function server(context: WorkerContext, options: Flags): string[] {
     ...(ranks.length > 1 ? multiNode(context) : []),
     ...(options.connector == null ? [] : transfer(context, options)),
     ...devices(context),
-    ...flagsToArgv(headless ? withoutApiServer(named) : named),
+    ...flagsToArgv(headless ? withoutApiServer(named) : named, ON_UNLESS_TOLD.vllm),
   ];
 }
 

@@ -3,19 +3,23 @@ import type { Flags, FlagValue } from './values.ts';
 /**
  * Options of a recipe as arguments, sorted, so that the same options make the same command in whatever order they
  * are written: true is the bare option, false and null leave it out, a list gives it several values, a map is JSON.
+ * @param negatable options that are not off by default: false is their `--no-` form
  */
-export function flagsToArgv(flags: Flags): string[] {
+export function flagsToArgv(flags: Flags, negatable: ReadonlySet<string> = NONE): string[] {
   return Object.keys(flags)
     .sort()
-    .flatMap((name) => option(name, flags[name] ?? null));
+    .flatMap((name) => option(name, flags[name] ?? null, negatable));
 }
 
-function option(name: string, value: FlagValue): string[] {
-  const flag = `--${name.replaceAll('_', '-')}`;
+const NONE: ReadonlySet<string> = new Set();
+
+function option(name: string, value: FlagValue, negatable: ReadonlySet<string>): string[] {
+  const flag = name.replaceAll('_', '-');
+  if (value === false && negatable.has(flag)) return [`--no-${flag}`];
   if (value === null || value === false) return [];
-  if (value === true) return [flag];
-  if (Array.isArray(value)) return [flag, ...value.map(String)];
-  return [flag, typeof value === 'object' ? pythonJson(value) : String(value)];
+  if (value === true) return [`--${flag}`];
+  if (Array.isArray(value)) return [`--${flag}`, ...value.map(String)];
+  return [`--${flag}`, typeof value === 'object' ? pythonJson(value) : String(value)];
 }
 
 /** JSON with the spaces that Python's json.dumps writes. Tools compare and log it as text. */

@@ -101,6 +101,21 @@ describe('a vLLM worker without data parallelism', () => {
     expect(probe).toMatchObject({ host: '10.0.0.3', port: 7502 });
   });
 
+  it('is told which options are off, where they would be on or where vLLM decides', () => {
+    const options = 'enable-prefix-caching: false, enable_chunked_prefill: false, use-tqdm-on-load: false';
+    const off = 'enforce-eager: false, disable-log-stats: false, async-scheduling: null';
+    const config = `connector: null, vllm_config: {aggregated: {${options}, ${off}}}`;
+    const { argv } = processOf(recipe('agg_workers: 1', config), 'agg-0-0');
+    expect(argv.filter((word) => /prefix-caching|prefill|tqdm|eager|log-stats|async/.test(word))).toEqual([
+      ...['--no-enable-chunked-prefill', '--no-enable-prefix-caching', '--no-use-tqdm-on-load'],
+    ]);
+  });
+
+  it('is told no port to begin with where it spans nodes', () => {
+    expect(processOf(parallel, 'decode-0-1').env).not.toHaveProperty('VLLM_PORT');
+    expect(processOf(recipe('agg_workers: 1', 'connector: null'), 'agg-0-0').env).toHaveProperty('VLLM_PORT');
+  });
+
   it('moves its KV cache by the connector of its mode, of the recipe, or by none', () => {
     const of = (backend: string) =>
       option(processOf(recipe('agg_workers: 1', backend), 'agg-0-0').argv, '--kv-transfer-config');
