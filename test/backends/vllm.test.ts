@@ -104,7 +104,7 @@ describe('a vLLM worker without data parallelism', () => {
   it('is told which options are off, where they would be on or where vLLM decides', () => {
     const options = 'enable-prefix-caching: false, enable_chunked_prefill: false, use-tqdm-on-load: false';
     const off = 'enforce-eager: false, disable-log-stats: false, async-scheduling: null';
-    const config = `connector: null, vllm_config: {aggregated: {${options}, ${off}}}`;
+    const config = `vllm_config: {aggregated: {${options}, ${off}}}`;
     const { argv } = processOf(recipe('agg_workers: 1', config), 'agg-0-0');
     expect(argv.filter((word) => /prefix-caching|prefill|tqdm|eager|log-stats|async/.test(word))).toEqual([
       ...['--no-enable-chunked-prefill', '--no-enable-prefix-caching', '--no-use-tqdm-on-load'],

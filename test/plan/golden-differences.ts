@@ -100,6 +100,7 @@ export const differences: readonly Difference[] = [
     reason: 'At info Dynamo 1.6.1 writes 3 KB for each request.',
   },
   {
+    process: 'worker',
     backend: 'trtllm',
     frontend: 'trtllm_serve',
     option: '--config',
