@@ -26,7 +26,7 @@ describe.skipIf(!present)('the plans of the public recipes', () => {
   beforeAll(async () => {
     ours = await planAll();
     writeFileSync(plans, ours.join('\n'));
-  }, 60_000);
+  }, 240_000);
   afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
   it.each(Object.entries(engines))(
