@@ -25,7 +25,13 @@ describe('an SGLang worker', () => {
     );
     expect(follower?.ports).not.toHaveProperty('http');
     expect(follower?.probe).toEqual(leader?.probe);
-    expect(leader?.probe).toEqual({ kind: 'http', host: '10.0.0.2', port: 6100, path: '/health' });
+    expect(leader?.probe).toEqual({
+      kind: 'http',
+      host: '10.0.0.2',
+      port: 6100,
+      path: '/health',
+      generates: true,
+    });
   });
 
   it('is ready by its own health behind the SGLang router, and by its system port under Dynamo', () => {
