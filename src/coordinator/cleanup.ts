@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Bus } from '../messages/bus.ts';
 import type { AllDesired } from '../messages/control.ts';
 import { WIRE_VERSION } from '../messages/events.ts';
+import type { ProcessRole } from '../messages/process-spec.ts';
 import type { Subjects } from '../messages/subjects.ts';
 import type { Platform } from '../slurm/launcher.ts';
 import type { Deployment } from './deployment.ts';
@@ -29,9 +30,26 @@ export interface CleanupOptions {
   readonly isBusGone: () => boolean;
 }
 
-/** The empty set to everybody, again and again, until nothing is left or who is left has no lease any more. */
+/**
+ * Clients stop before routers, these before workers, and last what workers are registered with: in another order each
+ * reports that the one it uses is gone, and a worker that cannot deregister waits for it.
+ */
+const ORDER: readonly (readonly ProcessRole[])[] = [
+  ['benchmark'],
+  ['nginx', 'frontend'],
+  ['prefill', 'decode', 'agg', 'step'],
+  ['etcd', 'mooncake'],
+];
+/** How long one of these groups may keep the next waiting, ms. */
+const GROUP_MS = 10_000;
+
+/**
+ * The empty set to everybody, again and again, until nothing is left or who is left has no lease any more. Before it, for
+ * each group of processes but the last, a set of what may stay until the group is gone.
+ */
 export async function cleanUp(options: CleanupOptions): Promise<void> {
   const { supervision, log, roster, platform } = options;
+  if (!options.isBusGone()) await stopInOrder(options);
   const generation = options.deployment()?.clear();
   if (options.isBusGone()) await platform.stop(roster.lost);
   if (generation === undefined || options.isBusGone()) return;
@@ -39,7 +57,7 @@ export async function cleanUp(options: CleanupOptions): Promise<void> {
   const startedAt = performance.now();
   const elapsedMs = () => Math.round(performance.now() - startedAt);
   try {
-    await repeating(options, generation, false, async () => {
+    await repeating(options, { generation, end: false }, async () => {
       await roster.until(() => roster.isTold(generation), deadline);
       const toldMs = elapsedMs();
       await roster.until(() => roster.isClean(generation), deadline);
@@ -57,21 +75,40 @@ export async function dismissAgents(options: CleanupOptions): Promise<void> {
   const isGone = (node: string) => ['left', 'lost', 'expected'].includes(roster.stateOf(node) ?? 'left');
   if (generation !== undefined && !options.isBusGone()) {
     const deadline = AbortSignal.timeout(LEAVE_TIMEOUT_MS);
-    await repeating(options, generation, true, () =>
+    await repeating(options, { generation, end: true }, () =>
       roster.until(() => roster.nodes.every(isGone), deadline).catch(() => undefined),
     );
   }
   await platform.stop(roster.lost);
 }
 
+async function stopInOrder({ deployment, roster, ...options }: CleanupOptions): Promise<void> {
+  const running = deployment()?.wanted ?? [];
+  const groups = ORDER.filter((roles) => running.some(({ role }) => roles.includes(role)));
+  for (let first = 0; first + 1 < groups.length; first++) {
+    const keep = groups.slice(first + 1).flat();
+    const staying = new Map<string, number>();
+    for (const spec of running.filter(({ role }) => keep.includes(role))) {
+      const agent = deployment()?.agentOf(spec) ?? spec.node;
+      staying.set(agent, (staying.get(agent) ?? 0) + 1);
+    }
+    const generation = deployment()?.clear();
+    if (generation === undefined || options.isBusGone()) return;
+    const deadline = AbortSignal.timeout(GROUP_MS);
+    const isGone = () => options.isBusGone() || roster.isClean(generation, (node) => staying.get(node) ?? 0);
+    await repeating({ ...options, deployment, roster }, { generation, end: false, keep }, () =>
+      roster.until(isGone, deadline).catch(() => undefined),
+    );
+  }
+}
+
 async function repeating(
   { epoch, subjects, bus, roster }: CleanupOptions,
-  generation: number,
-  end: boolean,
+  what: Pick<AllDesired, 'generation' | 'end' | 'keep'>,
   wait: () => Promise<void>,
 ): Promise<void> {
   const afterMs = Math.min(Math.round(roster.nodes.length * HEARD_MS), MOST_HEARD_MS);
-  const message: AllDesired = { v: WIRE_VERSION, epoch, generation, end, afterMs };
+  const message: AllDesired = { v: WIRE_VERSION, epoch, ...what, afterMs };
   const tell = () => bus()?.publish(subjects.allDesired, message);
   const repeat = setInterval(tell, REPEAT_MS);
   tell();

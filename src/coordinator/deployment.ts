@@ -142,6 +142,11 @@ export class Deployment {
     return same;
   }
 
+  /** All that is to run. */
+  get wanted(): ProcessSpec[] {
+    return [...this.#wanted.values()].map(({ spec }) => spec);
+  }
+
   /** Nothing is wanted any more. Returns the generation of the empty set; it is the caller's to broadcast. */
   clear(): number {
     this.#wanted = new Map();
@@ -161,7 +166,7 @@ export class Deployment {
     for (const report of reports) {
       const known = this.#wanted.get(report.id);
       if (!known || report.generation < known.since) continue;
-      if (from !== undefined && this.#agentOf(known.spec) !== from) continue;
+      if (from !== undefined && this.agentOf(known.spec) !== from) continue;
       // Events and heartbeats take different ways: what has ended does not come back to life.
       if (known.report && hasEnded(known.report.state) && !hasEnded(report.state)) continue;
       known.report = report;
@@ -220,7 +225,8 @@ export class Deployment {
     while (!isDone()) await this.#news(signal);
   }
 
-  #agentOf(spec: ProcessSpec): string {
+  /** Name of the agent that runs a process. */
+  agentOf(spec: ProcessSpec): string {
     return this.#options.agentOf?.(spec) ?? spec.node;
   }
 
@@ -250,7 +256,7 @@ export class Deployment {
   #byAgent(specs: readonly ProcessSpec[]): Map<string, ProcessSpec[]> {
     const found = new Map<string, ProcessSpec[]>();
     for (const spec of specs) {
-      const agent = this.#agentOf(spec);
+      const agent = this.agentOf(spec);
       const list = found.get(agent);
       if (list) list.push(spec);
       else found.set(agent, [spec]);

@@ -246,13 +246,16 @@ export class Roster {
     return this.#everyone((member) => member.state === 'lost' || member.generation >= generation);
   }
 
-  /** true when nothing that an agent started in a generation before `generation` can exist on any node any more. */
-  isClean(generation: number): boolean {
+  /**
+   * true when nothing that an agent started in a generation before `generation` can exist on any node any more, apart from
+   * the processes that `mayStay` there.
+   */
+  isClean(generation: number, mayStay: (node: string) => number = () => 0): boolean {
     const now = this.#now();
     return this.#everyone((member) =>
       member.state === 'lost'
         ? now - member.heardAt > this.#supervision.leaseMs
-        : member.generation >= generation && member.alive === 0,
+        : member.generation >= generation && member.alive <= mayStay(member.node),
     );
   }
 

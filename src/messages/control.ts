@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { WIRE_VERSION } from './events.ts';
 import { gpuHolderSchema } from './gpu-holder.ts';
-import { processSpecSchema } from './process-spec.ts';
+import { processRoleSchema, processSpecSchema } from './process-spec.ts';
 import { benchmarkProgressSchema } from './result.ts';
 import { processStateSchema } from './states.ts';
 
@@ -41,12 +41,14 @@ export const desiredReplySchema = z.discriminatedUnion('accepted', [
 ]);
 export type DesiredReply = z.infer<typeof desiredReplySchema>;
 
-/** Only ever the empty set: stop everything. With `end` the agents also end themselves. */
+/** Only ever the empty set, at the end: stop everything. With `end` the agents also end themselves. */
 export const allDesiredSchema = z.object({
   v,
   epoch: count,
   generation: count,
   end: z.boolean(),
+  /** What runs of these roles is to stay for now, because others use it that stop first. */
+  keep: z.array(processRoleSchema).optional(),
   /**
    * Ms from the word of an agent that it heard this until it acts on it. When a thousand agents stop, what they have to
    * tell of their processes would else come before the word of some that they heard it. At once when it is missing.

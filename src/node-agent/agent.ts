@@ -167,8 +167,10 @@ export class NodeAgent {
 
   /** Unless something else was wanted meanwhile. */
   #stopAll(message: AllDesired): void {
-    if (message.generation === this.#generation)
-      this.#take({ ...message, processes: [] }, 'everything is to stop');
+    if (message.generation === this.#generation) {
+      const processes = this.#options.table.wanted.filter(({ role }) => message.keep?.includes(role));
+      this.#take({ ...message, processes }, 'everything is to stop');
+    }
     if (message.end) this.#end('the job is over', 0);
   }
 

@@ -111,6 +111,11 @@ export class ProcessTable {
     return count;
   }
 
+  /** What is to run here. */
+  get wanted(): ProcessSpec[] {
+    return [...this.#entries.values()].filter(({ unwanted }) => !unwanted).map(({ spec }) => spec);
+  }
+
   reports(): ProcessReport[] {
     return [...this.#entries.values()]
       .filter((entry) => !entry.unwanted || !isOver(entry.state))

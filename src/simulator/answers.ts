@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { sendJson } from './http.ts';
 import type { Api, GenerateRequest } from './requests.ts';
 
-interface AnswerOptions {
+export interface AnswerOptions {
   readonly model: string;
   readonly id: string;
   /** Output tokens for each chunk of a stream; the first and the last token do not wait. */
@@ -10,7 +10,7 @@ interface AnswerOptions {
   readonly finish: 'length' | 'stop';
 }
 
-interface Answer {
+export interface Answer {
   /** `produced` output tokens exist by now. */
   progress(produced: number, last: boolean): void;
 }

@@ -24,6 +24,8 @@ export interface EngineOptions {
   /** With more requests than this it stands still; 0 = never. */
   readonly hangAfterRequests: number;
   readonly record: Record<string, unknown>;
+  /** It answers as Dynamo's frontend does. */
+  readonly dynamo?: boolean;
 }
 
 const usage = (message: string): Fatal => new Fatal(`launch_server.py: error: ${message}`, { exitCode: 2 });

@@ -3,13 +3,14 @@ import { writeFile } from 'node:fs/promises';
 import { setting } from './argv.ts';
 import { BootstrapServer } from './bootstrap.ts';
 import { joinRanks } from './dist-init.ts';
+import { registerInstances, requestPlace, serveStatus } from './dynamo-worker.ts';
 import { Engine } from './engine.ts';
 import type { EngineOptions } from './engine-options.ts';
-import { etcdEndpoint, type Registration, register } from './etcd.ts';
+import type { Registration } from './etcd.ts';
 import { Fatal } from './fatal.ts';
 import { mayBecomeReady } from './faults.ts';
-import { pathOf, portOf, sendJson, sendText, serve } from './http.ts';
-import { type Instance, instanceKey } from './registry.ts';
+import { portOf, serve } from './http.ts';
+import { logInToNats } from './nats-login.ts';
 
 const say = (text: string): void => {
   process.stdout.write(`[${new Date().toISOString().slice(0, 19).replace('T', ' ')}] ${text}\n`);
@@ -17,8 +18,13 @@ const say = (text: string): void => {
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** One rank of an engine, as its own server or as a Dynamo worker. Resolves when it serves. */
-export async function runEngine(flavour: 'server' | 'dynamo', given: EngineOptions): Promise<void> {
-  let options = given;
+export async function runEngine(
+  flavour: 'server' | 'dynamo' | 'mocker',
+  given: EngineOptions,
+  workers = 1,
+): Promise<void> {
+  const isWorker = flavour !== 'server';
+  let options = isWorker ? { ...given, ...requestPlace(given), dynamo: true } : given;
   const leader = options.nodeRank === 0;
   let registration: Registration | undefined;
   stopOnSignal(() => registration?.revoke() ?? Promise.resolve());
@@ -26,6 +32,7 @@ export async function runEngine(flavour: 'server' | 'dynamo', given: EngineOptio
   bearIfAsked();
   say(`server_args=${JSON.stringify(options.record)}`);
   await dumpConfig(options);
+  if (isWorker) await logInToNats();
 
   const bootstrap = leader && options.mode === 'prefill' ? new BootstrapServer() : undefined;
   const engine = new Engine(options, bootstrap);
@@ -37,7 +44,7 @@ export async function runEngine(flavour: 'server' | 'dynamo', given: EngineOptio
     // What was left to the system is known now.
     options = { ...options, port: portOf(server), bootstrapPort: bootstrapPort ?? options.bootstrapPort };
   }
-  if (flavour === 'dynamo') await serveStatus(options, engine);
+  if (isWorker) await serveStatus(options, engine, flavour === 'mocker');
 
   const crash = (error: Error): void => {
     process.stderr.write(`Traceback (most recent call last):\n  ...\n${error.message}\n`);
@@ -45,8 +52,8 @@ export async function runEngine(flavour: 'server' | 'dynamo', given: EngineOptio
   };
   await joinRanks(options, crash);
   await load(options);
-  if (flavour === 'dynamo' && leader)
-    registration = await registerInstance(options, (error) => crash(new Fatal(error.message)));
+  if (isWorker && leader)
+    registration = await registerInstances(options, workers, (error) => crash(new Fatal(error.message)));
   engine.ready = true;
   say(leader ? 'The server is fired up and ready to roll!' : `Rank ${options.nodeRank} is ready.`);
 }
@@ -68,47 +75,6 @@ async function load(options: EngineOptions): Promise<void> {
   }
   await mayBecomeReady();
   say('Load weight end.');
-}
-
-/** Dynamo's system status server, on every rank. */
-async function serveStatus(options: EngineOptions, engine: Engine): Promise<void> {
-  const port = setting('DYN_SYSTEM_PORT', 0);
-  if (port === 0) return;
-  await serve(options.host, port, (request, response) => {
-    switch (pathOf(request)) {
-      case '/health':
-      case '/live':
-        return sendJson(response, engine.ready ? 200 : 503, { status: engine.ready ? 'ready' : 'notready' });
-      case '/metrics':
-        return sendText(response, 200, engine.metrics(), 'text/plain; version=0.0.4');
-      default:
-        return sendJson(response, 404, { detail: 'Not Found' });
-    }
-  });
-}
-
-async function registerInstance(
-  options: EngineOptions,
-  onLost: (error: Error) => void,
-): Promise<Registration> {
-  const { host, port, mode, bootstrapPort, servedModel } = options;
-  const instance: Instance = {
-    namespace: process.env.DYN_NAMESPACE ?? 'dynamo',
-    component: mode === 'prefill' ? 'prefill' : 'backend',
-    endpoint: 'generate',
-    instance_id: process.pid * 65_536 + port,
-    transport: { http: `http://${host}:${port}` },
-    model: servedModel,
-    mode,
-    bootstrap: mode === 'prefill' ? { host, port: bootstrapPort } : null,
-  };
-  try {
-    return await register(etcdEndpoint(), instanceKey(instance), instance, onLost);
-  } catch (error) {
-    throw new Fatal(`Exception: cannot register with etcd at ${etcdEndpoint()}: ${String(error)}`, {
-      traceback: true,
-    });
-  }
 }
 
 /** SIGTERM ends a server in good order, unless a test wants one that does not hear. */

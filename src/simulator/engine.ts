@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { answerTo } from './answers.ts';
 import { awaitPrefill, type BootstrapServer } from './bootstrap.ts';
 import { hangingClock, systemClock } from './clock.ts';
+import { dynamoAnswer } from './dynamo-answers.ts';
 import type { EngineOptions } from './engine-options.ts';
 import { faultOn, standsStillItself } from './faults.ts';
 import { parseJson, pathOf, readBody, sendError, sendJson, sendText } from './http.ts';
@@ -157,15 +158,20 @@ export class Engine {
     response: ServerResponse,
     { arrivedAt, from, signal }: { arrivedAt: number; from: number; signal: AbortSignal },
   ): void {
-    const { servedModel: model, streamInterval } = this.#options;
+    const { servedModel: model, streamInterval, dynamo } = this.#options;
     const prefill = work === 'prefill';
     const outputTokens = prefill ? 1 : outputLength(request);
-    const answer = answerTo(api, prefill ? { ...request, stream: false } : request, response, {
+    const asked = prefill ? { ...request, stream: false } : request;
+    const how = {
       model,
       id: randomUUID().replaceAll('-', ''),
       interval: streamInterval,
       finish: outputTokens < request.maxTokens && !prefill ? 'stop' : 'length',
-    });
+    } as const;
+    const answer =
+      dynamo && api !== 'generate'
+        ? dynamoAnswer(api, asked, response, how)
+        : answerTo(api, asked, response, how);
     let first = true;
     const abort = this.#scheduler.submit(work, {
       promptTokens: request.promptTokens,

@@ -1,7 +1,8 @@
 import * as z from 'zod';
 
 /** The few calls of etcd's v3 API that Dynamo's registry needs, over its JSON gateway. */
-const LEASE_TTL_S = 10;
+/** Dynamo 1.6.1 has 30 s (ETCD_LEASE_TTL): what was killed stays registered that long. */
+const LEASE_TTL_S = 30;
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 const text = (encoded: string): string => Buffer.from(encoded, 'base64').toString('utf8');
@@ -40,11 +41,10 @@ export interface Registration {
   revoke(): Promise<void>;
 }
 
-/** Puts a key that lives as long as this process keeps its lease alive. `onLost` is told when that fails for good. */
+/** Puts keys that live as long as this process keeps its lease alive. `onLost` is called when that fails for good. */
 export async function register(
   endpoint: string,
-  key: string,
-  value: unknown,
+  entries: readonly (readonly [key: string, value: unknown])[],
   onLost: (error: Error) => void,
 ): Promise<Registration> {
   const { ID: lease } = await call(
@@ -53,7 +53,13 @@ export async function register(
     { TTL: LEASE_TTL_S },
     z.looseObject({ ID: z.string() }),
   );
-  await call(endpoint, 'kv/put', { key: base64(key), value: base64(JSON.stringify(value)), lease }, anything);
+  for (const [key, value] of entries)
+    await call(
+      endpoint,
+      'kv/put',
+      { key: base64(key), value: base64(JSON.stringify(value)), lease },
+      anything,
+    );
   let failures = 0;
   const keepAlive = async (): Promise<void> => {
     try {

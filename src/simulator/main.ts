@@ -26,6 +26,16 @@ switch (module) {
     await runEngine(module === 'dynamo.sglang' ? 'dynamo' : 'server', options);
     break;
   }
+  case 'dynamo.mocker': {
+    const [{ runEngine }, { Arguments }, { mockerOptions }] = await Promise.all([
+      import('./engine-process.ts'),
+      import('./argv.ts'),
+      import('./mocker-options.ts'),
+    ]);
+    const { engine, workers } = mockerOptions(new Arguments(args));
+    await runEngine('mocker', engine, workers);
+    break;
+  }
   case 'dynamo.trtllm': {
     const [{ runEngine }, { dynamoOptions }] = await Promise.all([
       import('./engine-process.ts'),

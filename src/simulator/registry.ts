@@ -1,19 +1,47 @@
 import * as z from 'zod';
 
-/** Where a Dynamo worker's instance stands in etcd, and what it says of itself. */
-export const INSTANCES = 'instances/';
+/** Where instances of Dynamo's workers stand in etcd (`v1/instances/NAMESPACE/COMPONENT/ENDPOINT/ID`), and their models. */
+export const INSTANCES = 'v1/instances/';
+const MODELS = 'v1/mdc/';
 
 export const instanceSchema = z.object({
-  namespace: z.string(),
-  component: z.enum(['prefill', 'backend']),
+  type: z.literal('Endpoint'),
+  component: z.string(),
   endpoint: z.string(),
+  namespace: z.string(),
   instance_id: z.number(),
-  transport: z.object({ http: z.string() }),
-  model: z.string(),
-  mode: z.enum(['prefill', 'decode', 'agg']),
-  bootstrap: z.object({ host: z.string(), port: z.number() }).nullable(),
+  transport: z.union([z.object({ tcp: z.string() }), z.object({ nats_tcp: z.string() })]),
+  device_type: z.string(),
+  request_plane_codec: z.string(),
+  /** Of stand-ins alone: what their frontend has to know to send requests over HTTP. */
+  stand_in: z.object({
+    url: z.string(),
+    model: z.string(),
+    mode: z.enum(['prefill', 'decode', 'agg']),
+    bootstrap: z.object({ host: z.string(), port: z.number() }).nullable(),
+  }),
 });
 export type Instance = z.infer<typeof instanceSchema>;
 
-export const instanceKey = (instance: Instance): string =>
-  `${INSTANCES}${instance.namespace}/${instance.component}/${instance.endpoint}/${instance.instance_id.toString(16)}`;
+const under = (root: string, { namespace, component, endpoint, instance_id: id }: Instance): string =>
+  `${root}${namespace}/${component}/${endpoint}/${id.toString(16)}`;
+
+/** All keys of a worker with their values: of its instance, and of its model. */
+export function entriesOf(instance: Instance): [string, unknown][] {
+  const {
+    type: _,
+    stand_in,
+    device_type: __,
+    request_plane_codec: ___,
+    transport: ____,
+    ...named
+  } = instance;
+  const card = { display_name: stand_in.model, slug: stand_in.model };
+  return [
+    [under(INSTANCES, instance), instance],
+    [under(MODELS, instance), { type: 'Model', ...named, card_json: card }],
+  ];
+}
+
+export const endpointName = ({ namespace, component, endpoint }: Instance): string =>
+  `dyn://${namespace}.${component}.${endpoint}`;

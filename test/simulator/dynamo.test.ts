@@ -114,10 +114,10 @@ describe.skipIf(!etcd)('Dynamo’s workers and frontend, over a real etcd', () =
     startWorker(decodeNode, 7501, '--disaggregation-mode', 'decode');
     await until('both registered', async () => (await components()).length === 2);
     expect(await components()).toEqual(['backend', 'prefill']);
-    const keys = [...(await listPrefix(registry, 'instances/')).keys()];
+    const keys = [...(await listPrefix(registry, 'v1/instances/')).keys()];
     expect(keys.map((key) => key.replace(/[^/]+$/, '')).sort()).toEqual([
-      'instances/dynamo/backend/generate/',
-      'instances/dynamo/prefill/generate/',
+      'v1/instances/dynamo/backend/generate/',
+      'v1/instances/dynamo/prefill/generate/',
     ]);
     const body = {
       model: 'a/model',
@@ -140,7 +140,7 @@ describe.skipIf(!etcd)('Dynamo’s workers and frontend, over a real etcd', () =
     await until('registered', async () => (await components()).join() === 'backend');
     worker.child.kill('SIGTERM');
     expect(await worker.ended()).toBe(0);
-    await until('out of the registry', async () => (await listPrefix(registry, 'instances/')).size === 0);
+    await until('out of the registry', async () => (await listPrefix(registry, 'v1/instances/')).size === 0);
     await until('forgotten by the frontend', async () => (await components()).length === 0);
   });
 
@@ -148,7 +148,7 @@ describe.skipIf(!etcd)('Dynamo’s workers and frontend, over a real etcd', () =
     const file = join(directory, 'config.json');
     startWorker(decodeNode, 7501, '--dump-config-to', file);
     await healthy(`http://${decodeNode}:7501/health`);
-    expect((await listPrefix(registry, 'instances/')).size).toBe(1);
+    expect((await listPrefix(registry, 'v1/instances/')).size).toBe(1);
     expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ server_args: { model_path: '/model' } });
   });
 
@@ -158,7 +158,7 @@ describe.skipIf(!etcd)('Dynamo’s workers and frontend, over a real etcd', () =
     startWorker(decodeNode, 7501, ...ranks, '--node-rank', '1', '--port', '0');
     await healthy(`http://${prefillNode}:7500/health`);
     await healthy(`http://${decodeNode}:7501/health`);
-    expect((await listPrefix(registry, 'instances/')).size).toBe(1);
+    expect((await listPrefix(registry, 'v1/instances/')).size).toBe(1);
   });
 
   it('a worker without a registry ends with exit code 1', async () => {
