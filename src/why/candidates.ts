@@ -50,8 +50,8 @@ const FATAL =
   /Segmentation fault|Fatal Python error|terminate called|core dumped|\bpanicked at\b|Bus error|Out of memory: Kill|^\*\*\* .*SIG[A-Z]+/;
 /** Rust tells in the next line why it panics. */
 const PANIC = /\bpanicked at \S{1,300}:$/;
-/** Lines of usage, tables, code and stacks. */
-const INDENTED = /^\s{2,}\S|^\s*(?:\^|~|[|+]-)/;
+/** Lines of usage, tables, code, stacks, and commands as a shell shows them (`set -x`). */
+const INDENTED = /^\s{2,}\S|^\s*(?:\^|~|[|+]-)|^\+{1,4} /;
 
 type Found = Candidate | { readonly thrown: Thrown; readonly work: number };
 

@@ -28,6 +28,7 @@ export function errorLine(log: string, signatures: readonly Signature[]): ErrorL
     ofFaults(lastEvent(matter, ['fault', 'death']), matter) ??
     lastEvent(matter, ['sign'])[0] ??
     lastEvent(matter, ['error'])[0] ??
+    matter.find(({ signature }) => !signature?.general) ??
     matter[0];
   if (found) return { text: found.text, signature: found.signature, weight: weightOf(found) };
   return last === undefined ? undefined : { text: last, signature: null, weight: 'last' };

@@ -57,7 +57,8 @@ const WORD = '(?<level>TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL
  * bounded parts, because a log may hold anything.
  */
 const PREFIXES: readonly RegExp[] = [
-  // mpirun --tag-output; srun --label; exception groups of Python
+  // docker compose; mpirun --tag-output; srun --label; exception groups of Python
+  /^[\w.-]{1,60}\s{1,20}\| /,
   /^\[\d+,\d+\]<std(?:err|out)>:\s?/,
   /^\d{1,5}: (?=\S)/,
   /^\s{0,12}\| /,
