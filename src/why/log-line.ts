@@ -105,7 +105,7 @@ const PREFIXES: readonly RegExp[] = [
 const MOST_PREFIXES = 8;
 /** The prefixes of NCCL and UCX say the node, the process, the GPU and the file: they stay. */
 const KEPT =
-  /(?:^|\s)(?:NCCL (?<nccl>INFO|WARN|TRACE|VERSION|version)|UCX {1,2}(?<ucx>FATAL|ERROR|WARN|INFO|DIAG|DEBUG|TRACE|REQ|DATA))\b/;
+  /^(?:\[[^\]]{1,40}\] )?(?:\S{1,100}:\d+:\d+ )?(?:\[\d+\] )?(?:\S{1,80}:\d+ )?NCCL (?<nccl>INFO|WARN|TRACE|version)\b|^\[\d+\.\d+\] \[[^\]]{1,100}\]\s{1,12}\S{1,60}:\d+\s+UCX {1,2}(?<ucx>[A-Z]{3,5})\b/;
 const JSON_LEVEL = /"(?:level|severity|lvl)":\s?"(?<level>\w{1,10})"/;
 /** `launch_server.py: error: …`, as argparse says it; `bash: line 1: …`. */
 const PROGRAM_SAYS = /^[\w./@ -]{1,80}: (?:error|fatal): |^enroot-\w{1,20}: failed /i;
