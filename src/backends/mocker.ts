@@ -25,6 +25,12 @@ export const mocker: BackendProtocol = {
     const options = config?.[recipeMode(mode)] ?? {};
     return String(options['model-name'] ?? options.model_name ?? runtime.modelPathInside);
   },
+  ports: ({ process: { rank, ports } }) => ({
+    http: 0,
+    bootstrap: rank === 0 ? ports.bootstrap : null,
+    kvEvents: null,
+    nixl: null,
+  }),
   environment: (context) => ({
     ...commonEnvironment(context),
     ...fillIn(

@@ -1,9 +1,18 @@
 import { PlanError } from '../errors.ts';
+import type { JobContext, Roles } from '../plan/kinds.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import type { WorkerContext } from './protocol.ts';
 
 /** Where the Mooncake master listens on the infra node: its RPC, its metadata server and its own HTTP. */
-export const MOONCAKE_PORTS = { rpc: 8700, metadata: 8701, metrics: 8702 } as const;
+const MOONCAKE_PORTS = { rpc: 8700, metadata: 8701, metrics: 8702 } as const;
+
+export function mooncakePorts(
+  { port }: Pick<JobContext, 'port'>,
+  { infra }: Pick<Roles, 'infra'>,
+): Record<keyof typeof MOONCAKE_PORTS, number> {
+  const { rpc, metadata, metrics } = MOONCAKE_PORTS;
+  return { rpc: port(infra, rpc), metadata: port(infra, metadata), metrics: port(infra, metrics) };
+}
 
 /** The file in which vLLM's Mooncake connector finds the store. */
 export const MOONCAKE_CONFIG = 'mooncake_store_config.json';
@@ -19,11 +28,12 @@ export function mooncakeEnvironment(context: WorkerContext): Record<string, stri
   const mooncake = mooncakeOf(recipe);
   if (!mooncake) return {};
   const infra = runtime.address(roles.infra);
+  const ports = mooncakePorts(runtime, roles);
   return {
     MOONCAKE_LOCAL_HOSTNAME: runtime.address(process.node),
     ...mooncake.env,
-    MOONCAKE_MASTER: `${infra}:${MOONCAKE_PORTS.rpc}`,
-    MOONCAKE_TE_META_DATA_SERVER: `http://${infra}:${MOONCAKE_PORTS.metadata}/metadata`,
+    MOONCAKE_MASTER: `${infra}:${ports.rpc}`,
+    MOONCAKE_TE_META_DATA_SERVER: `http://${infra}:${ports.metadata}/metadata`,
   };
 }
 

@@ -44,8 +44,13 @@ export interface BackendProtocol {
   environment(context: WorkerContext): Record<string, string>;
   /** Text files that must be there before the process starts. */
   files?(context: WorkerContext): FileSpec[];
-  /** Ports on which the process listens in place of those that it was given. */
-  ports?(context: WorkerContext): Partial<ProcessPorts>;
+  /**
+   * Ports on which the process listens beside those that it was given or in their place; 0 or null: it does not listen
+   * on that one. Before it is started somebody looks that nobody else has them.
+   */
+  ports?(
+    context: WorkerContext,
+  ): Partial<Record<keyof ProcessPorts, number | null>> & Record<string, number | null>;
   /** How its agent learns that it is ready: the leader by its HTTP health, a follower by its leader's. */
   healthProbe(context: WorkerContext): ProbeSpec;
   /** How its agent sees that it gets on with its requests; none for what has no figures, as followers. */

@@ -30,6 +30,7 @@ export const sglang: BackendProtocol = {
   },
   command,
   servedModel: servedName,
+  ports,
   environment,
   healthProbe,
   progress,
@@ -48,7 +49,7 @@ const nameOf = (recipe: Recipe, mode: EndpointMode): string =>
 const underDynamo = (recipe: Recipe): boolean => recipe.frontend.type === 'dynamo';
 
 function command(context: WorkerContext): string[] {
-  const { recipe, runtime, process, all } = context;
+  const { recipe, runtime, process } = context;
   const dynamo = underDynamo(recipe);
   // The model's place is the job's to say: some recipes give it too, as it is in a container.
   const { 'served-model-name': _, 'model-path': __, ...flags } = flagsOf(recipe, process.mode);
@@ -57,8 +58,8 @@ function command(context: WorkerContext): string[] {
     ...['python3', '-m', dynamo ? 'dynamo.sglang' : 'sglang.launch_server'],
     ...['--model-path', runtime.modelPathInside],
     ...['--served-model-name', nameOf(recipe, process.mode)],
-    ...['--host', '0.0.0.0', '--port', String(process.ports.http)],
-    ...['--nccl-port', String(ncclPort(all.indexOf(process)))],
+    ...['--host', runtime.listenAddress(process.node), '--port', String(process.ports.http)],
+    ...['--nccl-port', String(ncclPortOf(context))],
     ...disaggregation(context),
     ...distribution(context),
     ...(dynamo && recipe.enable_config_dump ? ['--dump-config-to', configDump(context)] : []),
@@ -79,20 +80,44 @@ function disaggregation({ process: { mode, ports } }: WorkerContext): string[] {
   ];
 }
 
-function distribution({ runtime, process, ranks, all }: WorkerContext): string[] {
+/** Under Dynamo it has no server of its own; torch.distributed meets on the first rank of several, else on itself. */
+function ports(context: WorkerContext): ReturnType<NonNullable<BackendProtocol['ports']>> {
+  const { recipe, process, ranks } = context;
+  const { http, bootstrap, kvEvents, system } = process.ports;
+  const leads = process.rank === 0;
+  return {
+    http: underDynamo(recipe) ? 0 : http,
+    bootstrap: leads ? bootstrap : null,
+    kvEvents: kvEventsArguments(context).length > 0 ? kvEvents : null,
+    nixl: null,
+    system: underDynamo(recipe) ? system : 0,
+    ...(ranks.length > 1 ? { distInit: leads ? meetingPort(context) : null } : { nccl: ncclPortOf(context) }),
+  };
+}
+
+const ncclPortOf = ({ runtime, process, all }: WorkerContext): number =>
+  runtime.port(process.node, ncclPort(all.indexOf(process)));
+
+function distribution(context: WorkerContext): string[] {
+  const { runtime, process, ranks } = context;
   const [leader] = ranks;
   if (ranks.length < 2 || !leader) return [];
+  return [
+    ...['--dist-init-addr', `${runtime.address(leader.node)}:${meetingPort(context)}`],
+    ...['--nnodes', String(ranks.length), '--node-rank', String(process.rank)],
+  ];
+}
+
+/** Where the ranks of an endpoint meet. Endpoints of several nodes that a node leads have a port each. */
+function meetingPort({ runtime, process, ranks, all }: WorkerContext): number {
+  const leader = ranks[0] ?? process;
   const ledBy = all.filter(
     (one) =>
       one.rank === 0 &&
       one.node === leader.node &&
       all.some((rank) => rank.rank > 0 && sameEndpoint(rank, one)),
   );
-  const port = distInitPort(ledBy.findIndex((one) => sameEndpoint(one, leader)));
-  return [
-    ...['--dist-init-addr', `${runtime.address(leader.node)}:${port}`],
-    ...['--nnodes', String(ranks.length), '--node-rank', String(process.rank)],
-  ];
+  return runtime.port(leader.node, distInitPort(ledBy.findIndex((one) => sameEndpoint(one, leader))));
 }
 
 const sameEndpoint = (a: EndpointProcess, b: EndpointProcess): boolean =>

@@ -32,7 +32,12 @@ export const trtllm: BackendProtocol = {
   files: ({ recipe, runtime, process: { mode } }) => [
     { path: `${runtime.logDir}/${configFile(mode)}`, content: configYaml(optionsOf(recipe, mode)) },
   ],
-  ports: (context) => ({ http: servingPort(context) }),
+  ports: (context) => {
+    const dynamo = underDynamo(context.recipe);
+    const { system } = context.process.ports;
+    const none = { bootstrap: null, kvEvents: null, nixl: null };
+    return { ...none, ...(dynamo ? { http: 0, system } : { http: servingPort(context), system: 0 }) };
+  },
   healthProbe,
   // Its own server tells its figures in no form that says whether it gets on.
   progress: (context) => (underDynamo(context.recipe) ? dynamoProgress(context) : undefined),
@@ -95,7 +100,7 @@ function server(context: WorkerContext): string[] {
   const sizes = ['tensor_parallel_size', 'moe_expert_parallel_size', 'pipeline_parallel_size'];
   return [
     ...['trtllm-serve', runtime.modelPathInside],
-    ...['--host', '0.0.0.0', '--port', String(servingPort(context))],
+    ...['--host', runtime.listenAddress(process.node), '--port', String(servingPort(context))],
     // The server has defaults of its own for these, which would win over the file.
     ...sizes.flatMap((size) => (options[size] == null ? [] : [`--${size}`, String(options[size])])),
     // `--config` is another name for it since 1.2 only.
@@ -104,8 +109,8 @@ function server(context: WorkerContext): string[] {
   ];
 }
 
-const servingPort = ({ recipe, process: { mode, ports } }: WorkerContext): number =>
-  mode === 'agg' && !underDynamo(recipe) ? PUBLIC_PORT : ports.http;
+const servingPort = ({ recipe, runtime, process: { mode, node, ports } }: WorkerContext): number =>
+  mode === 'agg' && !underDynamo(recipe) ? runtime.port(node, PUBLIC_PORT) : ports.http;
 
 function environment(context: WorkerContext): Record<string, string> {
   const { recipe, runtime, process } = context;

@@ -12,9 +12,9 @@ import { backendConfig, optionsOf as optionsOfMode, requireFrontend } from './co
 import { kvEventsArguments } from './kv-events.ts';
 import {
   MOONCAKE_CONFIG,
-  MOONCAKE_PORTS,
   mooncakeEnvironment,
   mooncakeOf,
+  mooncakePorts,
   requireMooncakeUser,
 } from './mooncake.ts';
 import { dataParallelRpcPort, scanPort } from './ports.ts';
@@ -49,13 +49,20 @@ export const vllm: BackendProtocol = {
   files: ({ recipe, runtime, roles }) => {
     const mooncake = backendConfig(recipe, 'vllm').mooncake_kv_store;
     if (!mooncake) return [];
-    const master = `${runtime.address(roles.infra)}:${MOONCAKE_PORTS.rpc}`;
+    const master = `${runtime.address(roles.infra)}:${mooncakePorts(runtime, roles).rpc}`;
     const content = { ...mooncake.store_config, master_server_address: master };
     return [
       { path: `${runtime.logDir}/${MOONCAKE_CONFIG}`, content: `${JSON.stringify(content, null, 2)}\n` },
     ];
   },
-  ports: (context) => ({ ...(serves(context) ? { http: PUBLIC_PORT } : {}), nixl: nixlPort(context) }),
+  ports: (context) => ({
+    // Dynamo's workers have no server of their own.
+    http: serves(context) ? servingPort(context) : 0,
+    bootstrap: null,
+    kvEvents: kvEventsArguments(context).length > 0 ? context.process.ports.kvEvents : null,
+    nixl: context.process.mode === 'agg' ? null : nixlPort(context),
+    system: isDirect(context.recipe) ? 0 : context.process.ports.system,
+  }),
   healthProbe,
   progress,
   rest,
@@ -64,6 +71,10 @@ export const vllm: BackendProtocol = {
 const isDirect = (recipe: Recipe): boolean => recipe.frontend.type === 'vllm';
 
 const serves = ({ recipe, process }: WorkerContext): boolean => isDirect(recipe) && process.rank === 0;
+
+/** Where the server of the endpoint's first node takes requests, when there is no router. */
+const servingPort = ({ runtime, ranks, process }: WorkerContext): number =>
+  runtime.port((ranks[0] ?? process).node, PUBLIC_PORT);
 
 /** The ranks of an endpoint are told its first port, and each listens on the one at its own place behind it. */
 function nixlPort(context: WorkerContext): number | null {
@@ -147,7 +158,9 @@ function server(context: WorkerContext, options: Flags): string[] {
   return [
     ...nsysPrefix(context, { forks: false }),
     ...[backendConfig(recipe, 'vllm').vllm_serve_binary, 'serve', runtime.modelPathInside],
-    ...(headless ? [] : ['--host', '0.0.0.0', '--port', String(PUBLIC_PORT)]),
+    ...(headless
+      ? []
+      : ['--host', runtime.listenAddress(process.node), '--port', String(servingPort(context))]),
     ...(ranks.length > 1 ? multiNode(context) : []),
     ...(options.connector == null ? [] : transfer(context, options)),
     ...devices(context),
@@ -216,7 +229,7 @@ function meeting({ recipe, runtime, process, ranks, all }: WorkerContext): strin
   const index = led.findIndex((one) => one.mode === leader.mode && one.index === leader.index);
   return [
     ...['--data-parallel-address', runtime.address(leader.node)],
-    ...['--data-parallel-rpc-port', String(dataParallelRpcPort(index))],
+    ...['--data-parallel-rpc-port', String(runtime.port(leader.node, dataParallelRpcPort(index)))],
   ];
 }
 
@@ -251,7 +264,9 @@ function environment(context: WorkerContext): Record<string, string> {
           VLLM_NIXL_SIDE_CHANNEL_PORT: String(ports.nixl),
           VLLM_NIXL_SIDE_CHANNEL_HOST: runtime.address(node),
         }),
-    ...(meetsOthers(context) ? {} : { VLLM_PORT: String(scanPort(all.indexOf(process))) }),
+    ...(meetsOthers(context)
+      ? {}
+      : { VLLM_PORT: String(runtime.port(node, scanPort(all.indexOf(process)))) }),
     ...profilingEnvironment(context),
     ...(config.set_cuda_visible_devices ? visibleDevices(context) : {}),
   };
@@ -267,21 +282,23 @@ const meetsOthers = (context: WorkerContext): boolean => {
 };
 
 /** A process that serves nothing is ready when its leader is. */
-function healthProbe({ recipe, runtime, ranks, process }: WorkerContext): ProbeSpec {
+function healthProbe(context: WorkerContext): ProbeSpec {
+  const { recipe, runtime, ranks, process } = context;
   const serves = process.ports.http > 0 ? process : (ranks[0] ?? process);
-  const port = isDirect(recipe) ? PUBLIC_PORT : serves.ports.system;
+  const port = isDirect(recipe) ? servingPort(context) : serves.ports.system;
   const host = isDirect(recipe) ? (ranks[0] ?? process).node : serves.node;
   return { kind: 'http', host: runtime.address(host), port, path: '/health' };
 }
 
 /** vLLM's own figures (https://docs.vllm.ai/en/latest/design/metrics.html); Dynamo passes them on. */
-function progress({ recipe, runtime, process }: WorkerContext): EngineProgress | undefined {
+function progress(context: WorkerContext): EngineProgress | undefined {
+  const { recipe, runtime, process } = context;
   const { node, ports, rank } = process;
   if (isDirect(recipe) ? rank > 0 : ports.http === 0) return undefined;
   return {
     kind: 'metrics',
     host: runtime.address(node),
-    port: isDirect(recipe) ? PUBLIC_PORT : ports.system,
+    port: isDirect(recipe) ? servingPort(context) : ports.system,
     path: '/metrics',
     running: [
       'vllm:num_requests_running',
@@ -298,10 +315,11 @@ function progress({ recipe, runtime, process }: WorkerContext): EngineProgress |
 }
 
 /** Its own server empties its caches in its development mode; under Dynamo there is only the status server. */
-function rest({ recipe, runtime, process }: WorkerContext): ReturnType<NonNullable<BackendProtocol['rest']>> {
+function rest(context: WorkerContext): ReturnType<NonNullable<BackendProtocol['rest']>> {
+  const { recipe, runtime, process } = context;
   const place = {
     host: runtime.address(process.node),
-    port: isDirect(recipe) ? PUBLIC_PORT : process.ports.system,
+    port: isDirect(recipe) ? servingPort(context) : process.ports.system,
   };
   const mode = `${recipeMode(process.mode)}_environment` as const;
   const flush = {

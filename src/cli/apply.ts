@@ -7,6 +7,7 @@ interface ApplyOptions {
   readonly local?: boolean;
   readonly nodes?: number;
   readonly mock?: boolean;
+  readonly port?: number;
   readonly output?: string;
   readonly json?: boolean;
   readonly setupScript?: string;
@@ -40,11 +41,16 @@ export function registerApply(program: Command): void {
       '--no-use-orchestrator',
       'static mode: the whole run as one bash script with an srun for each process (see srtctl render)',
     )
-    .option('--local', 'run on this machine, one agent for each simulated node')
+    .option('--local', 'run on this machine, one agent for each node of the recipe')
     .option(
       '--nodes <n>',
-      'with --local: number of simulated nodes (default: as many as the recipe needs)',
-      positive,
+      'with --local: number of nodes, each with a loopback address (default: as many as the recipe needs)',
+      positive('--nodes'),
+    )
+    .option(
+      '--port <n>',
+      'with --local: port for the requests of clients (default: a free one)',
+      positive('--port', 65_535),
     )
     .option('--mock', 'simulated engines and routers in place of the real ones')
     .option(
@@ -69,7 +75,7 @@ Examples:
   srtctl apply -f recipe.yaml                    submit it to Slurm
   srtctl apply -f recipe.yaml --watch            and follow it to its end
   srtctl apply -f recipe.yaml --local --mock     the whole run on this machine, without GPUs
-  srtctl apply -f recipe.yaml --local            real engines on this machine (one node)
+  srtctl apply -f recipe.yaml --local            real engines and routers on this machine
   srtctl dry-run -f recipe.yaml                  what would run, and where`,
     )
     .action(async (options: ApplyOptions) => {
@@ -77,12 +83,15 @@ Examples:
     });
 }
 
-function positive(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1)
-    throw new SrtctlError('usage', `--nodes ${text}: a whole number from 1 on is needed`);
-  return value;
-}
+const positive =
+  (option: string, most = Number.MAX_SAFE_INTEGER) =>
+  (text: string): number => {
+    const value = Number(text);
+    const range = most === Number.MAX_SAFE_INTEGER ? 'from 1 on' : `from 1 to ${most}`;
+    if (!Number.isInteger(value) || value < 1 || value > most)
+      throw new SrtctlError('usage', `${option} ${text}: a whole number ${range} is needed`);
+    return value;
+  };
 
 async function apply(options: ApplyOptions): Promise<number> {
   if (options.resume !== undefined && options.useOrchestrator === false)

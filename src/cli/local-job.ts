@@ -14,6 +14,7 @@ import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import { type ClusterConfig, findClusterConfig } from '../recipe/cluster.ts';
 import { findRecipes, type LoadedVariant, loadAll, notDoneYet, requireRunnable } from '../recipe/load.ts';
 import { containerRuntimeOf } from '../slurm/container-runtime.ts';
+import { machineHasGpus } from '../slurm/machine-gpus.ts';
 import { exitCodeOfJob, superviseCoordinator, whenSpawned } from './coordinator-process.ts';
 import { followJob } from './follow.ts';
 import { endLeftHome } from './left-home.ts';
@@ -27,6 +28,7 @@ export interface LocalJobOptions {
   readonly allowUnknown?: boolean;
   readonly nodes?: number;
   readonly mock?: boolean;
+  readonly port?: number;
   readonly output?: string;
   readonly setupScript?: string;
   readonly tags?: string;
@@ -54,14 +56,6 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
     for (const line of notDoneYet(variant, { containers: !mock && runtime !== 'none' }))
       process.stderr.write(`srtctl: warning: ${line}\n`);
     const nodes = nodeNames(variant, options.nodes);
-    if (!mock && nodes.length > 1)
-      throw new SrtctlError(
-        'one-node',
-        `${variant.file} needs ${nodes.length} nodes, and --local has one: this machine`,
-        {
-          hint: 'add --mock for simulated nodes and engines',
-        },
-      );
     // Planned for its errors alone: the coordinator plans again when it knows the addresses.
     requirePlannable(variant, createRuntimeContext(dryRunInput(nodes, cluster)));
     return {
@@ -72,6 +66,7 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
         name: variant.name,
         mode: 'local' as const,
         mock,
+        ...(options.port === undefined ? {} : { entryPort: options.port }),
         tags: (options.tags ?? '').split(',').filter((tag) => tag !== ''),
         nodes,
         setupScript: setupScriptOf(variant, cluster, options),
@@ -80,6 +75,10 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
       },
     };
   });
+  if (!mock && !machineHasGpus())
+    process.stderr.write(
+      'srtctl: warning: this machine has no GPU: engines are started with CUDA_VISIBLE_DEVICES empty\n',
+    );
   findProgram('nats-server', process.env, cwd);
   const types = variants.flatMap((variant) => variant.points.map((point) => point.recipe.frontend.type));
   if (types.some((type) => frontendFor(type)?.needsEtcd)) findProgram('etcd', process.env, cwd);

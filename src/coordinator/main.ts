@@ -16,6 +16,7 @@ import { loadedVariantSchema } from '../recipe/load.ts';
 import { supervisionSchema } from '../recipe/supervision.ts';
 import { numbersOf } from '../recipe/variant.ts';
 import { freePort } from '../slurm/local.ts';
+import { machineHasGpus } from '../slurm/machine-gpus.ts';
 import { createSteadyClock } from '../steady-clock.ts';
 import { createServerCertificate } from './certificates.ts';
 import { Coordinator } from './coordinator.ts';
@@ -175,6 +176,8 @@ async function main(): Promise<void> {
       etcdBinary: etcdCommand,
       setupScript: spec.setupScript,
       realEngines: !spec.mock,
+      ...(platform.port ? { port: platform.port } : {}),
+      hasGpus: spec.mock || spec.mode === 'slurm' || machineHasGpus(),
     });
     if (!spec.mock) return runtime;
     // Simulated engines are the node's own programs: whether or not a container is around them, its paths are the node's.

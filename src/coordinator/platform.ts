@@ -77,6 +77,8 @@ async function onThisMachine(input: PlatformInput): Promise<PlatformChoice> {
     nodes: spec.nodes,
     distDir,
     mock: spec.mock,
+    home: input.nodeTmpDir,
+    entryPort: spec.entryPort,
     containers: processRuntimeOf(containerRuntimeOf(cluster, spec)) !== undefined,
     env: { ...env, PATH: [env.PATH ?? '', ...programDirs].join(delimiter) },
     began: (group) => guard.began(group),

@@ -26,7 +26,7 @@ export const sglangRouter: FrontendProtocol = {
         argv: [
           ...['python3', '-m', 'sglang_router.launch_router'],
           ...workerArguments(context),
-          ...['--host', '0.0.0.0', '--port', String(port)],
+          ...['--host', runtime.listenAddress(node), '--port', String(port)],
           ...flagsToArgv(recipe.frontend.args),
         ],
         env: routerEnvironment(context, node),

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
 import { PlanError } from '../errors.ts';
 import type { EndpointProcess } from '../plan/kinds.ts';
-import { PUBLIC_PORT } from '../public-port.ts';
+import { entryOn } from './placement.ts';
 import { frontendProcess, routerEnvironment } from './process.ts';
 import type { FrontendContext, FrontendProtocol } from './protocol.ts';
 
@@ -16,7 +16,7 @@ export const trtllmServe: FrontendProtocol = {
   needsEtcd: false,
   waitsForWorkers: false,
   takesTokenIds: true,
-  entry: (context) => ({ node: aggregated(context)?.node ?? orchestratorNode(context), port: PUBLIC_PORT }),
+  entry: (context) => entryOn(context, aggregated(context)?.node ?? orchestratorNode(context)),
   processes(context) {
     const { recipe, runtime } = context;
     if (recipe.backend.type !== 'trtllm') {
@@ -31,7 +31,7 @@ export const trtllmServe: FrontendProtocol = {
         role: 'frontend',
         phase: 'frontend',
         node: orchestratorNode(context),
-        port: PUBLIC_PORT,
+        port: entryOn(context, orchestratorNode(context)).port,
         argv: [
           // `--config_file` is its other name; `--config` is an option of the workers only.
           ...['trtllm-serve', 'disaggregated', '-c', `${runtime.logDirInside}/${CONFIG}`],
@@ -78,7 +78,9 @@ function aggregated({ processes }: FrontendContext): EndpointProcess | undefined
   return one;
 }
 
-function servers({ recipe, runtime, processes }: FrontendContext): string {
+function servers(frontend: FrontendContext): string {
+  const { recipe, runtime, processes } = frontend;
+  const entry = entryOn(frontend, orchestratorNode(frontend));
   const { ctx_router: context, gen_router: generation, server_config_extra: extra } = recipe.frontend;
   const of = (mode: EndpointProcess['mode']) => {
     const urls = processes
@@ -90,8 +92,8 @@ function servers({ recipe, runtime, processes }: FrontendContext): string {
     ...extra,
     context_servers: { ...of('prefill'), ...(context ? { router: context } : {}) },
     generation_servers: { ...of('decode'), ...(generation ? { router: generation } : {}) },
-    hostname: '0.0.0.0',
-    port: PUBLIC_PORT,
+    hostname: runtime.listenAddress(entry.node),
+    port: entry.port,
   });
 }
 

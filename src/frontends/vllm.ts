@@ -1,6 +1,6 @@
 import { PlanError } from '../errors.ts';
 import type { EndpointProcess } from '../plan/kinds.ts';
-import { PUBLIC_PORT } from '../public-port.ts';
+import { entryOn } from './placement.ts';
 import type { FrontendContext, FrontendProtocol } from './protocol.ts';
 
 /** No router at all: the only aggregated worker serves the public port itself. */
@@ -9,7 +9,7 @@ export const vllmDirect: FrontendProtocol = {
   needsEtcd: false,
   waitsForWorkers: false,
   takesTokenIds: true,
-  entry: (context) => ({ node: onlyWorker(context).node, port: PUBLIC_PORT }),
+  entry: (context) => entryOn(context, onlyWorker(context).node),
   processes(context) {
     const { type } = context.recipe.backend;
     if (type !== 'vllm') throw wrong('frontend.type', `vllm has no ${type} workers`);

@@ -10,6 +10,8 @@ export const jobSpecSchema = z.object({
   name: z.string(),
   mode: z.enum(['local', 'slurm']),
   mock: z.boolean(),
+  /** In local mode: the port of the deployment's entry, where the user has chosen one. */
+  entryPort: z.number().int().optional(),
   submittedAt: z.string(),
   tags: z.array(z.string()),
   jobDir: z.string(),

@@ -9,6 +9,7 @@ import type { Recipe } from '../recipe/schema.ts';
 import { etcdProcess, mooncakeProcesses } from './infra.ts';
 import type { JobContext, PlannedBenchmark, PlannedPoint, RuntimeContext } from './kinds.ts';
 import { linked } from './links.ts';
+import { withRealPorts } from './ports.ts';
 import { withImageSteps } from './prelude.ts';
 import { afterPlacement, assignRoles, placementOf } from './roles.ts';
 import { imageSteps, stepProcesses, withPreamble } from './steps.ts';
@@ -38,7 +39,7 @@ export function planDeployment(recipe: Recipe, job: JobContext, isLinked: boolea
   const assigned = assignRoles(recipe, job.nodes, backend.workerNodesNeeded(recipe));
   const endpoints = backend.allocateEndpoints(recipe, assigned.workers);
   const roles = afterPlacement(recipe, assigned, endpoints);
-  const endpointProcesses = backend.endpointsToProcesses(recipe, endpoints);
+  const endpointProcesses = withRealPorts(backend.endpointsToProcesses(recipe, endpoints), runtime);
   const around = { recipe, runtime, roles, processes: endpointProcesses };
   const engines = [
     ...workerProcesses(backend, recipe, runtime, roles, endpointProcesses),

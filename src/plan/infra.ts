@@ -1,4 +1,4 @@
-import { MOONCAKE_PORTS, mooncakeOf } from '../backends/mooncake.ts';
+import { mooncakeOf, mooncakePorts } from '../backends/mooncake.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import type { JobContext, Roles, RuntimeContext } from './kinds.ts';
@@ -47,6 +47,7 @@ export function mooncakeProcesses(recipe: Recipe, runtime: RuntimeContext, roles
   const mooncake = mooncakeOf(recipe);
   if (!mooncake) return [];
   const node = roles.infra;
+  const ports = mooncakePorts(runtime, roles);
   return [
     {
       id: 'mooncake-master',
@@ -54,18 +55,18 @@ export function mooncakeProcesses(recipe: Recipe, runtime: RuntimeContext, roles
       phase: 'infra',
       node,
       argv: [
-        ...['mooncake_master', `--port=${MOONCAKE_PORTS.rpc}`],
-        ...['--enable_http_metadata_server=true', `--http_metadata_server_port=${MOONCAKE_PORTS.metadata}`],
+        ...['mooncake_master', `--port=${ports.rpc}`],
+        ...['--enable_http_metadata_server=true', `--http_metadata_server_port=${ports.metadata}`],
         ...['--eviction_high_watermark_ratio=0.9', '--default_kv_lease_ttl=10000', '--rpc_thread_num=16'],
-        ...['--enable_metric_reporting=true', `--metrics_port=${MOONCAKE_PORTS.metrics}`],
+        ...['--enable_metric_reporting=true', `--metrics_port=${ports.metrics}`],
         ...mooncake.master_extra_args,
       ],
       env: {},
       logFile: `${runtime.logDir}/${node}_mooncake_master.out`,
       gpus: [],
       image: runtime.containers ? (mooncake.container ?? runtime.image) : null,
-      ports: { ...MOONCAKE_PORTS },
-      probe: { kind: 'tcp', host: runtime.address(node), port: MOONCAKE_PORTS.rpc },
+      ports: { ...ports },
+      probe: { kind: 'tcp', host: runtime.address(node), port: ports.rpc },
       critical: true,
       terminates: false,
       startTimeoutMs: MOONCAKE_START_TIMEOUT_MS,

@@ -52,6 +52,11 @@ export interface JobContext {
   host(node: string): string;
   /** IP address of a node. */
   address(node: string): string;
+  /**
+   * The port that a process of `node` has in place of one of the plan's own: the same one, except where nodes and jobs
+   * share a machine.
+   */
+  port(node: string, planned: number): number;
   /** What a server of ours binds on a node: its own address where nodes share a machine, else every address. */
   listenAddress(node: string): string;
   /** true: engines run in containers, with the job's directories mounted at fixed places. */
@@ -74,6 +79,8 @@ export interface JobContext {
   readonly setupScript: string | null;
   /** false with simulated engines, which need no model and no Dynamo. */
   readonly realEngines: boolean;
+  /** false: there is none, on any node, and engines are to look for none. */
+  readonly hasGpus: boolean;
   /** Directory on the shared file system where `hf:` models are kept; null: each node has its own. */
   readonly hfHome: string | null;
   /** Shell commands before every command of the engines' image. */

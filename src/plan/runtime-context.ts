@@ -25,6 +25,9 @@ export interface RuntimeInput {
   readonly etcdBinary?: string;
   readonly setupScript: string | null;
   readonly realEngines: boolean;
+  /** Default: a node has the ports that the plan names. */
+  readonly port?: (node: string, planned: number) => number;
+  readonly hasGpus?: boolean;
 }
 
 /** Fixed places in a container where the job's directories are mounted. */
@@ -71,11 +74,13 @@ export function createRuntimeContext(input: RuntimeInput): JobContext {
     etcdBinary,
     setupScript,
     realEngines,
+    hasGpus: input.hasGpus !== false,
     hfHome: cluster.hf_home ?? null,
     bashPreamble: cluster.default_bash_preamble ?? null,
     address,
     host: (node) => (byName ? node : address(node)),
     // Nodes that share a machine each have the same ports, so none may take them on all addresses.
+    port: input.port ?? ((_, planned) => planned),
     listenAddress: (node) => (byName ? '0.0.0.0' : address(node)),
     pointDir: (ordinal, name, numbers) =>
       `${jobDir}/points/${pointNumber(ordinal, numbers)}-${fileSafe(name)}`,

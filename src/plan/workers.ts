@@ -6,6 +6,8 @@ import type { EndpointProcess, Roles, RuntimeContext, WorkerRest } from './kinds
 
 /** Engines flush and leave their process groups on SIGTERM; ten seconds is what they need at most. */
 const GRACE_MS = 10_000;
+/** The indices of the plan would name GPUs that are not there. */
+const NO_GPUS = { CUDA_VISIBLE_DEVICES: '' };
 const UNHEALTHY_AFTER_MS = 300_000;
 
 /** Name of a worker's log: `<node>_<mode>_w<index>.out`; of further ranks of an endpoint on the node, with their rank. */
@@ -44,14 +46,14 @@ export function workerProcesses(
       phase: 'worker',
       node,
       argv: backend.command(context),
-      env: backend.environment(context),
+      env: { ...backend.environment(context), ...(runtime.hasGpus ? {} : NO_GPUS) },
       logFile: `${runtime.logDir}/${workerLog(process, ranks)}`,
       ...(files ? { files } : {}),
       ...(perEndpoint ? { mpi: mpiLaunch(ranks) } : {}),
       gpus: [...gpus],
       image: runtime.image,
       ports: Object.fromEntries(
-        Object.entries(ports).filter((entry): entry is [string, number] => Boolean(entry[1])),
+        Object.entries<number | null>(ports).filter((entry): entry is [string, number] => Boolean(entry[1])),
       ),
       probe: backend.healthProbe(context),
       ...(progress

@@ -7,6 +7,8 @@ export interface Platform {
   /** `names` where other nodes can look a node up by name (a cluster's host names), else `addresses`. */
   readonly hostNames: 'names' | 'addresses';
   readonly containers: boolean;
+  /** The port that a node has in place of one of the plan's (JobContext.port); left out, it has those of the plan. */
+  readonly port?: (node: string, planned: number) => number;
   /** What another coordinator needs to hold the same: a block of addresses; null where there is nothing to hold. */
   readonly claim: number | null;
   /** Starts agents. */

@@ -3,9 +3,11 @@ import { closeSync, openSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { guardsAreGone } from '../guard.ts';
+import { PUBLIC_PORT } from '../public-port.ts';
 import { type Running, runningChild } from '../running.ts';
 import { LaunchedAgents } from './launched.ts';
 import type { AgentLaunch, OnAgentEnd, Platform } from './launcher.ts';
+import { LocalPorts } from './local-ports.ts';
 import { blocksInUse } from './loopback.ts';
 import { INIT, UNSHARE } from './pid-namespace.ts';
 
@@ -29,6 +31,10 @@ export interface LocalOptions {
   readonly containers?: boolean;
   /** Stand-ins for the engines, put first on the agents' PATH. */
   readonly mock: boolean;
+  /** Directory of the job on this machine, which outlives a coordinator that is killed. */
+  readonly home: string;
+  /** Where clients are to send their requests; default: a free port. */
+  readonly entryPort?: number | undefined;
   readonly env: NodeJS.ProcessEnv;
   /** Each agent in a PID namespace of its own. */
   readonly pidNamespace?: boolean;
@@ -43,12 +49,16 @@ export interface LocalOptions {
 
 /**
  * The local stand-in for Slurm: every node is an agent process on this machine with a loopback address of its own
- * (127.<block>.0.2, .3, …), so that all nodes can use the same ports. A block belongs to one job at a time.
+ * (127.<block>.0.2, .3, …). A block belongs to one job at a time. Ports are free ones of the machine: something else may
+ * have those of the plan on every address. Simulated nodes have them in common.
  */
 export async function createLocalPlatform(options: LocalOptions): Promise<Platform> {
   const { block, claim } = await claimBlock(options.claim);
   const addresses = new Map(options.nodes.map((node, index) => [node, addressIn(block, index)]));
   const launched = new LaunchedAgents(options);
+  const { home, entryPort, mock } = options;
+  const chosen = new Map(entryPort === undefined ? [] : [[PUBLIC_PORT, entryPort]]);
+  const ports = new LocalPorts({ block, home, chosen, perNode: !mock });
   const env = environmentOf(options);
 
   return {
@@ -56,6 +66,7 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
     hostNames: 'addresses',
     containers: options.containers === true,
     claim: block,
+    port: (node, planned) => ports.of(node, planned),
     launchAgents(agents: readonly AgentLaunch[], onEnd): void {
       for (const { name, configFile, logFile } of agents) {
         const log = openSync(logFile, 'a', 0o644);

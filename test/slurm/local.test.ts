@@ -7,7 +7,7 @@ import { addressIn, createLocalPlatform, freePort } from '../../src/slurm/local.
 import { until } from '../support/bus.ts';
 import { guardsOf } from '../support/guards.ts';
 
-const NOTHING = { distDir: tmpdir(), mock: false, env: {}, began: () => {}, over: () => {} };
+const NOTHING = { distDir: tmpdir(), home: tmpdir(), mock: false, env: {}, began: () => {}, over: () => {} };
 const platform = (nodes: string[]) => createLocalPlatform({ ...NOTHING, jobId: 'none', nodes });
 
 it('is done when the guards are, which may be at work still for agents that were killed', async () => {

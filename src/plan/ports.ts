@@ -1,0 +1,22 @@
+import type { EndpointProcess, JobContext, ProcessPorts } from './kinds.ts';
+
+/** Of these all ranks of an endpoint are told the leader's, or count on from the first rank's. */
+const OF_ENDPOINT = new Set<string>(['bootstrap', 'kvEvents', 'nixl'] satisfies (keyof ProcessPorts)[]);
+
+/** The processes of a point with the ports that they really have (JobContext.port). */
+export function withRealPorts(
+  processes: readonly EndpointProcess[],
+  { port }: Pick<JobContext, 'port'>,
+): EndpointProcess[] {
+  const leaders = new Map(
+    processes.filter(({ rank }) => rank === 0).map(({ mode, index, node }) => [`${mode} ${index}`, node]),
+  );
+  return processes.map((process): EndpointProcess => {
+    const leader = leaders.get(`${process.mode} ${process.index}`) ?? process.node;
+    const ports = Object.entries(process.ports).map(([name, planned]) => [
+      name,
+      planned ? port(OF_ENDPOINT.has(name) ? leader : process.node, planned) : planned,
+    ]);
+    return { ...process, ports: { ...process.ports, ...Object.fromEntries(ports) } };
+  });
+}

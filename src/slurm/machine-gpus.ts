@@ -1,0 +1,6 @@
+import { existsSync } from 'node:fs';
+
+/** Device files of the drivers of NVIDIA and AMD; the last is how WSL has them. */
+const DRIVERS = ['/dev/nvidiactl', '/dev/nvidia0', '/dev/kfd', '/dev/dxg'];
+
+export const machineHasGpus = (): boolean => DRIVERS.some((path) => existsSync(path));
