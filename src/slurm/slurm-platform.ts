@@ -3,10 +3,10 @@ import { closeSync, openSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
-import { tailOf } from '../log-tail.ts';
 import { runningChild } from '../running.ts';
 import { agentLauncher, FAILED_SUFFIX } from './agent-launcher.ts';
 import type { SlurmAllocation } from './allocation.ts';
+import { lastWords } from './last-words.ts';
 import { LaunchedAgents } from './launched.ts';
 import type { AgentGroup, AgentLaunch, OnAgentEnd, Platform } from './launcher.ts';
 import { agentStepArgs, stepEnvironment } from './srun.ts';
@@ -44,6 +44,7 @@ export interface SlurmPlatformOptions {
 export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
   const { allocation, headAddress, containers, logDir, log } = options;
   const [head = ''] = allocation.nodes;
+  const catalogue = join(dirname(options.agentScript), 'signatures.yaml');
   const steps = new LaunchedAgents(options);
   let watching: NodeJS.Timeout | undefined;
 
@@ -101,9 +102,10 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
           if (how.startsWith('cannot')) return onEnd(name, how.replace('started:', 'started: srun:'));
           // A step that could not begin there, as without its image, says so where the agent would write.
           const own = outputOf(group).replaceAll('%N', node);
-          const words = await lastWords(own);
+          const words = await lastWords(own, catalogue);
           const logFile = srunLogOf(group);
-          const told = words === '' ? `${await lastWords(logFile)}; see ${logFile}` : `${words}; see ${own}`;
+          const told =
+            words === '' ? `${await lastWords(logFile, catalogue)}; see ${logFile}` : `${words}; see ${own}`;
           // When a node cannot be reached srun gives up the step, with the agents of all others.
           onEnd(
             name,
@@ -168,13 +170,4 @@ function watchFailures(configDir: string, agents: readonly AgentLaunch[], onEnd:
     }
   };
   return setInterval(() => void look(), LOOK_EVERY_MS);
-}
-
-/** For people alone: nothing depends on what srun says. */
-async function lastWords(logFile: string): Promise<string> {
-  const text = await tailOf(logFile, 3).then(
-    (piece) => piece.text.trim(),
-    () => '',
-  );
-  return text === '' ? '' : ` (${text.replaceAll(/\s*\n\s*/g, ' / ')})`;
 }

@@ -28,12 +28,19 @@ export async function explain(
   const since = Date.parse(span.find(({ kind }) => kind === 'point.transition')?.at ?? '') || 0;
   const nats = eventsFile && (await natsWitness(eventsFile, since, witnesses, signatures));
   const found = diagnose(nats ? [...witnesses, nats] : witnesses, lostIn(span));
-  return found ? causeFrom(found, told) : withError(told, signatures);
+  if (!found) return withError(told, signatures);
+  const cause = await causeFrom(found, told);
+  // A node that was lost has no log, but its launcher may have said why, as of an image that cannot be had.
+  return found.process === null ? withError(cause, signatures) : cause;
 }
+
+/** A summary quotes what a launcher said in parentheses, its lines with slashes between them. */
+const PIECES = /\s\/\s|[()]|; see /;
 
 /** What the words of a cause themselves say, where there is no process to ask: a step of Slurm, a refused desired state. */
 export function withError(told: Cause, signatures: readonly Signature[]): Cause {
-  const line = errorLine([told.summary, ...(told.logTail ?? [])].join('\n'), signatures);
+  const words = told.summary.split(PIECES);
+  const line = errorLine([...words, ...(told.logTail ?? [])].join('\n'), signatures);
   if (line?.signature == null) return told;
   const { id, says, advice } = line.signature;
   return { ...told, error: line.text, signature: id, says, advice };

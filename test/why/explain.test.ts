@@ -150,3 +150,17 @@ it('asks nats-server when workers complain of it', async () => {
   const cause = await explain(events, 0, { summary: '' }, signatures, join(dir, 'events.jsonl'));
   expect(cause).toMatchObject({ process: 'nats', signature: 'nats-payload' });
 });
+
+it('says of an image that could not be had what it means and what to do', async () => {
+  const lost: SrtEvent = {
+    ...{ v: 1, source: 'coordinator:x', seq: 1, at: '2026-01-01T00:00:01Z', kind: 'agent.transition' },
+    ...{ node: 'node1', from: 'expected', to: 'lost' },
+    why: 'ended: srun ended with exit code 1 (Write failed because No space left on device); see /x/node1_agent.out',
+  };
+  const cause = await explain(failedPoint(lost), 0, { summary: '' }, signatures);
+  expect(cause).toMatchObject({
+    node: 'node1',
+    signature: 'image-space',
+    error: 'Write failed because No space left on device',
+  });
+});
