@@ -32,6 +32,22 @@ export function requireFrontend(
   });
 }
 
+/**
+ * A router may know an engine's aggregated workers, and not how its prefill workers hand over to its decode workers.
+ * @throws PlanError for a recipe with such workers and that router
+ */
+export function requireAggregated({ frontend, resources }: Recipe, engine: string, type: string): void {
+  if (frontend.type !== type || (resources.agg_workers ?? 0) > 0) return;
+  throw new PlanError('wrong-frontend', `${type} has no prefill and decode workers of ${engine}`, {
+    place: { file: '', path: 'frontend.type' },
+    hint: 'give it aggregated workers, or use another frontend',
+  });
+}
+
+/** vllm-router asks prefill workers at their bootstrap port where they are told to transfer by Mooncake's connector. */
+export const takesMooncake = ({ frontend: { type, args } }: Recipe): boolean =>
+  type === 'vllm-router' && (args['kv-connector'] ?? args.kv_connector) === 'mooncake';
+
 type ByMode = Readonly<Partial<Record<ReturnType<typeof recipeMode>, Flags | null | undefined>>>;
 
 /** Options of a mode; a recipe may spell them with dashes or underscores. */

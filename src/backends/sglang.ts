@@ -5,7 +5,7 @@ import { baseName } from '../recipe/model-name.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import type { Flags } from '../recipe/values.ts';
 import { allocate, toProcesses, workerNodesNeeded } from './allocation.ts';
-import { backendConfig, optionsOf, requireFrontend } from './config.ts';
+import { backendConfig, optionsOf, requireAggregated, requireFrontend } from './config.ts';
 import { kvEventsArguments } from './kv-events.ts';
 import { mooncakeEnvironment, requireMooncakeUser } from './mooncake.ts';
 import { distInitPort, ncclPort } from './ports.ts';
@@ -22,7 +22,8 @@ export const sglang: BackendProtocol = {
   workerNodesNeeded,
   allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes),
   endpointsToProcesses: (recipe, endpoints) => {
-    requireFrontend(recipe, 'SGLang', ['dynamo', 'sglang']);
+    requireFrontend(recipe, 'SGLang', ['dynamo', 'sglang', 'smg', 'vllm-router']);
+    requireAggregated(recipe, 'SGLang', 'vllm-router');
     const transfers = (mode: EndpointMode) =>
       flagsOf(recipe, mode)['disaggregation-transfer-backend'] === 'mooncake';
     requireMooncakeUser(recipe, transfers, 'disaggregation-transfer-backend: mooncake');

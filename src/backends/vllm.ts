@@ -8,7 +8,13 @@ import { baseName } from '../recipe/model-name.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import type { Flags } from '../recipe/values.ts';
 import { allocate, shapesOf, workerNodesNeeded } from './allocation.ts';
-import { backendConfig, optionsOf as optionsOfMode, requireFrontend } from './config.ts';
+import {
+  backendConfig,
+  optionsOf as optionsOfMode,
+  requireAggregated,
+  requireFrontend,
+  takesMooncake,
+} from './config.ts';
 import { kvEventsArguments } from './kv-events.ts';
 import {
   MOONCAKE_CONFIG,
@@ -37,7 +43,8 @@ export const vllm: BackendProtocol = {
   workerNodesNeeded: (recipe) => (colocates(recipe) ? fewestNodes(recipe) : workerNodesNeeded(recipe)),
   allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes, { colocate: colocates(recipe) }),
   endpointsToProcesses: (recipe, endpoints) => {
-    requireFrontend(recipe, 'vLLM', ['dynamo', 'vllm']);
+    requireFrontend(recipe, 'vLLM', ['dynamo', 'vllm', 'vllm-router', 'smg']);
+    requireAggregated(recipe, 'vLLM', 'smg');
     const mooncake = (mode: EndpointMode) =>
       /mooncake/i.test(String(optionsOf(recipe, mode)['kv-transfer-config'] ?? ''));
     requireMooncakeUser(recipe, mooncake, 'a kv-transfer-config with a Mooncake connector');
@@ -58,23 +65,33 @@ export const vllm: BackendProtocol = {
   ports: (context) => ({
     // Dynamo's workers have no server of their own.
     http: serves(context) ? servingPort(context) : 0,
-    bootstrap: null,
+    bootstrap: takesMooncake(context.recipe) && serves(context) ? context.process.ports.bootstrap : null,
     kvEvents: kvEventsArguments(context).length > 0 ? context.process.ports.kvEvents : null,
     nixl: context.process.mode === 'agg' ? null : nixlPort(context),
-    system: isDirect(context.recipe) ? 0 : context.process.ports.system,
+    system: isServer(context.recipe) ? 0 : context.process.ports.system,
   }),
   healthProbe,
   progress,
   rest,
 };
 
+/** Clients talk to the only worker itself. */
 const isDirect = (recipe: Recipe): boolean => recipe.frontend.type === 'vllm';
 
-const serves = ({ recipe, process }: WorkerContext): boolean => isDirect(recipe) && process.rank === 0;
+/** Each endpoint is a `vllm serve`, with Dynamo out of the way. */
+const isServer = (recipe: Recipe): boolean => recipe.frontend.type !== 'dynamo';
 
-/** Where the server of the endpoint's first node takes requests, when there is no router. */
-const servingPort = ({ runtime, ranks, process }: WorkerContext): number =>
-  runtime.port((ranks[0] ?? process).node, PUBLIC_PORT);
+const serves = ({ recipe, process }: WorkerContext): boolean => isServer(recipe) && process.rank === 0;
+
+/** Where the server of the endpoint's first node takes requests: clients' own, when there is no router. */
+function servingPort({ recipe, runtime, ranks, process }: WorkerContext): number {
+  const leader = ranks[0] ?? process;
+  return isDirect(recipe) ? runtime.port(leader.node, PUBLIC_PORT) : leader.ports.http;
+}
+
+/** Where health and metrics are. */
+const statusPort = (context: WorkerContext): number =>
+  isServer(context.recipe) ? servingPort(context) : context.process.ports.system;
 
 /** The ranks of an endpoint are told its first port, and each listens on the one at its own place behind it. */
 function nixlPort(context: WorkerContext): number | null {
@@ -120,7 +137,7 @@ function layoutFor(
 ): Layout {
   const launch = backendConfig(recipe, 'vllm').dp_launch_mode;
   // Its own server starts all ranks of its node itself.
-  return layoutOf(mode, optionsOf(recipe, mode), endpoint, isDirect(recipe) ? 'none' : launch);
+  return layoutOf(mode, optionsOf(recipe, mode), endpoint, isServer(recipe) ? 'none' : launch);
 }
 
 const layoutAt = ({ recipe, process, ranks }: WorkerContext): Layout => {
@@ -133,7 +150,7 @@ const nodesOf = (ranks: readonly EndpointProcess[]): string[] => [...new Set(ran
 function command(context: WorkerContext): string[] {
   const { recipe, runtime, process } = context;
   const options = withProfiler(recipe, process.mode, optionsOf(recipe, process.mode));
-  return isDirect(recipe)
+  return isServer(recipe)
     ? server(context, options)
     : [
         ...nsysPrefix(context, { forks: true }),
@@ -162,7 +179,7 @@ function server(context: WorkerContext, options: Flags): string[] {
       ? []
       : ['--host', runtime.listenAddress(process.node), '--port', String(servingPort(context))]),
     ...(ranks.length > 1 ? multiNode(context) : []),
-    ...(options.connector == null ? [] : transfer(context, options)),
+    ...(options.connector == null && process.mode === 'agg' ? [] : transfer(context, options)),
     ...devices(context),
     ...flagsToArgv(headless ? withoutApiServer(named) : named, ON_UNLESS_TOLD.vllm),
   ];
@@ -264,6 +281,9 @@ function environment(context: WorkerContext): Record<string, string> {
           VLLM_NIXL_SIDE_CHANNEL_PORT: String(ports.nixl),
           VLLM_NIXL_SIDE_CHANNEL_HOST: runtime.address(node),
         }),
+    ...(takesMooncake(recipe) && ports.bootstrap !== null
+      ? { VLLM_MOONCAKE_BOOTSTRAP_PORT: String(ports.bootstrap) }
+      : {}),
     ...(meetsOthers(context)
       ? {}
       : { VLLM_PORT: String(runtime.port(node, scanPort(all.indexOf(process)))) }),
@@ -285,8 +305,8 @@ const meetsOthers = (context: WorkerContext): boolean => {
 function healthProbe(context: WorkerContext): ProbeSpec {
   const { recipe, runtime, ranks, process } = context;
   const serves = process.ports.http > 0 ? process : (ranks[0] ?? process);
-  const port = isDirect(recipe) ? servingPort(context) : serves.ports.system;
-  const host = isDirect(recipe) ? (ranks[0] ?? process).node : serves.node;
+  const port = isServer(recipe) ? servingPort(context) : serves.ports.system;
+  const host = isServer(recipe) ? (ranks[0] ?? process).node : serves.node;
   return { kind: 'http', host: runtime.address(host), port, path: '/health' };
 }
 
@@ -294,22 +314,22 @@ function healthProbe(context: WorkerContext): ProbeSpec {
 function progress(context: WorkerContext): EngineProgress | undefined {
   const { recipe, runtime, process } = context;
   const { node, ports, rank } = process;
-  if (isDirect(recipe) ? rank > 0 : ports.http === 0) return undefined;
+  if (isServer(recipe) ? rank > 0 : ports.http === 0) return undefined;
   return {
     kind: 'metrics',
     host: runtime.address(node),
-    port: isDirect(recipe) ? servingPort(context) : ports.system,
+    port: statusPort(context),
     path: '/metrics',
     running: [
       'vllm:num_requests_running',
       'vllm:num_requests_waiting',
-      ...(isDirect(recipe) ? [] : DYNAMO_PROGRESS.running),
+      ...(isServer(recipe) ? [] : DYNAMO_PROGRESS.running),
     ],
     counters: [
       'vllm:generation_tokens_total',
       'vllm:prompt_tokens_total',
       'vllm:kv_cache_usage_perc',
-      ...(isDirect(recipe) ? [] : DYNAMO_PROGRESS.counters),
+      ...(isServer(recipe) ? [] : DYNAMO_PROGRESS.counters),
     ],
   };
 }
@@ -319,7 +339,7 @@ function rest(context: WorkerContext): ReturnType<NonNullable<BackendProtocol['r
   const { recipe, runtime, process } = context;
   const place = {
     host: runtime.address(process.node),
-    port: isDirect(recipe) ? servingPort(context) : process.ports.system,
+    port: statusPort(context),
   };
   const mode = `${recipeMode(process.mode)}_environment` as const;
   const flush = {
@@ -329,8 +349,8 @@ function rest(context: WorkerContext): ReturnType<NonNullable<BackendProtocol['r
     advice: `VLLM_SERVER_DEV_MODE: "1" in backend.${mode} makes vLLM offer it`,
   };
   return {
-    flush: isDirect(recipe) ? [flush] : [],
-    ...(isDirect(recipe) ? {} : { why: 'workers of Dynamo offer no /reset_prefix_cache' }),
+    flush: isServer(recipe) ? [flush] : [],
+    ...(isServer(recipe) ? {} : { why: 'workers of Dynamo offer no /reset_prefix_cache' }),
     load: {
       ...place,
       path: '/metrics',

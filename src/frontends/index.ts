@@ -1,10 +1,19 @@
 import { dynamo } from './dynamo.ts';
 import type { FrontendProtocol } from './protocol.ts';
 import { sglangRouter } from './sglang.ts';
+import { smg } from './smg.ts';
 import { trtllmServe } from './trtllm-serve.ts';
 import { vllmDirect } from './vllm.ts';
+import { vllmRouter } from './vllm-router.ts';
 
-const frontends: readonly FrontendProtocol[] = [dynamo, sglangRouter, trtllmServe, vllmDirect];
+const frontends: readonly FrontendProtocol[] = [
+  dynamo,
+  sglangRouter,
+  smg,
+  vllmRouter,
+  trtllmServe,
+  vllmDirect,
+];
 
 export const frontendFor = (type: string): FrontendProtocol | undefined =>
   frontends.find((frontend) => frontend.type === type);

@@ -7,6 +7,15 @@ import type { FrontendContext } from './protocol.ts';
 /** What `nginx_raise_ulimit` raises the limit of open files to. */
 const OPEN_FILES = 1_048_576;
 
+/**
+ * A host that drops connection requests costs a request this much time, and then the next router gets it. The kernel
+ * tries again after 1 and 3 seconds, which is enough for a queue that was full for a moment.
+ */
+const CONNECT_TIMEOUT = '5s';
+/** A router that could not be reached so often within this time gets no requests for as long. */
+const MOST_FAILS = 3;
+const REST = '10s';
+
 /** nginx before several routers; [] when there is one. */
 export function nginxProcesses(
   context: FrontendContext,
@@ -65,7 +74,7 @@ ${affinity ? sessionMap(session) : ''}  keepalive_timeout ${idle};
     ${affinity ? 'hash $session consistent' : 'least_conn'};
     keepalive 1024;
     keepalive_timeout ${idle};
-${routers.map(({ node, port }) => `    server ${runtime.address(node)}:${port} max_fails=0;`).join('\n')}
+${routers.map(({ node, port }) => `    server ${runtime.address(node)}:${port} max_fails=${MOST_FAILS} fail_timeout=${REST};`).join('\n')}
   }
   server {
     listen ${listen};
@@ -77,7 +86,7 @@ ${routers.map(({ node, port }) => `    server ${runtime.address(node)}:${port} m
       proxy_set_header Host $host;
       proxy_buffering off;
       proxy_request_buffering off;
-      proxy_connect_timeout 60s;
+      proxy_connect_timeout ${CONNECT_TIMEOUT};
       proxy_send_timeout 1h;
       proxy_read_timeout 1h;
     }

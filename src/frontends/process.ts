@@ -23,6 +23,10 @@ interface FrontendProcess {
   readonly expect?: JsonCount[];
   readonly steps?: ProbeStep[];
   readonly files?: { path: string; content: string }[];
+  /** Ports beside the one that clients use. */
+  readonly otherPorts?: Record<string, number>;
+  readonly graceMs?: number;
+  readonly givesUp?: string;
 }
 
 /** What routers and nginx have in common: they serve HTTP on one port and end only when they are stopped. */
@@ -44,12 +48,13 @@ export function frontendProcess({ recipe, runtime }: FrontendContext, own: Front
     ...(files ? { files } : {}),
     gpus: [],
     image,
-    ports: { http: port },
+    ports: { http: port, ...own.otherPorts },
     probe,
     critical: true,
     terminates: false,
     startTimeoutMs: startTimeoutMs(recipe),
-    graceMs: GRACE_MS,
+    graceMs: own.graceMs ?? GRACE_MS,
+    ...(own.givesUp === undefined ? {} : { givesUp: own.givesUp }),
     unhealthyAfterMs: UNHEALTHY_AFTER_MS,
   };
 }
@@ -79,7 +84,7 @@ export const routerEnvironment = (
 ): Record<string, string> => fillNode({ ...recipe.environment, ...recipe.frontend.env }, runtime, node);
 
 /** A router that waits for its workers takes as long as they do. */
-const startTimeoutMs = ({ health_check }: FrontendContext['recipe']): number =>
+export const startTimeoutMs = ({ health_check }: FrontendContext['recipe']): number =>
   health_check.interval_seconds * health_check.max_attempts * 1000;
 
 /**

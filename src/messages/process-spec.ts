@@ -118,6 +118,8 @@ export const processSpecSchema = z.object({
   /** true: expected to end, exit code 0 is success (steps, benchmarks). */
   terminates: z.boolean(),
   startTimeoutMs: z.number().int().positive(),
+  /** A line of its log that matches this regular expression while it starts says that it never becomes ready. */
+  givesUp: z.string().optional(),
   /** How long a process that is expected to end may run. */
   endTimeoutMs: z.number().int().positive().optional(),
   /** From SIGTERM to SIGKILL. */

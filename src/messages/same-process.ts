@@ -10,6 +10,7 @@ const WATCHING = new Set<keyof ProcessSpec>([
   'readyAfter',
   'critical',
   'startTimeoutMs',
+  'givesUp',
   'endTimeoutMs',
   'graceMs',
   'unhealthyAfterMs',

@@ -1,5 +1,6 @@
 import type { ProbeInput, ProcessEvent } from '../machines/process.ts';
 import { AnswerCheck, asksItself, type WhoAsks } from './answer-check.ts';
+import { LineWatch } from './line-watch.ts';
 import { probeOnce } from './probe.ts';
 
 /**
@@ -23,12 +24,13 @@ const REFUSED = 'connection refused';
 
 /**
  * Probes until it is stopped by the function that it returns. `who` says who listens at an address: an answer counts
- * only when it is the process itself.
+ * only when it is the process itself. `logFrom`: byte of its log where what it says begins.
  */
 export function watchProbe(
   input: ProbeInput,
   tell: (event: ProcessEvent) => void,
   who?: WhoAsks,
+  logFrom = 0,
 ): () => void {
   const abort = new AbortController();
   const { probe } = input.spec;
@@ -39,6 +41,8 @@ export function watchProbe(
   }
   const stepsWithinMs = (probe.kind === 'http' ? probe.stepsWithinMs : undefined) ?? Number.POSITIVE_INFINITY;
   const check = who && asksItself(input.spec) ? new AnswerCheck(probe, who) : undefined;
+  const { givesUp, logFile } = input.spec;
+  const surrender = givesUp === undefined ? undefined : new LineWatch(logFile, logFrom, givesUp);
   void (input.phase === 'startup' ? untilReady() : forLiveness());
 
   async function untilReady(): Promise<void> {
@@ -60,6 +64,9 @@ export function watchProbe(
         tell({ type: 'probe.passed', detail: `${answer.detail} after ${seconds} s${doubt}` });
         return;
       }
+      const gaveUp = await surrender?.look();
+      if (abort.signal.aborted) return;
+      if (gaveUp !== undefined) return tell({ type: 'probe.gaveUp', detail: gaveUp });
       if (answer.detail !== missed) tell({ type: 'probe.missed', detail: answer.detail });
       missed = answer.detail;
       halfWaySince = answer.isHalfWay ? (halfWaySince ?? performance.now()) : undefined;

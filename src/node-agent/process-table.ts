@@ -339,6 +339,7 @@ export class ProcessTable {
             this.#options.listenAddress === undefined
               ? undefined
               : (host, port) => this.#whoAnswers(entryOf(), host, port),
+            entryOf()?.logFrom,
           ),
         ),
       },

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { countSchema, envSchema, flagsSchema } from './values.ts';
 
-export const frontendTypes = ['dynamo', 'sglang', 'trtllm_serve', 'vllm'] as const;
+export const frontendTypes = ['dynamo', 'sglang', 'smg', 'vllm-router', 'trtllm_serve', 'vllm'] as const;
 
 /** Options that end in a file of the router's own, as they stand. */
 const routerOptionsSchema = z.record(z.string(), z.unknown()).nullish();
@@ -12,7 +12,7 @@ export const frontendSchema = z
       .enum(frontendTypes)
       .default('dynamo')
       .describe(
-        'dynamo: workers register with it; sglang: the SGLang router; trtllm_serve: the TensorRT-LLM orchestrator, or the only aggregated worker itself; vllm: the only aggregated worker itself',
+        'dynamo: workers register with it; sglang: the SGLang router; smg: the Shepherd model gateway; vllm-router: the vLLM router; trtllm_serve: the TensorRT-LLM orchestrator, or the only aggregated worker itself; vllm: the only aggregated worker itself',
       ),
     enable_multiple_frontends: z
       .boolean()

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { frontendFor } from '../../src/frontends/index.ts';
 import { nodesNeeded, planVariant } from '../../src/plan/plan.ts';
 import { createRuntimeContext, dryRunInput, type RuntimeInput } from '../../src/plan/runtime-context.ts';
 import { cluster, loadText, small } from '../recipe/write.ts';
@@ -34,16 +35,42 @@ describe('the SGLang router', () => {
     const [router] = frontendsOf(small.replace('decode_workers: 1', 'decode_workers: 2'));
     expect(router?.argv.join(' ')).toBe(
       'python3 -m sglang_router.launch_router --pd-disaggregation --prefill http://10.0.0.1:6100 7200' +
-        ' --decode http://10.0.0.2:6100 --decode http://10.0.0.2:6132 --host 0.0.0.0 --port 8000',
+        ' --decode http://10.0.0.2:6100 --decode http://10.0.0.2:6132 --host 0.0.0.0 --port 8000' +
+        ' --worker-startup-timeout-secs 1800 --worker-startup-check-interval 1',
     );
+    expect(router?.ports).toEqual({ http: 8000, metrics: 29_000 });
     expect(router?.probe).toMatchObject({
       path: '/workers',
       port: 8000,
       expect: [
-        { at: ['workers'], where: { worker_type: 'prefill', is_healthy: true }, count: 1 },
-        { at: ['workers'], where: { worker_type: 'decode', is_healthy: true }, count: 2 },
+        {
+          at: ['workers'],
+          where: { worker_type: 'prefill', is_healthy: true },
+          count: 1,
+          address: { field: ['url'], among: ['10.0.0.1:6100'] },
+        },
+        {
+          at: ['workers'],
+          where: { worker_type: 'decode', is_healthy: true },
+          count: 2,
+          address: { field: ['url'], among: ['10.0.0.2:6100', '10.0.0.2:6132'] },
+        },
       ],
     });
+  });
+
+  it('is as patient as the recipe, and leaves the recipe its own words', () => {
+    const args =
+      'args: {worker-startup-timeout-secs: 7, worker_startup_check_interval: 3, prometheus-port: 29500}';
+    const [router] = frontendsOf(
+      `${small.replace('enable_multiple_frontends: false', `enable_multiple_frontends: false\n  ${args}`)}\nhealth_check: {interval_seconds: 2, max_attempts: 30}\n`,
+    );
+    expect(router?.argv.join(' ')).toMatch(
+      / --port 8000 --prometheus-port 29500 --worker-startup-timeout-secs 7 --worker-startup-check-interval 3$/,
+    );
+    expect(router?.ports).toEqual({ http: 8000, metrics: 29_500 });
+    const [other] = frontendsOf(`${small}\nhealth_check: {interval_seconds: 2, max_attempts: 30}\n`);
+    expect(other?.argv).toContain('60');
   });
 
   it('knows aggregated workers as regular ones', () => {
@@ -58,6 +85,55 @@ describe('the SGLang router', () => {
       'http://10.0.0.1:6132',
     ]);
     expect(router?.probe).toMatchObject({ expect: [{ where: { worker_type: 'regular' }, count: 2 }] });
+  });
+});
+
+const vllm = (frontend: string) =>
+  small
+    .replace('type: sglang\n', `type: ${frontend}\n`)
+    .replace(/backend:\n( {2}.*\n)( {4}.*\n)+/, 'backend: {type: vllm}\n');
+
+describe('smg', () => {
+  it("takes the command line of SGLang's router, has time for its end, and takes no token ids", () => {
+    const [router] = frontendsOf(small.replace('type: sglang', 'type: smg'));
+    expect(router?.argv.slice(0, 7)).toEqual([
+      ...['python3', '-m', 'smg.launch_router', '--pd-disaggregation'],
+      ...['--prefill', 'http://10.0.0.1:6100', '7200'],
+    ]);
+    expect(router?.graceMs).toBeGreaterThan(5_000);
+    expect(frontendFor('smg')?.takesTokenIds).toBe(false);
+  });
+
+  it('has no prefill and decode workers of vLLM', () => {
+    expect(() => frontendsOf(vllm('smg'))).toThrow(/smg has no prefill and decode workers of vLLM/);
+  });
+});
+
+describe("vLLM's router", () => {
+  it('has prefill and decode workers that are servers of their own, with a transfer of KV caches', () => {
+    const text = vllm('vllm-router');
+    expect(frontendsOf(text)[0]?.argv.join(' ')).toMatch(
+      /^python3 -m vllm_router.launch_router --vllm-pd-disaggregation --prefill http:\/\/10.0.0.1:6100 --decode http:\/\/10.0.0.2:6100 --host/,
+    );
+    const worker = processOf(text, 'prefill-0-0');
+    expect(worker.argv.slice(0, 2)).toEqual(['vllm', 'serve']);
+    expect(worker.argv.join(' ')).toContain(
+      '--port 6100 --kv-transfer-config {"kv_connector": "NixlConnector"',
+    );
+    expect(worker.probe).toMatchObject({ port: 6100, path: '/health' });
+    expect(worker.env).not.toHaveProperty('VLLM_MOONCAKE_BOOTSTRAP_PORT');
+  });
+
+  it('asks prefill workers at their bootstrap port when caches go through Mooncake', () => {
+    const text = vllm('vllm-router\n  args: {kv-connector: mooncake}');
+    expect(frontendsOf(text)[0]?.argv.slice(4, 7)).toEqual(['--prefill', 'http://10.0.0.1:6100', '7200']);
+    expect(processOf(text, 'prefill-0-0').env).toMatchObject({ VLLM_MOONCAKE_BOOTSTRAP_PORT: '7200' });
+  });
+
+  it('has aggregated workers of SGLang, and no others of it', () => {
+    expect(() => frontendsOf(small.replace('type: sglang', 'type: vllm-router'))).toThrow(
+      /vllm-router has no prefill and decode workers of SGLang/,
+    );
   });
 });
 
@@ -117,6 +193,7 @@ describe('several routers', () => {
     expect(file?.path).toBe('/jobs/j/logs/nginx.conf');
     expect(file?.content).toContain('listen 127.0.0.2:8000;');
     expect(file?.content).toMatch(/server 127\.0\.0\.3:8180 .*\n\s+server 127\.0\.0\.4:8180 /);
+    expect(file?.content).toMatch(/proxy_connect_timeout [2-5]s;/);
     expect(file?.content).toContain('proxy_buffering off;');
     const written = [...(file?.content ?? '').matchAll(/(?:pid|_path) (\S+);/g)].map((match) => match[1]);
     expect(written).toHaveLength(6);

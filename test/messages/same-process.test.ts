@@ -23,6 +23,7 @@ const other: Required<Omit<ProcessSpec, 'id'>> = {
   restartsWith: 'x',
   probe: { kind: 'tcp', host: 'h', port: 1 },
   critical: false,
+  givesUp: 'Failed job',
   startTimeoutMs: 1,
   endTimeoutMs: 1,
   graceMs: 1,

@@ -133,4 +133,22 @@ export const differences: readonly Difference[] = [
     reason:
       'The parts of one engine on several nodes agree on their ports; a first port for each contradicts them.',
   },
+  {
+    process: 'frontend',
+    frontend: 'sglang',
+    option: '--worker-startup-timeout-secs',
+    golden: ABSENT,
+    ours: ANY,
+    reason:
+      'sglang-router gives its workers up after 30 minutes of its own. It waits as long as the recipe lets workers take.',
+  },
+  {
+    process: 'frontend',
+    frontend: 'sglang',
+    option: '--worker-startup-check-interval',
+    golden: ABSENT,
+    ours: '1',
+    reason:
+      'sglang-router looks for its workers every 30 seconds, so a run is idle for up to 30 seconds after they are ready.',
+  },
 ];

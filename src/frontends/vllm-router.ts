@@ -1,0 +1,16 @@
+import { takesMooncake } from '../backends/config.ts';
+import { toldRouter } from './told-workers.ts';
+
+/**
+ * vLLM's router (vllm-router 0.1.17). It listens only when its workers are healthy, and ends with an error when they are
+ * not in time. A prefill worker answers with one token and the `kv_transfer_params` that the decode worker is then sent.
+ */
+export const vllmRouter = toldRouter({
+  type: 'vllm-router',
+  module: 'vllm_router.launch_router',
+  takesTokenIds: true,
+  disaggregated: '--vllm-pd-disaggregation',
+  // NIXL's connector needs none.
+  tellsBootstrap: takesMooncake,
+  graceMs: 5_000,
+});
