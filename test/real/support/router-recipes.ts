@@ -1,0 +1,74 @@
+import { expect } from 'vitest';
+import type { RealJob } from './real-jobs.ts';
+
+/** The routers of the environment `routers`, by `frontend.type`. */
+export const routerTypes = ['sglang', 'smg', 'vllm-router'] as const;
+export type RouterType = (typeof routerTypes)[number];
+
+/** What their titles and command lines have. */
+export const ROUTER_TITLE = /(sglang|smg|vllm)(_router)?([:.]|-)+(:?router|launch_router)/;
+
+const NAME = 'Qwen/Qwen3-32B';
+
+/** Engines of these recipes are srtctl's simulator, whatever is before them. */
+export const ENGINES = { 'sglang.launch_server': 'simulator' } as const;
+
+export interface RouterRecipe {
+  readonly type: RouterType;
+  readonly model: string;
+  readonly args?: object;
+  readonly options?: object;
+  readonly benchmark?: object;
+  readonly rest?: object;
+}
+
+const common = { precision: 'fp8', container: 'none' } as const;
+const measured = { type: 'sa-bench', isl: 64, osl: 16, req_rate: 'inf', concurrencies: '2x4' } as const;
+/** Lengths are exact, so that tokens can be counted. */
+const exact = { random_range_ratio: 1 } as const;
+const few = { num_prompts_mult: 3, num_warmup_mult: 1 } as const;
+
+function recipe(
+  { type, model, args, options, benchmark, rest }: RouterRecipe,
+  modes: readonly string[],
+  resources: object,
+): object {
+  const flags = { 'served-model-name': NAME, 'context-length': 8192, ...options };
+  return {
+    name: `${type}-${modes.join('-')}`,
+    model: { path: model, ...common },
+    resources: { gpu_type: 'h100', gpus_per_node: 8, ...resources },
+    frontend: { type, enable_multiple_frontends: false, args: { policy: 'round_robin', ...args } },
+    backend: { type: 'sglang', sglang_config: Object.fromEntries(modes.map((mode) => [mode, flags])) },
+    benchmark: { ...measured, ...exact, ...few, ...benchmark },
+    ...rest,
+  };
+}
+
+/** Two aggregated workers on one node. */
+export const aggregated = (own: RouterRecipe): object =>
+  recipe(own, ['aggregated'], { agg_nodes: 1, agg_workers: 2, gpus_per_agg: 4 });
+
+/** A prefill and two decode workers on one node. */
+export const disaggregated = (own: RouterRecipe): object =>
+  recipe(own, ['prefill', 'decode'], {
+    ...{ prefill_nodes: 1, prefill_workers: 1, gpus_per_prefill: 4 },
+    ...{ decode_nodes: 0, decode_workers: 2, gpus_per_decode: 2 },
+  });
+
+/** The figures of a run that went well: every request answered, every token counted, nothing left. */
+export async function wentWell(job: RealJob, requests: readonly number[] = [6, 12]): Promise<void> {
+  expect(await job.ended(), job.said).toBe(0);
+  const [point] = await job.results();
+  expect(point).toMatchObject({ status: 'done', benchmark: { valid: true } });
+  const serving = (point?.benchmark?.serving ?? []).map(
+    ({ completed, failed, inputTokens, outputTokens }) => ({ completed, failed, inputTokens, outputTokens }),
+  );
+  expect(serving).toEqual(
+    requests.map((completed) => ({
+      ...{ completed, failed: 0 },
+      ...{ inputTokens: completed * measured.isl, outputTokens: completed * measured.osl },
+    })),
+  );
+  await job.nothingLeft();
+}
