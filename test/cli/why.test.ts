@@ -27,27 +27,33 @@ async function eventsOf({ name, logs, lost }: Failure, ordinal: number): Promise
   const point = { kind: 'point.transition', ordinal, name, why: 'it goes on' } as const;
   const happened: { at: number; body: EventBody }[] = [];
   const cleaned: EventBody[] = [];
-  for (const [process, { log, at, signal = null, exitCode = null }] of Object.entries(logs)) {
+  for (const [process, ended] of Object.entries(logs)) {
+    const { log, at, signal = null, exitCode = null, unwellAt } = ended;
     const logFile = join(root, `${ordinal}-${process}.out`);
     await writeFile(logFile, log);
     const role = processRoleSchema.catch('step').parse(process.replace(/-.*/, ''));
     const own = { process, role, node: nodeOf[process] ?? '', logFile };
-    const why = signal === null ? `ended with exit code ${exitCode}` : `ended by ${signal}`;
+    const how = signal === null ? `ended with exit code ${exitCode}` : `ended by ${signal}`;
+    const why = ended.why ?? how;
+    if (unwellAt !== undefined)
+      happened.push({ at: unwellAt, body: processEvent({ ...own, from: 'ready', to: 'degraded', why }) });
     if (at !== null)
       happened.push({
         at,
         body: processEvent({ ...own, from: 'ready', to: 'failed', why, signal, exitCode }),
       });
     else {
-      happened.push({ at: -1_000, body: processEvent(own) });
+      happened.push({ at: -20_000, body: processEvent(own) });
       cleaned.push(processEvent({ ...own, from: 'ready', to: 'stopped', why: 'everything is to stop' }));
     }
   }
-  const silent = { kind: 'agent.transition', from: 'suspect', to: 'lost', why: 'silent for 3 s' } as const;
-  if (lost) happened.push({ at: lost.at, body: { ...silent, node: lost.node } });
+  const silent = { kind: 'agent.transition', why: 'silent for 3 s' } as const;
+  const states = lost?.certain === false ? (['joined', 'suspect'] as const) : (['suspect', 'lost'] as const);
+  const [from, to] = states;
+  if (lost) happened.push({ at: lost.at, body: { ...silent, from, to, node: lost.node } });
   happened.sort((a, b) => a.at - b.at);
   const all: { at: number; body: EventBody }[] = [
-    { at: -2_000, body: { ...point, from: null, to: 'planned', cause: null } },
+    { at: -30_000, body: { ...point, from: null, to: 'planned', cause: null } },
     ...happened,
     { at: 10_000, body: { ...point, from: 'benchmarking', to: 'cleaning', cause: told } },
     { at: 11_000, body: { ...point, from: 'cleaning', to: 'failed', cause: told } },
