@@ -22,6 +22,21 @@ export const hangingClock = (clock: Clock, stands: () => boolean): Clock => ({
     }),
 });
 
+const LOOK_AGAIN_MS = 50;
+
+/** A clock whose alarms wait as long as `pauses` says so. */
+export const pausingClock = (clock: Clock, pauses: () => boolean): Clock => ({
+  now: () => clock.now(),
+  at(at, run) {
+    const due = (): void => {
+      if (pauses()) forget = clock.at(clock.now() + LOOK_AGAIN_MS, due);
+      else run();
+    };
+    let forget = clock.at(at, due);
+    return () => forget();
+  },
+});
+
 /** From this process's clock to the machine's, which its processes share whatever becomes of the time of day. */
 const offset = Number(process.hrtime.bigint()) / 1e6 - performance.now();
 

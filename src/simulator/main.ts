@@ -57,6 +57,16 @@ switch (module) {
     await runEngine('server', serverOptions(args));
     break;
   }
+  case 'vllm':
+  case 'vllm.entrypoints.openai.api_server': {
+    const [{ noSuchCommand, runVllm }, { vllmOptions }] = await Promise.all([
+      import('./vllm-server.ts'),
+      import('./vllm-options.ts'),
+    ]);
+    if (module === 'vllm' && args[0] !== 'serve') throw noSuchCommand(args[0] ?? '');
+    await runVllm(vllmOptions(module === 'vllm' ? args.slice(1) : args));
+    break;
+  }
   case 'mpi-stand-in': {
     const { runTasks } = await import('./mpi-stand-in.ts');
     await runTasks(args);

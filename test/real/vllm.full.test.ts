@@ -1,0 +1,130 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeAll, expect, it } from 'vitest';
+import { signal } from '../support/signal.ts';
+import { describeReal } from './support/programs.ts';
+import { useRealJobs } from './support/real-jobs.ts';
+import { tinyModel } from './support/tiny-model.ts';
+import { LONG, recipeOf, type VllmRecipe } from './vllm/recipe.ts';
+
+const MINUTES = 60_000;
+/** A start takes 30 to 140 s on two cores. */
+const START = 8 * MINUTES;
+
+describeReal('a real vLLM', ['vllm'], () => {
+  const jobs = useRealJobs({ python: 'vllm' });
+  let model = '';
+  beforeAll(async () => {
+    model = await tinyModel(join(jobs.dir, 'model'), 'vllm', { vocabulary: 2_000 });
+  }, 2 * MINUTES);
+
+  const measuring = async (given: VllmRecipe = {}) => {
+    const job = await jobs.apply(recipeOf(model, { benchmark: LONG, ...given }));
+    await job.measuring(START);
+    return job;
+  };
+
+  it(
+    'runs to valid figures with exact counts, also for tokens that decode to nothing, and leaves nothing',
+    async () => {
+      const sparse = await tinyModel(join(jobs.dir, 'sparse'), 'vllm', { vocabulary: 2_000, sparse: true });
+      for (const path of [model, sparse]) {
+        const job = await jobs.apply(recipeOf(path));
+        expect(await job.ended(), job.said).toBe(0);
+        const [result] = await job.results();
+        expect(result?.benchmark).toMatchObject({
+          valid: true,
+          serving: [
+            { concurrency: 1, completed: 4, failed: 0, inputTokens: 4 * 64, outputTokens: 4 * 16 },
+            { concurrency: 4, completed: 16, failed: 0, inputTokens: 16 * 64, outputTokens: 16 * 16 },
+          ],
+        });
+        await job.nothingLeft();
+      }
+    },
+    2 * START,
+  );
+
+  it(
+    'serves a second point on an empty cache, with prompts of its own',
+    async () => {
+      const job = await jobs.apply(
+        recipeOf(model, {
+          environment: { VLLM_SERVER_DEV_MODE: '1' },
+          benchmark: { osl: '{osl}', concurrencies: '2' },
+          more: { sweep: { osl: [8, 12] } },
+        }),
+      );
+      expect(await job.ended(), job.said).toBe(0);
+      const results = await job.results();
+      expect(results.map(({ status }) => status)).toEqual(['done', 'done']);
+      const [first, second] = results.map(({ benchmark }) => benchmark?.serving[0]);
+      expect(first?.seed).not.toBe(second?.seed);
+      // One process for both points: the model is loaded once.
+      expect(new Set(await job.pidsOf('agg-0-0')).size).toBe(1);
+      await job.nothingLeft();
+    },
+    START,
+  );
+
+  it.each([/EngineCore/, /vllm serve/])(
+    'whose %s is killed has failed for that',
+    async (title) => {
+      const job = await measuring();
+      await job.hurt(title, 'SIGKILL');
+      expect(await job.ended(), job.said).toBe(1);
+      expect((await job.results())[0]?.cause).toMatchObject({ process: 'agg-0-0', node: 'node1' });
+      await job.nothingLeft();
+    },
+    START,
+  );
+
+  it(
+    'whose engine core stands still is noticed within hung_after, and named',
+    async () => {
+      const job = await measuring({ supervision: { hung_after: 20 } });
+      await job.hurt(/EngineCore/, 'SIGSTOP');
+      expect(await job.ended(), job.said).toBe(1);
+      expect((await job.results())[0]?.cause).toMatchObject({ process: 'agg-0-0' });
+      await job.nothingLeft();
+    },
+    START,
+  );
+
+  it(
+    'that answers while we stop it leaves nothing, and has no error of its own',
+    async () => {
+      const job = await measuring();
+      signal(job.child.pid, 'SIGINT');
+      expect(await job.ended(), job.said).toBe(130);
+      expect(await job.statuses()).toEqual(['interrupted']);
+      await job.nothingLeft();
+    },
+    START,
+  );
+
+  it(
+    'with a wrong option has failed for it',
+    async () => {
+      const job = await jobs.apply(recipeOf(model, { flags: { 'max-model-length': 4 } }));
+      expect(await job.ended(), job.said).toBe(1);
+      const [result] = await job.results();
+      expect(JSON.stringify(result?.cause)).toContain('unrecognized arguments: --max-model-length');
+      await job.nothingLeft();
+    },
+    START,
+  );
+
+  it(
+    'without a model in its directory has failed with what is not there',
+    async () => {
+      const empty = join(jobs.dir, 'empty');
+      await mkdir(empty);
+      const job = await jobs.apply(recipeOf(empty));
+      expect(await job.ended(), job.said).not.toBe(0);
+      expect(job.said).toContain(empty);
+      await job.nothingLeft();
+    },
+    START,
+  );
+});
