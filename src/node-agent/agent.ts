@@ -54,6 +54,8 @@ export class NodeAgent {
   readonly #options: AgentOptions;
   #epoch = 0;
   #generation = 0;
+  /** Of the last desired state whose ports were, or are being, looked at: only its own way leads to it. */
+  #looked: Pick<Desired, 'epoch' | 'generation'> = { epoch: 0, generation: 0 };
   #leaseMs = UNWELCOME_MS;
   #renewedAt: number;
   /** What is read from the socket now came after this. */
@@ -184,11 +186,13 @@ export class NodeAgent {
     this.#options.table.apply(desired.processes, desired.generation, why);
   }
 
-  /** Ports of what comes later are looked at first, as long as nothing of the point has been started for nothing. */
+  /** Ports are looked at first, those of what comes later too, as long as nothing has been started in vain. */
   async #onDesired(incoming: Incoming<Desired>): Promise<void> {
     const { message, respond } = incoming;
-    if (message.later === undefined || this.#refusalOf(message) !== undefined) return this.#obey(incoming);
-    const taken = await this.#options.table.taken([...message.processes, ...message.later]);
+    const { table } = this.#options;
+    if (!table.looksAtPorts || this.#refusalOf(message) !== undefined) return this.#obey(incoming);
+    this.#looked = message;
+    const taken = await table.taken([...table.toStart(message.processes), ...(message.later ?? [])]);
     if (taken.length === 0) return this.#obey(incoming);
     const reason = taken.join('; ');
     respond({ v: WIRE_VERSION, accepted: false, reason, taken: true } satisfies DesiredReply);
@@ -251,7 +255,8 @@ export class NodeAgent {
         if (reply.heartbeatMs !== undefined) this.#beatEvery(reply.heartbeatMs);
         if (!this.#renew()) break;
         if (epoch < this.#epoch) break;
-        const news = epoch > this.#epoch || generation > this.#generation;
+        const isLooked = epoch === this.#looked.epoch && generation === this.#looked.generation;
+        const news = !isLooked && (epoch > this.#epoch || generation > this.#generation);
         if (desired && news) this.#take(desired, 'not wanted any more');
         else if (news) {
           // A coordinator that has taken over: what it wants comes when it knows what there is.

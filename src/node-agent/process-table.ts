@@ -151,6 +151,16 @@ export class ProcessTable {
     if (this.alive === 0) this.#options.onEmpty();
   }
 
+  /** false where no process is a real one. */
+  get looksAtPorts(): boolean {
+    return this.#options.listenAddress !== undefined;
+  }
+
+  /** Those that would be started if this were wanted. */
+  toStart(desired: readonly ProcessSpec[]): readonly ProcessSpec[] {
+    return reconcile([...this.#entries.values()], desired).start;
+  }
+
   /**
    * Which ports that these are to listen on somebody else has, in sentences. What processes of the table have, or have
    * not yet let go of, is theirs.
