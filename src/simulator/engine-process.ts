@@ -27,7 +27,12 @@ export async function runEngine(
   let options = isWorker ? { ...given, ...requestPlace(given), dynamo: true } : given;
   const leader = options.nodeRank === 0;
   let registration: Registration | undefined;
-  stopOnSignal(() => registration?.revoke() ?? Promise.resolve());
+  let engine: Engine | undefined;
+  stopOnSignal(async () => {
+    // A Dynamo worker has its own way of ending.
+    if (!isWorker) await engine?.drain();
+    await registration?.revoke();
+  });
   crashIfAsked();
   bearIfAsked();
   say(`server_args=${JSON.stringify(options.record)}`);
@@ -35,16 +40,17 @@ export async function runEngine(
   if (isWorker) await logInToNats();
 
   const bootstrap = leader && options.mode === 'prefill' ? new BootstrapServer() : undefined;
-  const engine = new Engine(options, bootstrap);
+  const served = new Engine(options, bootstrap);
+  engine = served;
   if (leader) {
     const bootstrapPort = await bootstrap?.listen(options.host, options.bootstrapPort);
     const server = await serve(options.host, options.port, (request, response) =>
-      engine.handle(request, response),
+      served.handle(request, response),
     );
     // What was left to the system is known now.
     options = { ...options, port: portOf(server), bootstrapPort: bootstrapPort ?? options.bootstrapPort };
   }
-  if (isWorker) await serveStatus(options, engine, flavour === 'mocker');
+  if (isWorker) await serveStatus(options, served, flavour === 'mocker');
 
   const crash = (error: Error): void => {
     process.stderr.write(`Traceback (most recent call last):\n  ...\n${error.message}\n`);
@@ -54,7 +60,7 @@ export async function runEngine(
   await load(options);
   if (isWorker && leader)
     registration = await registerInstances(options, workers, (error) => crash(new Fatal(error.message)));
-  engine.ready = true;
+  served.ready = true;
   say(leader ? 'The server is fired up and ready to roll!' : `Rank ${options.nodeRank} is ready.`);
 }
 

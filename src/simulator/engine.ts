@@ -7,12 +7,21 @@ import { dynamoAnswer } from './dynamo-answers.ts';
 import type { EngineOptions } from './engine-options.ts';
 import { faultOn, standsStillItself } from './faults.ts';
 import { parseJson, pathOf, readBody, sendError, sendJson, sendText } from './http.ts';
-import { Histogram, prometheus, Rate } from './metrics.ts';
+import { prometheus, Rate } from './metrics.ts';
 import { type Api, type GenerateRequest, outputLength, readRequest } from './requests.ts';
 import { Scheduler, type Work } from './scheduler.ts';
+import { SglangFigures } from './sglang-figures.ts';
 
 /** A request whose bytes were read later than this did wait for its client, not for us. */
 const MOST_LATE_MS = 5;
+
+/**
+ * How often SGLang's /health looks whether a token has come, and after how long it gives up, ms (health_generate in its
+ * srt/entrypoints/http_server.py, 0.5.23). An engine that is simulated faster answers sooner.
+ */
+const HEALTH = { everyMs: 1_000, mostMs: 20_000 };
+/** How long an engine that is to end waits for its requests, ms. */
+const DRAINS_MS = 5_000;
 
 const GENERATES: Readonly<Record<string, Api>> = {
   '/v1/completions': 'completion',
@@ -25,43 +34,63 @@ export class Engine {
   readonly #options: EngineOptions;
   readonly #bootstrap: BootstrapServer | undefined;
   readonly #scheduler: Scheduler;
-  readonly #ttft = new Histogram();
+  readonly #figures = new SglangFigures();
   readonly #rate: Rate;
+  readonly #stands: () => boolean;
   ready = false;
+  #drains = false;
 
   constructor(options: EngineOptions, bootstrap: BootstrapServer | undefined) {
     this.#options = options;
     this.#bootstrap = bootstrap;
     const { speed, maxRunning, hangAfterRequests } = options;
     standsStillItself();
-    const stands = () =>
+    this.#stands = () =>
       (hangAfterRequests > 0 && this.#scheduler.totals.requests > hangAfterRequests) ||
       faultOn('stall') !== undefined;
-    this.#scheduler = new Scheduler({ speed, maxRunning, clock: hangingClock(systemClock, stands) });
+    const clock = hangingClock(systemClock, this.#stands);
+    this.#scheduler = new Scheduler({ speed, maxRunning, clock, listener: this.#figures });
     this.#rate = new Rate(() => this.#scheduler.totals.generationTokens);
   }
 
   metrics(): string {
-    const { running, queued, totals } = this.#scheduler;
     const { servedModel, maxRunning } = this.#options;
-    const genThroughput = this.#rate.perSecond;
+    const { requests } = this.#scheduler.totals;
+    const { running, queued, promptTokens, generationTokens, realtime, ttft, itl, active } = this.#figures;
     return prometheus(servedModel, {
-      running,
-      queued,
-      maxRunning,
-      ...totals,
-      genThroughput,
-      ttft: this.#ttft,
+      ...{ running, queued, promptTokens, generationTokens, realtime, ttft, itl, active },
+      ...{ maxRunning, requests, genThroughput: this.#rate.perSecond },
     });
+  }
+
+  /** From now on it is not healthy. Resolves when no request is left, or has had its time. */
+  async drain(): Promise<void> {
+    this.#drains = true;
+    const until = performance.now() + this.#soon(DRAINS_MS);
+    while (this.#scheduler.running + this.#scheduler.queued > 0 && performance.now() < until) await sleep(20);
+  }
+
+  #soon(ms: number): number {
+    return Math.min(ms, ms / this.#options.speed);
+  }
+
+  /** It asks for a token, and looks now and then whether one has come. */
+  async #health(response: ServerResponse): Promise<void> {
+    const end = performance.now() + this.#soon(HEALTH.mostMs);
+    if (this.#options.healthGenerates && this.ready && !this.#drains)
+      do await sleep(this.#soon(HEALTH.everyMs));
+      while (this.#stands() && performance.now() < end && !response.destroyed);
+    const isHealthy = this.ready && !this.#drains && !(this.#options.healthGenerates && this.#stands());
+    sendText(response, isHealthy ? 200 : 503, '');
   }
 
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const arrivedAt = performance.now();
     const path = pathOf(request);
     const api = GENERATES[path];
+    response.once('close', this.#figures.begun(path));
     if (path === '/metrics') sendText(response, 200, this.metrics(), 'text/plain; version=0.0.4');
-    else if (path === '/health' || path === '/health_generate')
-      sendText(response, this.ready ? 200 : 503, '');
+    else if (path === '/health' || path === '/health_generate') await this.#health(response);
     else if (!this.ready) sendError(response, 503, 'the model is not loaded');
     else if (path === '/flush_cache') this.#flush(response);
     else if (!api) inform(response, this.#information(path));
@@ -72,7 +101,14 @@ export class Engine {
   /** As the real one: not while requests run or wait. */
   #flush(response: ServerResponse): void {
     const { running, queued } = this.#scheduler;
-    sendText(response, running + queued > 0 ? 400 : 200, 'Cache flushed.\n');
+    if (running + queued > 0) sendText(response, 400, 'Flush cache failed.\n');
+    else
+      sendText(
+        response,
+        200,
+        'Cache flushed.\nPlease check backend logs for more details. ' +
+          '(When there are running or waiting requests, the operation will not be performed.)\n',
+      );
   }
 
   /** What GET answers: text, or an object as JSON. */
@@ -172,14 +208,21 @@ export class Engine {
       dynamo && api !== 'generate'
         ? dynamoAnswer(api, asked, response, how)
         : answerTo(api, asked, response, how);
-    let first = true;
+    let lastAt = 0;
     const abort = this.#scheduler.submit(work, {
       promptTokens: request.promptTokens,
       outputTokens,
       arrivedAt: from,
       onTokens: (produced, last, dueAt) => {
-        if (first) this.#ttft.observe(performance.now() - arrivedAt);
-        first = false;
+        const now = performance.now();
+        if (lastAt === 0) this.#figures.ttft.observe(now - arrivedAt);
+        else this.#figures.itl.observe(now - lastAt);
+        lastAt = now;
+        if (last) {
+          // A decode worker has no prompt to compute.
+          const promptTokens = work === 'decode' ? 0 : request.promptTokens;
+          this.#figures.ended({ promptTokens, generationTokens: produced });
+        }
         if (prefill && request.bootstrap) this.#bootstrap?.complete(request.bootstrap.room, dueAt);
         answer.progress(produced, last);
       },
@@ -187,6 +230,8 @@ export class Engine {
     signal.addEventListener('abort', abort, { once: true });
   }
 }
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 function inform(response: ServerResponse, body: string | object | undefined): void {
   if (body === undefined) sendJson(response, 404, { detail: 'Not Found' });

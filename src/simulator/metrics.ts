@@ -43,20 +43,32 @@ export class Rate {
 interface Figures {
   readonly running: number;
   readonly queued: number;
-  readonly maxRunning: number;
   readonly promptTokens: number;
   readonly generationTokens: number;
+  readonly realtime: Readonly<Record<string, number>>;
+  readonly ttft: Histogram;
+  readonly itl: Histogram;
+  readonly active: ReadonlyMap<string, number>;
+  readonly maxRunning: number;
   readonly requests: number;
   readonly genThroughput: number;
-  readonly ttft: Histogram;
 }
 
 /** SGLang's own metric names, in Prometheus' text format. */
 export function prometheus(model: string, figures: Figures): string {
-  const label = `model_name="${model.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+  const escaped = (text: string) => text.replaceAll('\\', '\\\\').replaceAll('"', '\\"');
+  const label = `model_name="${escaped(model)}"`;
+  const family = (
+    name: string,
+    type: 'gauge' | 'counter',
+    help: string,
+    samples: [string, number][],
+  ): string =>
+    `# HELP sglang:${name} ${help}\n# TYPE sglang:${name} ${type}\n` +
+    samples.map(([labels, value]) => `sglang:${name}{${labels}} ${value}\n`).join('');
   const one = (name: string, type: 'gauge' | 'counter', help: string, value: number): string =>
-    `# HELP sglang:${name} ${help}\n# TYPE sglang:${name} ${type}\nsglang:${name}{${label}} ${value}\n`;
-  const { running, queued, maxRunning, promptTokens, generationTokens, requests, genThroughput, ttft } =
+    family(name, type, help, [[label, value]]);
+  const { running, queued, maxRunning, promptTokens, generationTokens, requests, genThroughput, realtime } =
     figures;
   return [
     one('num_running_reqs', 'gauge', 'The number of running requests.', running),
@@ -66,6 +78,27 @@ export function prometheus(model: string, figures: Figures): string {
     one('prompt_tokens_total', 'counter', 'Number of prefill tokens processed.', promptTokens),
     one('generation_tokens_total', 'counter', 'Number of generation tokens processed.', generationTokens),
     one('num_requests_total', 'counter', 'Number of requests processed.', requests),
-    ttft.text('sglang:time_to_first_token_seconds', label, 'Histogram of time to first token in seconds.'),
+    family(
+      'realtime_tokens_total',
+      'counter',
+      'Total number of tokens processed.',
+      Object.entries(realtime).map(([mode, tokens]) => [`${label},mode="${mode}"`, tokens]),
+    ),
+    family(
+      'http_requests_active',
+      'gauge',
+      'Number of currently active HTTP requests.',
+      [...figures.active].map(([path, count]) => [`endpoint="${escaped(path)}"`, count]),
+    ),
+    figures.ttft.text(
+      'sglang:time_to_first_token_seconds',
+      label,
+      'Histogram of time to first token in seconds.',
+    ),
+    figures.itl.text(
+      'sglang:inter_token_latency_seconds',
+      label,
+      'Histogram of inter-token latency in seconds.',
+    ),
   ].join('');
 }

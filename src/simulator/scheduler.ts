@@ -16,6 +16,13 @@ export interface Sequence {
   readonly onTokens: (produced: number, last: boolean, dueAt: number) => void;
 }
 
+/** Told of each batch that was computed, and when nothing is left to do. */
+export interface BatchListener {
+  prefilled(tokens: number, now: { running: number; queued: number }): void;
+  decoded(tokens: number, now: { running: number; queued: number }): void;
+  idle(): void;
+}
+
 interface Entry {
   readonly work: Work;
   readonly sequence: Sequence;
@@ -45,8 +52,10 @@ export class Scheduler {
   #nextStepAt = 0;
   #forgetStep: () => void = () => {};
   readonly totals = { promptTokens: 0, generationTokens: 0, requests: 0 };
+  readonly #listener: BatchListener | undefined;
 
-  constructor(options: { clock?: Clock; speed: number; maxRunning: number }) {
+  constructor(options: { clock?: Clock; speed: number; maxRunning: number; listener?: BatchListener }) {
+    this.#listener = options.listener;
     this.#clock = options.clock ?? systemClock;
     this.#speed = options.speed;
     this.#maxRunning = options.maxRunning;
@@ -99,6 +108,7 @@ export class Scheduler {
     entry.forget = this.#clock.at(readyAt, () => {
       this.#prefills.shift();
       this.#prefill(readyAt);
+      this.#listener?.prefilled(promptTokens, { running: this.#running.size, queued: this.queued });
       this.totals.promptTokens += promptTokens;
       this.totals.generationTokens++;
       entry.produced = 1;
@@ -142,6 +152,8 @@ export class Scheduler {
     const changed = new Map<Entry, number>();
     while (this.#running.size > 0 && this.#nextStepAt <= now) {
       const at = this.#nextStepAt;
+      const batch = this.#running.size;
+      this.#listener?.decoded(batch, { running: batch, queued: this.queued });
       for (const entry of this.#running) {
         entry.produced++;
         this.totals.generationTokens++;
@@ -162,6 +174,7 @@ export class Scheduler {
     entry.phase = 'over';
     this.#admitted.delete(entry);
     this.#admit(at);
+    if (this.#admitted.size === 0) this.#listener?.idle();
   }
 
   #abort(entry: Entry): void {

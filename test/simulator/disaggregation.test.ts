@@ -113,7 +113,7 @@ describe('the router before prefill and decode workers', () => {
     const answer = await post(`${routerUrl}/v1/completions`, body, stop.signal);
     const reader = answer.body?.getReader();
     await reader?.read();
-    expect(await metric(decodeUrl, 'sglang:num_running_reqs')).toBe(1);
+    await until('a request', async () => (await metric(decodeUrl, 'sglang:num_running_reqs')) === 1);
     stop.abort();
     await until('no request left', async () => (await metric(decodeUrl, 'sglang:num_running_reqs')) === 0);
   });

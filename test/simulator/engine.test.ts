@@ -122,12 +122,14 @@ describe('a simulated engine', () => {
     const text = await (await fetch(`${url}/metrics`)).text();
     expect(text).toContain('sglang:time_to_first_token_seconds_bucket{model_name="a/model",le="+Inf"}');
     expect(text).toContain('# TYPE sglang:token_usage gauge');
+    expect(text).toMatch(/sglang:realtime_tokens_total\{model_name="a\/model",mode="decode"\} [1-9]/);
+    expect(text).toContain('# TYPE sglang:inter_token_latency_seconds histogram');
   });
 
   it('queues what is over max-running-requests, and an abort frees a place', async () => {
     const own = `http://${address}:6260`;
     // So slow that what is asked for does not end meanwhile.
-    start(address, engineArgv(6260, '--max-running-requests', '2'), { SRTCTL_SIM_SPEED: '0.1' });
+    start(address, engineArgv(6260, '--max-running-requests', '2'), { SRTCTL_SIM_SPEED: '0.5' });
     await healthy(`${own}/health`);
     const stop = new AbortController();
     const endless = { prompt: 'a', max_tokens: 10_000, ignore_eos: true, stream: true };
@@ -136,11 +138,17 @@ describe('a simulated engine', () => {
         .then((answer) => answer.text())
         .catch(() => undefined),
     );
-    await until('one in the queue', async () => (await metric(own, 'sglang:num_queue_reqs')) === 1);
+    // What runs and waits is written with every 40th batch, and may say 0 until then; what its server has open is not.
+    const active = 'sglang:http_requests_active{endpoint="/v1/completions"}';
+    await until('three requests', async () => (await textOf(`${own}/metrics`)).includes(`${active} 3`));
+    await until('one in the queue', async () => (await metric(own, 'sglang:num_queue_reqs')) === 1, 60_000);
     expect(await metric(own, 'sglang:num_running_reqs')).toBe(2);
+    const refused = await post(`${own}/flush_cache`, {});
+    expect([refused.status, await refused.text()]).toEqual([400, 'Flush cache failed.\n']);
     stop.abort();
     await Promise.all(slow);
     await until('none running', async () => (await metric(own, 'sglang:num_running_reqs')) === 0);
+    expect(await textOf(`${own}/metrics`)).toContain(`${active} 0`);
     expect(await metric(own, 'sglang:num_queue_reqs')).toBe(0);
   });
 
@@ -175,7 +183,24 @@ describe('a simulated engine', () => {
   });
 });
 
+const textOf = async (url: string): Promise<string> => (await fetch(url)).text();
+
 describe('the life of a simulated engine', () => {
+  it('is not healthy any more while it answers what it has before it ends', async () => {
+    const ending = start(address, engineArgv(6228), { SRTCTL_SIM_SPEED: '1' });
+    await healthy(`http://${address}:6228/health`);
+    const stop = new AbortController();
+    const body = { prompt: 'a', max_tokens: 100_000, ignore_eos: true };
+    const answer = post(`http://${address}:6228/v1/completions`, body, stop.signal).catch(() => undefined);
+    const active = '{endpoint="/v1/completions"} 1';
+    await until('a request', async () => (await textOf(`http://${address}:6228/metrics`)).includes(active));
+    ending.child.kill('SIGTERM');
+    await until('503', async () => (await fetch(`http://${address}:6228/health`)).status === 503);
+    stop.abort();
+    await answer;
+    expect(await ending.ended()).toBe(0);
+  });
+
   it('loads before it is healthy, and says so in its log', async () => {
     const loading = start(address, engineArgv(6164), { SRTCTL_SIM_LOAD_MS: '4000' });
     await loading.says('Load weight begin');

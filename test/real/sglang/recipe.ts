@@ -33,7 +33,7 @@ export const recipeOf = (model: string, { flags, benchmark, supervision, more }:
   frontend: { type: 'sglang', enable_multiple_frontends: false, args: { policy: 'round_robin' } },
   backend: { type: 'sglang', sglang_config: { aggregated: { ...FLAGS, 'enable-metrics': true, ...flags } } },
   environment: ON_CPU,
-  health_check: { interval_seconds: 5, max_attempts: 72 },
+  health_check: { interval_seconds: 5, max_attempts: 180 },
   benchmark: {
     ...{ type: 'sa-bench', isl: 64, osl: 16, random_range_ratio: 1, concurrencies: '4' },
     ...{ num_prompts_mult: 4, num_warmup_mult: 1, use_chat_template: true },
