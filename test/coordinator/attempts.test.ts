@@ -131,7 +131,8 @@ describe('a point that lost a node', () => {
     const resumption = { left: [1], running, exitCode: null, durations: [] };
     const continuation = begin({ resumption, state: {}, lifeline: null } as unknown as Before);
     // The boot gave the node up, and nobody is gone now.
-    continuation.adoptInto({ adopt: () => {} }, { point: () => ({ processes: [] }) as never }, ['node2']);
+    const point = { processes: [], benchmark: { type: 'manual', process: null, resultDir: '' } };
+    continuation.adoptInto({ adopt: () => {} }, { point: () => point as never }, ['node2']);
     ran.push(() => FAILED);
     expect(await attempts.run(1, 1)).toEqual(DONE);
     expect(causes).toEqual(['the agent of node2 was lost while the coordinator was away', undefined]);
