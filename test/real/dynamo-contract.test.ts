@@ -1,0 +1,179 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { until } from '../support/bus.ts';
+import { signal } from '../support/signal.ts';
+import type { Answer } from './support/answer.ts';
+import { contract, type KnownDifference, type Step } from './support/contract.ts';
+import { DynamoSide } from './support/dynamo-sides.ts';
+import { describeReal } from './support/programs.ts';
+import { tinyModel } from './support/tiny-model.ts';
+
+const completion = { model: 'tiny', prompt: [1000, 1001], max_tokens: 3, ignore_eos: true };
+const chat = { model: 'tiny', messages: [{ role: 'user', content: 'hi' }], max_tokens: 3, ignore_eos: true };
+const [COMPLETIONS, CHAT] = ['/v1/completions', '/v1/chat/completions'];
+const usage = { stream: true, stream_options: { include_usage: true } };
+/** Which instances there are, with their data left out. */
+const health = { path: '/health', values: ['status'] };
+const error = { values: ['code', 'type'] };
+const whole = { values: ['code', 'type', 'message'] };
+const lists = ({ text }: Answer) => text.includes('"tiny"');
+const isEmpty = ({ text }: Answer) => text.includes('"instances":[]');
+
+const withoutWorkers: Step<DynamoSide>[] = [
+  { name: 'health without workers', ...health },
+  { name: 'live', path: '/live', values: [''] },
+  { name: 'no models', path: '/v1/models' },
+  { name: 'a model that is not there', path: '/v1/models/x/ready', ...whole },
+  { name: 'no route', path: '/nothing', ...whole },
+  { name: 'another method', path: '/health', method: 'DELETE' },
+  { name: 'flush of the caches', path: '/clear_kv_blocks', method: 'POST', ...whole },
+  { name: 'a completion without a model', path: COMPLETIONS, body: completion },
+  { name: 'GET of a path that is POST', path: COMPLETIONS },
+];
+
+const requests: Step<DynamoSide>[] = [
+  { name: 'a worker starts', act: (side) => side.worker() },
+  { name: 'the model is listed', path: '/v1/models', until: lists, timing: false },
+  { name: 'health with a worker', ...health },
+  { name: 'one model', path: '/v1/models/tiny' },
+  { name: 'a model is ready', path: '/v1/models/tiny/ready', values: ['ready'], keyed: ['namespaces'] },
+  { name: 'completion', path: COMPLETIONS, body: completion, values: ['object', 'usage.completion_tokens'] },
+  { name: 'completion in a stream', path: COMPLETIONS, body: { ...completion, stream: true } },
+  { name: 'completion in a stream with usage', path: COMPLETIONS, body: { ...completion, ...usage } },
+  { name: 'chat', path: CHAT, body: chat, values: ['object'] },
+  { name: 'chat in a stream with usage', path: CHAT, body: { ...chat, ...usage } },
+  { name: 'text', path: COMPLETIONS, body: { ...completion, prompt: 'hello there' } },
+  { name: 'an unknown model', path: COMPLETIONS, body: { ...completion, model: 'nope' }, ...whole },
+  { name: 'an unknown model for chat', path: CHAT, body: { ...chat, model: 'nope', stream: true }, ...whole },
+  { name: 'no model named', path: COMPLETIONS, body: { prompt: 'a' }, ...error },
+  { name: 'no prompt', path: COMPLETIONS, body: { model: 'tiny' }, ...error },
+  { name: 'no JSON', path: COMPLETIONS, body: '{bad', ...error },
+  { name: 'fewer than no tokens', path: COMPLETIONS, body: { ...completion, max_tokens: -1 }, ...error },
+  { name: 'an unknown field', path: COMPLETIONS, body: { ...completion, nonsense: 1 }, ...whole },
+  { name: 'an empty prompt', path: COMPLETIONS, body: { ...completion, prompt: '' }, ...whole },
+  { name: 'no ids', path: COMPLETIONS, body: { ...completion, prompt: [] }, ...whole },
+  { name: 'no messages', path: CHAT, body: { ...chat, messages: [] }, ...whole },
+];
+
+const known: KnownDifference[] = [];
+
+describeReal('Dynamo 1.6.1 and its stand-ins', ['dynamo'], () => {
+  let directory = '';
+  let sides: { real: DynamoSide; standIn: DynamoSide };
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'srtctl-contract-'));
+    const model = await tinyModel(join(directory, 'tiny'), 'dynamo');
+    sides = {
+      real: new DynamoSide('real', directory, model),
+      standIn: new DynamoSide('standIn', directory, model),
+    };
+    await Promise.all([sides.real.begin(), sides.standIn.begin()]);
+  }, 120_000);
+  afterAll(() => {
+    sides?.real.end();
+    sides?.standIn.end();
+    if (!process.env.KEEP)
+      rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+  });
+  const both = () => [sides.real, sides.standIn];
+
+  it('answer alike, without workers and with one', async () => {
+    expect(await contract(sides, [...withoutWorkers, ...requests], known)).toEqual([]);
+  }, 120_000);
+
+  it('a mocker’s health is 503 with its endpoints', async () => {
+    const shapes = await Promise.all(
+      both().map(async ({ host, statusPort }) => {
+        const answers = ['/health', '/live', '/nothing'].map(async (path) => {
+          const answer = await fetch(`http://${host}:${statusPort}${path}`);
+          const text = await answer.text();
+          const json = text.startsWith('{') ? (JSON.parse(text) as Record<string, unknown>) : { text };
+          const { status, endpoints = {} } = json as { status?: string; endpoints?: Record<string, string> };
+          const names = Object.keys(endpoints).map((name) => name.replace(/_[0-9a-f]+$/, ''));
+          return [
+            answer.status,
+            answer.headers.get('content-type'),
+            Object.keys(json).sort(),
+            status,
+            names.sort(),
+          ];
+        });
+        return Promise.all(answers);
+      }),
+    );
+    expect(shapes[1]).toEqual(shapes[0]);
+    expect(shapes[0]?.[0]?.[0]).toBe(503);
+  });
+
+  it('workers stand in etcd under the same keys, with leases of 30 s', async () => {
+    const found = await Promise.all(
+      both().map(async (side) => ({
+        keys: (await side.keys())
+          .filter((key) => /^v1\/(instances|mdc)\//.test(key) && key.includes('/generate/'))
+          .map((key) => key.replace(/[0-9a-f]+$/, 'ID')),
+        leases: await side.leases(),
+      })),
+    );
+    expect(found[1]).toEqual(found[0]);
+    expect(found[0]?.leases).toEqual([30]);
+  });
+
+  it('a worker that is killed: the stream ends in an error, requests are refused, and it is dropped as late', async () => {
+    const cut = (side: DynamoSide): Promise<string> =>
+      fetch(`${side.url}${COMPLETIONS}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ ...completion, max_tokens: 30_000, stream: true }),
+      }).then(async (answer) => {
+        const pid = side.workers[0]?.child.pid ?? 0;
+        signal(pid, 'SIGKILL');
+        return (await answer.text()).split('\n\n').slice(-3).join('\n');
+      });
+    const ends = await Promise.all(both().map(cut));
+    expect(ends[1]).toBe(ends[0]);
+    expect(ends[0]).toContain('{"error":');
+    const after: Step<DynamoSide>[] = [
+      { name: 'a completion after the death', path: COMPLETIONS, body: completion, ...error },
+      { name: 'health after the death', ...health },
+      { name: 'nobody is registered', path: '/health', until: isEmpty, withinMs: 60_000 },
+      { name: 'no model is listed', path: '/v1/models' },
+    ];
+    expect(await contract(sides, after)).toEqual([]);
+  }, 120_000);
+
+  it('a worker whose login to NATS is refused, or that finds none, ends', async () => {
+    const ends = await Promise.all(
+      both().flatMap((side) =>
+        [{ NATS_AUTH_USERNAME: 'somebody', NATS_AUTH_PASSWORD: 'else' }].map(async (env) => {
+          const { ended } = await side.worker(env);
+          return ended;
+        }),
+      ),
+    );
+    expect(ends[1]).toBe(ends[0]);
+    expect(ends[0]).toBe(1);
+  }, 60_000);
+
+  it('a wrong flag ends them with the same exit code', async () => {
+    const ends = await Promise.all(
+      both().map(async (side) => (await side.worker({}, ['--data-parallel-size', 'x'])).ended),
+    );
+    expect(ends[1]).toBe(ends[0]);
+  }, 60_000);
+
+  it('a worker that is stopped takes itself out of the registry', async () => {
+    await Promise.all(
+      both().map(async (side) => {
+        const { child, ended } = await side.worker();
+        await until(`${side.kind} registered`, async () => (await side.keys()).length > 0);
+        signal(child.pid ?? 0, 'SIGTERM');
+        expect(await ended).toBe(0);
+        await until(`${side.kind} deregistered`, async () =>
+          (await side.keys()).every((key) => !key.includes('/generate/')),
+        );
+      }),
+    );
+  }, 60_000);
+});
