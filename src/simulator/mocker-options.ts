@@ -3,6 +3,25 @@ import { type Arguments, bindAddress, setting } from './argv.ts';
 import type { EngineOptions } from './engine-options.ts';
 import { Fatal } from './fatal.ts';
 
+/** All options of dynamo.mocker 1.6.1, without those of routers (`router-…`) and of AIC (`ais-…`, `aic-…`). */
+const KNOWN = new Set(
+  (
+    'active-decode-blocks-threshold active-prefill-tokens-threshold active-prefill-tokens-threshold-frac block-size ' +
+    'bootstrap-ports data-parallel-size decode-speedup-ratio disaggregation-mode discovery-backend ' +
+    'enable-chunked-prefill enable-prefix-caching enable-session-prefix-index endpoint engine-type event-plane ' +
+    'extra-engine-args free-gpu-memory-fraction gpu-memory-utilization help host-offload-d2h-bandwidth-gbps ' +
+    'host-offload-h2d-bandwidth-gbps is-decode-worker is-prefill-worker kv-bytes-per-token kv-cache-dtype ' +
+    'kv-transfer-bandwidth kv-transfer-timing-mode load-aware max-model-len max-num-batched-tokens max-num-seqs ' +
+    'mem-fraction-static model-name model-path no-enable-chunked-prefill no-enable-prefix-caching ' +
+    'no-router-kv-events num-gpu-blocks-override num-host-blocks num-workers planner-profile-data preemption-mode ' +
+    'reasoning request-plane response-plane response-replay-trace-path sglang-chunked-prefill-size ' +
+    'sglang-clip-max-new-tokens sglang-generate sglang-max-prefill-tokens sglang-page-size ' +
+    'sglang-schedule-conservativeness sglang-schedule-policy shared-cache-multiplier shared-cache-type ' +
+    'speedup-ratio stagger-delay startup-time trtllm-capacity-scheduler-policy use-remote-indexer version ' +
+    'zmq-kv-events-ports zmq-replay-ports'
+  ).split(' '),
+);
+
 /** `python3 -m dynamo.mocker`, of which a process has one worker or several. */
 export interface MockerOptions {
   readonly engine: EngineOptions;
@@ -12,6 +31,11 @@ export interface MockerOptions {
 export function mockerOptions(args: Arguments): MockerOptions {
   const fail = (message: string): Fatal => new Fatal(`dynamo.mocker: error: ${message}`, { exitCode: 2 });
   args.refuseUnknown('dynamo.mocker');
+  const unknown = Object.keys(args.record())
+    .map((name) => name.replaceAll('_', '-'))
+    .filter((name) => !KNOWN.has(name) && !/^(router|ais|aic)-/.test(name));
+  if (unknown.length > 0)
+    throw fail(`unrecognized arguments: ${unknown.map((name) => `--${name}`).join(' ')}`);
   const modelPath = args.text('model-path');
   if (modelPath === undefined) throw fail('the following arguments are required: --model-path');
   const mode = args.text('disaggregation-mode') ?? 'agg';

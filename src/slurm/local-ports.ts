@@ -4,7 +4,10 @@ import writeFileAtomic from 'write-file-atomic';
 import * as z from 'zod';
 import { FIRST_PORTS } from '../backends/ports.ts';
 
-/** Below the ports that Linux gives to outgoing connections (ip_local_port_range begins at 32768 by default). */
+/**
+ * Below the ports that Linux gives to outgoing connections (ip_local_port_range begins at 32768 by default), and below
+ * what Dynamo 1.6.1 can read: DYN_SYSTEM_PORT is a signed number of 16 bits there, and 32768 ends the worker.
+ */
 const RANGE = { from: 10_000, to: 32_768 } as const;
 /**
  * Ports of the plan that lie next to each other stay so, in blocks of this size: the ranks of an endpoint count on from

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { until } from '../support/bus.ts';
 import { signal } from '../support/signal.ts';
 import type { Answer } from './support/answer.ts';
-import { contract, type KnownDifference, type Step } from './support/contract.ts';
+import { contract, type Step } from './support/contract.ts';
 import { DynamoSide } from './support/dynamo-sides.ts';
 import { describeReal } from './support/programs.ts';
 import { tinyModel } from './support/tiny-model.ts';
@@ -57,8 +57,6 @@ const requests: Step<DynamoSide>[] = [
   { name: 'no messages', path: CHAT, body: { ...chat, messages: [] }, ...whole },
 ];
 
-const known: KnownDifference[] = [];
-
 describeReal('Dynamo 1.6.1 and its stand-ins', ['dynamo'], () => {
   let directory = '';
   let sides: { real: DynamoSide; standIn: DynamoSide };
@@ -80,7 +78,11 @@ describeReal('Dynamo 1.6.1 and its stand-ins', ['dynamo'], () => {
   const both = () => [sides.real, sides.standIn];
 
   it('answer alike, without workers and with one', async () => {
-    expect(await contract(sides, [...withoutWorkers, ...requests], known)).toEqual([]);
+    // All of these take milliseconds, and on a busy machine as long as they like.
+    const steps = [...withoutWorkers, ...requests].map((step) =>
+      'act' in step ? step : { ...step, timing: false as const },
+    );
+    expect(await contract(sides, steps)).toEqual([]);
   }, 120_000);
 
   it('a mocker’s health is 503 with its endpoints', async () => {
@@ -158,16 +160,18 @@ describeReal('Dynamo 1.6.1 and its stand-ins', ['dynamo'], () => {
 
   it('a wrong flag ends them with the same exit code', async () => {
     const ends = await Promise.all(
-      both().map(async (side) => (await side.worker({}, ['--data-parallel-size', 'x'])).ended),
+      both().map(async (side) => (await side.worker({}, ['--no-such-option', '1'])).ended),
     );
-    expect(ends[1]).toBe(ends[0]);
+    expect(ends).toEqual([2, 2]);
   }, 60_000);
 
   it('a worker that is stopped takes itself out of the registry', async () => {
     await Promise.all(
       both().map(async (side) => {
         const { child, ended } = await side.worker();
-        await until(`${side.kind} registered`, async () => (await side.keys()).length > 0);
+        // The real one hears signals only some time after it has registered.
+        const models = async () => (await fetch(`${side.url}/v1/models`)).text();
+        await until(`${side.kind} is listed`, async () => (await models()).includes('"tiny"'));
         signal(child.pid ?? 0, 'SIGTERM');
         expect(await ended).toBe(0);
         await until(`${side.kind} deregistered`, async () =>

@@ -6,7 +6,6 @@ import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { findProgram } from '../../../src/coordinator/find-program.ts';
 import { until } from '../../support/bus.ts';
-import { signal } from '../../support/signal.ts';
 import type { Side } from './contract.ts';
 import { pythonOf } from './programs.ts';
 
@@ -156,7 +155,7 @@ export class DynamoSide implements Side {
   }
 
   end(): void {
-    for (const { pid } of this.#started.splice(0)) if (pid !== undefined) signal(pid, 'SIGKILL');
+    for (const child of this.#started.splice(0)) child.kill('SIGKILL');
   }
 
   #start(name: string, [program = '', ...args]: readonly string[], env: Environment = {}): Started {
