@@ -35,7 +35,7 @@ describeReal('faults of Dynamo', ['dynamo'], () => {
         const job = await jobs.apply(twoPoints());
         await job.benchmarking();
         await job.hurt(title, 'SIGKILL');
-        expect(await job.ended(), job.said).toBe(1);
+        expect(await job.ended(), job.said).toBe(3);
         const [first, second] = await job.results();
         expect(first).toMatchObject({ status: 'failed' });
         expect(first?.cause?.summary).toMatch(cause);
@@ -58,7 +58,7 @@ describeReal('faults of Dynamo', ['dynamo'], () => {
       const job = await jobs.apply(twoPoints({ supervision: { unhealthy_after: 10, hung_after: 20 } }));
       await job.benchmarking();
       await job.hurt(MOCKER, 'SIGSTOP');
-      expect(await job.ended(), job.said).toBe(1);
+      expect(await job.ended(), job.said).toBe(3);
       const [first, second] = await job.results();
       expect(first?.cause?.summary).toMatch(/agg-/);
       expectExact(second);

@@ -29,7 +29,7 @@ describeReal('Dynamo', ['dynamo'], () => {
     );
     await job.benchmarking();
     await job.hurt(/dynamo\.mocker/, 'SIGKILL');
-    expect(await job.ended(), job.said).toBe(1);
+    expect(await job.ended(), job.said).toBe(3);
     const [first, second] = await job.results();
     expect(first).toMatchObject({ status: 'failed' });
     expect(first?.cause?.summary).toMatch(/agg-\d-0.*SIGKILL/);
