@@ -13,6 +13,7 @@ import { timeLimitMs } from '../recipe/time-limit.ts';
 import { agentPlaces } from '../slurm/agent-places.ts';
 import { allocationOf, endOfJob, isNearLimit } from '../slurm/allocation.ts';
 import { containerRuntimeOf, processRuntimeOf } from '../slurm/container-runtime.ts';
+import { installOptions } from '../slurm/install-options.ts';
 import type { AgentPlace, Platform } from '../slurm/launcher.ts';
 import { createLocalPlatform } from '../slurm/local.ts';
 import { containerMounts } from '../slurm/mounts.ts';
@@ -125,6 +126,7 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
   const runtimes = runtimesOf(cluster, process.arch, process.execPath);
   const containers = processContainers(input, headAddress);
   const mounts = mountsOf(input, headAddress);
+  const srunOptions = pyxis ? installOptions(recipe, spec.setupScript) : recipe.srun_options;
   const platform = createSlurmPlatform({
     allocation,
     headAddress,
@@ -135,7 +137,7 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
     stopDirs: input.stopDirs,
     runtimes,
     mounts,
-    srunOptions: recipe.srun_options,
+    srunOptions,
     logDir,
     env,
     log,
@@ -155,7 +157,7 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
         kind: 'srun',
         mpi: mpiOf(recipe, spec.mock),
         pyxisMounts: pyxis ? mounts : null,
-        options: recipe.srun_options,
+        options: srunOptions,
         components: allocation.components.map((component) => [...component]),
       },
     },

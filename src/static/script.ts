@@ -6,6 +6,7 @@ import type { LoadedVariant } from '../recipe/load.ts';
 import { holdsSecrets } from '../recipe/secrets.ts';
 import { numbersOf } from '../recipe/variant.ts';
 import { directiveValue } from '../slurm/batch-script.ts';
+import { installOptions } from '../slurm/install-options.ts';
 import { containerMounts } from '../slurm/mounts.ts';
 import { shellQuote } from '../slurm/quote.ts';
 import { createMarkers } from './markers.ts';
@@ -82,7 +83,7 @@ export function staticScript(input: StaticScriptInput): string {
       markers,
       mounts,
       distDir,
-      srunOptions: point.recipe.srun_options,
+      srunOptions: containers ? installOptions(point.recipe, input.setupScript) : point.recipe.srun_options,
       stepNumber: (step) => {
         const key = JSON.stringify(step);
         const number = steps.get(key) ?? steps.size;

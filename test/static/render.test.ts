@@ -105,6 +105,7 @@ describe('the script', () => {
     expect(script).toMatch(/--container-mounts=\/models\/m:\/model,"\$job_dir"\/logs:\/logs/);
     expect(script).toMatch(/--container-env=\S*MY_TOKEN/);
     expect(script).toContain('export MY_TOKEN=x');
+    expect(script).not.toContain('--container-writable');
   });
 
   it('does what changes a container in the container of each engine, before the engine', () => {
@@ -115,6 +116,7 @@ describe('the script', () => {
       /2 bash "\$job_dir"\/setup_script\.sh 3 bash \S*install-dynamo\.sh 1\.2\.3 0 python3 -m dynamo\.sglang/,
     );
     expect(script).not.toMatch(/launch (setup|install)/);
+    expect(engine).toContain('--container-writable --container-remap-root');
     isBash(script);
   });
 
