@@ -75,8 +75,8 @@ describe('benchmark.type custom', () => {
     const [greeting, frontend, prefill, decode] = log.trim().split('\n');
     expect(greeting).toBe('it\'s "me" $HOME');
     const host = frontend?.replace(/:\d+$/, '');
-    expect(frontend).toMatch(/^127\.\d+\.0\.2:8000$/);
-    expect(prefill).toBe(`${host}:6100`);
+    expect(frontend).toMatch(/^127\.\d+\.0\.2:\d+$/);
+    expect(prefill).toMatch(new RegExp(`^${host}:\\d+$`));
     expect(decode?.split(',')).toHaveLength(2);
   }, 120_000);
 

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { freePort } from '../../src/slurm/local.ts';
 import { until } from '../support/bus.ts';
 import {
   destroyAll,
@@ -17,7 +18,8 @@ import {
 const [prefillNode, decodeNode, routerNode] = [nodeAddress(3), nodeAddress(4), nodeAddress(5)] as const;
 const prefillUrl = `http://${prefillNode}:6100`;
 const decodeUrl = `http://${decodeNode}:6100`;
-const routerUrl = `http://${routerNode}:8000`;
+const routerPort = await freePort(routerNode);
+const routerUrl = `http://${routerNode}:${routerPort}`;
 let prefill: StandIn;
 let decode: StandIn;
 
@@ -83,7 +85,7 @@ describe('the router before prefill and decode workers', () => {
     start(routerNode, [
       ...['python3', '-m', 'sglang_router.launch_router', '--pd-disaggregation'],
       ...['--prefill', prefillUrl, '7200', '--decode', decodeUrl, '--decode', 'http://127.0.0.1:1'],
-      ...['--host', '0.0.0.0', '--port', '8000', ...options],
+      ...['--host', '0.0.0.0', '--port', String(routerPort), ...options],
     ]);
     await healthy(`${routerUrl}/health`);
   };

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { findProgram } from '../../src/coordinator/find-program.ts';
 import { listPrefix } from '../../src/simulator/etcd.ts';
+import { freePort } from '../../src/slurm/local.ts';
 import { until } from '../support/bus.ts';
 import {
   destroyAll,
@@ -19,8 +20,9 @@ import {
 
 const etcd = findEtcd();
 const [infra, prefillNode, decodeNode] = [nodeAddress(12), nodeAddress(13), nodeAddress(14)] as const;
-const registry = `http://${infra}:2379`;
-const frontendUrl = `http://${infra}:8000`;
+const [registryPort, frontendPort] = [await freePort(infra), await freePort(infra)];
+const registry = `http://${infra}:${registryPort}`;
+const frontendUrl = `http://${infra}:${frontendPort}`;
 let directory: string;
 let stopEtcd: () => Promise<void> = async () => {};
 
@@ -83,7 +85,7 @@ function startWorker(node: string, systemPort: number, ...options: string[]): St
   return start(node, [python, '-m', 'dynamo.sglang', ...args], environment(systemPort));
 }
 const startFrontend = () =>
-  start(infra, ['python3', '-m', 'dynamo.frontend', '--http-port=8000', '--router-mode', 'kv'], {
+  start(infra, ['python3', '-m', 'dynamo.frontend', `--http-port=${frontendPort}`, '--router-mode', 'kv'], {
     ETCD_ENDPOINTS: registry,
   });
 

@@ -1,16 +1,18 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { policyOf } from '../../src/simulator/policy.ts';
+import { freePort } from '../../src/slurm/local.ts';
 import { until } from '../support/bus.ts';
 import { destroyAll, engineArgv, healthy, metric, nodeAddress, post, start } from './stand-ins.ts';
 
 const [node, routerNode] = [nodeAddress(8), nodeAddress(9)] as const;
 const workerUrls = [`http://${node}:6100`, `http://${node}:6132`] as const;
-const routerUrl = `http://${routerNode}:8000`;
+const routerPort = await freePort(routerNode);
+const routerUrl = `http://${routerNode}:${routerPort}`;
 afterEach(destroyAll);
 
 const routerArgv = (...options: string[]) => [
   ...['python', '-m', 'sglang_router.launch_router', '--worker-urls', ...workerUrls],
-  ...['--host', '0.0.0.0', '--port', '8000', ...options],
+  ...['--host', '0.0.0.0', '--port', String(routerPort), ...options],
 ];
 
 describe('the router before aggregated workers', () => {
