@@ -26,8 +26,12 @@ export interface PatientGuard extends Guard {
 
 export interface GuardOptions {
   readonly script: string;
-  /** Environment entry (NAME=value) that everything to be killed carries. */
+  /** Environment entry (NAME=value) that everything to be killed carries, as long as it does not erase it. */
   readonly mark: string;
+  /** The mark that nothing can erase, as an expression (`limitsPattern`); left out where none can be set. */
+  readonly limits?: string | undefined;
+  /** Groups that run already. */
+  readonly groups?: readonly number[];
   /** Removed after an unclean end. */
   readonly directory?: string | undefined;
   /** Scripts that end what is in no process group and may be on another node; run and removed after an unclean end. */
@@ -49,10 +53,12 @@ export function startGuard({
   directory = '',
   stopDir = '',
   patience,
+  limits = '',
+  groups: running = [],
   onLost,
 }: GuardOptions): PatientGuard {
-  const wait = patience ? [patience.seconds, patience.epochFile, patience.epoch].map(String) : [];
-  const groups = new Set<number>();
+  const wait = patience ? [patience.seconds, patience.epochFile, patience.epoch].map(String) : ['', '', ''];
+  const groups = new Set<number>(running);
   let child: ChildProcess;
   let dismissed = false;
   let startedAt = 0;
@@ -63,17 +69,21 @@ export function startGuard({
   const start = (): void => {
     if (dismissed) return;
     startedAt = performance.now();
-    child = spawn('/bin/sh', [script, mark, directory, stopDir, ...wait], {
-      detached: true,
-      stdio: ['pipe', 'ignore', 'ignore'],
-      env: { PATH: '/usr/bin:/bin' },
-    });
+    // With the groups: one that is left alone before it has read a line must know them.
+    child = spawn(
+      '/bin/sh',
+      [script, mark, directory, stopDir, ...wait, limits, ...[...groups].map(String)],
+      {
+        detached: true,
+        stdio: ['pipe', 'ignore', 'ignore'],
+        env: { PATH: '/usr/bin:/bin' },
+      },
+    );
     child.unref();
     // A guard that was killed must not take the agent with it (EPIPE).
     child.stdin?.on('error', () => undefined);
     child.once('error', (error) => lost(`cannot be started: ${error.message}`));
     child.once('exit', (code, signal) => lost(signal ? `was ended by ${signal}` : `ended with ${code}`));
-    for (const group of groups) say(`+${group}`);
   };
   const lost = (why: string): void => {
     if (dismissed) return;
@@ -115,6 +125,24 @@ export function startGuard({
 /** Does what a guard does that was killed with its agent: runs the scripts in `stopDir`, and removes it. */
 export const standInForGuard = (script: string, stopDir: string): void =>
   void spawnSync('/bin/sh', [script, 'SRTCTL_AGENT=none', '', stopDir], { input: '', timeout: STOP_MS });
+
+/** Words for a guard that has nothing to do but to end all that has one owner's mark. */
+const enderOf = (script: string, limits: string): string[] => [
+  ...[script, 'SRTCTL_AGENT=none', '', '', '', '', ''],
+  limits,
+];
+
+/** Does for one owner what its guard would have done, where that was killed with it: ends all that has its mark. */
+export function endMarked(script: string, limits: string): Promise<void> {
+  const child = spawn('/bin/sh', enderOf(script, limits), { stdio: 'ignore', timeout: STOP_MS });
+  return new Promise((resolve) => {
+    child.once('error', () => resolve());
+    child.once('exit', () => resolve());
+  });
+}
+
+export const endMarkedSync = (script: string, limits: string): void =>
+  void spawnSync('/bin/sh', enderOf(script, limits), { stdio: 'ignore', timeout: STOP_MS });
 
 /** Resolves when no guard is at work whose mark begins with `mark`, or after `withinMs`. */
 export async function guardsAreGone(mark: string, withinMs: number): Promise<void> {

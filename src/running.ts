@@ -72,7 +72,7 @@ export function adopt({ pid, startedAt }: ProcessName): Running | undefined {
 export const processName = (pid: number): ProcessName => ({ pid, startedAt: startOf(pid) ?? '' });
 
 /** undefined for a process that is gone, or has ended and waits to be noticed. */
-function startOf(pid: number): string | undefined {
+export function startOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The second field is the program's name in brackets, and may hold anything.

@@ -26,7 +26,7 @@ export async function measureScale(agents = 1000, trials = 3) {
       setup(esbuild) {
         esbuild.onLoad({ filter: /node-agent[\\/]marks\.ts$/ }, () => ({
           contents:
-            'export const findMarked = async () => new Map(); export const findMarkedSync = () => [];',
+            'export const findProcesses = async () => []; export const findProcessesSync = () => []; export const isMarked = () => false;',
         }));
       },
     };

@@ -14,7 +14,7 @@ const HEARD_MS = 0.2;
 const MOST_HEARD_MS = 200;
 const LEAVE_TIMEOUT_MS = 15_000;
 /** Beyond the lease, for agents that wait for processes with a long grace. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 export interface CleanupOptions {
   readonly epoch: number;

@@ -13,11 +13,16 @@ export const startCoordinatorGuard = (options: {
   readonly home: string;
   readonly epoch: number;
   readonly mark: string;
+  readonly limits: string | undefined;
+  /** What a predecessor has left running. */
+  readonly groups: readonly number[];
   readonly onLost: (why: string) => void;
 }): PatientGuard =>
   startGuard({
     script: options.script,
     mark: options.mark,
+    limits: options.limits,
+    groups: options.groups,
     directory: options.home,
     patience: { seconds: RESTART_PATIENCE_S, epochFile: epochFile(options.home), epoch: options.epoch },
     onLost: options.onLost,

@@ -2,8 +2,9 @@ import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import * as z from 'zod';
-import { standInForGuard } from '../guard.ts';
+import { endMarkedSync, standInForGuard } from '../guard.ts';
 import { removeOwnDirectory } from '../own-directory.ts';
+import { COORDINATORS_NUMBERS, limitsPattern } from '../owner-mark.ts';
 import { writePrivateFile } from '../private-files.ts';
 import { adopt, type ProcessName, processName } from '../running.ts';
 import { RESTART_PATIENCE_S } from './coordinator-guard.ts';
@@ -32,7 +33,9 @@ export function clearDeadJobs(guardScript: string, directory = tmpdir(), now = D
   const names = readdirSync(directory).filter((name) => name.startsWith(homePrefix()));
   const dead = names.map((name) => join(directory, name)).filter((home) => isDead(home, now));
   for (const home of dead) {
-    for (const name of processesOf(home)) adopt(name)?.kill('SIGKILL');
+    const { processes, mark } = leftIn(home);
+    for (const name of processes) adopt(name)?.kill('SIGKILL');
+    if (mark !== undefined) endMarkedSync(guardScript, limitsPattern(BigInt(mark), COORDINATORS_NUMBERS));
     removeHome(home, guardScript);
   }
   return dead;
@@ -62,13 +65,13 @@ function isDead(home: string, now: number): boolean {
   }
 }
 
-/** What a dead coordinator had started on this machine; of sruns their agents' leases are over. */
-function processesOf(home: string): ProcessName[] {
+/** What a dead coordinator had started on this machine, and its mark; of sruns their agents' leases are over. */
+function leftIn(home: string): { processes: ProcessName[]; mark?: string | undefined } {
   try {
     const text = readFileSync(join(home, 'lifeline.json'), 'utf8');
-    const { nats, launched } = lifelineSchema.parse(JSON.parse(text));
-    return [nats, ...launched];
+    const { nats, launched, mark } = lifelineSchema.parse(JSON.parse(text));
+    return { processes: [nats, ...launched], mark };
   } catch {
-    return [];
+    return { processes: [] };
   }
 }

@@ -15,6 +15,8 @@ export const lifelineSchema = z.object({
   jobId: z.string(),
   /** Of the job's clock (SteadyClock). */
   clockOffsetMs: z.number(),
+  /** The mark (owner-mark.ts) of nats-server and local agents; left out where none could be set. */
+  mark: z.string().regex(/^\d+$/).optional(),
   nats: processNameSchema.extend({ port: z.number().int() }),
   infraPorts: z.object({ nats: z.number(), etcdClient: z.number(), etcdPeer: z.number() }),
   /** What the platform holds: its block of loopback addresses. */

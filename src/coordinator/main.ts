@@ -8,6 +8,7 @@ import type { PatientGuard } from '../guard.ts';
 import { jobSpecSchema } from '../messages/job-files.ts';
 import { ownLog } from '../own-log.ts';
 import { setOwnUmask } from '../own-umask.ts';
+import { COORDINATORS, COORDINATORS_NUMBERS, findMarker, limitsPattern, ownerMark } from '../owner-mark.ts';
 import type { JobContext } from '../plan/kinds.ts';
 import { nodesNeeded, planSweep, spareNodesOf } from '../plan/plan.ts';
 import { createRuntimeContext } from '../plan/runtime-context.ts';
@@ -15,6 +16,7 @@ import { clusterConfigSchema } from '../recipe/cluster.ts';
 import { loadedVariantSchema } from '../recipe/load.ts';
 import { supervisionSchema } from '../recipe/supervision.ts';
 import { numbersOf } from '../recipe/variant.ts';
+import { adopt } from '../running.ts';
 import { freePort } from '../slurm/local.ts';
 import { machineHasGpus } from '../slurm/machine-gpus.ts';
 import { createSteadyClock } from '../steady-clock.ts';
@@ -74,8 +76,15 @@ async function main(): Promise<void> {
     log.warn({ dead }, 'what jobs left whose coordinator and guard were killed is removed');
   // Should this process be killed and not be started again, the guard ends nats-server and the local agents, whose own
   // guards end the rest.
+  // One that takes over marks what it starts as its predecessor did, whose nats-server and agents go on.
+  const hard = last?.mark === undefined ? ownerMark(process.pid, 'coordinator') : BigInt(last.mark);
+  const marker = hard === undefined ? undefined : findMarker(hard);
+  const mark = (number: number) =>
+    marker && hard !== undefined ? (argv: readonly string[]) => marker(hard, number, argv) : undefined;
   guard = startCoordinatorGuard({
     script: guardScript,
+    limits: hard === undefined ? undefined : limitsPattern(hard, COORDINATORS_NUMBERS),
+    groups: last ? [last.nats, ...last.launched].flatMap((name) => adopt(name)?.pid ?? []) : [],
     home: tmpDir,
     epoch,
     mark: `SRTCTL_COORDINATOR=${spec.jobId}/${randomUUID()}`,
@@ -96,6 +105,7 @@ async function main(): Promise<void> {
     distDir,
     programDirs: [...etcd, join(dirname(distDir), '.srtctl/bin')],
     guard,
+    mark: mark(COORDINATORS.agent),
     onLaunched: () => void lifeline?.save(),
     claim: last?.claim ?? undefined,
     clock,
@@ -126,6 +136,7 @@ async function main(): Promise<void> {
     maxPayloadMb: Math.max(1, ...variant.points.map(({ recipe }) => recipe.infra.nats_max_payload_mb ?? 1)),
     binary: findProgram('nats-server', process.env, process.cwd()),
     directory: tmpDir,
+    mark: mark(COORDINATORS.natsServer),
     began: (pid) => guard?.began(pid),
     over: (pid) => guard?.over(pid),
     onStarted: () => void lifeline?.save(),
@@ -147,6 +158,7 @@ async function main(): Promise<void> {
       v: 1,
       jobId: spec.jobId,
       clockOffsetMs: clock.offsetMs,
+      mark: hard?.toString(),
       nats: nats.name,
       infraPorts,
       claim: platform.claim,

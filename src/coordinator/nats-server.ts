@@ -19,6 +19,8 @@ export interface NatsServerOptions
   readonly listen?: string;
   /** Node-local directory of the job; holds the configuration, JetStream's files and the ports file. */
   readonly directory: string;
+  /** Puts the coordinator's mark on a command. */
+  readonly mark?: ((argv: readonly string[]) => string[]) | undefined;
   readonly began: (pid: number) => void;
   readonly over: (pid: number) => void;
   /** A server runs that did not before: its pid is another. */
@@ -104,7 +106,7 @@ export class NatsServer {
     // Holds public keys only, but who listens where is nobody else's business.
     await writePrivateFile(configFile, config);
     if (this.#stopping) return;
-    this.#watch(launch(binary, configFile));
+    this.#watch(launch(this.#options.mark, [binary, '-c', configFile]));
   }
 
   #watch(server: Running): void {
@@ -153,8 +155,10 @@ export class NatsServer {
 }
 
 /** In a group of its own, and not ended with this process: the guard sees to that. It writes its log itself. */
-const launch = (binary: string, configFile: string): Running =>
-  runningChild(spawn(binary, ['-c', configFile], { detached: true, stdio: 'ignore' }));
+function launch(mark: NatsServerOptions['mark'], argv: readonly string[]): Running {
+  const [command = '', ...args] = mark?.(argv) ?? argv;
+  return runningChild(spawn(command, args, { detached: true, stdio: 'ignore' }));
+}
 
 const portsSchema = z.object({ nats: z.array(z.string()).min(1) });
 

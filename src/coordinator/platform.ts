@@ -38,6 +38,8 @@ export interface PlatformInput {
   /** Directories with programs that agents need and PATH may not have. */
   readonly programDirs: readonly string[];
   readonly guard: Guard;
+  /** Puts the coordinator's mark on the command of a local agent. */
+  readonly mark: ((argv: readonly string[]) => string[]) | undefined;
   /** The set of launched processes has changed. */
   readonly onLaunched: () => void;
   /** What a coordinator that was killed holds. */
@@ -74,6 +76,7 @@ async function onThisMachine(input: PlatformInput): Promise<PlatformChoice> {
   if (pidNamespace) await requirePidNamespace();
   const platform = await createLocalPlatform({
     jobId: spec.jobId,
+    mark: input.mark,
     pidNamespace,
     nodes: spec.nodes,
     distDir,

@@ -18,6 +18,8 @@ export interface ContainerStart {
   readonly user: { readonly uid: number; readonly gid: number };
   /** Device files beside the GPUs (RDMA). */
   readonly devices: readonly string[];
+  /** Limits of file locks, soft and hard: the owner's mark (owner-mark.ts), which a daemon does not hand on. */
+  readonly locks?: { readonly soft: bigint; readonly hard: bigint } | undefined;
   /** Directory of srtctl's bundled programs. */
   readonly distDir: string;
   readonly argv: readonly string[];
@@ -102,13 +104,14 @@ const commands: Readonly<Record<ProcessRuntime, (start: ContainerStart) => strin
 };
 
 /** What docker and podman have in common. */
-function engineOptions({ name, mounts, variables, devices, cwd }: ContainerStart): string[] {
+function engineOptions({ name, mounts, variables, devices, cwd, locks }: ContainerStart): string[] {
   return [
     // An init of its own: it hands signals on and reaps what engines leave.
     ...['--rm', '--init', '--name', name, '--pull', 'missing'],
     ...['--network', 'host', '--ipc', 'host'],
     // RDMA registers memory; Python's threads have large stacks.
     ...['--ulimit', 'memlock=-1', '--ulimit', 'stack=67108864', '--cap-add', 'SYS_NICE'],
+    ...(locks ? ['--ulimit', `locks=${locks.soft}:${locks.hard}`] : []),
     ...devices.flatMap((device) => ['--device', device]),
     ...mounts.map(parsed).flatMap((mount) => ['--mount', bindMount(mount)]),
     ...variables.flatMap((variable) => ['--env', variable]),

@@ -1,4 +1,5 @@
 import type { MpiLauncher } from '../messages/launch.ts';
+import { markedByItself } from '../owner-mark.ts';
 import { devicesInTask } from './devices.ts';
 
 /** One MPI launch: a command with so many ranks on some nodes. */
@@ -26,7 +27,8 @@ export function mpiCommand(start: MpiStart): string[] {
   const argv = endingWithServer(start.argv, start.distDir);
   if (launcher.kind === 'stand-in')
     return [...launcher.program, String(tasks), nodes.join(','), '--', ...argv];
-  return [...['srun', ...srunOptions(start, launcher)], ...withDevices(start), ...argv];
+  // Slurm gives its tasks limits of their own.
+  return [...['srun', ...srunOptions(start, launcher)], ...markedByItself([...withDevices(start), ...argv])];
 }
 
 /** Slurm tells every task which devices its step has, over what srun was told: all of the job's on the node. */

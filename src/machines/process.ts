@@ -80,8 +80,10 @@ export const processMachine = setup({
     probe: fromCallback<ProcessEvent, ProbeInput>(() => undefined),
   },
   actions: {
-    /** SIGTERM to the process group. */
+    /** SIGTERM to the main process alone: it ends its children in the order that it wants. */
     terminate: (_, _params: Input) => {},
+    /** SIGTERM to the process group. */
+    terminateAll: (_, _params: Input) => {},
     /** SIGKILL to the process group and to what carries its mark. */
     kill: (_, _params: Input) => {},
     noteUnexpected: assign({
@@ -116,6 +118,8 @@ export const processMachine = setup({
     endTimeout: ({ context }) => clampDelay(context.spec.endTimeoutMs ?? Number.POSITIVE_INFINITY),
     unhealthyAfter: ({ context }) => clampDelay(context.spec.unhealthyAfterMs - context.failingForMs),
     grace: ({ context }) => clampDelay(context.spec.graceMs),
+    alone: ({ context }) => clampDelay(context.spec.graceMs - lastPart(context.spec)),
+    together: ({ context }) => clampDelay(lastPart(context.spec)),
   },
 }).createMachine({
   id: 'process',
@@ -277,7 +281,11 @@ export const processMachine = setup({
             ],
           },
           states: {
-            asked: { after: { grace: 'forced' } },
+            asked: { after: { alone: 'insisted' } },
+            insisted: {
+              entry: { type: 'terminateAll', params: ({ context }) => ({ spec: context.spec }) },
+              after: { together: 'forced' },
+            },
             forced: {
               entry: { type: 'kill', params: ({ context }) => ({ spec: context.spec }) },
               // SIGKILL is asked for again: a process may be in an uninterruptible wait for a while.
@@ -291,6 +299,9 @@ export const processMachine = setup({
     failed: { type: 'final' },
   },
 });
+
+/** Of the grace, how long the whole group is given after its main process has been asked in vain. */
+const lastPart = ({ graceMs }: ProcessSpec): number => Math.min(graceMs / 2, 5_000);
 
 /** Node fires a timer of 2^31 ms or more at once. */
 const clampDelay = (ms: number): number => Math.min(Math.max(ms, 1), 2_147_483_647);

@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { GpuHolder } from '../messages/gpu-holder.ts';
+import { isOfJob } from './kin.ts';
 import { programOf } from './leftovers.ts';
-import { valueIn } from './marks.ts';
 
 const run = promisify(execFile);
 const TIMEOUT_MS = 10_000;
@@ -65,14 +65,6 @@ export function parseApps(text: string, indices: ReadonlyMap<string, number>): H
     const program = rest.slice(0, -1).join(', ');
     return [{ gpu, pid: Number(pid), program, memoryMiB: Number.isFinite(memory) ? memory : null }];
   });
-}
-
-function isOfJob(pid: number, jobId: string): boolean {
-  try {
-    return valueIn(readFileSync(`/proc/${pid}/environ`, 'latin1'), 'SRTCTL_JOB') === jobId;
-  } catch {
-    return false;
-  }
 }
 
 async function withNames(held: Held): Promise<GpuHolder> {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { valueIn } from './marks.ts';
+import { markIn, OWNER_VARIABLE, type OwnerMark } from '../owner-mark.ts';
+import { isMarked, type Sought, valueIn } from './marks.ts';
 
 /** What ties processes to one start of a spec. */
 export interface Kin {
@@ -7,6 +8,8 @@ export interface Kin {
   readonly group: number;
   /** Value of SRTCTL_PROCESS. */
   readonly mark: string;
+  /** The mark that it cannot erase. */
+  readonly sought?: Sought | undefined;
 }
 
 /** More generations than any tree of processes has. */
@@ -14,24 +17,28 @@ const GENERATIONS = 64;
 
 /**
  * Whether a process belongs to one start of a spec: it is in its group or session, comes from somebody who is, or carries
- * its mark. undefined: the process has ended or cannot be read.
+ * one of its marks. undefined: the process has ended or cannot be read.
  */
-export function isKin(pid: number, { group, mark }: Kin): boolean | undefined {
+export function isKin(pid: number, { group, mark, sought }: Kin): boolean | undefined {
   let exists = false;
   for (const place of ancestry(pid)) {
     exists = true;
     if (place.pid === group || place.group === group || place.session === group) return true;
   }
   if (!exists) return undefined;
+  if (sought && isMarked(markOf(pid), sought)) return true;
   const environ = environmentOf(pid);
   return environ !== undefined && valueIn(environ, 'SRTCTL_PROCESS') === mark;
 }
 
 /**
  * Whether a process is of a job of this user: it, or somebody it comes from, carries the job's mark, or Slurm's for the
- * allocation that this agent is in. A program that sets its title has no mark any more; the agent that started it has.
+ * allocation that this agent is in. A program that sets its title has nothing in its environment any more; the agent that
+ * started it, or that its mark names, has.
  */
 export function isOfJob(pid: number, jobId: string, slurmJob = process.env.SLURM_JOB_ID): boolean {
+  const owner = markOf(pid);
+  if (owner && agentAt(owner.pid)?.startsWith(`${jobId}/`)) return true;
   for (const { pid: one } of ancestry(pid)) {
     const environ = environmentOf(one);
     if (environ === undefined) continue;
@@ -43,8 +50,21 @@ export function isOfJob(pid: number, jobId: string, slurmJob = process.env.SLURM
 
 /** The job whose mark a process carries; undefined for other processes, and where it cannot be read. */
 export function jobOf(pid: number): string | undefined {
-  const environ = environmentOf(pid);
-  return environ === undefined ? undefined : valueIn(environ, 'SRTCTL_JOB');
+  const job = valueIn(environmentOf(pid) ?? '', 'SRTCTL_JOB');
+  if (job !== undefined) return job;
+  const owner = markOf(pid);
+  return owner && agentAt(owner.pid)?.split('/')[0];
+}
+
+/** `<job>/<node>` of an agent, or of its keeper, that lives; undefined for any other process. */
+export const agentAt = (pid: number): string | undefined => valueIn(environmentOf(pid) ?? '', OWNER_VARIABLE);
+
+function markOf(pid: number): OwnerMark | undefined {
+  try {
+    return markIn(readFileSync(`/proc/${pid}/limits`, 'latin1'));
+  } catch {
+    return undefined;
+  }
 }
 
 interface Place {

@@ -30,9 +30,14 @@ export interface Beyond {
   over(): void;
 }
 
+export interface Locks {
+  readonly soft: bigint;
+  readonly hard: bigint;
+}
+
 export interface Launcher {
-  /** `mark` is unique to this start of the process. */
-  launch(spec: ProcessSpec, env: Record<string, string>, mark: string): Launched;
+  /** `mark` is unique to this start of the process; `locks` is the limit that is its owner's mark. */
+  launch(spec: ProcessSpec, env: Record<string, string>, mark: string, locks?: Locks): Launched;
   /** Ends at once what is beyond the process groups, of all processes; for the last moments of the agent. */
   killAllSync(): void;
 }
@@ -60,7 +65,12 @@ export function createLauncher(options: Options): Launcher {
   const devices = options.devices ?? { vendor: vendorOfNode(), env: process.env };
   let starts = 0;
 
-  function inContainer(spec: ProcessSpec, env: Record<string, string>, name: string): Launched {
+  function inContainer(
+    spec: ProcessSpec,
+    env: Record<string, string>,
+    name: string,
+    locks?: Locks,
+  ): Launched {
     const { image, cwd } = spec;
     if (!containers || image === null) return { argv: [...spec.argv], cwd, env };
     const names = Object.keys(env).filter((key) => key in spec.env || HANDED_ON.test(key));
@@ -72,6 +82,7 @@ export function createLauncher(options: Options): Launcher {
       gpus: spec.gpus.length > 0,
       cwd,
       user: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
+      locks,
       devices: existsSync(RDMA) ? [RDMA] : [],
       distDir,
       argv: withPath(spec.argv, path?.prepend ?? []),
@@ -85,8 +96,8 @@ export function createLauncher(options: Options): Launcher {
     };
   }
 
-  function asRanks(spec: ProcessSpec, env: Record<string, string>, name: string): Launched {
-    const { argv, cwd, env: inner, beyond: container } = inContainer(spec, env, name);
+  function asRanks(spec: ProcessSpec, env: Record<string, string>, name: string, locks?: Locks): Launched {
+    const { argv, cwd, env: inner, beyond: container } = inContainer(spec, env, name, locks);
     if (!spec.mpi) return { argv, cwd, env: inner, beyond: container };
     if (!mpi) throw new Error('this agent cannot start the ranks of an MPI launch');
     return {
@@ -130,12 +141,12 @@ export function createLauncher(options: Options): Launcher {
   }
 
   return {
-    launch(spec, env, mark) {
+    launch(spec, env, mark, locks) {
       const own = withoutTask(env, spec, spec.env);
       // Ranks are told their devices where they run.
       const { CUDA_VISIBLE_DEVICES: planned } = spec.env;
       const seen = spec.mpi ? own : withDevices(own, planned, spec.gpus, devices);
-      return asRanks(spec, seen, `srtctl-${mark.replaceAll(/[^\w.-]+/g, '-')}-${suffix}`);
+      return asRanks(spec, seen, `srtctl-${mark.replaceAll(/[^\w.-]+/g, '-')}-${suffix}`, locks);
     },
     killAllSync(): void {
       if (stopDir === undefined || !isOwnDirectory(stopDir)) return;

@@ -1,13 +1,22 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eachEnvironment, isAlive, valueIn } from './marks.ts';
+import { ownerLives } from '../owner-mark.ts';
+import { endQuickly, newestPids } from './end-left.ts';
+import { agentAt } from './kin.ts';
+import { eachProcess, isAlive, type Seen, valueIn } from './marks.ts';
 
 /** A process of an agent that is no more. */
 export interface Leftover {
   readonly pid: number;
   readonly program: string;
-  /** `<job>/<node>/<incarnation>` of the agent that started it. */
+  /** `<job>/<node>/<incarnation>` of the agent that started it, or that agent's pid where the process hides it. */
   readonly agent: string;
+}
+
+/** The agent whose place another one takes. */
+interface Place {
+  readonly jobId: string;
+  readonly node: string;
 }
 
 const PAUSE_MS = 50;
@@ -19,7 +28,7 @@ const PATIENCE_MS = 10_000;
  * are nobody's. So are those of an earlier agent of the same name in the same job: we are there in its place.
  * Resolves with what it found, when that has ended.
  */
-export async function clearLeftovers(place: { jobId: string; node: string }): Promise<Leftover[]> {
+export async function clearLeftovers(place: Place): Promise<Leftover[]> {
   const found = new Map<number, Leftover>();
   const until = performance.now() + PATIENCE_MS;
   for (;;) {
@@ -28,40 +37,83 @@ export async function clearLeftovers(place: { jobId: string; node: string }): Pr
       found.set(leftover.pid, leftover);
       kill(leftover.pid);
     }
+    // What forks again and again is gone from where the look found it.
+    if (left.length > 0)
+      endQuickly(newestPids, (pid, mark) => {
+        if (lastAgentByMark({ pid, mark, environ: '' }, place) === undefined || !isOwn(pid)) return false;
+        return kill(pid);
+      });
     if (left.length === 0 || performance.now() > until) return [...found.values()];
     await sleep(PAUSE_MS);
   }
 }
 
-async function findLeftovers({ jobId, node }: { jobId: string; node: string }): Promise<Leftover[]> {
+async function findLeftovers(place: Place): Promise<Leftover[]> {
   const left: Leftover[] = [];
-  await eachEnvironment((pid, environ) => {
-    const agent = valueIn(environ, 'SRTCTL_AGENT');
-    const identity = valueIn(environ, 'SRTCTL_AGENT_ID');
-    if (agent === undefined || identity === undefined || pid === process.pid || !isOwn(pid)) return;
-    const alive = isAlive(identity);
-    if (alive === undefined) return;
-    const replaced = agent.slice(0, agent.lastIndexOf('/')) === `${jobId}/${node}`;
-    if (alive && replaced) kill(Number(identity.split('/')[0]));
-    if (!alive || replaced) left.push({ pid, agent, program: programOf(pid) });
+  await eachProcess((seen) => {
+    if (seen.pid === process.pid) return;
+    const agent = lastAgentByMark(seen, place) ?? lastAgentByEnvironment(seen, place);
+    if (agent === undefined || !isOwn(seen.pid)) return;
+    left.push({ pid: seen.pid, agent, program: programOf(seen.pid) });
   });
   return left;
 }
 
+/** The agent that a process is left of, by the limit that it cannot lose; undefined when it is no leftover. */
+function lastAgentByMark({ pid, mark, environ }: Seen, { jobId, node }: Place): string | undefined {
+  if (mark?.kind !== 'agent') return undefined;
+  const name = valueIn(environ, 'SRTCTL_AGENT') ?? `the agent with pid ${mark.pid}`;
+  const alive = ownerLives(mark);
+  // Where a PID namespace or a time namespace is around it, the owner's pid and start are those in that one.
+  if (alive === undefined || !isOfOurNamespaces(pid)) return undefined;
+  if (!alive) return name;
+  if (mark.pid === process.pid || agentAt(mark.pid) !== `${jobId}/${node}`) return undefined;
+  kill(mark.pid);
+  return name;
+}
+
+/** The same by what its environment says, as far as it has not erased that. */
+function lastAgentByEnvironment({ environ }: Seen, { jobId, node }: Place): string | undefined {
+  const agent = valueIn(environ, 'SRTCTL_AGENT');
+  const identity = valueIn(environ, 'SRTCTL_AGENT_ID');
+  if (agent === undefined || identity === undefined) return undefined;
+  const alive = isAlive(identity);
+  if (alive === undefined) return undefined;
+  const replaced = agent.slice(0, agent.lastIndexOf('/')) === `${jobId}/${node}`;
+  if (alive && replaced) kill(Number(identity.split('/')[0]));
+  return !alive || replaced ? agent : undefined;
+}
+
+/**
+ * By /proc/PID/status, which can be read also of a process that keeps its other files to root (PR_SET_DUMPABLE): a
+ * process of a namespace inside of ours has a second pid there.
+ */
+function isOfOurNamespaces(pid: number): boolean {
+  return fieldOf(pid, 'NSpid').length === 1;
+}
+
 /** root sees everybody's. */
-function isOwn(pid: number): boolean {
+const isOwn = (pid: number): boolean => Number(fieldOf(pid, 'Uid')[0]) === process.getuid?.();
+
+function fieldOf(pid: number, name: string): string[] {
   try {
-    return statSync(`/proc/${pid}`).uid === process.getuid?.();
+    const text = readFileSync(`/proc/${pid}/status`, 'latin1');
+    const line = text.split('\n').find((each) => each.startsWith(`${name}:`)) ?? '';
+    return line
+      .slice(name.length + 1)
+      .trim()
+      .split(/\s+/);
   } catch {
-    return false;
+    return [];
   }
 }
 
-function kill(pid: number): void {
+/** false: it has ended by itself. */
+function kill(pid: number): boolean {
   try {
-    process.kill(pid, 'SIGKILL');
+    return process.kill(pid, 'SIGKILL');
   } catch {
-    // It has ended by itself.
+    return false;
   }
 }
 

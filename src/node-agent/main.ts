@@ -12,6 +12,7 @@ import { addressOfInterface, addressTowards } from '../own-address.ts';
 import { removeOwnDirectory } from '../own-directory.ts';
 import { ownLog } from '../own-log.ts';
 import { setOwnUmask } from '../own-umask.ts';
+import { findMarker, limitsPattern, OWNER_VARIABLE, ownerMark } from '../owner-mark.ts';
 import { createSteadyClock } from '../steady-clock.ts';
 import { NodeAgent } from './agent.ts';
 import { endOrphanedJob } from './end-orphaned-job.ts';
@@ -21,12 +22,14 @@ import { claimDirectory, clearDirectories } from './left-directories.ts';
 import { clearLeftovers } from './leftovers.ts';
 import { identityOf } from './marks.ts';
 import { OomWatch } from './oom.ts';
-import { ProcessTable } from './process-table.ts';
+import { ProcessTable, type TableOptions } from './process-table.ts';
 import { osSpawner } from './spawn.ts';
 
 setOwnUmask();
 
 const CONNECT_PATIENCE_MS = 60_000;
+/** Set by keeper.pl and keeper.py: their own pid. */
+const KEEPER_VARIABLE = 'SRTCTL_KEEPER';
 
 /**
  * `node node-agent.js CONFIG`: CONFIG is this agent's config (0600), made by the coordinator; `node node-agent.js
@@ -50,6 +53,8 @@ async function main(): Promise<void> {
 
   const address = await ownAddress();
 
+  const keeper = ownKeeper();
+  const owner = ownerOfAll();
   const environment = inherited();
   const foreseen = prepareNode();
   const bus = await connectBus({
@@ -72,6 +77,7 @@ async function main(): Promise<void> {
   const guard = startGuard({
     script: join(here, 'guard.sh'),
     mark: `SRTCTL_AGENT=${agentMark}`,
+    limits: owner && limitsPattern(owner.hard),
     directory: config.tmpDir,
     stopDir: config.stopDir,
     onLost: (why) => log.warn({ why }, 'the guard is gone: another one is started'),
@@ -91,6 +97,8 @@ async function main(): Promise<void> {
     jobNode: `${config.jobId}/${config.node}`,
     // Nodes with loopback addresses share a machine.
     listenAddress: address.startsWith('127.') ? address : '0.0.0.0',
+    owner,
+    keeper,
     environment,
     oomKills: () => oom.recentKills(),
     onTransition: (transition) => agent.publish(transition),
@@ -133,10 +141,28 @@ async function main(): Promise<void> {
     return holders;
   }
 
+  /** Pid of the process that keeps this one (keeper.pl); undefined where there is none. */
+  function ownKeeper(): number | undefined {
+    const told = Number(process.env[KEEPER_VARIABLE]);
+    return told === process.ppid ? told : undefined;
+  }
+
+  /** The mark of all that this agent starts. It names the keeper, where there is one: the two end together. */
+  function ownerOfAll(): TableOptions['owner'] {
+    const hard = ownerMark(keeper ?? process.pid, 'agent');
+    const marker = hard === undefined ? undefined : findMarker(hard);
+    if (hard !== undefined && marker) return { hard, marker };
+    log.warn('no limit of file locks can be set here: processes that erase their environment are not found');
+    return undefined;
+  }
+
   /** What every process of this node inherits, with the node's own address and the Node binary beside it. */
   function inherited(): Record<string, string> {
     const env: Record<string, string> = {};
     for (const [name, value] of Object.entries(process.env)) if (value !== undefined) env[name] = value;
+    // Says of a process that it is an agent, or what is around one.
+    delete env[OWNER_VARIABLE];
+    delete env[KEEPER_VARIABLE];
     env.SRTCTL_JOB = config.jobId;
     env.SRTCTL_NODE = config.node;
     env.SRTCTL_NODE_ADDRESS = address;

@@ -1,5 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { open, readdir } from 'node:fs/promises';
+import { type FileHandle, open, readdir } from 'node:fs/promises';
+import { markIn, type OwnerMark } from '../owner-mark.ts';
+import { startOf } from '../running.ts';
 
 /** Files of /proc that are read at the same time, as many as Node has threads for it. */
 const PARALLEL = 4;
@@ -7,22 +9,47 @@ const PARALLEL = 4;
 const PIECE = 64 * 1024;
 
 /**
- * Processes are found by a mark in their environment: a child that made its own session (as engine schedulers
- * do) is in no process group of ours, but inherits it. Linux: /proc/<pid>/environ, NUL-separated, as of exec.
+ * Processes are found by their owner's mark, a limit that they cannot lose (owner-mark.ts), and by a hint in their
+ * environment, for what got no limit: tasks that Slurm starts, containers under a daemon, children of an agent whose own
+ * limit was too low. A program that sets its title (setproctitle) erases the hint from /proc/PID/environ, which is
+ * NUL-separated and as of exec.
  */
 const isPid = (name: string): boolean => /^[0-9]+$/.test(name);
 
 const hasEntry = (environ: string, entry: string): boolean =>
   environ.startsWith(`${entry}\0`) || environ.includes(`\0${entry}\0`) || environ.endsWith(`\0${entry}`);
 
-/** The environment of each process that may be read: not another user's, and not of one that has ended. */
-export async function eachEnvironment(tell: (pid: number, environ: string) => void): Promise<void> {
+/** What of a process is looked for: the mark of its owner, or an entry (NAME=value) of its environment. */
+export interface Sought {
+  readonly entry: string;
+  /** The owner's hard limit; undefined where it could set none. */
+  readonly hard?: bigint | undefined;
+  /** Of one process and its descendants alone. */
+  readonly number?: number | undefined;
+}
+
+export const isMarked = (mark: OwnerMark | undefined, { hard, number }: Sought): boolean =>
+  mark !== undefined && mark.hard === hard && (number === undefined || mark.number === number);
+
+/** What can be read of a process; '' for what cannot: of another user, or of one that has ended. */
+export interface Seen {
+  readonly pid: number;
+  readonly mark: OwnerMark | undefined;
+  readonly environ: string;
+}
+
+/** Every process that has not ended. */
+export async function eachProcess(tell: (seen: Seen) => void): Promise<void> {
   const pids = (await readdir('/proc')).filter(isPid);
   const reader = async (): Promise<void> => {
     const buffer = Buffer.allocUnsafeSlow(PIECE);
     for (let pid = pids.pop(); pid !== undefined; pid = pids.pop()) {
-      const environ = await readInto(buffer, `/proc/${pid}/environ`).catch(() => '');
-      if (environ !== '') tell(Number(pid), environ);
+      const read = (name: string) => readInto(buffer, `/proc/${pid}/${name}`).catch(() => '');
+      const mark = markIn(await read('limits'));
+      const environ = await read('environ');
+      // A zombie keeps its limits, and its environment is empty.
+      if (environ !== '' || (mark !== undefined && startOf(Number(pid)) !== undefined))
+        tell({ pid: Number(pid), mark, environ });
     }
   };
   await Promise.all(Array.from({ length: PARALLEL }, reader));
@@ -33,7 +60,7 @@ export async function eachEnvironment(tell: (pid: number, environ: string) => vo
  * its size, and the memory of an agent that looks at thousands of processes again and again would grow.
  */
 async function readInto(buffer: Buffer, path: string): Promise<string> {
-  const file = await open(path, 'r');
+  const file: FileHandle = await open(path, 'r');
   try {
     let text = '';
     for (;;) {
@@ -46,26 +73,31 @@ async function readInto(buffer: Buffer, path: string): Promise<string> {
   }
 }
 
-/** Pids of the processes whose environment holds one of `entries` (NAME=value). */
-export async function findMarked(entries: readonly string[]): Promise<Map<string, number[]>> {
-  const found = new Map<string, number[]>(entries.map((entry) => [entry, []]));
-  await eachEnvironment((pid, environ) => {
-    for (const entry of entries) if (hasEntry(environ, entry)) found.get(entry)?.push(pid);
+/** Pids of the processes that are looked for. */
+export async function findProcesses(sought: Sought): Promise<number[]> {
+  const found: number[] = [];
+  await eachProcess(({ pid, mark, environ }) => {
+    if (isMarked(mark, sought) || hasEntry(environ, sought.entry)) found.push(pid);
   });
   return found;
 }
 
-/** The same for one entry without waiting, for the last moments of a process. */
-export function findMarkedSync(entry: string): number[] {
+/** The same without waiting, for the last moments of an agent. */
+export function findProcessesSync(sought: Sought): number[] {
+  const read = (pid: string, name: string): string => {
+    try {
+      return readFileSync(`/proc/${pid}/${name}`, 'latin1');
+    } catch {
+      return '';
+    }
+  };
   return readdirSync('/proc')
     .filter(isPid)
-    .filter((pid) => {
-      try {
-        return hasEntry(readFileSync(`/proc/${pid}/environ`, 'latin1'), entry);
-      } catch {
-        return false;
-      }
-    })
+    .filter((pid) =>
+      isMarked(markIn(read(pid, 'limits')), sought)
+        ? startOf(Number(pid)) !== undefined
+        : hasEntry(read(pid, 'environ'), sought.entry),
+    )
     .map(Number);
 }
 
@@ -88,17 +120,6 @@ export function isAlive(identity: string): boolean | undefined {
   const [pid, start, namespace] = identity.split('/');
   if (!pid || !start || !namespace || namespace !== namespaces()) return undefined;
   return startOf(Number(pid)) === start;
-}
-
-/** Clock ticks from the machine's start to the process's; undefined when it has ended (a zombie has, too). */
-function startOf(pid: number): string | undefined {
-  try {
-    // The second field is the program's name in parentheses, which may hold anything.
-    const [state, ...rest] = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ') ?? [];
-    return state === 'Z' || state === 'X' ? undefined : rest[18];
-  } catch {
-    return undefined;
-  }
 }
 
 /** Pids are those of a PID namespace, and times since the start those of a time namespace; '' when it cannot be told. */

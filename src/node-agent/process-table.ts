@@ -11,12 +11,14 @@ import {
 import type { ProcessReport } from '../messages/control.ts';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 import { isOver, type ProcessState } from '../messages/states.ts';
-import { endLeft } from './end-left.ts';
+import type { Marker } from '../owner-mark.ts';
+import { endLeft, endQuickly, endStrays, newestPids } from './end-left.ts';
 import { describeTaken, takenPorts } from './free-ports.ts';
 import { watchProgress } from './hang-watch.ts';
 import { isOfJob } from './kin.ts';
 import type { Beyond, Launcher } from './launch.ts';
-import { findMarkedSync } from './marks.ts';
+import { mainProcess } from './main-process.ts';
+import { findProcessesSync, isMarked, type Sought } from './marks.ts';
 import { type OpenLog, prepareFiles } from './prepare.ts';
 import { watchProbe } from './probe-loop.ts';
 import { inTheWay, reconcile } from './reconcile.ts';
@@ -45,6 +47,8 @@ interface Entry {
   spec: ProcessSpec;
   generation: number;
   readonly mark: string;
+  /** Of all the agent's starts; a part of the mark that the process cannot lose. */
+  readonly number: number;
   actor: ActorRefFrom<ProcessMachine>;
   state: ProcessState;
   why: string;
@@ -81,6 +85,10 @@ export interface TableOptions {
    * process is a real one: then nobody looks who has a port.
    */
   readonly listenAddress?: string;
+  /** The mark that no process can lose, and how it is set; left out where there is no way to set it. */
+  readonly owner?: { readonly hard: bigint; readonly marker: Marker } | undefined;
+  /** Pid of the process that everything becomes a child of whose own parent has ended (keeper.pl). */
+  readonly keeper?: number | undefined;
   /** What every process inherits. */
   readonly environment: Readonly<Record<string, string>>;
   /** Processes that the kernel ended a moment ago for lack of memory. */
@@ -187,10 +195,15 @@ export class ProcessTable {
     for (const { group } of this.#entries.values())
       if (group !== null) this.#options.spawner.signalGroup(group, 'SIGKILL');
     this.#options.launcher?.killAllSync();
+    const sought = { entry: `SRTCTL_AGENT=${this.#options.agentMark}`, hard: this.#options.owner?.hard };
     for (let round = 0; round < 5; round++) {
-      const left = findMarkedSync(`SRTCTL_AGENT=${this.#options.agentMark}`);
+      const left = findProcessesSync(sought);
       if (left.length === 0) return;
       for (const pid of left) this.#options.spawner.signal(pid, 'SIGKILL');
+      endQuickly(
+        newestPids,
+        (pid, mark) => isMarked(mark, sought) && this.#options.spawner.signal(pid, 'SIGKILL'),
+      );
     }
   }
 
@@ -222,6 +235,7 @@ export class ProcessTable {
       spec,
       generation,
       mark: `${this.#options.jobNode}/${spec.id}/${this.#starts}`,
+      number: this.#starts,
       actor: createActor(this.#machineFor(key), { input: { spec } }),
       state: 'waiting',
       why: 'wanted',
@@ -300,7 +314,7 @@ export class ProcessTable {
     let detail = says;
     try {
       const env = { ...this.#options.environment, ...spec.env };
-      const file = await stacksOf(`SRTCTL_PROCESS=${entry.mark}`, spec.logFile, env);
+      const file = await stacksOf(this.#sought(entry), spec.logFile, env);
       if (file !== undefined) detail += `; stacks in ${file}`;
     } catch (error) {
       this.#options.onDefect(`stacks of ${spec.id}`, error);
@@ -355,6 +369,7 @@ export class ProcessTable {
       },
       actions: {
         terminate: () => void this.#terminate(entryOf()),
+        terminateAll: () => this.#signal(entryOf(), 'SIGTERM'),
         kill: () => this.#kill(entryOf()),
       },
     });
@@ -365,7 +380,7 @@ export class ProcessTable {
     const { group, mark, beyond, spec } = entry;
     const [jobId = ''] = this.#options.jobNode.split('/');
     const isBeyond = beyond !== undefined || spec.mpi !== undefined;
-    return whoAnswers(host, port, { group, mark, jobId, isBeyond });
+    return whoAnswers(host, port, { group, mark, sought: this.#sought(entry), jobId, isBeyond });
   }
 
   async #prepare(entry: Entry | undefined, spec: ProcessSpec, signal: AbortSignal): Promise<void> {
@@ -393,13 +408,15 @@ export class ProcessTable {
       SRTCTL_AGENT_ID: this.#options.agentId,
       SRTCTL_PROCESS: entry.mark,
     };
+    const { owner } = this.#options;
+    const locks = owner && { soft: owner.hard - BigInt(entry.number), hard: owner.hard };
     let spawned: Spawned | undefined;
     try {
       const {
         beyond,
         env: inner,
         ...launched
-      } = this.#options.launcher?.launch(spec, env, entry.mark) ?? {
+      } = this.#options.launcher?.launch(spec, env, entry.mark, locks) ?? {
         argv: spec.argv,
         cwd: spec.cwd,
         env,
@@ -419,7 +436,8 @@ export class ProcessTable {
         },
       };
       if (!entry.log) throw new Error('its log is not open');
-      spawned = this.#options.spawner.spawn({ ...spec, ...launched }, inner, listener, entry.log);
+      const mark = owner && ((argv: string[]) => owner.marker(owner.hard, entry.number, argv));
+      spawned = this.#options.spawner.spawn({ ...spec, ...launched }, inner, listener, entry.log, mark);
     } catch (error) {
       this.#nothingBeyond(entry);
       const reason = error instanceof Error ? error.message : String(error);
@@ -441,7 +459,10 @@ export class ProcessTable {
 
   /** What is beyond the process group may have to be asked in another way. */
   async #terminate(entry: Entry | undefined): Promise<void> {
-    if (!entry?.beyond || !(await entry.beyond.terminate())) this.#signal(entry, 'SIGTERM');
+    if (entry?.beyond && (await entry.beyond.terminate())) return;
+    if (entry?.group == null) return;
+    const main = mainProcess(entry.group);
+    if (main === undefined || !this.#options.spawner.signal(main, 'SIGTERM')) this.#signal(entry, 'SIGTERM');
   }
 
   #kill(entry: Entry | undefined): void {
@@ -454,10 +475,13 @@ export class ProcessTable {
     entry.beyond = undefined;
   }
 
+  #sought({ mark, number }: Entry): Sought {
+    return { entry: `SRTCTL_PROCESS=${mark}`, hard: this.#options.owner?.hard, number };
+  }
+
   /** The main process has ended: ends what it left behind, in its group or out of it, then lets go of the entry. */
   async #sweep(entry: Entry, onNothingBeyond?: () => void): Promise<void> {
     const { group } = entry;
-    const mark = `SRTCTL_PROCESS=${entry.mark}`;
     try {
       await entry.beyond?.kill();
     } catch (error) {
@@ -465,7 +489,12 @@ export class ProcessTable {
     }
     onNothingBeyond?.();
     try {
-      await endLeft(this.#options.spawner, group, mark);
+      await endLeft({
+        spawner: this.#options.spawner,
+        group,
+        sought: this.#sought(entry),
+        keeper: this.#options.keeper,
+      });
     } catch (error) {
       this.#options.onDefect(`looking for what ${entry.spec.id} left`, error);
     }
@@ -474,7 +503,9 @@ export class ProcessTable {
     entry.group = null;
     this.#startWaiting();
     this.#forgetOver();
-    if (this.alive === 0) this.#options.onEmpty();
+    if (this.alive > 0) return;
+    if (this.#options.keeper !== undefined) endStrays(this.#options.spawner, this.#options.keeper);
+    this.#options.onEmpty();
   }
 }
 

@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, join, resolve } from 'node:path';
 import type { ProcessSpec } from '../messages/process-spec.ts';
 import type { OpenLog } from './prepare.ts';
 
@@ -13,12 +15,16 @@ export interface SpawnListener {
 
 /** All starting and signalling of processes. Tests put a recorder here. */
 export interface Spawner {
-  /** Starts in a process group of its own, stdout and stderr straight to the log file. */
+  /**
+   * Starts in a process group of its own, stdout and stderr straight to the log file. `mark` puts what sets the owner's
+   * mark before the command.
+   */
   spawn(
     spec: ProcessSpec,
     env: Record<string, string>,
     listener: SpawnListener,
     log: OpenLog,
+    mark?: (argv: string[]) => string[],
   ): Spawned | undefined;
   /** false when the group is not there any more. */
   signalGroup(processGroup: number, signal: NodeJS.Signals): boolean;
@@ -39,10 +45,28 @@ const reasonOf = (error: NodeJS.ErrnoException, command: string, cwd: string | u
   return `cannot start ${command}: ${error.message}`;
 };
 
+/** true when the command can be run: by its path, or in a directory of PATH. */
+function isProgram(command: string, cwd: string | undefined, env: Record<string, string>): boolean {
+  const directories = (env.PATH ?? '/usr/bin:/bin').split(delimiter);
+  const places = command.includes('/') ? [command] : directories.map((directory) => join(directory, command));
+  return places.some((each) => {
+    const place = resolve(cwd ?? '.', each);
+    try {
+      accessSync(place, constants.X_OK);
+      return statSync(place).isFile();
+    } catch {
+      return false;
+    }
+  });
+}
+
 export const osSpawner: Spawner = {
-  spawn(spec, env, listener, { fd }) {
-    const [command = '', ...args] = spec.argv;
-    const child = spawn(command, args, {
+  spawn(spec, env, listener, { fd }, mark) {
+    const [command = ''] = spec.argv;
+    // What sets the mark is there in any case, so that a command which is not must be looked for.
+    const canStart = mark !== undefined && isProgram(command, spec.cwd, env);
+    const [first = '', ...args] = canStart ? mark([...spec.argv]) : spec.argv;
+    const child = spawn(first, args, {
       env,
       detached: true,
       // The child gets the file's descriptor: lines that pass through Node cost forty times as much CPU.

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { findMarked } from './marks.ts';
+import { findProcesses, type Sought } from './marks.ts';
 
 const run = promisify(execFile);
 const TIMEOUT_MS = 15_000;
@@ -10,15 +10,15 @@ const TIMEOUT_MS = 15_000;
 const MOST = 32;
 
 /**
- * What each process with `mark` (NAME=value) is doing, by py-spy where the process's PATH has one, into a file beside its log.
+ * What each of a process's own is doing, by py-spy where the process's PATH has one, into a file beside its log.
  * Resolves with the file when there is anything in it.
  */
 export async function stacksOf(
-  mark: string,
+  sought: Sought,
   logFile: string,
   env: Record<string, string>,
 ): Promise<string | undefined> {
-  const pids = (await findMarked([mark])).get(mark) ?? [];
+  const pids = await findProcesses(sought);
   const dumps = await Promise.all(
     pids.slice(0, MOST).map(async (pid) => {
       try {

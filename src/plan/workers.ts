@@ -5,7 +5,10 @@ import type { Recipe } from '../recipe/schema.ts';
 import type { EndpointProcess, Roles, RuntimeContext, WorkerRest } from './kinds.ts';
 
 /** Engines flush and leave their process groups on SIGTERM; ten seconds is what they need at most. */
-const GRACE_MS = 10_000;
+/** An engine ends what it has begun, and its children; only one that hangs takes all of it. */
+const GRACE_MS = 30_000;
+/** With Dynamo a worker drains for up to 30 s. */
+const DYNAMO_GRACE_MS = 40_000;
 /** The indices of the plan would name GPUs that are not there. */
 const NO_GPUS = { CUDA_VISIBLE_DEVICES: '' };
 const UNHEALTHY_AFTER_MS = 300_000;
@@ -62,7 +65,7 @@ export function workerProcesses(
       critical: true,
       terminates: false,
       startTimeoutMs: seconds * attempts * 1000,
-      graceMs: GRACE_MS,
+      graceMs: recipe.frontend.type === 'dynamo' ? DYNAMO_GRACE_MS : GRACE_MS,
       unhealthyAfterMs: UNHEALTHY_AFTER_MS,
     };
   });

@@ -1,8 +1,9 @@
+import { OWNER_VARIABLE, SHELL_MARK } from '../owner-mark.ts';
 import { NOT_POSSIBLE, UNSHARE } from './pid-namespace.ts';
 
 /**
- * What srun starts on each node: it finds the Node runtime for the node's architecture and runs the agent, of which it is
- * a second guard. A shell text, since it has to work where Node or srtctl's directory is missing, and says so: in a file that the coordinator
+ * What srun starts on each node: it finds the Node runtime for the node's architecture and runs the agent with its keeper,
+ * of which it is a second guard. A shell text, since it has to work where Node or srtctl's directory is missing, and says so: in a file that the coordinator
  * looks for, beside the agents' configs. Arguments: directory of the configs, the agent group's suffix, node-agent.js,
  * `namespace` or nothing, tmpDir and stopDirs, then pairs of architecture (uname -m) and path of the node binary.
  */
@@ -22,14 +23,24 @@ while [ $# -gt 1 ] && [ "$1" != "$arch" ]; do shift 2; done
 [ -r "$agent" ] || fail "srtctl is not there: no $agent (it must be on a file system that every node has)"
 job=\${dir%/*}
 incarnation=$(cat /proc/sys/kernel/random/uuid)
+owner=\${job##*/}/$name
 set -- "$2" --max-semi-space-size=1 "$agent" "$dir" "$name" "$incarnation"
+dist=\${agent%/*} kept=$(printf '%s\\037' "$@")
+# What keeps the agent, and is around it from here on; without perl and python the agent's guard does what it can.
+if [ -r "$dist/keeper.pl" ] && perl -MConfig -e 1 2>/dev/null; then
+  set -- perl "$dist/keeper.pl" "$owner"
+elif [ -r "$dist/keeper.py" ] && python3 -I -S -c 'import ctypes' 2>/dev/null; then
+  set -- python3 -I -S "$dist/keeper.py" "$owner"
+elif [ -n "$namespace" ]; then
+  set -- /bin/sh -c '"$@" & wait $!' srtctl-init "$@"
+fi
 if [ -n "$namespace" ]; then
   said=$(${UNSHARE.join(' ')} true 2>&1) || fail "${NOT_POSSIBLE} ($said)"
   # An earlier agent of this name that is frozen ends nothing, and its successor's namespace does not show what it runs.
   round=0
   while [ $round -lt 50 ]; do
     # It fails also when there is one that it may not read.
-    earlier=$(grep -lsaz -- "^SRTCTL_AGENT=\${job##*/}/$name/[^/]*$" /proc/[0-9]*/environ)
+    earlier=$(grep -lsazE -- "^SRTCTL_(AGENT=$owner/[^/]*|OWNER=$owner)$" /proc/[0-9]*/environ)
     [ -n "$earlier" ] || break
     for file in $earlier; do
       pid=\${file#/proc/}
@@ -38,17 +49,28 @@ if [ -n "$namespace" ]; then
     round=$((round + 1))
     sleep 0.1 2>/dev/null || sleep 1
   done
-  set -- ${UNSHARE.join(' ')} /bin/sh -c '"$@" & wait $!' srtctl-init "$@"
+  set -- ${UNSHARE.join(' ')} "$@"
 fi
 # What signals the step signals the agent, too, and this shell has still something to do then.
 trap : HUP INT TERM
-"$@"
-code=$?
+SRTCTL_KEPT=$kept ${OWNER_VARIABLE}=$owner "$@" &
+pid=$!
+start=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d ' ' -f 20)
+# wait returns when a trap has run, too.
+while
+  wait "$pid"
+  code=$?
+  kill -0 "$pid" 2>/dev/null
+do :; done
 # Of an agent that ended in good order nothing is left. Else its guard is at work; but it may have been killed as well, as
 # with the namespace.
 case $code in
   0 | 2 | 75) ;;
-  *) /bin/sh "\${agent%/*}/guard.sh" "SRTCTL_AGENT=\${job##*/}/$name/$incarnation" "$tmp" "$stops" </dev/null ;;
+  *)
+    limits=
+    [ -n "$namespace" ] || [ -z "$start" ] || limits="[0-9]+ +${SHELL_MARK}"
+    /bin/sh "$dist/guard.sh" "SRTCTL_AGENT=$owner/$incarnation" "$tmp" "$stops" "" "" "" "$limits" </dev/null
+    ;;
 esac
 exit "$code"`;
 

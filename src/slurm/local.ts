@@ -2,7 +2,9 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { delimiter, join } from 'node:path';
-import { guardsAreGone } from '../guard.ts';
+import { endMarked, guardsAreGone } from '../guard.ts';
+import { findKeeper } from '../keeper.ts';
+import { limitsPattern, OWNER_VARIABLE, ownerMark } from '../owner-mark.ts';
 import { PUBLIC_PORT } from '../public-port.ts';
 import { type Running, runningChild } from '../running.ts';
 import { LaunchedAgents } from './launched.ts';
@@ -17,8 +19,12 @@ const BLOCKS = 200;
 /** An agent makes little garbage: young generations of 1 MB in place of 16 save it 10 MB of memory. */
 const AGENT_FLAGS = ['--max-semi-space-size=1'];
 /** Longer than the grace of any process that an agent may have to wait for. */
-const STOP_GRACE_MS = 12_000;
+const STOP_GRACE_MS = 45_000;
 const GUARD_MS = 5_000;
+/** A keeper ends when all that its agent had started has ended, and memory of an engine may take its time. */
+const KEEPER_MS = 5_000;
+/** Of an agent that ended in good order nothing is left (as agent-launcher.ts has it, too). */
+const IN_ORDER = ['exit code 0', 'exit code 2', 'exit code 75'];
 /** Addresses .0 and .1 of a block are not nodes. */
 const FIRST_HOST = 2;
 
@@ -38,6 +44,8 @@ export interface LocalOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Each agent in a PID namespace of its own. */
   readonly pidNamespace?: boolean;
+  /** Puts the coordinator's mark on a command. */
+  readonly mark?: ((argv: readonly string[]) => string[]) | undefined;
   /** Told of each agent's process group, so that none outlives a coordinator that was killed. */
   readonly began: (processGroup: number) => void;
   readonly over: (processGroup: number) => void;
@@ -60,6 +68,46 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
   const chosen = new Map(entryPort === undefined ? [] : [[PUBLIC_PORT, entryPort]]);
   const ports = new LocalPorts({ block, home, chosen, perNode: !mock });
   const env = environmentOf(options);
+  const keeper = findKeeper(options.distDir, env);
+  const { mark = (argv: readonly string[]) => [...argv] } = options;
+
+  /** The agent's command, and around it what ends all that the agent has started. */
+  function commandOf(name: string, configFile: string): { argv: string[]; env: NodeJS.ProcessEnv } {
+    const agent = [process.execPath, ...AGENT_FLAGS, join(options.distDir, 'node-agent.js'), configFile];
+    const init = options.pidNamespace ? INIT : [];
+    const around = options.pidNamespace ? UNSHARE : [];
+    const owner = `${options.jobId}/${name}`;
+    return {
+      argv: mark([...around, ...(keeper ? [...keeper.command, owner] : [...init, ...agent])]),
+      env: { ...env, [OWNER_VARIABLE]: owner, ...keeper?.environment(agent) },
+    };
+  }
+
+  /** Ends what an agent ran that was killed with its keeper and its guard: nobody else is there to do that. */
+  const sweeps = new Set<Promise<void>>();
+  function sweepAfter({ pid, ended }: Running): void {
+    const hard = options.pidNamespace ? undefined : ownerMark(pid, 'agent');
+    if (hard === undefined) return;
+    void ended.then((how) => {
+      if (IN_ORDER.includes(how)) return;
+      const sweep = endMarked(join(options.distDir, 'guard.sh'), limitsPattern(hard));
+      sweeps.add(sweep);
+      void sweep.then(() => sweeps.delete(sweep));
+    });
+  }
+
+  /** A keeper ends the agent and all that it has started; around an agent in a namespace is what ends that. */
+  function killAgent(running: Running): void {
+    if (running.pid <= 0 || running.isOver) return;
+    if (!keeper && !options.pidNamespace) {
+      killGroup(running, 'SIGKILL');
+      return;
+    }
+    running.kill('SIGCONT');
+    running.kill('SIGUSR1');
+    const timer = setTimeout(() => killGroup(running, 'SIGKILL'), KEEPER_MS);
+    void running.ended.then(() => clearTimeout(timer));
+  }
 
   return {
     addresses,
@@ -71,37 +119,38 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
       for (const { name, configFile, logFile } of agents) {
         const log = openSync(logFile, 'a', 0o644);
         // Its own process group: Ctrl-C in the terminal is for the coordinator, which stops agents over the bus.
-        const around = options.pidNamespace ? [...UNSHARE, ...INIT] : [];
-        const [command = '', ...args] = [
-          ...[...around, process.execPath],
-          ...[...AGENT_FLAGS, join(options.distDir, 'node-agent.js'), configFile],
-        ];
-        const child = spawn(command, args, {
-          detached: true,
-          stdio: ['ignore', log, log],
-          env,
-        });
+        const { argv, env } = commandOf(name, configFile);
+        const [command = '', ...args] = argv;
+        const child = spawn(command, args, { detached: true, stdio: ['ignore', log, log], env });
         closeSync(log);
-        launched.add({ process: runningChild(child), agents: [name] }, endOf(onEnd));
+        const running = runningChild(child);
+        sweepAfter(running);
+        launched.add({ process: running, agents: [name] }, endOf(onEnd));
       }
     },
-    adoptAgents: (named, _, onEnd) => launched.adopt(named, endOf(onEnd)),
+    adoptAgents(named, _, onEnd): string[] {
+      const agents = launched.adopt(named, endOf(onEnd));
+      for (const { process } of launched.running) sweepAfter(process);
+      return agents;
+    },
     get launched() {
       return launched.running.map(({ process: { pid, startedAt }, agents }) => ({ pid, startedAt, agents }));
     },
     endAgents(names): void {
       for (const { process, agents } of launched.running)
-        if (agents.some((name) => names.includes(name))) killGroup(process, 'SIGKILL');
+        if (agents.some((name) => names.includes(name))) killAgent(process);
     },
     async stop(lost): Promise<void> {
       const left = launched.running;
       for (const { process, agents } of left)
-        killGroup(process, agents.some((name) => lost.includes(name)) ? 'SIGKILL' : 'SIGTERM');
+        if (agents.some((name) => lost.includes(name))) killAgent(process);
+        else killGroup(process, 'SIGTERM');
       await launched.ended(STOP_GRACE_MS, left);
       const stubborn = launched.running;
-      for (const { process } of stubborn) killGroup(process, 'SIGKILL');
+      for (const { process } of stubborn) killAgent(process);
       await Promise.all(stubborn.map(({ process }) => process.ended));
       // Of an agent that was killed the guard may still be at work, and nothing is to be left when we are done.
+      await Promise.all(sweeps);
       await guardsAreGone(`SRTCTL_AGENT=${options.jobId}/`, GUARD_MS);
     },
     release: () => (claim ? new Promise((resolve) => claim.close(() => resolve())) : Promise.resolve()),

@@ -40,13 +40,10 @@ describe('an MPI launch', () => {
         '--cpu-bind=none',
       ],
       ...['--nodes=2', '--ntasks=16', '--ntasks-per-node=8', '--nodelist=n2,n3', '--kill-on-bad-exit=1'],
-      ...[
-        '--wait=15',
-        '--input=none',
-        '--job-name=srtctl-7-n2-decode-0-0-1',
-        'trtllm-llmapi-launch',
-        ...['/bin/sh', '/dist/steps/end-with-server.sh', 'serve'],
-      ],
+      ...['--wait=15', '--input=none', '--job-name=srtctl-7-n2-decode-0-0-1'],
+      // Slurm starts its tasks itself: they mark themselves.
+      ...['/bin/sh', '-c', expect.stringContaining('ulimit'), 'srtctl-rank'],
+      ...['trtllm-llmapi-launch', '/bin/sh', '/dist/steps/end-with-server.sh', 'serve'],
     ]);
   });
 

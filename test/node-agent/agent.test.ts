@@ -20,9 +20,9 @@ import type { ProcessTransition } from '../../src/messages/events.ts';
 import { type ProcessMetrics, processMetricsSchema } from '../../src/messages/metrics.ts';
 import { subjectsOf } from '../../src/messages/subjects.ts';
 import { clearLeftovers } from '../../src/node-agent/leftovers.ts';
-import { findMarked } from '../../src/node-agent/marks.ts';
 import { exists, startTestBus, type TestBus, until } from '../support/bus.ts';
 import { guardsOf } from '../support/guards.ts';
+import { findMarked } from '../support/marked.ts';
 import { endIfThere, signal } from '../support/signal.ts';
 import { specOf } from '../support/spec.ts';
 

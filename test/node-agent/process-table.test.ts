@@ -6,10 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Beyond } from '../../src/node-agent/launch.ts';
-import { findMarked, identityOf } from '../../src/node-agent/marks.ts';
+import { identityOf } from '../../src/node-agent/marks.ts';
 import { ProcessTable, type Transition } from '../../src/node-agent/process-table.ts';
 import { osSpawner } from '../../src/node-agent/spawn.ts';
 import { exists, until } from '../support/bus.ts';
+import { findMarked } from '../support/marked.ts';
 import { specOf } from '../support/spec.ts';
 
 let dir: string;

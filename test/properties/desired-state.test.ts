@@ -19,9 +19,9 @@ import { aStep, type Step, someFates } from './steps.ts';
 /** The machine of the run that is on: what looks through /proc looks there instead. */
 const here = vi.hoisted(() => ({ marked: (_: string): number[] => [] }));
 vi.mock('../../src/node-agent/marks.ts', () => ({
-  findMarked: async (entries: readonly string[]) =>
-    new Map(entries.map((entry) => [entry, here.marked(entry)])),
-  findMarkedSync: () => [],
+  findProcesses: async ({ entry }: { entry: string }) => here.marked(entry),
+  findProcessesSync: () => [],
+  isMarked: () => false,
 }));
 vi.mock('../../src/node-agent/prepare.ts', () => ({
   prepareFiles: async () => ({ fd: -1, size: 0, close: () => undefined }),

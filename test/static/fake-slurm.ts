@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findMarked } from '../../src/node-agent/marks.ts';
+import { findMarked } from '../support/marked.ts';
 import { endIfThere } from '../support/signal.ts';
 
 /** Slurm's commands on one machine: srun becomes what it is told to start, its pid the number of the step. */

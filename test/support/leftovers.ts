@@ -1,8 +1,8 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findMarked } from '../../src/node-agent/marks.ts';
 import { until } from './bus.ts';
+import { findMarked } from './marked.ts';
 import { endIfThere } from './signal.ts';
 
 interface OwnProcess {
