@@ -2,7 +2,7 @@ import { appendFile, readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { requirePidNamespace } from '../../src/slurm/pid-namespace.ts';
 import { exists, until } from '../support/bus.ts';
-import { DEFAULT_LIMITS, useJobs, useJobs } from '../support/jobs.ts';
+import { DEFAULT_LIMITS, useJobs } from '../support/jobs.ts';
 import { findMarked } from '../support/marked.ts';
 import { signal } from '../support/signal.ts';
 import { writeRecipe } from './recipe.ts';
