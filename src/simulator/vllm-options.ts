@@ -89,7 +89,6 @@ export function vllmOptions(given: readonly string[]): EngineOptions & { readonl
     loadMs: setting('SRTCTL_SIM_LOAD_MS', 2_000),
     hangAfterRequests: setting('SRTCTL_SIM_HANG_AFTER_REQUESTS', 0),
     record: args.record(),
-    healthGenerates: false,
     headless: args.has('headless') || nodeRank > 0,
   };
 }
