@@ -1,6 +1,9 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { frontendFor } from '../../src/frontends/index.ts';
+import { countAll } from '../../src/node-agent/count.ts';
 import { nodesNeeded, planVariant } from '../../src/plan/plan.ts';
 import { createRuntimeContext, dryRunInput, type RuntimeInput } from '../../src/plan/runtime-context.ts';
 import { cluster, loadText, small } from '../recipe/write.ts';
@@ -161,6 +164,23 @@ describe('the Dynamo frontend', () => {
       ],
     });
   });
+});
+
+describe('what older releases of Dynamo register', () => {
+  const shared = resolve(import.meta.dirname, '../../../shared/cases/01-dynamo-trtllm-health');
+
+  it.skipIf(!existsSync(shared))(
+    'is ready: one prefill and one decode worker of TensorRT-LLM, over NATS',
+    () => {
+      const [router] = frontendsOf(readFileSync(join(shared, 'recipe.yaml'), 'utf8'));
+      const probe = router?.probe;
+      const expected = probe?.kind === 'http' ? (probe.expect ?? []) : [];
+      expect(countAll(readFileSync(join(shared, 'health.json'), 'utf8'), expected)).toEqual({
+        ok: true,
+        detail: '1 of 1 prefill workers, 1 of 1 decode workers',
+      });
+    },
+  );
 });
 
 describe('several routers', () => {

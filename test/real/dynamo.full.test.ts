@@ -1,4 +1,4 @@
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { AGGREGATED, DISAGGREGATED, dynamoRecipe, expectExact } from './support/dynamo-recipe.ts';
 import { describeReal, programOf } from './support/programs.ts';
@@ -112,6 +112,21 @@ describeReal('all runs of Dynamo', ['dynamo', 'debian'], () => {
       },
       180_000,
     );
+
+    it('two frontends behind nginx, and workers on four nodes of one machine', async () => {
+      const { job } = await runs(
+        {
+          resources: {
+            ...{ gpu_type: 'h100', gpus_per_node: 4, prefill_nodes: 2, decode_nodes: 2 },
+            ...{ prefill_workers: 2, decode_workers: 2, gpus_per_prefill: 4, gpus_per_decode: 4 },
+          },
+          frontend: { enable_multiple_frontends: true, num_additional_frontends: 1 },
+        },
+        { path: [dirname(programOf('debian', 'nginx'))] },
+      );
+      const ready = (await job.transitions('nginx')).find(({ to }) => to === 'ready');
+      expect(ready?.why).toMatch(/model, completion/);
+    }, 240_000);
 
     it('a component of an older release', async () => {
       await runs(
