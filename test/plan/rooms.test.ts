@@ -19,7 +19,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   machines: ['messages'],
   plan: ['backends', 'frontends', 'benchmarks', 'recipe', 'messages'],
   'node-agent': ['machines', 'launch', 'messages'],
-  slurm: ['plan', 'backends', 'launch', 'recipe', 'messages'],
+  slurm: ['plan', 'backends', 'why', 'launch', 'recipe', 'messages'],
   static: ['slurm', 'launch', 'plan', 'frontends', 'recipe', 'messages'],
   coordinator: [
     'why',
