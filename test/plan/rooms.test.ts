@@ -14,7 +14,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   steps: [],
   why: ['messages'],
   backends: ['engines', 'recipe', 'messages'],
-  frontends: ['engines', 'recipe', 'messages'],
+  frontends: ['backends', 'engines', 'recipe', 'messages'],
   benchmarks: ['recipe', 'messages'],
   machines: ['messages'],
   plan: ['backends', 'frontends', 'benchmarks', 'recipe', 'messages'],
