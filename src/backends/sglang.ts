@@ -49,11 +49,15 @@ const nameOf = (recipe: Recipe, mode: EndpointMode): string =>
 
 const underDynamo = (recipe: Recipe): boolean => recipe.frontend.type === 'dynamo';
 
+/** A router sends decode workers to the port that the plan tells it. (Dynamo's workers register theirs.) */
+const withoutBootstrapPort = ({ 'disaggregation-bootstrap-port': _, ...flags }: Flags): Flags => flags;
+
 function command(context: WorkerContext): string[] {
   const { recipe, runtime, process } = context;
   const dynamo = underDynamo(recipe);
   // The model's place is the job's to say: some recipes give it too, as it is in a container.
-  const { 'served-model-name': _, 'model-path': __, ...flags } = flagsOf(recipe, process.mode);
+  const { 'served-model-name': _, 'model-path': __, ...given } = flagsOf(recipe, process.mode);
+  const flags = dynamo || process.mode !== 'prefill' ? given : withoutBootstrapPort(given);
   return [
     ...nsysPrefix(context, { forks: dynamo }),
     ...['python3', '-m', dynamo ? 'dynamo.sglang' : 'sglang.launch_server'],

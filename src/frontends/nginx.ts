@@ -16,6 +16,9 @@ const CONNECT_TIMEOUT = '5s';
 const MOST_FAILS = 3;
 const REST = '10s';
 
+/** As far as it may be raised: containers without privileges have a lower limit, and nginx serves with that as well. */
+const RAISE_LIMIT = `ulimit -n ${OPEN_FILES} 2>/dev/null || { ulimit -n "$(ulimit -Hn)"; echo "at most $(ulimit -n) open files, not ${OPEN_FILES}"; }; exec "$0" "$@"`;
+
 /** nginx before several routers; [] when there is one. */
 export function nginxProcesses(
   context: FrontendContext,
@@ -33,9 +36,7 @@ export function nginxProcesses(
       node: nginx.node,
       port: nginx.port,
       // The limit is the shell's to raise, and nginx then takes the shell's place.
-      argv: recipe.frontend.nginx_raise_ulimit
-        ? ['bash', '-c', `ulimit -n ${OPEN_FILES} && exec "$0" "$@"`, ...start]
-        : start,
+      argv: recipe.frontend.nginx_raise_ulimit ? ['bash', '-c', RAISE_LIMIT, ...start] : start,
       env: {},
       image: runtime.containers ? recipe.frontend.nginx_container : null,
       path: '/health',

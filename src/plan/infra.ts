@@ -55,7 +55,7 @@ export function mooncakeProcesses(recipe: Recipe, runtime: RuntimeContext, roles
       phase: 'infra',
       node,
       argv: [
-        ...['mooncake_master', `--port=${ports.rpc}`],
+        ...['mooncake_master', `--rpc_port=${ports.rpc}`],
         ...['--enable_http_metadata_server=true', `--http_metadata_server_port=${ports.metadata}`],
         ...['--eviction_high_watermark_ratio=0.9', '--default_kv_lease_ttl=10000', '--rpc_thread_num=16'],
         ...['--enable_metric_reporting=true', `--metrics_port=${ports.metrics}`],

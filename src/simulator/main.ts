@@ -44,6 +44,14 @@ switch (module) {
     await runEngine('dynamo', dynamoOptions(args));
     break;
   }
+  case 'dynamo.vllm': {
+    const [{ runEngine }, { dynamoVllmOptions }] = await Promise.all([
+      import('./engine-process.ts'),
+      import('./dynamo-vllm-options.ts'),
+    ]);
+    await runEngine('dynamo', dynamoVllmOptions(args));
+    break;
+  }
   case 'trtllm-serve': {
     if (args[0] === 'disaggregated') {
       const { runDisaggregated } = await import('./trtllm-router.ts');

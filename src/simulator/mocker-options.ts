@@ -1,4 +1,4 @@
-import { basename } from 'node:path';
+import { basename, isAbsolute } from 'node:path';
 import { type Arguments, bindAddress, setting } from './argv.ts';
 import type { EngineOptions } from './engine-options.ts';
 import { Fatal } from './fatal.ts';
@@ -52,7 +52,8 @@ export function mockerOptions(args: Arguments): MockerOptions {
     workers,
     engine: {
       modelPath,
-      servedModel: args.text('model-name') ?? basename(modelPath),
+      // Of a directory its name, of a model of the hub all of its id.
+      servedModel: args.text('model-name') ?? (isAbsolute(modelPath) ? basename(modelPath) : modelPath),
       host: bindAddress('0.0.0.0'),
       port: 0,
       mode: mode === 'prefill' || mode === 'decode' ? mode : 'agg',

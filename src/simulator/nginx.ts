@@ -4,7 +4,7 @@ import { bindAddress } from './argv.ts';
 import { Fatal } from './fatal.ts';
 import { readBody, sendText, serve } from './http.ts';
 import { type Policy, policyOf, type Target } from './policy.ts';
-import { pipe, send, whenGone } from './upstream.ts';
+import { passedOn, pipe, send, whenGone } from './upstream.ts';
 
 /** A directive of nginx.conf with its words, and its block where it has one. */
 interface Directive {
@@ -64,13 +64,15 @@ async function listen(server: Directive, conf: readonly Directive[]): Promise<vo
   await serve(bindAddress(host), Number(port), async (request, response) => {
     const body = await readBody(request);
     const signal = whenGone(response);
-    const sent = { method: request.method ?? 'GET', path: request.url ?? '/', body, signal };
+    const headers = passedOn(request.headers);
+    const sent = { method: request.method ?? 'GET', path: request.url ?? '/', body, signal, headers };
     const chosen = choose(targets, request.socket.remoteAddress ?? '');
     // As proxy_next_upstream does: an upstream that takes no connection is passed over.
     for (const target of chosen ? [chosen, ...targets.filter((each) => each !== chosen)] : []) {
       const free = occupy(target, response);
       try {
-        return pipe(await send({ ...sent, url: target.url }), response);
+        const answer = await send({ ...sent, url: target.url });
+        return pipe(answer, response, passedOn(answer.headers));
       } catch (error) {
         free();
         if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') break;

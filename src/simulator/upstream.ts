@@ -1,4 +1,11 @@
-import { Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  Agent,
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type ServerResponse,
+} from 'node:http';
 import { sendError } from './http.ts';
 
 /** Connections to workers are kept: as many as there are requests in flight. */
@@ -13,11 +20,13 @@ export interface Upstream {
   readonly method: string;
   readonly path: string;
   readonly body: string | Buffer;
+  /** Besides those that say what the body is. */
+  readonly headers?: OutgoingHttpHeaders;
   readonly signal: AbortSignal;
 }
 
 /** Sends a request on and resolves with the head of its answer. */
-export function send({ url, method, path, body, signal }: Upstream): Promise<IncomingMessage> {
+export function send({ url, method, path, body, signal, headers }: Upstream): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const request = httpRequest(
       {
@@ -27,20 +36,43 @@ export function send({ url, method, path, body, signal }: Upstream): Promise<Inc
         method,
         path,
         signal,
-        headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+        headers: {
+          'content-type': 'application/json',
+          ...headers,
+          'content-length': Buffer.byteLength(body),
+        },
       },
       resolve,
     );
+    // As proxies do: with HTTP/1.1 a connection is kept without a word.
+    request.removeHeader('connection');
     request.setNoDelay(true);
     request.once('error', reject);
     request.end(body);
   });
 }
 
+/** Headers of a connection, which a proxy does not pass on (RFC 9110, 7.6.1), and the length, which it sets. */
+const HOP_BY_HOP = [
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'te',
+  'trailer',
+  'upgrade',
+  'content-length',
+];
+
+export const passedOn = (headers: IncomingHttpHeaders): OutgoingHttpHeaders =>
+  Object.fromEntries(
+    Object.entries(headers).filter(([name]) => ![...HOP_BY_HOP, 'transfer-encoding'].includes(name)),
+  );
+
 /** Hands an upstream's answer through byte by byte, at the client's pace. */
-export function pipe(from: IncomingMessage, to: ServerResponse): void {
+export function pipe(from: IncomingMessage, to: ServerResponse, headers: OutgoingHttpHeaders = {}): void {
   const { 'content-type': type, 'content-length': length } = from.headers;
   to.writeHead(from.statusCode ?? 502, {
+    ...headers,
     ...(type === undefined ? {} : { 'content-type': type }),
     ...(length === undefined ? {} : { 'content-length': length }),
   });

@@ -151,4 +151,14 @@ export const differences: readonly Difference[] = [
     reason:
       'sglang-router looks for its workers every 30 seconds, so a run is idle for up to 30 seconds after they are ready.',
   },
+  {
+    process: 'worker',
+    backend: 'sglang',
+    frontend: 'sglang',
+    option: '--disaggregation-bootstrap-port',
+    golden: '31000',
+    ours: '7200',
+    reason:
+      "A recipe's own bootstrap port came after ours and won, while the router sends decode workers to ours: every request failed.",
+  },
 ];

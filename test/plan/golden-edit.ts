@@ -85,7 +85,8 @@ function isAs(wanted: string | symbol, value: string | undefined): boolean {
 
 /** Where an option stands, and its values: up to the next option. */
 function placeOf(argv: readonly string[], option: string) {
-  const from = argv.findIndex((each) => each === option || each.startsWith(`${option}=`));
+  // Of an option that is repeated the last one counts.
+  const from = argv.findLastIndex((each) => each === option || each.startsWith(`${option}=`));
   if (from < 0) return undefined;
   const inline = argv[from]?.startsWith(`${option}=`) ? [argv[from].slice(option.length + 1)] : [];
   const rest = argv.slice(from + 1);

@@ -143,7 +143,7 @@ describe("Mooncake's master", () => {
   it('is a process on the infra node, there before the workers, which are told where it is', () => {
     const { node, phase, argv, image } = processOf(text, 'mooncake-master');
     expect([node, phase, image]).toEqual(['node1', 'infra', 'repo/image:1']);
-    expect(argv).toEqual(expect.arrayContaining(['mooncake_master', '--port=8700', '--x=1']));
+    expect(argv).toEqual(expect.arrayContaining(['mooncake_master', '--rpc_port=8700', '--x=1']));
     expect(processOf(text, 'decode-0-0').env).toMatchObject({
       MOONCAKE_MASTER: '10.0.0.1:8700',
       MOONCAKE_TE_META_DATA_SERVER: 'http://10.0.0.1:8701/metadata',

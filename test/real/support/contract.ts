@@ -37,9 +37,15 @@ interface Difference {
   readonly standIn: unknown;
 }
 
-/** Two times differ when one is more than four times the other and more than half a second away from it. */
+/**
+ * Two times differ when one is more than four times the other and more than half a second away from it (two seconds
+ * where asking again would change what comes next).
+ */
 const TIMES = 4;
 const LEAST_APART_MS = 500;
+const LEAST_APART_ONCE_MS = 2_000;
+/** A busy machine is late at times; a program that takes its time takes it each time. */
+const MOST_ASKED = 3;
 const AGAIN_MS = 100;
 
 /** Runs the table against both, each for itself. Returns a line for each difference that is not known, and for each
@@ -57,7 +63,7 @@ export async function contract<S extends Side>(
       ...differing('status', one.status, other.status),
       ...differing('headers', one.headers, other.headers),
       ...differing('body', one.body, other.body),
-      ...(step.timing === false ? [] : apart(one, other)),
+      ...(step.timing === false ? [] : apart(one, other, isRepeatable(step))),
     ];
     return found.map((each) => ({ step: step.name, ...each }));
   });
@@ -93,7 +99,7 @@ async function answerTo<S extends Side>(
   for (;;) {
     const answer = await ask(url, step);
     const ms = performance.now() - begin;
-    if (!step.until) return answer;
+    if (!step.until) return isRepeatable(step) ? leastOf(url, step, answer) : answer;
     if (step.until(answer)) return { ...answer, firstMs: ms, ms };
     if (ms > (step.withinMs ?? 30_000))
       throw new Error(
@@ -101,6 +107,15 @@ async function answerTo<S extends Side>(
       );
     await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
   }
+}
+
+const isRepeatable = ({ method = 'GET', body }: Ask): boolean => method === 'GET' && body === undefined;
+
+async function leastOf(url: string, request: Ask, first: Answer): Promise<Answer> {
+  let { firstMs } = first;
+  for (let asked = 1; asked < MOST_ASKED && firstMs > LEAST_APART_MS; asked++)
+    firstMs = Math.min(firstMs, (await ask(url, request)).firstMs);
+  return { ...first, firstMs };
 }
 
 type Place = Omit<Difference, 'step'>;
@@ -120,9 +135,10 @@ function differing(at: string, real: Shape | number, standIn: Shape | number): P
 const isObject = (shape: Shape | number): shape is { readonly [key: string]: Shape } =>
   typeof shape === 'object' && !Array.isArray(shape);
 
-function apart(real: Answer, standIn: Answer): Place[] {
+function apart(real: Answer, standIn: Answer, repeatable: boolean): Place[] {
+  const leastApart = repeatable ? LEAST_APART_MS : LEAST_APART_ONCE_MS;
   const [least, most] = [Math.min(real.firstMs, standIn.firstMs), Math.max(real.firstMs, standIn.firstMs)];
-  if (most < TIMES * least || most - least < LEAST_APART_MS) return [];
+  if (most < TIMES * least || most - least < leastApart) return [];
   return [
     { at: 'time', real: `${Math.round(real.firstMs)} ms`, standIn: `${Math.round(standIn.firstMs)} ms` },
   ];

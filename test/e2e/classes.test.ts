@@ -1,0 +1,68 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import { runnableBenchmarkTypes } from '../../src/recipe/benchmark.ts';
+import { useJobs } from '../support/jobs.ts';
+import { arePresent, type RecipeClass, recipeClasses, shortened } from './classes.ts';
+
+const jobs = useJobs({ SRTCTL_SIM_LOAD_MS: '0', SRTCTL_SIM_SPEED: '50' });
+
+/** Classes that srtctl runs and a simulated run cannot do, with the reason. */
+const NOT_YET: readonly { readonly class: RegExp; readonly reason: string }[] = [];
+
+/** In the place of commands that download harnesses and data. */
+const COMMAND = `curl -fsS "$SRT_FRONTEND_URL/v1/models" && echo "asked $SRT_FRONTEND_URL"`;
+
+const classes = arePresent ? await recipeClasses() : [];
+const runnable = classes.filter(({ benchmark }) => runnableBenchmarkTypes.includes(benchmark));
+const refused = classes.filter(({ benchmark }) => !runnableBenchmarkTypes.includes(benchmark));
+
+const written = async (name: string, text: string): Promise<string> => {
+  const file = join(jobs.dir, `${name.replaceAll(/\W+/g, '-')}.yaml`);
+  await writeFile(file, text);
+  return file;
+};
+
+describe.skipIf(!arePresent)('a public recipe of each class, with simulated engines', () => {
+  const runs = runnable.filter(({ name }) => !NOT_YET.some((entry) => entry.class.test(name)));
+
+  it.each(runs)(
+    '$name ($variants)',
+    async ({ name, example, benchmark }: RecipeClass) => {
+      const job = await jobs.apply(await written(name, stringify(shortened(example, COMMAND))));
+      if (benchmark === 'manual') {
+        await job.pointReached('benchmarking', undefined, 200_000);
+        job.child.kill('SIGINT');
+      }
+      expect(await job.ended(), job.said).toBe(0);
+      const [result] = await job.results();
+      const figures = benchmark === 'sa-bench';
+      expect(result).toMatchObject({
+        status: 'done',
+        cause: null,
+        benchmark: { valid: figures ? true : null },
+      });
+      expect(result?.benchmark?.serving.map(({ completed, failed }) => [completed, failed])).toEqual(
+        figures ? [[4, 0]] : [],
+      );
+      if (!figures) expect(job.said).toContain('done, no figures');
+      await job.nothingLeft();
+    },
+    240_000,
+  );
+
+  it.each(refused)(
+    '$name ($variants) is refused before anything starts',
+    async ({ name, example, benchmark }) => {
+      const job = await jobs.apply(await written(name, stringify(shortened(example, COMMAND))));
+      expect(await job.ended()).toBe(2);
+      expect(job.said).toContain(`benchmark "${benchmark}" is known but cannot be run yet`);
+    },
+  );
+
+  it('has no class on the list of those that cannot run yet that is not there', () => {
+    const names = runnable.map(({ name }) => name);
+    expect(NOT_YET.filter((entry) => !names.some((name) => entry.class.test(name)))).toEqual([]);
+  });
+});

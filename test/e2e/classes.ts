@@ -1,0 +1,95 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { nodesToAllocate } from '../../src/plan/plan.ts';
+import { findClusterConfig } from '../../src/recipe/cluster.ts';
+import { findRecipes, type LoadedVariant, loadEach } from '../../src/recipe/load.ts';
+import { type Recipe, recipeSchema } from '../../src/recipe/schema.ts';
+
+/** The public recipes are kept beside this repository and not in it. */
+const shared = resolve(import.meta.dirname, '../../../shared');
+export const arePresent = existsSync(join(shared, 'recipes')) || process.env.CI === 'true';
+
+/** Recipes that differ in nothing that makes another run of them: engine, router, roles, benchmark. */
+export interface RecipeClass {
+  /** `sglang, dynamo behind nginx, prefill and decode, sa-bench` */
+  readonly name: string;
+  readonly variants: number;
+  /** Of the class the variant that needs the fewest nodes. */
+  readonly example: LoadedVariant;
+  readonly benchmark: Recipe['benchmark']['type'];
+}
+
+const recipeOf = (variant: LoadedVariant): Recipe => {
+  const [point] = variant.points;
+  if (!point) throw new TypeError('a variant without points');
+  return point.recipe;
+};
+
+function classOf(variant: LoadedVariant): string {
+  const { backend, frontend, resources, benchmark } = recipeOf(variant);
+  const router = `${frontend.type}${frontend.enable_multiple_frontends ? ' behind nginx' : ''}`;
+  const roles = resources.agg_nodes ? 'aggregated' : 'prefill and decode';
+  return [backend.type, router, roles, benchmark.type].join(', ');
+}
+
+/** The classes of all variants of all public recipes. */
+export async function recipeClasses(): Promise<RecipeClass[]> {
+  const cluster = findClusterConfig({ SRTSLURM_CONFIG: join(shared, 'golden/srtslurm.yaml') }, shared);
+  const files = await findRecipes([join(shared, 'recipes')]);
+  const classes = new Map<string, { variants: number; example: LoadedVariant; nodes: number }>();
+  for (const { result } of loadEach(files, { cluster, env: {} })) {
+    if ('error' in result) continue;
+    const nodes = nodesToAllocate(result.loaded);
+    const name = classOf(result.loaded);
+    const known = classes.get(name);
+    const variants = (known?.variants ?? 0) + 1;
+    classes.set(
+      name,
+      known && known.nodes <= nodes ? { ...known, variants } : { variants, nodes, example: result.loaded },
+    );
+  }
+  return [...classes]
+    .map(([name, { variants, example }]) => ({
+      ...{ name, variants, example },
+      benchmark: recipeOf(example).benchmark.type,
+    }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** More nodes than this are more agents than two cores start in a few seconds. */
+const MOST_NODES = 4;
+
+/**
+ * A variant as a recipe of one point that is over soon: few and short requests, a command of our own where the benchmark
+ * is a command, and, where it has many nodes, as many GPUs on fewer of them.
+ */
+export function shortened(variant: LoadedVariant, command: string): Recipe {
+  const recipe = recipeOf(variant);
+  const { benchmark, resources } = recipe;
+  const short = {
+    ...benchmark,
+    ...(benchmark.type === 'custom' ? { command } : {}),
+    ...(benchmark.type === 'sa-bench' ? { isl: 32, osl: 8, concurrencies: [2] } : {}),
+    ...(benchmark.type === 'sa-bench' ? { num_prompts_mult: 2, num_warmup_mult: 1 } : {}),
+  };
+  return recipeSchema.parse({
+    ...recipe,
+    benchmark: short,
+    resources: nodesToAllocate(variant) > MOST_NODES ? denser(resources) : resources,
+  });
+}
+
+/** The largest factor by which both roles' nodes can be divided; a role's GPUs stay as many as they were. */
+function denser(resources: Recipe['resources']): Recipe['resources'] {
+  const { prefill_nodes: prefill = 0, decode_nodes: decode = 0, gpus_per_node: gpus } = resources;
+  const [first, second] = [prefill ?? 0, decode ?? 0];
+  const factor = divisor(first, second);
+  return {
+    ...resources,
+    gpus_per_node: gpus * factor,
+    ...(first > 0 ? { prefill_nodes: first / factor } : {}),
+    ...(second > 0 ? { decode_nodes: second / factor } : {}),
+  };
+}
+
+const divisor = (a: number, b: number): number => (b === 0 ? Math.max(a, 1) : divisor(b, a % b));
