@@ -80,9 +80,11 @@ switch (module) {
     await runTasks(args);
     break;
   }
-  case 'sglang_router.launch_router': {
-    const { runRouter } = await import('./sglang-router.ts');
-    await runRouter(args);
+  case 'sglang_router.launch_router':
+  case 'smg.launch_router':
+  case 'vllm_router.launch_router': {
+    const { routerKinds, runRouter } = await import('./router/router.ts');
+    await runRouter(routerKinds[module] ?? 'sglang', args);
     break;
   }
   case 'dynamo.frontend': {

@@ -12,7 +12,7 @@ afterEach(destroyAll);
 
 const routerArgv = (...options: string[]) => [
   ...['python', '-m', 'sglang_router.launch_router', '--worker-urls', ...workerUrls],
-  ...['--host', '0.0.0.0', '--port', String(routerPort), ...options],
+  ...['--host', '0.0.0.0', '--port', String(routerPort), '--worker-startup-check-interval', '1', ...options],
 ];
 
 describe('the router before aggregated workers', () => {
@@ -20,10 +20,10 @@ describe('the router before aggregated workers', () => {
     start(routerNode, routerArgv());
     await healthy(`${routerUrl}/health`);
     expect((await fetch(`${routerUrl}/readiness`)).status).toBe(503);
-    expect((await post(`${routerUrl}/v1/completions`, { prompt: 'a' })).status).toBe(503);
+    expect((await post(`${routerUrl}/v1/completions`, { model: 'a/model', prompt: 'a' })).status).toBe(503);
     start(node, engineArgv(6100));
     await healthy(`${routerUrl}/readiness`);
-    expect((await post(`${routerUrl}/v1/completions`, { prompt: 'a' })).status).toBe(200);
+    expect((await post(`${routerUrl}/v1/completions`, { model: 'a/model', prompt: 'a' })).status).toBe(200);
     expect(await (await fetch(`${routerUrl}/v1/models`)).json()).toMatchObject({ data: [{ id: 'a/model' }] });
   });
 
@@ -34,7 +34,8 @@ describe('the router before aggregated workers', () => {
       const answer = await fetch(`${routerUrl}/workers`).catch(() => undefined);
       return ((await answer?.text()) ?? '').match(/"is_healthy":true/g)?.length === 2;
     });
-    for (let n = 0; n < 6; n++) await post(`${routerUrl}/v1/completions`, { prompt: 'a', max_tokens: 1 });
+    for (let n = 0; n < 6; n++)
+      await post(`${routerUrl}/v1/completions`, { model: 'a/model', prompt: 'a', max_tokens: 1 });
     for (const url of workerUrls) expect(await metric(url, 'sglang:num_requests_total')).toBe(3);
   });
 

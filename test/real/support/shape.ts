@@ -21,9 +21,11 @@ export function shapeOf(value: unknown, options: ShapeOptions = {}, path = ''): 
   return Object.fromEntries(entries.map(([key, item]) => [key, shapeOf(item, options, below(key))]));
 }
 
-const distinct = (shapes: readonly Shape[]): readonly Shape[] => [
-  ...new Map(shapes.map((shape) => [JSON.stringify(shape), shape])).values(),
-];
+/** In an order of their own: which of a list's items comes first may be chance. */
+const distinct = (shapes: readonly Shape[]): readonly Shape[] =>
+  [...new Map(shapes.map((shape) => [JSON.stringify(shape), shape])).entries()]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, shape]) => shape);
 
 /** A stream's frames without repetitions: `{"a":"string"} ×n` however many of them follow one another. */
 export function framesOf(text: string, options: ShapeOptions): string[] {
