@@ -1,6 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import type { Target } from './policy.ts';
 
+export interface PrefillTarget extends Target {
+  readonly bootstrap: { host: string; port: number };
+}
+
 /** The request with fields added at its end: it is mostly prompt, and not worth reading for that. */
 export function withFields(text: string, fields: Record<string, unknown>): string | undefined {
   const end = text.lastIndexOf('}');
