@@ -85,7 +85,15 @@ describe('the router before prefill and decode workers', () => {
     start(routerNode, [
       ...['python3', '-m', 'sglang_router.launch_router', '--pd-disaggregation'],
       ...['--prefill', prefillUrl, '7200', '--decode', decodeUrl, '--decode', 'http://127.0.0.1:1'],
-      ...['--host', '0.0.0.0', '--port', String(routerPort), '--worker-startup-check-interval', '1', ...options],
+      ...[
+        '--host',
+        '0.0.0.0',
+        '--port',
+        String(routerPort),
+        '--worker-startup-check-interval',
+        '1',
+        ...options,
+      ],
     ]);
     await healthy(`${routerUrl}/health`);
   };
@@ -94,7 +102,7 @@ describe('the router before prefill and decode workers', () => {
     await startRouter('--policy', 'cache_aware');
     await until('both healthy', async () => (await healthyOnes()).length === 2);
     const { workers: list, total, stats } = await workers();
-    expect(list.map(({ worker_type }) => worker_type)).toEqual(['prefill', 'decode']);
+    expect(list.map(({ worker_type }) => worker_type).sort()).toEqual(['decode', 'prefill']);
     expect({ total, stats }).toEqual({
       total: 2,
       stats: { prefill_count: 1, decode_count: 1, regular_count: 0 },
