@@ -86,6 +86,18 @@ export const deployPhases = [
 export const deployPhaseSchema = z.enum(deployPhases);
 export type DeployPhase = z.infer<typeof deployPhaseSchema>;
 
+/**
+ * Environment variables, by name. Not `z.record`, which leaves out a name that JavaScript has a use for (`__proto__`).
+ */
+const environmentSchema = z.custom<Record<string, string>>(
+  (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.values(value).every((each) => typeof each === 'string'),
+  'must be a map of texts',
+);
+
 /** Everything that an agent needs to run one OS process. When two are the same process says same-process.ts. */
 export const processSpecSchema = z.object({
   /** Unique in the job, stable from point to point: `prefill-0-0` (mode, index, rank), `frontend-0`, `etcd`. */
@@ -95,7 +107,7 @@ export const processSpecSchema = z.object({
   node: z.string(),
   argv: z.array(z.string()).min(1),
   /** Added to (and over) the agent's own environment. */
-  env: z.record(z.string(), z.string()),
+  env: environmentSchema,
   /** Absolute path of the file that takes stdout and stderr, as the agent sees it. */
   logFile: z.string(),
   cwd: z.string().optional(),

@@ -8,9 +8,22 @@ export const envValueSchema = z
   .union([z.string(), z.number(), z.boolean()])
   .transform((value) => (typeof value === 'boolean' ? (value ? 'True' : 'False') : String(value)));
 
+/** Names that every shell takes: the "portable" ones of POSIX.1-2017, Base Definitions 8.1. */
+const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
 /** Environment variables by name; a section with nothing under it has none. */
 export const envSchema = z
   .record(z.string(), envValueSchema)
+  .superRefine((env, context) => {
+    for (const name of Object.keys(env))
+      if (!ENV_NAME.test(name))
+        context.addIssue({
+          code: 'custom',
+          path: [name],
+          message:
+            'is no name of an environment variable: letters, digits and underscores, and no digit at its start',
+        });
+  })
   .nullish()
   .transform((env) => env ?? {});
 

@@ -339,7 +339,7 @@ describe('desired state', () => {
           }
           await world.goesOn();
         }),
-        { numRuns: RUNS },
+        { numRuns: RUNS, ...(process.env.FC_SEED ? { seed: Number(process.env.FC_SEED), path: process.env.FC_PATH ?? "", endOnFailure: true } : {}) },
       );
     },
     60_000 + RUNS * 50,
