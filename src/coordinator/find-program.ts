@@ -64,9 +64,14 @@ export function findProgram(
  * The program as it stands in a command: its path where a variable names it or it came with srtctl, because another one on
  * a node's PATH must not take its place; else its name, because each node may have its own somewhere else.
  */
-export function commandOf(name: 'nats-server' | 'etcd', env: NodeJS.ProcessEnv, cwd: string): string {
-  const found = findProgram(name, env, cwd);
-  return env[variableOf(name)] || found.startsWith(`${ownDirectory(INSTALLATION)}/`) ? found : name;
+export function commandOf(
+  name: 'nats-server' | 'etcd',
+  env: NodeJS.ProcessEnv,
+  cwd: string,
+  installation: string = INSTALLATION,
+): string {
+  const found = findProgram(name, env, cwd, undefined, installation);
+  return env[variableOf(name)] || found.startsWith(`${ownDirectory(installation)}/`) ? found : name;
 }
 
 const variableOf = (name: string): string => `SRTCTL_${name.toUpperCase().replaceAll('-', '_')}`;

@@ -55,6 +55,6 @@ describe('a program of the job’s', () => {
     const named = program(join(cwd, 'mine/etcd'), X86);
     expect(commandOf('etcd', { PATH: system, SRTCTL_ETCD: named }, cwd)).toBe(named);
     const own = program(join(cwd, '.srtctl/bin/etcd'), X86);
-    expect(commandOf('etcd', { PATH: system }, cwd)).toBe(own);
+    expect(commandOf('etcd', { PATH: system }, cwd, cwd)).toBe(own);
   });
 });

@@ -19,7 +19,7 @@ createServer(async (request, response) => {
   if (request.url === '/health') return response.writeHead(sick === 'unhealthy' && since > 0 ? 503 : 200).end();
   if (request.url === '/v1/models') return response.writeHead(200).end('{"data":[{"id":"tiny"}]}');
   if (request.url === '/metrics') return response.writeHead(200).end('vllm:num_requests_running 0\\n');
-  if (request.method !== 'POST') return response.writeHead(404).end();
+  if (request.method !== 'POST' || !request.url.startsWith('/v1/')) return response.writeHead(404).end();
   let body = '';
   for await (const piece of request) body += piece;
   const { max_tokens: most = 1, stream } = JSON.parse(body);

@@ -81,7 +81,7 @@ describe('supervision', () => {
       const pids = (await findMarked([mark])).get(mark) ?? [];
       expect(pids.length).toBeGreaterThanOrEqual(4);
       // Its first process: everything in the namespace ends with it, the kernel sees to that.
-      signal(await job.ownPid(/srtctl-init.*agent-node2\.json/), 'SIGKILL');
+      signal(await job.ownPid(/(keeper\..*\/node2|srtctl-init.*agent-node2\.json)/), 'SIGKILL');
       expect(await job.ended(), job.said).toBe(1);
       expect((await job.results())[0]).toMatchObject({ status: 'failed', cause: { node: 'node2' } });
       await until('all of them to end', () => !pids.some(exists));

@@ -35,6 +35,7 @@ const fields = Object.keys(processSpecSchema.shape).filter((name) => name !== 'i
 const watching = [
   'probe',
   'critical',
+  'givesUp',
   'startTimeoutMs',
   'endTimeoutMs',
   'graceMs',

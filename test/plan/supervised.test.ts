@@ -37,7 +37,7 @@ describe('what a recipe’s supervision says', () => {
     const planned = plannedOf(recipe());
     expect(planned['decode-0-0']).toMatchObject({
       critical: true,
-      graceMs: 10_000,
+      graceMs: 30_000,
       unhealthyAfterMs: 300_000,
     });
     expect(planned['frontend-0']).toMatchObject({ critical: true, graceMs: 5_000 });

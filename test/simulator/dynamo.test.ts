@@ -121,6 +121,10 @@ describe.skipIf(!etcd)('Dynamo’s workers and frontend, over a real etcd', () =
       'v1/instances/dynamo/backend/generate/',
       'v1/instances/dynamo/prefill/generate/',
     ]);
+    await until('the model', async () => {
+      const { data } = (await (await fetch(`${frontendUrl}/v1/models`)).json()) as { data: unknown[] };
+      return data.length > 0;
+    });
     const body = {
       model: 'a/model',
       messages: [{ role: 'user', content: 'a b c' }],
