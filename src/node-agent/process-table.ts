@@ -22,6 +22,7 @@ import { findProcessesSync, isMarked, type Sought } from './marks.ts';
 import { type OpenLog, prepareFiles } from './prepare.ts';
 import { watchProbe } from './probe-loop.ts';
 import { inTheWay, reconcile } from './reconcile.ts';
+import { removeSegments, type Segments, segments } from './shared-memory.ts';
 import type { Spawned, Spawner, SpawnListener } from './spawn.ts';
 import { stacksOf } from './stacks.ts';
 import { type WhoAnswers, whoAnswers } from './who-answers.ts';
@@ -60,6 +61,8 @@ interface Entry {
   pid: number | null;
   exitCode: number | null;
   signal: string | null;
+  /** Shared memory that was there before the process. */
+  segments: Segments;
   logFrom: number;
   logTo?: number | undefined;
   /** From when it is prepared until it is started. */
@@ -245,6 +248,7 @@ export class ProcessTable {
       pid: null,
       exitCode: null,
       signal: null,
+      segments: new Map(),
       logFrom: 0,
       log: undefined,
       unwatch: undefined,
@@ -436,6 +440,7 @@ export class ProcessTable {
         },
       };
       if (!entry.log) throw new Error('its log is not open');
+      entry.segments = segments();
       const mark = owner && ((argv: string[]) => owner.marker(owner.hard, entry.number, argv));
       spawned = this.#options.spawner.spawn({ ...spec, ...launched }, inner, listener, entry.log, mark);
     } catch (error) {
@@ -498,6 +503,7 @@ export class ProcessTable {
     } catch (error) {
       this.#options.onDefect(`looking for what ${entry.spec.id} left`, error);
     }
+    removeSegments(entry.segments);
     if (group !== null) this.#options.guard.over(group);
     this.#nothingBeyond(entry);
     entry.group = null;
