@@ -16,7 +16,11 @@ export class EngineCore {
   dead = false;
 
   constructor(onDeath: () => void) {
-    this.#child = spawn('sleep', ['2147483647'], { argv0: 'VLLM::EngineCore', stdio: 'ignore' });
+    // It ends with this process, however that ends: what it reads from is closed then.
+    this.#child = spawn('/bin/sh', ['-c', 'read -r _'], {
+      argv0: 'VLLM::EngineCore',
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
     this.#child.once('exit', () => {
       this.dead = true;
       onDeath();

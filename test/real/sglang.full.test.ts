@@ -18,7 +18,7 @@ describeReal('a real SGLang', ['sglang'], () => {
 
   const measuring = async (given: RealRecipe = {}) => {
     const job = await jobs.apply(recipeOf(model, { benchmark: LONG, ...given }));
-    await job.measuring(5 * MINUTES);
+    await job.measuring(8 * MINUTES);
     return job;
   };
 
@@ -32,7 +32,7 @@ describeReal('a real SGLang', ['sglang'], () => {
       expect(result?.cause).toMatchObject({ process: 'agg-0-0', node: 'node1' });
       await job.nothingLeft();
     },
-    10 * MINUTES,
+    15 * MINUTES,
   );
 
   it(
@@ -44,7 +44,7 @@ describeReal('a real SGLang', ['sglang'], () => {
       expect((await job.results())[0]?.cause).toMatchObject({ process: 'agg-0-0' });
       await job.nothingLeft();
     },
-    10 * MINUTES,
+    15 * MINUTES,
   );
 
   it(
@@ -58,7 +58,7 @@ describeReal('a real SGLang', ['sglang'], () => {
       expect(result?.cause?.summary).toContain('unhealthy for 15 s');
       await job.nothingLeft();
     },
-    10 * MINUTES,
+    15 * MINUTES,
   );
 
   it(
@@ -70,7 +70,7 @@ describeReal('a real SGLang', ['sglang'], () => {
       expect(await job.statuses()).toEqual(['interrupted']);
       await job.nothingLeft();
     },
-    10 * MINUTES,
+    15 * MINUTES,
   );
 
   it(
@@ -108,6 +108,6 @@ describeReal('a real SGLang', ['sglang'], () => {
       }
       await job.nothingLeft();
     },
-    10 * MINUTES,
+    15 * MINUTES,
   );
 });

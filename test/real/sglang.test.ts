@@ -25,14 +25,14 @@ describeReal('a real SGLang behind its real router', ['sglang'], () => {
       expect(figures).toMatchObject({ requests: 16, completed: 16, failed: 0, outputTokens: 16 * 16 });
       await job.nothingLeft();
     },
-    10 * MINUTES,
+    15 * MINUTES,
   );
 
   it(
     'whose scheduler stands still is noticed within hung_after, and named',
     async () => {
       const job = await jobs.apply(recipeOf(model, { benchmark: LONG, supervision: { hung_after: 15 } }));
-      await job.measuring(5 * MINUTES);
+      await job.measuring(8 * MINUTES);
       await job.hurt(/^sglang::scheduler/, 'SIGSTOP');
       expect(await job.ended(), job.said).toBe(1);
       const [result] = await job.results();
@@ -40,7 +40,7 @@ describeReal('a real SGLang behind its real router', ['sglang'], () => {
       expect(result?.cause?.summary).toMatch(/hung: 4 requests running and no new token|unhealthy for 15 s/);
       await job.nothingLeft();
     },
-    10 * MINUTES,
+    15 * MINUTES,
   );
 
   it(

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { until } from '../support/bus.ts';
+import { exists, until } from '../support/bus.ts';
 import { signal } from '../support/signal.ts';
 import { destroyAll, events, healthy, metric, nodeAddress, post, type StandIn, start } from './stand-ins.ts';
 
@@ -97,6 +97,13 @@ describe('the stand-in of vllm serve', () => {
     expect((await post(`${url}/v1/completions`, prompt)).status).toBe(500);
     expect(await server.ended()).toBe(0);
     expect(server.output).toContain('died unexpectedly');
+  });
+
+  it('leaves no engine core when it is killed', async () => {
+    const server = await up();
+    const core = coreOf(server);
+    await server.destroy();
+    await until('its end', () => !exists(core));
   });
 
   it('stands still with its engine core, and is healthy all the same', async () => {
