@@ -339,7 +339,12 @@ describe('desired state', () => {
           }
           await world.goesOn();
         }),
-        { numRuns: RUNS, ...(process.env.FC_SEED ? { seed: Number(process.env.FC_SEED), path: process.env.FC_PATH ?? "", endOnFailure: true } : {}) },
+        {
+          numRuns: RUNS,
+          ...(process.env.FC_SEED
+            ? { seed: Number(process.env.FC_SEED), path: process.env.FC_PATH ?? '', endOnFailure: true }
+            : {}),
+        },
       );
     },
     60_000 + RUNS * 50,
