@@ -37,7 +37,9 @@ describeReal('a real SGLang behind its real router', ['sglang'], () => {
       expect(await job.ended(), job.said).toBe(1);
       const [result] = await job.results();
       expect(result?.cause).toMatchObject({ process: 'agg-0-0', node: 'node1' });
-      expect(result?.cause?.summary).toMatch(/hung: 4 requests running and no new token|unhealthy for 15 s|\/health does not answer/);
+      expect(result?.cause?.summary).toMatch(
+        /hung: 4 requests running and no new token|unhealthy for 15 s|\/health does not answer/,
+      );
       await job.nothingLeft();
     },
     15 * MINUTES,
