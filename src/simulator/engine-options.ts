@@ -76,7 +76,11 @@ export function engineOptions(args: Arguments): EngineOptions {
     loadMs: setting('SRTCTL_SIM_LOAD_MS', 2_000),
     healthGenerates: true,
     hangAfterRequests: setting('SRTCTL_SIM_HANG_AFTER_REQUESTS', 0),
-    record: args.record(),
+    record: {
+      ...numbered(args.record()),
+      dp_size: args.integer(1, 'data-parallel-size', 'dp-size', 'dp'),
+      tp_size: tp,
+    },
   };
 }
 
@@ -86,3 +90,12 @@ function hostAndPort(text: string): { host: string; port: number } {
     throw usage(`argument --dist-init-addr: '${text}' is not host:port`);
   return { host, port: Number(port) };
 }
+
+/** Engines report their options parsed: routers refuse a number in quotes. */
+const numbered = (record: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(record).map(([name, value]) => [
+      name,
+      typeof value === 'string' && /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value,
+    ]),
+  );

@@ -79,6 +79,8 @@ async function side(kind: Kind, isReal: boolean, isDisaggregated: boolean): Prom
 
 const ask = { model: MODEL, max_tokens: 3, ignore_eos: true, temperature: 0 };
 const chat = { ...ask, messages: [{ role: 'user', content: 'a b c' }] };
+/** So many tokens that a stream has chunks of each kind however late they are read. */
+const long = { max_tokens: 60 };
 const alsoHeaders = ['x-smg-error-code'];
 const listsTwo = async (url: string): Promise<boolean> => {
   const answer = await fetch(`${url}/workers`).catch(() => undefined);
@@ -105,10 +107,11 @@ const table: readonly Step<Routed>[] = [
   ].map((path): Step<Routed> => ({ name: `GET ${path}`, path, alsoHeaders })),
   { name: 'GET /v1/completions', path: '/v1/completions', alsoHeaders },
   post('text', '/v1/completions', { ...ask, prompt: 'a b c' }),
-  post('text, streamed', '/v1/completions', { ...ask, prompt: 'a b c', stream: true }),
+  post('text, streamed', '/v1/completions', { ...ask, ...long, prompt: 'a b c', stream: true }),
   post('chat', '/v1/chat/completions', chat),
   post('chat, streamed', '/v1/chat/completions', {
     ...chat,
+    ...long,
     stream: true,
     stream_options: { include_usage: true },
   }),

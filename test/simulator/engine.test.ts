@@ -115,7 +115,7 @@ describe('a simulated engine', () => {
   it('tells its model, its options and its figures', async () => {
     expect(await (await fetch(`${url}/v1/models`)).json()).toMatchObject({ data: [{ id: 'a/model' }] });
     expect(await (await fetch(`${url}/get_model_info`)).json()).toMatchObject({ model_path: '/model' });
-    expect(await (await fetch(`${url}/get_server_info`)).json()).toMatchObject({ max_running_requests: '2' });
+    expect(await (await fetch(`${url}/get_server_info`)).json()).toMatchObject({ max_running_requests: 2 });
     const before = await metric(url, 'sglang:generation_tokens_total');
     await post(`${url}/v1/completions`, { prompt: 'a', max_tokens: 10, ignore_eos: true });
     expect(await metric(url, 'sglang:generation_tokens_total')).toBe(before + 10);

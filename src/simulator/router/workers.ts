@@ -15,6 +15,8 @@ export interface Worker extends Target {
   readonly bootstrap: { host: string; port: number } | null;
   readonly model: string;
   readonly path: string;
+  /** Of its server's `dp_size` and `tp_size` those that are there, as the router lists them. */
+  readonly sizes: Readonly<Record<string, string>>;
   healthy: boolean;
   /** Failures one after the other; with so many its circuit is open. */
   failures: number;
@@ -91,6 +93,11 @@ export class Workers {
             : null,
         model: String(info?.served_model_name ?? 'unknown'),
         path: String(info?.model_path ?? ''),
+        sizes: Object.fromEntries(
+          ['dp_size', 'tp_size'].flatMap((name) =>
+            typeof info?.[name] === 'number' ? [[name, String(info[name])]] : [],
+          ),
+        ),
         healthy: true,
         failures: 0,
         load: 0,
@@ -125,7 +132,7 @@ export class Workers {
     };
   }
 
-  #entry({ id, listed: url, model, path, type, healthy, load, bootstrap }: Worker): unknown {
+  #entry({ id, listed: url, model, path, sizes, type, healthy, load, bootstrap }: Worker): unknown {
     const common = { url, worker_type: type, is_healthy: healthy, load, priority: 50, cost: 1 };
     const disaggregated = type === 'regular' ? {} : { disaggregation_mode: type };
     switch (this.#kind) {
@@ -133,7 +140,7 @@ export class Workers {
         return {
           ...{ id, model_id: model, connection_mode: 'HTTP', ...common },
           ...(bootstrap ? { bootstrap_port: bootstrap.port } : {}),
-          metadata: { model_path: path, served_model_name: model, ...disaggregated },
+          metadata: { model_path: path, served_model_name: model, ...sizes, ...disaggregated },
           disable_health_check: false,
         };
       case 'smg':

@@ -56,6 +56,35 @@ export const disaggregated = (own: RouterRecipe): object =>
     ...{ decode_nodes: 0, decode_workers: 2, gpus_per_decode: 2 },
   });
 
+/** Two prefill and two decode workers on four nodes, with nginx before three routers. */
+export const severalRouters = (own: RouterRecipe): object => {
+  const one = recipe(own, ['prefill', 'decode'], {
+    ...{ gpus_per_node: 4, prefill_nodes: 2, prefill_workers: 2, gpus_per_prefill: 4 },
+    ...{ decode_nodes: 2, decode_workers: 2, gpus_per_decode: 4 },
+  }) as { frontend: object };
+  return { ...one, frontend: { ...one.frontend, enable_multiple_frontends: true } };
+};
+
+/** Prefill and decode workers of vLLM, which vLLM's router hands one request after the other. */
+export const vllmDisaggregated = (model: string): object => ({
+  name: 'vllm-router-vllm',
+  model: { path: model, ...common },
+  resources: {
+    ...{ gpu_type: 'h100', gpus_per_node: 8, prefill_nodes: 1, prefill_workers: 1, gpus_per_prefill: 4 },
+    ...{ decode_nodes: 0, decode_workers: 2, gpus_per_decode: 2 },
+  },
+  frontend: { type: 'vllm-router', enable_multiple_frontends: false, args: { policy: 'round_robin' } },
+  backend: {
+    type: 'vllm',
+    connector: 'nixl',
+    vllm_config: {
+      prefill: { 'served-model-name': NAME, 'tensor-parallel-size': 4 },
+      decode: { 'served-model-name': NAME, 'tensor-parallel-size': 2 },
+    },
+  },
+  benchmark: { ...measured, ...exact, ...few },
+});
+
 /** The figures of a run that went well: every request answered, every token counted, nothing left. */
 export async function wentWell(job: RealJob, requests: readonly number[] = [6, 12]): Promise<void> {
   expect(await job.ended(), job.said).toBe(0);
