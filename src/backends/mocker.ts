@@ -23,7 +23,8 @@ export const mocker: BackendProtocol = {
     const { mocker_config: config } = backendConfig(recipe, 'mocker');
     const mode = (recipe.resources.agg_workers ?? 0) > 0 ? 'agg' : 'decode';
     const options = config?.[recipeMode(mode)] ?? {};
-    return String(options['model-name'] ?? options.model_name ?? runtime.modelPathInside);
+    const given = options['model-name'] ?? options.model_name;
+    return { name: String(given ?? runtime.modelPathInside), isGiven: given != null };
   },
   ports: ({ process: { rank, ports } }) => ({
     http: 0,

@@ -5,6 +5,7 @@ import type {
   EndpointProcess,
   Roles,
   RuntimeContext,
+  ServedModel,
   WorkerRest,
 } from '../plan/kinds.ts';
 import type { Recipe } from '../recipe/schema.ts';
@@ -39,8 +40,8 @@ export interface BackendProtocol {
   /** One process per node of each endpoint, with ports that no other process on that node has. */
   endpointsToProcesses(recipe: Recipe, endpoints: readonly Endpoint[]): EndpointProcess[];
   command(context: WorkerContext): string[];
-  /** Name by which its workers serve the model, which clients put into requests; null when only they know it. */
-  servedModel(recipe: Recipe, runtime: RuntimeContext): string | null;
+  /** Name by which its workers serve the model, which clients put into requests. */
+  servedModel(recipe: Recipe, runtime: RuntimeContext): ServedModel;
   environment(context: WorkerContext): Record<string, string>;
   /** Text files that must be there before the process starts. */
   files?(context: WorkerContext): FileSpec[];

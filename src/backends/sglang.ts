@@ -1,5 +1,5 @@
 import type { ProbeSpec } from '../messages/process-spec.ts';
-import type { EndpointMode, EndpointProcess } from '../plan/kinds.ts';
+import type { EndpointMode, EndpointProcess, ServedModel } from '../plan/kinds.ts';
 import { flagsToArgv } from '../recipe/argv.ts';
 import { baseName } from '../recipe/model-name.ts';
 import type { Recipe } from '../recipe/schema.ts';
@@ -30,7 +30,7 @@ export const sglang: BackendProtocol = {
     return toProcesses(endpoints);
   },
   command,
-  servedModel: servedName,
+  servedModel,
   ports,
   environment,
   healthProbe,
@@ -39,9 +39,9 @@ export const sglang: BackendProtocol = {
 };
 
 /** The name that clients use is one for all modes: where two differ, that of the workers that answer. */
-function servedName(recipe: Recipe): string {
-  const { agg_workers: agg } = recipe.resources;
-  return nameOf(recipe, (agg ?? 0) > 0 ? 'agg' : 'decode');
+function servedModel(recipe: Recipe): ServedModel {
+  const mode = (recipe.resources.agg_workers ?? 0) > 0 ? 'agg' : 'decode';
+  return { name: nameOf(recipe, mode), isGiven: flagsOf(recipe, mode)['served-model-name'] != null };
 }
 
 const nameOf = (recipe: Recipe, mode: EndpointMode): string =>

@@ -1,5 +1,5 @@
 import type { ProbeSpec } from '../messages/process-spec.ts';
-import type { EndpointMode, RuntimeContext } from '../plan/kinds.ts';
+import type { EndpointMode, RuntimeContext, ServedModel } from '../plan/kinds.ts';
 import { PUBLIC_PORT } from '../public-port.ts';
 import { baseName } from '../recipe/model-name.ts';
 import type { Recipe } from '../recipe/schema.ts';
@@ -46,9 +46,13 @@ export const trtllm: BackendProtocol = {
 const underDynamo = (recipe: Recipe): boolean => recipe.frontend.type === 'dynamo';
 
 /** Its own server names a model in a directory by the directory's last part (tensorrt_llm/serve/openai_server.py, 1.2). */
-function servedModel(recipe: Recipe, { modelPathInside: path }: RuntimeContext): string {
-  if (underDynamo(recipe)) return dynamoName(recipe);
-  return path.startsWith('/') ? baseName(path) : path;
+function servedModel(recipe: Recipe, { modelPathInside: path }: RuntimeContext): ServedModel {
+  if (underDynamo(recipe))
+    return {
+      name: dynamoName(recipe),
+      isGiven: backendConfig(recipe, 'trtllm').served_model_name != null,
+    };
+  return { name: path.startsWith('/') ? baseName(path) : path, isGiven: false };
 }
 
 const dynamoName = (recipe: Recipe): string =>

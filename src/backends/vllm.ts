@@ -51,7 +51,7 @@ export const vllm: BackendProtocol = {
     return processesOf(endpoints, (endpoint) => layoutFor(recipe, endpoint.mode, endpoint));
   },
   command,
-  servedModel: servedName,
+  servedModel: (recipe) => ({ name: servedName(recipe), isGiven: givenName(recipe) !== undefined }),
   environment,
   files: ({ recipe, runtime, roles }) => {
     const mooncake = backendConfig(recipe, 'vllm').mooncake_kv_store;
@@ -186,12 +186,14 @@ function server(context: WorkerContext, options: Flags): string[] {
 }
 
 /** The name that clients use is one for all modes. */
-function servedName(recipe: Recipe): string {
+const servedName = (recipe: Recipe): string => givenName(recipe) ?? baseName(recipe.model.path);
+
+function givenName(recipe: Recipe): string | undefined {
   for (const mode of ['prefill', 'agg', 'decode'] as const) {
     const name = optionsOf(recipe, mode)['served-model-name'];
     if (name) return String(name);
   }
-  return baseName(recipe.model.path);
+  return undefined;
 }
 
 function transfer({ recipe }: WorkerContext, options: Flags): string[] {

@@ -1,5 +1,12 @@
 import type { BenchmarkResult } from '../messages/result.ts';
-import type { EndpointProcess, PlannedBenchmark, Roles, RuntimeContext, WorkerRest } from '../plan/kinds.ts';
+import type {
+  EndpointProcess,
+  PlannedBenchmark,
+  Roles,
+  RuntimeContext,
+  ServedModel,
+  WorkerRest,
+} from '../plan/kinds.ts';
 import type { Recipe } from '../recipe/schema.ts';
 
 /** Where a benchmark sends its requests, and what they may be. */
@@ -8,8 +15,7 @@ export interface Entry {
   readonly port: number;
   /** false: a prompt of /v1/completions must be text. */
   readonly takesTokenIds: boolean;
-  /** Name by which the workers serve the model; null when only they know it. */
-  readonly model: string | null;
+  readonly model: ServedModel;
 }
 
 export interface BenchmarkContext {

@@ -134,10 +134,15 @@ function tryJson(text: string): unknown {
   }
 }
 
+/** A POST has a body: a server that takes a request at every path would otherwise fail on what is no JSON. */
+const EMPTY_BODY = '{}';
+
 function ask(method: 'GET' | 'POST', { host, port, path }: HttpPlace) {
+  const headers =
+    method === 'POST' ? { 'content-type': 'application/json', 'content-length': EMPTY_BODY.length } : {};
   return new Promise<{ status: number; text: string }>((resolve, reject) => {
     const asked = request(
-      { method, host, port, path, agent: false, timeout: ANSWER_TIMEOUT_MS },
+      { method, host, port, path, headers, agent: false, timeout: ANSWER_TIMEOUT_MS },
       (response) => {
         let text = '';
         response.setEncoding('utf8');
@@ -150,6 +155,6 @@ function ask(method: 'GET' | 'POST', { host, port, path }: HttpPlace) {
     );
     asked.once('timeout', () => asked.destroy(new Error(`no answer within ${ANSWER_TIMEOUT_MS / 1_000} s`)));
     asked.once('error', reject);
-    asked.end();
+    asked.end(method === 'POST' ? EMPTY_BODY : undefined);
   });
 }

@@ -25,6 +25,13 @@ export interface EndpointProcess {
   readonly ports: ProcessPorts;
 }
 
+/** Name by which workers serve the model. */
+export interface ServedModel {
+  readonly name: string;
+  /** The recipe gives it; else it follows from the model's path. */
+  readonly isGiven: boolean;
+}
+
 /** Which node does what beside the workers. */
 export interface Roles {
   readonly head: string;

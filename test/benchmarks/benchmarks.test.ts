@@ -55,7 +55,7 @@ function contextOf(benchmark: object, pointDir = '/job/points/00-all', container
       leader('n1', 'decode', 0, 1),
       leader('n2', 'decode', 1),
     ],
-    entry: { node: 'n1', port: 8_000, takesTokenIds: true, model: 'some' },
+    entry: { node: 'n1', port: 8_000, takesTokenIds: true, model: { name: 'some', isGiven: true } },
     pointDir,
     ordinal: 3,
     rest: [],
@@ -117,7 +117,7 @@ describe('sa-bench', () => {
 
   it('asks in words where a router takes no token ids, for the model that is served', () => {
     const context = contextOf(saBench);
-    const entry = { ...context.entry, takesTokenIds: false, model: 'org/name' };
+    const entry = { ...context.entry, takesTokenIds: false, model: { name: 'org/name', isGiven: true } };
     const { process } = benchmark('sa-bench').plan({ ...context, entry });
     expect(JSON.parse(process?.files?.[0]?.content ?? '')).toMatchObject({
       endpoint: '/v1/completions',

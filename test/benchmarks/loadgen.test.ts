@@ -21,6 +21,7 @@ let answer: Answering;
 /** What answers the request before all others, which is not in `bodies`. */
 let answerProbe: Answering;
 let probes = 0;
+let listed: string[] = [];
 const bodies: Record<string, unknown>[] = [];
 let running: ChildProcess | undefined;
 
@@ -28,6 +29,7 @@ beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
   bodies.length = 0;
   probes = 0;
+  listed = ['served', 'mine'];
   answerProbe = stream;
   server = createServer((request, response) => void handle(request, response));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -41,7 +43,7 @@ afterEach(async () => {
 
 async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
   if (request.url === '/v1/models') {
-    response.end(JSON.stringify({ data: [{ id: 'served' }, { id: 'mine' }] }));
+    response.end(JSON.stringify({ data: listed.map((id) => ({ id })) }));
     return;
   }
   let text = '';
@@ -81,6 +83,7 @@ async function run(over: Partial<LoadgenConfig> = {}) {
     url: `http://127.0.0.1:${port}`,
     endpoint: '/v1/completions',
     model: null,
+    mustList: true,
     modelPath: null,
     isl: 20,
     osl: 10,
@@ -246,6 +249,18 @@ describe('the load generator', () => {
       /\/v1\/models does not list the model of this deployment, "other\/model", but served, mine: another server may listen there/,
     );
     expect(bodies).toEqual([]);
+  });
+
+  it('takes the only model that is listed for one whose name nobody gave', async () => {
+    answer = stream;
+    listed = ['served'];
+    const over = { concurrencies: [1], model: 'directory', mustList: false };
+    const { ended, output } = await run(over);
+    expect(await ended).toBe(0);
+    expect(bodies[0]).toMatchObject({ model: 'served' });
+    expect(output()).toContain('lists "served" in place of "directory"');
+    listed = ['served', 'mine'];
+    expect(await (await run(over)).ended).toBe(1);
   });
 
   it('makes prompts of ids that the model has and that are not special', async () => {

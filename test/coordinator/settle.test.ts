@@ -39,6 +39,18 @@ describe('settle', () => {
     ]);
   });
 
+  it('sends JSON to a worker, since not every server bears a request without a body', async () => {
+    const bodies: unknown[] = [];
+    const picky = await worker(async (request, response) => {
+      let text = '';
+      for await (const chunk of request) text += chunk;
+      bodies.push(JSON.parse(text));
+      response.end();
+    });
+    expect(await settle([picky], signal)).toMatchObject([{ flushed: true }]);
+    expect(bodies).toEqual([{}]);
+  });
+
   it('blames the worker that does not come to rest', async () => {
     await expect(settle([await worker(answering(400))], signal, 150)).rejects.toMatchObject({
       causeOf: { process: 'decode-0-0', node: 'node1' },

@@ -6,8 +6,10 @@ export const loadgenConfigSchema = z.object({
   /** Frontend, as in http://127.0.0.2:8000. */
   url: z.url(),
   endpoint: z.enum(['/v1/completions', '/v1/chat/completions']),
-  /** Name by which the workers serve the model, which /v1/models must list; null = the first that it lists. */
+  /** Name by which the workers serve the model; null = the first that /v1/models lists. */
   model: z.string().nullable(),
+  /** /v1/models must list that name. Otherwise one other name, by itself, will do. */
+  mustList: z.boolean(),
   /** Directory of the model, or `org/name` of the hub: its vocabulary is read there. null = it is not read. */
   modelPath: z.string().nullable(),
   isl: z.number().int().positive(),
