@@ -72,12 +72,20 @@ export function shortened(variant: LoadedVariant, command: string): Recipe {
     ...(benchmark.type === 'sa-bench' ? { isl: 32, osl: 8, concurrencies: [2] } : {}),
     ...(benchmark.type === 'sa-bench' ? { num_prompts_mult: 2, num_warmup_mult: 1 } : {}),
   };
+  const isDenser = nodesToAllocate(variant) > MOST_NODES;
   return recipeSchema.parse({
     ...recipe,
     benchmark: short,
-    resources: nodesToAllocate(variant) > MOST_NODES ? denser(resources) : resources,
+    resources: isDenser ? denser(resources) : resources,
+    backend: isDenser ? withoutOwnPorts(recipe.backend) : recipe.backend,
   });
 }
+
+/** A port that a recipe gives to all workers of a role was for one worker on each node. */
+const withoutOwnPorts = (backend: Recipe['backend']): Recipe['backend'] =>
+  JSON.parse(
+    JSON.stringify(backend, (key, value) => (key === 'disaggregation-bootstrap-port' ? undefined : value)),
+  );
 
 /** The largest factor by which both roles' nodes can be divided; a role's GPUs stay as many as they were. */
 function denser(resources: Recipe['resources']): Recipe['resources'] {
