@@ -77,7 +77,8 @@ describe('an engine’s command line', () => {
     expect(record).toMatchObject({
       trust_remote_code: true,
       cuda_graph_bs: ['1', '2', '4'],
-      chunked_prefill_size: '-1',
+      // A number, as the real server info has it: routers refuse texts there.
+      chunked_prefill_size: -1,
       deepep_config: '{"normal_dispatch":{"num_sms":96}}',
       kv: 'a=b',
     });
