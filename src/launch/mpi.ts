@@ -39,7 +39,7 @@ function withDevices({ env, gpus }: MpiStart): string[] {
       ? []
       : [`${name}=${env[name]}`],
   );
-  return [...(fixed.length > 0 ? ['env', ...fixed] : []), ...chosen];
+  return [...(fixed.length > 0 ? ['env', '--', ...fixed] : []), ...chosen];
 }
 
 /**

@@ -9,15 +9,15 @@ import { RecipeProblems } from './problems.ts';
 import { parseSource } from './source.ts';
 import { timeLimitSchema } from './time-limit.ts';
 import { readTrustedFile } from './trusted-file.ts';
-import { directivesSchema, positiveSchema } from './values.ts';
+import { directivesSchema, lineSchema, positiveSchema } from './values.ts';
 
 const aliases = (what: string) => z.record(z.string(), z.string()).nullish().describe(what);
 
 /** srtslurm.yaml: what is the same for all jobs of a cluster. */
 export const clusterConfigSchema = z.strictObject({
-  cluster: z.string().nullish().describe('name of the cluster'),
-  default_account: z.string().nullish().describe('Slurm account of recipes that name none'),
-  default_partition: z.string().nullish().describe('Slurm partition of recipes that name none'),
+  cluster: lineSchema.nullish().describe('name of the cluster'),
+  default_account: lineSchema.nullish().describe('Slurm account of recipes that name none'),
+  default_partition: lineSchema.nullish().describe('Slurm partition of recipes that name none'),
   default_time_limit: timeLimitSchema
     .nullish()
     .describe('time limit of recipes that have none, as sbatch(1) reads it'),
@@ -37,8 +37,7 @@ export const clusterConfigSchema = z.strictObject({
     .describe('supervision of recipes that leave a key of it out'),
   gpus_per_node: positiveSchema.nullish().describe('GPUs of a node, for recipes that do not say'),
   default_gpu_type: z.string().nullish().describe('resources.gpu_type of recipes that do not say'),
-  network_interface: z
-    .string()
+  network_interface: lineSchema
     .nullish()
     .describe(
       'interface whose address nodes use among themselves; by default the one that routes to the head node',

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { timeLimitSchema } from './time-limit.ts';
-import { countSchema, positiveSchema } from './values.ts';
+import { countSchema, lineSchema, positiveSchema } from './values.ts';
 
 export const modelSchema = z.strictObject({
   path: z.string().min(1).describe('directory, alias from model_paths, or hf:org/name'),
@@ -69,8 +69,8 @@ export type Resources = z.infer<typeof resourcesSchema>;
 
 export const slurmSchema = z
   .strictObject({
-    account: z.string().nullish().describe('by default default_account of srtslurm.yaml'),
-    partition: z.string().nullish().describe('by default default_partition of srtslurm.yaml'),
+    account: lineSchema.nullish().describe('by default default_account of srtslurm.yaml'),
+    partition: lineSchema.nullish().describe('by default default_partition of srtslurm.yaml'),
     time_limit: timeLimitSchema
       .nullish()
       .describe(

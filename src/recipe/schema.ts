@@ -18,7 +18,7 @@ import { mountListSchema, mountMapSchema } from './mount-path.ts';
 import { profilingSchema } from './profiling.ts';
 import { modelSchema, resourcesSchema, slurmSchema } from './resources.ts';
 import { busSchema, supervisionSchema } from './supervision.ts';
-import { directivesSchema, envSchema, positiveSchema } from './values.ts';
+import { directivesSchema, envSchema, lineSchema, positiveSchema } from './values.ts';
 
 const healthCheckSchema = z
   .strictObject({
@@ -51,7 +51,7 @@ export const backendTypes: readonly BackendType[] = ['sglang', 'trtllm', 'vllm',
 
 /** A recipe after overrides, sweep parameters, cluster defaults and aliases. Reading it again changes nothing. */
 export const recipeSchema = z.strictObject({
-  name: z.string().min(1).describe('name of the run and of its Slurm job'),
+  name: lineSchema.min(1).describe('name of the run and of its Slurm job'),
   model: modelSchema.describe('what is served, and in which image'),
   resources: resourcesSchema.describe('how many workers there are, on which nodes and GPUs'),
   slurm: slurmSchema.describe('what is asked of Slurm'),

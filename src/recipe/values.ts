@@ -27,6 +27,17 @@ export const envSchema = z
   .nullish()
   .transform((env) => env ?? {});
 
+/**
+ * Text that a batch script, an option of sbatch(1) or a name is made of. A control character in it would begin a line,
+ * end a string in C, or write to a terminal.
+ */
+export const lineSchema = z.string().refine((text) => !/\p{Cc}/u.test(text), {
+  message: 'has a line break or another control character in it; it must be one line of text',
+});
+
+/** A name of an option as sbatch(1) and srun(1) have them, without the leading dashes. */
+const OPTION_NAME = /^[A-Za-z][A-Za-z0-9-]*$/;
+
 const flagScalarSchema = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 
 /** A command-line option's value: true = the bare option, false and null = left out, a map = JSON. */
@@ -48,9 +59,18 @@ export const directivesSchema = z
   .record(
     z.string(),
     z
-      .union([z.string(), z.number(), z.literal(true), z.null()])
+      .union([lineSchema, z.number(), z.literal(true), z.null()])
       .transform((value) => (value === true || value === null ? '' : String(value))),
   )
+  .superRefine((options, context) => {
+    for (const name of Object.keys(options))
+      if (!OPTION_NAME.test(name))
+        context.addIssue({
+          code: 'custom',
+          path: [name],
+          message: 'is no name of an option: letters, digits and dashes, without the leading dashes',
+        });
+  })
   .default({});
 
 const kvEventsOfModeSchema = z.union([

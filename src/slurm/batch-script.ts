@@ -1,4 +1,5 @@
 import { shellQuote } from './quote.ts';
+import { directiveValue } from './sbatch.ts';
 
 export interface BatchScriptInput {
   readonly name: string;
@@ -107,7 +108,3 @@ done
 exit "$code"
 `;
 }
-
-/** sbatch(1) reads quotes in a directive; nothing else is special. */
-export const directiveValue = (value: string): string =>
-  /^[\w@%+=:,./-]+$/.test(value) ? value : `"${value}"`;

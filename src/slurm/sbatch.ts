@@ -112,5 +112,19 @@ export function refuseArrays(variant: LoadedVariant, cluster: ClusterConfig): vo
 
 function line([name, value]: Option): string[] {
   if (value === null || value === undefined || value === false) return [];
-  return [value === '' ? `#SBATCH --${name}` : `#SBATCH --${name}=${value}`];
+  if (value === '') return [`#SBATCH --${name}`];
+  return [`#SBATCH --${name}=${directiveValue(String(value))}`];
+}
+
+/**
+ * A value of a `#SBATCH` line as one word: sbatch ends it at white space, begins a comment at `#`, and reads quotes and
+ * backslashes, the latter also between quotes (Slurm 22.05 to 25.11, src/sbatch/opt.c `_get_argument`).
+ * @throws SrtctlError when the value has a line break or another control character in it
+ */
+export function directiveValue(value: string): string {
+  if (/\p{Cc}/u.test(value))
+    throw new SrtctlError('bad-directive', `${JSON.stringify(value)} cannot be in a line of a batch script`, {
+      hint: 'it has a line break or another control character in it: take a value (or a directory) without',
+    });
+  return /^[\w@%+=:,./-]+$/.test(value) ? value : `"${value.replaceAll(/["\\]/g, '\\$&')}"`;
 }

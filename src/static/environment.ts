@@ -13,7 +13,7 @@ const BASHS_OWN =
 export interface Environment {
   /** Exported before srun, which hands it on: no value is in a command line. */
   readonly exports: readonly string[];
-  /** `env NAME=value …` before the command: what would be lost on the way, or would change this script. */
+  /** `env -- NAME=value …` before the command: what would be lost on the way, or would change this script. */
   readonly prefix: readonly string[];
   readonly names: readonly string[];
 }
@@ -33,7 +33,7 @@ export function environmentOf(env: Readonly<Record<string, string>>, { word }: M
   const late = entries.filter(([name]) => !passes(name));
   return {
     exports: through.map(([name, value]) => `export ${name}=${word(value)}`),
-    prefix: late.length > 0 ? ['env', ...late.map(([name, value]) => `${name}=${value}`)] : [],
+    prefix: late.length > 0 ? ['env', '--', ...late.map(([name, value]) => `${name}=${value}`)] : [],
     names: through.map(([name]) => name),
   };
 }
