@@ -44,7 +44,7 @@ pid_file: ${quote(input.pidFile)}
 log_file: ${quote(input.logFile)}
 ${natsPayload(input.maxPayloadMb ?? 1)}
 max_control_line: 4KB
-max_connections: 16384
+max_connections: ${CONNECTIONS}
 # A frozen peer shows after two missed pings.
 ping_interval: "1s"
 ping_max: 2
@@ -74,15 +74,25 @@ ${srtUsers(input.jobId, keys).map(userBlock).join('\n')}
     ]
   }
   ${workload} {
+    limits {
+      max_connections: ${CONNECTIONS - OWN_CONNECTIONS}
+      max_subscriptions: 262144
+    }
     jetstream {
       max_memory: 60MB
       max_store: 2304MB
+      max_streams: 256
+      max_consumers: 1024
     }
     users: [ { user: ${ENGINES.user}, password: ${ENGINES.password}, permissions: { publish: { deny: [${ADMINISTRATION.map(quote).join(', ')}] } } } ]
   }
 }
 `;
 }
+
+const CONNECTIONS = 16_384;
+/** Kept from engines: an agent on each of a thousand nodes has two while it connects again, and people watch. */
+const OWN_CONNECTIONS = 4_096;
 
 /**
  * Dynamo logs in by this name and password when it is given none (lib/runtime/src/transports/nats.rs, 0.7.0 to 1.6.1).

@@ -162,6 +162,54 @@ describe('what the server refuses', () => {
     await connection.flush();
     await keptEvent(await bus.coordinator(), 'still there');
   });
+
+  it('an engine: more streams and consumers than its account has, and the turn of srtctl’s own messages', async () => {
+    const { connection } = await hostile();
+    const api = (subject: string, body: object) =>
+      connection
+        .request(`$JS.API.${subject}`, JSON.stringify(body), { timeout: 20_000 })
+        .then((reply) => reply.json<{ error?: { description: string } }>().error?.description);
+    const untilRefused = async (most: number, ask: (number: number) => Promise<string | undefined>) => {
+      for (let number = 0; number < most; number++) {
+        const refusal = await ask(number);
+        if (refusal !== undefined) return { number, refusal };
+      }
+      return { number: most, refusal: '' };
+    };
+    const streams = await untilRefused(2_000, (number) =>
+      api(`STREAM.CREATE.flood-${number}`, {
+        ...{ name: `flood-${number}`, subjects: [`flood.${number}`], retention: 'limits', storage: 'memory' },
+        ...{ discard: 'old', max_consumers: -1, max_msgs: -1, max_bytes: 1_000, max_age: 0, num_replicas: 1 },
+      }),
+    );
+    expect(streams.refusal).toMatch(/maximum number of streams/);
+    const consumers = await untilRefused(3_000, (number) =>
+      api(`CONSUMER.DURABLE.CREATE.flood-0.c${number}`, {
+        stream_name: 'flood-0',
+        config: { durable_name: `c${number}`, ack_policy: 'explicit', deliver_policy: 'all' },
+      }),
+    );
+    expect(consumers.refusal).toMatch(/maximum consumers/);
+    // It talks as fast as it can, and many others listen to it.
+    const listeners = Array.from({ length: 20 }, () => connection.subscribe('loud', { callback: () => {} }));
+    const coordinator = await bus.coordinator();
+    let isLoud = true;
+    const loud = (async () => {
+      const body = new Uint8Array(10_000);
+      while (isLoud) {
+        for (let number = 0; number < 50; number++) connection.publish('loud', body);
+        await connection.flush();
+      }
+    })();
+    try {
+      for (const text of ['one', 'two', 'three']) await keptEvent(coordinator, `kept in the noise, ${text}`);
+    } finally {
+      isLoud = false;
+      await loud;
+      for (const listener of listeners) listener.unsubscribe();
+    }
+    for (let number = 0; number < streams.number; number++) await api(`STREAM.DELETE.flood-${number}`, {});
+  });
 });
 
 describe('what could be said in somebody else’s name', () => {
