@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { SrtctlError } from '../errors.ts';
 import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
+import { writeExactly } from './terminal.ts';
 import { warnOnce } from './warn.ts';
 
 interface DryRunOptions {
@@ -65,7 +66,7 @@ async function dryRun(options: DryRunOptions): Promise<number> {
 
 async function printScript(variant: LoadedVariant, cluster: ClusterConfig, nodes: number): Promise<void> {
   const { outputsDirectory, scriptOf } = await import('./slurm-job.ts');
-  process.stdout.write(scriptOf({ variant, nodes, cluster, outputs: outputsDirectory(undefined, cluster) }));
+  writeExactly(scriptOf({ variant, nodes, cluster, outputs: outputsDirectory(undefined, cluster) }));
 }
 
 /** At the pace of whoever reads it: a sweep of thousands of points comes to hundreds of MB. */

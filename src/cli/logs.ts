@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { SrtctlError } from '../errors.ts';
 import { OUTPUT_OPTION } from './options.ts';
+import { writeExactly } from './terminal.ts';
 
 interface LogOptions {
   readonly output?: string;
@@ -53,11 +54,11 @@ async function logs(told: string, name: string | undefined, options: LogOptions)
   const reader = await readLog(job, found);
   try {
     let piece = await reader.tail(lines);
-    process.stdout.write(piece.text);
+    writeExactly(piece.text);
     while (options.follow) {
       const over = await isOver(job);
       piece = await reader.from(piece.offset);
-      process.stdout.write(piece.text);
+      writeExactly(piece.text);
       if (over && piece.text === '') return;
     }
   } finally {

@@ -12,10 +12,12 @@ import { registerResults } from './results.ts';
 import { registerResume } from './resume.ts';
 import { registerSchema } from './schema.ts';
 import { registerStatus } from './status.ts';
+import { guardTerminal } from './terminal.ts';
 import { registerWatch } from './watch.ts';
 import { registerWhy } from './why.ts';
 
 setOwnUmask();
+for (const stream of [process.stdout, process.stderr]) guardTerminal(stream, process.env);
 
 const VERSION = '0.1.0';
 

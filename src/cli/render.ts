@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { EXIT, SrtctlError } from '../errors.ts';
+import { writeExactly } from './terminal.ts';
 
 interface RenderOptions {
   readonly file: readonly string[];
@@ -78,7 +79,7 @@ async function render(options: RenderOptions): Promise<number> {
     text: staticScriptOf(job, 'srtctl-static-%j.log', { mustFind: false }),
   }));
   if (output === undefined) {
-    for (const { text } of scripts) process.stdout.write(text);
+    for (const { text } of scripts) writeExactly(text);
     return EXIT.ok;
   }
   mkdirSync(output, { recursive: true });

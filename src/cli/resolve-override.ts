@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { EXIT, SrtctlError } from '../errors.ts';
+import { writeExactly } from './terminal.ts';
 
 interface ResolveOptions {
   readonly file: readonly string[];
@@ -42,7 +43,7 @@ async function resolve({ file: paths, output, force }: ResolveOptions): Promise<
     const titled = resolved.map(({ file, variant, text }) =>
       resolved.length > 1 ? `# ${file}${variant === '' ? '' : `:${variant}`}\n${text}` : text,
     );
-    process.stdout.write(titled.join('---\n'));
+    writeExactly(titled.join('---\n'));
     return EXIT.ok;
   }
   mkdirSync(output, { recursive: true });

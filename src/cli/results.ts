@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { ResultLine } from '../benchmarks/result-lines.ts';
 import { SrtctlError } from '../errors.ts';
 import { OUTPUT_OPTION } from './options.ts';
+import { writeExactly } from './terminal.ts';
 
 interface ResultsOptions {
   readonly output?: string;
@@ -34,7 +35,7 @@ async function show(told: string, { output, csv, json }: ResultsOptions): Promis
   const { resultLines, toCsv } = await import('../benchmarks/result-lines.ts');
   const job = await findJob(told, outputsRoot(output));
   const lines = (await readPointResults(job.jobDir)).flatMap(resultLines);
-  if (csv) process.stdout.write(toCsv(lines));
+  if (csv) writeExactly(toCsv(lines));
   else if (json) process.stdout.write(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
   else
     process.stdout.write(`${lines.length === 0 ? `no results yet in ${job.jobDir}` : await table(lines)}\n`);

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { writeExactly } from './terminal.ts';
 
 interface SchemaOptions {
   readonly json?: boolean;
@@ -23,7 +24,7 @@ export function registerSchema(program: Command): void {
     .option('--json', 'the schema itself; without it, how to use it')
     .option('--cluster', 'the schema of srtslurm.yaml')
     .action(async (options: SchemaOptions) => {
-      process.stdout.write(await text(options));
+      writeExactly(await text(options));
     });
 }
 

@@ -2,6 +2,7 @@ import { createColors } from 'picocolors';
 import type { Heartbeat, ProgressMessage } from '../../messages/control.ts';
 import type { SrtEvent } from '../../messages/events.ts';
 import type { JobOnDisk } from '../job-dir.ts';
+import { unguarded } from '../terminal.ts';
 import { clock, lineOf, progressText } from './lines.ts';
 import { render } from './live.ts';
 import type { JobModel } from './model.ts';
@@ -67,7 +68,7 @@ function screenPrinter({ out, env, job: { jobId, jobDir, spec }, model }: Printe
   let dirty = true;
   let update: typeof import('log-update').default | undefined;
   const loaded = import('log-update').then(({ createLogUpdate }) => {
-    update = createLogUpdate(out);
+    update = createLogUpdate(unguarded(out));
   });
   loaded.catch(() => undefined);
   const draw = (): void => {

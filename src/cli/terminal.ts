@@ -1,0 +1,45 @@
+/**
+ * What reaches a terminal. Names, reasons and lines of logs come from engines, recipes and other people, and a terminal
+ * obeys what is in them: some sequences set its title or its clipboard, or write over what stood there. So nothing but
+ * text, line breaks, tabs and the colours of picocolors goes out, whoever wrote it.
+ */
+
+/** A colour or style that picocolors makes (1.1; no hidden or blinking text), or a character that does something. */
+const SPECIAL =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  /(\u001b\[(?:[012347]|9|2[2-9]|3[0-79]|4[0-79]|9[0-7]|10[0-7])m)|\r\n?|[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/**
+ * A text as it may be written to a terminal: a carriage return begins a line, other controls of C0 and C1 and what turns
+ * the direction of text (Unicode TR 9) are written as `\u001b`, which JSON reads too.
+ */
+export const printable = (text: string, hasColours: boolean): string =>
+  text.replace(SPECIAL, (found, colour: string | undefined) => {
+    if (colour !== undefined && hasColours) return colour;
+    if (found.startsWith('\r')) return '\n';
+    return `${escaped(found[0] ?? '')}${found.slice(1)}`;
+  });
+
+const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+
+type Write = NodeJS.WriteStream['write'];
+const raw = new WeakMap<object, Write>();
+
+/** From here on all text that is written to the stream is printable. Bytes are of no text, and pass. */
+export function guardTerminal(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): void {
+  const write = stream.write.bind(stream) as Write;
+  raw.set(stream, write);
+  const hasColours = stream.isTTY === true && env.TERM !== 'dumb' && !env.NO_COLOR;
+  stream.write = ((text: string | Uint8Array, ...more: never[]) =>
+    write(typeof text === 'string' ? printable(text, hasColours) : text, ...more)) as Write;
+}
+
+/** A guarded stream as it was, for what moves the cursor itself and takes care of its text. */
+export function unguarded(stream: NodeJS.WriteStream): NodeJS.WriteStream {
+  const write = raw.get(stream);
+  return write ? Object.create(stream, { write: { value: write } }) : stream;
+}
+
+/** Text that somebody may keep as a file, byte for byte: a script, a recipe, a log. On a terminal it is printable. */
+export const writeExactly = (text: string, out: NodeJS.WriteStream = process.stdout): boolean =>
+  (out.isTTY ? out : unguarded(out)).write(text);
