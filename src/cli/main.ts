@@ -21,6 +21,11 @@ for (const stream of [process.stdout, process.stderr]) guardTerminal(stream, pro
 
 const VERSION = '0.1.0';
 
+/** Commands that look at the directory of outputs anyway. */
+const OF_JOBS: ReadonlySet<string> = new Set([
+  ...['apply', 'resume', 'status', 'watch', 'logs', 'results', 'why', 'cancel'],
+]);
+
 const program = new Command('srtctl')
   .description(
     'Benchmark large language models on Slurm clusters: one job, one coordinator, one agent a node.',
@@ -34,6 +39,13 @@ const program = new Command('srtctl')
   .hook('preAction', (command) => {
     const { safeDirectory } = command.opts<{ safeDirectory?: string }>();
     if (safeDirectory !== undefined) process.env.SRTCTL_SAFE_DIRECTORY = safeDirectory;
+  })
+  .hook('postAction', async (_, command) => {
+    if (!OF_JOBS.has(command.name())) return;
+    const { removeStaleKeys } = await import('./stale-keys.ts');
+    const { outputsRoot } = await import('./job-dir.ts');
+    // What could not be removed is tried again by the next command.
+    await removeStaleKeys(outputsRoot(command.opts<{ output?: string }>().output)).catch(() => []);
   })
   .showSuggestionAfterError()
   .exitOverride()

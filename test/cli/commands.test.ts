@@ -1,7 +1,8 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir, userInfo } from 'node:os';
+import { existsSync } from 'node:fs';
+import { appendFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { JobOnDisk } from '../../src/cli/job-dir.ts';
@@ -131,6 +132,36 @@ describe('srtctl logs', () => {
     coordinator.kill('SIGTERM');
     await once(child, 'close');
     expect(text).toBe(log);
+  });
+});
+
+describe('keys of a job', () => {
+  const keep = async (job: JobOnDisk): Promise<string[]> => {
+    const { connection, credentials } = jobPaths(job.jobDir, job.jobId);
+    await writeFile(connection, '{}', { mode: 0o600 });
+    await mkdir(credentials, { mode: 0o700 });
+    await writeFile(join(credentials, 'agent-node1.json'), '{}', { mode: 0o600 });
+    return [connection, credentials];
+  };
+  const home = { host: hostname(), directory: '/nowhere' };
+
+  it('whose coordinator was killed together with apply are removed by the next command', async () => {
+    const files = await keep(
+      await writeJob(root, 'dead', { state: { sweep: 'running', exitCode: null, home } }),
+    );
+    await srtctl('status');
+    expect(files.filter((file) => existsSync(file))).toEqual([]);
+  });
+
+  it('stay while it runs, here or on another machine', async () => {
+    const { job } = await runningJob();
+    const elsewhere = { sweep: 'running', exitCode: null, home: { ...home, host: 'elsewhere' } } as const;
+    const files = [
+      jobPaths(job.jobDir, 'a').connection,
+      ...(await keep(await writeJob(root, 'far', { state: elsewhere }))),
+    ];
+    await srtctl('status');
+    expect(files.filter((file) => !existsSync(file))).toEqual([]);
   });
 });
 
