@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { writePrivateFile } from '../private-files.ts';
-import { adopt, type ProcessName, type Running, runningChild } from '../running.ts';
+import { adopt, type ProcessName, processName, type Running, runningChild } from '../running.ts';
 import { type NatsConfigInput, natsConfig } from './nats-config.ts';
 
 const START_TIMEOUT_MS = 15_000;
@@ -59,20 +61,29 @@ export class NatsServer {
 
   /** Resolves when it listens. Rejects with its last words when it does not. */
   async start(): Promise<void> {
-    await mkdir(join(this.#options.directory, 'ports'), { recursive: true });
+    // A coordinator that was killed before it had said which server is its own: nobody has the keys of that one.
+    for (const left of serversOf(this.#configFile)) {
+      left.kill('SIGKILL');
+      await left.ended;
+    }
+    await this.#emptyPorts();
     await this.#launch();
     this.#port = await this.#readPort();
   }
 
-  /** Goes on with the server of a coordinator that was killed, or with a new one on its port and its files. */
+  /**
+   * Goes on with the server of a coordinator that was killed, or with a new one on its port and its files. Its server may
+   * be another one than it had time to write down: one that it started again just before it was killed.
+   */
   async takeOver(last: ProcessName & { readonly port: number }): Promise<void> {
-    const server = adopt(last);
+    const server = adopt(last) ?? serversOf(this.#configFile)[0];
     if (server) {
       this.#port = last.port;
       this.#watch(server);
+      await this.#listens(server);
       return;
     }
-    await mkdir(join(this.#options.directory, 'ports'), { recursive: true });
+    await this.#emptyPorts();
     await this.#launch(last.port);
     this.#port = await this.#readPort();
   }
@@ -88,9 +99,29 @@ export class NatsServer {
     clearTimeout(timer);
   }
 
+  get #configFile(): string {
+    return join(this.#options.directory, 'nats.conf');
+  }
+
+  /** What a server that was killed has left there names its port, not that the next one listens. */
+  async #emptyPorts(): Promise<void> {
+    const ports = join(this.#options.directory, 'ports');
+    await rm(ports, { recursive: true, force: true });
+    await mkdir(ports, { recursive: true });
+  }
+
+  /** One that was just started may not listen yet; one that ends is started again by whoever watches it. */
+  async #listens(server: Running): Promise<void> {
+    const until = performance.now() + START_TIMEOUT_MS;
+    while (!server.isOver && performance.now() < until) {
+      if (await answers(this.#options.host, this.#port)) return;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
   async #launch(port = this.#port): Promise<void> {
     const { directory, binary } = this.#options;
-    const configFile = join(directory, 'nats.conf');
+    const configFile = this.#configFile;
     const { tls } = this.#options.keys;
     const [certFile, keyFile] = [join(directory, 'server.pem'), join(directory, 'server.key')];
     if (tls) await Promise.all([writePrivateFile(certFile, tls.cert), writePrivateFile(keyFile, tls.key)]);
@@ -159,6 +190,33 @@ function launch(mark: NatsServerOptions['mark'], argv: readonly string[]): Runni
   const [command = '', ...args] = mark?.(argv) ?? argv;
   return runningChild(spawn(command, args, { detached: true, stdio: 'ignore' }));
 }
+
+/** Servers of a job, by the configuration that is theirs alone: its path is in a directory of this user and job. */
+function serversOf(configFile: string): Running[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      const words = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
+      return words[words.lastIndexOf('-c') + 1] === configFile
+        ? (adopt(processName(Number(name))) ?? [])
+        : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+const answers = (host: string, port: number): Promise<boolean> =>
+  new Promise((settle) => {
+    const socket = connect({ host, port, timeout: 1_000 });
+    const done = (isThere: boolean) => {
+      socket.destroy();
+      settle(isThere);
+    };
+    socket.once('connect', () => done(true));
+    socket.once('error', () => done(false));
+    socket.once('timeout', () => done(false));
+  });
 
 const portsSchema = z.object({ nats: z.array(z.string()).min(1) });
 

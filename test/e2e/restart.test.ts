@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -25,6 +26,17 @@ async function killCoordinator(job: RunningJob): Promise<number> {
   signal(coordinatorPid, 'SIGKILL');
   return coordinatorPid;
 }
+
+/** Those whose configuration is in a job's directory. */
+const natsServersIn = (directory: string): number[] =>
+  readdirSync('/proc').flatMap((name) => {
+    try {
+      const words = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
+      return words.includes(join(directory, 'nats.conf')) ? [Number(name)] : [];
+    } catch {
+      return [];
+    }
+  });
 
 /** Two points, of different output lengths; `more` goes to the end of the recipe. */
 async function twoPoints(requests: number, more = ''): Promise<string> {
@@ -118,6 +130,20 @@ describe('a coordinator that is killed in mid-benchmark', () => {
     expect(await job.ended(), job.said).not.toBe(0);
     expect(await job.statuses()).toEqual(['failed', 'done']);
     expect((await job.results())[0]).toMatchObject({ cause: { node: 'node2' } });
+    expectWhole(await job.events());
+    await job.nothingLeft();
+  }, 120_000);
+
+  it('as soon as it has started a killed nats-server again: the successor finds that one', async () => {
+    const job = await inBenchmark(600);
+    const directory = (await job.state()).home?.directory ?? '';
+    const servers = () => natsServersIn(directory);
+    const [first = 0] = servers();
+    signal(first, 'SIGKILL');
+    await until('the next server', () => servers().some((pid) => pid !== first));
+    await killCoordinator(job);
+    expect(await job.ended(), job.said).toBe(0);
+    expect((await job.results())[0]).toMatchObject({ status: 'done', benchmark: { valid: true } });
     expectWhole(await job.events());
     await job.nothingLeft();
   }, 120_000);
