@@ -216,7 +216,8 @@ launch() {
     exec </dev/null >>"$log" 2>&1
     export SRTCTL_JOB=$job_id SRTCTL_NODE=${nodes[index]} SRTCTL_NODE_ADDRESS=${addresses[index]}
     export SRTCTL_NODE_BIN=$node_binary PATH=$path_before$PATH$path_after
-    export task_variables job_variables
+    # By this a stand-in knows which faults are its own.
+    export task_variables job_variables SRTCTL_PROCESS=$job_id/${nodes[index]}/$id/1
     "p$point.$id"
   ) &
   pid_of[$id]=$!
@@ -293,12 +294,20 @@ await_ready() {
           say "$id is done"
           continue
         fi
+      elif [ "${kind_of[$id]}" = may-end ] && ! alive "$id"; then
+        wait "${pid_of[$id]}"
+        say "$id ended with exit code $?; the point goes on without it, because it is not critical"
+        continue
       elif "p$point.$id.ready"; then
         say "$id is ready"
         continue
       fi
       read_clock
       if [ $((now - started_at[$id])) -ge "${patience_of[$id]}" ] && [ "${patience_of[$id]}" -gt 0 ]; then
+        if [ "${kind_of[$id]}" = may-end ]; then
+          say "$id is not ready after ${patience_of[$id]} s; the point goes on without it, because it is not critical"
+          continue
+        fi
         fail_point "$id is not ready after ${patience_of[$id]} s" "$id"
         return 1
       fi

@@ -101,6 +101,18 @@ describe('a rendered script', { timeout: 120_000 }, () => {
     expect(await slurm.left()).toEqual([]);
   });
 
+  it('goes on at once without a worker that died and is not critical', async () => {
+    const text = recipe(
+      `{type: custom, command: 'true'}`,
+      'supervision: {critical: {decode: false}}\nhealth_check: {interval_seconds: 1, max_attempts: 100000}\n',
+    );
+    const SRTCTL_SIM_FAULTS = '[{do: die, process: decode-0}]';
+    const { code, said } = await slurm.start(render(text), { SRTCTL_SIM_FAULTS }).ended;
+    expect(code, said).toBe(0);
+    expect(said).toContain('decode-0-0 ended with exit code');
+    expect(await slurm.left()).toEqual([]);
+  });
+
   it('stops everything on SIGTERM, and ends with 143', async () => {
     const run = slurm.start(render(recipe(long)));
     await until('the benchmark', () => run.said().includes(' benchmark\n'));
