@@ -82,13 +82,12 @@ async function witnessesIn(
   await atATime(PARALLEL, heard, async (transitions) => {
     const last = transitions.at(-1);
     if (!last) return;
-    const { process, role, node, logFile, logFrom, logTo, why, exitCode, signal, to, at } = last;
+    const { process, role, node, logFile, logFrom, logTo, why, exitCode, signal, to } = last;
     const inLog = errorLine(await evidenceIn(last, told), signatures);
     // What its agent saw may say more than its log does, as of a process that was killed for lack of memory.
     const seen = errorLine(why, signatures);
     const line = saysMore(seen, inLog) ? seen : inLog;
-    // An agent may say any time, or none.
-    const failedAt = to === 'failed' ? Date.parse(at) || 0 : null;
+    const failedAt = to === 'failed' ? failedAtIn(transitions) : null;
     const unwell = unwellIn(transitions);
     witnesses.push({
       ...{ process, role, node, logFile, logFrom, logTo, failedAt, why, unwell, exitCode, signal, line },
@@ -107,6 +106,17 @@ function saysMore(seen: ErrorLine | undefined, inLog: ErrorLine | undefined): bo
 async function evidenceIn(span: LogSpan & { readonly process: string }, told: Cause): Promise<string> {
   const text = await evidenceOf(span);
   return text === '' && told.process === span.process ? (told.logTail ?? []).join('\n') : text;
+}
+
+/**
+ * When its failure was noticed. A process that was found hung or unhealthy is asked to end first, and its end may come
+ * later than the failures that follow from it, such as that of a benchmark without answers.
+ */
+function failedAtIn(transitions: readonly ProcessTransition[]): number {
+  const [ending, end] = transitions.slice(-2);
+  const noticed = end?.from === 'stopping' && ending?.to === 'stopping' ? ending : transitions.at(-1);
+  // An agent may say any time, or none.
+  return Date.parse(noticed?.at ?? '') || 0;
 }
 
 /** When it became degraded and stayed so. */

@@ -164,3 +164,22 @@ it('says of an image that could not be had what it means and what to do', async 
     error: 'Write failed because No space left on device',
   });
 });
+
+it('names a worker that was found hung before its benchmark was, and that ended after it', async () => {
+  const logFile = join(dir, 'hung.out');
+  await writeFile(logFile, 'Running: 4 reqs\n');
+  const benchmark = join(dir, 'benchmark.out');
+  await writeFile(benchmark, 'concurrency 4: 0 requests/s\n');
+  const hung = 'hung: 4 requests running and no new token for 20 s';
+  const events = failedPoint(
+    transition(logFile, { at: '2026-01-01T00:00:20Z', from: 'degraded', to: 'stopping', why: hung }),
+    transition(benchmark, {
+      ...{ process: 'benchmark', role: 'benchmark', at: '2026-01-01T00:00:30Z' },
+      ...{ from: 'stopping', to: 'failed', why: 'hung: no answer for 30 s' },
+    }),
+    transition(logFile, { at: '2026-01-01T00:00:45Z', from: 'stopping', to: 'failed', why: hung }),
+  );
+  const cause = await explain(events, 0, { summary: 'benchmark hung', process: 'benchmark' }, signatures);
+  expect(cause).toMatchObject({ process: 'agg-0-0', followed: ['benchmark'] });
+  expect(cause.summary).toContain(hung);
+});
