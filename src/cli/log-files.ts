@@ -3,12 +3,13 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { closest } from 'fastest-levenshtein';
 import { SrtctlError } from '../errors.ts';
+import type { SrtEvent } from '../messages/events.ts';
 import { type JobOnDisk, readEvents } from './job-dir.ts';
 
 export interface LogFile {
   readonly process: string;
-  /** Node of the process; null for the coordinator, nats-server and agents, whose logs are only files. */
-  readonly node: string | null;
+  /** The agent that runs the process; null for the coordinator, nats-server and agents, whose logs are only files. */
+  readonly agent: string | null;
   readonly file: string;
   /** Bytes. */
   readonly size: number;
@@ -16,21 +17,21 @@ export interface LogFile {
 
 /** Every log of a job: those of its processes, as their events name them, and those of srtctl itself. */
 export async function logFilesOf(job: JobOnDisk): Promise<LogFile[]> {
-  const found = new Map<string, { node: string | null; file: string }>();
+  const found = new Map<string, { agent: string | null; file: string }>();
   for (const event of await readEvents(job))
     if (event.kind === 'process.transition')
-      found.set(event.process, { node: event.node, file: event.logFile });
+      found.set(event.process, { agent: agentOf(event), file: event.logFile });
   const logs = join(job.jobDir, 'logs');
-  found.set('coordinator', { node: null, file: join(logs, `sweep_${job.jobId}.log`) });
-  found.set('nats', { node: null, file: join(logs, 'nats.log') });
+  found.set('coordinator', { agent: null, file: join(logs, `sweep_${job.jobId}.log`) });
+  found.set('nats', { agent: null, file: join(logs, 'nats.log') });
   for (const name of existsSync(logs) ? await readdir(logs) : []) {
     const [, node] = name.match(/^(.+)_agent\.out$/) ?? [];
-    if (node !== undefined) found.set(`agent-${node}`, { node: null, file: join(logs, name) });
+    if (node !== undefined) found.set(`agent-${node}`, { agent: null, file: join(logs, name) });
   }
   const sized = await Promise.all(
-    [...found].map(async ([process, { node, file }]) => ({
+    [...found].map(async ([process, { agent, file }]) => ({
       process,
-      node,
+      agent,
       file,
       size: await stat(file).then(
         ({ size }) => size,
@@ -40,6 +41,10 @@ export async function logFilesOf(job: JobOnDisk): Promise<LogFile[]> {
   );
   return sized.sort((a, b) => a.process.localeCompare(b.process, 'en', { numeric: true }));
 }
+
+/** On a node there may be several, one for each image; who says what became of a process is the one that runs it. */
+const agentOf = ({ source, node }: SrtEvent & { readonly node: string }): string =>
+  /^agent:(.+):[^:]+$/.exec(source)?.[1] ?? node;
 
 /** The error for a name that no log has, with the nearest that one has. */
 export function unknownProcess(name: string, known: readonly LogFile[]): SrtctlError {

@@ -23,11 +23,11 @@ export interface LogReader {
 /** Reads through the process's agent while the job runs (its file may be on that node alone), else from the file. */
 export async function readLog(job: JobOnDisk, log: LogFile): Promise<LogReader> {
   const file = fileReader(log.file);
-  if (log.node === null) return file;
+  if (log.agent === null) return file;
   const { connectOperator } = await import('./operator-bus.ts');
   const bus = await connectOperator(job, 'logs');
   if (!bus) return file;
-  const ask = asker(bus, subjectsOf(job.jobId).log(log.node, log.process));
+  const ask = asker(bus, subjectsOf(job.jobId).log(log.agent, log.process));
   return {
     tail: async (lines) => (await ask({ lines: Math.min(lines, MOST_LINES) })) ?? file.tail(lines),
     from: async (offset) => (await ask({ offset, waitMs: WAIT_MS })) ?? file.from(offset),

@@ -20,19 +20,24 @@ export const causeOfProcess = (spec: ProcessSpec, report: ProcessReport): Cause 
   logFile: spec.logFile,
 });
 
-/** The last lines of a process's log: from the file, or from its agent. Empty when neither can be had. */
-export async function logTailOf(spec: ProcessSpec, bus: Bus, subjects: Subjects): Promise<string[]> {
+/** The last lines of a process's log: from the file, or from the agent that runs it. Empty when neither can be had. */
+export async function logTailOf(
+  spec: ProcessSpec,
+  agent: string,
+  bus: Bus,
+  subjects: Subjects,
+): Promise<string[]> {
   const text = await evidenceOf({ logFile: spec.logFile }, KEPT_LINES);
-  return lastLines(text === '' ? await tailFromAgent(spec, bus, subjects) : text);
+  return lastLines(text === '' ? await tailFromAgent(spec.id, agent, bus, subjects) : text);
 }
 
 const failureOf = (report: ProcessReport): string =>
   report.state === 'stopped' ? `was stopped: ${report.why}` : `failed: ${report.why}`;
 
-async function tailFromAgent(spec: ProcessSpec, bus: Bus, subjects: Subjects): Promise<string> {
+async function tailFromAgent(id: string, agent: string, bus: Bus, subjects: Subjects): Promise<string> {
   try {
     const request = { v: WIRE_VERSION, lines: ASKED_LINES };
-    const reply = await bus.request(subjects.log(spec.node, spec.id), request, logReplySchema, 1_500);
+    const reply = await bus.request(subjects.log(agent, id), request, logReplySchema, 1_500);
     return reply.ok ? reply.text : '';
   } catch {
     return '';

@@ -176,7 +176,7 @@ export class Coordinator {
         return booting;
       },
       point: (ordinal, attempt) => this.#attempts.run(ordinal, attempt),
-      cleanup: () => this.#cleanup(),
+      cleanup: () => this.#points.end().then(() => this.#cleanup()),
       finish: () => this.#dismissAgents(),
       // The first state is told when there is a bus to tell it on.
       onTransition: (from, to, why, exitCode, cause) =>
@@ -240,7 +240,7 @@ export class Coordinator {
       generation: this.#record.state.generation + 1,
       agentOf: agentsByNode(agents),
       causeOf: causeOfProcess,
-      logTailOf: (process) => logTailOf(process, bus, this.#subjects),
+      logTailOf: (process, agent) => logTailOf(process, agent, bus, this.#subjects),
       onBroken: (cause) => this.#points.send({ type: 'point.broken', cause }),
       onGeneration: (generation) => this.#record.save({ generation }),
     });

@@ -41,7 +41,7 @@ export interface DeploymentOptions {
   /** Says why a process failed, from what is known of it. */
   readonly causeOf: (spec: ProcessSpec, report: ProcessReport) => Cause;
   /** The last lines that it wrote. */
-  readonly logTailOf: (spec: ProcessSpec) => Promise<string[]>;
+  readonly logTailOf: (spec: ProcessSpec, agent: string) => Promise<string[]>;
   readonly onBroken: (cause: Cause) => void;
   readonly onGeneration: (generation: number) => void;
   readonly ask?: { readonly patienceMs: number; readonly timeoutMs: number };
@@ -212,7 +212,7 @@ export class Deployment {
     const seen = this.#options.causeOf(spec, report);
     const sick = spec.role === 'benchmark' ? this.sick() : [];
     const cause = sick.length === 0 ? seen : { ...seen, summary: [seen.summary, ...sick].join('; ') };
-    this.#tails.set(cause, this.#options.logTailOf(spec));
+    this.#tails.set(cause, this.#options.logTailOf(spec, this.agentOf(spec)));
     return cause;
   }
 

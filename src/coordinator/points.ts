@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { afterFailure, type FailurePolicy } from '../machines/failure-policy.ts';
+import { type FailurePolicy, triesAgain } from '../machines/failure-policy.ts';
 import type { PointEvent, PointOutcome } from '../machines/point.ts';
 import { type EventBody, WIRE_VERSION } from '../messages/events.ts';
 import type { JobState, StateChange } from '../messages/job-files.ts';
@@ -58,6 +58,8 @@ export class Points {
   #ended: number;
   readonly #tookMs: number;
   #beganAt = Number.NaN;
+  /** Of the last attempt, while another is to follow. */
+  #open: PointResult | undefined;
   /** Where each point is in the state's list. */
   readonly #at: ReadonlyMap<number, number>;
 
@@ -111,6 +113,7 @@ export class Points {
     const limit = this.#limit(before);
     const attempt = this.#attemptOf(ordinal, before !== null);
     if (isFirst) this.#failures = [];
+    this.#open = undefined;
     if (Number.isNaN(this.#beganAt)) this.#beganAt = performance.now() - this.#ranMs(before);
     const run = startPoint({
       jobId,
@@ -197,23 +200,35 @@ export class Points {
   }
 
   async #onResult(result: PointResult): Promise<void> {
-    const { subjects, send, saved, results, policy, onDefect } = this.#options;
+    const { subjects, send, saved, policy } = this.#options;
     const { ordinal, status, cause, attempt } = result;
     send(subjects.pointResult(ordinal), { kind: 'point.result', ordinal, result });
     const forLost = status === 'failed' && this.#options.triesAgain();
     if (status === 'failed' && cause && !forLost) this.#failures.push(cause);
-    const again = forLost || (status === 'failed' && afterFailure(policy, this.#failures) === 'retry');
-    const tookMs = Date.parse(result.finishedAt) - Date.parse(result.startedAt);
-    // What is tried again is open, also for a coordinator that takes over meanwhile.
-    this.#note(
-      ordinal,
-      again
-        ? { state: 'planned', status: null, attempts: attempt }
-        : { status, tookMs, ...(hasNoFigures(result) ? { noFigures: true } : {}) },
-    );
-    if (!again && status !== 'interrupted') this.#tellProgress();
+    const again = forLost || (status === 'failed' && triesAgain(policy, this.#failures, cause));
     this.#options.mayWrite();
-    const written = again ? Promise.resolve() : results.append(result);
+    if (!again) return this.#keep(result);
+    // What is tried again is open, also for a coordinator that takes over meanwhile.
+    this.#open = result;
+    this.#note(ordinal, { state: 'planned', status: null, attempts: attempt });
+    await saved();
+  }
+
+  /** No further attempt comes, though one was to follow: the run ends before. The last one's result is the point's. */
+  async end(): Promise<void> {
+    const result = this.#open;
+    this.#open = undefined;
+    if (result) await this.#keep(result);
+  }
+
+  async #keep(result: PointResult): Promise<void> {
+    const { saved, results, onDefect } = this.#options;
+    const { ordinal, status } = result;
+    const tookMs = Date.parse(result.finishedAt) - Date.parse(result.startedAt);
+    const noFigures = hasNoFigures(result) ? { noFigures: true } : {};
+    this.#note(ordinal, { state: status, status, tookMs, ...noFigures });
+    if (status !== 'interrupted') this.#tellProgress();
+    const written = results.append(result);
     await Promise.all([
       saved(),
       written.catch((error) => onDefect('results.jsonl cannot be written', error)),

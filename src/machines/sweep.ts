@@ -1,6 +1,6 @@
 import { assign, fromPromise, setup } from 'xstate';
 import type { Cause } from '../messages/result.ts';
-import { afterFailure, CONTINUE, type FailurePolicy } from './failure-policy.ts';
+import { CONTINUE, type FailurePolicy, triesAgain } from './failure-policy.ts';
 import { CausedError, type PointOutcome } from './point.ts';
 
 export interface SweepInput {
@@ -71,6 +71,17 @@ export const sweepMachine = setup({
         ? { crippled: true, cause: context.cause ?? event.cause, why: event.cause.summary }
         : {},
     ),
+    // A point that was to be tried again, and will not be, has failed.
+    giveUpRetry: assign(({ context }) =>
+      context.failures.length === 0
+        ? {}
+        : {
+            left: context.left.slice(1),
+            failed: context.failed + 1,
+            failures: [],
+            cause: context.cause ?? context.failures.at(-1) ?? null,
+          },
+    ),
   },
   guards: {
     nothingLeft: ({ context }) => context.left.length === 0,
@@ -127,7 +138,7 @@ export const sweepMachine = setup({
       states: {
         next: {
           always: [
-            { guard: 'mustEnd', target: '#sweep.cleaning' },
+            { guard: 'mustEnd', target: '#sweep.cleaning', actions: 'giveUpRetry' },
             {
               guard: 'nothingLeft',
               target: '#sweep.cleaning',
@@ -189,14 +200,10 @@ function afterPoint(context: SweepContext, outcome: PointOutcome): Partial<Sweep
   const over = { left, failed: context.failed + 1, failures: [], cause: context.cause ?? cause };
   if (status === 'interrupted' || cause === null) return over;
   const failures = [...context.failures, cause];
-  switch (afterFailure(context.policy, failures)) {
-    case 'retry':
-      return { failures };
-    case 'abort':
-      return { ...over, aborted: true, why: 'a point failed, and on_failure is abort' };
-    case 'next':
-      return over;
-  }
+  if (triesAgain(context.policy, failures, cause)) return { failures };
+  return context.policy.onFailure === 'abort'
+    ? { ...over, aborted: true, why: 'a point failed, and on_failure is abort' }
+    : over;
 }
 
 /** 3: every point had its turn, and some are done. */

@@ -251,10 +251,11 @@ export class NodeAgent {
         }
         const { desired, leaseMs } = reply;
         const { epoch = 0, generation = 0 } = desired ?? reply;
+        // The word of a coordinator that was replaced renews nothing.
+        if (epoch < this.#epoch) break;
         this.#leaseMs = leaseMs;
         if (reply.heartbeatMs !== undefined) this.#beatEvery(reply.heartbeatMs);
         if (!this.#renew()) break;
-        if (epoch < this.#epoch) break;
         const isLooked = epoch === this.#looked.epoch && generation === this.#looked.generation;
         const news = !isLooked && (epoch > this.#epoch || generation > this.#generation);
         if (desired && news) this.#take(desired, 'not wanted any more');

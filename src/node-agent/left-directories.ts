@@ -43,7 +43,8 @@ function isLeft(path: string): boolean {
   }
 }
 
+/** false also for what another agent of the node has removed meanwhile. */
 function isOwn(path: string): boolean {
-  const found = lstatSync(path);
-  return found.isDirectory() && found.uid === process.getuid?.();
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found?.isDirectory() === true && found.uid === process.getuid?.();
 }

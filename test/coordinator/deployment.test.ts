@@ -99,6 +99,25 @@ describe('a deployment', () => {
     await ready;
   });
 
+  it('asks the agent that runs a process for the end of its log', async () => {
+    const asked: string[] = [];
+    const d = new Deployment({
+      ...{ bus: coordinator, subjects: s, roster, epoch, generation: 0 },
+      agentOf: () => 'node1/nginx',
+      causeOf: (spec, { why }) => ({ summary: `${spec.id}: ${why}` }),
+      logTailOf: async (_, agent) => {
+        asked.push(agent);
+        return [];
+      },
+      onBroken: (cause) => broken.push(cause),
+      onGeneration: () => {},
+    });
+    void d.deploy([a], 'worker', signal()).catch(() => undefined);
+    d.learn([report('a', 'failed', 1)], 'node1/nginx');
+    await until('the cause', () => asked.length > 0);
+    expect(asked).toEqual(['node1/nginx']);
+  });
+
   it('names the ports of what comes later, and blames the node on which somebody else has one', async () => {
     const d = deployment();
     const router = specOf({ id: 'router', phase: 'proxy', ports: { http: 8000 } });

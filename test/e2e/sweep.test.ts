@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ResultLine } from '../../src/benchmarks/result-lines.ts';
+import { until } from '../support/bus.ts';
 import type { RunningJob } from '../support/job.ts';
 import { useJobs } from '../support/jobs.ts';
 import { signal } from '../support/signal.ts';
@@ -107,6 +108,21 @@ describe('a worker that is killed in the fifth point', () => {
     expect(existsSync(join(kept, 'benchmark.out'))).toBe(true);
   }, 120_000);
 });
+
+it('a failed point that was to be tried again has failed when the run is stopped in the pause', async () => {
+  const recipe = await writeSweep(jobs.dir, {
+    sweep: 'requests: [100000, 4]\npoint_time_limit: "0:05"\non_failure: { retry: 1, pause: 3600 }',
+    requests: '{requests}',
+  });
+  const job = await jobs.apply(recipe);
+  await job.pointReached('benchmarking');
+  await until('the pause', async () => (await job.state()).points[0]?.attempts === 1 && job);
+  job.child.kill('SIGINT');
+  expect(await job.ended(), job.said).toBe(130);
+  expect(await job.statuses()).toEqual(['failed']);
+  expect((await job.state()).points.map(({ state }) => state)).toEqual(['failed', 'planned']);
+  expect((await resultLinesOf(job))[0]).toMatchObject({ status: 'failed', attempt: 1 });
+}, 120_000);
 
 it('a point that takes longer than sweep.point_time_limit fails with that cause, and the next has its turn', async () => {
   const recipe = await writeSweep(jobs.dir, {

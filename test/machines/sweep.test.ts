@@ -116,8 +116,19 @@ describe('the sweep machine', () => {
     expect(await sweep.end()).toMatchObject({
       did: ['boot', 'point 0', 'cleanup', 'finish'],
       exitCode: 130,
+      // What was to be tried again has failed all the same.
+      cause: { summary: 'x' },
       unexpected: [],
     });
+  });
+
+  it('counts a point as failed that was to be tried again when something is gone in the pause', async () => {
+    const point = (ordinal: number) => Promise.resolve(ordinal === 0 ? done : failed('x'));
+    const sweep = startSweep([done, done], { point, policy: failurePolicy({ retry: 1, pause: 3_600 }) });
+    await waitFor(sweep.actor, (state) => state.matches({ running: 'pausing' }));
+    sweep.actor.send({ type: 'sweep.crippled', cause: { summary: 'the bus is gone' } });
+    expect(await sweep.end()).toMatchObject({ exitCode: 1, cause: { summary: 'the bus is gone' } });
+    expect(sweep.actor.getSnapshot().context).toMatchObject({ done: 1, failed: 1, left: [] });
   });
 
   it('cleans up and finishes when the boot fails, with its cause', async () => {

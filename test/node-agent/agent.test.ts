@@ -227,6 +227,19 @@ describe('an agent', () => {
     expect((await reached('one', 'stopped')).why).toContain('lease is over');
   });
 
+  it('takes no lease from a coordinator that was replaced', async () => {
+    await startAgent(8_000);
+    expect(await ask({ ...desired(1), epoch: 3 })).toMatchObject({ accepted: true });
+    clearInterval(leases);
+    answer = { leaseMs: 600_000, desired: desired(0) };
+    const before = greeted;
+    // It says hello again to whoever answers, and the answer is of the first epoch.
+    signal(testBus.nats.pid, 'SIGKILL');
+    await until('another hello', () => greeted > before);
+    await ended();
+    expect(agent.exitCode).toBe(75);
+  });
+
   it('stops by itself when it is held for lost', async () => {
     await startAgent();
     await ask(desired(1, spec({ id: 'one' })));

@@ -24,6 +24,19 @@ it('what an agent left that was killed with its guard is removed, and its parts 
   expect(await readdir(dir)).toEqual(['ended']);
 });
 
+it('what another agent of the node removes meanwhile is no error', async () => {
+  for (const job of ['a', 'b']) {
+    claimDirectory(join(dir, `srtctl-0-${job}-node`), 'node1');
+    await writeFile(join(dir, `srtctl-0-${job}-node/.agent-node1`), ENDED);
+    await mkdir(join(dir, `srtctl-0-${job}-stop-node1`));
+  }
+  // The other one, who is faster with the second job.
+  const script = `rm -rf ${['node', 'stop-node1'].map((end) => join(dir, `srtctl-0-b-${end}`)).join(' ')}`;
+  await writeFile(join(dir, 'srtctl-0-a-stop-node1/1.sh'), script);
+  expect(clearDirectories('src/guard.sh', dir)).toContain(join(dir, 'srtctl-0-a-node'));
+  expect(await readdir(dir)).toEqual([]);
+});
+
 it('one that an agent has still, or may have, is let alone', async () => {
   for (const name of ['a', 'b', 'c']) claimDirectory(join(dir, `srtctl-0-${name}-node`), 'node1');
   await writeFile(join(dir, 'srtctl-0-a-node/.agent-node1%2fother'), ENDED);
