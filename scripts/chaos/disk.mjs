@@ -1,8 +1,17 @@
 // A small disk of its own for what a run writes, which can be filled, and can stand still.
-import { execFileSync, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, truncateSync, writeSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 const BYTES = 48 * 1024 * 1024;
 
@@ -13,17 +22,27 @@ export function createDisk() {
   const image = join(work, 'image');
   const directory = join(work, 'disk');
   const run = (command, ...argv) => execFileSync(command, argv, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const mount = () => run('mount', '-o', 'loop,errors=remount-ro', image, directory);
   try {
     mkdirSync(directory);
     closeSync(openSync(image, 'w'));
     truncateSync(image, BYTES);
     run('mkfs.ext4', '-q', '-m', '0', '-O', '^has_journal', image);
-    run('mount', '-o', 'loop', image, directory);
+    mount();
   } catch (error) {
     rmSync(work, { recursive: true });
     throw error;
   }
   const filling = join(directory, 'filling');
+  let isReadOnly = false;
+  const isWritable = () => {
+    try {
+      writeFileSync(filling, '');
+      return true;
+    } catch {
+      return false;
+    }
+  };
   return {
     directory,
     /** Nothing can be written for so long. Goes on again also when this program is killed. */
@@ -47,7 +66,27 @@ export function createDisk() {
         closeSync(file);
       }
     },
-    clear: () => rmSync(filling, { force: true }),
+    /** As a file system does it that has met an error: files that are open for writing do not keep it from that. */
+    makeReadOnly() {
+      const device = basename(
+        execFileSync('findmnt', ['-no', 'SOURCE', directory], { encoding: 'utf8' }).trim(),
+      );
+      writeFileSync(`/sys/fs/ext4/${device}/trigger_fs_error`, 'chaos\n');
+      isReadOnly = true;
+    },
+    clear() {
+      if (isReadOnly) {
+        isReadOnly = false;
+        // The loop device lets go of the image a moment after the disk was taken off: a check in between mends nothing.
+        for (let tries = 0; tries < 20 && !isWritable(); tries++) {
+          run('umount', directory);
+          // Exit code 1: it was mended.
+          spawnSync('fsck.ext4', ['-fy', image], { stdio: 'ignore' });
+          mount();
+        }
+      }
+      rmSync(filling, { force: true });
+    },
     remove() {
       execFileSync('umount', ['-l', directory]);
       rmSync(work, { recursive: true, force: true });

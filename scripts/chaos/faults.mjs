@@ -1,5 +1,7 @@
 import { writeFileSync } from 'node:fs';
-import { processesOf } from './processes.mjs';
+import { createServer } from 'node:http';
+import { flood } from './flood.mjs';
+import { parentOf, plannedPorts, processesOf } from './processes.mjs';
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const components = ['agent', 'agent-guard', 'coordinator', 'coordinator-guard', 'nats-server'];
@@ -19,6 +21,13 @@ const pidOf = (jobId, kind, which = 0) => {
   const found = processesOf(jobId).filter((each) => each.kind === kind);
   return found[Math.floor(which * found.length)]?.pid;
 };
+/** Resolves when another process of a kind is there, of this parent if one is given, or there will be none. */
+async function successorOf(jobId, kind, pid, parent) {
+  const until = performance.now() + 5_000;
+  const isNext = (each) =>
+    each.kind === kind && each.pid !== pid && (parent === undefined || parentOf(each.pid) === parent);
+  while (performance.now() < until && !processesOf(jobId).some(isNext)) await sleep(1);
+}
 const oneOf = (all, random) => all[Math.floor(random() * all.length)];
 const target = (random, lab) => oneOf([...components, ...(lab ? ['srun'] : []), ...workloads], random);
 /** Never the first node of the lab, on which the job itself is. */
@@ -74,6 +83,76 @@ const makers = {
         await sleep(pauseMs);
       }
     },
+  }),
+
+  // A successor was told of a server that is not there any more, and its predecessor's is.
+  'bus and coordinator'(random) {
+    const ms = random() * 50;
+    return {
+      what: `kill -9 of nats-server, and of the coordinator ${ms.toFixed(0)} ms after it was started again`,
+      mayTear: true,
+      async apply({ jobId }) {
+        const server = pidOf(jobId, 'nats-server');
+        if (server === undefined) return;
+        signal(server, 'SIGKILL');
+        await successorOf(jobId, 'nats-server', server);
+        await sleep(ms);
+        const pid = pidOf(jobId, 'coordinator');
+        if (pid !== undefined) signal(pid, 'SIGKILL');
+      },
+    };
+  },
+
+  // A guard that has just begun has heard nothing yet.
+  'new guard'(random) {
+    const whose = oneOf(['agent', 'coordinator'], random);
+    const [which, ms] = [random(), random() * 20];
+    return {
+      what: `kill -9 of a guard, and of its ${whose} ${ms.toFixed(0)} ms after the next guard began`,
+      mayTear: true,
+      async apply({ jobId }) {
+        const guard = pidOf(jobId, `${whose}-guard`, which);
+        const owner = guard === undefined ? undefined : parentOf(guard);
+        if (owner === undefined) return;
+        signal(guard, 'SIGKILL');
+        await successorOf(jobId, `${whose}-guard`, guard, owner);
+        await sleep(ms);
+        signal(owner, 'SIGKILL');
+      },
+    };
+  },
+
+  // Another program takes what a later process of the plan is to listen on, and answers everything.
+  stranger(random) {
+    const which = random();
+    const server = createServer((_, answer) => answer.end('{"data": [{"id": "stranger"}]}'));
+    return {
+      what: 'a stranger takes a port of the plan, on every address',
+      async apply({ jobId }) {
+        const ports = plannedPorts(jobId);
+        const port = ports[Math.floor(which * ports.length)];
+        if (port === undefined) return;
+        // Taken by the job already: then it is the job that was first.
+        await new Promise((resolve) => server.once('error', resolve).listen(port, '0.0.0.0', resolve));
+      },
+      mend: () => server.close(),
+    };
+  },
+
+  flood(random) {
+    const [which, ms, seed] = [random(), 1_000 + random() * 6_000, Math.floor(random() * 1e9)];
+    return {
+      what: `an agent's key is used to flood the bus for ${seconds(ms)}`,
+      isHarmless: true,
+      apply: ({ jobId, jobDir }) => flood({ jobId, jobDir, which, ms, seed }),
+    };
+  },
+
+  'read-only': () => ({
+    what: 'the disk of the results becomes read-only',
+    onDisk: true,
+    mayTear: true,
+    apply: ({ disk }) => disk.makeReadOnly(),
   }),
 
   messages(random) {
@@ -168,7 +247,10 @@ const makers = {
   },
 };
 
-const common = ['nats storm', 'messages', 'clock', 'clock', 'disk full', 'stalled disk', 'slow disk'];
+const common = [
+  ...['bus and coordinator', 'new guard', 'new guard', 'flood', 'read-only'],
+  ...['nats storm', 'messages', 'clock', 'clock', 'disk full', 'stalled disk', 'slow disk'],
+];
 const kindsHere = (lab) => [
   'kill',
   'kill',
@@ -176,7 +258,8 @@ const kindsHere = (lab) => [
   'freeze',
   'freeze',
   ...common,
-  ...(lab ? ['cut', 'cut', 'power off'] : []),
+  // On the lab's nodes the plan's ports are fixed, and this machine is another one.
+  ...(lab ? ['cut', 'cut', 'power off'] : ['stranger', 'stranger']),
 ];
 
 /** A fault by its seed: what, and when after the start. `only`: always this kind. */

@@ -1,4 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 const textOf = (pid, file) => {
   try {
@@ -39,3 +41,20 @@ export const processesOf = (jobId) =>
       const kind = kindOf(pid, jobId);
       return kind === undefined ? [] : [{ pid, kind }];
     });
+
+/** undefined when it is gone. */
+export function parentOf(pid) {
+  const [, parent] = /\) \S (\d+) /.exec(textOf(pid, 'stat')) ?? [];
+  return parent === undefined ? undefined : Number(parent);
+}
+
+/** Ports that a local job has given out, or is about to: the first of each of its blocks. */
+export function plannedPorts(jobId) {
+  const home = readdirSync(tmpdir()).find((name) => new RegExp(`^srtctl-\\d+-${jobId}-`).test(name));
+  try {
+    const given = JSON.parse(readFileSync(join(tmpdir(), home ?? '', 'ports.json'), 'utf8'));
+    return [...new Set(Object.values(given))].sort((a, b) => a - b);
+  } catch {
+    return [];
+  }
+}

@@ -77,7 +77,8 @@ export async function runTrial(fault, { lab, disk }) {
   const faulty = (async () => {
     await sleep(fault.atMs);
     while (jobId === undefined && child.exitCode === null) await sleep(50);
-    if (child.exitCode === null && jobId !== undefined) await fault.apply({ jobId, control, disk });
+    if (child.exitCode === null && jobId !== undefined)
+      await fault.apply({ jobId, jobDir: join(outputs, jobId), control, disk });
   })();
   const bound = sleep(BOUND_MS).then(() => undefined);
   const exitCode = await Promise.race([ended, bound]);
@@ -102,9 +103,9 @@ export async function runTrial(fault, { lab, disk }) {
   }
   fault.mend();
   if (fault.onDisk) {
-    disk.clear();
-    // The disk is for the next trial.
     if (broken.length > 0) cpSync(outputs, work, { recursive: true });
+    // The disk is for the next trial.
+    disk.clear();
     rmSync(outputs, { recursive: true });
   }
   return { exitCode, tookMs, broken, outputs: work };

@@ -308,8 +308,11 @@ export class Coordinator {
     await this.#record.close(deadlineMs);
     await this.#channel?.disconnect();
     await this.#options.nats.stop();
-    await removeCredentials(this.#options.spec);
-    await this.#alive.remove();
+    // A file system that has become read-only is no failure of a run that is over; the next command removes the keys.
+    for (const remove of [() => removeCredentials(this.#options.spec), () => this.#alive.remove()])
+      await remove().catch((error: unknown) =>
+        this.#options.log.error({ error: String(error) }, 'a file of the job cannot be removed'),
+      );
     await this.#options.platform.release();
   }
 
