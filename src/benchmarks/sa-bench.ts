@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type BenchmarkResult, type ServingResult, servingResultSchema } from '../messages/result.ts';
 import type { CacheFigures, PlannedBenchmark } from '../plan/kinds.ts';
+import type { Recipe } from '../recipe/schema.ts';
 import { type LoadgenConfig, loadgenConfigSchema, resultFileOf } from './loadgen/config.ts';
 import { parseJson } from './parse-json.ts';
 import { benchmarkProcess } from './process.ts';
@@ -20,6 +21,7 @@ function loadgenConfig({
   entry,
   pointDir,
   ordinal,
+  processes,
   rest: workers,
 }: BenchmarkContext): LoadgenConfig | null {
   const { isl, osl, concurrencies, req_rate, use_chat_template, seed, ...rest } = recipe.benchmark;
@@ -46,10 +48,15 @@ function loadgenConfig({
       cacheFigures ? [{ process, ...figuresOf(cacheFigures) }] : [],
     ),
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    stopWhenInvalid: rest.stop_when_invalid && !mayLose(recipe, processes),
     resultDir: pointDir,
     progressFile: `${pointDir}/progress.json`,
   };
 }
+
+/** Whether requests may fail and the result be valid all the same: with a worker that the run can do without. */
+const mayLose = ({ supervision: { critical } }: Recipe, processes: BenchmarkContext['processes']): boolean =>
+  !critical.frontend || processes.some(({ mode }) => !critical[mode]);
 
 const figuresOf = ({ hits, prompts, ...place }: CacheFigures) => ({
   ...place,
@@ -121,6 +128,8 @@ export function whyNotValid(
     const result = serving.find((one) => one.concurrency === concurrency);
     if (!result) return `there is no result for concurrency ${concurrency}`;
     const { failed, requests, errors, completed, outputTokens } = result;
+    if (result.partial)
+      return `a request failed at concurrency ${concurrency}, which ended the benchmark (stop_when_invalid): ${errors[0] ?? ''}`;
     if (failed > 0 && !lossy)
       return `${failed} of ${requests} requests failed at concurrency ${concurrency}: ${errors[0] ?? ''}`;
     if (completed === 0) return `no request was completed at concurrency ${concurrency}`;

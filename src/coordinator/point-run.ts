@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { createActor, fromPromise } from 'xstate';
 import { stringify } from 'yaml';
 import { benchmarkFor } from '../benchmarks/index.ts';
@@ -23,6 +24,8 @@ import type { InterruptedPoint } from './resumption.ts';
 import { settle } from './settle.ts';
 
 const PROGRESS_MS = 500;
+/** How much later than the first failed request the end of the worker that failed it may be reported. */
+const CAUSE_MS = 3_000;
 /** Phases whose readiness is the deployment's own; the others are what the point warms up with. */
 const WARM: readonly DeployPhase[] = ['frontend', 'proxy'];
 
@@ -77,11 +80,13 @@ export function startPoint(options: PointRunOptions): PointRun {
         benchmarkStartedAt ??= clock.date();
         return runBenchmark(options, signal);
       }),
-      collect: fromPromise(async () => {
+      collect: fromPromise(async ({ signal }) => {
         const protocol = benchmarkFor(point.benchmark.type);
         if (!protocol) throw new Error(`benchmark ${point.benchmark.type} cannot be read`);
         const lossy = (await deployment.losses()).length > 0;
         const result = await protocol.readResult(point.benchmark, { lossy });
+        // A request that fails ends the benchmark at once. Where a process failed it, its end is the better cause.
+        if (result.serving.some(({ partial }) => partial)) await setTimeout(CAUSE_MS, undefined, { signal });
         const sick = deployment.sick();
         if (result.valid || sick.length === 0) return result;
         // Requests fail because of it, and its own limit comes later.

@@ -36,6 +36,8 @@ export const servingResultSchema = z.object({
   tpotMs: distributionSchema,
   itlMs: distributionSchema,
   e2elMs: distributionSchema,
+  /** It was broken off: the figures are of the requests that ended before. */
+  partial: z.boolean().optional(),
   /** What the prompts and the gaps between them follow from. */
   seed: z.number().int().optional(),
   /** Tokens of the measured prompts that came from the engines' caches, as the engines count them; null = not known, for the reason `why`. */

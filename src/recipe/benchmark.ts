@@ -78,6 +78,10 @@ export const benchmarkSchema = z
       .describe(
         'what prompts follow from, for all points and attempts; by default each has its own, which its result says',
       ),
+    stop_when_invalid: z
+      .boolean()
+      .default(true)
+      .describe('sa-bench: the first measured request that fails ends the benchmark'),
     use_chat_template: z.boolean().nullish().describe("requests go through the model's chat template"),
     custom_tokenizer: z.string().nullish().describe('class of the tokenizer, as module.Class'),
     reuse_http_connections: z.boolean().nullish().describe('keep connections open from request to request'),

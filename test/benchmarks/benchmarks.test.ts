@@ -115,6 +115,24 @@ describe('sa-bench', () => {
     });
   });
 
+  it('ends with the first failure, unless the recipe says no or can do without a worker', () => {
+    const planned = (benchmark_: object, critical: object = {}) => {
+      const context = contextOf({ ...saBench, ...benchmark_ });
+      const { supervision, ...recipe } = context.recipe;
+      const lenient = { ...supervision, critical: { ...supervision.critical, ...critical } };
+      const { process } = benchmark('sa-bench').plan({
+        ...context,
+        recipe: { ...recipe, supervision: lenient },
+      });
+      return loadgenConfigSchema.parse(JSON.parse(process?.files?.[0]?.content ?? '')).stopWhenInvalid;
+    };
+    expect(planned({})).toBe(true);
+    expect(planned({ stop_when_invalid: false })).toBe(false);
+    expect(planned({}, { decode: false })).toBe(false);
+    expect(planned({}, { frontend: false })).toBe(false);
+    expect(planned({}, { agg: false }), 'there are no aggregated workers').toBe(true);
+  });
+
   it('asks in words where a router takes no token ids, for the model that is served', () => {
     const context = contextOf(saBench);
     const entry = { ...context.entry, takesTokenIds: false, model: { name: 'org/name', isGiven: true } };

@@ -97,6 +97,7 @@ async function run(over: Partial<LoadgenConfig> = {}) {
     isSeedFixed: false,
     caches: [],
     requestTimeoutMs: 60_000,
+    stopWhenInvalid: false,
     resultDir: dir,
     progressFile: join(dir, 'progress.json'),
     ...over,
@@ -214,6 +215,40 @@ describe('the load generator', () => {
     const read_ = await read();
     expect(read_.valid).toBe(false);
     expect(read_.reason).toMatch(/requests failed at concurrency 2/);
+  });
+
+  it('ends at the first measured request that fails, with its text, when the result cannot become valid', async () => {
+    let count = 0;
+    // Two requests of the second concurrency are answered, the third fails, and what is in flight has no end.
+    answer = (body, response) => {
+      count++;
+      if (count === 7) response.writeHead(503).end('no workers');
+      else if (count < 7) stream(body, response);
+    };
+    const { ended, output } = await run({
+      concurrencies: [1, 2, 4],
+      warmupMultiplier: 0,
+      stopWhenInvalid: true,
+    });
+    expect(await ended, output()).toBe(0);
+    expect(output()).toContain('stopped, because a request failed at concurrency 2: HTTP 503: no workers');
+    expect((await resultOf(1)).partial).toBeUndefined();
+    expect(await resultOf(2)).toMatchObject({ partial: true, failed: 1, errors: ['HTTP 503: no workers'] });
+    expect(count).toBeLessThan(10);
+    expect(await read()).toMatchObject({
+      valid: false,
+      reason:
+        'a request failed at concurrency 2, which ended the benchmark (stop_when_invalid): HTTP 503: no workers',
+      serving: [{ concurrency: 1, completed: 4 }, { concurrency: 2 }],
+    });
+  });
+
+  it('goes on after a request of the warm-up that fails, since no figure counts it', async () => {
+    answer = (body, response) =>
+      bodies.length === 1 ? response.writeHead(503).end('not yet') : stream(body, response);
+    const { ended, output } = await run({ concurrencies: [2], stopWhenInvalid: true });
+    expect(await ended, output()).toBe(0);
+    expect(await read()).toMatchObject({ valid: true });
   });
 
   it('asks once before the warm-up, and says at once what a deployment that refuses all requests says', async () => {

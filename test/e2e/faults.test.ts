@@ -16,7 +16,7 @@ const REHEARSED = [
   ],
   [
     { do: 'refuse', process: 'frontend', status: 502, request: 3, path: '/v1/' },
-    { summary: expect.stringMatching(/requests failed.*502/) },
+    { summary: expect.stringMatching(/a request failed.*502/) },
   ],
   [
     { do: 'stream-error', process: 'decode', request: 3, chunk: 1, how: 'event' },

@@ -42,6 +42,11 @@ export async function runBenchmark(given: LoadgenConfig, signal: AbortSignal): P
     const file = join(config.resultDir, resultFileOf(concurrency));
     await writeFileAtomic(file, `${JSON.stringify(result, null, 2)}\n`);
     results.push(result);
+    if (result.partial) {
+      say(`stopped, because a request failed at concurrency ${concurrency}: ${result.errors[0] ?? ''}`);
+      last = undefined;
+      break;
+    }
     last = { ...progress, stage: 'done', outputThroughput: result.outputThroughput };
   }
   if (last) await writeProgress(config.progressFile, last);
@@ -92,7 +97,12 @@ async function measure(pool: Pool, { config, model, ids }: Workload, index: numb
     () => number,
   ];
 
-  const run = async (name: 'warmup' | 'measure', count: number, onMeasured: (one: Measured) => void) => {
+  const run = async (
+    name: 'warmup' | 'measure',
+    count: number,
+    onMeasured: (one: Measured) => void,
+    until = signal,
+  ) => {
     const stage: Stage = {
       stage: name,
       concurrency,
@@ -112,7 +122,7 @@ async function measure(pool: Pool, { config, model, ids }: Workload, index: numb
         concurrency,
         requestRate: config.requestRate,
         random: gaps,
-        signal,
+        signal: until,
         send: (prompt) => {
           stage.requestsSent++;
           return measureRequest(pool, config, model, prompt, onChunk);
@@ -122,6 +132,9 @@ async function measure(pool: Pool, { config, model, ids }: Workload, index: numb
           if (one.error !== null) stage.failed++;
           onMeasured(one);
         },
+      }).catch((error: unknown) => {
+        // `until` alone: the run is over, and what it measured counts as far as it came.
+        if (signal.aborted || !until.aborted) throw error;
       });
     } finally {
       await reporter.end();
@@ -134,12 +147,27 @@ async function measure(pool: Pool, { config, model, ids }: Workload, index: numb
   const summary = new Summary(config, concurrency);
   const requests = Math.max(1, Math.round(concurrency * config.promptsMultiplier));
   const cached = await cacheWindow(config.caches, signal);
-  const { stage, busy } = await run('measure', requests, (one) => summary.add(one));
+  const invalid = new AbortController();
+  const onMeasured = (one: Measured): void => {
+    summary.add(one);
+    if (one.error === null || !config.stopWhenInvalid) return;
+    invalid.abort();
+    // Requests in flight end with their connections.
+    void pool.destroy(new Error('stopped'));
+  };
+  const { stage, busy } = await run(
+    'measure',
+    requests,
+    onMeasured,
+    AbortSignal.any([signal, invalid.signal]),
+  );
+  const { outputTokens: _, requestsSent: __, ...progress } = stage;
+  const figures: ServingResult = { ...summary.result(), seed: config.seed };
+  if (invalid.signal.aborted) return { result: { ...figures, partial: true }, progress };
   const cache = await cached();
   if (busy > BUSY)
     say(`warning: the load generator itself was busy for ${(busy * 100).toFixed(0)} % of the time`);
-  const { outputTokens: _, requestsSent: __, ...progress } = stage;
-  return { result: { ...summary.result(), seed: config.seed, cache }, progress };
+  return { result: { ...figures, cache }, progress };
 }
 
 /** Of a run that was broken off: a result that is there in the end is this run's. */

@@ -47,6 +47,8 @@ export const loadgenConfigSchema = z.object({
     .int()
     .positive()
     .max(2 ** 31 - 1),
+  /** Ends at the first request that fails of those that are measured, because the result is not valid from then on. */
+  stopWhenInvalid: z.boolean().default(false),
   resultDir: z.string(),
   progressFile: z.string(),
 });
