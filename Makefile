@@ -7,10 +7,14 @@ help: ## this list
 
 setup: node_modules/.stamp ## npm packages, nats-server and etcd (into .srtctl/bin where the system has none)
 	@bash scripts/setup.sh
+	@bash scripts/runtimes.sh
 
 node_modules/.stamp: package-lock.json
 	npm ci
 	@touch $@
+
+runtimes: ## the Node that jobs on Slurm take with them, for x86_64 and aarch64, into .srtctl/node
+	@bash scripts/runtimes.sh all
 
 build: node_modules/.stamp ## bundle the command line into dist/
 	node scripts/build.mjs
@@ -34,4 +38,4 @@ chaos: setup build ## random faults against whole runs: SECONDS=120, or SEED=…
 clean: ## remove what build and runs made
 	rm -rf dist outputs coverage
 
-.PHONY: help setup build demo test test-real bench chaos clean
+.PHONY: help setup runtimes build demo test test-real bench chaos clean

@@ -1,5 +1,5 @@
 // A small disk of its own for what a run writes, which can be filled, and can stand still.
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import {
   closeSync,
   mkdirSync,
@@ -22,12 +22,13 @@ export function createDisk() {
   const image = join(work, 'image');
   const directory = join(work, 'disk');
   const run = (command, ...argv) => execFileSync(command, argv, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const format = () => run('mkfs.ext4', '-q', '-F', '-m', '0', '-O', '^has_journal', image);
   const mount = () => run('mount', '-o', 'loop,errors=remount-ro', image, directory);
   try {
     mkdirSync(directory);
     closeSync(openSync(image, 'w'));
     truncateSync(image, BYTES);
-    run('mkfs.ext4', '-q', '-m', '0', '-O', '^has_journal', image);
+    format();
     mount();
   } catch (error) {
     rmSync(work, { recursive: true });
@@ -35,14 +36,6 @@ export function createDisk() {
   }
   const filling = join(directory, 'filling');
   let isReadOnly = false;
-  const isWritable = () => {
-    try {
-      writeFileSync(filling, '');
-      return true;
-    } catch {
-      return false;
-    }
-  };
   return {
     directory,
     /** Nothing can be written for so long. Goes on again also when this program is killed. */
@@ -77,13 +70,10 @@ export function createDisk() {
     clear() {
       if (isReadOnly) {
         isReadOnly = false;
-        // The loop device lets go of the image a moment after the disk was taken off: a check in between mends nothing.
-        for (let tries = 0; tries < 20 && !isWritable(); tries++) {
-          run('umount', directory);
-          // Exit code 1: it was mended.
-          spawnSync('fsck.ext4', ['-fy', image], { stdio: 'ignore' });
-          mount();
-        }
+        // What was torn is not worth mending: the next trial has a new one.
+        run('umount', directory);
+        format();
+        mount();
       }
       rmSync(filling, { force: true });
     },

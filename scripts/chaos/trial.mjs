@@ -106,7 +106,7 @@ export async function runTrial(fault, { lab, disk }) {
     if (broken.length > 0) cpSync(outputs, work, { recursive: true });
     // The disk is for the next trial.
     disk.clear();
-    rmSync(outputs, { recursive: true });
+    rmSync(outputs, { recursive: true, force: true });
   }
   return { exitCode, tookMs, broken, outputs: work };
 }

@@ -33,7 +33,7 @@ export function launchPrefix(
     srtctl: {
       distDir,
       programDirs: [],
-      runtimes: runtimesOf(cluster, process.arch, process.execPath),
+      runtimes: runtimesOf(cluster, distDir),
     },
     mock: false,
   });

@@ -158,7 +158,7 @@ export function scriptOf({
     directives: sbatchDirectives({ ...first.recipe, name: variant.name }, cluster, nodes),
     outputs,
     distDir: distDirectory(),
-    runtimes: runtimesOf(cluster, process.arch, process.execPath),
+    runtimes: runtimesOf(cluster, distDirectory()),
     warningS: warningSeconds(timeLimitMs(timeLimitOf(first.recipe, cluster) ?? '')),
   });
 }

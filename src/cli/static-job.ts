@@ -45,7 +45,7 @@ export function staticScriptOf(job: PreparedSlurmJob, log: string, options = { m
     warningS: warningSeconds(timeLimitMs(timeLimitOf(first.recipe, cluster) ?? '')),
     outputs,
     distDir,
-    runtimes: runtimesOf(cluster, process.arch, process.execPath),
+    runtimes: runtimesOf(cluster, distDirectory()),
     programs,
     programDirs: [...new Set(Object.values(programs).filter(isAbsolute).map(dirname))],
     mock: spec.mock,

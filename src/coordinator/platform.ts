@@ -126,7 +126,7 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
   const agents = agentPlaces({ variant, cluster, nodes, containers: pyxis, jobDir: spec.jobDir });
   const headAddress = await addressOfHead(nodes, cluster);
   const logDir = jobPaths(spec.jobDir, spec.jobId).logs;
-  const runtimes = runtimesOf(cluster, process.arch, process.execPath);
+  const runtimes = runtimesOf(cluster, distDir);
   const containers = processContainers(input, headAddress);
   const mounts = mountsOf(input, headAddress);
   const srunOptions = pyxis ? installOptions(recipe, spec.setupScript) : recipe.srun_options;
@@ -186,7 +186,7 @@ function mountsOf(input: PlatformInput, headAddress: string): string[] {
   const [{ recipe } = { recipe: undefined }] = variant.points;
   if (!recipe) throw new TypeError('a variant without points');
   const { jobDir, jobId: id, name, mock } = spec;
-  const runtimes = runtimesOf(cluster, process.arch, process.execPath);
+  const runtimes = runtimesOf(cluster, distDir);
   return containerMounts({
     recipe,
     cluster,

@@ -39,11 +39,7 @@ export async function checkNodes(world: World, nodes: readonly string[], waitS: 
       programs: ['nats-server', ...runtimePrograms(cluster.container_runtime ?? null)],
       networkInterface: cluster.network_interface ?? null,
     };
-    const command = nodeCommand(
-      join(distDir, 'doctor-node.js'),
-      request,
-      runtimesOf(cluster, process.arch, process.execPath),
-    );
+    const command = nodeCommand(join(distDir, 'doctor-node.js'), request, runtimesOf(cluster, distDir));
     const said = await runOnNodes([...stepArgs(world, nodes, waitS), ...command], reader, waitS, world);
     const expected = {
       gpus: wanted.gpus,

@@ -97,6 +97,11 @@ export function notDoneYet(variant: LoadedVariant, { containers }: { containers:
         "without a container srtctl installs nothing: the node's own Python must have Dynamo",
       ],
       [
+        'model.container',
+        containers && /(?:^|[^a-z])(?:alpine|musl)(?:[^a-z]|$)/i.test(model.container),
+        "an agent needs an image with glibc, and this one's name says that it has musl: name a Node for it under runtime in srtslurm.yaml",
+      ],
+      [
         'model.stage_dir',
         model.stage_dir != null && model.path.startsWith('hf:'),
         'a model of the hub is kept in HF_HOME, and is not copied to the disks of the nodes',

@@ -20,6 +20,12 @@ arch=$(uname -m)
 while [ $# -gt 1 ] && [ "$1" != "$arch" ]; do shift 2; done
 [ $# -gt 1 ] || fail "there is no Node runtime for $arch (add runtime.$arch to srtslurm.yaml)"
 [ -x "$2" ] || fail "the Node runtime $2 is not there (it must be on a file system that every node has; see runtime in srtslurm.yaml)"
+if ! said=$("$2" --version 2>&1); then
+  for libc in /lib/ld-musl-*; do
+    [ ! -e "$libc" ] || fail "the Node runtime $2 does not run here: this image or system has musl in the place of glibc (name a Node for it under runtime in srtslurm.yaml)"
+  done
+  fail "the Node runtime $2 does not run here: $said (make runtimes brings one that needs glibc 2.28 alone; see runtime in srtslurm.yaml)"
+fi
 [ -r "$agent" ] || fail "srtctl is not there: no $agent (it must be on a file system that every node has)"
 job=\${dir%/*}
 incarnation=$(cat /proc/sys/kernel/random/uuid)

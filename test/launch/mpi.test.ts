@@ -74,7 +74,7 @@ describe('an MPI launch', () => {
 
   it('tells its ranks the devices that the recipe names itself', () => {
     const argv = launch({ env: { CUDA_VISIBLE_DEVICES: '7' }, argv: ['serve'] });
-    expect(argv.slice(-3)).toEqual(['env', 'CUDA_VISIBLE_DEVICES=7', 'serve']);
+    expect(argv.slice(-4)).toEqual(['env', '--', 'CUDA_VISIBLE_DEVICES=7', 'serve']);
   });
 
   it('leaves the launcher as it is where the path of the programs has blanks, at which it would be split', () => {

@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -23,7 +23,12 @@ beforeEach(async () => {
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
 /** The launcher with a program in place of the agent, as srun starts it on a node. */
-async function launch(agent: string, env: NodeJS.ProcessEnv = {}, pidNamespace = true) {
+async function launch(
+  agent: string,
+  env: NodeJS.ProcessEnv = {},
+  pidNamespace = true,
+  node = process.execPath,
+) {
   const agentScript = join(dir, 'agent.cjs');
   await writeFile(agentScript, agent);
   const [command = '', ...args] = agentLauncher({
@@ -33,7 +38,7 @@ async function launch(agent: string, env: NodeJS.ProcessEnv = {}, pidNamespace =
     pidNamespace,
     tmpDir: join(dir, 'tmp'),
     stopDirs: join(dir, 'stop'),
-    runtimes: { x86_64: process.execPath, aarch64: process.execPath },
+    runtimes: { x86_64: node, aarch64: node },
   });
   return run(command, args, { env: { ...process.env, SLURMD_NODENAME: 'node7', ...env }, timeout: 60_000 });
 }
@@ -54,6 +59,18 @@ it('an agent that is killed with its guard leaves nothing: its launcher does wha
     async () => !exists(Number(await readFile(join(dir, 'child'), 'utf8'))),
   );
   expect(await readdir(dir)).not.toContain('tmp');
+});
+
+it('a Node that needs another C library is said, with what it said itself', async () => {
+  const node = join(dir, 'node');
+  await writeFile(node, '#!/bin/sh\necho "libnode.so.108: cannot open shared object file" >&2\nexit 127\n');
+  await chmod(node, 0o755);
+  const failed = await launch('', {}, false, node).catch((error: object) => error);
+  expect(failed).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/node7.*does not run here: libnode\.so\.108.*make runtimes/),
+  });
+  expect(await readFile(join(dir, 'configs/node7.failed'), 'utf8')).toContain('libnode.so.108');
 });
 
 describe('an agent in a PID namespace', () => {

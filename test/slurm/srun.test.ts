@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { agentLauncher } from '../../src/slurm/agent-launcher.ts';
+import { runtimesOf } from '../../src/slurm/runtimes.ts';
 import { type AgentStep, agentStepArgs, stepEnvironment } from '../../src/slurm/srun.ts';
+import { cluster } from '../recipe/write.ts';
 
 const step = (over: Partial<AgentStep> = {}): string[] =>
   agentStepArgs({
@@ -61,6 +63,27 @@ describe('the srun of the agents', () => {
       HOME: '/h',
     };
     expect(stepEnvironment(env)).toEqual({ SLURM_JOB_ID: '1', HOME: '/h' });
+  });
+});
+
+describe('the Node of a job', () => {
+  const here = { arch: 'x64', nodeBinary: '/usr/bin/node', exists: () => false };
+  const brought = (path: string) => path === '/opt/srtctl/.srtctl/node/aarch64/bin/node';
+
+  it('is the one that runs here, where none was brought', () => {
+    expect(runtimesOf(cluster({}), '/opt/srtctl/dist', here)).toEqual({ x86_64: '/usr/bin/node' });
+  });
+
+  it('is the one that was brought, for each architecture, and before it what srtslurm.yaml names', () => {
+    expect(runtimesOf(cluster({}), '/opt/srtctl/dist', { ...here, exists: brought })).toEqual({
+      x86_64: '/usr/bin/node',
+      aarch64: '/opt/srtctl/.srtctl/node/aarch64/bin/node',
+    });
+    const config = cluster({ runtime: { aarch64: '/shared/node' } });
+    expect(runtimesOf(config, '/opt/srtctl/dist', { ...here, exists: () => true })).toMatchObject({
+      x86_64: '/opt/srtctl/.srtctl/node/x86_64/bin/node',
+      aarch64: '/shared/node',
+    });
   });
 });
 
