@@ -12,7 +12,7 @@ import type { JobSpec } from '../messages/job-files.ts';
 import { nodesNeeded, nodesToAllocate, requirePlannable } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import { type ClusterConfig, findClusterConfig } from '../recipe/cluster.ts';
-import { findRecipes, type LoadedVariant, loadAll, notDoneYet, requireRunnable } from '../recipe/load.ts';
+import { findRecipes, type LoadedVariant, loadAll, requireRunnable, warningsOf } from '../recipe/load.ts';
 import { containerRuntimeOf } from '../slurm/container-runtime.ts';
 import { machineHasGpus } from '../slurm/machine-gpus.ts';
 import { exitCodeOfJob, superviseCoordinator, whenSpawned } from './coordinator-process.ts';
@@ -53,7 +53,7 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
   const runtime = containerRuntimeOf(cluster, { mock, mode: 'local' });
   const jobs = variants.map((variant) => {
     requireRunnable(variant, { mock, containers: runtime !== 'none', runtime, slurm: false });
-    for (const line of notDoneYet(variant, { containers: !mock && runtime !== 'none' }))
+    for (const line of warningsOf(variant, { mock, containers: !mock && runtime !== 'none' }))
       process.stderr.write(`srtctl: warning: ${line}\n`);
     const nodes = nodeNames(variant, options.nodes);
     // Planned for its errors alone: the coordinator plans again when it knows the addresses.

@@ -4,7 +4,7 @@ import type { JobSpec } from '../messages/job-files.ts';
 import { nodesToAllocate, requirePlannable } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import { type ClusterConfig, findClusterConfig } from '../recipe/cluster.ts';
-import { findRecipes, type LoadedVariant, loadAll, notDoneYet, requireRunnable } from '../recipe/load.ts';
+import { findRecipes, type LoadedVariant, loadAll, requireRunnable, warningsOf } from '../recipe/load.ts';
 import { timeLimitMs } from '../recipe/time-limit.ts';
 import { allocationOf, warningSeconds } from '../slurm/allocation.ts';
 import { batchLog, batchScript } from '../slurm/batch-script.ts';
@@ -111,7 +111,10 @@ export function prepare(
   const outputs = outputsDirectory(options.output, cluster);
   return variants.map((variant) => {
     requireRunnable(variant, { mock, containers: runtime !== 'none', runtime });
-    for (const line of notDoneYet(variant, { containers: !mock && cluster.container_runtime !== 'none' }))
+    for (const line of warningsOf(variant, {
+      mock,
+      containers: !mock && cluster.container_runtime !== 'none',
+    }))
       process.stderr.write(`srtctl: warning: ${line}\n`);
     refuseArrays(variant, cluster);
     refuseExclusive(variant, cluster);

@@ -1,3 +1,4 @@
+import { onUnlessTold } from '../engines/options.ts';
 import type { JsonCount } from '../messages/process-spec.ts';
 import type { EndpointMode, EndpointProcess } from '../plan/kinds.ts';
 import { flagsToArgv } from '../recipe/argv.ts';
@@ -10,6 +11,8 @@ import type { FrontendContext, FrontendProtocol } from './protocol.ts';
 
 /** At info a frontend writes 3 KB for each request. */
 const DYNAMO_LOG = 'info,dynamo_llm::http=warn,http-request=warn';
+
+const ON_UNLESS_TOLD = onUnlessTold('dynamo.frontend');
 
 /** Dynamo's frontend: it learns of its workers from etcd, and its /health says which of them have registered. */
 export const dynamo: FrontendProtocol = {
@@ -34,7 +37,7 @@ export const dynamo: FrontendProtocol = {
           '-m',
           'dynamo.frontend',
           `--http-port=${port}`,
-          ...flagsToArgv(recipe.frontend.args),
+          ...flagsToArgv(recipe.frontend.args, ON_UNLESS_TOLD),
         ],
         env: {
           ETCD_ENDPOINTS: `http://${infra}:${runtime.infraPorts.etcdClient}`,

@@ -48,7 +48,8 @@ export function nginxProcesses(
 
 /**
  * A streamed answer must pass byte by byte, so nothing is buffered; a request under full load may wait long for its
- * first token, so nothing times out before an hour. Everything nginx writes stays in the job's temporary directory.
+ * first token, so nothing times out before an hour. The workers of nginx, one for each core, share (`zone`) how many
+ * requests a router has and how often it could not be reached; each for itself would find out anew. Everything nginx writes stays in the job's temporary directory.
  */
 function nginxConf({ recipe, runtime }: FrontendContext, { routers, nginx }: Placement): string {
   const scratch = runtime.containers ? '/tmp' : runtime.tmpDir;
@@ -72,6 +73,7 @@ http {
 ${temporary.map((name) => `  ${name}_temp_path ${scratch}/nginx_${name};`).join('\n')}
 ${affinity ? sessionMap(session) : ''}  keepalive_timeout ${idle};
   upstream routers {
+    zone routers 1m;
     ${affinity ? 'hash $session consistent' : 'least_conn'};
     keepalive 1024;
     keepalive_timeout ${idle};

@@ -1,4 +1,12 @@
-import { lstatSync, readdirSync, readFileSync, readlinkSync, unlinkSync } from 'node:fs';
+import {
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  type Stats,
+  statSync,
+  unlinkSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 const DIRECTORY = '/dev/shm';
@@ -18,7 +26,7 @@ export function segments(directory = DIRECTORY): Segments {
   for (const name of namesIn(directory)) {
     if (!OF_ENGINES.test(name)) continue;
     const entry = lstatSync(join(directory, name), { throwIfNoEntry: false });
-    if (entry?.isFile() && entry.uid === process.getuid?.()) found.set(name, `${entry.dev}:${entry.ino}`);
+    if (entry?.isFile() && entry.uid === process.getuid?.()) found.set(name, idOf(entry));
   }
   return found;
 }
@@ -33,7 +41,7 @@ export function removeSegments(before: Segments, directory = DIRECTORY): string[
   const made = [...segments(directory)].filter(([name, id]) => before.get(name) !== id);
   if (made.length === 0) return [];
   const used = inUse(directory);
-  const left = made.map(([name]) => name).filter((name) => !used.has(join(directory, name)));
+  const left = made.filter(([, id]) => !used.has(id)).map(([name]) => name);
   for (const name of left) {
     try {
       unlinkSync(join(directory, name));
@@ -44,26 +52,40 @@ export function removeSegments(before: Segments, directory = DIRECTORY): string[
   return left;
 }
 
-/** Paths below the directory that a process has open or mapped. */
+/**
+ * Files below the directory that a process has open or mapped, as `segments` tells them. Their names do not count: glibc
+ * makes a semaphore under another name and links it to its own, so that the maps of all who use `sem.mp-x` show
+ * `sem.8RtqUa (deleted)`.
+ */
 function inUse(directory: string): Set<string> {
   const used = new Set<string>();
-  const note = (path: string): void => {
-    if (path.startsWith(`${directory}/`)) used.add(path);
-  };
   for (const pid of namesIn('/proc').filter((name) => /^\d+$/.test(name))) {
     for (const fd of namesIn(`/proc/${pid}/fd`)) {
+      const link = `/proc/${pid}/fd/${fd}`;
       try {
-        note(readlinkSync(`/proc/${pid}/fd/${fd}`));
+        // Files elsewhere are not asked about: a file server that does not answer would hold us up.
+        if (readlinkSync(link).startsWith(`${directory}/`)) used.add(idOf(statSync(link)));
       } catch {
         // It was closed meanwhile.
       }
     }
     for (const line of textOf(`/proc/${pid}/maps`).split('\n')) {
-      const at = line.indexOf(directory);
-      if (at > 0) note(line.slice(at));
+      const [, major = '', minor = '', inode = ''] = MAPPED.exec(line) ?? [];
+      if (inode !== '' && line.includes(` ${directory}/`))
+        used.add(`${Number.parseInt(major, 16)}:${Number.parseInt(minor, 16)}:${inode}`);
     }
   }
   return used;
+}
+
+/** A line of /proc/PID/maps: addresses, rights, offset, device (hexadecimal), inode, path. */
+const MAPPED = /^\S+ \S+ \S+ ([0-9a-f]+):([0-9a-f]+) (\d+) /;
+
+/** Device and inode, with the device's two numbers as Linux puts them together in st_dev. */
+function idOf({ dev, ino }: Stats): string {
+  const major = (dev >>> 8) & 0xfff;
+  const minor = (dev & 0xff) | ((dev >>> 12) & 0xfff00);
+  return `${major}:${minor}:${ino}`;
 }
 
 function namesIn(directory: string): string[] {

@@ -17,7 +17,7 @@ import type { LoadedVariant } from './variant.ts';
 import { expandVariants, type RawVariant } from './variants.ts';
 
 export { findRecipes } from './find.ts';
-export { notDoneYet, requireRunnable } from './runnable.ts';
+export { requireRunnable, warningsOf } from './runnable.ts';
 export { type LoadedVariant, loadedVariantSchema } from './variant.ts';
 
 export interface LoadOptions {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { runnableBenchmarkTypes } from './benchmark.ts';
+import { refusedByDynamo } from './dynamo-version.ts';
 import { type Path, type Problem, RecipeProblems } from './problems.ts';
 import type { BackendType } from './schema.ts';
 import { type LoadedVariant, placeIn } from './variant.ts';
@@ -79,8 +80,28 @@ export function requireRunnable(
   if (problems.length > 0) throw new RecipeProblems(problems, 'not-runnable');
 }
 
-/** What a recipe asks for and srtctl does not do yet, though the run is valid without it: a line for each. */
-export function notDoneYet(variant: LoadedVariant, { containers }: { containers: boolean }): string[] {
+/**
+ * What a user should know before the run begins: what the recipe asks for and srtctl does not do yet, though the run is
+ * valid without it, and what the recipe's Dynamo is known to refuse. A line for each.
+ */
+export function warningsOf(
+  variant: LoadedVariant,
+  { mock, containers }: Pick<RunOptions, 'mock' | 'containers'>,
+): string[] {
+  const refused = mock ? [] : variant.points.flatMap(({ recipe }) => refusedByDynamo(recipe));
+  const lines = [
+    ...notDoneYet(variant, containers),
+    ...refused.map(({ path, text }) => `${placeOf(variant, path)}: ${text}`),
+  ];
+  return [...new Set(lines)];
+}
+
+function placeOf(variant: LoadedVariant, path: readonly string[]): string {
+  const { file, line } = placeIn(variant, path);
+  return `${file}${line === undefined ? '' : `:${line}`}: ${path.join('.')}`;
+}
+
+function notDoneYet(variant: LoadedVariant, containers: boolean): string[] {
   const found = variant.points.flatMap(({ recipe }) => {
     const { observability, telemetry, reporting, host_setup: host, model, dynamo } = recipe;
     const source = dynamo.version ?? dynamo.hash ?? dynamo.wheel ?? dynamo.top_of_tree;
@@ -109,11 +130,9 @@ export function notDoneYet(variant: LoadedVariant, { containers }: { containers:
     ];
     return asked.flatMap(([path, wanted, text]) => (wanted ? [{ path, text }] : []));
   });
-  const lines = found.map(({ path, text }) => {
-    const { file, line } = placeIn(variant, path.split('.'));
-    return `${file}${line === undefined ? '' : `:${line}`}: ${path}: not done by srtctl yet: ${text}`;
-  });
-  return [...new Set(lines)];
+  return found.map(
+    ({ path, text }) => `${placeOf(variant, path.split('.'))}: not done by srtctl yet: ${text}`,
+  );
 }
 
 type Complain = (message: string, hint?: string) => void;

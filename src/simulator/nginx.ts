@@ -58,28 +58,69 @@ async function listen(server: Directive, conf: readonly Directive[]): Promise<vo
   const [, pass = ''] = all(server.block, 'proxy_pass')[0]?.words ?? [];
   const name = pass.replace(/^https?:\/\//, '').replace(/\/.*$/, '');
   const upstream = all(conf, 'upstream').find((each) => each.words[1] === name);
-  const hosts = upstream ? all(upstream.block, 'server').map((each) => each.words[1] ?? '') : [name];
-  const targets: Target[] = hosts.map((text) => ({ url: new URL(`http://${text}`), load: 0 }));
+  const servers = upstream ? all(upstream.block, 'server').map((each) => each.words) : [['server', name]];
+  const targets = servers.map((words) => new Peer(words));
   const choose = choiceOf(upstream?.block ?? []);
   await serve(bindAddress(host), Number(port), async (request, response) => {
     const body = await readBody(request);
     const signal = whenGone(response);
     const headers = passedOn(request.headers);
     const sent = { method: request.method ?? 'GET', path: request.url ?? '/', body, signal, headers };
-    const chosen = choose(targets, request.socket.remoteAddress ?? '');
+    const asked = new Set<Peer>();
     // As proxy_next_upstream does: an upstream that takes no connection is passed over.
-    for (const target of chosen ? [chosen, ...targets.filter((each) => each !== chosen)] : []) {
+    for (;;) {
+      const live = targets.filter((each) => !asked.has(each) && each.isLive());
+      const target = choose(live, request.socket.remoteAddress ?? '');
+      if (!target) break;
+      asked.add(target);
       const free = occupy(target, response);
       try {
         const answer = await send({ ...sent, url: target.url });
+        target.answered();
         return pipe(answer, response, passedOn(answer.headers));
       } catch (error) {
         free();
+        if (!signal.aborted) target.failed();
         if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') break;
       }
     }
     sendText(response, 502, '<html><body><h1>502 Bad Gateway</h1></body></html>', 'text/html');
   });
+}
+
+/** A server of an upstream. One that has failed `max_fails` times gets a request again after `fail_timeout`. */
+class Peer implements Target {
+  readonly url: URL;
+  load = 0;
+  readonly #mostFails: number;
+  readonly #restMs: number;
+  #fails = 0;
+  #failedAt = 0;
+
+  constructor([, address = '', ...options]: readonly string[]) {
+    this.url = new URL(`http://${address}`);
+    const option = (name: string): string | undefined =>
+      options.find((each) => each.startsWith(`${name}=`))?.slice(name.length + 1);
+    this.#mostFails = Number(option('max_fails') ?? 1);
+    const [, rest = '10', unit] = /^(\d+)(m?s)?$/.exec(option('fail_timeout') ?? '') ?? [];
+    this.#restMs = Number(rest) * (unit === 'ms' ? 1 : 1_000);
+  }
+
+  /** Asked before each request. */
+  isLive(): boolean {
+    if (this.#mostFails === 0 || this.#fails < this.#mostFails) return true;
+    return performance.now() - this.#failedAt > this.#restMs;
+  }
+
+  failed(): void {
+    const now = performance.now();
+    this.#fails = now - this.#failedAt > this.#restMs && this.#fails < this.#mostFails ? 1 : this.#fails + 1;
+    this.#failedAt = now;
+  }
+
+  answered(): void {
+    this.#fails = 0;
+  }
 }
 
 /** Counts as load until the answer is over, or until it is freed. */

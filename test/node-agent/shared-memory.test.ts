@@ -1,6 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, openSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import {
+  copyFileSync,
+  existsSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,3 +57,25 @@ it('what a killed engine left is removed, and nothing else', async () => {
   for (const stays of [earlier, others, 'model.safetensors', 'my-model'])
     expect(existsSync(join(dir, stays)), stays).toBe(true);
 });
+
+it('what a living process uses under a name that it had before stays, as semaphores of glibc have it', async () => {
+  const [first, open, mapped] = [join(dir, 'first'), name(), name()];
+  const before = segments(dir);
+  const opened = await engine('second');
+  renameByLink(join(dir, 'second'), join(dir, open));
+  copyFileSync('/bin/sleep', first);
+  const runs = spawn(first, ['600'], { stdio: 'ignore' });
+  children.push(runs);
+  await until('its map', () => readFileSync(`/proc/${runs.pid}/maps`, 'latin1').includes(first));
+  renameByLink(first, join(dir, mapped));
+  expect(removeSegments(before, dir)).toEqual([]);
+  const ended = Promise.all([opened, runs].map((child) => once(child, 'exit')));
+  for (const child of [opened, runs]) child.kill('SIGKILL');
+  await ended;
+  expect(removeSegments(before, dir).sort()).toEqual([open, mapped].sort());
+});
+
+function renameByLink(from: string, to: string): void {
+  linkSync(from, to);
+  unlinkSync(from);
+}

@@ -7,7 +7,7 @@ const src = resolve(import.meta.dirname, '../../src');
 /** Which rooms a room may import from: those below it. What is not named here is the room itself. */
 const below: Readonly<Record<string, readonly string[]>> = {
   messages: [],
-  recipe: [],
+  recipe: ['engines'],
   engines: [],
   simulator: ['engines', 'messages'],
   launch: ['messages'],

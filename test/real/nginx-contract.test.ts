@@ -1,7 +1,10 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { destroyAll, nodeAddress, type StandIn, start } from '../simulator/stand-ins.ts';
 import { until } from '../support/bus.ts';
@@ -43,6 +46,8 @@ class Upstream {
   }
 
   async listen(): Promise<string> {
+    // No router closes connections that nginx keeps; one that is closed as a POST comes is a 502.
+    this.#server.keepAliveTimeout = 60_000;
     await new Promise<void>((resolve) => this.#server.listen(this.#port, '127.0.0.1', resolve));
     const address = this.#server.address();
     this.#port = typeof address === 'object' ? (address?.port ?? 0) : 0;
@@ -55,8 +60,51 @@ class Upstream {
   }
 }
 
+/**
+ * A host that drops connection requests: a program that stands still behind a full queue of connections, where the
+ * kernel drops what else wants to connect.
+ */
+class Deaf {
+  #child: ChildProcess | undefined;
+  readonly #waiting: Socket[] = [];
+
+  async listen(): Promise<string> {
+    const program =
+      "const s = require('node:net').createServer().listen({ host: '127.0.0.1', port: 0, backlog: 1 }, () => { console.log(s.address().port); setImmediate(() => process.kill(process.pid, 'SIGSTOP')); });";
+    const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#child = child;
+    const port = await new Promise<number>((resolve) =>
+      child.stdout.once('data', (data) => resolve(Number(data))),
+    );
+    await until('a program that stands still', async () =>
+      (await readFile(`/proc/${child.pid}/stat`, 'latin1')).includes(') T '),
+    );
+    // Connections are taken by the kernel until its queue is full.
+    const isFull = async (): Promise<boolean> => {
+      const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+      this.#waiting.push(socket);
+      const connected = new Promise<boolean>((resolve) => socket.once('connect', () => resolve(true)));
+      return !(await Promise.race([connected, setTimeout(300, false)]));
+    };
+    await until('a full queue', isFull);
+    return `127.0.0.1:${port}`;
+  }
+
+  close(): Promise<void> {
+    for (const socket of this.#waiting) socket.destroy();
+    this.#child?.kill('SIGKILL');
+    return Promise.resolve();
+  }
+}
+
+/** What nginx hands requests to. */
+interface Place {
+  listen(): Promise<string>;
+  close(): Promise<void>;
+}
+
 interface NginxSide extends Side {
-  readonly upstreams: readonly Upstream[];
+  readonly upstreams: readonly Place[];
 }
 
 const RECIPE = `name: several
@@ -96,7 +144,7 @@ const known: KnownDifference[] = [];
 
 describeReal('nginx and its stand-in', ['debian'], () => {
   let directory: string;
-  const all: Upstream[] = [];
+  const all: Place[] = [];
   const running: StandIn[] = [];
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'srtctl-real-'));
@@ -113,8 +161,12 @@ describeReal('nginx and its stand-in', ['debian'], () => {
   });
 
   /** nginx with the configuration that srtctl writes, before two upstreams of its own. */
-  async function side(name: string, program: string, address: string): Promise<NginxSide> {
-    const upstreams = [new Upstream(), new Upstream()];
+  async function side(
+    name: string,
+    program: string,
+    address: string,
+    upstreams: readonly Place[] = [new Upstream(), new Upstream()],
+  ): Promise<NginxSide> {
     all.push(...upstreams);
     const places = await Promise.all(upstreams.map((each) => each.listen()));
     const scratch = join(directory, name);
@@ -136,7 +188,26 @@ describeReal('nginx and its stand-in', ['debian'], () => {
     const real = await side('real', programOf('debian', 'nginx'), nodeAddress(30));
     const standIn = await side('stand-in', 'nginx', nodeAddress(31));
     expect(await contract({ real, standIn }, steps, known)).toEqual([]);
-  });
+  }, 60_000);
+
+  it('a host that drops connection requests costs requests seconds and fails none, and then gets none', async () => {
+    const { url } = await side('deaf', programOf('debian', 'nginx'), nodeAddress(32), [
+      new Deaf(),
+      new Upstream(),
+    ]);
+    const rounds: number[] = [];
+    for (let round = 0; round < 5; round++) {
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, () => ask(url, { path: '/v1/completions', body: { prompt: 'a' } })),
+      );
+      expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+      rounds.push(Math.max(...answers.map(({ ms }) => ms)));
+    }
+    // The limit is 5 s; a busy machine is late.
+    expect(Math.max(...rounds)).toBeLessThan(15_000);
+    // After three failures the host is left out for 10 s.
+    expect(rounds.filter((ms) => ms < 2_000).length, rounds.join(' ms, ')).toBeGreaterThanOrEqual(2);
+  }, 90_000);
 
   it('end alike: with the same exit code for a configuration that is wrong or not there, and for SIGTERM', async () => {
     const file = join(directory, 'wrong.conf');

@@ -134,6 +134,7 @@ const table: readonly Step<Routed>[] = [
     { alsoHeaders: [] },
   ),
   { name: 'POST /flush_cache', path: '/flush_cache', method: 'POST', alsoHeaders },
+  { name: 'metrics, on a port of their own', path: '/metrics', port: 29_000 },
   {
     name: 'the second worker is killed',
     act: async ({ engines }) => {

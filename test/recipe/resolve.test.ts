@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { benchmarkFor } from '../../src/benchmarks/index.ts';
 import { benchmarkTypes, runnableBenchmarkTypes } from '../../src/recipe/benchmark.ts';
 import { findClusterConfig } from '../../src/recipe/cluster.ts';
-import { notDoneYet, requireRunnable } from '../../src/recipe/load.ts';
+import { requireRunnable, warningsOf } from '../../src/recipe/load.ts';
 import { recipeSchema } from '../../src/recipe/schema.ts';
 import { cluster, loadText, small, writeFiles } from './write.ts';
 
@@ -129,11 +129,42 @@ describe('what srtctl does not do yet', () => {
     );
     expect(
       variant
-        ? notDoneYet(variant, { containers: true }).map((line) => line.replace(/^.*recipe\.yaml/, ''))
+        ? warningsOf(variant, { mock: false, containers: true }).map((line) =>
+            line.replace(/^.*recipe\.yaml/, ''),
+          )
         : [],
     ).toEqual([
       ":18: telemetry: not done by srtctl yet: the GPUs' power is not recorded",
       ':19: host_setup: not done by srtctl yet: its commands are not run',
     ]);
+  });
+
+  const refused = (dynamo: string, mock = false): string[] => {
+    const text = small.replace(
+      '  type: sglang\n',
+      '  type: dynamo\n  args: {router-mode: kv, router_kv_events: false, no-router-kv-events: true, router-reset-states: true}\n',
+    );
+    const [variant] = loadText(`${text}dynamo: ${dynamo}\n`);
+    return variant
+      ? warningsOf(variant, { mock, containers: true }).map((line) => line.replace(/^.*:\d+: /, ''))
+      : [];
+  };
+
+  it('neither is what its Dynamo refuses: a request plane, an option of the frontend', () => {
+    expect(refused('{request_plane: http, version: 1.6.0}')).toEqual([
+      'dynamo.request_plane: Dynamo 1.6.0 has no request plane "http", and its frontend and workers end at once: write tcp or nats',
+      expect.stringMatching(
+        /^frontend\.args\.router-reset-states: the frontend of Dynamo 1\.6\.0 has no option --router-reset-states/,
+      ),
+    ]);
+  });
+
+  it('of a Dynamo that nobody names says for which release that is so', () => {
+    expect(refused('{install: false}')).toEqual([expect.stringContaining('Dynamo 1.6.1, should that be')]);
+  });
+
+  it('says nothing of releases whose options are not known, and of stand-ins', () => {
+    expect(refused('{request_plane: http, version: 0.8.1}')).toEqual([]);
+    expect(refused('{request_plane: http}', true)).toEqual([]);
   });
 });

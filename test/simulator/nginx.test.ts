@@ -52,10 +52,11 @@ describe('nginx before several routers', () => {
   });
 
   it('passes over an upstream that is down, and answers 502 when all are', async () => {
-    await startNginx(`server ${node}:1; server ${node}:6100;`);
+    await startNginx(`server ${node}:1; server ${node}:6100 fail_timeout=50ms;`);
     expect((await fetch(`${proxyUrl}/health`)).status).toBe(502);
     start(node, engineArgv(6100));
     await healthy(`http://${node}:6100/health`);
+    await healthy(`${proxyUrl}/health`);
     for (let n = 0; n < 4; n++) expect((await fetch(`${proxyUrl}/health`)).status).toBe(200);
   });
 

@@ -95,5 +95,5 @@ function bodyOf(text: string, headers: Readonly<Record<string, string>>, options
   const json = parsed(text);
   if (json !== undefined) return shapeOf(json, options);
   if (options.values?.includes('')) return text;
-  return text.includes('# TYPE ') ? familiesOf(text) : 'text';
+  return text.includes('# TYPE ') ? familiesOf(text, options) : 'text';
 }

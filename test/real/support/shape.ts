@@ -6,6 +6,8 @@ export interface ShapeOptions {
   readonly values?: readonly string[];
   /** Paths of objects whose keys are data (ids, addresses): what is below one key counts, not its name. */
   readonly keyed?: readonly string[];
+  /** Of metrics, the families that count; all unless given. */
+  readonly families?: RegExp;
 }
 
 /** Objects by key, lists by the distinct shapes of their items, all else by type; `null` is a type. */
@@ -53,8 +55,11 @@ function lineOf(line: string, options: ShapeOptions): string {
 }
 
 /** The families of a Prometheus text with their types. Which there are is shape; how many lines each has is not. */
-export const familiesOf = (text: string): string[] =>
-  [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => `${name} ${type}`).sort();
+export const familiesOf = (text: string, { families = /^/ }: ShapeOptions = {}): string[] =>
+  [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)]
+    .filter(([, name = '']) => families.test(name))
+    .map(([, name, type]) => `${name} ${type}`)
+    .sort();
 
 export function parsed(text: string): unknown {
   try {

@@ -1,0 +1,88 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { until } from '../../support/bus.ts';
+import { signal } from '../../support/signal.ts';
+import { ask } from './answer.ts';
+import type { Side } from './contract.ts';
+
+export const SIMULATOR = resolve('dist/simulator.js');
+const PORT = 8_000;
+const ENDS_MS = 30_000;
+
+/** An engine that is started by itself: the real one, or its stand-in. */
+export class EngineSide implements Side {
+  readonly host: string;
+  readonly child: ChildProcess;
+  /** How long it took until its process had ended, once it had been asked to. */
+  said = '';
+
+  constructor(host: string, argv: readonly string[], env: Readonly<Record<string, string>> = {}) {
+    this.host = host;
+    const [program = '', ...args] = [...argv, '--host', host, '--port', String(PORT)];
+    this.child = spawn(program, args, {
+      // A group of its own: signals to the group are among the faults.
+      detached: true,
+      env: { ...process.env, SRTCTL_SIM_LOAD_MS: '500', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const take = (data: unknown): void => {
+      this.said += data;
+    };
+    this.child.stdout?.on('data', take);
+    this.child.stderr?.on('data', take);
+  }
+
+  get url(): string {
+    return `http://${this.host}:${PORT}`;
+  }
+
+  /** Waits until it is healthy. A start takes minutes on a busy machine. */
+  ready(withinMs: number): Promise<unknown> {
+    return until(
+      'a healthy engine',
+      async () => {
+        if (this.child.exitCode !== null || this.child.signalCode !== null)
+          throw new Error(`the engine has ended: ${this.said.slice(-2_000)}`);
+        return (await ask(this.url, { path: '/health' })).status === 200;
+      },
+      withinMs,
+    );
+  }
+
+  /** Processes of its session and group, with the titles that they gave themselves. */
+  processes(): { pid: number; title: string }[] {
+    return readdirSync('/proc').flatMap((name) => {
+      const pid = Number(name);
+      if (!(pid > 0)) return [];
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ') ?? [];
+        if (Number(stat[3]) !== this.child.pid || stat[0] === 'Z') return [];
+        return [{ pid, title: readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ').trim() }];
+      } catch {
+        // It has ended meanwhile.
+        return [];
+      }
+    });
+  }
+
+  /** Sends a signal to the first of its processes whose title matches. */
+  async hurt(title: RegExp, name: NodeJS.Signals): Promise<void> {
+    const found = await until(`a process ${title}`, () =>
+      this.processes().find((each) => title.test(each.title)),
+    );
+    signal(found.pid, name);
+  }
+
+  /** Waits for its end: its exit code, or the signal that ended it. */
+  async ended(withinMs = ENDS_MS): Promise<number | string> {
+    await until('an end', () => this.child.exitCode !== null || this.child.signalCode !== null, withinMs);
+    return this.child.exitCode ?? this.child.signalCode ?? '';
+  }
+
+  /** For the end of a test. */
+  end(): void {
+    for (const { pid } of this.processes()) signal(pid, 'SIGKILL');
+    this.child.kill('SIGKILL');
+  }
+}

@@ -1,0 +1,123 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeAll, expect, it } from 'vitest';
+import { describeReal, pythonOf } from './support/programs.ts';
+import { type RealJob, useRealJobs } from './support/real-jobs.ts';
+import { tinyModel } from './support/tiny-model.ts';
+import { recipeOf } from './vllm/recipe.ts';
+
+const MINUTES = 60_000;
+/** A start takes 30 to 140 s on two cores. */
+const START = 8 * MINUTES;
+
+/** The figures of the recipe: every request answered, every token counted. */
+async function expectFigures(job: RealJob): Promise<void> {
+  expect(await job.ended(), job.said).toBe(0);
+  const [result] = await job.results();
+  expect(result?.benchmark).toMatchObject({
+    valid: true,
+    serving: [
+      { concurrency: 1, completed: 4, failed: 0, inputTokens: 4 * 64, outputTokens: 4 * 16 },
+      { concurrency: 4, completed: 16, failed: 0, inputTokens: 16 * 64, outputTokens: 16 * 16 },
+    ],
+  });
+  await job.nothingLeft();
+}
+
+describeReal("a real vLLM behind vLLM's router", ['vllm', 'routers'], () => {
+  const jobs = useRealJobs({
+    python: 'vllm',
+    modules: { 'vllm_router.launch_router': pythonOf('routers') },
+  });
+
+  it(
+    'runs to valid figures with exact counts',
+    async () => {
+      const model = await tinyModel(join(jobs.dir, 'model'), 'vllm', { vocabulary: 2_000 });
+      const frontend = { type: 'vllm-router', enable_multiple_frontends: false };
+      const job = await jobs.apply(recipeOf(model, { more: { frontend } }));
+      await expectFigures(job);
+      const ready = (await job.transitions('frontend-0')).find(({ to }) => to === 'ready');
+      expect(ready?.why).toContain('1 of 1 agg workers');
+    },
+    START,
+  );
+});
+
+describeReal('a real vLLM 0.31 behind Dynamo', ['dynamo-vllm'], () => {
+  const jobs = useRealJobs({ python: 'dynamo-vllm' });
+
+  it(
+    'runs to valid figures with exact counts',
+    async () => {
+      const model = await tinyModel(join(jobs.dir, 'model'), 'dynamo-vllm', { vocabulary: 2_000 });
+      const frontend = { type: 'dynamo', enable_multiple_frontends: false };
+      const job = await jobs.apply(recipeOf(model, { more: { frontend, dynamo: { install: false } } }));
+      await expectFigures(job);
+    },
+    START,
+  );
+});
+
+describeReal("a foreign server on a real vLLM's port", ['vllm'], () => {
+  const jobs = useRealJobs({ python: 'vllm' });
+  let model = '';
+  beforeAll(async () => {
+    model = await tinyModel(join(jobs.dir, 'model'), 'vllm', { vocabulary: 2_000 });
+  }, 2 * MINUTES);
+
+  /** The command itself is the stranger, since nobody else is in the run's network. It answers as a ready vLLM does. */
+  const besideStranger = async (begins: string): Promise<RealJob> => {
+    const preload = join(jobs.dir, 'stranger.cjs');
+    await writeFile(
+      preload,
+      `const { readdirSync, readFileSync } = require('node:fs');
+const models = JSON.stringify({ object: 'list', data: [{ id: 'tiny', object: 'model' }] });
+const listen = () =>
+  require('node:http').createServer((_, answer) => answer.end(models)).on('error', () => undefined).listen(8000).unref();
+const vllmRuns = () => readdirSync('/proc').some((pid) => {
+  try {
+    return /serve/.test(readFileSync('/proc/' + pid + '/cmdline', 'latin1')) && process.env.SHM ===
+      /\\bSHM=([^\\0]*)/.exec(readFileSync('/proc/' + pid + '/environ', 'latin1'))?.[1];
+  } catch { return false; }
+});
+if (/srtctl/.test(process.argv[1] ?? '')) { ${begins} }
+`,
+    );
+    return jobs.apply(recipeOf(model), {
+      env: { NODE_OPTIONS: `--require ${preload}` },
+      args: ['--port', '8000'],
+    });
+  };
+
+  it(
+    'is refused before anything starts',
+    async () => {
+      const job = await besideStranger('listen();');
+      expect(await job.ended(), job.said).toBe(1);
+      const [result] = await job.results();
+      expect(result?.status).toBe('failed');
+      expect(result?.cause?.summary).toMatch(/port 8000 .*taken by pid \d+/);
+      expect(await job.transitions('benchmark')).toEqual([]);
+      await job.nothingLeft();
+    },
+    START,
+  );
+
+  it(
+    'that comes while vLLM loads is never measured',
+    async () => {
+      const job = await besideStranger(
+        'const timer = setInterval(() => { if (vllmRuns()) { clearInterval(timer); listen(); } }, 100); timer.unref();',
+      );
+      expect(await job.ended(), job.said).toBe(1);
+      const [result] = await job.results();
+      expect(result?.status).toBe('failed');
+      expect(result?.cause).toMatchObject({ process: 'agg-0-0' });
+      expect(result?.cause?.summary).toMatch(/port 8000|address already in use/i);
+      expect(await job.transitions('benchmark')).toEqual([]);
+      await job.nothingLeft();
+    },
+    START,
+  );
+});
