@@ -6,17 +6,23 @@ export interface ResultLine extends Partial<Omit<ServingResult, 'errors'>> {
   readonly ordinal: number;
   readonly name: string;
   readonly params: Readonly<Record<string, unknown>> | null;
-  readonly status: PointResult['status'];
+  /** `unfinished`: the point runs, or its coordinator was killed. */
+  readonly status: PointResult['status'] | 'unfinished';
   readonly attempt: number;
   readonly benchmark: string | null;
   /** null: there are no figures that could be, since the benchmark left none or the point did not get so far. */
   readonly valid: boolean | null;
+  /** The benchmark did not come to its end: these are figures that it finished before. */
+  readonly partial?: boolean;
   /** Why it failed, in a sentence. */
   readonly cause: string | null;
 }
 
 /** The lines of a point in results.jsonl. */
-export function resultLines(result: PointResult): ResultLine[] {
+export function resultLines(
+  result: Pick<PointResult, 'job' | 'ordinal' | 'name' | 'params' | 'attempt' | 'benchmark' | 'cause'> &
+    Pick<ResultLine, 'status'>,
+): ResultLine[] {
   const { job, ordinal, name, params, status, attempt = 1, benchmark, cause } = result;
   const type = benchmark?.type ?? null;
   const common = {
@@ -28,11 +34,16 @@ export function resultLines(result: PointResult): ResultLine[] {
     attempt,
     benchmark: type,
     valid: benchmark?.valid ?? null,
+    ...(benchmark?.partial ? { partial: true } : {}),
     cause: cause?.summary ?? null,
   };
   const serving = benchmark?.serving ?? [];
   if (serving.length === 0) return [common];
-  return serving.map(({ errors: _, ...figures }) => ({ ...common, ...figures }));
+  return serving.map(({ errors: _, partial: brokenOff = false, ...figures }) => ({
+    ...common,
+    ...figures,
+    ...(brokenOff ? { partial: true } : {}),
+  }));
 }
 
 /** Comma-separated values (RFC 4180) with a column for each parameter and figure that any line has. */

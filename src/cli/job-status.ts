@@ -1,4 +1,6 @@
+import { readUnfinished } from '../coordinator/unfinished-points.ts';
 import { heartbeatSchema } from '../messages/control.ts';
+import type { JobState } from '../messages/job-files.ts';
 import { subjectsOf } from '../messages/subjects.ts';
 import type { QueueEntry } from '../slurm/queue-entry.ts';
 import { isOver, type JobOnDisk, readEvents, readState, slurmStateOf } from './job-dir.ts';
@@ -17,7 +19,7 @@ export async function jobStatus(job: JobOnDisk, options: { live: boolean }) {
   const model = new JobModel();
   for (const event of events) model.take(event);
   if (options.live && !over) await listen(job, model);
-  const points = state?.points ?? [];
+  const points = await withPartial(state?.points ?? [], options.live ? jobDir : undefined);
   // Of a job that has finished the list needs no more than what it left.
   const asks = options.live || state?.sweep !== 'finished';
   const inSlurm = job.spec.mode === 'slurm' && asks ? await slurmStateOf(job) : undefined;
@@ -44,6 +46,18 @@ export async function jobStatus(job: JobOnDisk, options: { live: boolean }) {
     cause: state?.cause ?? model.cause,
     over,
   };
+}
+
+/** A point without a result has its figures on disk as they come. */
+async function withPartial(points: JobState['points'], jobDir: string | undefined) {
+  if (jobDir === undefined || points.every(({ status }) => status !== null)) return points;
+  const found = new Map(
+    (await readUnfinished(jobDir)).map(({ ordinal, benchmark }) => [ordinal, benchmark.serving.length]),
+  );
+  return points.map((point) => {
+    const partialFigures = found.get(point.ordinal);
+    return point.status !== null || partialFigures === undefined ? point : { ...point, partialFigures };
+  });
 }
 
 /** A coordinator that is gone without having finished leaves a state that nobody keeps up any more: `dead`. */

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { ResultLine } from '../benchmarks/result-lines.ts';
 import { SrtctlError } from '../errors.ts';
+import type { JobOnDisk } from './job-dir.ts';
 import { OUTPUT_OPTION } from './options.ts';
 import { writeExactly } from './terminal.ts';
 
@@ -34,11 +35,25 @@ async function show(told: string, { output, csv, json }: ResultsOptions): Promis
   const { readPointResults } = await import('../coordinator/point-results.ts');
   const { resultLines, toCsv } = await import('../benchmarks/result-lines.ts');
   const job = await findJob(told, outputsRoot(output));
-  const lines = (await readPointResults(job.jobDir)).flatMap(resultLines);
+  const lines = [...(await readPointResults(job.jobDir)), ...(await unfinished(job))].flatMap(resultLines);
   if (csv) writeExactly(toCsv(lines));
   else if (json) process.stdout.write(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
   else
     process.stdout.write(`${lines.length === 0 ? `no results yet in ${job.jobDir}` : await table(lines)}\n`);
+}
+
+/** Points without a result that have measured something already. */
+async function unfinished({ jobId, jobDir, spec }: JobOnDisk) {
+  const { readUnfinished } = await import('../coordinator/unfinished-points.ts');
+  const { loadedVariantSchema, ordinalOf } = await import('../recipe/variant.ts');
+  const found = await readUnfinished(jobDir);
+  const variant = found.length === 0 ? undefined : loadedVariantSchema.safeParse(spec.variant).data;
+  const points = new Map(variant?.points.map((point, at) => [ordinalOf(variant, at), point]));
+  return found.map(({ ordinal, benchmark }) => ({
+    ...{ job: jobId, ordinal, benchmark, cause: null, status: 'unfinished' as const },
+    name: points.get(ordinal)?.name ?? '',
+    params: points.get(ordinal)?.params ?? null,
+  }));
 }
 
 const number = (value: number | undefined): string =>
@@ -53,11 +68,16 @@ async function table(lines: readonly ResultLine[]): Promise<string> {
     style: { head: [], border: [], compact: true },
   });
   for (const line of lines) {
-    const { ordinal, name, status, valid, concurrency, ttftMs, tpotMs, e2elMs, cause } = line;
+    const { ordinal, name, status, valid, partial, concurrency, ttftMs, tpotMs, e2elMs, cause } = line;
     const means = [ttftMs, tpotMs, e2elMs].map((figure) => number(figure?.mean));
     const rates = [line.requestThroughput, line.outputThroughput].map(number);
     table.push([
-      ...[ordinal, name, statusOf(status, valid === null), concurrency ?? ''].map(String),
+      ...[
+        ordinal,
+        name,
+        partial ? `${status}, partial` : statusOf(status, valid === null),
+        concurrency ?? '',
+      ].map(String),
       ...rates,
       ...means,
       plain(cause ?? ''),

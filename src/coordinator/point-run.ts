@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import { createActor, fromPromise } from 'xstate';
 import { stringify } from 'yaml';
 import { benchmarkFor } from '../benchmarks/index.ts';
+import { partialResult } from '../benchmarks/partial-result.ts';
 import { type PointEvent, type PointOutcome, pointMachine, topState } from '../machines/point.ts';
 import { type DeployPhase, deployPhases } from '../messages/process-spec.ts';
 import {
@@ -126,6 +127,8 @@ export function startPoint(options: PointRunOptions): PointRun {
         ? first
         : { ...first, cause: await options.explain(first.cause, await deployment.withTail(first.cause)) };
     const lost = await deployment.losses();
+    // What was measured stays, however the point ended.
+    const kept = first.result ?? (benchmarkStartedAt === null ? null : await partialResult(point.benchmark));
     const result: PointResult = {
       v: 1,
       job: options.jobId,
@@ -138,7 +141,7 @@ export function startPoint(options: PointRunOptions): PointRun {
       benchmarkStartedAt: benchmarkStartedAt?.toISOString() ?? null,
       finishedAt: clock.date().toISOString(),
       caches,
-      benchmark: ended.result,
+      benchmark: kept,
       cause: ended.cause,
       ...(lost.length > 0 ? { lost } : {}),
     };

@@ -225,8 +225,11 @@ export class Points {
     const { saved, results, onDefect } = this.#options;
     const { ordinal, status } = result;
     const tookMs = Date.parse(result.finishedAt) - Date.parse(result.startedAt);
-    const noFigures = hasNoFigures(result) ? { noFigures: true } : {};
-    this.#note(ordinal, { state: status, status, tookMs, ...noFigures });
+    const figures = {
+      ...(hasNoFigures(result) ? { noFigures: true } : {}),
+      ...(result.benchmark?.partial ? { partialFigures: result.benchmark.serving.length } : {}),
+    };
+    this.#note(ordinal, { state: status, status, tookMs, ...figures });
     if (status !== 'interrupted') this.#tellProgress();
     const written = results.append(result);
     await Promise.all([

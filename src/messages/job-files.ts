@@ -108,6 +108,8 @@ export const jobStateSchema = z.object({
       tookMs: z.number().optional(),
       /** It is done, and its benchmark left no figures. */
       noFigures: z.boolean().optional(),
+      /** Its benchmark did not come to its end: how many concurrencies have figures. */
+      partialFigures: z.number().int().optional(),
     }),
   ),
   /** Of a sweep of which a point is over. */

@@ -65,15 +65,19 @@ export const benchmarkResultSchema = z
     type: z.string(),
     valid: z.boolean().nullable(),
     reason: z.string().optional(),
+    /** The benchmark did not come to its end: `serving` has what it finished, and is never valid. */
+    partial: z.boolean().optional(),
     serving: z.array(servingResultSchema),
     /** Files that the benchmark left, relative to the point's directory. */
     artifacts: z.array(z.string()),
   })
-  .transform((result) =>
-    result.valid && result.serving.length === 0 && FREE_TYPES.includes(result.type)
+  .transform((result) => {
+    if (!result.valid) return result;
+    if (result.partial) return { ...result, valid: false };
+    return result.serving.length === 0 && FREE_TYPES.includes(result.type)
       ? { ...result, valid: null }
-      : result,
-  );
+      : result;
+  });
 export type BenchmarkResult = z.infer<typeof benchmarkResultSchema>;
 
 /** The load generator writes this (whole, atomically) to progress.json in the point's directory as it goes. */
@@ -147,9 +151,11 @@ export type PointResult = z.infer<typeof pointResultSchema>;
 /** How a point that ended well without figures is told of, wherever a status is shown. */
 const WITHOUT_FIGURES = 'done, no figures';
 
-/** A point's status for people. */
-export const statusOf = (status: string, noFigures: boolean | undefined): string =>
-  status === 'done' && noFigures ? WITHOUT_FIGURES : status;
+/** A point's status for people. `partial`: its benchmark did not come to its end, and left figures. */
+export function statusOf(status: string, noFigures: boolean | undefined, partial?: boolean): string {
+  if (status === 'done') return noFigures ? WITHOUT_FIGURES : status;
+  return partial ? `${status}, partial figures` : status;
+}
 
 /** Whether a point ended well and left no figures. */
 export const hasNoFigures = ({ status, benchmark }: Pick<PointResult, 'status' | 'benchmark'>): boolean =>

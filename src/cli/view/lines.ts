@@ -19,7 +19,7 @@ function whatHappened(event: SrtEvent): string {
     case 'sweep.transition':
       return `job ${change(event)}`;
     case 'point.result':
-      return `point ${event.ordinal} ${event.result.name} result: ${statusOf(event.result.status, hasNoFigures(event.result))}`;
+      return `point ${event.ordinal} ${event.result.name} result: ${statusOf(event.result.status, hasNoFigures(event.result), event.result.benchmark?.partial)}`;
     case 'sweep.progress':
       return `sweep ${sweepText(event)}`;
   }

@@ -31,14 +31,20 @@ export function statusText(status: JobStatus, colors: Colors, now: number): stri
 /** Of a long sweep those that are over and well are only counted. */
 function pointLines(points: JobStatus['points'], colors: Colors): string[] {
   const some = points.length <= LIST_UP_TO ? points : points.filter(isOfInterest).slice(0, LIST_UP_TO);
-  const lines = some.map(({ ordinal, name, state, attempts, tookMs, noFigures }) => {
+  const lines = some.map(({ ordinal, name, state, attempts, tookMs, noFigures, partialFigures }) => {
     const took = tookMs === undefined ? '' : `, ${duration(tookMs)}`;
     const tried = attempts === undefined ? '' : `, attempt ${attempts}`;
-    return `  point ${ordinal}  ${name}: ${paint(colors, state)(statusOf(state, noFigures))}${tried}${took}`;
+    return `  point ${ordinal}  ${name}: ${paint(colors, state)(statusOf(state, noFigures))}${tried}${took}${kept(partialFigures)}`;
   });
   const total = `  points   ${counts(points.map(({ state, noFigures }) => statusOf(state, noFigures).replace(',', '')))}`;
   return some.length < points.length ? [total, ...lines] : lines;
 }
+
+/** Of a benchmark that did not come to its end. */
+const kept = (concurrencies: number | undefined): string =>
+  concurrencies === undefined
+    ? ''
+    : `, partial figures (${concurrencies} ${concurrencies === 1 ? 'concurrency' : 'concurrencies'})`;
 
 const isOfInterest = ({ state }: JobStatus['points'][number]): boolean =>
   state !== 'done' && state !== 'planned';

@@ -30,7 +30,7 @@ function pointLines(
   columns: number | undefined,
 ): string[] {
   const { ordinal, name, status, benchmark, cause, lost = [] } = result;
-  const shown = statusOf(status, hasNoFigures(result));
+  const shown = statusOf(status, hasNoFigures(result), benchmark?.partial);
   const title = `point ${ordinal} ${name}: ${paint(colors, status)(shown)}`;
   // The job's own cause follows in full; another point's is one line here.
   const why = cause && cause.summary !== told?.summary ? ` (${plain(cause.summary)})` : '';
