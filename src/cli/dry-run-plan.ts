@@ -8,7 +8,7 @@ import { nodesToAllocate, planSweep, requirePlannable } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import { changesOf, loadsAlone, runningOrder } from '../plan/sweep-order.ts';
 import type { ClusterConfig } from '../recipe/cluster.ts';
-import type { LoadedVariant } from '../recipe/load.ts';
+import { type LoadedVariant, warningsOf } from '../recipe/load.ts';
 import { ordinalOf } from '../recipe/variant.ts';
 import { sbatchDirectives } from '../slurm/sbatch.ts';
 import { launchPrefix } from './dry-run-launch.ts';
@@ -37,7 +37,13 @@ export interface Planned {
 export function planAllocations(
   whole: LoadedVariant,
   cluster: ClusterConfig,
-): { readonly planned: Iterable<Planned>; readonly notices: readonly string[] } | { error: SrtctlError } {
+):
+  | {
+      readonly planned: Iterable<Planned>;
+      readonly notices: readonly string[];
+      readonly warnings: readonly string[];
+    }
+  | { error: SrtctlError } {
   return orError(() => {
     const { variants, notices } = allocationsOf(whole);
     const [only, ...others] = variants;
@@ -46,6 +52,7 @@ export function planAllocations(
       for (const each of variants) requirePlannable(each, contextOf(each, cluster).runtime);
     return {
       planned: only && others.length === 0 ? [planned(only, cluster)] : eachPlanned(variants, cluster),
+      warnings: warningsOf(whole, { mock: false, containers: cluster.container_runtime !== 'none' }, cluster),
       notices: [...notices, ...variants.flatMap((each) => timeWarnings(each, cluster.default_time_limit))],
     };
   });

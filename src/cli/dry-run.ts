@@ -55,6 +55,7 @@ async function dryRun(options: DryRunOptions): Promise<number> {
       fail(file, result.variant, made.error);
       continue;
     }
+    for (const warning of made.warnings) process.stderr.write(`srtctl: warning: ${warning}\n`);
     for (const notice of made.notices) process.stderr.write(`srtctl: note: ${notice}\n`);
     for (const each of made.planned) {
       if (options.script) await printScript(each.variant, cluster, each.head.totalNodes);

@@ -53,8 +53,8 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
   const runtime = containerRuntimeOf(cluster, { mock, mode: 'local' });
   const jobs = variants.map((variant) => {
     requireRunnable(variant, { mock, containers: runtime !== 'none', runtime, slurm: false });
-    for (const line of warningsOf(variant, { mock, containers: !mock && runtime !== 'none' }))
-      process.stderr.write(`srtctl: warning: ${line}\n`);
+    const way = { mock, containers: !mock && runtime !== 'none' };
+    for (const line of warningsOf(variant, way, cluster)) process.stderr.write(`srtctl: warning: ${line}\n`);
     const nodes = nodeNames(variant, options.nodes);
     // Planned for its errors alone: the coordinator plans again when it knows the addresses.
     requirePlannable(variant, createRuntimeContext(dryRunInput(nodes, cluster)));

@@ -111,11 +111,8 @@ export function prepare(
   const outputs = outputsDirectory(options.output, cluster);
   return variants.map((variant) => {
     requireRunnable(variant, { mock, containers: runtime !== 'none', runtime });
-    for (const line of warningsOf(variant, {
-      mock,
-      containers: !mock && cluster.container_runtime !== 'none',
-    }))
-      process.stderr.write(`srtctl: warning: ${line}\n`);
+    const way = { mock, containers: !mock && cluster.container_runtime !== 'none' };
+    for (const line of warningsOf(variant, way, cluster)) process.stderr.write(`srtctl: warning: ${line}\n`);
     refuseArrays(variant, cluster);
     refuseExclusive(variant, cluster);
     const nodes = nodesToAllocate(variant);

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { JobSpec } from '../messages/job-files.ts';
 import type { PointResult } from '../messages/result.ts';
 import type { SweepPlan } from '../plan/kinds.ts';
+import type { Recipe } from '../recipe/schema.ts';
 import type { SweepSettings } from '../recipe/sweep-settings.ts';
 import type { AgentPlace, Platform } from '../slurm/launcher.ts';
 import type { SteadyClock } from '../steady-clock.ts';
@@ -24,6 +25,8 @@ export interface CoordinatorOptions {
   /** Plans the points when the addresses of the nodes are known. */
   readonly plan: (addresses: ReadonlyMap<string, string>, without: readonly string[]) => SweepPlan;
   readonly pointDir: (ordinal: number, name: string) => string;
+  /** What a recipe asks for and srtctl does not do; a line for each. */
+  readonly notDone: (recipe: Recipe) => readonly string[];
   readonly platform: Platform;
   readonly nats: NatsServer;
   readonly keys: JobKeys;

@@ -14,6 +14,7 @@ import { nodesNeeded, planSweep, spareNodesOf } from '../plan/plan.ts';
 import { createRuntimeContext } from '../plan/runtime-context.ts';
 import { clusterConfigSchema } from '../recipe/cluster.ts';
 import { loadedVariantSchema } from '../recipe/load.ts';
+import { notDoneOf, notDoneOfCluster } from '../recipe/not-done.ts';
 import { supervisionSchema } from '../recipe/supervision.ts';
 import { numbersOf } from '../recipe/variant.ts';
 import { adopt } from '../running.ts';
@@ -223,6 +224,11 @@ async function main(): Promise<void> {
       lost = without;
       return lifeline?.save() ?? Promise.resolve();
     },
+    notDone: (recipe) =>
+      [
+        ...notDoneOf(recipe, { mock: spec.mock, containers: platform.containers }),
+        ...notDoneOfCluster(cluster),
+      ].map(({ path, text }) => `${path}: ${text}`),
     pointDir: (ordinal, name) => places.pointDir(ordinal, name, numbersOf(variant)),
     platform,
     nats,

@@ -16,6 +16,7 @@ import {
 } from '../messages/result.ts';
 import type { PointState } from '../messages/states.ts';
 import type { PlannedPoint } from '../plan/kinds.ts';
+import type { Recipe } from '../recipe/schema.ts';
 import { holdsSecrets } from '../recipe/secrets.ts';
 import type { SteadyClock } from '../steady-clock.ts';
 import { awaitedIn, type Deployment } from './deployment.ts';
@@ -40,6 +41,8 @@ export interface PointRunOptions {
   readonly deployment: Deployment;
   /** It ran under a coordinator that was killed, and goes on. */
   readonly before?: InterruptedPoint | null;
+  /** What a recipe asks for and srtctl does not do. */
+  readonly notDone: (recipe: Recipe) => readonly string[];
   readonly cleanup: () => Promise<void>;
   /** A better cause than the first that was seen, now that all has ended. `whole` is `told` with the end of the log. */
   readonly explain: (told: Cause, whole: Cause) => Promise<Cause>;
@@ -127,6 +130,7 @@ export function startPoint(options: PointRunOptions): PointRun {
         ? first
         : { ...first, cause: await options.explain(first.cause, await deployment.withTail(first.cause)) };
     const lost = await deployment.losses();
+    const notDone = options.notDone(point.recipe);
     // What was measured stays, however the point ended.
     const kept = first.result ?? (benchmarkStartedAt === null ? null : await partialResult(point.benchmark));
     const result: PointResult = {
@@ -143,6 +147,7 @@ export function startPoint(options: PointRunOptions): PointRun {
       caches,
       benchmark: kept,
       cause: ended.cause,
+      ...(notDone.length > 0 ? { notDone: [...notDone] } : {}),
       ...(lost.length > 0 ? { lost } : {}),
     };
     try {

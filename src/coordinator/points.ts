@@ -7,6 +7,7 @@ import { type BenchmarkProgress, type Cause, hasNoFigures, type PointResult } fr
 import type { PointState } from '../messages/states.ts';
 import type { Subjects } from '../messages/subjects.ts';
 import type { PlannedPoint } from '../plan/kinds.ts';
+import type { Recipe } from '../recipe/schema.ts';
 import type { SteadyClock } from '../steady-clock.ts';
 import { explain } from '../why/explain.ts';
 import { readSignatures } from '../why/signatures.ts';
@@ -41,6 +42,8 @@ export interface PointsOptions {
   /** Kept events, and what the next message says again. */
   readonly send: (subject: string, body: EventBody) => void;
   readonly publish: (subject: string, message: unknown) => void;
+  /** What a recipe asks for and srtctl does not do. */
+  readonly notDone: (recipe: Recipe) => readonly string[];
   readonly cleanup: () => Promise<void>;
   /** Asked before anything of a point is written. */
   readonly mayWrite: () => void;
@@ -108,7 +111,7 @@ export class Points {
     { isFirst, before }: { readonly isFirst: boolean; readonly before: InterruptedPoint | null },
     deployment: Deployment,
   ): Promise<PointOutcome> {
-    const { jobId, clock, pointDir, cleanup, mayWrite, onDefect } = this.#options;
+    const { jobId, clock, pointDir, notDone, cleanup, mayWrite, onDefect } = this.#options;
     const { ordinal, name } = point;
     const limit = this.#limit(before);
     const attempt = this.#attemptOf(ordinal, before !== null);
@@ -123,6 +126,7 @@ export class Points {
       before,
       pointDir: pointDir(ordinal, name),
       deployment,
+      notDone,
       cleanup,
       explain: async (told, whole) => (told === limit.cause ? told : this.#explain(ordinal, whole)),
       onTransition: (from, to, why, cause) => this.#onTransition(point, attempt, from, to, why, cause),

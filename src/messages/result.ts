@@ -143,6 +143,8 @@ export const pointResultSchema = z.object({
   caches: z.array(cacheRecordSchema).nullish(),
   benchmark: benchmarkResultSchema.nullable(),
   cause: causeSchema.nullable(),
+  /** What was asked for and not done, though the result is valid without it; a line for each. */
+  notDone: z.array(z.string()).optional(),
   /** Processes that ended while they were wanted, and that the run did without (`critical: false`). */
   lost: z.array(causeSchema).optional(),
 });

@@ -205,6 +205,7 @@ function placesOf(value: Plain, place: (path: Path) => SourcePlace): LoadedVaria
     'telemetry',
     'reporting',
     'host_setup',
+    'output',
   ]) {
     const part = value[section];
     if (part === undefined) continue;

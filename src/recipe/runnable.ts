@@ -1,8 +1,11 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { runnableBenchmarkTypes } from './benchmark.ts';
+import type { ClusterConfig } from './cluster.ts';
 import { refusedByDynamo } from './dynamo-version.ts';
+import { notDoneOf, notDoneOfCluster, type Way } from './not-done.ts';
 import { type Path, type Problem, RecipeProblems } from './problems.ts';
+import { samePoints } from './same-points.ts';
 import type { BackendType } from './schema.ts';
 import { type LoadedVariant, placeIn } from './variant.ts';
 
@@ -81,17 +84,22 @@ export function requireRunnable(
 }
 
 /**
- * What a user should know before the run begins: what the recipe asks for and srtctl does not do yet, though the run is
- * valid without it, and what the recipe's Dynamo is known to refuse. A line for each.
+ * What a user should know before the run begins: what the recipe or srtslurm.yaml asks for and srtctl does not do, though
+ * the run is valid without it, and what the recipe's Dynamo is known to refuse. A line for each.
  */
-export function warningsOf(
-  variant: LoadedVariant,
-  { mock, containers }: Pick<RunOptions, 'mock' | 'containers'>,
-): string[] {
-  const refused = mock ? [] : variant.points.flatMap(({ recipe }) => refusedByDynamo(recipe));
+export function warningsOf(variant: LoadedVariant, way: Way, cluster?: ClusterConfig): string[] {
+  const ofRecipes = variant.points.flatMap(({ recipe }) => [
+    ...notDoneOf(recipe, way).map(({ path, text }) => ({ path: path.split('.'), text })),
+    ...(way.mock ? [] : refusedByDynamo(recipe)),
+  ]);
+  const ofSweep = samePoints(variant).map(({ parameter, repeated }) => ({
+    path: ['sweep', ...(parameter === null ? [] : [parameter])],
+    text: `${parameter === null ? 'has a value twice' : `no setting depends on {${parameter}}`}, so ${repeated} of ${variant.points.length} points repeat another one`,
+  }));
+  const ofCluster = cluster ? notDoneOfCluster(cluster) : [];
   const lines = [
-    ...notDoneYet(variant, containers),
-    ...refused.map(({ path, text }) => `${placeOf(variant, path)}: ${text}`),
+    ...[...ofRecipes, ...ofSweep].map(({ path, text }) => `${placeOf(variant, path)}: ${text}`),
+    ...ofCluster.map(({ path, text }) => `srtslurm.yaml: ${path}: ${text}`),
   ];
   return [...new Set(lines)];
 }
@@ -99,40 +107,6 @@ export function warningsOf(
 function placeOf(variant: LoadedVariant, path: readonly string[]): string {
   const { file, line } = placeIn(variant, path);
   return `${file}${line === undefined ? '' : `:${line}`}: ${path.join('.')}`;
-}
-
-function notDoneYet(variant: LoadedVariant, containers: boolean): string[] {
-  const found = variant.points.flatMap(({ recipe }) => {
-    const { observability, telemetry, reporting, host_setup: host, model, dynamo } = recipe;
-    const source = dynamo.version ?? dynamo.hash ?? dynamo.wheel ?? dynamo.top_of_tree;
-    const asked: [string, boolean, string][] = [
-      ['observability', observability?.enabled === true, 'metrics are not recorded'],
-      ['telemetry', telemetry?.enabled === true, "the GPUs' power is not recorded"],
-      ['reporting.status', reporting?.status != null, 'nobody is told of changes'],
-      ['reporting.ai_analysis', reporting?.ai_analysis?.enabled === true, 'failures are not analysed'],
-      ['reporting.s3', reporting?.s3 != null, 'logs stay in the output directory'],
-      ['host_setup', (host?.commands.length ?? 0) > 0, 'its commands are not run'],
-      [
-        'dynamo.install',
-        !containers && recipe.frontend.type === 'dynamo' && dynamo.install && Boolean(source),
-        "without a container srtctl installs nothing: the node's own Python must have Dynamo",
-      ],
-      [
-        'model.container',
-        containers && /(?:^|[^a-z])(?:alpine|musl)(?:[^a-z]|$)/i.test(model.container),
-        "an agent needs an image with glibc, and this one's name says that it has musl: name a Node for it under runtime in srtslurm.yaml",
-      ],
-      [
-        'model.stage_dir',
-        model.stage_dir != null && model.path.startsWith('hf:'),
-        'a model of the hub is kept in HF_HOME, and is not copied to the disks of the nodes',
-      ],
-    ];
-    return asked.flatMap(([path, wanted, text]) => (wanted ? [{ path, text }] : []));
-  });
-  return found.map(
-    ({ path, text }) => `${placeOf(variant, path.split('.'))}: not done by srtctl yet: ${text}`,
-  );
 }
 
 type Complain = (message: string, hint?: string) => void;

@@ -122,3 +122,13 @@ describe('bad input ends with exit code 2, one line that says where, and nothing
     expect(real.stderr).toContain('model.path');
   });
 });
+
+it('dry-run says what is asked for and not done, and what is measured twice', async () => {
+  const file = join(jobs.dir, 'vain.yaml');
+  await writeFile(file, `${good}telemetry: { enabled: true }\nsweep: { trial: [1, 2] }\n`);
+  const { stderr, status } = jobs.run(jobs.dir, ['dry-run', '-f', file]);
+  expect(status, stderr).toBe(0);
+  const lines = good.split('\n').length;
+  expect(stderr).toContain(`${file}:${lines}: telemetry: not done by srtctl yet`);
+  expect(stderr).toContain(`${file}:${lines + 1}: sweep.trial: no setting depends on {trial}`);
+});

@@ -11,7 +11,12 @@ const jobs = useJobs();
 
 /** A run that has finished concurrency 1 (a probe and 4 requests), and gets no more answers of concurrency 2. */
 async function afterTheFirst(sweep: string): Promise<RunningJob> {
-  const recipe = await writeSweep(jobs.dir, { sweep, concurrencies: '1x2', osl: '{osl}' });
+  const recipe = await writeSweep(jobs.dir, {
+    sweep,
+    concurrencies: '1x2',
+    osl: '{osl}',
+    extra: 'telemetry: { enabled: true }\n',
+  });
   const stall = { do: 'stall', process: 'frontend', path: '/v1/completions', request: 7 };
   const job = await jobs.apply(recipe, { env: { SRTCTL_SIM_FAULTS: JSON.stringify([stall]) } });
   await until('concurrency 2', async () => {
@@ -57,6 +62,10 @@ it('figures of finished concurrencies are kept when the load generator is killed
     benchmark: KEPT,
   });
   expect(shown(job, 'results')).toMatch(/failed, partial.* 1 /);
+  const notDone = "telemetry: not done by srtctl yet: the GPUs' power is not recorded";
+  expect((await job.results())[0]?.notDone).toEqual([notDone]);
+  expect(job.stderr).toContain(notDone);
+  expect(job.stdout).toContain(`not done: ${notDone}`);
 }, 90_000);
 
 it('figures of finished concurrencies are kept when the point reaches its time limit', async () => {

@@ -178,6 +178,7 @@ const coordinator = new Coordinator({
   fence,
   before: null,
   onNodes: () => Promise.resolve(),
+  notDone: () => [],
   pointDir: (ordinal) => join(directory, `${ordinal}`),
   supervision: {
     ...DEFAULT_SUPERVISION,

@@ -17,6 +17,7 @@ export function summaryOf(view: JobView, jobDir: string, colors: Colors, columns
       ? view.results.flatMap((result) => pointLines(result, view.cause, colors, columns))
       : [`${view.results.length} points have run: srtctl results ${jobDir}`];
   const lines = ['', ...results];
+  lines.push(...notDone(view.results, colors));
   lines.push(...failedPoints(view.results, colors));
   if (view.cause) lines.push(...causeLines(view.cause, view.exitCode, colors));
   lines.push('', `results: ${jobDir}`);
@@ -39,6 +40,12 @@ function pointLines(
   const losses = lost.map((loss) => `  ${colors.yellow('lost')}: ${plain(loss.summary)}`);
   return [`${title}${why}`, ...losses, ...table];
 }
+
+/** What was asked for and is in no figure, once for all points. */
+const notDone = (results: readonly PointResult[], colors: Colors): string[] =>
+  [...new Set(results.flatMap((result) => result.notDone ?? []))].map(
+    (line) => `${colors.yellow('not done')}: ${plain(line)}`,
+  );
 
 /** Of a sweep each point that failed, and its cause, once more together: results between them may fill screens. */
 function failedPoints(results: readonly PointResult[], colors: Colors): string[] {
