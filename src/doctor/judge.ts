@@ -28,6 +28,7 @@ export function judge(report: NodeReport, clockAheadMs: number | undefined, expe
     clock: clock(clockAheadMs),
     ports: [ports(report)],
     leftovers: leftovers(report, expected),
+    ownership: [ownership(report)],
     models: report.models.map(({ path, problem }) =>
       problem === null
         ? ok(`${path} can be read`)
@@ -136,15 +137,30 @@ function ports({ portsTaken }: NodeReport): Found {
 }
 
 function leftovers({ leftovers: all }: NodeReport, { runningJobs }: Expected): Found[] {
-  const left = all.filter(({ job }) => !runningJobs.has(job) && !runningJobs.has(job.split('-')[0] ?? job));
+  const runs = (job: string): boolean => runningJobs.has(job) || runningJobs.has(job.split('-')[0] ?? job);
+  const left = all.filter(({ job }) => job === null || !runs(job));
   if (left.length === 0) return [ok('none')];
   return [...new Set(left.map(({ job }) => job))].map((job) => {
     const processes = left.filter((each) => each.job === job);
     return fail(
-      `${processes.length} of job ${job}: ${processes[0]?.command ?? ''}`,
+      `${processes.length} of ${job === null ? 'a job that is over' : `job ${job}`}: ${processes[0]?.command ?? ''}`,
       `kill ${processes.map(({ pid }) => pid).join(' ')} there`,
     );
   });
+}
+
+function ownership({ ownership: { mark, keeper } }: NodeReport): Found {
+  if (!mark)
+    return warn(
+      'no mark can be set that processes cannot lose: no prlimit, and no shell that knows the limit',
+      'install util-linux there; until then what clears its environment is found only by its process group',
+    );
+  if (keeper === null)
+    return warn(
+      'neither perl nor python3 keeps an agent: what forks again and again may outlive it',
+      'install perl-base or python3 there, or in the image',
+    );
+  return ok(`processes are marked, and kept by ${keeper}`);
 }
 
 function freeSpace({ tmp: { path, freeBytes } }: NodeReport): Found {

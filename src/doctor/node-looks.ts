@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
+import { findMarker, markIn, ownerLives, ownerMark } from '../owner-mark.ts';
 import type { Gpu, NodeReport, NodeRequest } from './node-report.ts';
 
 const SMI_MS = 15_000;
@@ -43,20 +44,52 @@ export async function portsTaken(ports: readonly number[]): Promise<number[]> {
   return taken.flat();
 }
 
-/** Processes of this user that a job of srtctl's has started, by their mark. */
+/**
+ * Processes of this user that a job of srtctl's has started: by the mark in their environment, or, of those that have none
+ * any more (an engine that sets its title writes over it), by the one in their limits, when its owner has ended.
+ */
 export async function marked(proc = '/proc'): Promise<NodeReport['leftovers']> {
   const pids = (await readdir(proc)).filter((name) => /^\d+$/.test(name));
   const found = await Promise.all(
     pids.map(async (pid) => {
-      const environ = await readFile(join(proc, pid, 'environ'), 'latin1').catch(() => '');
-      const entry = environ.split('\0').find((each) => each.startsWith('SRTCTL_JOB='));
-      if (entry === undefined) return [];
-      const command = await readFile(join(proc, pid, 'cmdline'), 'latin1').catch(() => '');
-      const job = entry.slice('SRTCTL_JOB='.length);
-      return [{ pid: Number(pid), job, command: command.replaceAll('\0', ' ').trim().slice(0, 120) }];
+      const text = (file: string) => readFile(join(proc, pid, file), 'latin1').catch(() => '');
+      const environ = await text('environ');
+      const job = environ
+        .split('\0')
+        .find((each) => each.startsWith('SRTCTL_JOB='))
+        ?.slice('SRTCTL_JOB='.length);
+      if (job === undefined && !isOrphan(await text('limits'))) return [];
+      const command = (await text('cmdline')).replaceAll('\0', ' ').trim().slice(0, 120);
+      return [{ pid: Number(pid), job: job ?? null, command }];
     }),
   );
   return found.flat();
+}
+
+function isOrphan(limits: string): boolean {
+  const mark = markIn(limits);
+  return mark !== undefined && ownerLives(mark) === false;
+}
+
+/** Whether a mark can be set here that no process can lose, and what would keep an agent (agent-launcher.ts). */
+export async function ownership(): Promise<NodeReport['ownership']> {
+  const hard = ownerMark(process.pid, 'agent');
+  const keepers = [
+    ['perl', ['-MConfig', '-e', '1']],
+    ['python3', ['-I', '-S', '-c', 'import ctypes']],
+  ] as const;
+  const works = await Promise.all(
+    keepers.map(([program, args]) =>
+      exec(program, [...args], { timeout: SMI_MS }).then(
+        () => program,
+        () => null,
+      ),
+    ),
+  );
+  return {
+    mark: hard !== undefined && findMarker(hard) !== undefined,
+    keeper: works.find((program) => program !== null) ?? null,
+  };
 }
 
 /** null when the model can be read, else why not. */

@@ -9,6 +9,7 @@ import {
   marked,
   modelProblem,
   outputs,
+  ownership,
   portsTaken,
   versionOf,
 } from './node-looks.ts';
@@ -51,10 +52,11 @@ async function tellClock(node: string): Promise<void> {
 
 async function look(node: string, request: NodeRequest): Promise<NodeReport> {
   const { networkInterface, models, ports, distDir } = request;
-  const [cards, taken, leftovers, tmp, version, shared] = await Promise.all([
+  const [cards, taken, leftovers, owned, tmp, version, shared] = await Promise.all([
     gpus(),
     portsTaken(ports),
     marked(),
+    ownership(),
     freeInTmp(),
     versionOf(distDir),
     outputs(request, node),
@@ -67,6 +69,7 @@ async function look(node: string, request: NodeRequest): Promise<NodeReport> {
     visibleDevices: process.env.CUDA_VISIBLE_DEVICES ?? null,
     portsTaken: taken,
     leftovers,
+    ownership: owned,
     models: await Promise.all(models.map(async (path) => ({ path, problem: await modelProblem(path) }))),
     tmp,
     srtctl: { version },

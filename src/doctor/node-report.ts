@@ -32,7 +32,10 @@ export const nodeReportSchema = z.object({
   /** CUDA_VISIBLE_DEVICES, which Slurm sets. */
   visibleDevices: z.string().nullable(),
   portsTaken: z.array(z.number()),
-  leftovers: z.array(z.object({ pid: z.number(), job: z.string(), command: z.string() })),
+  /** `job` is null of a process that has cleared its environment; its owner has ended. */
+  leftovers: z.array(z.object({ pid: z.number(), job: z.string().nullable(), command: z.string() })),
+  /** What ties processes to their agent there: a mark that they cannot lose, and a keeper that they are children of. */
+  ownership: z.object({ mark: z.boolean(), keeper: z.enum(['perl', 'python3']).nullable() }),
   models: z.array(z.object({ path: z.string(), problem: z.string().nullable() })),
   tmp: z.object({ path: z.string(), freeBytes: z.number() }),
   /** Digest of the agent's code; null when it cannot be read. */

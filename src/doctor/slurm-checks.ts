@@ -46,6 +46,19 @@ export const SLURM_CHECKS: readonly [Check, ...Check[]] = [
     },
   },
   {
+    id: 'ownership',
+    async run(world) {
+      const answer = await world.run('scontrol', ['show', 'config']);
+      const kind = /^ProctrackType\s*=\s*(\S+)/m.exec(answer?.stdout ?? '')?.[1];
+      if (kind === undefined) return [warn('scontrol does not say how steps are tracked', 'none needed')];
+      return [
+        kind === 'proctrack/cgroup'
+          ? ok(`proof: the end of a step ends all that it started, whatever that did (${kind})`)
+          : ok(`search: what an engine leaves behind is found by srtctl’s marks, not by Slurm (${kind})`),
+      ];
+    },
+  },
+  {
     id: 'accounting',
     async run(world) {
       const answer = await world.run('sacct', ['--noheader', '--allocations', '--jobs=1']);

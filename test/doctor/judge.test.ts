@@ -12,6 +12,7 @@ const healthy: NodeReport = {
   visibleDevices: '0',
   portsTaken: [],
   leftovers: [],
+  ownership: { mark: true, keeper: 'perl' },
   models: [{ path: '/models/m', problem: null }],
   tmp: { path: '/tmp', freeBytes: 100 * GIB },
   srtctl: { version: 'abc' },
@@ -46,6 +47,13 @@ describe('what a node has found', () => {
       { leftovers: [{ pid: 9, job: '3', command: 'python3 -m sglang' }] },
       /^fail leftovers: 1 of job 3: python3 -m sglang/,
     ],
+    [
+      'what has cleared its environment',
+      { leftovers: [{ pid: 9, job: null, command: 'sglang::scheduler' }] },
+      /^fail leftovers: 1 of a job that is over: sglang::scheduler/,
+    ],
+    ['no mark', { ownership: { mark: false, keeper: 'perl' } }, /^warn ownership: no mark/],
+    ['no keeper', { ownership: { mark: true, keeper: null } }, /^warn ownership: neither perl nor python3/],
     [
       'a model that cannot be read',
       { models: [{ path: '/m', problem: 'EACCES' }] },
