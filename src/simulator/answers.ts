@@ -8,6 +8,8 @@ export interface AnswerOptions {
   /** Output tokens for each chunk of a stream; the first and the last token do not wait. */
   readonly interval: number;
   readonly finish: 'length' | 'stop';
+  /** With all fields that SGLang 0.5.23 gives. */
+  readonly sglang: boolean;
 }
 
 export interface Answer {
@@ -39,11 +41,12 @@ function streamed(
   response: ServerResponse,
   options: AnswerOptions,
 ): Answer {
-  response.writeHead(200, {
-    'content-type': 'text/event-stream; charset=utf-8',
-    'cache-control': 'no-cache',
-  });
+  response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
   const chunk = api === 'generate' ? ownChunks(request, options) : openAiChunks(api, options);
+  const usage = (produced: number): object => ({
+    ...usageOf(request, produced),
+    ...(options.sglang ? { reasoning_tokens: 0, ...(api === 'chat' ? NO_DETAILS : {}) } : {}),
+  });
   let sent = 0;
   return {
     progress(produced, last) {
@@ -56,7 +59,7 @@ function streamed(
         return;
       }
       if (request.includeUsage && api !== 'generate')
-        data += event({ ...head(api, true, options), choices: [], usage: usageOf(request, produced) });
+        data += event({ ...head(api, true, options), choices: [], usage: usage(produced) });
       response.end(`${data}data: [DONE]\n\n`);
     },
   };
@@ -69,15 +72,25 @@ const event = (data: unknown): string => `data: ${JSON.stringify(data)}\n\n`;
 /** What does not change from chunk to chunk is serialised once: it is most of the bytes. */
 function openAiChunks(api: 'completion' | 'chat', options: AnswerOptions): Chunk {
   const [text, reason] = ['\u0001text', '\u0001reason'];
-  const choice = api === 'chat' ? { delta: { content: text } } : { text };
-  const pattern = event({
-    ...head(api, true, options),
-    choices: [{ index: 0, ...choice, logprobs: null, finish_reason: reason }],
-  });
+  const { sglang } = options;
+  const isChat = api === 'chat';
+  const choice = isChat ? { delta: { content: text, ...(sglang ? NO_REASONING : {}) } } : { text };
+  const chunkOf = (what: object, finish: string): string =>
+    event({
+      ...head(api, true, options),
+      choices: [{ index: 0, ...what, logprobs: null, finish_reason: finish, ...(sglang ? NO_STOP : {}) }],
+      ...(sglang && !isChat ? { usage: null } : {}),
+    });
+  const pattern = chunkOf(choice, reason);
   const [before = '', rest = ''] = pattern.split(JSON.stringify(text).slice(1, -1));
   const [between = '', after = ''] = rest.split(JSON.stringify(reason));
-  return (produced, sent, last) =>
+  const chunk = (produced: number, sent: number, last: boolean): string =>
     `${before}${textOf(produced - sent)}${between}${last ? `"${options.finish}"` : 'null'}${after}`;
+  // SGLang ends a chat with a chunk of its own.
+  return sglang && isChat
+    ? (produced, sent, last) =>
+        `${chunk(produced, sent, false)}${last ? chunkOf({ delta: NO_REASONING }, options.finish) : ''}`
+    : chunk;
 }
 
 /** SGLang's own API sends the whole text so far in every chunk. */
@@ -89,13 +102,28 @@ function ownChunks(request: GenerateRequest, options: AnswerOptions): Chunk {
 const roleChunk = (options: AnswerOptions): string =>
   event({
     ...head('chat', true, options),
-    choices: [{ index: 0, delta: { role: 'assistant', content: '' }, logprobs: null, finish_reason: null }],
+    choices: [
+      {
+        index: 0,
+        delta: { role: 'assistant', content: '', ...(options.sglang ? NO_REASONING : {}) },
+        ...{ logprobs: null, finish_reason: null },
+        ...(options.sglang ? NO_STOP : {}),
+      },
+    ],
   });
 
 function head(api: Api, chunk: boolean, { id, model }: AnswerOptions): object {
   const object = api === 'completion' ? 'text_completion' : `chat.completion${chunk ? '.chunk' : ''}`;
   return { id, object, created: Math.floor(Date.now() / 1_000), model };
 }
+
+const NO_STOP = { matched_stop: null };
+const NO_REASONING = { reasoning_content: null };
+const NO_DETAILS = { prompt_tokens_details: null, completion_tokens_details: null };
+const METADATA = {
+  weight_version: 'default',
+  weight_versions: [{ start: 0, end: 0, version: 'default' }],
+};
 
 const usageOf = ({ promptTokens }: GenerateRequest, completion: number): object => ({
   prompt_tokens: promptTokens,
@@ -118,10 +146,16 @@ const metaOf = (
 function whole(api: Api, request: GenerateRequest, produced: number, options: AnswerOptions): unknown {
   const text = textOf(produced);
   if (api === 'generate') return { text, meta_info: metaOf(request, produced, true, options) };
-  const content = api === 'chat' ? { message: { role: 'assistant', content: text } } : { text };
+  const { sglang, finish } = options;
+  const message = { role: 'assistant', content: text, ...(sglang ? NO_REASONING : {}) };
+  const content = api === 'chat' ? { message } : { text };
   return {
     ...head(api, false, options),
-    choices: [{ index: 0, ...content, logprobs: null, finish_reason: options.finish }],
-    usage: usageOf(request, produced),
+    choices: [{ index: 0, ...content, logprobs: null, finish_reason: finish, ...(sglang ? NO_STOP : {}) }],
+    usage: {
+      ...usageOf(request, produced),
+      ...(sglang ? { reasoning_tokens: 0, ...NO_DETAILS } : {}),
+    },
+    ...(sglang ? { metadata: METADATA } : {}),
   };
 }

@@ -31,7 +31,7 @@ export function dynamoVllmOptions(argv: readonly string[]): EngineOptions {
     dumpConfigTo: args.text('dump-config-to') ?? null,
     speed: setting('SRTCTL_SIM_SPEED', 1) || 1,
     loadMs: setting('SRTCTL_SIM_LOAD_MS', 2_000),
-    healthGenerates: false,
+    sglang: false,
     hangAfterRequests: setting('SRTCTL_SIM_HANG_AFTER_REQUESTS', 0),
     record: args.record(),
   };

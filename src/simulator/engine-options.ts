@@ -21,8 +21,8 @@ export interface EngineOptions {
   readonly dumpConfigTo: string | null;
   readonly speed: number;
   readonly loadMs: number;
-  /** /health waits for a token, as SGLang's does. */
-  readonly healthGenerates: boolean;
+  /** Its /health waits for a token, and its answers have all fields, as SGLang's do. */
+  readonly sglang: boolean;
   /** With more requests than this it stands still; 0 = never. */
   readonly hangAfterRequests: number;
   readonly record: Record<string, unknown>;
@@ -74,7 +74,7 @@ export function engineOptions(args: Arguments): EngineOptions {
     dumpConfigTo: args.text('dump-config-to') ?? null,
     speed: setting('SRTCTL_SIM_SPEED', 1) || 1,
     loadMs: setting('SRTCTL_SIM_LOAD_MS', 2_000),
-    healthGenerates: true,
+    sglang: true,
     hangAfterRequests: setting('SRTCTL_SIM_HANG_AFTER_REQUESTS', 0),
     record: {
       ...numbered(args.record()),

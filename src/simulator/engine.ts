@@ -77,11 +77,11 @@ export class Engine {
   /** It asks for a token, and looks now and then whether one has come. */
   async #health(response: ServerResponse): Promise<void> {
     const end = performance.now() + this.#soon(HEALTH.mostMs);
-    if (this.#options.healthGenerates && this.ready && !this.#drains)
+    if (this.#options.sglang && this.ready && !this.#drains)
       do await sleep(this.#soon(HEALTH.everyMs));
       while (this.#stands() && performance.now() < end && !response.destroyed);
-    const isHealthy = this.ready && !this.#drains && !(this.#options.healthGenerates && this.#stands());
-    sendText(response, isHealthy ? 200 : 503, '');
+    const isHealthy = this.ready && !this.#drains && !(this.#options.sglang && this.#stands());
+    sendBare(response, isHealthy ? 200 : 503);
   }
 
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -89,21 +89,25 @@ export class Engine {
     const path = pathOf(request);
     const api = GENERATES[path];
     response.once('close', this.#figures.begun(path));
-    if (path === '/metrics') sendText(response, 200, this.metrics(), 'text/plain; version=0.0.4');
-    else if (path === '/health' || path === '/health_generate') await this.#health(response);
+    if (path === '/metrics') {
+      response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
+      response.end(this.metrics());
+    } else if (path === '/health' || path === '/health_generate') await this.#health(response);
     else if (!this.ready) sendError(response, 503, 'the model is not loaded');
     else if (path === '/flush_cache') this.#flush(response);
     else if (!api) inform(response, this.#information(path));
-    else if (request.method !== 'POST') sendJson(response, 405, { detail: 'Method Not Allowed' });
-    else await this.#generate(api, await readBody(request), response, arrivedAt);
+    else if (request.method !== 'POST') {
+      response.setHeader('allow', 'POST');
+      sendJson(response, 405, { detail: 'Method Not Allowed' });
+    } else await this.#generate(api, await readBody(request), response, arrivedAt);
   }
 
   /** As the real one: not while requests run or wait. */
   #flush(response: ServerResponse): void {
     const { running, queued } = this.#scheduler;
-    if (running + queued > 0) sendText(response, 400, 'Flush cache failed.\n');
+    if (running + queued > 0) sendBare(response, 400, 'Flush cache failed.\n');
     else
-      sendText(
+      sendBare(
         response,
         200,
         'Cache flushed.\nPlease check backend logs for more details. ' +
@@ -130,7 +134,18 @@ export class Engine {
       case '/model_info':
         return { model_path: modelPath, is_generation: true };
       case '/v1/models': {
-        const model = { id: servedModel, object: 'model', owned_by: 'sglang', max_model_len: contextLength };
+        const created = Math.floor(Date.now() / 1_000);
+        const model = {
+          ...{
+            id: servedModel,
+            object: 'model',
+            created,
+            owned_by: 'sglang',
+            root: servedModel,
+            parent: null,
+          },
+          max_model_len: contextLength,
+        };
         return { object: 'list', data: [model] };
       }
       case '/start_profile':
@@ -142,10 +157,15 @@ export class Engine {
   }
 
   async #generate(api: Api, text: string, response: ServerResponse, arrivedAt: number): Promise<void> {
-    const request = readRequest(api, parseJson(text));
-    if (typeof request === 'string') return sendError(response, 400, request);
+    const body = parseJson(text);
+    const { sglang } = this.#options;
+    const refuse = (message: string, type?: RefusalType): void =>
+      sglang ? sendRefusal(response, message, type) : sendError(response, 400, message);
+    if (sglang && isEmpty(body)) return refuse('the prompt or the list of messages is empty');
+    const request = readRequest(api, body);
+    if (typeof request === 'string') return refuse(request, 'Bad Request');
     const tooLong = this.#tooLong(request);
-    if (tooLong) return sendError(response, 400, tooLong);
+    if (tooLong) return refuse(tooLong);
     const closed = new AbortController();
     response.once('close', () => closed.abort());
     const from = Math.max(arrivedAt, performance.now() - MOST_LATE_MS);
@@ -194,7 +214,7 @@ export class Engine {
     response: ServerResponse,
     { arrivedAt, from, signal }: { arrivedAt: number; from: number; signal: AbortSignal },
   ): void {
-    const { servedModel: model, streamInterval, dynamo } = this.#options;
+    const { servedModel: model, streamInterval, dynamo, sglang } = this.#options;
     const prefill = work === 'prefill';
     const outputTokens = prefill ? 1 : outputLength(request);
     const asked = prefill ? { ...request, stream: false } : request;
@@ -202,6 +222,7 @@ export class Engine {
       model,
       id: randomUUID().replaceAll('-', ''),
       interval: streamInterval,
+      sglang,
       finish: outputTokens < request.maxTokens && !prefill ? 'stop' : 'length',
     } as const;
     const answer =
@@ -229,6 +250,28 @@ export class Engine {
     });
     signal.addEventListener('abort', abort, { once: true });
   }
+}
+
+type RefusalType = 'BadRequestError' | 'Bad Request';
+
+/** SGLang's answer to a request that it does not take; what its parser refuses is a `Bad Request`. */
+const sendRefusal = (
+  response: ServerResponse,
+  message: string,
+  type: RefusalType = 'BadRequestError',
+): void => sendJson(response, 400, { object: 'error', message, type, param: null, code: 400 });
+
+/** Parsed without an error, and without anything to answer. */
+function isEmpty(body: unknown): boolean {
+  const { prompt, messages } = (body ?? {}) as { prompt?: unknown; messages?: unknown };
+  return [prompt, messages].some((each) => each === '' || (Array.isArray(each) && each.length === 0));
+}
+
+/** As SGLang does where it says nothing of the body's type. */
+function sendBare(response: ServerResponse, status: number, text = ''): void {
+  if (response.destroyed) return;
+  response.writeHead(status, { 'content-length': Buffer.byteLength(text) });
+  response.end(text);
 }
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

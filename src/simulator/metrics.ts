@@ -54,6 +54,15 @@ interface Figures {
   readonly genThroughput: number;
 }
 
+/** Queues of requests that wait for a KV transfer; nobody waits in them here. */
+const KV_QUEUES = [
+  'prefill_bootstrap',
+  'prefill_inflight',
+  'decode_prealloc',
+  'decode_transfer',
+  'decode_host_receive',
+];
+
 /** SGLang's own metric names, in Prometheus' text format. */
 export function prometheus(model: string, figures: Figures): string {
   const escaped = (text: string) => text.replaceAll('\\', '\\\\').replaceAll('"', '\\"');
@@ -77,6 +86,10 @@ export function prometheus(model: string, figures: Figures): string {
     one('gen_throughput', 'gauge', 'The generation throughput (token/s).', genThroughput),
     one('prompt_tokens_total', 'counter', 'Number of prefill tokens processed.', promptTokens),
     one('generation_tokens_total', 'counter', 'Number of generation tokens processed.', generationTokens),
+    one('cached_tokens_total', 'counter', 'Number of cached prompt tokens.', 0),
+    ...KV_QUEUES.map((queue) =>
+      one(`num_${queue}_queue_reqs`, 'gauge', 'The number of requests that wait.', 0),
+    ),
     one('num_requests_total', 'counter', 'Number of requests processed.', requests),
     family(
       'realtime_tokens_total',

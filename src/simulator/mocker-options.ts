@@ -66,7 +66,7 @@ export function mockerOptions(args: Arguments): MockerOptions {
       streamInterval: 1,
       dumpConfigTo: null,
       speed: (setting('SRTCTL_SIM_SPEED', 1) || 1) * Number(args.text('speedup-ratio') ?? 1),
-      healthGenerates: false,
+      sglang: false,
       loadMs: Number(args.text('startup-time') ?? 0) * 1_000,
       hangAfterRequests: setting('SRTCTL_SIM_HANG_AFTER_REQUESTS', 0),
       record: args.record(),

@@ -103,7 +103,7 @@ function common(args: Arguments, modelPath: string, file: string | undefined) {
     streamInterval: config.stream_interval ?? 1,
     dumpConfigTo: null,
     speed: setting('SRTCTL_SIM_SPEED', 1) || 1,
-    healthGenerates: false,
+    sglang: false,
     loadMs: setting('SRTCTL_SIM_LOAD_MS', 2_000),
     hangAfterRequests: setting('SRTCTL_SIM_HANG_AFTER_REQUESTS', 0),
     record: { ...args.record(), ...config },

@@ -43,7 +43,7 @@ export function vllmAnswer(
         sendJson(response, 200, {
           ...{ id, object: api === 'chat' ? 'chat.completion' : 'text_completion', created, model },
           choices: [api === 'chat' ? chatChoice(text, finish) : choice(text, finish)],
-          ...{ service_tier: null, system_fingerprint: null },
+          ...{ service_tier: null, ...FINGERPRINT },
           usage: { ...usage(produced), prompt_tokens_details: null, completion_tokens_details: null },
           ...(api === 'chat' ? { prompt_logprobs: null, prompt_token_ids: null, prompt_text: null } : {}),
           ...{ kv_transfer_params: null, ec_transfer_params: null, metrics: null },
@@ -77,12 +77,19 @@ export function vllmAnswer(
       const reason = last ? finish : null;
       const one =
         api === 'chat'
-          ? { index: 0, delta: { content: text }, logprobs: null, finish_reason: reason, token_ids: null }
+          ? {
+              ...{ index: 0, delta: { content: text }, logprobs: null, finish_reason: reason },
+              ...(last ? { stop_reason: null } : {}),
+              token_ids: null,
+            }
           : { index: 0, text, logprobs: null, finish_reason: reason, ...NOT_ASKED };
       sent = produced;
-      response.write(event({ ...head, choices: [one] }));
+      // The last chunk of all has it.
+      const print = last && !request.includeUsage ? FINGERPRINT : {};
+      response.write(event({ ...head, choices: [one], ...print }));
       if (!last) return;
-      if (request.includeUsage) response.write(event({ ...head, choices: [], usage: usage(produced) }));
+      if (request.includeUsage)
+        response.write(event({ ...head, choices: [], usage: usage(produced), ...FINGERPRINT }));
       response.end('data: [DONE]\n\n');
     },
     fail() {
@@ -93,6 +100,7 @@ export function vllmAnswer(
   };
 }
 
+const FINGERPRINT = { system_fingerprint: 'vllm-0.32.0-simulated' };
 const NOT_ASKED = { stop_reason: null, prompt_token_ids: null, token_ids: null };
 
 const choice = (text: string, finish: string): object => ({

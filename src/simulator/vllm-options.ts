@@ -84,7 +84,7 @@ export function vllmOptions(given: readonly string[]): EngineOptions & { readonl
     maxRunning: args.integer(256, 'max-num-seqs'),
     streamInterval: Math.max(1, args.integer(1, 'stream-interval')),
     dumpConfigTo: null,
-    healthGenerates: false,
+    sglang: false,
     speed: setting('SRTCTL_SIM_SPEED', 1) || 1,
     loadMs: setting('SRTCTL_SIM_LOAD_MS', 2_000),
     hangAfterRequests: setting('SRTCTL_SIM_HANG_AFTER_REQUESTS', 0),

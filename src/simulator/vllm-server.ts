@@ -4,13 +4,14 @@ import { joinRanks } from './dist-init.ts';
 import type { EngineOptions } from './engine-options.ts';
 import { Fatal } from './fatal.ts';
 import { faultOn, mayBecomeReady, standsStillItself } from './faults.ts';
-import { parseJson, pathOf, readBody, sendJson, sendText, serve } from './http.ts';
+import { pathOf, readBody, sendJson, sendText, serve } from './http.ts';
 import { Histogram } from './metrics.ts';
-import { type GenerateRequest, outputLength, readRequest } from './requests.ts';
+import { type GenerateRequest, outputLength } from './requests.ts';
 import { Scheduler } from './scheduler.ts';
 import { sendEngineDead, vllmAnswer } from './vllm-answers.ts';
 import { EngineCore, OUTLIVES_CORE_MS } from './vllm-core.ts';
 import { vllmMetrics } from './vllm-metrics.ts';
+import { type Refusal, readVllmRequest } from './vllm-requests.ts';
 
 const GENERATES: Readonly<Record<string, 'completion' | 'chat'>> = {
   '/v1/completions': 'completion',
@@ -85,42 +86,46 @@ class VllmServer {
   readonly handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const path = pathOf(request);
     const api = GENERATES[path];
-    const { method } = request;
+    const allowed = methodsOf(path);
+    if (!allowed) return sendJson(response, 404, { detail: 'Not Found' });
+    if (!allowed.includes(request.method ?? '')) {
+      response.setHeader('allow', allowed.join(', '));
+      return sendJson(response, 405, { detail: 'Method Not Allowed' });
+    }
     if (api) {
-      if (method !== 'POST') return sendError(response, 405, 'Method Not Allowed', 'Method Not Allowed');
       const isJson = /^application\/json/i.test(request.headers['content-type'] ?? '');
-      if (!isJson) return sendInvalid(response, "Unsupported Media Type: Only 'application/json' is allowed");
-      return this.#generate(api, await readBody(request), response);
+      if (isJson) return this.#generate(api, await readBody(request), response);
+      const message = "Unsupported Media Type: Only 'application/json' is allowed";
+      return sendError(response, { code: 400, type: 'Bad Request', message, param: null });
     }
-    if (path === '/reset_prefix_cache' && process.env.VLLM_SERVER_DEV_MODE === '1') {
-      if (method !== 'POST') return sendError(response, 405, 'Method Not Allowed', 'Method Not Allowed');
+    if (path === '/reset_prefix_cache')
       return sendJson(response, 200, { success: this.#scheduler.running + this.#scheduler.queued === 0 });
-    }
-    if (method !== 'GET' || !this.#inform(path, response)) sendError(response, 404, 'Not Found', 'Not Found');
+    this.#inform(path, response);
   };
 
-  #inform(path: string, response: ServerResponse): boolean {
+  #inform(path: string, response: ServerResponse): void {
     const { modelPath, servedModel, contextLength, maxRunning } = this.#options;
     const { running, queued, totals } = this.#scheduler;
     switch (path) {
       case '/health':
-        sendText(response, this.#core.dead ? 503 : 200, '');
-        return true;
+      case '/ping':
+        response.writeHead(this.#core.dead ? 503 : 200, { 'content-length': 0 }).end();
+        return;
       case '/version':
         sendJson(response, 200, { version: '0.32.0' });
-        return true;
+        return;
       case '/load':
         sendJson(response, 200, { server_load: 0 });
-        return true;
+        return;
       case '/metrics': {
         const figures = { running, queued, maxRunning, ...totals, ttft: this.#ttft };
         sendText(
           response,
           200,
           vllmMetrics(servedModel, figures),
-          'text/plain; version=0.0.4; charset=utf-8',
+          'text/plain; version=1.0.0; charset=utf-8',
         );
-        return true;
+        return;
       }
       case '/v1/models': {
         const created = Math.floor(Date.now() / 1_000);
@@ -134,23 +139,14 @@ class VllmServer {
           ...{ max_model_len: contextLength, permission: [permission] },
         };
         sendJson(response, 200, { object: 'list', data: [model] });
-        return true;
+        return;
       }
     }
-    return false;
   }
 
   async #generate(api: 'completion' | 'chat', text: string, response: ServerResponse): Promise<void> {
-    const body = parseJson(text);
-    if (body === undefined) return sendInvalid(response, 'JSON decode error');
-    const request = readRequest(api, body);
-    if (typeof request === 'string') return sendInvalid(response, request);
-    const { model } = body as { model?: string };
-    const { servedModel, contextLength } = this.#options;
-    if (model !== undefined && model !== null && model !== servedModel)
-      return sendError(response, 404, 'NotFoundError', `The model \`${model}\` does not exist.`, 'model');
-    const tooLong = tooLongFor(request, contextLength);
-    if (tooLong) return sendError(response, 400, 'BadRequestError', tooLong, 'input_tokens');
+    const request = readVllmRequest(api, text, this.#options);
+    if ('code' in request) return sendError(response, request);
     if (this.#core.dead) return sendEngineDead(response);
     this.#run(api, request, response);
   }
@@ -180,26 +176,16 @@ class VllmServer {
   }
 }
 
-function tooLongFor({ promptTokens, maxTokens }: GenerateRequest, most: number): string | undefined {
-  if (promptTokens + maxTokens <= most) return undefined;
-  const room = most - maxTokens;
-  return promptTokens >= most
-    ? `This model's maximum context length is ${most} tokens. However, your prompt contains ${promptTokens} input tokens, which exceeds this limit even without any output tokens. Please reduce the length of the input prompt.`
-    : `This model's maximum context length is ${most} tokens. However, you requested ${maxTokens} output tokens and your prompt contains ${promptTokens} input tokens, for a total of ${promptTokens + maxTokens} tokens. Please reduce the length of the input prompt or the number of requested output tokens (at most ${room} input tokens).`;
+/** What a path is asked with; undefined where there is none. */
+function methodsOf(path: string): readonly string[] | undefined {
+  if (GENERATES[path]) return ['POST'];
+  if (path === '/ping') return ['GET', 'POST'];
+  if (path === '/reset_prefix_cache') return process.env.VLLM_SERVER_DEV_MODE === '1' ? ['POST'] : undefined;
+  return ['/health', '/version', '/load', '/metrics', '/v1/models'].includes(path) ? ['GET'] : undefined;
 }
 
-const sendInvalid = (response: ServerResponse, message: string): void =>
-  sendError(response, 400, 'Bad Request', message);
-
-function sendError(
-  response: ServerResponse,
-  code: number,
-  type: string,
-  message: string,
-  param: string | null = null,
-): void {
+const sendError = (response: ServerResponse, { message, type, param, code }: Refusal): void =>
   sendJson(response, code, { error: { message, type, param, code } });
-}
 
 /** For the parser of other subcommands. */
 export const noSuchCommand = (command: string): Fatal =>

@@ -5,6 +5,7 @@ import { signal } from '../support/signal.ts';
 import { dynamoRecipe, expectExact } from './support/dynamo-recipe.ts';
 import { describeReal } from './support/programs.ts';
 import { useRealJobs } from './support/real-jobs.ts';
+import { strangerOn } from './support/stranger.ts';
 import { tinyModel } from './support/tiny-model.ts';
 
 const MOCKER = /dynamo\.mocker/;
@@ -83,6 +84,31 @@ describeReal('faults of Dynamo', ['dynamo'], () => {
     expect(await job.ended(), job.said).toBeGreaterThan(0);
     await job.nothingLeft();
   }, 300_000);
+
+  it('a port that is taken is refused before anything starts, with its holder', async () => {
+    const job = await jobs.apply(dynamoRecipe(model), {
+      env: await strangerOn(18_000, jobs.dir),
+      args: ['--port', '18000'],
+    });
+    expect(await job.ended(), job.said).toBe(1);
+    const [result] = await job.results();
+    expect(result?.status).toBe('failed');
+    expect(result?.cause?.summary).toMatch(/port 18000 .*taken by pid \d+/);
+    expect(await job.transitions('benchmark')).toEqual([]);
+    await job.nothingLeft();
+  }, 120_000);
+
+  it('a server of somebody else’s that takes the port while workers load is never measured', async () => {
+    const job = await jobs.apply(dynamoRecipe(model), {
+      env: await strangerOn(18_000, jobs.dir, /dynamo\.mocker/),
+      args: ['--port', '18000'],
+    });
+    expect(await job.ended(), job.said).toBe(1);
+    const [result] = await job.results();
+    expect(result?.cause?.summary).toMatch(/frontend-0 .*18000/);
+    expect(await job.transitions('benchmark')).toEqual([]);
+    await job.nothingLeft();
+  }, 120_000);
 
   it('a directory without a model is the cause', async () => {
     const empty = join(jobs.dir, 'empty');

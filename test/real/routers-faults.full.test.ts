@@ -1,5 +1,3 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { signal } from '../support/signal.ts';
 import { describeReal } from './support/programs.ts';
@@ -12,6 +10,7 @@ import {
   type RouterType,
   routerTypes,
 } from './support/router-recipes.ts';
+import { strangerOn } from './support/stranger.ts';
 
 const RUN_MS = 240_000;
 
@@ -118,14 +117,8 @@ describeReal('faults with a real router', ['routers'], () => {
   it(
     'a port that is taken is refused before anything starts, with its holder',
     async () => {
-      // The command itself is the stranger, since nobody else is in the network of the run.
-      const preload = join(jobs.dir, 'stranger.cjs');
-      await writeFile(
-        preload,
-        `if (/srtctl/.test(process.argv[1] ?? '')) require('node:net').createServer().listen(18000, '0.0.0.0').unref();\n`,
-      );
       const recipe = aggregated({ type: 'sglang', model: jobs.dir, args: { port: 18_000 } });
-      const job = await jobs.apply(recipe, { env: { NODE_OPTIONS: `--require ${preload}` } });
+      const job = await jobs.apply(recipe, { env: await strangerOn(18_000, jobs.dir) });
       expect(await job.ended(), job.said).toBeGreaterThan(0);
       const [point] = await job.results();
       expect(point?.status).toBe('failed');

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
+import { signal } from '../support/signal.ts';
 import { contract, type KnownDifference, type Step } from './support/contract.ts';
 import { EngineSide, SIMULATOR } from './support/engine-sides.ts';
 import { describeReal, programOf } from './support/programs.ts';
@@ -11,7 +12,7 @@ const MINUTES = 60_000;
 /** A start takes 30 to 140 s on two cores. */
 const START = 8 * MINUTES;
 const [COMPLETIONS, CHAT] = ['/v1/completions', '/v1/chat/completions'];
-const MOST = 256;
+const MOST = 1_024;
 
 const completion = { model: 'tiny', prompt: [1000, 1001, 1002], max_tokens: 4, ignore_eos: true };
 const chat = { model: 'tiny', messages: [{ role: 'user', content: 'hi' }], max_tokens: 4, ignore_eos: true };
@@ -68,7 +69,7 @@ const table: readonly Step<EngineSide>[] = [
     { ...completion, prompt: Array(MOST + 1).fill(1000) },
     error,
   ),
-  post('more tokens than fit', COMPLETIONS, { ...completion, max_tokens: MOST }, error),
+  post('more tokens than fit', COMPLETIONS, { ...completion, max_tokens: MOST }, { values: counts }),
   post(
     'more tokens than fit, in a stream',
     COMPLETIONS,
@@ -122,12 +123,13 @@ describeReal('vLLM 0.32 and its stand-in', ['vllm'], () => {
       const steps = table.map((step) => ('act' in step ? step : { ...step, timing: false as const }));
       expect(await contract({ real, standIn }, steps, known)).toEqual([]);
       const cut = async (side: EngineSide): Promise<unknown> => {
+        const core = await side.processOf(/EngineCore/);
         const answer = await fetch(`${side.url}${COMPLETIONS}`, {
           method: 'POST',
           headers: { 'content-type': 'application/json' },
           body: JSON.stringify({ ...completion, max_tokens: MOST - 10, stream: true }),
         });
-        await side.hurt(/EngineCore/, 'SIGKILL');
+        signal(core.pid, 'SIGKILL');
         const text = await answer.text().catch((error: Error) => error.message);
         return { end: text.split('\n\n').slice(-3).join('\n'), exit: await side.ended() };
       };

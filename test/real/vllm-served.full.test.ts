@@ -1,8 +1,8 @@
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { describeReal, pythonOf } from './support/programs.ts';
 import { type RealJob, useRealJobs } from './support/real-jobs.ts';
+import { strangerOn } from './support/stranger.ts';
 import { tinyModel } from './support/tiny-model.ts';
 import { recipeOf } from './vllm/recipe.ts';
 
@@ -66,34 +66,16 @@ describeReal("a foreign server on a real vLLM's port", ['vllm'], () => {
     model = await tinyModel(join(jobs.dir, 'model'), 'vllm', { vocabulary: 2_000 });
   }, 2 * MINUTES);
 
-  /** The command itself is the stranger, since nobody else is in the run's network. It answers as a ready vLLM does. */
-  const besideStranger = async (begins: string): Promise<RealJob> => {
-    const preload = join(jobs.dir, 'stranger.cjs');
-    await writeFile(
-      preload,
-      `const { readdirSync, readFileSync } = require('node:fs');
-const models = JSON.stringify({ object: 'list', data: [{ id: 'tiny', object: 'model' }] });
-const listen = () =>
-  require('node:http').createServer((_, answer) => answer.end(models)).on('error', () => undefined).listen(8000).unref();
-const vllmRuns = () => readdirSync('/proc').some((pid) => {
-  try {
-    return /serve/.test(readFileSync('/proc/' + pid + '/cmdline', 'latin1')) && process.env.SHM ===
-      /\\bSHM=([^\\0]*)/.exec(readFileSync('/proc/' + pid + '/environ', 'latin1'))?.[1];
-  } catch { return false; }
-});
-if (/srtctl/.test(process.argv[1] ?? '')) { ${begins} }
-`,
-    );
-    return jobs.apply(recipeOf(model), {
-      env: { NODE_OPTIONS: `--require ${preload}` },
+  const besideStranger = async (begins?: RegExp): Promise<RealJob> =>
+    jobs.apply(recipeOf(model), {
+      env: await strangerOn(8_000, jobs.dir, begins),
       args: ['--port', '8000'],
     });
-  };
 
   it(
     'is refused before anything starts',
     async () => {
-      const job = await besideStranger('listen();');
+      const job = await besideStranger();
       expect(await job.ended(), job.said).toBe(1);
       const [result] = await job.results();
       expect(result?.status).toBe('failed');
@@ -107,9 +89,7 @@ if (/srtctl/.test(process.argv[1] ?? '')) { ${begins} }
   it(
     'that comes while vLLM loads is never measured',
     async () => {
-      const job = await besideStranger(
-        'const timer = setInterval(() => { if (vllmRuns()) { clearInterval(timer); listen(); } }, 100); timer.unref();',
-      );
+      const job = await besideStranger(/vllm serve/);
       expect(await job.ended(), job.said).toBe(1);
       const [result] = await job.results();
       expect(result?.status).toBe('failed');

@@ -85,6 +85,8 @@ describe('the stand-in of vllm serve', () => {
     expect([unknown.status, await unknown.json()]).toMatchObject([404, { error: { type: 'NotFoundError' } }]);
     const long = await post(`${url}/v1/completions`, { ...prompt, max_tokens: 100 });
     expect([long.status, await long.json()]).toMatchObject([400, { error: { type: 'BadRequestError' } }]);
+    const fitted = await post(`${url}/v1/completions`, { ...prompt, max_tokens: 64 });
+    expect(await fitted.json()).toMatchObject({ usage: { prompt_tokens: 3, completion_tokens: 61 } });
     expect((await post(`${url}/reset_prefix_cache`, {})).status).toBe(404);
     expect(await metric(url, 'vllm:generation_tokens_total')).toBeGreaterThan(0);
     expect(server.output).toContain('non-default args');

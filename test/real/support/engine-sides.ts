@@ -14,7 +14,7 @@ const ENDS_MS = 30_000;
 export class EngineSide implements Side {
   readonly host: string;
   readonly child: ChildProcess;
-  /** How long it took until its process had ended, once it had been asked to. */
+  /** Everything that it printed. */
   said = '';
 
   constructor(host: string, argv: readonly string[], env: Readonly<Record<string, string>> = {}) {
@@ -66,12 +66,9 @@ export class EngineSide implements Side {
     });
   }
 
-  /** Sends a signal to the first of its processes whose title matches. */
-  async hurt(title: RegExp, name: NodeJS.Signals): Promise<void> {
-    const found = await until(`a process ${title}`, () =>
-      this.processes().find((each) => title.test(each.title)),
-    );
-    signal(found.pid, name);
+  /** Waits for the first of its processes whose title matches. */
+  processOf(title: RegExp): Promise<{ pid: number; title: string }> {
+    return until(`a process ${title}`, () => this.processes().find((each) => title.test(each.title)));
   }
 
   /** Waits for its end: its exit code, or the signal that ended it. */
