@@ -25,9 +25,9 @@ demo: setup build ## a whole run on this machine: real processes, simulated engi
 test: setup ## lint, format, types, dead code, and all tests
 	bash scripts/test.sh
 
-test-real: setup ## all runs and faults with real routers and engines (test/real); `make test` has the quick ones
+test-real: setup ## all runs and faults with real routers and engines (test/real); `make test` has the quick ones, REAL=rest the others
 	bash scripts/real/setup.sh
-	REAL=full node_modules/.bin/vitest run
+	REAL=$${REAL:-full} node_modules/.bin/vitest run
 
 bench: setup build ## speed and memory, as ratios against a baseline of the same moment
 	node scripts/bench/run.mjs

@@ -1,0 +1,29 @@
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** Files that take minutes, the longest first: one that begins last would be waited for alone. */
+const LONG = [
+  'real/sglang',
+  'real/vllm',
+  'slurm/cluster',
+  'e2e/classes',
+  'e2e/restart',
+  'e2e/sweep',
+  'e2e/failures',
+  'e2e/launch',
+  'e2e/resume',
+  'e2e/faults',
+  'real/',
+  'e2e/',
+];
+
+const rankOf = ({ moduleId }: TestSpecification): number => {
+  const at = LONG.findIndex((name) => moduleId.includes(`/test/${name}`));
+  return at < 0 ? LONG.length : at;
+};
+
+export class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    return sorted.sort((a, b) => rankOf(a) - rankOf(b));
+  }
+}
