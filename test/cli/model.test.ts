@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { JobModel } from '../../src/cli/view/model.ts';
+import type { SrtEvent } from '../../src/messages/events.ts';
 import type { BenchmarkProgress } from '../../src/messages/result.ts';
+import type { PointState } from '../../src/messages/states.ts';
 import { agentEvent, heartbeatOf, killed, processEvent, recorded, wholeRun } from './events.ts';
 
 const modelOf = (events: ReturnType<typeof wholeRun>): JobModel => {
@@ -82,9 +84,14 @@ describe('the model of a job', () => {
 
   it('shows progress until the benchmark is collected', () => {
     const model = new JobModel();
+    const events = wholeRun();
+    const begun = events.findIndex(
+      (event) => event.kind === 'point.transition' && event.to === 'benchmarking',
+    );
+    for (const event of events.slice(0, begun + 1)) model.take(event);
     model.takeProgress({ v: 1, at: '', ordinal: 0, progress });
     expect(model.progress).toEqual(progress);
-    for (const event of wholeRun()) model.take(event);
+    for (const event of events.slice(begun + 1)) model.take(event);
     expect(model.progress).toBeNull();
   });
 
@@ -97,5 +104,40 @@ describe('the model of a job', () => {
     model.takeHeartbeat({ ...heartbeat, node: 'node2', leaving: true });
     for (const event of recorded([agentEvent('node3', 'lost')])) model.take(event);
     expect([...model.pulses.keys()]).toEqual(['node1']);
+  });
+
+  it('shows nothing of the point before when the next one begins', () => {
+    const point = (ordinal: number, from: PointState | null, to: PointState) =>
+      ({ kind: 'point.transition', ordinal, name: `p${ordinal}`, from, to, why: '', cause: null }) as const;
+    const benchmark = { process: 'benchmark', role: 'benchmark', node: 'node1' } as const;
+    const model = modelOf(
+      recorded([
+        processEvent(),
+        point(0, null, 'benchmarking'),
+        processEvent({ ...benchmark, to: 'ready' }),
+        point(0, 'benchmarking', 'done'),
+        point(1, null, 'planned'),
+      ]),
+    );
+    model.takeProgress({ v: 1, at: '', ordinal: 0, progress });
+    expect(model.progress).toBeNull();
+    expect([...model.processes.keys()], 'a worker is kept').toEqual(['prefill-0-0']);
+    model.take({ ...(recorded([point(1, 'planned', 'benchmarking')])[0] as SrtEvent), seq: 9 });
+    model.takeProgress({ v: 1, at: '', ordinal: 1, progress });
+    expect(model.progress).toEqual(progress);
+  });
+
+  it('shows no process that ended with a failed point, though its agent has not said so yet', () => {
+    const point = (ordinal: number, from: PointState | null, to: PointState) =>
+      ({ kind: 'point.transition', ordinal, name: `p${ordinal}`, from, to, why: '', cause: null }) as const;
+    const model = modelOf(
+      recorded([
+        point(0, null, 'planned'),
+        processEvent(),
+        point(0, 'cleaning', 'failed'),
+        point(0, null, 'planned'),
+      ]),
+    );
+    expect([...model.processes.keys()]).toEqual([]);
   });
 });

@@ -14,9 +14,11 @@ export function render(view: JobView, title: string, screen: Area): string {
 
 function overview(view: JobView, { columns, colors, now }: Area): string[] {
   const lines = [cut(`job: ${view.sweep ?? 'starting'}${view.why === '' ? '' : ` (${view.why})`}`, columns)];
-  if (view.cause) lines.push(colors.red(cut(`cause: ${view.cause.summary}`, columns)));
-  lines.push(cut(`agents: ${agentsText(view)}`, columns));
   const current = [...view.points].at(-1);
+  // What an earlier point failed of is no cause of what runs.
+  const cause = view.sweep === 'running' && current ? current[1].cause : view.cause;
+  if (cause) lines.push(colors.red(cut(`cause: ${cause.summary}`, columns)));
+  lines.push(cut(`agents: ${agentsText(view)}`, columns));
   if (current) lines.push(paint(colors, current[1].state)(cut(pointText(view, ...current, now), columns)));
   if (view.sweepProgress) lines.push(cut(`sweep: ${sweepText(view.sweepProgress)}`, columns));
   if (view.progress) lines.push(cut(`${bar(view.progress, 20)} ${progressText(view.progress)}`, columns));
@@ -32,7 +34,9 @@ function agentsText({ agents, pulses }: JobView): string {
 function pointText(view: JobView, ordinal: number, { name, state, since }: PointView, now: number): string {
   const before = [...view.points.values()].slice(0, -1).map((point) => point.state);
   const past = before.length === 0 ? '' : `; before: ${counts(before)}`;
-  return `point ${ordinal + 1} of ${view.pointCount} ${name}: ${state} for ${age(since, now)}${past}`;
+  const left = view.pointCount - view.points.size;
+  const next = left > 0 ? `; ${left} to come` : '';
+  return `point ${ordinal} ${name}: ${state} for ${age(since, now)}${past}${next}`;
 }
 
 function bar({ requestsDone, requestsTotal }: BenchmarkProgress, width: number): string {

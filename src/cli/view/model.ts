@@ -29,6 +29,7 @@ export interface PointView {
   readonly state: PointState;
   readonly since: string;
   readonly why: string;
+  readonly cause: Cause | null;
 }
 
 /** What an agent said of itself last. */
@@ -104,8 +105,10 @@ export class JobModel implements JobView {
     return true;
   }
 
-  takeProgress({ progress }: ProgressMessage): void {
-    this.progress = progress;
+  /** Progress of a point that is not measured any more may come late. */
+  takeProgress({ ordinal, progress }: ProgressMessage): void {
+    const state = this.points.get(ordinal)?.state;
+    if (state === 'benchmarking' || state === 'collecting') this.progress = progress;
   }
 
   takeHeartbeat({ node, alive, rssBytes, malformed, leaving }: Heartbeat): void {
@@ -123,10 +126,18 @@ export class JobModel implements JobView {
 
   #takePoint({ ordinal, name, from, to, at, why, cause }: PointTransition): void {
     // What ended in the point before is no news in this one.
-    if (from === null)
-      for (const { id, state } of [...this.processes.values()]) if (isOver(state)) this.processes.delete(id);
+    if (from === null) {
+      const last = [...this.points.values()].at(-1)?.state;
+      // After a failure nothing is kept; the news of an agent may come after that of the coordinator.
+      const isGone = ({ state, role }: ProcessView): boolean =>
+        isOver(state) || role === 'benchmark' || (last === 'failed' && state !== 'waiting');
+      for (const process of [...this.processes.values()])
+        if (isGone(process)) this.processes.delete(process.id);
+      // The current point is the last of the map, also when it is tried again.
+      this.points.delete(ordinal);
+    }
     if (to !== 'collecting') this.progress = null;
-    this.points.set(ordinal, { name, state: to, since: at, why });
+    this.points.set(ordinal, { name, state: to, since: at, why, cause });
     this.cause ??= cause;
   }
 

@@ -3,6 +3,7 @@ import type { Heartbeat, ProgressMessage } from '../../messages/control.ts';
 import type { SrtEvent } from '../../messages/events.ts';
 import type { JobOnDisk } from '../job-dir.ts';
 import { unguarded } from '../terminal.ts';
+import { Frames } from './frames.ts';
 import { clock, lineOf, progressText } from './lines.ts';
 import { render } from './live.ts';
 import type { JobModel } from './model.ts';
@@ -66,14 +67,10 @@ function linePrinter({ out, env, job: { jobDir }, model }: PrinterOptions): Prin
 function screenPrinter({ out, env, job: { jobId, jobDir, spec }, model }: PrinterOptions): Printer {
   const colors = colorsFor(out, env);
   let dirty = true;
-  let update: typeof import('log-update').default | undefined;
-  const loaded = import('log-update').then(({ createLogUpdate }) => {
-    update = createLogUpdate(unguarded(out));
-  });
-  loaded.catch(() => undefined);
+  const frames = new Frames(unguarded(out));
   const draw = (): void => {
     const area = { columns: out.columns || 80, rows: out.rows || 24, colors, now: Date.now() };
-    update?.(render(model, `${spec.name} (${jobId})`, area));
+    frames.draw(render(model, `${spec.name} (${jobId})`, area));
     dirty = false;
   };
   // Ages grow by themselves: the screen is drawn again each second also when nothing happened.
@@ -91,7 +88,7 @@ function screenPrinter({ out, env, job: { jobId, jobDir, spec }, model }: Printe
     end() {
       clearInterval(timer);
       draw();
-      update?.done();
+      frames.end();
       out.write(`${summaryOf(model, jobDir, colors, out.columns)}\n`);
     },
   };

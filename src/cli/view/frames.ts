@@ -1,0 +1,37 @@
+const ESC = '\u001b[';
+/** A terminal that knows it shows what is between the two at once; others pass it over. */
+const [AT_ONCE, SHOWN] = [`${ESC}?2026h`, `${ESC}?2026l`];
+const ERASE_BELOW = `${ESC}J`;
+const CLEAR = `${ESC}H${ESC}2J`;
+
+/**
+ * Draws one picture in the place of another. The whole one before is erased: lines that are moved or kept leave what no
+ * picture has. After a change of the terminal's size nobody knows where the last picture is, so all is erased then.
+ */
+export class Frames {
+  readonly #out: NodeJS.WriteStream;
+  #rows = 0;
+  #isMoved = false;
+  readonly #onResize = (): void => {
+    this.#isMoved = true;
+  };
+
+  constructor(out: NodeJS.WriteStream) {
+    this.#out = out;
+    out.on('resize', this.#onResize);
+  }
+
+  /** `picture`: lines that fit into the terminal, and one row less than it has. */
+  draw(picture: string): void {
+    const up = this.#rows === 0 ? '' : `${ESC}${this.#rows}A\r${ERASE_BELOW}`;
+    const erase = this.#isMoved ? CLEAR : up;
+    this.#out.write(`${AT_ONCE}${erase}${picture}\n${SHOWN}`);
+    this.#rows = picture.split('\n').length;
+    this.#isMoved = false;
+  }
+
+  /** The last picture stays, and what is written next is below it. */
+  end(): void {
+    this.#out.off('resize', this.#onResize);
+  }
+}
