@@ -58,6 +58,11 @@ export class SrtctlError extends Error {
     const text = parts.join(': ') + (this.hint ? ` (${this.hint})` : '');
     return text.replace(/\s*\n\s*/g, ' ');
   }
+
+  /** All that is wrong, a line for each thing. */
+  lines(): string[] {
+    return [this.oneLine()];
+  }
 }
 
 /** The recipe or cluster config is wrong. */

@@ -13,9 +13,9 @@ import {
 } from '../recipe/cluster.ts';
 import { findRecipes, type LoadedVariant, loadAll } from '../recipe/load.ts';
 import { slurm } from '../slurm/commands.ts';
-import { timeLimitOf } from '../slurm/sbatch.ts';
+import { directiveValue, timeLimitOf } from '../slurm/sbatch.ts';
 import { distDirectory } from './local-job.ts';
-import { outputsDirectory, scriptOf } from './slurm-job.ts';
+import { outputsDirectory, requireSubmittable, scriptOf } from './slurm-job.ts';
 
 /** What was asked of the doctor. */
 export interface DoctorCliOptions {
@@ -34,6 +34,7 @@ export async function worldOf(options: DoctorCliOptions): Promise<{ world: World
   const cwd = process.cwd();
   const { cluster, clusterFile, findings } = readCluster(env, cwd);
   const variants = options.file ? loadAll(await findRecipes(options.file), { cluster, env }) : [];
+  findings.push(...variants.flatMap((variant) => refusalOf(variant, cluster)));
   const outputs = outputsDirectory(options.output, cluster);
   const [first, ...others] = variants;
   const wanted = first ? wantedBy(first, others, cluster, outputs) : wantedByDefault(cluster);
@@ -62,9 +63,21 @@ function readCluster(env: NodeJS.ProcessEnv, cwd: string) {
     return { cluster: findClusterConfig(env, cwd), clusterFile: clusterConfigFile(env, cwd), findings };
   } catch (error) {
     if (!(error instanceof SrtctlError)) throw error;
-    const found = fail(error.oneLine(), 'correct it: every command reads it first');
+    const found = fail(error.lines().join('; '), 'correct it: every command reads it first');
     findings.push({ check: 'srtslurm.yaml', where: 'login', ...found });
     return { cluster: clusterConfigSchema.parse({}), clusterFile: undefined, findings };
+  }
+}
+
+/** What `apply` would refuse. */
+function refusalOf(variant: LoadedVariant, cluster: ClusterConfig): Finding[] {
+  try {
+    requireSubmittable(variant, cluster, false);
+    return [];
+  } catch (error) {
+    if (!(error instanceof SrtctlError)) throw error;
+    const found = fail(error.lines().join('; '), 'apply refuses it (exit code 2) until that is mended');
+    return [{ check: 'recipe', where: 'login', ...found }];
   }
 }
 
@@ -109,7 +122,9 @@ function wantedByDefault(cluster: ClusterConfig): Wanted {
     ...(gpus !== undefined && cluster.use_gpus_per_node_directive ? { 'gpus-per-node': `${gpus}` } : {}),
     ...cluster.default_sbatch_directives,
   });
-  const lines = options.map(([name, value]) => `#SBATCH --${name}${value === '' ? '' : `=${value}`}`);
+  const lines = options.map(
+    ([name, value]) => `#SBATCH --${name}${value === '' ? '' : `=${directiveValue(value)}`}`,
+  );
   return {
     partition,
     timeLimit: cluster.default_time_limit ?? undefined,

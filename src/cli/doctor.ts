@@ -57,5 +57,8 @@ async function doctor(options: DoctorCliOptions): Promise<number> {
     const { colorsFor } = await import('./view/printers.ts');
     process.stdout.write(findingsText(findings, colorsFor(process.stdout, process.env)));
   }
-  return findings.some(({ status }) => status === 'fail') ? EXIT.failed : EXIT.ok;
+  const failed = findings.filter(({ status }) => status === 'fail');
+  // As apply ends with a recipe that it refuses.
+  if (failed.some(({ check }) => check === 'recipe')) return EXIT.usage;
+  return failed.length > 0 ? EXIT.failed : EXIT.ok;
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { SrtctlError } from '../errors.ts';
 import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
+import { errorBody, sayError } from './say-error.ts';
 import { writeExactly } from './terminal.ts';
 import { warnOnce } from './warn.ts';
 
@@ -45,8 +46,8 @@ async function dryRun(options: DryRunOptions): Promise<number> {
   let failed = false;
   const fail = (file: string, variant: string, error: SrtctlError) => {
     failed = true;
-    if (options.json) print({ file, variant, error: error.oneLine() });
-    else process.stderr.write(`srtctl: ${error.oneLine()}\n`);
+    if (options.json) print({ file, variant, ...errorBody(error) });
+    else sayError(error);
   };
   const files = await findRecipes(options.file);
   for (const { file, result } of loadEach(files, { cluster, env: process.env, onUnknownKey })) {

@@ -10,6 +10,7 @@ import { registerRender } from './render.ts';
 import { registerResolveOverride } from './resolve-override.ts';
 import { registerResults } from './results.ts';
 import { registerResume } from './resume.ts';
+import { errorBody, sayError } from './say-error.ts';
 import { registerSchema } from './schema.ts';
 import { registerStatus } from './status.ts';
 import { guardTerminal } from './terminal.ts';
@@ -32,6 +33,7 @@ const program = new Command('srtctl')
   )
   .version(VERSION)
   .option('--verbose', 'show the stack of an error')
+  .option('--all-errors', 'show everything that is wrong with a recipe, not the first thing alone')
   .option(
     '--safe-directory <directories>',
     'directories, with colons between them, whose recipes and srtslurm.yaml are taken whoever owns them; * = all (SRTCTL_SAFE_DIRECTORY)',
@@ -124,7 +126,8 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   const verbose = program.opts<{ verbose?: boolean }>().verbose === true;
   if (error instanceof SrtctlError) {
-    process.stderr.write(`srtctl: ${error.oneLine()}\n`);
+    sayError(error, program.opts<{ allErrors?: boolean }>().allErrors);
+    if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify(errorBody(error))}\n`);
     if (verbose) process.stderr.write(`${error.stack}\n`);
     return error.exitCode;
   }

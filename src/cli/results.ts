@@ -59,9 +59,12 @@ async function unfinished({ jobId, jobDir, spec }: JobOnDisk) {
 const number = (value: number | undefined): string =>
   value === undefined ? '' : value >= 1_000 ? value.toFixed(0) : value.toFixed(2);
 
+/** A line of a table is not as long as its longest cause; `srtctl why` has all of it. */
+const CAUSE_COLUMNS = 60;
+
 async function table(lines: readonly ResultLine[]): Promise<string> {
   const { default: Table } = await import('cli-table3');
-  const { plain } = await import('./view/text.ts');
+  const { cut } = await import('./view/text.ts');
   const { statusOf } = await import('../messages/result.ts');
   const table = new Table({
     head: ['point', 'name', 'status', 'concurrency', 'req/s', 'out tok/s', 'TTFT', 'TPOT', 'E2EL', 'cause'],
@@ -80,7 +83,7 @@ async function table(lines: readonly ResultLine[]): Promise<string> {
       ].map(String),
       ...rates,
       ...means,
-      plain(cause ?? ''),
+      cut(cause ?? '', CAUSE_COLUMNS),
     ]);
   }
   return `${table.toString()}\nTTFT, TPOT, E2EL: mean, ms; --csv and --json have all figures`;

@@ -100,6 +100,22 @@ async function agreed(jobs: readonly ToStart<PreparedSlurmJob>[]): Promise<boole
   }
 }
 
+/**
+ * What keeps a variant from being submitted. Planned for its errors alone: the coordinator plans again when it knows its
+ * nodes.
+ * @returns how many nodes it needs
+ */
+export function requireSubmittable(variant: LoadedVariant, cluster: ClusterConfig, mock: boolean): number {
+  const runtime = containerRuntimeOf(cluster, { mock, mode: 'slurm' });
+  requireRunnable(variant, { mock, containers: runtime !== 'none', runtime });
+  refuseArrays(variant, cluster);
+  refuseExclusive(variant, cluster);
+  const nodes = nodesToAllocate(variant);
+  const names = Array.from({ length: nodes }, (_, index) => `node${index + 1}`);
+  requirePlannable(variant, createRuntimeContext(dryRunInput(names, cluster)));
+  return nodes;
+}
+
 /** Checks and plans each variant before anything is submitted. */
 export function prepare(
   options: SlurmJobOptions,
@@ -107,18 +123,11 @@ export function prepare(
   variants: readonly LoadedVariant[],
 ): PreparedSlurmJob[] {
   const mock = options.mock === true;
-  const runtime = containerRuntimeOf(cluster, { mock, mode: 'slurm' });
   const outputs = outputsDirectory(options.output, cluster);
   return variants.map((variant) => {
-    requireRunnable(variant, { mock, containers: runtime !== 'none', runtime });
+    const nodes = requireSubmittable(variant, cluster, mock);
     const way = { mock, containers: !mock && cluster.container_runtime !== 'none' };
     for (const line of warningsOf(variant, way, cluster)) process.stderr.write(`srtctl: warning: ${line}\n`);
-    refuseArrays(variant, cluster);
-    refuseExclusive(variant, cluster);
-    const nodes = nodesToAllocate(variant);
-    const names = Array.from({ length: nodes }, (_, index) => `node${index + 1}`);
-    // Planned for its errors alone: the coordinator plans again when it knows its nodes.
-    requirePlannable(variant, createRuntimeContext(dryRunInput(names, cluster)));
     return {
       variant,
       source: variant.file,

@@ -56,12 +56,15 @@ async function showAll({ output, json }: StatusOptions): Promise<void> {
   print(table.toString());
 }
 
+/** A line of a table is not as long as its longest cause; `srtctl status JOB` has all of it. */
+const CAUSE_COLUMNS = 60;
+
 const rowOf = ({ jobId, name, state, exitCode, points, pointsDone, cause }: JobStatus): string[] => [
   jobId,
   name,
   exitCode === null ? state : `${state} (${exitCode})`,
   `${pointsDone} of ${points.length}`,
-  cause?.summary ?? '',
+  (cause?.summary ?? '').slice(0, CAUSE_COLUMNS) + ((cause?.summary.length ?? 0) > CAUSE_COLUMNS ? '…' : ''),
 ];
 
 async function showOne(told: string, { output, json }: StatusOptions): Promise<void> {

@@ -29,7 +29,13 @@ export class RecipeProblems extends RecipeError {
 
   override oneLine(): string {
     const more = this.problems.length - 1;
-    return super.oneLine() + (more > 0 ? ` (+${more} more)` : '');
+    return super.oneLine() + (more > 0 ? ` (+${more} more: --all-errors)` : '');
+  }
+
+  override lines(): string[] {
+    return this.problems.map(({ message, place, hint }) =>
+      new RecipeError(this.code, message, { place, ...(hint === undefined ? {} : { hint }) }).oneLine(),
+    );
   }
 }
 

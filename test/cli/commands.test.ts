@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { JobOnDisk } from '../../src/cli/job-dir.ts';
 import { jobPaths, writeJson } from '../../src/coordinator/files.ts';
 import { cancelRequestSchema, logRequestSchema } from '../../src/messages/control.ts';
+import type { JobState } from '../../src/messages/job-files.ts';
 import { subjectsOf } from '../../src/messages/subjects.ts';
 import { startTestBus, type TestBus, until } from '../support/bus.ts';
 import { heartbeatOf, killed, processEvent, recorded, wholeRun } from './events.ts';
@@ -135,6 +136,31 @@ describe('srtctl logs', () => {
   });
 });
 
+describe('a recipe with several things wrong', () => {
+  const file = async () => {
+    const path = join(root, 'bad.yaml');
+    await writeFile(path, 'name: x\nmodell: 1\nresourcess: 2\nfrontendd: 3\n');
+    return path;
+  };
+
+  it.each(['dry-run', 'apply'])(
+    'is told by %s in a line, all of it with --all-errors or --json',
+    async (command) => {
+      const args = [command, '-f', await file(), ...(command === 'apply' ? ['--local'] : [])];
+      const first = await srtctl(...args);
+      expect(first).toMatchObject({
+        exitCode: 2,
+        stderr: expect.stringMatching(/^[^\n]*\(\+\d+ more: --all-errors\)\n$/),
+      });
+      const { stderr } = await srtctl(...args, '--all-errors');
+      for (const key of ['modell', 'resourcess', 'frontendd'])
+        expect(stderr).toMatch(new RegExp(`bad\\.yaml:\\d.*${key}`));
+      const { errors } = JSON.parse((await srtctl(...args, '--json')).stdout) as { errors: string[] };
+      expect(errors).toHaveLength(stderr.trim().split('\n').length);
+    },
+  );
+});
+
 describe('keys of a job', () => {
   const keep = async (job: JobOnDisk): Promise<string[]> => {
     const { connection, credentials } = jobPaths(job.jobDir, job.jobId);
@@ -174,6 +200,21 @@ describe('srtctl status', () => {
     expect(stdout).toMatch(/second .* finished \(1\) .*decode-0-0[\s\S]*first .* dead/);
     await writeFile(join(failed.jobDir, 'second.json'), '{}');
     expect((await srtctl('status')).stdout).toContain('unreadable');
+  });
+
+  it('is no wider than its longest cause, and expects no end of a job that is over', async () => {
+    const progress = {
+      ...{ points: 3, done: 1, failed: 0, left: 2, meanPointMs: 1_000, elapsedMs: 1_000 },
+      expectedEndAt: '2026-01-02T03:04:05.000Z',
+    };
+    const cause = { summary: 'x'.repeat(500) };
+    await writeJob(root, 'wide', { state: { exitCode: 143, cause, progress } as Partial<JobState> });
+    const lines = (await srtctl('status')).stdout.split('\n');
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThan(160);
+    const { stdout } = await srtctl('status', 'wide');
+    expect(stdout).toContain('1 of 3 points done');
+    expect(stdout).not.toContain('expected end');
+    expect(stdout).toContain(cause.summary);
   });
 
   it('shows nodes, points, processes and the cause of one', async () => {

@@ -6,6 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { portsTaken } from '../../src/doctor/node-looks.ts';
+import { small } from '../recipe/write.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'srtctl-doctor-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -132,6 +133,13 @@ describe('srtctl doctor', () => {
     expect(of('srtslurm.yaml')).toHaveLength(1);
     expect(of('srtslurm.yaml')[0]?.text).toMatch(/default_partitoin/);
     expect(status).toBe(1);
+  });
+
+  it('says what apply would refuse of a recipe, and ends as apply does', () => {
+    writeFileSync(join(cwd, 'recipe.yaml'), `${small}sbatch_directives: {mem: 0, mem-per-gpu: 1G}\n`);
+    const { status, of } = doctor(['--json', '-f', 'recipe.yaml'], { cluster: CLUSTER });
+    expect(of('recipe')[0]).toMatchObject({ status: 'fail', text: expect.stringContaining('/models/m') });
+    expect(status).toBe(2);
   });
 
   it('refuses to look at all nodes and at some', () => {

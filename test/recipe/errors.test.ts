@@ -94,7 +94,7 @@ describe('a recipe that is wrong is refused in one line, with file, line, column
 
   it('with all that is wrong in it, the first and the number of the others in the line', () => {
     const text = small.replace('gpu_type: h100', 'gpu_typ: h100').replace('isl: 128', 'isl: no');
-    expect(lineOf(text)).toMatch(/ \(\+1 more\)$/);
+    expect(lineOf(text)).toMatch(/ \(\+1 more: --all-errors\)$/);
     try {
       loadText(text);
     } catch (error) {

@@ -36,11 +36,14 @@ export function progressText(progress: BenchmarkProgress): string {
   return `${stage}, concurrency ${concurrency} (${step} of ${steps}): ${requestsDone} of ${requestsTotal} requests${failures}${rate}`;
 }
 
-/** `4 of 12 points done, 1 failed; 35 s a point, expected end 12:34:56` */
-export function sweepText({ points, done, failed, left, meanPointMs, expectedEndAt }: SweepProgress): string {
+/** `4 of 12 points done, 1 failed; 35 s a point, expected end 12:34:56`; no end is expected of what goes on no more. */
+export function sweepText(
+  { points, done, failed, left, meanPointMs, expectedEndAt }: SweepProgress,
+  goesOn = true,
+): string {
   const failures = failed > 0 ? `, ${failed} failed` : '';
   const each = meanPointMs === null ? '' : `; ${duration(meanPointMs)} a point`;
-  const end = expectedEndAt === null || left === 0 ? '' : `, expected end ${clock(expectedEndAt)}`;
+  const end = expectedEndAt === null || left === 0 || !goesOn ? '' : `, expected end ${clock(expectedEndAt)}`;
   return `${done} of ${points} points done${failures}${each}${end}`;
 }
 

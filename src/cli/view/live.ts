@@ -20,7 +20,8 @@ function overview(view: JobView, { columns, colors, now }: Area): string[] {
   if (cause) lines.push(colors.red(cut(`cause: ${cause.summary}`, columns)));
   lines.push(cut(`agents: ${agentsText(view)}`, columns));
   if (current) lines.push(paint(colors, current[1].state)(cut(pointText(view, ...current, now), columns)));
-  if (view.sweepProgress) lines.push(cut(`sweep: ${sweepText(view.sweepProgress)}`, columns));
+  if (view.sweepProgress)
+    lines.push(cut(`sweep: ${sweepText(view.sweepProgress, view.sweep === 'running')}`, columns));
   if (view.progress) lines.push(cut(`${bar(view.progress, 20)} ${progressText(view.progress)}`, columns));
   return lines;
 }

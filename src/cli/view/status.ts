@@ -19,7 +19,7 @@ export function statusText(status: JobStatus, colors: Colors, now: number): stri
     ...(slurm
       ? [`  Slurm    ${slurm.state}${['', 'None'].includes(slurm.reason) ? '' : `, ${slurm.reason}`}`]
       : []),
-    ...(progress ? [`  sweep    ${sweepText(progress)}`] : []),
+    ...(progress ? [`  sweep    ${sweepText(progress, !over)}`] : []),
     ...pointLines(points, colors),
     ...nodeLines(status, colors),
     ...processLines(processes, { columns: COLUMNS, rows: LIST_UP_TO, colors, now }),

@@ -1,0 +1,12 @@
+import type { SrtctlError } from '../errors.ts';
+
+/** The first thing that is wrong and how many more there are, in a line; or all of them, with `--all-errors`. */
+export function sayError(error: SrtctlError, all = process.argv.includes('--all-errors')): void {
+  for (const line of all ? error.lines() : [error.oneLine()]) process.stderr.write(`srtctl: ${line}\n`);
+}
+
+/** For programs: all of them, always. */
+export const errorBody = (error: SrtctlError): { error: string; errors: string[] } => ({
+  error: error.lines()[0] ?? error.oneLine(),
+  errors: error.lines(),
+});
