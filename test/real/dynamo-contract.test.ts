@@ -158,20 +158,6 @@ describeReal('Dynamo 1.6.1 and its stand-ins', ['dynamo'], () => {
     expect(ends[0]).toBe(1);
   }, 60_000);
 
-  it('a worker that cannot reach NATS ends, and before it has registered', async () => {
-    const ends = await Promise.all(
-      both().map(async (side) => {
-        const before = performance.now();
-        const { ended } = await side.worker({ NATS_SERVER: `nats://${side.host}:1` });
-        const code = await ended;
-        const workers = (await side.keys()).filter((key) => key.includes('/generate/'));
-        return { code, workers, late: performance.now() - before > 40_000 };
-      }),
-    );
-    expect(ends[1]).toEqual(ends[0]);
-    expect(ends[0]).toEqual({ code: 1, workers: [], late: false });
-  }, 90_000);
-
   it('a wrong flag ends them with the same exit code', async () => {
     const ends = await Promise.all(
       both().map(async (side) => (await side.worker({}, ['--no-such-option', '1'])).ended),

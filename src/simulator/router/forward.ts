@@ -49,7 +49,6 @@ function handOn(
   const type = isStream ? 'text/event-stream' : own;
   to.writeHead(from.statusCode ?? 502, {
     ...(type === undefined ? {} : { 'content-type': type }),
-    ...(asked.streams && from.statusCode === 200 ? { 'cache-control': 'no-cache' } : {}),
     ...(length === undefined ? {} : { 'content-length': length }),
     ...(kind === 'smg' ? { 'x-smg-routed-worker-id': worker.url.origin } : {}),
     ...requestId(),

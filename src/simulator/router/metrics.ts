@@ -6,10 +6,11 @@ const FAMILIES: Readonly<Record<RouterKind, Readonly<Record<string, string>>>> =
     gauge:
       'smg_http_connections_active smg_worker_cb_state smg_worker_health smg_worker_pool_size ' +
       'smg_worker_retry_backoff_seconds',
-    histogram: 'smg_http_request_duration_seconds',
+    histogram: 'smg_http_request_duration_seconds smg_router_request_duration_seconds',
     counter:
       'smg_http_requests_total smg_http_responses_total smg_router_requests_total ' +
-      'smg_router_upstream_responses_total smg_worker_retries_exhausted_total smg_worker_retries_total',
+      'smg_router_upstream_responses_total smg_worker_cb_outcomes_total smg_worker_retries_exhausted_total ' +
+      'smg_worker_retries_total smg_worker_selection_total',
   },
   smg: {
     gauge:
@@ -31,10 +32,10 @@ const FAMILIES: Readonly<Record<RouterKind, Readonly<Record<string, string>>>> =
       'smg_worker_cb_transitions_total smg_worker_health_checks_total ' +
       'smg_worker_liveness_fallback_total smg_worker_overload_fallback_total ' +
       'smg_worker_overload_shed_total smg_worker_requests_total smg_worker_retries_exhausted_total ' +
-      'smg_worker_retries_total',
+      'smg_worker_cb_outcomes_total smg_worker_retries_total smg_worker_selection_total',
     histogram:
       'smg_http_request_duration_seconds smg_tokio_event_loop_delay_seconds ' +
-      'smg_worker_retry_backoff_seconds',
+      'smg_router_request_duration_seconds smg_worker_retry_backoff_seconds',
   },
   vllm: {
     gauge: 'vllm_router_active_workers vllm_router_cb_state vllm_router_worker_health',

@@ -46,7 +46,12 @@ export async function runRouter(kind: RouterKind, argv: readonly string[]): Prom
   const forwarding: Forwarding = { kind, workers, policies, isDisaggregated };
   process.on('SIGTERM', () => setTimeout(() => process.exit(0), SHUTDOWN_MS[kind]));
   await serve(bindAddress('0.0.0.0'), args.integer(29_000, 'prometheus-port'), (_, response) =>
-    sendText(response, 200, METRICS[kind], 'text/plain'),
+    sendText(
+      response,
+      200,
+      METRICS[kind],
+      kind === 'smg' ? 'text/plain; version=0.0.4; charset=utf-8' : 'text/plain',
+    ),
   );
   const adding = planned.map((each) => workers.add(each));
   if (kind === 'vllm' && !(await Promise.all(adding)).every(Boolean))
