@@ -136,6 +136,7 @@ describe('what srtctl does not do yet', () => {
     ).toEqual([
       ":18: telemetry: not done by srtctl yet: the GPUs' power is not recorded",
       ':19: host_setup: not done by srtctl yet: its commands are not run',
+      ':20: sweep.n: no setting depends on {n}, so 1 of 2 points repeat another one',
     ]);
   });
 
