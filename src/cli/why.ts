@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { EXIT } from '../errors.ts';
 import type { Cause } from '../messages/result.ts';
 import type { JobOnDisk } from './job-dir.ts';
 import { OUTPUT_OPTION } from './options.ts';
@@ -41,12 +42,19 @@ const print = (text: string): void => void process.stdout.write(`${text}\n`);
 async function why(told: string, { output, json }: WhyOptions): Promise<void> {
   const { findJob, outputsRoot } = await import('./job-dir.ts');
   const job = await findJob(told, outputsRoot(output));
-  const failures = await failuresOf(job);
+  const stop = await stopOf(job);
+  const failures = await failuresOf(job, stop !== null);
   if (json) {
+    if (stop) print(JSON.stringify({ jobId: job.jobId, stopped: stop }));
     for (const failure of failures) print(JSON.stringify({ jobId: job.jobId, ...failure }));
     return;
   }
-  if (failures.length === 0) return print(`job ${job.jobId}: nothing has failed${await unmeasured(job)}`);
+  if (stop) {
+    const { clock } = await import('./view/lines.ts');
+    const { plain } = await import('./view/text.ts');
+    print(`job ${job.jobId} was stopped at ${clock(stop.at)}: ${plain(stop.why)}; ${stop.points}`);
+  } else if (failures.length === 0)
+    return print(`job ${job.jobId}: nothing has failed${await unmeasured(job)}`);
   const { explanation } = await import('./view/summary.ts');
   const { colorsFor } = await import('./view/printers.ts');
   const { plain } = await import('./view/text.ts');
@@ -60,6 +68,38 @@ async function why(told: string, { output, json }: WhyOptions): Promise<void> {
   }
 }
 
+interface Stop {
+  /** What was said when it was stopped: by whom, or by what. */
+  readonly why: string;
+  readonly at: string;
+  /** How far it had come. */
+  readonly points: string;
+}
+
+const STOPPED: readonly (number | null)[] = [EXIT.interrupted, EXIT.terminated, EXIT.outOfTime];
+
+/** Who stopped a job that did not fail by itself, when, and what was finished; null of one that nobody stopped. */
+async function stopOf(job: JobOnDisk): Promise<Stop | null> {
+  const { readEvents } = await import('./job-dir.ts');
+  const { jobStatus } = await import('./job-status.ts');
+  const { statusOf } = await import('../messages/result.ts');
+  const { counts } = await import('./view/process-list.ts');
+  const { exitCode, points } = await jobStatus(job, { live: false });
+  if (!STOPPED.includes(exitCode)) return null;
+  const begun = (await readEvents(job)).find(
+    (event) => event.kind === 'sweep.transition' && event.to === 'cleaning',
+  );
+  if (begun?.kind !== 'sweep.transition') return null;
+  const states = points.map(({ status, state, noFigures }) =>
+    status === null ? (state === 'planned' ? 'not begun' : state) : statusOf(status, noFigures === true),
+  );
+  return {
+    why: begun.why,
+    at: begun.at,
+    points: `${points.length === 1 ? 'its point' : 'points'}: ${counts(states)}`,
+  };
+}
+
 /** Of a job in which nothing has failed: the points that measured nothing. */
 async function unmeasured(job: JobOnDisk): Promise<string> {
   const { readState } = await import('./job-dir.ts');
@@ -69,7 +109,7 @@ async function unmeasured(job: JobOnDisk): Promise<string> {
   return `; ${names} ended well and left no figures, because the benchmark makes none that srtctl reads`;
 }
 
-async function failuresOf(job: JobOnDisk): Promise<Failure[]> {
+async function failuresOf(job: JobOnDisk, wasStopped: boolean): Promise<Failure[]> {
   const { readEvents } = await import('./job-dir.ts');
   const { jobPaths } = await import('../coordinator/files.ts');
   const { jobStatus } = await import('./job-status.ts');
@@ -95,7 +135,7 @@ async function failuresOf(job: JobOnDisk): Promise<Failure[]> {
   if (failures.length > 0) return failures.sort((a, b) => (a.point?.ordinal ?? 0) - (b.point?.ordinal ?? 0));
   const { cause, state, exitCode } = await jobStatus(job, { live: false });
   if (cause) return [{ point: null, cause: withError(cause, signatures) }];
-  if (state !== 'dead' && (exitCode ?? 0) === 0) return [];
+  if (wasStopped || (state !== 'dead' && (exitCode ?? 0) === 0)) return [];
   const { deathOf } = await import('./follow.ts');
   const { slurmStateOf } = await import('./job-dir.ts');
   const inSlurm = job.spec.mode === 'slurm' ? await slurmStateOf(job) : undefined;

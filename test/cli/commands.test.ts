@@ -161,6 +161,42 @@ describe('a recipe with several things wrong', () => {
   );
 });
 
+describe('why of a job that was stopped', () => {
+  it('says who stopped it, when, and what was finished, and shows no log', async () => {
+    const at = '2026-01-02T03:04:05.000Z';
+    const why = 'cancelled by bob';
+    const [cleaning] = recorded([
+      {
+        kind: 'sweep.transition',
+        from: 'running',
+        to: 'cleaning',
+        why,
+        points: 3,
+        exitCode: null,
+        cause: null,
+      },
+    ]);
+    const points = [
+      { ordinal: 0, name: 'one', state: 'done', status: 'done' },
+      { ordinal: 1, name: 'two', state: 'interrupted', status: 'interrupted' },
+      { ordinal: 2, name: 'three', state: 'planned', status: null },
+    ] as const;
+    const job = await writeJob(root, 'a', {
+      events: cleaning ? [{ ...cleaning, at }] : [],
+      state: { sweep: 'finished', exitCode: 143, points: [...points] },
+    });
+    await writeFile(join(job.jobDir, 'logs/sweep_a.log'), '{"level":30,"msg":"raw"}\n');
+    const { exitCode, stdout } = await srtctl('why', 'a');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(
+      /^job a was stopped at .*: cancelled by bob; points: 1 done, 1 interrupted, 1 not begun\n$/,
+    );
+    expect(JSON.parse((await srtctl('why', 'a', '--json')).stdout)).toMatchObject({
+      stopped: { why: 'cancelled by bob', at },
+    });
+  });
+});
+
 describe('keys of a job', () => {
   const keep = async (job: JobOnDisk): Promise<string[]> => {
     const { connection, credentials } = jobPaths(job.jobDir, job.jobId);
