@@ -199,6 +199,11 @@ describe('the load generator', () => {
       /no token/,
     ],
     [
+      'an answer that is shorter than it was asked for',
+      (body, response) => stream({ ...body, max_tokens: 1 }, response),
+      /only 1 of the \d+ output tokens/,
+    ],
+    [
       'a stream that ends without a word',
       (_, response) => response.writeHead(200).end(chunk({ choices: [{ text: 'x' }] })),
       /without \[DONE\]/,

@@ -49,6 +49,10 @@ export async function measureRequest(
   let error = failure ?? answer.error;
   if (error === null && !answer.finished) error = 'the stream ended without [DONE]';
   if (error === null && (answer.chunks === 0 || outputTokens === 0)) error = 'no token came';
+  const counted = answer.usage?.completion_tokens;
+  // vLLM 0.32 shortens an answer whose prompt and tokens exceed the context, with HTTP 200: that measures another load.
+  if (error === null && counted !== undefined && counted < prompt.outputTokens)
+    error = `only ${counted} of the ${prompt.outputTokens} output tokens that were asked for came`;
   return {
     startedAt,
     // As sa-bench: what follows the last token (usage, [DONE]) is nobody's waiting time.
