@@ -82,7 +82,9 @@ describeReal('a real vLLM', ['vllm'], () => {
   it(
     'whose engine core stands still is noticed within hung_after, and named',
     async () => {
-      const job = await measuring({ supervision: { hung_after: 20 } });
+      // Answers of many lengths: between those of one length the engine has nothing to do, and says so when it is stopped.
+      const uneven = { ...LONG, concurrencies: '8', osl: 400, random_range_ratio: 0.2 };
+      const job = await measuring({ benchmark: uneven, supervision: { hung_after: 20 } });
       await job.hurt(/EngineCore/, 'SIGSTOP');
       expect(await job.ended(), job.said).toBe(1);
       expect((await job.results())[0]?.cause).toMatchObject({ process: 'agg-0-0' });
