@@ -34,12 +34,12 @@ export function* showAllocation({
 const loadsText = (loads: number, alone: number): string =>
   `${loads} engine load${loads === 1 ? '' : 's'}${alone > loads ? ` in place of ${alone}` : ''}`;
 
-/** The points in the order in which they run, and what each does to what the one before it left. */
+/** The points, by their numbers, in the order in which they run, and what each does to what the one before it left. */
 const orderTable = (points: Planned['changes']): string =>
   tableOf(
-    ['', 'point', 'loads', 'kept', 'restarted', 'started', 'stopped'],
-    points.map(({ name, engineLoads, keep, restart, start, stop }, at) => [
-      String(at + 1),
+    ['point', 'name', 'loads', 'kept', 'restarted', 'started', 'stopped'],
+    points.map(({ ordinal, name, engineLoads, keep, restart, start, stop }, at) => [
+      String(ordinal),
       name,
       String(engineLoads),
       ...[keep, restart, at === 0 ? ['everything'] : start, stop].map(listed),
@@ -63,11 +63,11 @@ function listed(ids: readonly string[]): string {
 }
 
 function showPoint(point: AllocationPoint, at: number): string {
-  const { name, params, backend, frontend, benchmark, processes } = point;
+  const { ordinal, name, params, backend, frontend, benchmark, processes } = point;
   // Of later points only what is new: the rest runs since an earlier one.
   const kept = new Set(point.keep);
   const isNew = ({ id, startedBy }: AllocationProcess) => at === 0 || !kept.has(startedBy ?? id);
-  const title = params === null ? name : `${name}  ${pc.dim(JSON.stringify(params))}`;
+  const title = params === null ? name : `point ${ordinal} ${name}  ${pc.dim(JSON.stringify(params))}`;
   return [
     '',
     `${pc.bold(title)}: ${backend} behind ${frontend}, benchmark ${benchmark.type}`,

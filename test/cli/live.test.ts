@@ -52,6 +52,11 @@ describe('the live screen', () => {
     expect(screen).toContain('agents: 2 joined');
   });
 
+  it('names a point by its number, as all else does', () => {
+    const screen = render(modelOf(wholeRun().slice(0, 10)), 'job', area(100, 24));
+    expect(screen).toMatch(/^point 0 small: /m);
+  });
+
   it('counts at 1,000 nodes, and lists only what is not ready, the worst first', () => {
     const lines = render(largeJob(), 'job', area(100, 24)).split('\n');
     expect(lines).toContain('  decode: 997 ready, 2 starting, 1 failed');

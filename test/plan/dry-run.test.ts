@@ -86,7 +86,7 @@ describe('srtctl dry-run', () => {
     vi.restoreAllMocks();
     const people = await dryRun('-f', file);
     expect(people.out).toMatch(/2 nodes of 8 GPUs, 4 points, 3 engine loads in place of 8/);
-    expect(people.out).toMatch(/│ 3 +│ small_isl1_most16 +│ 1 +│ prefill-0-0 +│ decode-0-0, frontend-0 +│/);
+    expect(people.out).toMatch(/│ 1 +│ small_isl1_most16 +│ 1 +│ prefill-0-0 +│ decode-0-0, frontend-0 +│/);
     // A command that runs since an earlier point is not shown again.
     expect(people.out.match(/^prefill-0-0 on node1/gm)).toHaveLength(1);
     expect(people.out.match(/^decode-0-0 on node2/gm)).toHaveLength(2);

@@ -108,7 +108,7 @@ export class JobModel implements JobView {
   /** Progress of a point that is not measured any more may come late. */
   takeProgress({ ordinal, progress }: ProgressMessage): void {
     const state = this.points.get(ordinal)?.state;
-    if (state === 'benchmarking' || state === 'collecting') this.progress = progress;
+    if (state === undefined || state === 'benchmarking' || state === 'collecting') this.progress = progress;
   }
 
   takeHeartbeat({ node, alive, rssBytes, malformed, leaving }: Heartbeat): void {
