@@ -7,7 +7,6 @@ help: ## this list
 
 setup: node_modules/.stamp ## npm packages, nats-server and etcd (into .srtctl/bin where the system has none)
 	@bash scripts/setup.sh
-	@bash scripts/runtimes.sh
 
 node_modules/.stamp: package-lock.json
 	npm ci

@@ -13,9 +13,12 @@ const directory = dirname(own);
 const file = join(directory, 'programs', `${basename(own).replace(/\.m?js$/, '')}.cjs`);
 const compiled = `${file}.v8`;
 
+// V8 takes code of another build of the same V8 for its own, and crashes (20.19.6 with that of 20.20.2).
+const builder = `${process.version} ${process.arch}`;
+
 function read() {
   try {
-    return readFileSync(compiled);
+    return readFileSync(`${compiled}.node`, 'utf8') === builder ? readFileSync(compiled) : undefined;
   } catch {
     return undefined;
   }
@@ -30,6 +33,9 @@ const script = new Script(wrapped, {
 
 // Functions are compiled when they are first called: what a whole command has called is worth keeping.
 if (process.env.SRTCTL_KEEP_COMPILED === '1') {
-  process.on('exit', () => writeFileSync(compiled, script.createCachedData()));
+  process.on('exit', () => {
+    writeFileSync(compiled, script.createCachedData());
+    writeFileSync(`${compiled}.node`, builder);
+  });
 }
 script.runInThisContext()(createRequire(import.meta.url), import.meta.url, file, directory);

@@ -12,9 +12,9 @@ interface Here {
 }
 
 /**
- * The node binary for each architecture (`uname -m`): what srtslurm.yaml names; else the one that `make runtimes` has
- * brought, which needs no more of a node or an image than glibc 2.28 and libstdc++ (https://nodejs.org, BUILDING.md of Node
- * 20); else, for the architecture of this machine, the one that runs here.
+ * The node binary for each architecture (`uname -m`): what srtslurm.yaml names; else, for the architecture of this machine,
+ * the one that runs here; else the one that `make runtimes` has brought, which needs no more of a node or an image than glibc 2.28 and libstdc++ (https://nodejs.org, BUILDING.md of Node
+ * 20).
  * @param distDir directory of srtctl's bundled programs; what was brought is beside it
  */
 export function runtimesOf(
@@ -30,5 +30,5 @@ export function runtimesOf(
     const path = join(dirname(distDir), '.srtctl/node', machine, 'bin/node');
     return exists(path) ? [[machine, path]] : [];
   });
-  return { [MACHINE[arch] ?? arch]: nodeBinary, ...Object.fromEntries(brought), ...cluster.runtime };
+  return { ...Object.fromEntries(brought), [MACHINE[arch] ?? arch]: nodeBinary, ...cluster.runtime };
 }

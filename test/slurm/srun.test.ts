@@ -74,14 +74,14 @@ describe('the Node of a job', () => {
     expect(runtimesOf(cluster({}), '/opt/srtctl/dist', here)).toEqual({ x86_64: '/usr/bin/node' });
   });
 
-  it('is the one that was brought, for each architecture, and before it what srtslurm.yaml names', () => {
+  it('is the one that was brought for other architectures, and before all what srtslurm.yaml names', () => {
     expect(runtimesOf(cluster({}), '/opt/srtctl/dist', { ...here, exists: brought })).toEqual({
       x86_64: '/usr/bin/node',
       aarch64: '/opt/srtctl/.srtctl/node/aarch64/bin/node',
     });
     const config = cluster({ runtime: { aarch64: '/shared/node' } });
     expect(runtimesOf(config, '/opt/srtctl/dist', { ...here, exists: () => true })).toMatchObject({
-      x86_64: '/opt/srtctl/.srtctl/node/x86_64/bin/node',
+      x86_64: '/usr/bin/node',
       aarch64: '/shared/node',
     });
   });
