@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, it } from 'vitest';
+import { until } from '../support/bus.ts';
 
 const SCRIPT = resolve('src/steps/end-with-server.sh');
 
@@ -46,7 +47,7 @@ it.each([
     expect([exitCode, signal]).toEqual([null, 'SIGTERM']);
     await once(child.stderr, 'close');
     expect(said).toContain(`/bin/sh ended with exit code ${code}: its ranks are ended`);
-    expect(alive(child.pid)).toEqual([]);
+    await until('nothing left', () => alive(child.pid).length === 0);
   },
   30_000,
 );
@@ -58,5 +59,5 @@ it('what does not heed SIGTERM is killed', async () => {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   await once(child.stderr.resume(), 'close');
-  expect(alive(child.pid)).toEqual([]);
+  await until('nothing left', () => alive(child.pid).length === 0);
 }, 30_000);
