@@ -12,8 +12,8 @@ node_modules/.stamp: package-lock.json
 	npm ci
 	@touch $@
 
-runtimes: ## the Node that jobs on Slurm take with them, for x86_64 and aarch64, into .srtctl/node
-	@bash scripts/runtimes.sh all
+runtimes: ## the official Node for x86_64 and aarch64 into .srtctl/node, for compute nodes of another architecture
+	@bash scripts/runtimes.sh
 
 build: node_modules/.stamp ## bundle the command line into dist/
 	node scripts/build.mjs

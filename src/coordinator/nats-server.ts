@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { writePrivateFile } from '../private-files.ts';
@@ -61,7 +60,7 @@ export class NatsServer {
 
   /** Resolves when it listens. Rejects with its last words when it does not. */
   async start(): Promise<void> {
-    // A coordinator that was killed before it had said which server is its own: nobody has the keys of that one.
+    // A coordinator that was killed early may have left a server without writing its keys down. It is of no use to us.
     for (const left of serversOf(this.#configFile)) {
       left.kill('SIGKILL');
       await left.ended;
@@ -72,15 +71,15 @@ export class NatsServer {
   }
 
   /**
-   * Goes on with the server of a coordinator that was killed, or with a new one on its port and its files. Its server may
-   * be another one than it had time to write down: one that it started again just before it was killed.
+   * Goes on with the server of a coordinator that was killed, or with a new one on its port and its files. That
+   * coordinator may have started its server again just before it was killed, and not have written down the new pid. A
+   * server that was just started may not listen yet; clients try until it does (messages/nats-bus.ts).
    */
   async takeOver(last: ProcessName & { readonly port: number }): Promise<void> {
     const server = adopt(last) ?? serversOf(this.#configFile)[0];
     if (server) {
       this.#port = last.port;
       this.#watch(server);
-      await this.#listens(server);
       return;
     }
     await this.#emptyPorts();
@@ -108,15 +107,6 @@ export class NatsServer {
     const ports = join(this.#options.directory, 'ports');
     await rm(ports, { recursive: true, force: true });
     await mkdir(ports, { recursive: true });
-  }
-
-  /** One that was just started may not listen yet; one that ends is started again by whoever watches it. */
-  async #listens(server: Running): Promise<void> {
-    const until = performance.now() + START_TIMEOUT_MS;
-    while (!server.isOver && performance.now() < until) {
-      if (await answers(this.#options.host, this.#port)) return;
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
   }
 
   async #launch(port = this.#port): Promise<void> {
@@ -205,18 +195,6 @@ function serversOf(configFile: string): Running[] {
     }
   });
 }
-
-const answers = (host: string, port: number): Promise<boolean> =>
-  new Promise((settle) => {
-    const socket = connect({ host, port, timeout: 1_000 });
-    const done = (isThere: boolean) => {
-      socket.destroy();
-      settle(isThere);
-    };
-    socket.once('connect', () => done(true));
-    socket.once('error', () => done(false));
-    socket.once('timeout', () => done(false));
-  });
 
 const portsSchema = z.object({ nats: z.array(z.string()).min(1) });
 

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { type FailurePolicy, triesAgain } from '../machines/failure-policy.ts';
+import { afterFailure, type FailurePolicy } from '../machines/failure-policy.ts';
 import type { PointEvent, PointOutcome } from '../machines/point.ts';
 import { type EventBody, WIRE_VERSION } from '../messages/events.ts';
 import type { JobState, StateChange } from '../messages/job-files.ts';
@@ -209,7 +209,9 @@ export class Points {
     send(subjects.pointResult(ordinal), { kind: 'point.result', ordinal, result });
     const forLost = status === 'failed' && this.#options.triesAgain();
     if (status === 'failed' && cause && !forLost) this.#failures.push(cause);
-    const again = forLost || (status === 'failed' && triesAgain(policy, this.#failures, cause));
+    const isRetried =
+      status === 'failed' && cause !== null && afterFailure(policy, this.#failures) === 'retry';
+    const again = forLost || isRetried;
     this.#options.mayWrite();
     if (!again) return this.#keep(result);
     // What is tried again is open, also for a coordinator that takes over meanwhile.

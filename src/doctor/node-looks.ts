@@ -52,14 +52,16 @@ export async function marked(proc = '/proc'): Promise<NodeReport['leftovers']> {
   const pids = (await readdir(proc)).filter((name) => /^\d+$/.test(name));
   const found = await Promise.all(
     pids.map(async (pid) => {
-      const text = (file: string) => readFile(join(proc, pid, file), 'latin1').catch(() => '');
+      const text = (file: string) => readFile(join(proc, pid, file), 'latin1').catch(() => undefined);
       const environ = await text('environ');
+      // Of another user's process the kernel shows the limits, and not the environment.
+      if (environ === undefined) return [];
       const job = environ
         .split('\0')
         .find((each) => each.startsWith('SRTCTL_JOB='))
         ?.slice('SRTCTL_JOB='.length);
-      if (job === undefined && !isOrphan(await text('limits'))) return [];
-      const command = (await text('cmdline')).replaceAll('\0', ' ').trim().slice(0, 120);
+      if (job === undefined && !isOrphan((await text('limits')) ?? '')) return [];
+      const command = ((await text('cmdline')) ?? '').replaceAll('\0', ' ').trim().slice(0, 120);
       return [{ pid: Number(pid), job: job ?? null, command }];
     }),
   );

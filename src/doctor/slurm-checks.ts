@@ -50,7 +50,13 @@ export const SLURM_CHECKS: readonly [Check, ...Check[]] = [
     async run(world) {
       const answer = await world.run('scontrol', ['show', 'config']);
       const kind = /^ProctrackType\s*=\s*(\S+)/m.exec(answer?.stdout ?? '')?.[1];
-      if (kind === undefined) return [warn('scontrol does not say how steps are tracked', 'none needed')];
+      if (kind === undefined)
+        return [
+          warn(
+            'scontrol does not say how Slurm tracks the processes of a step',
+            'run `scontrol show config` on a login node, and look for ProctrackType',
+          ),
+        ];
       return [
         kind === 'proctrack/cgroup'
           ? ok(`proof: the end of a step ends all that it started, whatever that did (${kind})`)

@@ -29,10 +29,6 @@ export function afterFailure(policy: FailurePolicy, failures: readonly Cause[]):
   return before && last && isSameFailure(before, last) ? 'next' : 'retry';
 }
 
-/** Whether another attempt follows the last one of these; one without a cause is not tried again. */
-export const triesAgain = (policy: FailurePolicy, failures: readonly Cause[], cause: Cause | null): boolean =>
-  cause !== null && afterFailure(policy, failures) === 'retry';
-
 /** true when two failures are of one kind: the same known failure, or the same words but for what differs each time. */
 export function isSameFailure(a: Cause, b: Cause): boolean {
   if (a.signature !== undefined || b.signature !== undefined) return a.signature === b.signature;

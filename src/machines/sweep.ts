@@ -1,6 +1,6 @@
 import { assign, fromPromise, setup } from 'xstate';
 import type { Cause } from '../messages/result.ts';
-import { CONTINUE, type FailurePolicy, triesAgain } from './failure-policy.ts';
+import { afterFailure, CONTINUE, type FailurePolicy } from './failure-policy.ts';
 import { CausedError, type PointOutcome } from './point.ts';
 
 export interface SweepInput {
@@ -200,10 +200,14 @@ function afterPoint(context: SweepContext, outcome: PointOutcome): Partial<Sweep
   const over = { left, failed: context.failed + 1, failures: [], cause: context.cause ?? cause };
   if (status === 'interrupted' || cause === null) return over;
   const failures = [...context.failures, cause];
-  if (triesAgain(context.policy, failures, cause)) return { failures };
-  return context.policy.onFailure === 'abort'
-    ? { ...over, aborted: true, why: 'a point failed, and on_failure is abort' }
-    : over;
+  switch (afterFailure(context.policy, failures)) {
+    case 'retry':
+      return { failures };
+    case 'abort':
+      return { ...over, aborted: true, why: 'a point failed, and on_failure is abort' };
+    case 'next':
+      return over;
+  }
 }
 
 /** 3: every point had its turn, and some are done. */

@@ -38,7 +38,7 @@ const rules: readonly Rule[] = [
     `${VAIN}traces need otel_endpoint, and come from Dynamo alone (frontend.type: dynamo)`,
   ],
   ['telemetry', ({ telemetry }) => telemetry?.enabled === true, `${YET}the GPUs' power is not recorded`],
-  ['reporting.status', ({ reporting }) => reporting?.status != null, `${YET}nobody is told of changes`],
+  ['reporting.status', ({ reporting }) => reporting?.status != null, `${YET}no status is sent anywhere`],
   [
     'reporting.ai_analysis',
     ({ reporting }) => reporting?.ai_analysis?.enabled === true,

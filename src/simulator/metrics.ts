@@ -54,7 +54,7 @@ interface Figures {
   readonly genThroughput: number;
 }
 
-/** Queues of requests that wait for a KV transfer; nobody waits in them here. */
+/** Queues of requests that wait for a KV transfer; always empty in the stand-in. */
 const KV_QUEUES = [
   'prefill_bootstrap',
   'prefill_inflight',

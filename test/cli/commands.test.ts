@@ -144,7 +144,7 @@ describe('a recipe with several things wrong', () => {
   };
 
   it.each(['dry-run', 'apply'])(
-    'is told by %s in a line, all of it with --all-errors or --json',
+    '%s reports the first error in one line, and every error with --all-errors or --json',
     async (command) => {
       const args = [command, '-f', await file(), ...(command === 'apply' ? ['--local'] : [])];
       const first = await srtctl(...args);

@@ -39,7 +39,11 @@ const ofCoordinator = (): NatsServer =>
 const answersTo = async (server: NatsServer): Promise<void> => {
   const { seed } = keys.coordinator;
   const inbox = inboxOf('coordinator');
-  const bus = await connectBus({ url: server.url, seed, job: 'a', name: 'test', inbox, onDenied: () => {} });
+  const bus = await connectBus({
+    ...{ url: server.url, seed, job: 'a', name: 'test', inbox, onDenied: () => {} },
+    // As a coordinator connects.
+    patienceMs: 15_000,
+  });
   await bus.settled();
   await bus.close(500);
 };

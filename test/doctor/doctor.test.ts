@@ -1,11 +1,13 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { portsTaken } from '../../src/doctor/node-looks.ts';
+import { marked, portsTaken } from '../../src/doctor/node-looks.ts';
+import { ownerMark } from '../../src/owner-mark.ts';
 import { small } from '../recipe/write.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'srtctl-doctor-'));
@@ -157,4 +159,28 @@ it('sees which ports are taken', async () => {
   } finally {
     server.close();
   }
+});
+
+it('finds what has cleared its environment by its limits, and nothing of another user', async () => {
+  const owner = spawn('sleep', ['1000']);
+  const hard = ownerMark(owner.pid ?? 0, 'agent') ?? 0n;
+  owner.kill('SIGKILL');
+  await once(owner, 'exit');
+  const proc = mkdtempSync(join(root, 'proc-'));
+  const process_ = (pid: number, files: Readonly<Record<string, string>>): void => {
+    mkdirSync(join(proc, String(pid)));
+    const limits = `Max file locks            ${hard - 1n}  ${hard}  locks\n`;
+    for (const [name, text] of Object.entries({ cmdline: 'sglang::scheduler\0', limits, ...files }))
+      writeFileSync(join(proc, String(pid), name), text);
+  };
+  process_(11, { environ: '' });
+  process_(12, { environ: 'SRTCTL_JOB=7\0' });
+  process_(13, { environ: 'HOME=/x\0', limits: 'Max file locks  unlimited  unlimited  locks\n' });
+  // The kernel shows the limits of another user's process, and not its environment.
+  process_(14, {});
+  const found = await marked(proc);
+  expect(found.map(({ pid, job }) => [pid, job])).toEqual([
+    [11, null],
+    [12, '7'],
+  ]);
 });

@@ -1,28 +1,15 @@
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { describeReal, pythonOf } from './support/programs.ts';
-import { type RealJob, useRealJobs } from './support/real-jobs.ts';
+import { useRealJobs } from './support/real-jobs.ts';
 import { strangerOn } from './support/stranger.ts';
 import { tinyModel } from './support/tiny-model.ts';
+import { expectFigures } from './vllm/figures.ts';
 import { recipeOf } from './vllm/recipe.ts';
 
 const MINUTES = 60_000;
 /** A start takes 30 to 140 s on two cores. */
 const START = 8 * MINUTES;
-
-/** The figures of the recipe: every request answered, every token counted. */
-async function expectFigures(job: RealJob): Promise<void> {
-  expect(await job.ended(), job.said).toBe(0);
-  const [result] = await job.results();
-  expect(result?.benchmark).toMatchObject({
-    valid: true,
-    serving: [
-      { concurrency: 1, completed: 4, failed: 0, inputTokens: 4 * 64, outputTokens: 4 * 16 },
-      { concurrency: 4, completed: 16, failed: 0, inputTokens: 16 * 64, outputTokens: 16 * 16 },
-    ],
-  });
-  await job.nothingLeft();
-}
 
 describeReal("a real vLLM behind vLLM's router", ['vllm', 'routers'], () => {
   const jobs = useRealJobs({

@@ -5,6 +5,7 @@ import { signal } from '../support/signal.ts';
 import { describeReal } from './support/programs.ts';
 import { useRealJobs } from './support/real-jobs.ts';
 import { tinyModel } from './support/tiny-model.ts';
+import { expectFigures } from './vllm/figures.ts';
 import { LONG, recipeOf, type VllmRecipe } from './vllm/recipe.ts';
 
 const MINUTES = 60_000;
@@ -30,16 +31,7 @@ describeReal('a real vLLM', ['vllm'], () => {
       const sparse = await tinyModel(join(jobs.dir, 'sparse'), 'vllm', { vocabulary: 2_000, sparse: true });
       for (const path of [model, sparse]) {
         const job = await jobs.apply(recipeOf(path));
-        expect(await job.ended(), job.said).toBe(0);
-        const [result] = await job.results();
-        expect(result?.benchmark).toMatchObject({
-          valid: true,
-          serving: [
-            { concurrency: 1, completed: 4, failed: 0, inputTokens: 4 * 64, outputTokens: 4 * 16 },
-            { concurrency: 4, completed: 16, failed: 0, inputTokens: 16 * 64, outputTokens: 16 * 16 },
-          ],
-        });
-        await job.nothingLeft();
+        await expectFigures(job);
       }
     },
     2 * START,

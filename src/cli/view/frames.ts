@@ -5,8 +5,8 @@ const ERASE_BELOW = `${ESC}J`;
 const CLEAR = `${ESC}H${ESC}2J`;
 
 /**
- * Draws one picture in the place of another. The whole one before is erased: lines that are moved or kept leave what no
- * picture has. After a change of the terminal's size nobody knows where the last picture is, so all is erased then.
+ * Draws one picture in the place of the last one. Erases the whole last picture first, because moving or keeping single
+ * lines leaves remains. Clears the whole terminal after a resize, because the position of the last picture is unknown.
  */
 export class Frames {
   readonly #out: NodeJS.WriteStream;

@@ -2,7 +2,7 @@ import { createColors } from 'picocolors';
 import type { Heartbeat, ProgressMessage } from '../../messages/control.ts';
 import type { SrtEvent } from '../../messages/events.ts';
 import type { JobOnDisk } from '../job-dir.ts';
-import { unguarded } from '../terminal.ts';
+import { hasColours, unguarded } from '../terminal.ts';
 import { Frames } from './frames.ts';
 import { clock, lineOf, progressText } from './lines.ts';
 import { render } from './live.ts';
@@ -35,9 +35,8 @@ export function createPrinter(options: PrinterOptions): Printer {
   return out.isTTY && env.TERM !== 'dumb' ? screenPrinter(options) : linePrinter(options);
 }
 
-/** Colours are for terminals, and not for who has said no (https://no-color.org). */
 export const colorsFor = (out: { isTTY?: boolean }, env: NodeJS.ProcessEnv) =>
-  createColors(out.isTTY === true && env.TERM !== 'dumb' && !env.NO_COLOR);
+  createColors(hasColours(out, env));
 
 function jsonPrinter({ out, job: { jobId, jobDir }, model }: PrinterOptions): Printer {
   const say = (value: unknown): void => void out.write(`${JSON.stringify(value)}\n`);

@@ -34,3 +34,6 @@ export function cut(text: string, columns: number): string {
   }
   return columns < 1 ? '' : `${kept}…`;
 }
+
+/** Most cells of a cause in a table; `srtctl why` and `srtctl status JOB` show all of it. */
+export const CAUSE_COLUMNS = 60;
