@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { describeReal, pythonOf } from './support/programs.ts';
-import { useRealJobs } from './support/real-jobs.ts';
+import { type RealJob, useRealJobs } from './support/real-jobs.ts';
 import { strangerOn } from './support/stranger.ts';
 import { tinyModel } from './support/tiny-model.ts';
 import { expectFigures } from './vllm/figures.ts';
