@@ -60,6 +60,8 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   table.killAll();
+  // The table removes the container of a client that ended. Later it would find the docker of the next test in PATH.
+  await until('nothing alive', () => table.alive === 0);
   process.env.PATH = PATH;
   await rm(dir, { recursive: true, force: true });
 });
