@@ -3,7 +3,7 @@ import { Arguments, bindAddress, setting } from './argv.ts';
 import { refuse, refuseInPieces } from './dynamo-answers.ts';
 import { dispatchToWorkers, problemOf } from './dynamo-dispatch.ts';
 import { KnownWorkers } from './dynamo-known.ts';
-import { etcdEndpoint } from './etcd.ts';
+import { etcdEndpoint, reachEtcd } from './etcd.ts';
 import { pathOf, readBody, sendJson, sendText, serve } from './http.ts';
 import { logInToNats } from './nats-login.ts';
 import { policyOf } from './policy.ts';
@@ -22,6 +22,7 @@ export async function runFrontend(argv: readonly string[]): Promise<void> {
   const known = new KnownWorkers(setting('SRTCTL_SIM_MODEL_READ_MS', 300));
   process.on('SIGTERM', () => process.exit(0));
   await logInToNats();
+  await reachEtcd();
   const server = await serve(host, port, async (request, response) => {
     const path = pathOf(request);
     if (READS.has(path) && request.method !== 'GET' && request.method !== 'HEAD') {

@@ -6,7 +6,7 @@ import { joinRanks } from './dist-init.ts';
 import { registerInstances, requestPlace, serveStatus } from './dynamo-worker.ts';
 import { Engine } from './engine.ts';
 import type { EngineOptions } from './engine-options.ts';
-import type { Registration } from './etcd.ts';
+import { type Registration, reachEtcd } from './etcd.ts';
 import { Fatal } from './fatal.ts';
 import { mayBecomeReady } from './faults.ts';
 import { portOf, serve } from './http.ts';
@@ -37,7 +37,10 @@ export async function runEngine(
   bearIfAsked();
   say(`server_args=${JSON.stringify(options.record)}`);
   await dumpConfig(options);
-  if (isWorker) await logInToNats();
+  if (isWorker) {
+    await logInToNats();
+    await reachEtcd();
+  }
 
   const bootstrap = leader && options.mode === 'prefill' ? new BootstrapServer() : undefined;
   const served = new Engine(options, bootstrap);

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { connectAtStart, Unreachable } from './startup-connection.ts';
 
 /** The few calls of etcd's v3 API that Dynamo's registry needs, over its JSON gateway. */
 /** Dynamo 1.6.1 has 30 s (ETCD_LEASE_TTL): what was killed stays registered that long. */
@@ -35,6 +36,25 @@ export function etcdEndpoint(): string {
   const [first] = (process.env.ETCD_ENDPOINTS ?? 'http://localhost:2379').split(',');
   return (first ?? '').replace(/\/$/, '');
 }
+
+/** Resolves when the registry answers, as it does for a Dynamo process that starts. */
+export const reachEtcd = (): Promise<void> =>
+  connectAtStart({
+    name: 'etcd',
+    beforeTheEnd: (says) =>
+      process.stderr.write(
+        `ERROR dynamo_runtime::distributed: Could not connect to etcd. Pass \`--discovery-backend ..\` to use a different backend or start etcd. err=${says}\n`,
+      ),
+    connect: async () => {
+      const endpoint = etcdEndpoint();
+      const answer = await fetch(`${endpoint}/health`, { signal: AbortSignal.timeout(5_000) }).catch(
+        () => undefined,
+      );
+      await answer?.text();
+      if (!answer?.ok)
+        throw new Unreachable(`Unable to create lease. Check etcd server status at ${endpoint}`);
+    },
+  });
 
 export interface Registration {
   /** Takes the key out of the registry. */

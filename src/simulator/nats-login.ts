@@ -1,38 +1,60 @@
 import { connect } from 'node:net';
 import { Fatal } from './fatal.ts';
+import { connectAtStart, Unreachable } from './startup-connection.ts';
 
 const LOGIN_MS = 10_000;
 
 /**
- * Logs in to NATS as Dynamo does, and stays connected. Told nothing, Dynamo is user `user` with password `user`; a login
- * that is refused, or a server that is not there, ends the worker (lib/runtime/src/transports/nats.rs of 1.6.1).
+ * Logs in to NATS as Dynamo does, and stays connected. Told nothing, Dynamo is user `user` with password `user`. A server
+ * that is not there is tried for a while; a login that is refused ends the process at once
+ * (lib/runtime/src/transports/nats.rs of 1.6.1).
  */
-export function logInToNats(): Promise<void> {
+export async function logInToNats(): Promise<void> {
   const { NATS_SERVER, NATS_AUTH_USERNAME: user = 'user', NATS_AUTH_PASSWORD: pass = 'user' } = process.env;
-  if (!NATS_SERVER) return Promise.resolve();
+  if (!NATS_SERVER) return;
   const { hostname, port } = new URL(NATS_SERVER);
+  const to = { host: hostname, port: Number(port || 4222) };
+  await connectAtStart({ name: 'NATS', connect: () => logIn(to, { user, pass }), counts: true });
+}
+
+function logIn(
+  to: { host: string; port: number },
+  credentials: { user: string; pass: string },
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    const refuse = (why: string): void =>
-      reject(new Fatal(`Exception: failed to connect to NATS: ${why}`, { traceback: true }));
-    const socket = connect({ host: hostname, port: Number(port || 4222) });
-    const timer = setTimeout(() => {
-      socket.destroy();
-      refuse('timed out');
-    }, LOGIN_MS);
-    socket.once('error', (error) => refuse(error.message));
-    socket.once('close', () => refuse('the connection was closed'));
+    const socket = connect(to);
+    let isDecided = false;
+    const decide = (decision: () => void): void => {
+      if (isDecided) return;
+      isDecided = true;
+      clearTimeout(timer);
+      decision();
+    };
+    const unreachable = (why: string): void =>
+      decide(() => {
+        socket.destroy();
+        reject(new Unreachable(why));
+      });
+    const refused = (why: string): void =>
+      decide(() => {
+        process.stderr.write(`ERROR async_nats::connector: ${why}\n`);
+        reject(new Fatal('Exception: Failed to connect to NATS', { traceback: true }));
+      });
+    const timer = setTimeout(() => unreachable('timed out'), LOGIN_MS);
+    // Later on a connection that breaks is nothing that ends Dynamo.
+    socket.on('error', (error) => unreachable(error.message));
+    socket.once('close', () => refused('connection closed unexpectedly'));
     let heard = '';
     socket.setEncoding('utf8').on('data', (text: string) => {
       heard = (heard + text).slice(-8_192);
       if (/^INFO /m.test(heard) && !heard.includes('asked')) {
-        socket.write(`CONNECT ${JSON.stringify({ verbose: false, user, pass, lang: 'node' })}\r\nPING\r\n`);
+        socket.write(
+          `CONNECT ${JSON.stringify({ verbose: false, ...credentials, lang: 'node' })}\r\nPING\r\n`,
+        );
         heard = 'asked ';
       } else if (heard.includes('-ERR')) {
-        refuse(/-ERR '?([^'\r]*)/.exec(heard)?.[1] ?? 'refused');
-      } else if (heard.includes('PONG')) {
-        clearTimeout(timer);
-        resolve();
-      }
+        refused(/-ERR '?([^'\r]*)/.exec(heard)?.[1]?.toLowerCase() ?? 'refused');
+      } else if (heard.includes('PONG')) decide(resolve);
       // The server asks for a sign of life each second.
       if (/^PING\r?$/m.test(text)) socket.write('PONG\r\n');
     });

@@ -10,6 +10,8 @@ import { DynamoSide } from './support/dynamo-sides.ts';
 import { describeReal } from './support/programs.ts';
 import { tinyModel } from './support/tiny-model.ts';
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: colours of a terminal
+const COLOURS = /\u001b\[[0-9;]*m/g;
 const completion = { model: 'tiny', prompt: [1000, 1001], max_tokens: 3, ignore_eos: true };
 const chat = { model: 'tiny', messages: [{ role: 'user', content: 'hi' }], max_tokens: 3, ignore_eos: true };
 const [COMPLETIONS, CHAT] = ['/v1/completions', '/v1/chat/completions'];
@@ -145,18 +147,48 @@ describeReal('Dynamo 1.6.1 and its stand-ins', ['dynamo'], () => {
     expect(await contract(sides, after)).toEqual([]);
   }, 120_000);
 
-  it('a worker whose login to NATS is refused ends', async () => {
-    const ends = await Promise.all(
-      both().flatMap((side) =>
-        [{ NATS_AUTH_USERNAME: 'somebody', NATS_AUTH_PASSWORD: 'else' }].map(async (env) => {
-          const { ended } = await side.worker(env);
-          return ended;
-        }),
-      ),
-    );
-    expect(ends[1]).toBe(ends[0]);
-    expect(ends[0]).toBe(1);
+  /** How a worker ends, what it says last, and how often it says before that somebody is not there. */
+  const ending = async (side: DynamoSide, env: Readonly<Record<string, string>>) => {
+    const { ended, log } = await side.worker(env);
+    const code = await ended;
+    const lines = log()
+      .replaceAll(COLOURS, '')
+      .split('\n')
+      .filter((line) => line !== '');
+    return {
+      code,
+      last: lines.at(-1),
+      tries: lines.filter((line) => line.includes('not reachable yet')).length,
+    };
+  };
+
+  it('a worker whose login to NATS is refused ends at once', async () => {
+    const env = { NATS_AUTH_USERNAME: 'somebody', NATS_AUTH_PASSWORD: 'else' };
+    const ends = await Promise.all(both().map((side) => ending(side, env)));
+    expect(ends[1]).toEqual(ends[0]);
+    expect(ends[0]).toEqual({ code: 1, last: 'Exception: Failed to connect to NATS', tries: 0 });
   }, 60_000);
+
+  it.each([
+    ['NATS', 'NATS_SERVER', 'nats', ' (2 attempts)'],
+    ['etcd', 'ETCD_ENDPOINTS', 'http', ''],
+  ])(
+    'a worker tries for a while to reach %s, and ends with the same words',
+    async (name, variable, scheme, attempts) => {
+      // Without this variable, 120 s (seen: 26 attempts at NATS, after 0, 1, 3, 7, 12, 17… s).
+      const limit = { [`${name.toUpperCase()}_STARTUP_CONNECT_TIMEOUT_SECONDS`]: '3' };
+      const ends = await Promise.all(
+        both().map((side) => ending(side, { ...limit, [variable]: `${scheme}://${side.host}:1` })),
+      );
+      expect(ends[1]).toEqual(ends[0]);
+      expect(ends[0]).toEqual({
+        code: 1,
+        last: `Exception: ${name} startup connection timed out after 3 seconds${attempts}`,
+        tries: 2,
+      });
+    },
+    60_000,
+  );
 
   it('a wrong flag ends them with the same exit code', async () => {
     const ends = await Promise.all(

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -167,13 +168,32 @@ describe.skipIf(!etcd)('Dynamo’s workers and frontend, over a real etcd', () =
     expect((await listPrefix(registry, 'v1/instances/')).size).toBe(1);
   });
 
-  it('a worker without a registry ends with exit code 1', async () => {
-    const worker = start(
-      decodeNode,
-      ['python3', '-m', 'dynamo.sglang', '--model-path', '/model', '--port', '6100'],
-      { ETCD_ENDPOINTS: `http://${infra}:1` },
-    );
-    expect(await worker.ended()).toBe(1);
-    expect(worker.output).toContain('cannot register with etcd');
+  const withoutRegistry = { ETCD_ENDPOINTS: `http://${infra}:1`, ETCD_STARTUP_CONNECT_TIMEOUT_SECONDS: '1' };
+  const mocker = ['python3', '-m', 'dynamo.mocker', '--model-path', '/model'];
+
+  it.each([
+    ['a worker', mocker],
+    ['a frontend', ['python3', '-m', 'dynamo.frontend', `--http-port=${frontendPort}`]],
+  ])('%s without a registry tries for a while and ends with exit code 1', async (_, argv) => {
+    const standIn = start(decodeNode, argv, withoutRegistry);
+    expect(await standIn.ended()).toBe(1);
+    expect(standIn.output).toContain('etcd not reachable yet; retrying');
+    expect(standIn.output).toMatch(/Exception: etcd startup connection timed out after 1 seconds\n$/);
+  });
+
+  it('a worker waits for a NATS server that is not there yet', async () => {
+    const port = await freePort(infra);
+    const worker = start(decodeNode, mocker, {
+      ...environment(7502),
+      NATS_SERVER: `nats://${infra}:${port}`,
+    });
+    await worker.says('NATS not reachable yet; retrying');
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined).on('data', () => socket.write('PONG\r\n'));
+      socket.write('INFO {}\r\n');
+    }).listen(port, infra);
+    await worker.says('NATS startup connection established');
+    await worker.says('ready to roll');
+    server.close();
   });
 });
