@@ -19,6 +19,9 @@ export interface Running extends ProcessName {
   kill(signal: NodeJS.Signals): void;
 }
 
+/** What `ended` says of a child that ended with exit code 0. */
+export const ORDERLY = 'exit code 0';
+
 /** A child as it was spawned; undefined pids (it could not be started) end at once. */
 export function runningChild(child: ChildProcess): Running {
   const pid = child.pid ?? 0;

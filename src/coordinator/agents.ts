@@ -115,7 +115,7 @@ export class Agents {
     }
   }
 
-  readonly #onEnd: OnAgentEnd = (name, reason, isShared = false) => {
+  readonly #onEnd: OnAgentEnd = (name, reason, { isShared = false, isOrderly = false } = {}) => {
     const { agents, continuation, roster } = this.#options;
     const mayTry = this.#isBooting && roster.nodes.includes(name);
     const agent = mayTry ? agents.find((place) => place.name === name) : undefined;
@@ -126,7 +126,7 @@ export class Agents {
       this.#alone.add(name);
       if (!isExpected) roster.replace(name);
       this.launch([agent]);
-    } else roster.ended(name, `its agent ${reason}`);
+    } else roster.ended(name, `its agent ${reason}`, isOrderly);
   };
 
   /** Of several that could not be started together it is to be known who is to blame, as long as one may be. */

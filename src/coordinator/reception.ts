@@ -2,6 +2,7 @@ import type { Bus } from '../messages/bus.ts';
 import {
   cancelRequestSchema,
   type Desired,
+  type GoodbyeReply,
   type Hello,
   type HelloReply,
   heartbeatSchema,
@@ -57,10 +58,11 @@ export function receive(options: ReceptionOptions): void {
       desired: message.epoch > 0 && !isDecided() ? null : desired,
     } satisfies HelloReply);
   });
-  bus.subscribe(subjects.heartbeat('*'), heartbeatSchema, ({ message, subject }) => {
+  bus.subscribe(subjects.heartbeat('*'), heartbeatSchema, ({ message, subject, respond }) => {
     if (subject !== subjects.heartbeat(message.node)) return;
     onObeyed(message.epoch);
     roster.heartbeat(message);
+    if (message.leaving) respond({ v: WIRE_VERSION, heard: true } satisfies GoodbyeReply);
   });
   bus.subscribe(subjects.allLease, leaseSchema, ({ message }) => onLease(message.epoch));
   bus.subscribe(subjects.cancel, cancelRequestSchema, ({ message, respond }) => {

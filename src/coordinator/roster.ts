@@ -175,12 +175,15 @@ export class Roster {
       }
   }
 
-  /** The launcher saw the agent's process end. Its guard has killed what it ran. */
-  ended(node: string, reason: string): void {
+  /**
+   * The launcher saw the agent's process end. Its guard has killed what it ran; `isOrderly`: the agent has ended all that
+   * itself, whether its goodbye came or was lost on the way.
+   */
+  ended(node: string, reason: string, isOrderly = false): void {
     const member = this.#members.get(node);
     if (!member) return;
     member.processEnded = true;
-    member.actor.send({ type: 'agent.ended', reason });
+    member.actor.send({ type: 'agent.ended', reason, isOrderly });
     this.#changed();
   }
 

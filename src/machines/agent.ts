@@ -22,7 +22,7 @@ export type AgentEvent =
   | { type: 'agent.silent'; ms: number }
   | { type: 'agent.left' }
   /** Its launcher says that its process has ended. */
-  | { type: 'agent.ended'; reason: string }
+  | { type: 'agent.ended'; reason: string; isOrderly: boolean }
   | { type: 'join.timeout'; ms: number };
 
 /**
@@ -39,8 +39,12 @@ export const agentMachine = setup({
     noteUnexpected: assign({
       unexpected: ({ context, event }) => [...context.unexpected, event.type].slice(-20),
     }),
+    noteEnd: assign({
+      why: ({ context, event }) => (event.type === 'agent.ended' ? event.reason : context.why),
+    }),
   },
   guards: {
+    isOrderly: ({ event }) => event.type === 'agent.ended' && event.isOrderly,
     isSuspect: ({ context, event }) => event.type === 'agent.silent' && event.ms >= context.suspectAfterMs,
     isLost: ({ context, event }) =>
       event.type === 'agent.silent' &&
@@ -80,7 +84,11 @@ export const agentMachine = setup({
           actions: assign({ why: ({ event }) => `no heartbeat for ${(event.ms / 1000).toFixed(1)} s` }),
         },
         'agent.left': { target: 'left', actions: assign({ why: 'said goodbye' }) },
-        'agent.ended': { target: 'lost', actions: assign({ why: ({ event }) => event.reason }) },
+        'agent.ended': [
+          // Its goodbye may have been lost on the way.
+          { guard: 'isOrderly', target: 'left', actions: 'noteEnd' },
+          { target: 'lost', actions: 'noteEnd' },
+        ],
         'join.timeout': {},
       },
     },
@@ -108,7 +116,11 @@ export const agentMachine = setup({
           }),
         },
         'agent.left': { target: 'left', actions: assign({ why: 'said goodbye' }) },
-        'agent.ended': { target: 'lost', actions: assign({ why: ({ event }) => event.reason }) },
+        'agent.ended': [
+          // Its goodbye may have been lost on the way.
+          { guard: 'isOrderly', target: 'left', actions: 'noteEnd' },
+          { target: 'lost', actions: 'noteEnd' },
+        ],
         'join.timeout': {
           target: 'lost',
           actions: assign({

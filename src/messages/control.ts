@@ -107,6 +107,11 @@ export const heartbeatSchema = z.object({
 });
 export type Heartbeat = z.infer<typeof heartbeatSchema>;
 
+/** Answers a heartbeat that says goodbye. */
+export const goodbyeReplySchema = z.object({ v, heard: z.literal(true) });
+
+export type GoodbyeReply = z.infer<typeof goodbyeReplySchema>;
+
 export const leaseSchema = z.object({
   v,
   epoch: count,

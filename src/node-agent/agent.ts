@@ -1,12 +1,13 @@
 import type { Logger } from 'pino';
 import { pieceFrom, tailOf } from '../log-tail.ts';
-import type { Bus, EventOutbox, Incoming } from '../messages/bus.ts';
+import { type Bus, BusTimeout, type EventOutbox, type Incoming } from '../messages/bus.ts';
 import {
   type AllDesired,
   allDesiredSchema,
   type Desired,
   type DesiredReply,
   desiredSchema,
+  goodbyeReplySchema,
   type Heartbeat,
   type Hello,
   helloReplySchema,
@@ -27,6 +28,9 @@ const LEASE_CHECK_MS = 250;
 const HELLO_RETRY_MS = 100;
 /** How long an agent that nobody has welcomed yet goes on asking. */
 const UNWELCOME_MS = 60_000;
+/** How often a goodbye is said, and how long each waits for its answer, ms. */
+const GOODBYES = 3;
+const GOODBYE_MS = 300;
 
 export interface AgentOptions {
   readonly config: AgentConfig;
@@ -84,7 +88,7 @@ export class NodeAgent {
       // Whoever missed the first of these may have learned of the generation by saying hello.
       if (message.generation > this.#generation) {
         this.#heed(message);
-        this.#beat(false);
+        this.#beat();
         // Where nothing runs nothing is to be told of.
         const waitMs = this.#options.table.alive === 0 ? 0 : (message.afterMs ?? 0);
         setTimeout(() => this.#stopAll(message), waitMs);
@@ -140,7 +144,7 @@ export class NodeAgent {
 
   /** Everything is gone from the node (called by the table). */
   onEmpty(): void {
-    this.#beat(false);
+    this.#beat();
     if (this.#ending) void this.#leave(this.#ending);
   }
 
@@ -163,7 +167,7 @@ export class NodeAgent {
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
     clearInterval(this.#heart);
     await this.#options.outbox.flush(2_000);
-    this.#beat(true);
+    await this.#sayGoodbye();
     this.#options.onEnd(ending.why, ending.exitCode, { leaseExpired: this.#leaseExpired });
   }
 
@@ -211,7 +215,7 @@ export class NodeAgent {
       generation: this.#generation,
       processes: this.#options.table.reports(),
     } satisfies DesiredReply);
-    this.#beat(false);
+    this.#beat();
   }
 
   /** Why a desired state is not taken; undefined when it is. Only the highest epoch is obeyed, and nothing older. */
@@ -271,7 +275,7 @@ export class NodeAgent {
       }
     }
     this.#greeting = false;
-    this.#beat(false);
+    this.#beat();
   }
 
   #tick(): void {
@@ -314,13 +318,33 @@ export class NodeAgent {
     this.#heartbeatMs = ms;
     this.#heart = setInterval(() => {
       this.#rssBytes = process.memoryUsage.rss();
-      this.#beat(false);
+      this.#beat();
     }, ms);
   }
 
-  #beat(leaving: boolean): void {
-    const { bus, subjects, config, incarnation, table } = this.#options;
-    bus.publish(subjects.heartbeat(config.node), {
+  #beat(): void {
+    const { bus, subjects, config } = this.#options;
+    bus.publish(subjects.heartbeat(config.node), this.#heartbeat(false));
+  }
+
+  /** No later heartbeat says it again, and an agent whose goodbye is lost counts as lost: so it wants an answer. */
+  async #sayGoodbye(): Promise<void> {
+    const { bus, subjects, config } = this.#options;
+    const goodbye = this.#heartbeat(true);
+    for (let attempt = 0; attempt < GOODBYES && bus.status.connected; attempt++) {
+      try {
+        await bus.request(subjects.heartbeat(config.node), goodbye, goodbyeReplySchema, GOODBYE_MS);
+        return;
+      } catch (error) {
+        // Without an answer it may be lost; where nobody listens it is told in vain.
+        if (!(error instanceof BusTimeout)) return;
+      }
+    }
+  }
+
+  #heartbeat(leaving: boolean): Heartbeat {
+    const { bus, config, incarnation, table } = this.#options;
+    return {
       v: WIRE_VERSION,
       node: config.node,
       incarnation,
@@ -331,7 +355,7 @@ export class NodeAgent {
       rssBytes: this.#rssBytes,
       malformed: bus.status.malformed,
       leaving,
-    } satisfies Heartbeat);
+    };
   }
 
   async #onLog({ subject, message, respond }: Incoming<LogRequest>): Promise<void> {

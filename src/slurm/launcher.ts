@@ -28,11 +28,15 @@ export interface Platform {
   release(): Promise<void>;
 }
 
-/**
- * Told when an agent's process is seen to end. `isShared`: others that were started with it have ended in the same moment,
- * and what it ended of may be the fault of one of them.
- */
-export type OnAgentEnd = (name: string, reason: string, isShared?: boolean) => void;
+/** Told when an agent's process is seen to end. */
+export type OnAgentEnd = (name: string, reason: string, how?: AgentEnd) => void;
+
+export interface AgentEnd {
+  /** Others that were started with it have ended in the same moment, and what it ended of may be the fault of one of them. */
+  readonly isShared?: boolean;
+  /** With exit code 0: an agent ends so when it has ended all that it ran. */
+  readonly isOrderly?: boolean;
+}
 
 /** A process of the platform, and the agents whose lives hang on it. */
 export interface LaunchedName extends ProcessName {

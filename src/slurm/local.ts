@@ -6,7 +6,7 @@ import { endMarked, guardsAreGone } from '../guard.ts';
 import { findKeeper } from '../keeper.ts';
 import { limitsPattern, OWNER_VARIABLE, ownerMark } from '../owner-mark.ts';
 import { PUBLIC_PORT } from '../public-port.ts';
-import { type Running, runningChild } from '../running.ts';
+import { ORDERLY, type Running, runningChild } from '../running.ts';
 import { LaunchedAgents } from './launched.ts';
 import type { AgentLaunch, OnAgentEnd, Platform } from './launcher.ts';
 import { LocalPorts } from './local-ports.ts';
@@ -160,7 +160,7 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
 const endOf =
   (onEnd: OnAgentEnd) =>
   (how: string, agents: readonly string[]): void => {
-    for (const name of agents) onEnd(name, ending(how));
+    for (const name of agents) onEnd(name, ending(how), { isOrderly: how === ORDERLY });
   };
 
 /** How an agent's process ended, as the end of a sentence about the agent. */

@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
-import { runningChild } from '../running.ts';
+import { ORDERLY, runningChild } from '../running.ts';
 import { agentLauncher, FAILED_SUFFIX } from './agent-launcher.ts';
 import type { SlurmAllocation } from './allocation.ts';
 import { lastWords } from './last-words.ts';
@@ -107,11 +107,10 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
           const told =
             words === '' ? `${await lastWords(logFile, catalogue)}; see ${logFile}` : `${words}; see ${own}`;
           // When a node cannot be reached srun gives up the step, with the agents of all others.
-          onEnd(
-            name,
-            `ended: srun ended${how === 'unknown' ? '' : ` with ${how}`}${told}`,
-            agents.length > 1,
-          );
+          onEnd(name, `ended: srun ended${how === 'unknown' ? '' : ` with ${how}`}${told}`, {
+            isShared: agents.length > 1,
+            isOrderly: how === ORDERLY,
+          });
         }),
       );
     };

@@ -156,10 +156,11 @@ describe('a node that is lost while the job boots', () => {
   it('took all that were started with it along: each is started once more, alone, and then it is done without', async () => {
     begin(1);
     for (const name of names) if (name !== 'node3') hello(name, 'a');
-    for (const name of ['node1', 'node2', 'node3']) onEnd(name, 'ended: srun ended with 233', true);
+    for (const name of ['node1', 'node2', 'node3'])
+      onEnd(name, 'ended: srun ended with 233', { isShared: true });
     expect(launched).toEqual([...names, 'node1', 'node2', 'node3']);
     for (const name of ['node1', 'node2']) hello(name, 'b');
-    onEnd('node3', 'ended: srun ended with 233', false);
+    onEnd('node3', 'ended: srun ended with 233', { isShared: false });
     expect(await booted()).toBe('all have joined');
     expect(replacements.without).toEqual(['node3']);
   });
@@ -167,7 +168,8 @@ describe('a node that is lost while the job boots', () => {
   it('took others along, and there is no spare one: the cause names who never said hello', async () => {
     begin(0);
     for (const name of names) if (name !== 'node3') hello(name);
-    for (const name of ['node1', 'node2', 'node3']) onEnd(name, 'ended: srun ended with 233', true);
+    for (const name of ['node1', 'node2', 'node3'])
+      onEnd(name, 'ended: srun ended with 233', { isShared: true });
     expect(launched).toEqual(names);
     expect(await booted()).toMatch(/^the agent of node3 is lost: .* there is no spare node in its place$/);
   });
@@ -191,14 +193,15 @@ describe('when nobody waits for agents any more', () => {
     giveUp.abort();
     await vi.advanceTimersByTimeAsync(250);
     expect(await waiting).toBe('given up');
-    for (const name of ['node1', 'node2', 'node3']) onEnd(name, 'ended: srun ended with exit code 0', true);
+    for (const name of ['node1', 'node2', 'node3'])
+      onEnd(name, 'ended: srun ended with exit code 0', { isShared: true });
     expect(launched).toEqual(names);
   });
 
   it('nor before anybody waited: the bus was not there', () => {
     begin(1);
     agents.bootEnded();
-    onEnd('node2', 'ended: srun ended with exit code 0', true);
+    onEnd('node2', 'ended: srun ended with exit code 0', { isShared: true });
     expect(launched).toEqual(names);
   });
 
@@ -217,14 +220,14 @@ describe('when nobody waits for agents any more', () => {
 it('an agent that is started once more, alone, has as long as any to join', async () => {
   begin(1);
   for (const name of names) if (!name.startsWith('node3')) hello(name);
-  setTimeout(() => onEnd('node2', 'ended: srun ended with 233', true), JOIN_MS - 500);
+  setTimeout(() => onEnd('node2', 'ended: srun ended with 233', { isShared: true }), JOIN_MS - 500);
   setTimeout(() => hello('node2', 'b'), JOIN_MS + 500);
   expect(await booted()).toBe('all have joined');
   expect(replacements.without).toEqual(['node3']);
   roster.close();
   begin(2);
   for (const name of names) if (!name.startsWith('node3')) hello(name);
-  setTimeout(() => onEnd('node2', 'ended: srun ended with 233', true), JOIN_MS - 500);
+  setTimeout(() => onEnd('node2', 'ended: srun ended with 233', { isShared: true }), JOIN_MS - 500);
   expect(await booted(2 * JOIN_MS)).toBe('all have joined');
   expect(replacements.without).toEqual(['node3', 'node2']);
 });

@@ -32,7 +32,10 @@ describe('the agent machine', () => {
   });
 
   it('is lost at once when its process was seen to end, and stays lost whatever comes', () => {
-    const ended: AgentEvent[] = [{ type: 'agent.hello' }, { type: 'agent.ended', reason: 'SIGKILL' }];
+    const ended: AgentEvent[] = [
+      { type: 'agent.hello' },
+      { type: 'agent.ended', reason: 'SIGKILL', isOrderly: false },
+    ];
     expect(having(...ended)).toMatchObject({ state: 'lost', why: 'SIGKILL' });
     expect(having(...ended, { type: 'agent.hello' }, { type: 'agent.heartbeat' })).toMatchObject({
       state: 'lost',
@@ -45,7 +48,20 @@ describe('the agent machine', () => {
     expect(having({ type: 'agent.hello' }, { type: 'join.timeout', ms: 60_000 }).state).toBe('joined');
     expect(having({ type: 'agent.hello' }, { type: 'agent.left' }).state).toBe('left');
     expect(
-      having({ type: 'agent.hello' }, { type: 'agent.left' }, { type: 'agent.ended', reason: 'x' }).state,
+      having(
+        { type: 'agent.hello' },
+        { type: 'agent.left' },
+        { type: 'agent.ended', reason: 'x', isOrderly: false },
+      ).state,
     ).toBe('left');
+  });
+
+  it('has left when its process ended with exit code 0, though its goodbye was lost on the way', () => {
+    const ended: AgentEvent = { type: 'agent.ended', reason: 'srun ended with exit code 0', isOrderly: true };
+    expect(having({ type: 'agent.hello' }, ended).state).toBe('left');
+    const cut: AgentEvent[] = [{ type: 'agent.hello' }, { type: 'agent.disconnected', reason: 'closed' }];
+    expect(having(...cut, ended).state).toBe('left');
+    // One that never joined has done nothing, whatever it ended with.
+    expect(having(ended).state).toBe('lost');
   });
 });
