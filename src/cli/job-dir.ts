@@ -19,6 +19,7 @@ import {
 } from '../messages/job-files.ts';
 import { findClusterConfig } from '../recipe/cluster.ts';
 import { hasEndedInSlurm, type QueueEntry } from '../slurm/queue-entry.ts';
+import { silenceOf } from './coordinator-silence.ts';
 
 /** A job as its directory shows it. */
 export interface JobOnDisk {
@@ -136,7 +137,11 @@ async function isCoordinator(pid: number, { jobDir, spec }: JobOnDisk): Promise<
 export async function isOver(job: JobOnDisk): Promise<boolean> {
   const state = await readState(job);
   if (state?.sweep === 'finished') return true;
-  if (job.spec.mode === 'slurm') return hasEndedInSlurm(await slurmStateOf(job));
+  if (job.spec.mode === 'slurm') {
+    const inSlurm = await slurmStateOf(job);
+    // On a node that has lost its power a job completes only when Slurm gives up the node, which takes minutes.
+    return hasEndedInSlurm(inSlurm) || (inSlurm?.state === 'COMPLETING' && (await silenceOf(job)) !== null);
+  }
   if ((await coordinatorOf(job)) !== undefined || isAwaited(state)) return false;
   return state !== undefined || Date.now() - Date.parse(job.spec.submittedAt) > START_MS;
 }

@@ -3,6 +3,7 @@ import { heartbeatSchema } from '../messages/control.ts';
 import type { JobState } from '../messages/job-files.ts';
 import { subjectsOf } from '../messages/subjects.ts';
 import type { QueueEntry } from '../slurm/queue-entry.ts';
+import { silenceOf } from './coordinator-silence.ts';
 import { isOver, type JobOnDisk, readEvents, readState, slurmStateOf } from './job-dir.ts';
 import { connectOperator } from './operator-bus.ts';
 import { JobModel } from './view/model.ts';
@@ -23,6 +24,7 @@ export async function jobStatus(job: JobOnDisk, options: { live: boolean }) {
   // Of a job that has finished the list needs no more than what it left.
   const asks = options.live || state?.sweep !== 'finished';
   const inSlurm = job.spec.mode === 'slurm' && asks ? await slurmStateOf(job) : undefined;
+  const silence = over ? null : await silenceOf(job);
   const names = spec.nodes.length > 0 ? spec.nodes : [...model.agents.keys()];
   return {
     jobId,
@@ -31,7 +33,7 @@ export async function jobStatus(job: JobOnDisk, options: { live: boolean }) {
     mode: spec.mode,
     submittedAt: spec.submittedAt,
     tags: spec.tags,
-    state: stateOf(state?.sweep, over, inSlurm),
+    state: silence ? 'silent' : stateOf(state?.sweep, over, inSlurm),
     exitCode: state?.exitCode ?? null,
     points,
     progress: state?.progress ?? null,
@@ -43,7 +45,7 @@ export async function jobStatus(job: JobOnDisk, options: { live: boolean }) {
       pulse: model.pulses.get(node) ?? null,
     })),
     processes: [...model.processes.values()],
-    cause: state?.cause ?? model.cause,
+    cause: state?.cause ?? model.cause ?? silence,
     over,
   };
 }

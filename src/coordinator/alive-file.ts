@@ -5,7 +5,7 @@ import { join } from 'node:path';
 export const aliveFile = (jobDir: string): string => join(jobDir, '.coordinator-alive');
 
 /** How often it changes, ms: it is on the shared file system, which serves everybody. */
-const EVERY_MS = 5_000;
+export const ALIVE_EVERY_MS = 5_000;
 
 /**
  * Shows agents that hear nothing over the bus whether the coordinator lives: a node that is cut off must not end the job
@@ -26,7 +26,7 @@ export class AliveFile {
   /** Called at each lease. Never waits for the file system: one that stands still must not hold up the lease. */
   tick(): void {
     const now = performance.now();
-    if (this.#writing || now - this.#writtenAt < EVERY_MS) return;
+    if (this.#writing || now - this.#writtenAt < ALIVE_EVERY_MS) return;
     this.#writtenAt = now;
     this.#writing = writeFile(this.#path, `${this.#epoch}.${++this.#count}\n`, { mode: 0o644 })
       .catch(() => undefined)

@@ -1,4 +1,5 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { chown, readdir, readFile, rename, symlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -6,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { requirePidNamespace } from '../../src/slurm/pid-namespace.ts';
 import { until } from '../support/bus.ts';
+import { RunningJob } from '../support/job.ts';
 import { inspecting, LAB, recipe, seenBy, useLab } from './lab.ts';
 
 const lab = useLab(4);
@@ -48,6 +50,25 @@ function around(node: string, text: string): { pid: number; env: Record<string, 
     console.log(JSON.stringify(found));`;
   const args = ['exec', node, process.execPath, '-e', code];
   return JSON.parse(lab.control(...args));
+}
+
+/** What a command of srtctl about a job says, and its exit code. */
+async function answerOf(job: RunningJob, args: readonly string[]) {
+  const command = new RunningJob(job.outputs, args, lab.env);
+  const exitCode = await command.ended();
+  return { exitCode, stdout: command.stdout, stderr: command.stderr };
+}
+
+/** Of the lab's own slurmctld. */
+const slurmctld = (): number => Number(readFileSync(join(lab.directory, 'slurmctld.pid'), 'utf8'));
+
+/** Running sbatch commands of an apply. */
+function sbatchesOf({ child }: RunningJob): number[] {
+  const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim();
+  return children
+    .split(' ')
+    .filter((pid) => pid !== '' && readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'sbatch')
+    .map(Number);
 }
 
 describe.skipIf(lab.why !== '')(
@@ -499,6 +520,50 @@ describe.skipIf(lab.why !== '')(
         lab.control('start', 'node2');
       }
       await lab.nothingLeft();
+    });
+
+    it('ends in Slurm when its head node is powered off, and says which node that was', async () => {
+      const [file] = await lab.written(`${long}supervision: {lease: 5}\n`);
+      const job = await lab.apply(['-f', file]);
+      expect(await job.ended(), job.said).toBe(0);
+      await job.pointReached('benchmarking');
+      const head = (await job.state()).home?.host ?? '';
+      const srtctl = (...args: string[]) => answerOf(job, args);
+      lab.control('kill', head);
+      try {
+        const jobId = await job.jobId();
+        await until(
+          'why to know',
+          async () => (await srtctl('why', jobId)).stdout.includes(`head node ${head}`),
+          90_000,
+        );
+        await until(
+          'the end of the job',
+          async () => /CG|^$/.test(lab.slurm('squeue', '-h', '-o', '%t').trim()),
+          120_000,
+        );
+        expect((await srtctl('why', jobId)).stdout).toContain(head);
+        expect((await srtctl('cancel', jobId)).exitCode).toBe(0);
+      } finally {
+        lab.control('start', head);
+      }
+      await lab.nothingLeft();
+    });
+
+    it('is known by its comment when slurmctld takes it and answers too late', async () => {
+      const [file] = await lab.written(recipe);
+      process.kill(slurmctld(), 'SIGSTOP');
+      const job = await lab.apply(['-f', file, '--watch']);
+      try {
+        await until('sbatch', () => sbatchesOf(job).length > 0);
+        await until('the end of sbatch', () => sbatchesOf(job).length === 0, 120_000);
+      } finally {
+        process.kill(slurmctld(), 'SIGCONT');
+      }
+      expect(await job.ended(), job.said).toBe(0);
+      expect((await job.results())[0]).toMatchObject({ status: 'done', benchmark: { valid: true } });
+      await until('accounting', () => lab.completed().includes('JobState=COMPLETED'));
+      await lab.noJobs();
     });
 
     it('resumes a sweep that was cancelled: what is measured stays to the byte, the rest has a job of its own', async () => {
