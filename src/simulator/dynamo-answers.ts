@@ -9,6 +9,18 @@ const event = (data: unknown): string => `data: ${JSON.stringify(data)}\n\n`;
 
 type OpenAi = Exclude<Api, 'generate'>;
 
+/**
+ * Sends the head of a stream as soon as a request is taken, before there is a token: so does Dynamo's frontend. It leaves
+ * Nagle's algorithm on, so on a kept connection the first token waits for the client's delayed ACK of the head, up to
+ * 40 ms (1.6.1 with dynamo.mocker, 20 requests each: head after 1.8 ms, first token after 43.7 ms; with a connection of
+ * its own for each request, 3.4 ms).
+ */
+export function beginStream(response: ServerResponse): void {
+  if (response.headersSent) return;
+  response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
+  response.flushHeaders();
+}
+
 /** Answers as Dynamo's frontend (1.6.1) writes them; the worker does, since the frontend hands bytes on. */
 export function dynamoAnswer(
   api: OpenAi,
@@ -29,7 +41,7 @@ export function dynamoAnswer(
     prompt_tokens_details: { ...(chat ? {} : { audio_tokens: null }), cached_tokens: 0 },
   });
   if (!request.stream) return whole();
-  response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
+  beginStream(response);
   let sent = 0;
   const none = chat ? {} : { usage: null };
   const chunk = (choice: object): string => event({ id, choices: [choice], ...common, ...none });

@@ -96,13 +96,17 @@ async function ask(
         if (answer.statusCode !== 200) throw new Error(`prefill worker answers HTTP ${answer.statusCode}`);
       })
     : undefined;
-  prefilled?.catch(() => undefined);
+  // A decode whose stream has begun waits for its prefill, and would do so in vain.
+  prefilled?.catch(() => stop.abort());
+  const broke = (): void => {
+    if (!stop.signal.aborted) inhibit(worker);
+  };
   const decoded = to(worker);
   decoded.catch(() => undefined);
   try {
     // A decode waits for its prefill by itself; a prefill that failed would let it wait in vain.
     const answer = await (prefilled ? Promise.race([decoded, prefilled.then(() => decoded)]) : decoded);
-    handOn(answer, response, worker, isStream);
+    handOn(answer, response, { isStream, broke });
   } catch {
     stop.abort();
     if (!signal.aborted || !response.destroyed)
@@ -110,12 +114,11 @@ async function ask(
   }
 }
 
-/** A stream of which the worker dies is a 200 that ends with an error and [DONE], as if it were whole. */
+/** A stream of which the worker dies (`broke`) is a 200 that ends with an error and [DONE], as if it were whole. */
 function handOn(
   answer: IncomingMessage,
   response: ServerResponse,
-  worker: KnownWorker,
-  isStream: boolean,
+  { isStream, broke }: { isStream: boolean; broke: () => void },
 ): void {
   if (answer.statusCode !== 200) {
     answer.resume();
@@ -127,11 +130,12 @@ function handOn(
     'content-type': type,
     ...(cache === undefined ? {} : { 'cache-control': cache }),
   });
+  if (isStream) response.flushHeaders();
   let isCut = false;
   const cut = (): void => {
     if (isCut || response.destroyed) return;
     isCut = true;
-    inhibit(worker);
+    broke();
     const error = { message: UNAVAILABLE, type: 'service_unavailable', code: 503 };
     response.end(isStream ? `data: ${JSON.stringify({ error })}\n\ndata: [DONE]\n\n` : '');
   };

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { answerTo } from './answers.ts';
 import { awaitPrefill, type BootstrapServer } from './bootstrap.ts';
 import { hangingClock, systemClock } from './clock.ts';
-import { dynamoAnswer } from './dynamo-answers.ts';
+import { beginStream, dynamoAnswer } from './dynamo-answers.ts';
 import type { EngineOptions } from './engine-options.ts';
 import { faultOn, standsStillItself } from './faults.ts';
 import { parseJson, pathOf, readBody, sendError, sendJson, sendText } from './http.ts';
@@ -182,12 +182,14 @@ export class Engine {
         const { bootstrap } = request;
         if (!bootstrap)
           return sendError(response, 400, 'Disaggregated request received without bootstrap room id');
+        if (this.#options.dynamo && request.stream && api !== 'generate') beginStream(response);
         try {
           const prefilledAt = await awaitPrefill(bootstrap, closed.signal);
           const times = { arrivedAt, from: prefilledAt, signal: closed.signal };
           if (!closed.signal.aborted) this.#run('decode', api, request, response, times);
         } catch (error) {
-          if (!closed.signal.aborted) sendError(response, 500, (error as Error).message);
+          if (response.headersSent) response.destroy();
+          else if (!closed.signal.aborted) sendError(response, 500, (error as Error).message);
         }
       }
     }

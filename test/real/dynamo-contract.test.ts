@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -7,6 +8,7 @@ import { signal } from '../support/signal.ts';
 import type { Answer } from './support/answer.ts';
 import { contract, type Step } from './support/contract.ts';
 import { DynamoSide } from './support/dynamo-sides.ts';
+import { firstTokens } from './support/first-tokens.ts';
 import { describeReal } from './support/programs.ts';
 import { tinyModel } from './support/tiny-model.ts';
 
@@ -86,6 +88,33 @@ describeReal('Dynamo 1.6.1 and its stand-ins', ['dynamo'], () => {
     );
     expect(await contract(sides, steps)).toEqual([]);
   }, 120_000);
+
+  it('the first token is late on a kept connection, and not on a new one', {
+    retry: 3,
+    timeout: 60_000,
+  }, async () => {
+    // A delayed ACK takes 40 ms or more, whatever else the machine does; the least of many is not late by chance.
+    const late = 35;
+    const body = { ...completion, max_tokens: 8 };
+    const classes = await Promise.all(
+      both().map(async ({ url }) => {
+        const [kept, fresh] = [
+          new Agent({ keepAlive: true, maxSockets: 1 }),
+          new Agent({ keepAlive: false }),
+        ];
+        const onKept = await firstTokens(`${url}${COMPLETIONS}`, body, kept, 20);
+        const onFresh = await firstTokens(`${url}${COMPLETIONS}`, body, fresh, 20);
+        kept.destroy();
+        const median = onKept.sort((a, b) => a - b)[10] ?? 0;
+        return {
+          kept: median >= late ? 'late' : 'at once',
+          fresh: Math.min(...onFresh) >= late ? 'late' : 'at once',
+        };
+      }),
+    );
+    expect(classes[1]).toEqual(classes[0]);
+    expect(classes[0]).toEqual({ kept: 'late', fresh: 'at once' });
+  });
 
   it('a mocker’s health is 503 with its endpoints', async () => {
     const shapes = await Promise.all(
