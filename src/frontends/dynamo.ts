@@ -6,7 +6,7 @@ import { dynamoAddresses, dynamoEnvironment, onOwnAddress } from '../recipe/dyna
 import type { Recipe } from '../recipe/schema.ts';
 import { nginxProcesses } from './nginx.ts';
 import { entryOf, placeFrontends } from './placement.ts';
-import { endpointCounts, frontendProcess, modelAnswers, routerEnvironment } from './process.ts';
+import { endpointCounts, frontendProcess, modelAnswers, nobodyElse, routerEnvironment } from './process.ts';
 import type { FrontendContext, FrontendProtocol } from './protocol.ts';
 
 /** At info a frontend writes 3 KB for each request. */
@@ -70,19 +70,25 @@ const COMPONENTS: Record<EndpointMode, string[]> = {
   agg: ['backend', 'tensorrt_llm'],
 };
 
+/** Where an instance that takes requests over TCP names its address. */
+const TCP = ['transport', 'tcp'];
+
 /** Each planned worker by its address, and nobody else. */
 function registered(context: FrontendContext): JsonCount[] {
   const { recipe, runtime, processes } = context;
   const { backend } = recipe;
   const each = backend.type === 'mocker' ? backend.num_workers : 1;
   const addressOf = ({ node, ports }: EndpointProcess) => `${runtime.address(node)}:${ports.requests}`;
-  return endpointCounts(context).map(({ mode, count, least }) => {
+  const endpoints = endpointCounts(context);
+  const mostOf = (mode: EndpointMode, count: number) =>
+    // vLLM's data-parallel ranks register each for itself in newer releases, and all as one in older ones.
+    backend.type === 'vllm' ? processes.filter((process) => process.mode === mode).length : count;
+  const planned = endpoints.map(({ mode, count, least }): JsonCount => {
     const ranks = processes.filter((process) => process.mode === mode);
     const leaders = ranks.filter(({ ports }) => ports.http > 0);
     const all = new Set(processes.map(addressOf));
     for (const leader of leaders) all.delete(addressOf(leader));
-    // vLLM's data-parallel ranks register each for itself in newer releases, and all as one in older ones.
-    const most = backend.type === 'vllm' ? ranks.length : count;
+    const most = mostOf(mode, count);
     return {
       at: ['instances'],
       where: { endpoint: 'generate', component: COMPONENTS[mode] },
@@ -94,7 +100,7 @@ function registered(context: FrontendContext): JsonCount[] {
         ? {}
         : {
             address: {
-              field: ['transport', 'tcp'],
+              field: TCP,
               among: leaders.map(addressOf),
               ...(all.size > 0 ? { others: [...all] } : {}),
               each,
@@ -103,6 +109,12 @@ function registered(context: FrontendContext): JsonCount[] {
       label: `${mode} workers`,
     };
   });
+  const known = {
+    field: TCP,
+    addresses: namesItsAddress(recipe) ? [] : processes.map(addressOf),
+    most: endpoints.reduce((sum, { mode, count }) => sum + mostOf(mode, count) * each, 0),
+  };
+  return [...planned, nobodyElse({ at: ['instances'], where: { endpoint: 'generate' } }, known)];
 }
 
 /** A recipe that says itself where workers take requests: then only their number is known. */

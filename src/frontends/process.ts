@@ -83,6 +83,23 @@ export const modelAnswers = (): ProbeStep[] => [
   },
 ];
 
+/**
+ * Nobody is registered but planned workers, whatever mode and health a stranger claims. A router sends requests to a
+ * foreign prefill worker although the plan has aggregated workers alone, and to one that is unhealthy as soon as it is well.
+ */
+export const nobodyElse = (
+  where: Pick<JsonCount, 'at' | 'where'>,
+  planned: { readonly field: string[]; readonly addresses: readonly string[]; readonly most: number },
+): JsonCount => ({
+  ...where,
+  count: 0,
+  most: planned.most,
+  ...(planned.addresses.length > 0
+    ? { address: { field: planned.field, among: [], others: [...planned.addresses] } }
+    : {}),
+  label: 'workers',
+});
+
 /** What the recipe tells every process, and what it tells routers. */
 export const routerEnvironment = (
   { recipe, runtime }: FrontendContext,

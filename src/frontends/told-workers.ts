@@ -4,7 +4,7 @@ import { flagsToArgv } from '../recipe/argv.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { nginxProcesses } from './nginx.ts';
 import { entryOf, placeFrontends } from './placement.ts';
-import { endpointCounts, frontendProcess, routerEnvironment, startTimeoutMs } from './process.ts';
+import { endpointCounts, frontendProcess, nobodyElse, routerEnvironment, startTimeoutMs } from './process.ts';
 import type { FrontendContext, FrontendProtocol } from './protocol.ts';
 
 /** A router of the family that SGLang's began: its workers are on its command line, and it waits for them itself. */
@@ -122,17 +122,19 @@ function workerArguments(router: ToldRouter, context: FrontendContext): string[]
  */
 function healthy(context: FrontendContext): JsonCount[] {
   const { runtime } = context;
-  return endpointCounts(context).map(({ mode, count, least }) => ({
+  const addressOf = ({ node, ports }: EndpointProcess) => `${runtime.address(node)}:${ports.http}`;
+  const leaders = leadersOf(context);
+  const planned = endpointCounts(context).map(({ mode, count, least }) => ({
     at: ['workers'],
     where: { worker_type: mode === 'agg' ? 'regular' : mode, is_healthy: true },
     count,
     ...(least < count ? { least } : {}),
     address: {
       field: ['url'],
-      among: leadersOf(context)
-        .filter((leader) => leader.mode === mode)
-        .map(({ node, ports }) => `${runtime.address(node)}:${ports.http}`),
+      among: leaders.filter((leader) => leader.mode === mode).map(addressOf),
     },
     label: `${mode} workers`,
   }));
+  const known = { field: ['url'], addresses: leaders.map(addressOf), most: leaders.length };
+  return [...planned, nobodyElse({ at: ['workers'], where: {} }, known)];
 }

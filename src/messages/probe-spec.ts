@@ -12,8 +12,11 @@ export const jsonCountSchema = z.object({
   at: z.array(z.string()),
   /** Only entries that have these fields count; of several values an entry has one. */
   where: z.record(z.string(), z.union([scalar, z.array(scalar).min(1)])),
-  /** What is planned. More is as wrong as fewer: what is too much is left from earlier, or another job's. */
-  count: z.number().int().positive(),
+  /**
+   * What is planned. More is as wrong as fewer: what is too much is left from earlier, or another job's. With 0 the
+   * answer is only searched for strangers.
+   */
+  count: z.number().int().nonnegative(),
   /** So many are enough, where a run can do without the others. */
   least: z.number().int().nonnegative().optional(),
   /** So many are not too many, where it depends on the release how many register. */
@@ -24,7 +27,7 @@ export const jsonCountSchema = z.object({
       /** Keys from an entry to its address, which is written `http://HOST:PORT/…`, `HOST:PORT/…` or `HOST:PORT@3`. */
       field: z.array(z.string()).min(1),
       /** Planned addresses, `HOST:PORT`. */
-      among: z.array(z.string()).min(1),
+      among: z.array(z.string()),
       /** Planned as well, though not of what is counted here: no strangers. */
       others: z.array(z.string()).optional(),
       /** How many entries each address has. Without it: one or more. */

@@ -43,7 +43,13 @@ export function countAll(text: string, expect: readonly JsonCount[]): Verdict {
   const wrong = new Set(counts.flatMap(({ wrong: what }) => what));
   return {
     ok: counts.every(({ ok }) => ok),
-    detail: [counts.map(({ detail }) => detail).join(', '), ...wrong].join('; '),
+    detail: [
+      counts
+        .map(({ detail }) => detail)
+        .filter((detail) => detail !== '')
+        .join(', '),
+      ...wrong,
+    ].join('; '),
   };
 }
 
@@ -105,7 +111,7 @@ function judged(
     missing.length > 0 ? ` (without ${named}${missing.length > MOST_NAMED ? ' and others' : ''})` : '';
   return {
     ok: have >= least && have <= most && wrong.length === 0,
-    detail: `${have} of ${count} ${label}${without}`,
+    detail: count === 0 ? '' : `${have} of ${count} ${label}${without}`,
     wrong: [...wrong.slice(0, MOST_NAMED), ...tooMany],
   };
 }

@@ -58,6 +58,12 @@ describe('the SGLang router', () => {
           count: 2,
           address: { field: ['url'], among: ['10.0.0.2:6100', '10.0.0.2:6132'] },
         },
+        {
+          at: ['workers'],
+          where: {},
+          count: 0,
+          address: { among: [], others: ['10.0.0.1:6100', '10.0.0.2:6100', '10.0.0.2:6132'] },
+        },
       ],
     });
   });
@@ -87,7 +93,12 @@ describe('the SGLang router', () => {
       'http://10.0.0.1:6100',
       'http://10.0.0.1:6132',
     ]);
-    expect(router?.probe).toMatchObject({ expect: [{ where: { worker_type: 'regular' }, count: 2 }] });
+    expect(router?.probe).toMatchObject({
+      expect: [
+        { where: { worker_type: 'regular' }, count: 2 },
+        { where: {}, count: 0 },
+      ],
+    });
   });
 });
 
@@ -160,6 +171,13 @@ describe('the Dynamo frontend', () => {
           where: { endpoint: 'generate', component: ['backend', 'tensorrt_llm'] },
           count: 1,
           address: { among: ['10.0.0.2:9501'], others: ['10.0.0.1:9500'] },
+        },
+        {
+          at: ['instances'],
+          where: { endpoint: 'generate' },
+          count: 0,
+          most: 2,
+          address: { among: [], others: ['10.0.0.1:9500', '10.0.0.2:9501'] },
         },
       ],
     });

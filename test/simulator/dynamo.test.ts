@@ -1,22 +1,23 @@
-import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { findProgram } from '../../src/coordinator/find-program.ts';
 import { listPrefix } from '../../src/simulator/etcd.ts';
 import { freePort } from '../../src/slurm/local.ts';
 import { until } from '../support/bus.ts';
 import {
   destroyAll,
+  emptyEtcd,
   engineArgv,
+  findEtcd,
   healthy,
   metric,
   nodeAddress,
   post,
   type StandIn,
   start,
+  startEtcd,
 } from './stand-ins.ts';
 
 const etcd = findEtcd();
@@ -27,50 +28,13 @@ const frontendUrl = `http://${infra}:${frontendPort}`;
 let directory: string;
 let stopEtcd: () => Promise<void> = async () => {};
 
-function findEtcd(): string | undefined {
-  try {
-    return findProgram('etcd', process.env, process.cwd());
-  } catch (error) {
-    if (process.env.CI === 'true') throw error;
-    return undefined;
-  }
-}
-
-async function startEtcd(program: string): Promise<void> {
-  const peer = `http://${infra}:2380`;
-  const child = spawn(
-    program,
-    [
-      ...['--data-dir', join(directory, 'etcd'), '--name', 'one', '--log-level', 'error'],
-      ...['--listen-client-urls', registry, '--advertise-client-urls', registry],
-      ...[
-        '--listen-peer-urls',
-        peer,
-        '--initial-advertise-peer-urls',
-        peer,
-        '--initial-cluster',
-        `one=${peer}`,
-      ],
-    ],
-    { stdio: 'ignore' },
-  );
-  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  stopEtcd = () => {
-    child.kill('SIGKILL');
-    return ended;
-  };
-  await healthy(`${registry}/health`);
-}
-
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
-  if (etcd) await startEtcd(etcd);
+  if (etcd) stopEtcd = await startEtcd(etcd, registry, join(directory, 'etcd'));
 });
 afterEach(async () => {
   await destroyAll();
-  // What was killed stays registered until its lease is over: the next test begins with nobody.
-  const everything = Buffer.from([0]).toString('base64');
-  if (etcd) await post(`${registry}/v3/kv/deleterange`, { key: everything, range_end: everything });
+  if (etcd) await emptyEtcd(registry);
 });
 afterAll(async () => {
   await stopEtcd();

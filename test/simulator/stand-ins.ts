@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { delimiter, resolve } from 'node:path';
+import { findProgram } from '../../src/coordinator/find-program.ts';
 import { until } from '../support/bus.ts';
 
 const MOCK_BIN = resolve('dist/mock-bin');
@@ -82,6 +83,43 @@ export const post = (url: string, body: unknown, signal?: AbortSignal): Promise<
     body: JSON.stringify(body),
     ...(signal ? { signal } : {}),
   });
+
+/** etcd, where this machine has it; in CI it always has. */
+export function findEtcd(): string | undefined {
+  try {
+    return findProgram('etcd', process.env, process.cwd());
+  } catch (error) {
+    if (process.env.CI === 'true') throw error;
+    return undefined;
+  }
+}
+
+/** Starts an etcd that clients reach at `url`. Returns what ends it. */
+export async function startEtcd(program: string, url: string, dataDir: string): Promise<() => Promise<void>> {
+  const peer = `http://${new URL(url).hostname}:2380`;
+  const child = spawn(
+    program,
+    [
+      ...['--data-dir', dataDir, '--name', 'one', '--log-level', 'error'],
+      ...['--listen-client-urls', url, '--advertise-client-urls', url],
+      ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
+      ...['--initial-cluster', `one=${peer}`],
+    ],
+    { stdio: 'ignore' },
+  );
+  const ended = new Promise<void>((settle) => child.once('close', () => settle()));
+  await healthy(`${url}/health`);
+  return () => {
+    child.kill('SIGKILL');
+    return ended;
+  };
+}
+
+/** What was killed stays registered until its lease is over: the next test begins with nobody. */
+export async function emptyEtcd(url: string): Promise<void> {
+  const everything = Buffer.from([0]).toString('base64');
+  await post(`${url}/v3/kv/deleterange`, { key: everything, range_end: everything });
+}
 
 /** The JSON of each event of a stream, and whether `[DONE]` ended it. */
 export async function events<T>(response: Response): Promise<{ chunks: T[]; done: boolean }> {

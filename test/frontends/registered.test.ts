@@ -1,0 +1,322 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import type { HttpProbe } from '../../src/messages/probe-spec.ts';
+import type { ProcessSpec } from '../../src/messages/process-spec.ts';
+import { asksItself } from '../../src/node-agent/answer-check.ts';
+import { countAll } from '../../src/node-agent/count.ts';
+import { probeOnce } from '../../src/node-agent/probe.ts';
+import { nodesNeeded, planVariant } from '../../src/plan/plan.ts';
+import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-context.ts';
+import { freePort } from '../../src/slurm/local.ts';
+import { cluster, loadText } from '../recipe/write.ts';
+import {
+  destroyAll,
+  emptyEtcd,
+  engineArgv,
+  findEtcd,
+  nodeAddress,
+  type StandIn,
+  start,
+  startEtcd,
+} from '../simulator/stand-ins.ts';
+import { until } from '../support/bus.ts';
+
+const nodes = ['node1', 'node2'] as const;
+const addresses = { node1: nodeAddress(21), node2: nodeAddress(22) };
+const foreign = nodeAddress(23);
+const etcd = findEtcd();
+const etcdPort = await freePort(addresses.node1);
+const registry = `http://${addresses.node1}:${etcdPort}`;
+let directory: string;
+let stopEtcd = async (): Promise<void> => {};
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
+  if (etcd) stopEtcd = await startEtcd(etcd, registry, join(directory, 'etcd'));
+});
+afterEach(async () => {
+  await destroyAll();
+  if (etcd) await emptyEtcd(registry);
+});
+afterAll(async () => {
+  await stopEtcd();
+  await rm(directory, { recursive: true, force: true });
+});
+
+type Mode = 'aggregated' | 'disaggregated';
+
+/** Two workers on two nodes behind one router. */
+const recipe = (frontend: string, mode: Mode, backend: string): string => `name: counted
+model: { path: /models/m, container: repo/image:1, precision: fp8 }
+resources: { gpu_type: h100, gpus_per_node: 8, ${
+  mode === 'aggregated'
+    ? 'agg_nodes: 2, agg_workers: 2'
+    : 'prefill_nodes: 1, prefill_workers: 1, decode_nodes: 1, decode_workers: 1'
+} }
+frontend: { type: ${frontend}, enable_multiple_frontends: false }
+backend: { type: ${backend} }
+benchmark: { type: sa-bench, isl: 128, osl: 128, concurrencies: 1x4 }
+`;
+
+/** The processes of the recipe's only point, on the addresses of this test. */
+function processesOf(text: string): readonly ProcessSpec[] {
+  const [variant] = loadText(text);
+  if (!variant) throw new Error('no variant');
+  const planned = nodes.slice(0, nodesNeeded(variant));
+  const input = { ...dryRunInput(planned, cluster()), addresses, hostNames: 'addresses' } as const;
+  const infraPorts = { nats: 4222, etcdClient: etcdPort, etcdPeer: 2380 };
+  const [point] = planVariant(
+    variant,
+    createRuntimeContext({ ...input, containers: false, infraPorts }),
+  ).points;
+  if (!point) throw new Error('no point');
+  return point.processes.filter(({ role }) => /^(prefill|decode|agg|frontend)$/.test(role));
+}
+
+const addressOf = (node: string): string => addresses[node as keyof typeof addresses];
+
+/** A probe of what the router lists; whether it then answers a completion is asked elsewhere. */
+function countsOf(processes: readonly ProcessSpec[]): HttpProbe {
+  const probe = processes.find(({ role }) => role === 'frontend')?.probe;
+  if (probe?.kind !== 'http' || !probe.expect) throw new Error('the router is not asked for its workers');
+  const { steps: _, ...first } = probe;
+  return first;
+}
+
+interface Running {
+  readonly answer: () => Promise<{ ok: boolean; detail: string }>;
+  readonly workers: Map<string, StandIn>;
+  readonly again: (id: string, env?: Record<string, string>) => void;
+}
+
+/** Starts the stand-ins of all processes but those left out. A router that is told its workers is told `more`, too. */
+function run(
+  processes: readonly ProcessSpec[],
+  { without = [], more = [] }: { without?: readonly string[]; more?: readonly string[] } = {},
+): Running {
+  const workers = new Map<string, StandIn>();
+  const begin = ({ id, node, argv, env }: ProcessSpec, changed: Record<string, string> = {}) => {
+    // The stand-ins log in to NATS where there is one, and do all else without.
+    const { NATS_SERVER: _, ...others } = env;
+    workers.set(id, start(addressOf(node), argv, { ...others, SRTCTL_SIM_MODEL_READ_MS: '0', ...changed }));
+  };
+  for (const spec of processes) {
+    if (without.includes(spec.id)) continue;
+    begin(spec.role === 'frontend' ? { ...spec, argv: [...spec.argv, ...more] } : spec);
+  }
+  const probe = countsOf(processes);
+  return {
+    workers,
+    answer: () => probeOnce(probe, 2_000, new AbortController().signal),
+    again(id, env) {
+      const spec = processes.find((each) => each.id === id);
+      if (spec) begin(spec, env);
+    },
+  };
+}
+
+async function says(running: Running, wanted: RegExp): Promise<void> {
+  let said = '';
+  const isSaid = async () => {
+    said = (await running.answer()).detail;
+    return wanted.test(said);
+  };
+  await until('the answer', isSaid, 30_000).catch(() => {
+    const outputs = [...running.workers].map(([id, { output }]) => `${id}: ${output}`);
+    throw new Error([`the router says "${said}" and not ${wanted}`, ...outputs].join('\n'));
+  });
+}
+
+/** After this the router is listed as it will stay: no worker of it is still to come. */
+async function stays(running: Running, wanted: { ok: boolean; detail: RegExp }): Promise<void> {
+  await says(running, wanted.detail);
+  const { ok, detail } = await running.answer();
+  expect({ ok, detail }).toEqual({ ok: wanted.ok, detail: expect.stringMatching(wanted.detail) });
+}
+
+describe.each(['sglang', 'smg', 'vllm-router'] as const)('%s, which is told its workers', (type) => {
+  const text = recipe(type, 'aggregated', 'sglang');
+  /** Looks for ended workers each second. */
+  const quick = ['--health-check-interval-secs', '1', '--health-failure-threshold', '1'];
+  const foreignUrl = `http://${foreign}:6100`;
+  const aForeignWorker = () => start(foreign, engineArgv(6100));
+  /** The router's list of workers is its command line's first option: a stranger is added to it. */
+  const withForeign = (processes: readonly ProcessSpec[]) =>
+    processes.map((spec) =>
+      spec.role === 'frontend'
+        ? {
+            ...spec,
+            argv: spec.argv.flatMap((word) => (word === '--worker-urls' ? [word, foreignUrl] : [word])),
+          }
+        : spec,
+    );
+
+  it('is ready with the planned workers', async () => {
+    await stays(run(processesOf(text)), { ok: true, detail: /^2 of 2 agg workers$/ });
+  });
+
+  it('is not ready with a foreign worker beside ours, which is named', async () => {
+    aForeignWorker();
+    const running = run(withForeign(processesOf(text)));
+    await stays(running, {
+      ok: false,
+      detail: new RegExp(`^2 of 2 agg workers; a stranger is registered: ${foreign}:6100$`),
+    });
+  });
+
+  it.runIf(type !== 'vllm-router')(
+    'is not ready with a foreign worker in the place of one of ours, which are both named',
+    async () => {
+      aForeignWorker();
+      const processes = withForeign(processesOf(text));
+      await stays(run(processes, { without: ['agg-1-0'] }), {
+        ok: false,
+        detail: new RegExp(
+          `^1 of 2 agg workers \\(without ${addresses.node2}:\\d+\\); a stranger is registered: ${foreign}:6100$`,
+        ),
+      });
+    },
+  );
+
+  it('does not count what it still lists of an ended worker', async () => {
+    const running = run(processesOf(text), { more: quick });
+    await says(running, /^2 of 2 agg workers$/);
+    running.workers.get('agg-1-0')?.child.kill('SIGKILL');
+    await stays(running, {
+      ok: false,
+      detail: new RegExp(`^1 of 2 agg workers \\(without ${addresses.node2}:\\d+\\)$`),
+    });
+  });
+
+  it('is not ready with a foreign worker that is ill, or that claims another mode', () => {
+    const processes = processesOf(text);
+    const { expect: counts = [] } = countsOf(processes);
+    const url = (spec: ProcessSpec) => `http://${addressOf(spec.node)}:${spec.ports.http}`;
+    const ours = processes
+      .filter(({ role }) => role === 'agg')
+      .map((spec) => ({ url: url(spec), worker_type: 'regular', is_healthy: true }));
+    const answer = (other: object) =>
+      countAll(JSON.stringify({ workers: [...ours, { url: foreignUrl, ...other }] }), counts);
+    const named = {
+      ok: false,
+      detail: `2 of 2 agg workers; a stranger is registered: ${foreign}:6100`,
+    };
+    expect(answer({ worker_type: 'regular', is_healthy: false })).toEqual(named);
+    expect(answer({ worker_type: 'prefill', is_healthy: true })).toEqual(named);
+    expect(answer({ worker_type: 'decode', is_healthy: true })).toEqual(named);
+  });
+});
+
+describe.skipIf(!etcd)('dynamo, whose workers register', () => {
+  const workerOf = (processes: readonly ProcessSpec[], id: string): ProcessSpec => {
+    const found = processes.find((spec) => spec.id === id);
+    if (!found) throw new Error(`no ${id}`);
+    return found;
+  };
+  const registers = (spec: ProcessSpec) => `${addressOf(spec.node)}:${spec.ports.requests}`;
+  /** A worker of another job that has this job's registry. */
+  const aForeignWorker = (...options: string[]) =>
+    start(foreign, ['python3', '-m', 'dynamo.sglang', ...engineArgv(6100, ...options).slice(3)], {
+      ETCD_ENDPOINTS: registry,
+      DYN_TCP_RPC_HOST: foreign,
+      DYN_TCP_RPC_PORT: '9999',
+    });
+
+  const modes = [
+    ['aggregated', 'agg-0-0', '2 of 2 agg workers'],
+    ['disaggregated', 'decode-0-0', '1 of 1 prefill workers, 1 of 1 decode workers'],
+  ] as const;
+  describe.each(modes)('%s', (mode, one, all) => {
+    const processes = processesOf(recipe('dynamo', mode, 'sglang'));
+
+    it('is ready with the planned workers', async () => {
+      await stays(run(processes), { ok: true, detail: new RegExp(`^${all}$`) });
+    });
+
+    it.each([
+      ['aggregated', []],
+      ['prefill', ['--disaggregation-mode', 'prefill', '--disaggregation-bootstrap-port', '7200']],
+    ])('is not ready with a foreign %s worker beside ours, which is named', async (_, options) => {
+      aForeignWorker(...options);
+      await stays(run(processes), {
+        ok: false,
+        detail: new RegExp(`^${all}; a stranger is registered: ${foreign}:9999$`),
+      });
+    });
+
+    it('is not ready with what an ended worker left beside its successor', async () => {
+      const running = run(processes);
+      await says(running, new RegExp(`^${all}$`));
+      const ended = running.workers.get(one);
+      ended?.child.kill('SIGKILL');
+      await ended?.ended();
+      running.again(one);
+      const address = registers(workerOf(processes, one));
+      await stays(running, {
+        ok: false,
+        detail: new RegExp(`^${all}; ${address} is registered 2 times in place of 1$`),
+      });
+    });
+
+    it('is not ready with what an ended worker left at another port', async () => {
+      const running = run(processes);
+      const ended = running.workers.get(one);
+      await says(running, new RegExp(`^${all}$`));
+      ended?.child.kill('SIGKILL');
+      await ended?.ended();
+      running.again(one, { DYN_TCP_RPC_PORT: '9998' });
+      const stale = workerOf(processes, one);
+      await stays(running, {
+        ok: false,
+        detail: new RegExp(`a stranger is registered: ${addressOf(stale.node)}:9998$`),
+      });
+    });
+  });
+
+  it('counts foreign workers without an address, as they are with requests over NATS', () => {
+    const { expect: counts = [] } = countsOf(processesOf(recipe('dynamo', 'aggregated', 'sglang')));
+    const instance = (component: string) => ({
+      ...{ component, endpoint: 'generate' },
+      transport: { nats_tcp: `dynamo_${component}.generate-1` },
+    });
+    const answer = (...components: string[]) =>
+      countAll(JSON.stringify({ instances: components.map(instance) }), counts);
+    expect(answer('backend', 'backend').ok).toBe(true);
+    expect(answer('backend').ok).toBe(false);
+    expect(answer('backend', 'backend', 'prefill')).toEqual({
+      ok: false,
+      detail: '2 of 2 agg workers; 1 too many workers are registered',
+    });
+  });
+});
+
+describe('a router that cannot list its workers', () => {
+  it('trtllm_serve is told exactly the planned workers in its file, whatever the recipe adds to it', () => {
+    const extra = "server_config_extra: { context_servers: { num_instances: 1, urls: ['10.9.9.9:1'] } }";
+    const text = recipe('trtllm_serve', 'disaggregated', 'trtllm').replace(
+      'enable_multiple_frontends: false',
+      `enable_multiple_frontends: false, ${extra}`,
+    );
+    const [frontend, ...more] = processesOf(text).filter(({ role }) => role === 'frontend');
+    expect(more).toEqual([]);
+    const file = parse(frontend?.files?.[0]?.content ?? '') as Record<string, { urls: string[] }>;
+    const servers = [...(file.context_servers?.urls ?? []), ...(file.generation_servers?.urls ?? [])];
+    expect(servers).toEqual([`${addresses.node1}:6100`, `${addresses.node2}:6100`]);
+    expect(frontend?.phase, 'begins when all of them are ready').toBe('frontend');
+  });
+
+  it('vllm is the planned worker itself: its probe asks the port that clients use, which must be its own', () => {
+    const text = recipe('vllm', 'aggregated', 'vllm').replace(
+      'agg_nodes: 2, agg_workers: 2',
+      'agg_nodes: 1, agg_workers: 1',
+    );
+    const [worker, ...more] = processesOf(text);
+    expect(more).toEqual([]);
+    if (!worker) throw new Error('no worker');
+    expect(worker.probe).toMatchObject({ kind: 'http', host: addresses.node1, port: 8000 });
+    expect(asksItself(worker)).toBe(true);
+  });
+});
