@@ -4,6 +4,7 @@ import { type BenchmarkResult, type ServingResult, servingResultSchema } from '.
 import type { CacheFigures, PlannedBenchmark } from '../plan/kinds.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { type LoadgenConfig, loadgenConfigSchema, resultFileOf } from './loadgen/config.ts';
+import { whyNotValid } from './loadgen/judge.ts';
 import { parseJson } from './parse-json.ts';
 import { benchmarkProcess } from './process.ts';
 import type { BenchmarkContext, BenchmarkProtocol } from './protocol.ts';
@@ -117,23 +118,3 @@ const invalid = (reason: string): BenchmarkResult => ({
   serving: [],
   artifacts: [],
 });
-
-/** What is wrong with the figures, or undefined: every concurrency is there, no request failed, tokens came out. */
-export function whyNotValid(
-  concurrencies: readonly number[],
-  serving: readonly ServingResult[],
-  lossy = false,
-): string | undefined {
-  for (const concurrency of concurrencies) {
-    const result = serving.find((one) => one.concurrency === concurrency);
-    if (!result) return `there is no result for concurrency ${concurrency}`;
-    const { failed, requests, errors, completed, outputTokens } = result;
-    if (result.partial)
-      return `a request failed at concurrency ${concurrency}, which ended the benchmark (stop_when_invalid): ${errors[0] ?? ''}`;
-    if (failed > 0 && !lossy)
-      return `${failed} of ${requests} requests failed at concurrency ${concurrency}: ${errors[0] ?? ''}`;
-    if (completed === 0) return `no request was completed at concurrency ${concurrency}`;
-    if (outputTokens === 0) return `not one output token came at concurrency ${concurrency}`;
-  }
-  return undefined;
-}

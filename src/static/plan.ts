@@ -27,13 +27,32 @@ export function staticPlan(input: StaticPlanInput): { plan: Plan; runtime: JobCo
   const { variant, markers, natsServer } = input;
   const runtime = staticRuntime(input);
   const plan = planVariant(variant, runtime);
-  const points = plan.points.map(
-    (point): PlannedPoint =>
-      frontendFor(point.recipe.frontend.type)?.needsEtcd
-        ? { ...point, processes: [natsProcess(point, runtime, natsServer, markers), ...point.processes] }
-        : point,
-  );
+  const points = plan.points
+    .map(judgedByItself)
+    .map(
+      (point): PlannedPoint =>
+        frontendFor(point.recipe.frontend.type)?.needsEtcd
+          ? { ...point, processes: [natsProcess(point, runtime, natsServer, markers), ...point.processes] }
+          : point,
+    );
   return { plan: { ...plan, points }, runtime };
+}
+
+/**
+ * The load generator fails when its figures are not valid, because a script knows exit codes only. Where something may be
+ * lost that is not critical, requests may fail.
+ */
+function judgedByItself(point: PlannedPoint): PlannedPoint {
+  const { benchmark, processes } = point;
+  if (benchmark.type !== 'sa-bench' || !benchmark.process) return point;
+  const mayLose = processes.some(({ critical }) => !critical);
+  const argv = [...benchmark.process.argv, '--judge', ...(mayLose ? ['--lossy'] : [])];
+  const process = { ...benchmark.process, argv };
+  return {
+    ...point,
+    processes: processes.map((spec) => (spec.id === process.id ? process : spec)),
+    benchmark: { ...benchmark, process },
+  };
 }
 
 function staticRuntime({

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type LoadgenConfig, resultFileOf } from '../../src/benchmarks/loadgen/config.ts';
-import { saBench, whyNotValid } from '../../src/benchmarks/sa-bench.ts';
+import { whyNotValid } from '../../src/benchmarks/loadgen/judge.ts';
+import { saBench } from '../../src/benchmarks/sa-bench.ts';
 import {
   benchmarkProgressSchema,
   type ServingResult,

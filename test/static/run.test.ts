@@ -101,6 +101,32 @@ describe('a rendered script', { timeout: 120_000 }, () => {
     expect(await slurm.left()).toEqual([]);
   });
 
+  it.each([
+    [
+      'at its first failed request',
+      true,
+      /the result is not valid: a request failed at concurrency 2, which ended/,
+    ],
+    ['at its end', false, /the result is not valid: \d+ of 8 requests failed at concurrency 2/],
+  ])('ends with 1 when a result is not valid, which is said %s', async (_, stops, reason) => {
+    const benchmark = measured.replace('}', `, stop_when_invalid: ${stops}}`);
+    const SRTCTL_SIM_FAULTS = '[{do: refuse, process: decode, request: 3}]';
+    const { code, said } = await slurm.start(render(recipe(benchmark)), { SRTCTL_SIM_FAULTS }).ended;
+    expect(code, said).toBe(1);
+    expect(said).toMatch(reason);
+    expect(state()).toMatchObject({ exitCode: 1, points: [{ status: 'failed' }] });
+    expect(state().cause?.logTail?.join('\n')).toMatch(reason);
+    expect(await slurm.left()).toEqual([]);
+  });
+
+  it('does not call requests failures that a lost worker has had, where it is not critical', async () => {
+    const text = recipe(measured, 'supervision: {critical: {decode: false}}\n');
+    const SRTCTL_SIM_FAULTS = '[{do: refuse, process: decode, request: 5}]';
+    const { code, said } = await slurm.start(render(text), { SRTCTL_SIM_FAULTS }).ended;
+    expect(code, said).toBe(0);
+    expect(await slurm.left()).toEqual([]);
+  });
+
   it('goes on at once without a worker that died and is not critical', async () => {
     const text = recipe(
       `{type: custom, command: 'true'}`,

@@ -21,8 +21,11 @@ const CONNECT_TIMEOUT_MS = 60_000;
 /** From here on what is measured is partly this process. */
 const BUSY = 0.8;
 
-/** Drives the frontend at each concurrency in turn and writes what it measured. Rejects when it is aborted. */
-export async function runBenchmark(given: LoadgenConfig, signal: AbortSignal): Promise<void> {
+/** Drives the frontend at each concurrency in turn, and writes and returns what it measured. Rejects when it is aborted. */
+export async function runBenchmark(
+  given: LoadgenConfig,
+  signal: AbortSignal,
+): Promise<readonly ServingResult[]> {
   const config = { ...given, seed: seedOf(given, process.env[ATTEMPT_VARIABLE]) };
   await removeOldResults(config.resultDir);
   const load: Workload = {
@@ -51,6 +54,7 @@ export async function runBenchmark(given: LoadgenConfig, signal: AbortSignal): P
   }
   if (last) await writeProgress(config.progressFile, last);
   say(`\n${servingTable(results)}`);
+  return results;
 }
 
 /** Ids of which prompts are made; [] when prompts are words. */

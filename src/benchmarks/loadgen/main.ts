@@ -3,19 +3,27 @@ import { parseArgs } from 'node:util';
 import { parseJson } from '../parse-json.ts';
 import { runBenchmark } from './benchmark.ts';
 import { loadgenConfigSchema } from './config.ts';
+import { whyNotValid } from './judge.ts';
 
-/** `node loadgen.js --config FILE`: exit code 0 when it ran to the end, else 1 with one line that says why not. */
+/**
+ * `node loadgen.js --config FILE [--judge [--lossy]]`: exit code 0 when it ran to the end, else 1 with one line that says
+ * why not. With `--judge` also 1 when the figures are not valid, for who reads no figures; `--lossy`: requests may fail.
+ */
 async function main(): Promise<void> {
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.on(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
 
   try {
-    const { values } = parseArgs({ options: { config: { type: 'string' } } });
-    if (!values.config) throw new Error('usage: loadgen --config FILE');
+    const { values } = parseArgs({
+      options: { config: { type: 'string' }, judge: { type: 'boolean' }, lossy: { type: 'boolean' } },
+    });
+    if (!values.config) throw new Error('usage: loadgen --config FILE [--judge [--lossy]]');
     const config = parseJson(loadgenConfigSchema, await readFile(values.config, 'utf8'));
     if ('problem' in config) throw new Error(`${values.config}: ${config.problem}`);
-    await runBenchmark(config.value, stop.signal);
+    const results = await runBenchmark(config.value, stop.signal);
+    const reason = values.judge ? whyNotValid(config.value.concurrencies, results, values.lossy) : undefined;
+    if (reason !== undefined) throw new Error(`the result is not valid: ${reason}`);
   } catch (error) {
     // An aborted timer says only that it was; the reason says by whom.
     const cause: unknown = stop.signal.aborted ? stop.signal.reason : error;
