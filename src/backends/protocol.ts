@@ -56,6 +56,11 @@ export interface BackendProtocol {
   healthProbe(context: WorkerContext): ProbeSpec;
   /** How its agent sees that it gets on with its requests; none for what has no figures, as followers. */
   progress?(context: WorkerContext): EngineProgress | undefined;
+  /**
+   * Regular expressions: a line of a worker's log that matches one says that the worker is of no use any more, though its
+   * process goes on running. Matched against each line's first 500 characters, without colours; they must not backtrack.
+   */
+  readonly fatalLines?: readonly string[];
   /** How a worker (its leader's context) is brought to rest between two measurements. Default: it cannot be. */
   rest?(context: WorkerContext): Omit<WorkerRest, 'process' | 'node'>;
   /** Roles whose flags the recipe gives, for messages to people. */

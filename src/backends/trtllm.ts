@@ -12,6 +12,22 @@ import { dynamoProgress } from './rest.ts';
 import { configYaml } from './trtllm-config.ts';
 import { commonEnvironment, fillIn, visibleDevices } from './worker-environment.ts';
 
+/** What TensorRT-LLM's logger writes before a message: `[11/18/2025-09:33:30] [TRT-LLM] [RANK 0] [E] `. */
+const LOGGED = '^\\[[^\\]]{1,40}\\] \\[TRT-LLM\\](?: ?\\[[^\\]]{1,40}\\]){0,4} ';
+
+/**
+ * A server or a rank that has ended leaves the launcher and the other ranks alive: the launcher (trtllm-llmapi-launch
+ * after 1.2) tells how its server ended; a rank without an executor returns (tensorrt_llm/executor/worker.py,
+ * worker_main); a rank that crashes or hangs ends the others after a while, or refuses everything from then on
+ * (tensorrt_llm/_torch/pyexecutor/hang_detector.py and py_executor.py, 1.0 to 1.3).
+ */
+const FATAL_LINES = [
+  '^Rank[0-9]{1,6} Task exit code: [1-9]',
+  `${LOGGED}Failed to initialize executor on rank [0-9]`,
+  `${LOGGED}Executor loop crashed on this rank`,
+  `${LOGGED}Hang detected on rank [0-9]{1,6} in PyExecutor`,
+];
+
 /**
  * TensorRT-LLM, as its own server or wrapped by Dynamo. An endpoint is one MPI launch with a task for each GPU, which
  * its leader stands for; the engine's options are in a file.
@@ -39,6 +55,7 @@ export const trtllm: BackendProtocol = {
     return { ...none, ...(dynamo ? { http: 0, system } : { http: servingPort(context), system: 0 }) };
   },
   healthProbe,
+  fatalLines: FATAL_LINES,
   // Its own server tells its figures in no form that says whether it gets on.
   progress: (context) => (underDynamo(context.recipe) ? dynamoProgress(context) : undefined),
 };

@@ -40,6 +40,8 @@ export type ProcessEvent =
   /** It is alive, has work, and does not get on with it; `hang.detected` follows when it was looked into. */
   | { type: 'hang.suspected'; detail: string }
   | { type: 'hang.detected'; detail: string }
+  /** Its log says that it is of no use any more. */
+  | { type: 'log.fatal'; line: string }
   /** It is not wanted any more. */
   | { type: 'stop'; why: string };
 
@@ -99,6 +101,10 @@ export const processMachine = setup({
     notePortTaken: assign({
       failure: 'its port is taken',
       why: ({ context, event }) => (event.type === 'port.taken' ? event.detail : context.why),
+    }),
+    noteFatalLine: assign({
+      failure: 'a fatal line in its log',
+      why: ({ context, event }) => (event.type === 'log.fatal' ? `its log says: ${event.line}` : context.why),
     }),
     noteExit: assign({
       exitCode: ({ event }) => (event.type === 'process.exited' ? event.exitCode : null),
@@ -195,6 +201,7 @@ export const processMachine = setup({
         'port.taken': {},
         'hang.suspected': {},
         'hang.detected': {},
+        'log.fatal': {},
       },
       states: {
         starting: {
@@ -211,6 +218,7 @@ export const processMachine = setup({
               }),
             },
             'port.taken': { target: 'stopping', actions: 'notePortTaken' },
+            'log.fatal': { target: 'stopping', actions: 'noteFatalLine' },
           },
           after: {
             startTimeout: {
@@ -239,6 +247,7 @@ export const processMachine = setup({
             },
             'hang.detected': { target: 'stopping', actions: 'noteHang' },
             'port.taken': { target: 'stopping', actions: 'notePortTaken' },
+            'log.fatal': { target: 'stopping', actions: 'noteFatalLine' },
           },
           after: {
             endTimeout: {
@@ -257,6 +266,7 @@ export const processMachine = setup({
             'probe.passed': { target: 'ready', actions: assign({ why: ({ event }) => event.detail }) },
             'hang.detected': { target: 'stopping', actions: 'noteHang' },
             'port.taken': { target: 'stopping', actions: 'notePortTaken' },
+            'log.fatal': { target: 'stopping', actions: 'noteFatalLine' },
           },
           after: {
             unhealthyAfter: {

@@ -132,6 +132,11 @@ export const processSpecSchema = z.object({
   startTimeoutMs: z.number().int().positive(),
   /** A line of its log that matches this regular expression while it starts says that it never becomes ready. */
   givesUp: z.string().optional(),
+  /**
+   * Regular expressions. A line of its log that matches one says that the process is of no use any more, though it goes on
+   * running; it has failed then.
+   */
+  fatalLines: z.array(z.string()).optional(),
   /** How long a process that is expected to end may run. */
   endTimeoutMs: z.number().int().positive().optional(),
   /** From SIGTERM to SIGKILL. */

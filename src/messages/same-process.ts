@@ -11,6 +11,7 @@ const WATCHING = new Set<keyof ProcessSpec>([
   'critical',
   'startTimeoutMs',
   'givesUp',
+  'fatalLines',
   'endTimeoutMs',
   'graceMs',
   'unhealthyAfterMs',

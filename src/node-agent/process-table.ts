@@ -13,6 +13,7 @@ import type { ProcessSpec } from '../messages/process-spec.ts';
 import { isOver, type ProcessState } from '../messages/states.ts';
 import type { Marker } from '../owner-mark.ts';
 import { endLeft, endQuickly, endStrays, newestPids } from './end-left.ts';
+import { watchForFatalLine } from './fatal-watch.ts';
 import { describeTaken, takenPorts } from './free-ports.ts';
 import { watchProgress } from './hang-watch.ts';
 import { isOfJob } from './kin.ts';
@@ -69,6 +70,8 @@ interface Entry {
   log: OpenLog | undefined;
   /** Ends the watch over whether it gets on. */
   unwatch: (() => void) | undefined;
+  /** Ends the watch over its log. */
+  unwatchLog: (() => void) | undefined;
 }
 
 export interface TableOptions {
@@ -222,9 +225,11 @@ export class ProcessTable {
     const entry = this.#entries.get(key);
     if (!entry) return;
     const watchedAnew = !isDeepStrictEqual(entry.spec.progress, spec.progress);
+    const readAnew = !isDeepStrictEqual(entry.spec.fatalLines, spec.fatalLines);
     entry.spec = spec;
     if (isOver(entry.state)) return;
     entry.actor.send({ type: 'spec.changed', spec });
+    if (readAnew) this.#watchLog(entry, sizeOf(spec.logFile));
     if (!watchedAnew) return;
     entry.unwatch?.();
     entry.unwatch = undefined;
@@ -252,6 +257,7 @@ export class ProcessTable {
       logFrom: 0,
       log: undefined,
       unwatch: undefined,
+      unwatchLog: undefined,
     };
     this.#entries.set(key, entry);
     this.#tell(entry, null);
@@ -270,6 +276,8 @@ export class ProcessTable {
           this.#options.onDefect(`${spec.id}: unexpected events`, context.unexpected);
         this.#tell(entry, from);
         this.#watch(entry);
+        if (state === 'starting' && !entry.unwatchLog) this.#watchLog(entry);
+        if (state === 'stopping' || isOver(state)) entry.unwatchLog?.();
         if (!isOver(state)) return;
         this.#closeLog(entry);
         this.#startWaiting();
@@ -282,6 +290,7 @@ export class ProcessTable {
         entry.why = 'srtctl: internal error in its machine';
         this.#signal(entry, 'SIGKILL');
         entry.unwatch?.();
+        entry.unwatchLog?.();
         this.#tell(entry, from);
       },
     });
@@ -309,6 +318,19 @@ export class ProcessTable {
         onHung: (says) => void this.#hung(entry, says),
       });
     } else if (state === 'stopping' || isOver(state)) entry.unwatch?.();
+  }
+
+  /** From when it is started until it is stopped or over. `from`: byte of its log. */
+  #watchLog(entry: Entry, from = entry.logFrom): void {
+    const { logFile: file, fatalLines: lines = [] } = entry.spec;
+    entry.unwatchLog?.();
+    entry.unwatchLog =
+      lines.length === 0 || entry.state === 'stopping'
+        ? undefined
+        : watchForFatalLine({
+            ...{ file, from, lines },
+            onLine: (line) => entry.actor.send({ type: 'log.fatal', line }),
+          });
   }
 
   /** Says so, has a look at what it is doing, and only then ends it. */

@@ -62,6 +62,7 @@ export function workerProcesses(
       ...(progress
         ? { progress: { ...progress, hungAfterMs: Math.round(recipe.supervision.hung_after * 1000) } }
         : {}),
+      ...(backend.fatalLines ? { fatalLines: [...backend.fatalLines] } : {}),
       critical: true,
       terminates: false,
       startTimeoutMs: seconds * attempts * 1000,

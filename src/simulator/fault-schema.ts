@@ -8,6 +8,7 @@ const ms = z.number().nonnegative();
 /** What a fault does; docs/simulator.md says it for people. */
 const kinds = z.enum([
   'die',
+  'say',
   'freeze',
   'stall',
   'slow',
@@ -34,7 +35,7 @@ const faultSchema = z.strictObject({
   for_ms: ms.optional(),
   /** Only requests to paths that begin so (refuse, slow, stall). */
   path: z.string().default('/'),
-  /** die. Exit code, or signal; and what it writes on stderr before. */
+  /** die. Exit code, or signal. die, say: what it writes on stderr (before). */
   code: z.number().int().min(0).max(255).default(1),
   signal: z
     .string()

@@ -58,7 +58,7 @@ function look(): void {
 
 function act(): void {
   const now = performance.now();
-  for (const fault of clock.of('die', 'freeze', 'title', 'children')) {
+  for (const fault of clock.of('die', 'say', 'freeze', 'title', 'children')) {
     const begin = clock.beginOf(fault);
     if (begin === undefined || now < begin) continue;
     if (done.has(fault)) continue;
@@ -74,6 +74,9 @@ function doNow(fault: Fault): void {
       if (says !== undefined) process.stderr.write(`${says}\n`);
       if (signal === undefined) process.exit(code);
       process.kill(process.pid, signal as NodeJS.Signals);
+      break;
+    case 'say':
+      process.stderr.write(`${says ?? ''}\n`);
       break;
     case 'freeze':
       if (forMs !== undefined) thaw(forMs);

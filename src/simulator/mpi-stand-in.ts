@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { Fatal } from './fatal.ts';
 
 /** srun's place on one machine: starts every task with its rank, and ends them all when one has ended badly. */
@@ -9,8 +10,13 @@ export async function runTasks([tasks = '', nodeList = '', , ...argv]: readonly 
   if (!Number.isInteger(count) || count < 1 || command === undefined)
     throw new Fatal('usage: mpi-stand-in TASKS NODES -- COMMAND…', { exitCode: 2 });
   const perNode = Math.ceil(count / nodes.length);
-  // Signals are for the process group, of which the tasks are.
-  process.on('SIGTERM', () => undefined);
+  // Slurm signals all processes of a step. When it is the group that is asked, they have heard it already.
+  let isAsked = false;
+  process.on('SIGTERM', () => {
+    if (isAsked || !leadsItsGroup()) return;
+    isAsked = true;
+    process.kill(0, 'SIGTERM');
+  });
   const children = Array.from({ length: count }, (_, rank) =>
     spawn(command, args, {
       stdio: 'inherit',
@@ -45,3 +51,7 @@ export async function runTasks([tasks = '', nodeList = '', , ...argv]: readonly 
   await Promise.all(ends);
   process.exit(failed ?? 0);
 }
+
+/** Of a group that somebody else leads more is than the tasks. */
+const leadsItsGroup = (): boolean =>
+  readFileSync('/proc/self/stat', 'latin1').split(') ').at(-1)?.split(' ')[2] === String(process.pid);

@@ -74,6 +74,33 @@ describe('a TensorRT-LLM endpoint', () => {
     expect(file?.content).not.toContain('%YAML');
   });
 
+  it.each([
+    ['Rank0 Task exit code: 1', true],
+    ['Rank12 Task exit code: 137', true],
+    ['[07/08/2025-19:47:15] [TRT-LLM] [RANK 1] [E] Failed to initialize executor on rank 1: no memory', true],
+    [
+      '[07/22/2025-05:45:38] [TRT-LLM] [E] Failed to initialize executor on rank 0: CUDA out of memory.',
+      true,
+    ],
+    [
+      '[09/03/2026-05:45:38] [TRT-LLM] [E] [_torch][RANK 7] Executor loop crashed on this rank; hard-killing all 8',
+      true,
+    ],
+    ['[11/18/2025-09:33:30] [TRT-LLM] [RANK 3] [E] Hang detected on rank 3 in PyExecutor.', true],
+    ['Rank0 Task exit code: 0', false],
+    ['Rank0 MPI Comm server exit code: 1', false],
+    ['[11/18/2025-09:33:30] [TRT-LLM] [RANK 0] [I] prompt: "why does Rank0 Task exit code: 1 come?"', false],
+    [
+      '[11/18/2025-09:33:30] [TRT-LLM] [RANK 0] [I] {"prompt": "Failed to initialize executor on rank 1"}',
+      false,
+    ],
+    ['INFO: 10.0.0.1:4242 - "POST /v1/completions HTTP/1.1" 503 Service Unavailable', false],
+    ['[11/18/2025-09:33:30] [TRT-LLM] [RANK 0] [W] Hang detection is on', false],
+  ])('fails by its log alone: %s: %s', (line, isFatal) => {
+    const { fatalLines = [] } = byId(recipe, 'decode-0-0') ?? {};
+    expect(fatalLines.some((pattern) => new RegExp(pattern).test(line))).toBe(isFatal);
+  });
+
   it('shares no memory of the expert balancer with another, and is told its node', () => {
     const workers = processesOf(recipe).filter(({ phase }) => phase === 'worker');
     expect(new Set(workers.map(({ env }) => env.TRTLLM_EPLB_SHM_NAME)).size).toBe(3);

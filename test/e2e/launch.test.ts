@@ -42,6 +42,23 @@ describe('TensorRT-LLM, whose ranks MPI starts', () => {
     90_000,
   );
 
+  it('fails by a line of a rank’s log that TensorRT-LLM names as fatal, though all of it goes on running', async () => {
+    const says =
+      '[11/20/2026-09:20:11] [TRT-LLM] [RANK 3] [E] Executor loop crashed on this rank; hard-killing all 4 ranks in 10s';
+    const faults = [
+      { do: 'say', process: 'decode', request: 3, says },
+      { do: 'stall', process: 'decode', request: 3 },
+    ];
+    const job = await jobs.apply(await trtllmRecipe('trtllm_serve', 4_000), {
+      env: { SRTCTL_SIM_FAULTS: JSON.stringify(faults) },
+    });
+    expect(await job.ended()).toBe(1);
+    const [result] = await job.results();
+    expect(result?.cause).toMatchObject({ process: 'decode-0-0' });
+    expect(result?.cause?.summary).toContain('Executor loop crashed on this rank');
+    await job.nothingLeft();
+  }, 90_000);
+
   it('ends with its first rank, wherever the others are', async () => {
     const job = await jobs.apply(await trtllmRecipe('trtllm_serve', 4_000), {
       env: { SRTCTL_SIM_CRASH_AFTER_MS: '4000' },

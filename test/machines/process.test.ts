@@ -220,6 +220,32 @@ describe('the process machine', () => {
     expect(p.context().unexpected).toEqual([]);
   });
 
+  it.each([
+    ['starts', []],
+    ['is ready', ['probe.passed']],
+    ['is degraded', ['probe.passed', 'hang.suspected']],
+  ] as const)(
+    'fails by a fatal line in its log while it %s, and by none while it is stopped',
+    async (_, before) => {
+      const p = start();
+      await p.live();
+      for (const type of before) p.actor.send({ type, detail: 'x' });
+      p.actor.send({ type: 'log.fatal', line: 'Rank0 Task exit code: 1' });
+      expect(p.states.at(-1)).toBe('stopping');
+      p.actor.send({ type: 'log.fatal', line: 'another' });
+      p.world(exited(0));
+      expect(p.states.at(-1)).toBe('failed');
+      expect(p.context()).toMatchObject({ why: 'its log says: Rank0 Task exit code: 1', unexpected: [] });
+      const q = start({ id: 'q' });
+      await q.live();
+      q.actor.send({ type: 'stop', why: 'not wanted' });
+      q.actor.send({ type: 'log.fatal', line: 'Rank0 Task exit code: 143' });
+      q.world(exited(0));
+      expect(q.states.at(-1)).toBe('stopped');
+      expect(q.context().unexpected).toEqual([]);
+    },
+  );
+
   it('does not fire a timer of more than 2^31 ms at once', async () => {
     const p = start({ id: 'p', startTimeoutMs: 2 ** 40 });
     await p.live();

@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { trtllm } from '../../src/backends/trtllm.ts';
 import type { Beyond } from '../../src/node-agent/launch.ts';
 import { identityOf } from '../../src/node-agent/marks.ts';
 import { ProcessTable, type Transition } from '../../src/node-agent/process-table.ts';
@@ -81,6 +82,30 @@ describe('the process table', () => {
     await reach('slow', 'ready');
     await disk.close();
     expect(statesOf('stopped')).toEqual(['waiting', 'preparing', 'stopped']);
+  });
+
+  it('fails a launcher that outlives its server within two seconds of the line that tells of it', async () => {
+    const launcher = join('dist/mock-bin', 'trtllm-llmapi-launch');
+    const server = 'echo "ValueError: no such model"; sleep 0.5; echo "Rank0 Task exit code: 1" >&2; exit 1';
+    const launched = (id: string, fatalLines: string[]) =>
+      spec({ id, argv: ['sh', launcher, 'sh', '-c', server], fatalLines });
+    table.apply(
+      [launched('watched', trtllm.fatalLines ? [...trtllm.fatalLines] : []), launched('not', [])],
+      1,
+      'test',
+    );
+    await reach('watched', 'ready');
+    const begin = performance.now();
+    await reach('watched', 'failed');
+    // On a free machine 1.1 s.
+    expect(performance.now() - begin).toBeLessThan(10_000);
+    expect(last('watched')?.why).toBe('its log says: Rank0 Task exit code: 1');
+    expect(last('not')?.to).toBe('ready');
+    // Another pattern is heeded from now on, in what is written from now on.
+    table.apply([launched('not', ['Rank0'])], 2, 'test');
+    await appendFile(spec({ id: 'not' }).logFile, 'Rank0 is bad\n');
+    await reach('not', 'failed');
+    expect(last('not')?.why).toBe('its log says: Rank0 is bad');
   });
 
   it('takes ranks for gone when they are gone beyond this node, too', async () => {
