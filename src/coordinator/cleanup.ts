@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Bus } from '../messages/bus.ts';
 import type { AllDesired } from '../messages/control.ts';
 import { WIRE_VERSION } from '../messages/events.ts';
-import type { ProcessRole } from '../messages/process-spec.ts';
+import { STOP_GROUP_MS, STOP_ORDER } from '../messages/process-spec.ts';
 import type { Subjects } from '../messages/subjects.ts';
 import type { Platform } from '../slurm/launcher.ts';
 import type { Deployment } from './deployment.ts';
@@ -29,19 +29,6 @@ export interface CleanupOptions {
   /** Without a bus nobody hears the empty set: agents are ended by signal, and end what they run. */
   readonly isBusGone: () => boolean;
 }
-
-/**
- * Clients stop before routers, these before workers, and last what workers are registered with: in another order each
- * reports that the one it uses is gone, and a worker that cannot deregister waits for it.
- */
-const ORDER: readonly (readonly ProcessRole[])[] = [
-  ['benchmark'],
-  ['nginx', 'frontend'],
-  ['prefill', 'decode', 'agg', 'step'],
-  ['etcd', 'mooncake'],
-];
-/** How long one of these groups may keep the next waiting, ms. */
-const GROUP_MS = 10_000;
 
 /**
  * The empty set to everybody, again and again, until nothing is left or who is left has no lease any more. Before it, for
@@ -84,7 +71,7 @@ export async function dismissAgents(options: CleanupOptions): Promise<void> {
 
 async function stopInOrder({ deployment, roster, ...options }: CleanupOptions): Promise<void> {
   const running = deployment()?.wanted ?? [];
-  const groups = ORDER.filter((roles) => running.some(({ role }) => roles.includes(role)));
+  const groups = STOP_ORDER.filter((roles) => running.some(({ role }) => roles.includes(role)));
   for (let first = 0; first + 1 < groups.length; first++) {
     const keep = groups.slice(first + 1).flat();
     const staying = new Map<string, number>();
@@ -94,7 +81,7 @@ async function stopInOrder({ deployment, roster, ...options }: CleanupOptions): 
     }
     const generation = deployment()?.clear();
     if (generation === undefined || options.isBusGone()) return;
-    const deadline = AbortSignal.timeout(GROUP_MS);
+    const deadline = AbortSignal.timeout(STOP_GROUP_MS);
     const isGone = () => options.isBusGone() || roster.isClean(generation, (node) => staying.get(node) ?? 0);
     await repeating({ ...options, deployment, roster }, { generation, end: false, keep }, () =>
       roster.until(isGone, deadline).catch(() => undefined),

@@ -87,6 +87,20 @@ export const deployPhaseSchema = z.enum(deployPhases);
 export type DeployPhase = z.infer<typeof deployPhaseSchema>;
 
 /**
+ * The order in which processes are stopped. Clients stop before routers, these before workers, and last what workers are
+ * registered with: in another order each reports that the one it uses is gone, and a worker that cannot deregister waits
+ * for it.
+ */
+export const STOP_ORDER: readonly (readonly ProcessRole[])[] = [
+  ['benchmark'],
+  ['nginx', 'frontend'],
+  ['prefill', 'decode', 'agg', 'step'],
+  ['etcd', 'mooncake'],
+];
+/** How long one of these groups may keep the next waiting, ms. */
+export const STOP_GROUP_MS = 10_000;
+
+/**
  * Environment variables, by name. Not `z.record`, which leaves out a name that JavaScript has a use for (`__proto__`).
  */
 const environmentSchema = z.custom<Record<string, string>>(

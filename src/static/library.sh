@@ -18,17 +18,17 @@ sweep_state=booting
 nodes=()
 addresses=()
 het_options=()
-declare -A pid_of log_of patience_of kind_of started_at finished_steps
+declare -A pid_of log_of patience_of kind_of node_of group_of is_mpi started_at finished_steps
 launched=()
 point_states=()
 for point in "${!point_names[@]}"; do point_states[point]=planned; done
 
 # For every srun: beside the batch script and the other steps, with all that the job has on the node.
 step_options=(--overlap --mem=0 --cpu-bind=none --input=none --no-kill --wait=0)
-# What srun starts: it tells the number of its step, by which it is signalled, and becomes the process. The directory is in
-# /tmp, where anybody may have made one of its name.
+# What srun starts: it tells the number of its step and its pid, by which it is signalled, and becomes the process. The
+# directory is in /tmp, where anybody may have made one of its name.
 launcher='
-echo "$SLURM_STEP_ID" >"$1"
+echo "$SLURM_STEP_ID $$" >"$1"
 if [ -n "$2" ]; then
   mkdir -m 700 -- "$2" 2>/dev/null || { [ -d "$2" ] && [ ! -L "$2" ] && [ -O "$2" ]; } || {
     echo "srtctl: $2 is not a directory of this user: somebody may have put it there" >&2
@@ -180,7 +180,7 @@ find_nodes() {
 on_all_nodes() { # SHELL-TEXT ARGUMENT…: once on each node
   local groups=() place=(--nodes="${#nodes[@]}" --ntasks="${#nodes[@]}")
   if [ ${#het_options[@]} -gt 0 ]; then place=() groups=(--het-group="0-$((SLURM_HET_SIZE - 1))"); fi
-  timeout 60 srun "${step_options[@]}" "${place[@]}" "${groups[@]}" --ntasks-per-node=1 --mpi=none --kill-on-bad-exit=0 \
+  timeout -k 5 "${patience:-60}" srun "${step_options[@]}" "${place[@]}" "${groups[@]}" --ntasks-per-node=1 --mpi=none --kill-on-bad-exit=0 \
     --job-name=srtctl-all /bin/sh -c "$1" srtctl "${@:2}" </dev/null
 }
 
@@ -200,7 +200,7 @@ unset_misleading() {
 
 # ---- processes
 
-# launch ID NODE-INDEX LOG PATIENCE ends|serves|may-end: an srun in the background; p<point>.<id> says what it runs.
+# launch ID NODE-INDEX LOG PATIENCE ends|serves|may-end STOP-GROUP [mpi]: an srun in the background; p<point>.<id> says what it runs.
 launch() {
   local id=$1 index=$2 log=$3
   [ -z "$stop_code" ] || return 1
@@ -209,6 +209,9 @@ launch() {
   log_of[$id]=$log
   patience_of[$id]=$4
   kind_of[$id]=$5
+  node_of[$id]=$index
+  group_of[$id]=$6
+  is_mpi[$id]=${7:-}
   read_clock
   started_at[$id]=$now
   (
@@ -344,37 +347,107 @@ stay_up() {
   return 1
 }
 
-# signal_all SIGNAL: through their steps; srun itself only where the process has not begun.
-signal_all() {
-  local id steps=()
-  for id in "${launched[@]}"; do
-    alive "$id" || continue
-    if [ -s "$run_dir/$id.step" ]; then steps+=("$SLURM_JOB_ID.$(<"$run_dir/$id.step")"); else kill -s "$1" "${pid_of[$id]}" 2>/dev/null; fi
+# ---- the end
+
+# On the node: NODE:PID… are asked to end, each by its main process alone, which ends its children in the order that it
+# wants. A shell that waits for one command is only around it; of one that waits for several, or for nothing, nobody can
+# say who that is, so all of its group is asked (as agents do: src/node-agent/main-process.ts).
+ask_main='
+# Its process group is the third word behind its name, which may hold anything.
+group_of() { read -r line 2>/dev/null <"/proc/$1/stat" || return; set -- ${line##*) }; group=$3; }
+ask() {
+  pid=$1 depth=0
+  group_of "$1" || return
+  own=$group
+  while [ "$depth" -lt 8 ] && [ "$group" = "$own" ]; do
+    read -r name 2>/dev/null <"/proc/$pid/comm" || return
+    case $name in
+      sh | bash | dash | ash | busybox | ksh | zsh) ;;
+      *) kill -s TERM "$pid"; return ;;
+    esac
+    children=
+    read -r children 2>/dev/null <"/proc/$pid/task/$pid/children"
+    set -- "$1" $children
+    [ $# -eq 2 ] && group_of "$2" || break
+    pid=$2 depth=$((depth + 1))
   done
-  [ ${#steps[@]} -eq 0 ] || scancel --quiet --signal="$1" "${steps[@]}"
+  kill -s TERM -- "-$1" || kill -s TERM "$1"
+}
+for entry; do
+  [ "${entry%:*}" != "$SLURMD_NODENAME" ] || ask "${entry##*:}"
+done
+exit 0'
+
+# signal_steps SIGNAL ID…: all processes of their steps; srun itself only where the process has not begun.
+signal_steps() {
+  local signal=$1 id number pid steps=()
+  shift
+  for id; do
+    alive "$id" || continue
+    if [ -s "$run_dir/$id.step" ]; then
+      read -r number pid <"$run_dir/$id.step"
+      steps+=("$SLURM_JOB_ID.$number")
+    else
+      kill -s "$signal" "${pid_of[$id]}" 2>/dev/null
+    fi
+  done
+  [ ${#steps[@]} -eq 0 ] || scancel --quiet --signal="$signal" "${steps[@]}"
 }
 
-all_gone() { # SECONDS: waits for it
+# ask_to_end ID…: their main processes. Ranks of an MPI program are asked all at once, wherever they are.
+ask_to_end() {
+  local id number pid others=() mains=()
+  for id; do
+    if [ -z "${is_mpi[$id]:-}" ] && alive "$id" && [ -s "$run_dir/$id.step" ]; then
+      read -r number pid <"$run_dir/$id.step"
+      mains+=("${nodes[${node_of[$id]}]}:$pid")
+    else
+      others+=("$id")
+    fi
+  done
+  signal_steps TERM "${others[@]}"
+  [ ${#mains[@]} -eq 0 ] || patience=15 on_all_nodes "$ask_main" "${mains[@]}" >/dev/null 2>&1 || signal_steps TERM "$@"
+}
+
+# all_gone SECONDS ID…: waits for it.
+all_gone() {
   local id some tries=$(($1 * 10))
+  shift
   while :; do
     some=
-    for id in "${launched[@]}"; do if alive "$id"; then some=$id; break; fi; done
+    for id; do if alive "$id"; then some=$id; break; fi; done
     [ -n "$some" ] || return 0
     [ $((tries--)) -gt 0 ] || return 1
     sleep 0.1
   done
 }
 
+# stop_all: clients before routers, these before workers, and last what workers are registered with. Each group gets
+# some seconds before the next is asked, all of them together the grace, and then SIGKILL.
 stop_all() {
-  local id
-  if ! all_gone 0; then
-    signal_all TERM
-    if ! all_gone "$grace"; then
-      say "after $grace s something still runs: SIGKILL"
-      signal_all KILL
-      if ! all_gone 10; then
-        for id in "${launched[@]}"; do kill -KILL "${pid_of[$id]}" 2>/dev/null; done
-        all_gone 5
+  local id group ids until=0 last=$((grace / 2))
+  [ "$last" -le 5 ] || last=5
+  if ! all_gone 0 "${launched[@]}"; then
+    for group in 0 1 2 3; do
+      ids=()
+      for id in "${launched[@]}"; do [ "${group_of[$id]}" != "$group" ] || ! alive "$id" || ids+=("$id"); done
+      [ ${#ids[@]} -gt 0 ] || continue
+      read_clock
+      until=$((now + grace - last))
+      ask_to_end "${ids[@]}"
+      all_gone "$group_patience" "${ids[@]}"
+    done
+    read_clock
+    [ "$until" -gt "$now" ] || until=$now
+    if ! all_gone $((until - now)) "${launched[@]}"; then
+      signal_steps TERM "${launched[@]}"
+      if ! all_gone "$last" "${launched[@]}"; then
+        say "after $grace s something still runs: SIGKILL"
+        signal_steps KILL "${launched[@]}"
+        if ! all_gone 10 "${launched[@]}"; then
+          for id in "${launched[@]}"; do kill -KILL "${pid_of[$id]}" 2>/dev/null; done
+          all_gone 5 "${launched[@]}"
+        fi
       fi
     fi
   fi
@@ -515,8 +588,8 @@ begin_job() {
   say "$job_name: job $job_id on ${nodes[*]:0:8}$([ ${#nodes[@]} -le 8 ] || echo " and $((${#nodes[@]} - 8)) more")"
 }
 
-begin_point() { # NUMBER DIRECTORY POLL-SECONDS GRACE-SECONDS
-  point=$1 point_dir=$2 interval=${SRTCTL_STATIC_POLL_SECONDS:-$3} grace=$4
+begin_point() { # NUMBER DIRECTORY POLL-SECONDS GRACE-SECONDS SECONDS-FOR-A-GROUP
+  point=$1 point_dir=$2 interval=${SRTCTL_STATIC_POLL_SECONDS:-$3} grace=$4 group_patience=$5
   # The end of a benchmark is looked for more often: its time is the node's.
   benchmark_interval=$interval
   [ "${interval%%.*}" -lt 1 ] || benchmark_interval=1

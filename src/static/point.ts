@@ -1,4 +1,10 @@
-import { type DeployPhase, deployPhases, type ProcessSpec } from '../messages/process-spec.ts';
+import {
+  type DeployPhase,
+  deployPhases,
+  type ProcessSpec,
+  STOP_GROUP_MS,
+  STOP_ORDER,
+} from '../messages/process-spec.ts';
 import type { PlannedPoint } from '../plan/kinds.ts';
 import type { Markers } from './markers.ts';
 import { type ProcessContext, processFunctions } from './process.ts';
@@ -32,7 +38,7 @@ export function pointFunctions(input: PointInput): string {
 # ---- point ${ordinal}: ${oneLine(point.name)}
 ${started.map((spec) => processFunctions(spec, { ...input, ordinal, before: beforeOf(spec) })).join('\n')}
 point_${ordinal}() {
-  begin_point ${ordinal} ${markers.word(input.pointDir)} ${interval} ${graceSeconds}
+  begin_point ${ordinal} ${markers.word(input.pointDir)} ${interval} ${graceSeconds} ${STOP_GROUP_MS / 1_000}
   ${input.secret ? '(umask 077 && ' : ''}write_file "$point_dir/config.yaml" ${markers.word(input.config)}${input.secret ? ')' : ''}
 ${phases.map((phase) => phaseText(phase, started, input)).join('\n')}
 ${benchmarkText(input)}
@@ -63,11 +69,15 @@ ${lines.join('\n')}
   await_ready ${all.map(({ id }) => id).join(' ')} || return`;
 }
 
-/** launch ID NODE LOG PATIENCE KIND: `ends` is expected to end, `serves` is not, `may-end` may. */
+/**
+ * launch ID NODE LOG PATIENCE KIND GROUP [mpi]: `ends` is expected to end, `serves` is not, `may-end` may. GROUP: its place in the
+ * order of the stop.
+ */
 function launchOf(spec: ProcessSpec, { word, indexOf }: Markers): string {
   const patienceMs = spec.terminates ? (spec.endTimeoutMs ?? 0) : spec.startTimeoutMs;
   const kind = spec.terminates ? 'ends' : spec.critical ? 'serves' : 'may-end';
-  return `launch ${spec.id} ${indexOf(spec.node)} ${word(spec.logFile)} ${Math.ceil(patienceMs / 1_000)} ${kind}`;
+  const group = STOP_ORDER.findIndex((roles) => roles.includes(spec.role));
+  return `launch ${spec.id} ${indexOf(spec.node)} ${word(spec.logFile)} ${Math.ceil(patienceMs / 1_000)} ${kind} ${group}${spec.mpi ? ' mpi' : ''}`;
 }
 
 function benchmarkText({ point, markers }: PointInput): string {

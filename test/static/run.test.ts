@@ -34,6 +34,16 @@ function render(text: string, ...options: string[]): string {
   return slurm.write('script.sh', script);
 }
 
+/** Id of the process that a pid belongs to; undefined for what is not one of the plan's. */
+function processOf(pid: number): string | undefined {
+  try {
+    const environment = readFileSync(`/proc/${pid}/environ`, 'latin1');
+    return /(?:^|\0)SRTCTL_PROCESS=[^\0]*\/([^/\0]+)\/1\0/.exec(environment)?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
 const state = (): JobState =>
   jobStateSchema.parse(JSON.parse(readFileSync(join(slurm.jobDir, 'state.json'), 'utf8')));
 
@@ -53,8 +63,10 @@ describe('a rendered script', { timeout: 120_000 }, () => {
     ])
       expect(existsSync(join(slurm.jobDir, file)), file).toBe(true);
     expect(await slurm.left()).toEqual([]);
-    const perProcess = slurm.sruns().filter((word) => word.startsWith('--job-name=srtctl-'));
-    expect(perProcess).toHaveLength(6);
+    const steps = slurm.sruns().filter((word) => word.startsWith('--job-name=srtctl-'));
+    expect(steps.filter((word) => !word.endsWith('-all'))).toHaveLength(5);
+    // The routers are asked to end, then the workers; then the nodes are cleared.
+    expect(steps.filter((word) => word.endsWith('-all'))).toHaveLength(3);
   });
 
   it('goes on after a failed point, does a step once, and ends with 1 and the first cause', async () => {
@@ -146,6 +158,44 @@ describe('a rendered script', { timeout: 120_000 }, () => {
     const { code, said } = await run.ended;
     expect(code, said).toBe(143);
     expect(state()).toMatchObject({ exitCode: 143, points: [{ state: 'interrupted' }] });
+    expect(await slurm.left()).toEqual([]);
+  });
+
+  it('stops clients before routers and these before workers, each by its main process', async () => {
+    // A shell around a program that takes a second to end: the shell alone would end at once, and leave it behind.
+    const wellEnded = join(slurm.dir, 'ended-well');
+    const client = slurm.write(
+      'client.py',
+      `import pathlib, signal, sys, time
+def end(*_):
+    time.sleep(1)
+    pathlib.Path("${wellEnded}").write_text("yes")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+print("measuring", flush=True)
+while True: time.sleep(0.1)
+`,
+    );
+    const run = slurm.start(render(recipe(`{type: custom, command: 'python3 ${client}; true'}`)));
+    const log = join(slurm.jobDir, 'points/00-static-test/benchmark.out');
+    await until('the client', () => existsSync(log) && readFileSync(log, 'utf8').includes('measuring'));
+    const lastSeen = new Map<string, number>();
+    const look = async () => {
+      for (const pid of await slurm.left()) {
+        const id = processOf(pid);
+        if (id !== undefined) lastSeen.set(id, performance.now());
+      }
+    };
+    await look();
+    run.child.kill('SIGTERM');
+    const begin = performance.now();
+    while (run.child.exitCode === null) await look();
+    expect((await run.ended).code, run.said()).toBe(143);
+    expect(existsSync(wellEnded)).toBe(true);
+    const ends = [...lastSeen].sort(([, a], [, b]) => a - b).map(([id]) => id.replace(/-.*/, ''));
+    expect(ends).toEqual(['benchmark', 'frontend', ...ends.slice(2)]);
+    expect(ends.slice(2).sort()).toEqual(['decode', 'decode', 'prefill']);
+    expect((lastSeen.get('benchmark') ?? 0) - begin).toBeGreaterThan(900);
     expect(await slurm.left()).toEqual([]);
   });
 
