@@ -69,6 +69,7 @@ export const vllm: BackendProtocol = {
     kvEvents: kvEventsArguments(context).length > 0 ? context.process.ports.kvEvents : null,
     nixl: context.process.mode === 'agg' ? null : nixlPort(context),
     system: isServer(context.recipe) ? 0 : context.process.ports.system,
+    ...meetingPorts(context),
   }),
   healthProbe,
   progress,
@@ -206,6 +207,22 @@ function transfer({ recipe }: WorkerContext, options: Flags): string[] {
 function devices({ recipe, process }: WorkerContext): string[] {
   if (backendConfig(recipe, 'vllm').set_cuda_visible_devices) return [];
   return ['--device-ids', process.gpus.join(',')];
+}
+
+/** torch.distributed's port on the first node, unless the recipe names another (vllm/engine/arg_utils.py, master_port). */
+const MASTER_PORT = 29_501;
+
+/** Where the first rank of an endpoint listens for the others: two jobs on a node must not have it in common. */
+function meetingPorts(context: WorkerContext): Record<string, number | null> {
+  const { recipe, process, ranks } = context;
+  if (process.rank !== 0 || ranks.length < 2) return {};
+  const argv = isServer(recipe) ? multiNode(context) : distribution(context);
+  const rpc = argv.indexOf('--data-parallel-rpc-port');
+  const master = Number(optionsOf(recipe, process.mode)['master-port'] ?? MASTER_PORT);
+  return {
+    ...(rpc < 0 ? {} : { dpRpc: Number(argv[rpc + 1]) }),
+    ...(argv.includes('--master-addr') ? { master } : {}),
+  };
 }
 
 function distribution(context: WorkerContext): string[] {

@@ -18,6 +18,8 @@ import type { Roster } from './roster.ts';
  */
 const ASK = { patienceMs: 30_000, timeoutMs: 3_000 } as const;
 
+/** As src/why/signatures.yaml has it: no line of a log is looked for where a port was taken before any start. */
+const PORT_TAKEN = { signature: 'port-in-use', says: 'a port is taken' } as const;
 const PORT_ADVICE =
   'end it, or keep the job off the node (sbatch_directives: exclude); two jobs that share a node cannot use the same ports';
 
@@ -58,6 +60,8 @@ export class Deployment {
   #ofAgent = new Map<string, ProcessSpec[]>();
   /** Those of the point that are not wanted yet, in the same way. */
   #laterOf = new Map<string, ProcessSpec[]>();
+  /** Processes, with their ports, that no node has refused a port for since all was cleared. */
+  readonly #looked = new Set<string>();
   #waking = false;
   /** What is wanted was taken over, and agents have not heard it of this coordinator. */
   #isUntold = false;
@@ -152,6 +156,7 @@ export class Deployment {
     this.#wanted = new Map();
     this.#ofAgent = new Map();
     this.#laterOf = new Map();
+    this.#looked.clear();
     this.#broken = false;
     this.#generation++;
     this.#options.onGeneration(this.#generation);
@@ -235,6 +240,8 @@ export class Deployment {
     later: readonly ProcessSpec[],
     signal: AbortSignal,
   ): Promise<void> {
+    const look = this.#look([...specs, ...later], signal);
+    if (look) await look;
     const generation = ++this.#generation;
     this.#isUntold = false;
     const before = this.#wanted;
@@ -250,7 +257,32 @@ export class Deployment {
     this.#ofAgent = this.#byAgent(specs);
     this.#laterOf = this.#byAgent(later);
     this.#options.onGeneration(generation);
-    await Promise.all(this.#options.roster.nodes.map((node) => this.#ask(node, signal)));
+    await Promise.all(
+      this.#options.roster.nodes.map((node) => {
+        const later = (this.#laterOf.get(node) ?? []).map(({ id, ports }) => ({ id, ports }));
+        return this.#ask(node, signal, later.length > 0 ? { later } : {});
+      }),
+    );
+  }
+
+  /**
+   * Asks all nodes whether the ports of a point are free, before anything is started on one of them: what starts on a
+   * node whose ports are free would meet another job's engines on a node whose ports are not, and both fail of it.
+   * undefined when there is nothing to ask.
+   */
+  #look(specs: readonly ProcessSpec[], signal: AbortSignal): Promise<unknown> | undefined {
+    const keyOf = ({ id, ports }: ProcessSpec) => `${id} ${JSON.stringify(ports)}`;
+    const isNew = (spec: ProcessSpec) => !this.#wanted.has(spec.id) && !this.#looked.has(keyOf(spec));
+    const fresh = specs.filter((spec) => Object.keys(spec.ports).length > 0 && isNew(spec));
+    for (const spec of fresh) this.#looked.add(keyOf(spec));
+    // A single agent looks when it is asked to start them.
+    if (fresh.length === 0 || this.#byAgent(specs).size < 2) return undefined;
+    return Promise.all(
+      [...this.#byAgent(fresh)].map(([agent, own]) => {
+        const later = own.map(({ id, ports }) => ({ id, ports }));
+        return this.#ask(agent, signal, { processes: [], later, look: true });
+      }),
+    );
   }
 
   #byAgent(specs: readonly ProcessSpec[]): Map<string, ProcessSpec[]> {
@@ -273,7 +305,7 @@ export class Deployment {
       }
   }
 
-  async #ask(node: string, signal: AbortSignal): Promise<void> {
+  async #ask(node: string, signal: AbortSignal, more: Partial<Desired>): Promise<void> {
     const { bus, subjects } = this.#options;
     const subject = subjects.desired(node);
     const ask = this.#options.ask ?? ASK;
@@ -282,14 +314,14 @@ export class Deployment {
     while (problem === '' || performance.now() < until) {
       signal.throwIfAborted();
       try {
-        const later = (this.#laterOf.get(node) ?? []).map(({ id, ports }) => ({ id, ports }));
-        const desired = { ...this.desiredOf(node), ...(later.length > 0 ? { later } : {}) };
+        const desired = { ...this.desiredOf(node), ...more };
         const reply = await bus.request(subject, desired, desiredReplySchema, ask.timeoutMs);
         if (reply.accepted) {
           this.learn(reply.processes, node);
           return;
         }
-        if (reply.taken) throw new CausedError({ summary: reply.reason, node, advice: PORT_ADVICE });
+        if (reply.taken)
+          throw new CausedError({ summary: reply.reason, node, ...PORT_TAKEN, advice: PORT_ADVICE });
         problem = `refused its desired state: ${reply.reason}`;
         break;
       } catch (error) {

@@ -31,6 +31,8 @@ export const desiredSchema = z.object({
    * is said before anything is started, and not when the engines have loaded.
    */
   later: z.array(processSpecSchema.pick({ id: true, ports: true })).optional(),
+  /** Only the ports of `later` are looked at, and nothing is started or stopped: all nodes look before any of them acts. */
+  look: z.literal(true).optional(),
 });
 export type Desired = z.infer<typeof desiredSchema>;
 

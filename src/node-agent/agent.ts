@@ -194,12 +194,25 @@ export class NodeAgent {
   async #onDesired(incoming: Incoming<Desired>): Promise<void> {
     const { message, respond } = incoming;
     const { table } = this.#options;
-    if (!table.looksAtPorts || this.#refusalOf(message) !== undefined) return this.#obey(incoming);
+    if (this.#refusalOf(message) !== undefined) return this.#obey(incoming);
+    if (message.look) return this.#look(incoming);
+    if (!table.looksAtPorts) return this.#obey(incoming);
     this.#looked = message;
     const taken = await table.taken([...table.toStart(message.processes), ...(message.later ?? [])]);
     if (taken.length === 0) return this.#obey(incoming);
     const reason = taken.join('; ');
     respond({ v: WIRE_VERSION, accepted: false, reason, taken: true } satisfies DesiredReply);
+  }
+
+  /** Whether ports are free that a point will need: on all nodes that is asked before anything is started on one. */
+  async #look({ message, respond }: Incoming<Desired>): Promise<void> {
+    const { table } = this.#options;
+    const taken = await table.taken(message.later ?? []);
+    const answer: DesiredReply =
+      taken.length > 0
+        ? { v: WIRE_VERSION, accepted: false, reason: taken.join('; '), taken: true }
+        : { v: WIRE_VERSION, accepted: true, generation: this.#generation, processes: table.reports() };
+    respond(answer);
   }
 
   #obey({ message, respond }: Incoming<Desired>): void {

@@ -48,12 +48,24 @@ export function isOfJob(pid: number, jobId: string, slurmJob = process.env.SLURM
   return false;
 }
 
-/** The job whose mark a process carries; undefined for other processes, and where it cannot be read. */
+/** The job whose mark a process, or one that it comes from, carries; undefined where there is none, or it cannot be read. */
 export function jobOf(pid: number): string | undefined {
-  const job = valueIn(environmentOf(pid) ?? '', 'SRTCTL_JOB');
+  const job = inherited(pid, 'SRTCTL_JOB');
   if (job !== undefined) return job;
   const owner = markOf(pid);
   return owner && agentAt(owner.pid)?.split('/')[0];
+}
+
+/** The Slurm job that a process was started in, as far as its environment or that of one that it comes from says so. */
+export const slurmJobOf = (pid: number): string | undefined => inherited(pid, 'SLURM_JOB_ID');
+
+/** The value of a variable in the environment of a process, or of the nearest one that it comes from. */
+function inherited(pid: number, variable: string): string | undefined {
+  for (const { pid: one } of ancestry(pid)) {
+    const value = valueIn(environmentOf(one) ?? '', variable);
+    if (value !== undefined && value !== '') return value;
+  }
+  return undefined;
 }
 
 /** `<job>/<node>` of an agent, or of its keeper, that lives; undefined for any other process. */

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { jobOf, slurmJobOf } from './kin.ts';
 import type { TcpSocket } from './tcp-table.ts';
 
 const run = promisify(execFile);
@@ -60,13 +61,20 @@ export function filesAreReadable(pid: number): boolean {
   }
 }
 
-/** Who has a socket, as the end of a sentence: `pid 4242 of user bob: python3 -m http.server 8000`. */
+/**
+ * Who has a socket, as the end of a sentence: `pid 4242 of user bob: python3 -m http.server 8000`, and whose job's process
+ * it is where that can be seen: `pid 4242 of user bob, job 17: python3 …`.
+ */
 export async function describeHolder(
   { uid }: Pick<TcpSocket, 'uid'>,
   pid: number | undefined,
 ): Promise<string> {
   const user = await userName(uid);
-  if (pid !== undefined) return `pid ${pid} of user ${user}: ${commandOf(pid)}`;
+  if (pid !== undefined) {
+    const slurmJob = slurmJobOf(pid);
+    const job = jobOf(pid) ?? (slurmJob && `${slurmJob} of Slurm`);
+    return `pid ${pid} of user ${user}${job === undefined ? '' : `, job ${printable(job)}`}: ${commandOf(pid)}`;
+  }
   return `a process of user ${user}, whose pid and program cannot be seen from here`;
 }
 
@@ -79,12 +87,17 @@ async function userName(uid: number): Promise<string> {
   }
 }
 
+function printable(words: string): string {
+  const text = words.replaceAll(/[^\x20-\x7e]+/g, ' ').trim();
+  return text.length > MOST_OF_COMMAND ? `${text.slice(0, MOST_OF_COMMAND)}…` : text;
+}
+
 function commandOf(pid: number): string {
   try {
     // A command line is what the program makes of it: it may hold anything.
     const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ');
-    const text = words.replaceAll(/[^\x20-\x7e]+/g, ' ').trim();
-    if (text !== '') return text.length > MOST_OF_COMMAND ? `${text.slice(0, MOST_OF_COMMAND)}…` : text;
+    const text = printable(words);
+    if (text !== '') return text;
     return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
   } catch {
     return 'a program that has ended meanwhile';

@@ -23,6 +23,8 @@ export async function explain(
   signatures: readonly Signature[],
   eventsFile?: string,
 ): Promise<Cause> {
+  // Known for certain before anything was started, as a port that another job has: no log tells more.
+  if (told.signature !== undefined && told.process === undefined) return told;
   const span = spanOf(events, ordinal);
   const witnesses = await witnessesIn(span, told, signatures);
   const since = Date.parse(span.find(({ kind }) => kind === 'point.transition')?.at ?? '') || 0;
@@ -39,6 +41,7 @@ const PIECES = /\s\/\s|[()]|; see /;
 
 /** What the words of a cause themselves say, where there is no process to ask: a step of Slurm, a refused desired state. */
 export function withError(told: Cause, signatures: readonly Signature[]): Cause {
+  if (told.signature !== undefined) return told;
   const words = told.summary.split(PIECES);
   const line = errorLine([...words, ...(told.logTail ?? [])].join('\n'), signatures);
   if (line?.signature == null) return told;

@@ -126,8 +126,39 @@ describe('a deployment', () => {
     await expect(d.deploy([a, b, router], 'worker', signal())).rejects.toMatchObject({
       causeOf: { summary: reason, node: 'node1', advice: expect.stringContaining('end it') },
     });
-    const told = asked.find(({ processes }) => processes.some(({ id }) => id === 'a'));
+    const told = asked.find(({ look }) => look);
     expect(told?.later).toEqual([{ id: 'router', ports: { http: 8000 } }]);
+  });
+
+  it('starts nothing on any node when a port that the point needs is taken on one of them', async () => {
+    const d = deployment();
+    const own = (spec: typeof a, nccl: number) => ({ ...spec, ports: { nccl } });
+    const reason = 'port 17500 of node1, which a needs (nccl), is taken by pid 1 of user bob, job 7: python3';
+    answers.node1 = () => ({ v: 1, accepted: false, reason, taken: true });
+    await expect(d.deploy([own(a, 17_500), own(b, 17_501)], 'worker', signal())).rejects.toMatchObject({
+      causeOf: { summary: reason, node: 'node1', signature: 'port-in-use' },
+    });
+    await until('both looked', () => asked.length === 2);
+    expect(asked.map(({ look, processes }) => [look, processes])).toEqual([
+      [true, []],
+      [true, []],
+    ]);
+  });
+
+  it('looks at the ports of a point once, and begins when all are free', async () => {
+    const d = deployment();
+    const workers = [
+      { ...a, ports: { http: 6100 } },
+      { ...b, ports: { http: 6100 } },
+    ];
+    const router = specOf({ id: 'router', phase: 'proxy', ports: { http: 8000 } });
+    const ready = d.deploy([...workers, router], 'worker', signal());
+    await until('all asked', () => asked.length === 4);
+    d.learn([report('a', 'ready', 1), report('b', 'ready', 1)]);
+    await ready;
+    void d.deploy([...workers, router], 'proxy', signal()).catch(() => undefined);
+    await until('asked again', () => asked.length === 6);
+    expect(asked.filter(({ look }) => look)).toHaveLength(2);
   });
 
   it('asks nobody again for what is there, and again when something is not wanted any more', async () => {

@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { freePort } from '../../src/slurm/local.ts';
+import { until } from '../support/bus.ts';
 import { useJobs } from '../support/jobs.ts';
 import { signal } from '../support/signal.ts';
 
@@ -72,6 +74,51 @@ describe('a stranger that answers as a healthy engine would', () => {
     },
     120_000,
   );
+
+  it('is named with its job where it is of another job of this user, and why says that and nothing of NCCL', async () => {
+    const port = await freePort('127.0.0.1');
+    const file = join(jobs.dir, 'first.yaml');
+    const listen = `require('node:net').createServer().listen(${port}, () => console.log('NCCL WARN listens'))`;
+    await writeFile(
+      file,
+      `name: first
+model: { path: test-model, container: test-image, precision: fp8 }
+resources: { gpu_type: h100, gpus_per_node: 2, agg_nodes: 1, agg_workers: 1 }
+frontend: { type: sglang, enable_multiple_frontends: false }
+backend: { type: sglang, sglang_config: { aggregated: { served-model-name: test/model } } }
+benchmark: { type: custom, command: ${JSON.stringify(`exec ${process.execPath} -e "${listen}"`)} }
+`,
+    );
+    const first = await jobs.apply(file);
+    await first.reached('benchmark', 'ready');
+    await until(
+      'the first job listens',
+      () =>
+        new Promise<boolean>((settle) => {
+          const socket = connect(port, '127.0.0.1', () => settle(true));
+          socket.once('error', () => settle(false)).unref();
+        }),
+    );
+    const second = await jobs.apply(await writeRecipe('sglang'), { args: ['--port', String(port)] });
+    expect(await second.ended(), second.said).toBe(1);
+    const [result] = await second.results();
+    const named = new RegExp(
+      `^port ${port} of node1, which frontend-0 needs \\(http\\), is taken by pid \\d+ of user \\S+, job ${await first.jobId()}: `,
+    );
+    expect(result?.cause).toMatchObject({
+      summary: expect.stringMatching(named),
+      signature: 'port-in-use',
+      advice: expect.stringContaining('cannot use the same ports'),
+    });
+    const events = await second.events();
+    expect(events.filter((event) => event.kind === 'process.transition' && event.to === 'starting')).toEqual(
+      [],
+    );
+    const { stdout } = jobs.run(second.outputs, ['why', 'latest']);
+    expect(stdout).toContain(`, job ${await first.jobId()}: `);
+    expect(stdout).not.toContain('NCCL says');
+    await second.nothingLeft();
+  }, 120_000);
 
   it('and takes the port while the engine loads is never measured', async () => {
     const port = await freePort('127.0.0.1');

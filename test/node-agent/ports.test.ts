@@ -24,20 +24,25 @@ const strangers: ChildProcess[] = [];
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
   transitions = [];
-  table = new ProcessTable({
+  table = tableOf('job');
+});
+
+/** The processes of a job on this node. */
+const tableOf = (job: string): ProcessTable =>
+  new ProcessTable({
     spawner: osSpawner,
     guard: { began: () => {}, over: () => {}, dismiss: async () => {} },
-    agentMark: `job/${Math.random()}`,
+    agentMark: `${job}/${Math.random()}`,
     agentId: identityOf(process.pid),
-    jobNode: 'job/node1',
+    jobNode: `${job}/node1`,
     listenAddress: HOST,
-    environment: { PATH: process.env.PATH ?? '' },
+    environment: { PATH: process.env.PATH ?? '', SRTCTL_JOB: job },
     onTransition: (transition) => transitions.push(transition),
     onMetrics: () => {},
     onEmpty: () => {},
     onDefect: (what, error) => expect.fail(`${what}: ${String(error)}`),
   });
-});
+
 afterEach(async () => {
   table.killAll();
   await until('nothing is left', () => table.alive === 0);
@@ -83,6 +88,29 @@ describe('a port that another program has', () => {
         `port ${port} of node1, which engine needs (http), is taken by pid ${pid} of user ${username}: ${process.execPath} -e`,
       );
       expect(transitions.map(({ to }) => to)).toEqual(['waiting', 'preparing', 'failed']);
+    },
+  );
+
+  it.each(['http', 'nccl', 'distInit', 'dpRpc', 'bootstrap'])(
+    'is named with the job whose process has it, where that is another job of srtctl (%s)',
+    async (name) => {
+      const port = await freePort(HOST);
+      const other = tableOf('other-job');
+      other.apply([serving(port, { id: 'holder' })], 1, 'test');
+      await reach('holder', 'ready');
+      const probe = { kind: 'running' } as const;
+      table.apply([serving(port, { ports: { [name]: port }, probe })], 1, 'test');
+      await reach('engine', 'failed');
+      expect(last('engine')?.why).toMatch(
+        new RegExp(
+          `port ${port} of node1, which engine needs \\(${name}\\), is taken by pid ${last('holder')?.pid} of user \\S+, job other-job: `,
+        ),
+      );
+      expect(transitions.filter(({ spec }) => spec.id === 'engine').map(({ to }) => to)).not.toContain(
+        'starting',
+      );
+      other.killAll();
+      await until('nothing is left of the other job', () => other.alive === 0);
     },
   );
 

@@ -183,3 +183,54 @@ it('names a worker that was found hung before its benchmark was, and that ended 
   expect(cause).toMatchObject({ process: 'agg-0-0', followed: ['benchmark'] });
   expect(cause.summary).toContain(hung);
 });
+
+it('says that a port was taken before the start, whatever a log says of NCCL', async () => {
+  const logFile = join(dir, 'nccl.out');
+  await writeFile(
+    logFile,
+    'node2:1:1 [0] NCCL WARN socketStartConnect: Connect to 10.0.0.1 failed : Software caused\n',
+  );
+  const events = failedPoint(
+    transition(logFile, {
+      at: '2026-01-01T00:00:20Z',
+      to: 'failed',
+      why: 'ended with exit code 1',
+      exitCode: 1,
+    }),
+  );
+  const summary =
+    'port 17500 of node1, which decode-0-0 needs (nccl), is taken by pid 7 of user bob, job 1234: python3 -m sglang.launch_server --nccl-port 17500';
+  const told = {
+    summary,
+    node: 'node1',
+    signature: 'port-in-use',
+    says: 'a port is taken',
+    advice: 'end it',
+  };
+  expect(await explain(events, 0, told, signatures)).toEqual(told);
+  // A job of an earlier release has no signature there, and no process had failed.
+  const { signature: _, says: __, ...before } = told;
+  expect(await explain(failedPoint(), 0, before, signatures)).toMatchObject({ signature: 'port-in-use' });
+});
+
+it.each([
+  'port 17500 of node1, which agg-0-0 needs (nccl), is taken by pid 7 of user bob, job 1234: python3 -m engine',
+  'port 6100 is answered by another program and not by this process: pid 7 of user bob, job 1234: python3 -m engine',
+])('takes a port that is taken for the cause, and what NCCL says then for its echo: %s', async (why) => {
+  const [logFile, other] = [join(dir, 'port.out'), join(dir, 'echo.out')];
+  await writeFile(logFile, '');
+  await writeFile(other, '[rank1]: torch.distributed.DistBackendError: NCCL error: remote process exited\n');
+  const ended = { to: 'failed', exitCode: 1 } as const;
+  const events = failedPoint(
+    transition(other, {
+      ...ended,
+      at: '2026-01-01T00:00:20.0Z',
+      process: 'agg-1-0',
+      node: 'node2',
+      why: 'ended',
+    }),
+    transition(logFile, { ...ended, at: '2026-01-01T00:00:20.1Z', why, exitCode: null }),
+  );
+  const cause = await explain(events, 0, { summary: '' }, signatures);
+  expect(cause).toMatchObject({ process: 'agg-0-0', node: 'node1', signature: 'port-in-use' });
+});
