@@ -43,6 +43,7 @@ export async function jobStatus(job: JobOnDisk, options: { live: boolean }) {
       node,
       state: model.agents.get(node) ?? ('expected' as const),
       pulse: model.pulses.get(node) ?? null,
+      clock: model.clocks.get(node) ?? null,
     })),
     processes: [...model.processes.values()],
     cause: state?.cause ?? model.cause ?? silence,

@@ -73,6 +73,16 @@ async function why(told: string, { output, json }: WhyOptions): Promise<void> {
     if (cause.logFile !== undefined) print(`  log: ${cause.logFile}`);
     for (const line of (cause.logTail ?? []).slice(-10)) print(`  | ${plain(line)}`);
   }
+  await printClocks(status);
+}
+
+/** Whose times in logs mislead people; what happened first was told by times without that. */
+async function printClocks({ nodes }: JobStatus): Promise<void> {
+  const { clockText, isClockOff } = await import('./view/lines.ts');
+  const { plain } = await import('./view/text.ts');
+  for (const { node, clock } of nodes)
+    if (clock && isClockOff(clock))
+      print(plain(`${clockText({ node, ...clock })}: what failed first was found by corrected times`));
 }
 
 interface Stop {

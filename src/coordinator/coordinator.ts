@@ -2,7 +2,7 @@ import { EXIT } from '../errors.ts';
 import { type FailurePolicy, failurePolicy } from '../machines/failure-policy.ts';
 import type { Bus } from '../messages/bus.ts';
 import type { Lease } from '../messages/control.ts';
-import { type SrtEvent, WIRE_VERSION } from '../messages/events.ts';
+import { type ClockOffset, type SrtEvent, WIRE_VERSION } from '../messages/events.ts';
 import type { Cause } from '../messages/result.ts';
 import { subjectsOf } from '../messages/subjects.ts';
 import { timeLimitMs } from '../recipe/time-limit.ts';
@@ -12,6 +12,7 @@ import { Attempts } from './attempts.ts';
 import { causeOfProcess, logTailOf } from './cause.ts';
 import { type Channel, openChannel } from './channel.ts';
 import { type CleanupOptions, cleanUp, dismissAgents } from './cleanup.ts';
+import { Clocks } from './clocks.ts';
 import { Continuation } from './continuation.ts';
 import type { CoordinatorOptions } from './coordinator-options.ts';
 import { removeCredentials, writeCredentials } from './credentials.ts';
@@ -48,6 +49,9 @@ export class Coordinator {
   readonly #stopping = new AbortController();
   #channel: Channel | undefined;
   #deployment: Deployment | undefined;
+  #clocks: Clocks | undefined;
+  /** By source; of a long job they are not among its recent events. */
+  readonly #clockOffsets = new Map<string, ClockOffset>();
   #leaseTimer: NodeJS.Timeout | undefined;
   #sweep: SweepRun | undefined;
   #booting: Promise<unknown> = Promise.resolve();
@@ -131,6 +135,7 @@ export class Coordinator {
       jobId: spec.jobId,
       subjects: this.#subjects,
       eventsFile: this.#paths.events,
+      clockOffsets: () => [...this.#clockOffsets.values()],
       eventsWritten: async () => this.#channel?.journal.written(),
       results: new ResultsFile(this.#paths.results),
       policy: this.#policy,
@@ -247,6 +252,11 @@ export class Coordinator {
     const why = before ? `the coordinator was started again (epoch ${epoch})` : 'submitted';
     this.#record.sweep(null, 'booting', why, null, this.#record.state.cause);
     await this.#points.begin(this.#continuation.results, { announce: before === null });
+    this.#clocks = new Clocks({
+      ...{ bus, subjects: this.#subjects, clock, log },
+      joined: () => this.#roster.nodes.filter((agent) => this.#roster.stateOf(agent) === 'joined'),
+      send: (subject, body) => this.#record.send(subject, body),
+    });
     this.#receive(bus, this.#deployment);
     await channel.watchDisconnects((name, reason) => this.#roster.disconnected(name, reason));
     signal.throwIfAborted();
@@ -273,7 +283,10 @@ export class Coordinator {
       desiredOf: (agent) => deployment.desiredOf(agent),
       isDecided: () => deployment.isDecided,
       isEnding: () => this.#ending,
-      onHello: (hello) => this.#planning.found(hello),
+      onHello: (hello) => {
+        this.#planning.found(hello);
+        this.#clocks?.measure(hello.node);
+      },
       onLease: (epoch) => this.#options.fence.heard(epoch),
       onObeyed: (epoch) => this.#options.fence.told(epoch),
       onCancel: (by) => {
@@ -284,6 +297,7 @@ export class Coordinator {
   }
 
   #onEvent(event: SrtEvent): void {
+    if (event.kind === 'clock.offset') this.#clockOffsets.set(event.of, event);
     if (event.kind !== 'process.transition') return;
     const { process: id, to, pid, generation, why, exitCode, signal } = event;
     this.#deployment?.learn([{ id, state: to, pid, generation, why, exitCode, signal }], event.node);
@@ -303,6 +317,7 @@ export class Coordinator {
   /** After the machine has finished: the last events reach the file, then the bus ends. */
   async #shutDown(): Promise<void> {
     clearInterval(this.#leaseTimer);
+    this.#clocks?.close();
     this.#roster.close();
     const deadlineMs = this.#busIsGone ? 0 : 3_000;
     await this.#record.close(deadlineMs);

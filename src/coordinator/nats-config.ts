@@ -130,7 +130,7 @@ export function srtUsers(jobId: string, keys: JobKeys): User[] {
   const agents = [...keys.agents].map(([node, { publicKey }]) => ({
     nkey: publicKey,
     publish: [s.hello(node), s.heartbeat(node), s.processesOf(node)],
-    subscribe: [s.desired(node), s.all, s.log(node, '*'), `${inboxOf('agent', node)}.>`],
+    subscribe: [s.desired(node), s.clock(node), s.all, s.log(node, '*'), `${inboxOf('agent', node)}.>`],
     answers: true,
   }));
   return [
@@ -155,6 +155,7 @@ export function srtUsers(jobId: string, keys: JobKeys): User[] {
       subscribe: [
         s.heartbeat('*'),
         s.agentTransition('*'),
+        s.clockOffset('*'),
         s.processesOf('*'),
         s.points,
         s.sweepTransition,

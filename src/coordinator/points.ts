@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { afterFailure, type FailurePolicy } from '../machines/failure-policy.ts';
 import type { PointEvent, PointOutcome } from '../machines/point.ts';
-import { type EventBody, WIRE_VERSION } from '../messages/events.ts';
+import { type EventBody, type SrtEvent, WIRE_VERSION } from '../messages/events.ts';
 import type { JobState, StateChange } from '../messages/job-files.ts';
 import { type BenchmarkProgress, type Cause, hasNoFigures, type PointResult } from '../messages/result.ts';
 import type { PointState } from '../messages/states.ts';
@@ -24,6 +24,8 @@ export interface PointsOptions {
   readonly clock: SteadyClock;
   readonly subjects: Subjects;
   readonly eventsFile: string;
+  /** Of all agents, also those that were told long ago. */
+  readonly clockOffsets: () => readonly SrtEvent[];
   /** Resolves when all that has happened is in the file. */
   readonly eventsWritten: () => Promise<void>;
   readonly results: ResultsFile;
@@ -267,11 +269,17 @@ export class Points {
   }
 
   async #explain(ordinal: number, told: Cause): Promise<Cause> {
-    const { eventsFile, eventsWritten, signatures, onDefect } = this.#options;
+    const { eventsFile, eventsWritten, clockOffsets, signatures, onDefect } = this.#options;
     try {
       await eventsWritten();
       const known = readSignatures(signatures);
-      return await explain(await recentEvents(eventsFile), ordinal, told, known, eventsFile);
+      return await explain(
+        [...clockOffsets(), ...(await recentEvents(eventsFile))],
+        ordinal,
+        told,
+        known,
+        eventsFile,
+      );
     } catch (error) {
       onDefect('the cause could not be looked into', error);
       return told;

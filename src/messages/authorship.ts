@@ -18,6 +18,8 @@ export function subjectFor(job: string, event: SrtEvent): string {
       return subjects.processTransition(event.node, event.process);
     case 'agent.transition':
       return subjects.agentTransition(event.node);
+    case 'clock.offset':
+      return subjects.clockOffset(event.node);
     case 'point.transition':
       return subjects.pointTransition(event.ordinal);
     case 'point.result':

@@ -125,6 +125,18 @@ export const leaseSchema = z.object({
 });
 export type Lease = z.infer<typeof leaseSchema>;
 
+/** The coordinator asks for an agent's clock. */
+export const clockRequestSchema = z.object({ v });
+
+export const clockReplySchema = z.object({
+  v,
+  /** The clock by which the agent dates its events, ms since 1970. */
+  at: z.number(),
+  /** The source of those events. */
+  source: z.string().max(1_000),
+});
+export type ClockReply = z.infer<typeof clockReplySchema>;
+
 /** A piece of a process's log: its last `lines`, or what follows byte `offset`; waits up to `waitMs` for more. */
 export const logRequestSchema = z.object({
   v,

@@ -46,6 +46,19 @@ export const agentTransitionSchema = z.object({
 });
 export type AgentTransition = z.infer<typeof agentTransitionSchema>;
 
+/** How far the clock by which an agent dates its events is ahead of the coordinator's, as measured by round trips. */
+export const clockOffsetSchema = z.object({
+  kind: z.literal('clock.offset'),
+  ...envelope,
+  node: z.string(),
+  /** The agent's `source`: its clock is read once, and another agent on the node has another one. */
+  of: z.string(),
+  offsetMs: z.number(),
+  /** By how much `offsetMs` may be wrong, either way: half of the round trip. */
+  errorMs: z.number().nonnegative(),
+});
+export type ClockOffset = z.infer<typeof clockOffsetSchema>;
+
 export const pointTransitionSchema = z.object({
   kind: z.literal('point.transition'),
   ...envelope,
@@ -88,6 +101,7 @@ export const sweepProgressEventSchema = z.object({
 export const eventSchema = z.discriminatedUnion('kind', [
   processTransitionSchema,
   agentTransitionSchema,
+  clockOffsetSchema,
   pointTransitionSchema,
   sweepTransitionSchema,
   pointResultMessageSchema,

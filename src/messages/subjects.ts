@@ -34,6 +34,9 @@ export function subjectsOf(job: string) {
     hello: (node: string) => `${root}.agent.${nodeToken(node)}.hello`,
     heartbeat: (node: string) => `${root}.agent.${nodeToken(node)}.heartbeat`,
     desired: (node: string) => `${root}.agent.${nodeToken(node)}.desired`,
+    /** Asks an agent for its clock, and tells everybody how far that is from the coordinator's. */
+    clock: (node: string) => `${root}.agent.${nodeToken(node)}.clock`,
+    clockOffset: (node: string) => `${root}.agent.${nodeToken(node)}.clock-offset`,
     allDesired: `${root}.all.desired`,
     allLease: `${root}.all.lease`,
     all: `${root}.all.*`,
@@ -64,6 +67,7 @@ export function keptSubjects(job: string): string[] {
   return [
     s.processTransition('*', '*'),
     s.agentTransition('*'),
+    s.clockOffset('*'),
     s.pointTransition('*'),
     s.pointResult('*'),
     s.sweepTransition,

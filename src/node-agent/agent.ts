@@ -4,6 +4,8 @@ import { type Bus, BusTimeout, type EventOutbox, type Incoming } from '../messag
 import {
   type AllDesired,
   allDesiredSchema,
+  type ClockReply,
+  clockRequestSchema,
   type Desired,
   type DesiredReply,
   desiredSchema,
@@ -46,6 +48,8 @@ export interface AgentOptions {
   readonly log: Logger;
   /** Monotonic ms; goes on while the process is stopped. */
   readonly now: () => number;
+  /** By which its events are dated, and as whose; told to the coordinator, which compares it with its own. */
+  readonly clock: { readonly now: () => number; readonly source: string };
   /** The agent's work is over. */
   readonly onEnd: (why: string, exitCode: number, end: { readonly leaseExpired: boolean }) => void;
 }
@@ -106,6 +110,10 @@ export class NodeAgent {
       }
       if (!this.#renew()) return;
       if (message.epoch > this.#epoch || message.generation > this.#generation) void this.#greet();
+    });
+    bus.subscribe(subjects.clock(config.node), clockRequestSchema, ({ respond }) => {
+      const { now, source } = this.#options.clock;
+      respond({ v: WIRE_VERSION, at: now(), source } satisfies ClockReply);
     });
     bus.subscribe(subjects.log(config.node, '*'), logRequestSchema, (incoming) => void this.#onLog(incoming));
     bus.onConnection((connected) => {

@@ -69,11 +69,9 @@ async function main(): Promise<void> {
     log: (message, detail) =>
       log.warn({ detail: detail === undefined ? undefined : String(detail) }, message),
   });
-  const outbox = createOutbox({
-    bus,
-    source: `agent:${config.node}:${incarnation}`,
-    now: createSteadyClock().date,
-  });
+  const clock = createSteadyClock();
+  const source = `agent:${config.node}:${incarnation}`;
+  const outbox = createOutbox({ bus, source, now: clock.date });
   const guard = startGuard({
     script: join(here, 'guard.sh'),
     mark: `SRTCTL_AGENT=${agentMark}`,
@@ -117,6 +115,7 @@ async function main(): Promise<void> {
     gpuHolders: await foreseen,
     log,
     now: () => performance.now(),
+    clock: { now: clock.now, source },
     onEnd: (why, exitCode, { leaseExpired }) => void leave(why, exitCode, leaseExpired),
   });
 

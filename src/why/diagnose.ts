@@ -11,7 +11,7 @@ export interface Witness {
   /** Bytes of the log between which is what it said by itself. */
   readonly logFrom?: number | undefined;
   readonly logTo?: number | undefined;
-  /** When its failure was noticed, ms since 1970; null: it was running until it was stopped. */
+  /** When its failure was noticed by the job's clock (timeline.ts), ms since 1970; null: it was running until it was stopped. */
   readonly failedAt: number | null;
   /** What its agent said of its end. */
   readonly why: string;

@@ -7,6 +7,7 @@ import { type ErrorLine, errorLine } from './error-line.ts';
 import { evidenceOf, type LogSpan, lastLines } from './evidence.ts';
 import { natsWitness } from './nats-witness.ts';
 import type { Signature } from './signatures.ts';
+import { timesOf } from './timeline.ts';
 
 /** Logs that are read at the same time. */
 const PARALLEL = 16;
@@ -26,10 +27,11 @@ export async function explain(
   // Known for certain before anything was started, as a port that another job has: no log tells more.
   if (told.signature !== undefined && told.process === undefined) return told;
   const span = spanOf(events, ordinal);
-  const witnesses = await witnessesIn(span, told, signatures);
+  const times = timesOf(events, span.filter(isOfTime));
+  const witnesses = await witnessesIn(span, told, signatures, times);
   const since = Date.parse(span.find(({ kind }) => kind === 'point.transition')?.at ?? '') || 0;
   const nats = eventsFile && (await natsWitness(eventsFile, since, witnesses, signatures));
-  const found = diagnose(nats ? [...witnesses, nats] : witnesses, lostIn(span));
+  const found = diagnose(nats ? [...witnesses, nats] : witnesses, lostIn(span, times));
   if (!found) return withError(told, signatures);
   const cause = await causeFrom(found, told);
   // A node that was lost has no log, but its launcher may have said why, as of an image that cannot be had.
@@ -48,6 +50,13 @@ export function withError(told: Cause, signatures: readonly Signature[]): Cause 
   const { id, says, advice } = line.signature;
   return { ...told, error: line.text, signature: id, says, advice };
 }
+
+/** Whether it matters when it happened. */
+const isOfTime = (event: SrtEvent): boolean =>
+  event.kind === 'agent.transition' ||
+  (event.kind === 'process.transition' && ['failed', 'stopping', 'degraded'].includes(event.to));
+
+type Times = ReadonlyMap<SrtEvent, number>;
 
 /** The events of a point: from the end of the one before it to its own. */
 function spanOf(events: readonly SrtEvent[], ordinal: number): SrtEvent[] {
@@ -68,6 +77,7 @@ async function witnessesIn(
   span: readonly SrtEvent[],
   told: Cause,
   signatures: readonly Signature[],
+  times: Times,
 ): Promise<Witness[]> {
   const all = new Map<string, ProcessTransition[]>();
   for (const event of span) {
@@ -90,8 +100,8 @@ async function witnessesIn(
     // What its agent saw may say more than its log does, as of a process that was killed for lack of memory.
     const seen = errorLine(why, signatures);
     const line = saysMore(seen, inLog) ? seen : inLog;
-    const failedAt = to === 'failed' ? failedAtIn(transitions) : null;
-    const unwell = unwellIn(transitions);
+    const failedAt = to === 'failed' ? failedAtIn(transitions, times) : null;
+    const unwell = unwellIn(transitions, times);
     witnesses.push({
       ...{ process, role, node, logFile, logFrom, logTo, failedAt, why, unwell, exitCode, signal, line },
     });
@@ -115,35 +125,36 @@ async function evidenceIn(span: LogSpan & { readonly process: string }, told: Ca
  * When its failure was noticed. A process that was found hung or unhealthy is asked to end first, and its end may come
  * later than the failures that follow from it, such as that of a benchmark without answers.
  */
-function failedAtIn(transitions: readonly ProcessTransition[]): number {
+function failedAtIn(transitions: readonly ProcessTransition[], times: Times): number {
   const [ending, end] = transitions.slice(-2);
   const noticed = end?.from === 'stopping' && ending?.to === 'stopping' ? ending : transitions.at(-1);
-  // An agent may say any time, or none.
-  return Date.parse(noticed?.at ?? '') || 0;
+  return (noticed && times.get(noticed)) ?? 0;
 }
 
 /** When it became degraded and stayed so. */
-function unwellIn(transitions: readonly ProcessTransition[]): Witness['unwell'] {
+function unwellIn(transitions: readonly ProcessTransition[], times: Times): Witness['unwell'] {
   const states = transitions.filter(({ to }) => to === 'ready' || to === 'degraded');
   const last = states.at(-1);
-  return last?.to === 'degraded' ? { at: Date.parse(last.at) || 0, why: last.why } : undefined;
+  return last?.to === 'degraded' ? { at: times.get(last) ?? 0, why: last.why } : undefined;
 }
 
 /** Nodes that were lost, from when they fell silent. */
-function lostIn(span: readonly SrtEvent[]): LostNode[] {
+function lostIn(span: readonly SrtEvent[], times: Times): LostNode[] {
   const silent = new Map<string, AgentTransition>();
   const lost: LostNode[] = [];
   for (const event of span) {
     if (event.kind !== 'agent.transition') continue;
-    const { node, to, why, at } = event;
+    const { node, to, why } = event;
     if (to === 'suspect') silent.set(node, event);
     else if (to === 'lost') {
-      lost.push({ node, at: Date.parse(silent.get(node)?.at ?? at) || 0, why, certain: true });
+      lost.push({ node, at: times.get(silent.get(node) ?? event) ?? 0, why, certain: true });
       silent.delete(node);
     } else silent.delete(node);
   }
-  for (const { node, at, why } of silent.values())
-    lost.push({ node, at: Date.parse(at) || 0, why, certain: false });
+  for (const event of silent.values()) {
+    const { node, why } = event;
+    lost.push({ node, at: times.get(event) ?? 0, why, certain: false });
+  }
   return lost;
 }
 

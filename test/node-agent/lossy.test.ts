@@ -52,6 +52,7 @@ function startAgent(node: string, network: LossyNetwork) {
     outbox: createOutbox({ bus, source: `agent:${node}:x`, now: () => new Date(0), retryMs: 2 }),
     log: pino({ level: 'silent' }),
     now: () => performance.now(),
+    clock: { now: () => 0, source: `agent:${node}:x` },
     onEnd: () => {
       ended = true;
     },

@@ -263,6 +263,7 @@ class World {
       table,
       log: pino({ level: 'silent' }),
       now: () => Date.now(),
+      clock: { now: () => Date.now(), source: `agent:${node}:x` },
       onEnd: (why) => this.ended.push(`${node}: ${why}`),
     });
     agent.start();

@@ -60,6 +60,7 @@ async function startAgent(file: string): Promise<void> {
     subjects: subjectsOf(jobId),
     log: pino({ level: 'silent' }),
     now: () => performance.now(),
+    clock: { now: () => Date.now(), source: `agent:${node}:${incarnation}` },
     onEnd: () => void bus.close(500),
   });
   agent.start();

@@ -1,4 +1,4 @@
-import type { SrtEvent } from '../../messages/events.ts';
+import type { ClockOffset, SrtEvent } from '../../messages/events.ts';
 import { type BenchmarkProgress, hasNoFigures, type SweepProgress, statusOf } from '../../messages/result.ts';
 import { plain } from './text.ts';
 
@@ -14,6 +14,8 @@ function whatHappened(event: SrtEvent): string {
       return `${event.node} ${event.process} ${change(event)}`;
     case 'agent.transition':
       return `${event.node} agent ${change(event)}`;
+    case 'clock.offset':
+      return clockText(event);
     case 'point.transition':
       return `point ${event.ordinal} ${event.name} ${change(event)}`;
     case 'sweep.transition':
@@ -27,6 +29,23 @@ function whatHappened(event: SrtEvent): string {
 
 const change = ({ from, to, why }: { from: string | null; to: string; why: string }): string =>
   `${from === null ? to : `${from} → ${to}`} (${why})`;
+
+/** From here on people look at times of a node and are misled, ms. */
+const MATTERS_MS = 1_000;
+
+/** Whether a node's clock is so far from the coordinator's that people should know. */
+export const isClockOff = ({ offsetMs }: Pick<ClockOffset, 'offsetMs'>): boolean =>
+  Math.abs(offsetMs) > MATTERS_MS;
+
+/** `the clock of node2 is 3600.0 s ahead of the job's (± 0.4 ms)`. */
+export function clockText({
+  node,
+  offsetMs,
+  errorMs,
+}: Pick<ClockOffset, 'node' | 'offsetMs' | 'errorMs'>): string {
+  const off = `${(Math.abs(offsetMs) / 1_000).toFixed(1)} s ${offsetMs < 0 ? 'behind' : 'ahead of'}`;
+  return `the clock of ${node} is ${off} the job's (± ${errorMs.toFixed(1)} ms)`;
+}
 
 /** How far a benchmark is, in a few words. */
 export function progressText(progress: BenchmarkProgress): string {

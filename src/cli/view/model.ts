@@ -73,6 +73,8 @@ export class JobModel implements JobView {
   readonly points = new Map<number, PointView>();
   readonly results: PointResult[] = [];
   readonly pulses = new Map<string, PulseView>();
+  /** How far the clock of a node's agent is ahead of the coordinator's, as measured last. */
+  readonly clocks = new Map<string, { readonly offsetMs: number; readonly errorMs: number }>();
   readonly #resultAt = new Map<number, number>();
   /** Number of the last event of each source: the stream and events.jsonl are both in order. */
   readonly #seen = new Map<string, number>();
@@ -88,6 +90,9 @@ export class JobModel implements JobView {
       case 'agent.transition':
         this.agents.set(event.node, event.to);
         if (event.to === 'lost' || event.to === 'left') this.pulses.delete(event.node);
+        break;
+      case 'clock.offset':
+        this.clocks.set(event.node, { offsetMs: event.offsetMs, errorMs: event.errorMs });
         break;
       case 'point.transition':
         this.#takePoint(event);

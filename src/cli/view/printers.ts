@@ -4,7 +4,7 @@ import type { SrtEvent } from '../../messages/events.ts';
 import type { JobOnDisk } from '../job-dir.ts';
 import { hasColours, unguarded } from '../terminal.ts';
 import { Frames } from './frames.ts';
-import { clock, lineOf, progressText } from './lines.ts';
+import { clock, isClockOff, lineOf, progressText } from './lines.ts';
 import { render } from './live.ts';
 import type { JobModel } from './model.ts';
 import { summaryOf } from './summary.ts';
@@ -53,7 +53,10 @@ function jsonPrinter({ out, job: { jobId, jobDir }, model }: PrinterOptions): Pr
 function linePrinter({ out, env, job: { jobDir }, model }: PrinterOptions): Printer {
   let saidAt = Number.NEGATIVE_INFINITY;
   return {
-    event: (event) => void out.write(`${lineOf(event)}\n`),
+    event(event) {
+      // Clocks that agree are no news.
+      if (event.kind !== 'clock.offset' || isClockOff(event)) out.write(`${lineOf(event)}\n`);
+    },
     progress({ at, progress }) {
       if (performance.now() - saidAt < SAY_PROGRESS_MS) return;
       saidAt = performance.now();

@@ -1,6 +1,6 @@
 import { statusOf } from '../../messages/result.ts';
 import type { JobStatus } from '../job-status.ts';
-import { duration, sweepText } from './lines.ts';
+import { clockText, duration, isClockOff, sweepText } from './lines.ts';
 import { type Colors, counts, paint, processLines } from './process-list.ts';
 import { plain } from './text.ts';
 
@@ -50,15 +50,18 @@ const isOfInterest = ({ state }: JobStatus['points'][number]): boolean =>
   state !== 'done' && state !== 'planned';
 
 function nodeLines({ nodes, over }: JobStatus, colors: Colors): string[] {
-  const line = ({ node, state, pulse }: JobStatus['nodes'][number]): string => {
+  const line = ({ node, state, pulse, clock }: JobStatus['nodes'][number]): string => {
     const load = pulse
       ? `, ${pulse.alive} processes, agent ${(pulse.rssBytes / 1_048_576).toFixed(0)} MiB`
       : '';
     const silent = !over && state === 'joined' && !pulse ? ', no heartbeat heard' : '';
-    return `  ${node}: ${paint(colors, state)(state)}${load}${silent}`;
+    const off = clock && isClockOff(clock) ? `, ${clockText({ node, ...clock })}` : '';
+    return `  ${node}: ${paint(colors, state)(state)}${load}${silent}${off}`;
   };
   if (nodes.length <= LIST_UP_TO) return nodes.map(line);
-  const unwell = nodes.filter(({ state }) => state !== 'joined' && state !== 'left');
+  const unwell = nodes.filter(
+    ({ state, clock }) => (state !== 'joined' && state !== 'left') || (clock && isClockOff(clock)),
+  );
   const total = `  nodes    ${counts(nodes.map(({ state }) => state))}`;
   return [total, ...unwell.slice(0, LIST_UP_TO).map(line)];
 }
