@@ -15,6 +15,14 @@ import { recipeMode } from './recipe-mode.ts';
 import { DYNAMO_GAUGES, DYNAMO_PROGRESS } from './rest.ts';
 import { commonEnvironment, fillIn, visibleDevices } from './worker-environment.ts';
 
+/**
+ * A server that finds its port taken says so and then waits for ever, with its scheduler and detokenizer (0.5.23, the web
+ * server of http_server.py; recorded in test/why/corpus/real-programs.yaml).
+ */
+const FATAL_LINES = [
+  '^(?:\\[[^\\]]{1,40}\\] )?ERROR: {1,8}\\[Errno [0-9]{1,4}\\] error while attempting to bind on address',
+];
+
 /** SGLang, as its own server behind its router, or wrapped by Dynamo. */
 export const sglang: BackendProtocol = {
   type: 'sglang',
@@ -36,6 +44,7 @@ export const sglang: BackendProtocol = {
   healthProbe,
   progress,
   rest,
+  fatalLines: FATAL_LINES,
 };
 
 /** The name that clients use is one for all modes: where two differ, that of the workers that answer. */

@@ -9,7 +9,7 @@ import type { EngineOptions } from './engine-options.ts';
 import { type Registration, reachEtcd } from './etcd.ts';
 import { Fatal } from './fatal.ts';
 import { mayBecomeReady } from './faults.ts';
-import { portOf, serve } from './http.ts';
+import { PortTaken, portOf, serve } from './http.ts';
 import { logInToNats } from './nats-login.ts';
 
 const say = (text: string): void => {
@@ -49,6 +49,8 @@ export async function runEngine(
     const bootstrapPort = await bootstrap?.listen(options.host, options.bootstrapPort);
     const server = await serve(options.host, options.port, (request, response) =>
       served.handle(request, response),
+    ).catch((error: unknown) =>
+      options.sglang && !isWorker && error instanceof PortTaken ? standStill(error) : Promise.reject(error),
     );
     // What was left to the system is known now.
     options = { ...options, port: portOf(server), bootstrapPort: bootstrapPort ?? options.bootstrapPort };
@@ -65,6 +67,13 @@ export async function runEngine(
     registration = await registerInstances(options, workers, (error) => crash(new Fatal(error.message)));
   served.ready = true;
   say(leader ? 'The server is fired up and ready to roll!' : `Rank ${options.nodeRank} is ready.`);
+}
+
+/** SGLang (0.5.23) says that its port is taken, and waits for its shutdown, which does not come. */
+function standStill({ message }: Error): Promise<never> {
+  process.stderr.write(`${message}\nINFO:     Waiting for application shutdown.\n`);
+  setInterval(() => undefined, 2 ** 30);
+  return new Promise(() => undefined);
 }
 
 /** Dynamo leaves the options that a worker came up with beside its log. */

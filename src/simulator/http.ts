@@ -2,6 +2,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Fatal } from './fatal.ts';
 import { interfering, listenByFaults } from './interfere.ts';
 
+/** A port is taken. */
+export class PortTaken extends Fatal {}
+
 /** Starts a server; a port that is taken ends the process as it ends a real engine. */
 export function serve(
   host: string,
@@ -23,7 +26,7 @@ export function serve(
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(
         error.code === 'EADDRINUSE'
-          ? new Fatal(
+          ? new PortTaken(
               `ERROR:    [Errno 98] error while attempting to bind on address ('${host}', ${port}): address already in use`,
             )
           : error,
