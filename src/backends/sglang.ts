@@ -15,12 +15,17 @@ import { recipeMode } from './recipe-mode.ts';
 import { DYNAMO_GAUGES, DYNAMO_PROGRESS } from './rest.ts';
 import { commonEnvironment, fillIn, visibleDevices } from './worker-environment.ts';
 
+/** What SGLang's logger writes before a message, or nothing: `[2026-11-20 12:30:44] `. */
+const LOGGED = '^(?:\\[[^\\]]{1,40}\\] )?';
+
 /**
- * A server that finds its port taken says so and then waits for ever, with its scheduler and detokenizer (0.5.23, the web
- * server of http_server.py; recorded in test/why/corpus/real-programs.yaml).
+ * A server that finds its port taken says so and then waits for ever, with its scheduler and detokenizer; one whose
+ * scheduler or detokenizer was killed looks into it for 5 to 65 s before it ends (0.5.23, srt/utils/watchdog.py; recorded
+ * in test/why/corpus/real-programs.yaml).
  */
 const FATAL_LINES = [
-  '^(?:\\[[^\\]]{1,40}\\] )?ERROR: {1,8}\\[Errno [0-9]{1,4}\\] error while attempting to bind on address',
+  `${LOGGED}ERROR: {1,8}\\[Errno [0-9]{1,4}\\] error while attempting to bind on address`,
+  `${LOGGED}Subprocess [A-Za-z0-9_]{1,40} \\(pid=[0-9]{1,10}\\) crashed with exit code `,
 ];
 
 /** SGLang, as its own server behind its router, or wrapped by Dynamo. */

@@ -218,7 +218,7 @@ export const processMachine = setup({
               }),
             },
             'port.taken': { target: 'stopping', actions: 'notePortTaken' },
-            'log.fatal': { target: 'stopping', actions: 'noteFatalLine' },
+            'log.fatal': { target: 'stopping.insisted', actions: 'noteFatalLine' },
           },
           after: {
             startTimeout: {
@@ -247,7 +247,7 @@ export const processMachine = setup({
             },
             'hang.detected': { target: 'stopping', actions: 'noteHang' },
             'port.taken': { target: 'stopping', actions: 'notePortTaken' },
-            'log.fatal': { target: 'stopping', actions: 'noteFatalLine' },
+            'log.fatal': { target: 'stopping.insisted', actions: 'noteFatalLine' },
           },
           after: {
             endTimeout: {
@@ -266,7 +266,7 @@ export const processMachine = setup({
             'probe.passed': { target: 'ready', actions: assign({ why: ({ event }) => event.detail }) },
             'hang.detected': { target: 'stopping', actions: 'noteHang' },
             'port.taken': { target: 'stopping', actions: 'notePortTaken' },
-            'log.fatal': { target: 'stopping', actions: 'noteFatalLine' },
+            'log.fatal': { target: 'stopping.insisted', actions: 'noteFatalLine' },
           },
           after: {
             unhealthyAfter: {
@@ -292,6 +292,7 @@ export const processMachine = setup({
           },
           states: {
             asked: { after: { alone: 'insisted' } },
+            // Here at once when it is of no use any more: it is not given the time to end what it has begun.
             insisted: {
               entry: { type: 'terminateAll', params: ({ context }) => ({ spec: context.spec }) },
               after: { together: 'forced' },

@@ -34,12 +34,16 @@ describe('an SGLang worker', () => {
     });
   });
 
-  it('fails by its log when its port is taken, because it goes on running then', () => {
+  it('fails by its log when its port is taken or a child is gone, because it goes on running then', () => {
     const { fatalLines = [] } = workersOf(small)[1] ?? {};
     const isFatal = (line: string) => fatalLines.some((pattern) => new RegExp(pattern).test(line));
     const says = "ERROR:    [Errno 98] error while attempting to bind on address ('127.0.0.1', 31000): taken";
     expect(isFatal(`[2026-11-20 12:30:44] ${says}`)).toBe(true);
     expect(isFatal(says)).toBe(true);
+    expect(
+      isFatal('[2026-11-20 12:34:06] Subprocess detokenizer (pid=95587) crashed with exit code -9. X'),
+    ).toBe(true);
+    expect(isFatal('[2026-11-20 12:34:06] SubprocessWatchdog thread crashed: x')).toBe(false);
     expect(isFatal(`[2026-11-20 12:30:44] the user asks: what is ${says}`)).toBe(false);
     expect(isFatal('[2026-11-20 12:30:44] INFO:     Waiting for application shutdown.')).toBe(false);
   });
