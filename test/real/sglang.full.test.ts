@@ -22,14 +22,20 @@ describeReal('a real SGLang', ['sglang'], () => {
     return job;
   };
 
-  it.each([/^sglang::scheduler/, /^sglang::detokenizer/, /sglang\.launch_server/])(
+  it.each([
+    // It would look into it for 5 and 65 s.
+    [/^sglang::scheduler/, /Subprocess scheduler_0 .*crashed with exit code -9/],
+    [/^sglang::detokenizer/, /Subprocess detokenizer .*crashed with exit code -9/],
+    [/sglang\.launch_server/, /SIGKILL/],
+  ])(
     'whose %s is killed has failed for that',
-    async (title) => {
+    async (title, cause) => {
       const job = await measuring();
       await job.hurt(title, 'SIGKILL');
       expect(await job.ended(), job.said).toBe(1);
       const [result] = await job.results();
       expect(result?.cause).toMatchObject({ process: 'agg-0-0', node: 'node1' });
+      expect(JSON.stringify(result?.cause)).toMatch(cause);
       await job.nothingLeft();
     },
     15 * MINUTES,
