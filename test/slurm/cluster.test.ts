@@ -1,6 +1,6 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { chown, readdir, readFile, rename, symlink } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { chown, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
@@ -320,6 +320,38 @@ describe.skipIf(lab.why !== '')(
       const job = await lab.apply(['-f', file, '--watch'], config);
       expect(await job.ended()).toBe(1);
       expect(job.stdout + job.stderr).toMatch(/failed to import docker image: refused\/image:1/);
+      await lab.nothingLeft();
+    });
+
+    it('stops without agents a program by its main process, which ends in its own time', async () => {
+      const own = await lab.temporary('srtctl-client-');
+      const [started, ended] = [join(own, 'started'), join(own, 'ended')];
+      await writeFile(
+        join(own, 'client.py'),
+        `import pathlib, signal, sys, time
+def end(*_):
+    time.sleep(1)
+    pathlib.Path("${ended}").touch()
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+pathlib.Path("${started}").touch()
+while True: time.sleep(0.1)
+`,
+      );
+      // When the shell ended first, Slurm would kill what it leaves behind.
+      const command = `python3 ${join(own, 'client.py')}; true`;
+      const [file] = await lab.written(
+        recipe.replace(/benchmark: .*/, `benchmark: {type: custom, command: '${command}'}`),
+      );
+      const job = await lab.apply(['-f', file, '--watch', '--no-use-orchestrator'], {
+        SRTCTL_STATIC_POLL_SECONDS: '0.5',
+      });
+      await until('the program', () => existsSync(started), 90_000);
+      await run(process.execPath, [SRTCTL, 'cancel', 'latest', '--output', job.outputs], {
+        env: { ...process.env, ...lab.env },
+      });
+      expect(await job.ended(), job.stderr + job.stdout).toBe(143);
+      expect(existsSync(ended)).toBe(true);
       await lab.nothingLeft();
     });
 
