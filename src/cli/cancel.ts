@@ -72,11 +72,11 @@ async function askOverBus(job: JobOnDisk): Promise<string | undefined> {
   const { cancelReplySchema } = await import('../messages/control.ts');
   const { WIRE_VERSION } = await import('../messages/events.ts');
   const { subjectsOf } = await import('../messages/subjects.ts');
-  const { userInfo } = await import('node:os');
+  const { ownUserName } = await import('../own-user.ts');
   const bus = await connectOperator(job, 'cancel');
   if (!bus) return undefined;
   try {
-    const request = { v: WIRE_VERSION, by: userInfo().username };
+    const request = { v: WIRE_VERSION, by: ownUserName() };
     await bus.request(subjectsOf(job.jobId).cancel, request, cancelReplySchema, ANSWER_MS);
     return `${job.jobId} is being stopped`;
   } catch {

@@ -1,9 +1,10 @@
 import { lstatSync, readdirSync, readFileSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import * as z from 'zod';
 import { endMarkedSync, standInForGuard } from '../guard.ts';
 import { removeOwnDirectory } from '../own-directory.ts';
+import { ownUid } from '../own-user.ts';
 import { COORDINATORS_NUMBERS, limitsPattern } from '../owner-mark.ts';
 import { writePrivateFile } from '../private-files.ts';
 import { adopt, type ProcessName, processName } from '../running.ts';
@@ -18,7 +19,7 @@ const ownerFile = (home: string): string => join(home, 'coordinator.json');
 const ownerSchema = z.object({ pid: z.number(), startedAt: z.string() });
 
 /** Of the node-local directories of the jobs of this user. */
-export const homePrefix = (): string => `srtctl-${userInfo().uid}-`;
+export const homePrefix = (): string => `srtctl-${ownUid()}-`;
 
 /** Says who this directory belongs to. */
 export const ownHome = (home: string): Promise<void> =>

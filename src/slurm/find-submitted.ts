@@ -1,6 +1,6 @@
-import { userInfo } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SrtctlError } from '../errors.ts';
+import { ownUid } from '../own-user.ts';
 import { type Answer, slurm } from './commands.ts';
 
 /**
@@ -66,7 +66,7 @@ interface OwnJob {
 
 /** undefined: squeue does not answer. */
 async function ownJobs(): Promise<OwnJob[] | undefined> {
-  const args = ['--noheader', `--user=${userInfo().uid}`, '--states=all', '--format=%A|%k'];
+  const args = ['--noheader', `--user=${ownUid()}`, '--states=all', '--format=%A|%k'];
   const answer = await slurm('squeue', args).catch(() => undefined);
   if (answer?.exitCode !== 0) return undefined;
   return answer.stdout.split('\n').flatMap((line) => {

@@ -22,18 +22,23 @@ export class RunningJob {
   readonly #ended: Promise<number>;
   readonly #earlier: readonly string[];
 
-  /** @param through a program, with its options, that runs the command */
+  /**
+   * @param through a program, with its options, that runs the command
+   * @param place where it runs, and of which installation, if not of this directory's
+   */
   constructor(
     outputs: string,
     args: readonly string[],
     env: Readonly<Record<string, string>>,
     through: readonly string[] = [],
+    place: { readonly cwd?: string; readonly srtctl?: string } = {},
   ) {
     this.outputs = outputs;
     this.#earlier = existsSync(outputs) ? readdirSync(outputs) : [];
-    const [program = '', ...words] = [...through, process.execPath, SRTCTL, ...args];
+    const [program = '', ...words] = [...through, ...[process.execPath, place.srtctl ?? SRTCTL], ...args];
     this.child = spawn(program, words, {
       env: { ...process.env, SRTCTL_OUTPUT: outputs, NO_COLOR: '1', ...env },
+      ...(place.cwd === undefined ? {} : { cwd: place.cwd }),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child.stdout?.on('data', (data) => {
