@@ -66,6 +66,8 @@ export interface JobContext {
   port(node: string, planned: number): number;
   /** What a server of ours binds on a node: its own address where nodes share a machine, else every address. */
   listenAddress(node: string): string;
+  /** The interface by which nodes are to reach each other, where srtslurm.yaml names it and each node has its own. */
+  readonly networkInterface: string | null;
   /** true: engines run in containers, with the job's directories mounted at fixed places. */
   readonly containers: boolean;
   /** true: what is written into a container is gone with its process, for each has a container of its own. */

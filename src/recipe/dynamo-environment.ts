@@ -29,7 +29,9 @@ export const takesRequestsOverTcp = ({ frontend, dynamo }: Recipe): boolean =>
 
 /**
  * Where a process of Dynamo can be reached by others. Dynamo itself takes the machine's first address, which is not that
- * of `network_interface`, and is the same for nodes that share a machine.
+ * of `network_interface`, and is the same for nodes that share a machine. Where answers go is named by its interface,
+ * because releases before 1.6 refuse an address there (`Interface not found: 10.0.0.1`, lib/runtime/src/pipeline/network/
+ * tcp/server.rs of 1.1 to 1.5); 1.6 takes both. Its port is any free one, so nodes that share a machine need none.
  */
 export function dynamoAddresses(
   recipe: Recipe,
@@ -37,8 +39,11 @@ export function dynamoAddresses(
   node: string,
 ): Record<string, string> {
   if (recipe.frontend.type !== 'dynamo') return {};
-  const address = runtime.address(node);
-  return { DYN_EVENT_PLANE_HOST: address, DYN_TCP_RESPONSE_STREAM_HOST: address };
+  const { networkInterface } = runtime;
+  return {
+    DYN_EVENT_PLANE_HOST: runtime.address(node),
+    ...(networkInterface === null ? {} : { DYN_TCP_RESPONSE_STREAM_HOST: networkInterface }),
+  };
 }
 
 /** The same for a worker: where it is asked for its health, and where it takes requests. */
