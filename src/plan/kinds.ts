@@ -66,7 +66,7 @@ export interface JobContext {
   port(node: string, planned: number): number;
   /** What a server of ours binds on a node: its own address where nodes share a machine, else every address. */
   listenAddress(node: string): string;
-  /** The interface by which nodes are to reach each other, where srtslurm.yaml names it and each node has its own. */
+  /** The interface by which nodes are to reach each other, where srtslurm.yaml names one; of nodes on one machine `lo`. */
   readonly networkInterface: string | null;
   /** true: engines run in containers, with the job's directories mounted at fixed places. */
   readonly containers: boolean;

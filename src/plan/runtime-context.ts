@@ -81,7 +81,7 @@ export function createRuntimeContext(input: RuntimeInput): JobContext {
     host: (node) => (byName ? node : address(node)),
     // Nodes that share a machine each have the same ports, so none may take them on all addresses.
     port: input.port ?? ((_, planned) => planned),
-    networkInterface: byName ? (cluster.network_interface ?? null) : null,
+    networkInterface: byName ? (cluster.network_interface ?? null) : 'lo',
     listenAddress: (node) => (byName ? '0.0.0.0' : address(node)),
     pointDir: (ordinal, name, numbers) =>
       `${jobDir}/points/${pointNumber(ordinal, numbers)}-${fileSafe(name)}`,
