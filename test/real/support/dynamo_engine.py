@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from importlib.metadata import version
 
 ENGINE_TYPES = {"dynamo.sglang": "sglang", "dynamo.vllm": "vllm", "dynamo.trtllm": "trtllm"}
 
@@ -35,13 +36,15 @@ if int(options.get("node-rank", 0)) > 0 or "headless" in options:
         signal.pause()
 
 mode = options.get("disaggregation-mode")
-arguments = ["--model-path", options.get("model-path") or options["model"], "--engine-type", ENGINE_TYPES[module]]
-arguments += ["--speedup-ratio", "10.0"]
-for theirs, ours in {
-    "served-model-name": "model-name",
-    "disaggregation-mode": "disaggregation-mode",
-    "request-plane": "request-plane",
-}.items():
+arguments = ["--model-path", options.get("model-path") or options["model"], "--speedup-ratio", "10.0"]
+names = {"served-model-name": "model-name", "request-plane": "request-plane"}
+if version("ai-dynamo").startswith("0."):
+    # The mocker of these releases has one kind of engine, and other words for its part.
+    arguments += [f"--is-{mode}-worker"] if mode in ("prefill", "decode") else []
+else:
+    arguments += ["--engine-type", ENGINE_TYPES[module]]
+    names["disaggregation-mode"] = "disaggregation-mode"
+for theirs, ours in names.items():
     if theirs in options:
         arguments += [f"--{ours}", options[theirs]]
 for name in ("dp-size", "data-parallel-size"):
