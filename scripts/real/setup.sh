@@ -101,6 +101,12 @@ make_dynamo() {
   made dynamo
 }
 
+make_dynamo-old() {
+  wanted dynamo-old dynamo-old.txt || return 0
+  install dynamo-old --no-deps -- dynamo-old.txt
+  made dynamo-old
+}
+
 make_vllm() {
   wanted vllm vllm.txt || return 0
   install vllm --no-deps -- vllm.txt
@@ -159,6 +165,6 @@ make_debian() {
 }
 
 begin=$SECONDS
-all=(debian routers dynamo mooncake vllm dynamo-vllm sglang)
+all=(debian routers dynamo dynamo-old mooncake vllm dynamo-vllm sglang)
 for name in "${@:-${all[@]}}"; do "make_$name"; done
 [ $((SECONDS - begin)) -lt 2 ] || say "ready after $((SECONDS - begin)) s, in $home"

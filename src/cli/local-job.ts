@@ -6,6 +6,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { jobPaths } from '../coordinator/files.ts';
 import { findProgram } from '../coordinator/find-program.ts';
+import { natsServerFor } from '../coordinator/nats-release.ts';
 import { EXIT, SrtctlError } from '../errors.ts';
 import { frontendFor } from '../frontends/index.ts';
 import type { JobSpec } from '../messages/job-files.ts';
@@ -79,9 +80,11 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
     process.stderr.write(
       'srtctl: warning: this machine has no GPU: engines are started with CUDA_VISIBLE_DEVICES empty\n',
     );
-  findProgram('nats-server', process.env, cwd);
-  const types = variants.flatMap((variant) => variant.points.map((point) => point.recipe.frontend.type));
-  if (types.some((type) => frontendFor(type)?.needsEtcd)) findProgram('etcd', process.env, cwd);
+  const recipes = variants.flatMap((variant) => variant.points.map((point) => point.recipe));
+  const { warning } = natsServerFor({ recipes, mock, env: process.env, cwd });
+  if (warning !== undefined) process.stderr.write(`srtctl: warning: ${warning}\n`);
+  if (recipes.some(({ frontend }) => frontendFor(frontend.type)?.needsEtcd))
+    findProgram('etcd', process.env, cwd);
   return jobs;
 }
 

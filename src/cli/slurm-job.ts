@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path';
+import { natsServerFor } from '../coordinator/nats-release.ts';
 import { EXIT, SrtctlError } from '../errors.ts';
 import type { JobSpec } from '../messages/job-files.ts';
 import { nodesToAllocate, requirePlannable } from '../plan/plan.ts';
@@ -116,6 +117,18 @@ export function requireSubmittable(variant: LoadedVariant, cluster: ClusterConfi
   return nodes;
 }
 
+/** Of the nats-server of this node. That of the head node, which may be another, is looked at when the job begins. */
+function oldNats({ points }: LoadedVariant, mock: boolean): string[] {
+  try {
+    const recipes = points.map(({ recipe }) => recipe);
+    const { warning } = natsServerFor({ recipes, mock, env: process.env, cwd: process.cwd() });
+    return warning === undefined ? [] : [warning];
+  } catch (error) {
+    if (!(error instanceof SrtctlError)) throw error;
+    return error.code === 'nats-too-old' ? [error.oneLine()] : [];
+  }
+}
+
 /** Checks and plans each variant before anything is submitted. */
 export function prepare(
   options: SlurmJobOptions,
@@ -127,7 +140,8 @@ export function prepare(
   return variants.map((variant) => {
     const nodes = requireSubmittable(variant, cluster, mock);
     const way = { mock, containers: !mock && cluster.container_runtime !== 'none' };
-    for (const line of warningsOf(variant, way, cluster)) process.stderr.write(`srtctl: warning: ${line}\n`);
+    const warnings = [...warningsOf(variant, way, cluster), ...oldNats(variant, mock)];
+    for (const line of warnings) process.stderr.write(`srtctl: warning: ${line}\n`);
     return {
       variant,
       source: variant.file,

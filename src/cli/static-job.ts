@@ -4,6 +4,7 @@ import { open } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { jobPaths } from '../coordinator/files.ts';
 import { findProgram } from '../coordinator/find-program.ts';
+import { natsServerFor } from '../coordinator/nats-release.ts';
 import { EXIT, SrtctlError } from '../errors.ts';
 import { frontendFor } from '../frontends/index.ts';
 import { timeLimitMs } from '../recipe/time-limit.ts';
@@ -29,7 +30,9 @@ export function staticScriptOf(job: PreparedSlurmJob, log: string, options = { m
   const find = (name: 'nats-server' | 'etcd'): string => {
     if (!variant.points.some(({ recipe }) => frontendFor(recipe.frontend.type)?.needsEtcd)) return name;
     try {
-      return findProgram(name, process.env, process.cwd());
+      if (name === 'etcd') return findProgram(name, process.env, process.cwd());
+      const recipes = variant.points.map(({ recipe }) => recipe);
+      return natsServerFor({ recipes, mock: spec.mock, env: process.env, cwd: process.cwd() }).binary;
     } catch (error) {
       if (options.mustFind) throw error;
       return name;

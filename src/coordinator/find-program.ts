@@ -74,6 +74,13 @@ export function commandOf(
   return env[variableOf(name)] || found.startsWith(`${ownDirectory(installation)}/`) ? found : name;
 }
 
+/** The nats-server that `make setup` puts beside a system's old one; undefined when there is none for this machine. */
+export function findNewerNats(installation: string = INSTALLATION): string | undefined {
+  const machine = MACHINE[process.arch] ?? process.arch;
+  const file = join(ownDirectory(installation), 'newer', 'nats-server');
+  return isExecutable(file) && runsOn(file, machine) ? file : undefined;
+}
+
 const variableOf = (name: string): string => `SRTCTL_${name.toUpperCase().replaceAll('-', '_')}`;
 
 const ownDirectory = (installation: string): string => join(installation, '.srtctl/bin');

@@ -31,6 +31,7 @@ import { commandOf, findProgram } from './find-program.ts';
 import { createJobKeys, type JobKeys, keysOf } from './keys.ts';
 import { LifelineFile } from './lifeline.ts';
 import { listenAddress } from './listen.ts';
+import { natsServerFor } from './nats-release.ts';
 import { NatsServer } from './nats-server.ts';
 import { choosePlatform, type PlatformChoice } from './platform.ts';
 import { readPointResults } from './point-results.ts';
@@ -128,6 +129,14 @@ async function main(): Promise<void> {
         ...createJobKeys(agents.map(({ name }) => name)),
         ...(encrypted ? { tls: await createServerCertificate([headAddress, headName]) } : {}),
       };
+  const recipes = variant.points.map(({ recipe }) => recipe);
+  const { binary, warning } = natsServerFor({
+    recipes,
+    mock: spec.mock,
+    env: process.env,
+    cwd: process.cwd(),
+  });
+  if (warning !== undefined) log.warn(warning);
   const nats = new NatsServer({
     jobId: spec.jobId,
     host: headAddress,
@@ -135,7 +144,7 @@ async function main(): Promise<void> {
     logFile: join(logs, 'nats.log'),
     keys,
     maxPayloadMb: Math.max(1, ...variant.points.map(({ recipe }) => recipe.infra.nats_max_payload_mb ?? 1)),
-    binary: findProgram('nats-server', process.env, process.cwd()),
+    binary,
     directory: tmpDir,
     mark: mark(COORDINATORS.natsServer),
     began: (pid) => guard?.began(pid),

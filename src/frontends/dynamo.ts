@@ -9,8 +9,8 @@ import { entryOf, placeFrontends } from './placement.ts';
 import { endpointCounts, frontendProcess, modelAnswers, nobodyElse, routerEnvironment } from './process.ts';
 import type { FrontendContext, FrontendProtocol } from './protocol.ts';
 
-/** At info a frontend writes 3 KB for each request. */
-const DYNAMO_LOG = 'info,dynamo_llm::http=warn,http-request=warn';
+/** At info a frontend writes 3 KB for each request, and releases before 1.0 a line for each time that its /health is asked. */
+const DYNAMO_LOG = 'info,dynamo_llm::http=warn,http-request=warn,dynamo_runtime::discovery::kv_store=warn';
 
 const ON_UNLESS_TOLD = onUnlessTold('dynamo.frontend');
 

@@ -82,14 +82,6 @@ export const differences: readonly Difference[] = [
       ours: ANY,
       reason: 'KV events come from the address of network_interface.',
     },
-    {
-      process,
-      frontend: 'dynamo',
-      variable: 'DYN_TCP_RESPONSE_STREAM_HOST',
-      golden: ABSENT,
-      ours: ANY,
-      reason: 'Answers go to the address of network_interface.',
-    },
   ]),
   {
     process: 'frontend',

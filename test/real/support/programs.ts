@@ -6,7 +6,15 @@ import { describe, it } from 'vitest';
 const HOME = resolve('.srtctl/real');
 
 /** A Python environment with real programs in it, or the programs from Debian. */
-export type Environment = 'routers' | 'dynamo' | 'vllm' | 'dynamo-vllm' | 'sglang' | 'mooncake' | 'debian';
+export type Environment =
+  | 'routers'
+  | 'dynamo'
+  | 'dynamo-old'
+  | 'vllm'
+  | 'dynamo-vllm'
+  | 'sglang'
+  | 'mooncake'
+  | 'debian';
 
 const marker = (name: Environment): string => join(HOME, name, name === 'debian' ? '.nginx' : 'made-from');
 
