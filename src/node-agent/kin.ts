@@ -32,20 +32,14 @@ export function isKin(pid: number, { group, mark, sought }: Kin): boolean | unde
 }
 
 /**
- * Whether a process is of a job of this user: it, or somebody it comes from, carries the job's mark, or Slurm's for the
- * allocation that this agent is in. A program that sets its title has nothing in its environment any more; the agent that
- * started it, or that its mark names, has.
+ * Whether a process is of a job of this user: it, or somebody it comes from, carries the job's mark, or no mark of srtctl
+ * and Slurm's for the allocation that this agent is in, where several jobs may run. A program that sets its title has
+ * nothing in its environment any more; the agent that started it, or that its mark names, has.
  */
 export function isOfJob(pid: number, jobId: string, slurmJob = process.env.SLURM_JOB_ID): boolean {
-  const owner = markOf(pid);
-  if (owner && agentAt(owner.pid)?.startsWith(`${jobId}/`)) return true;
-  for (const { pid: one } of ancestry(pid)) {
-    const environ = environmentOf(one);
-    if (environ === undefined) continue;
-    if (valueIn(environ, 'SRTCTL_JOB') === jobId) return true;
-    if (slurmJob !== undefined && valueIn(environ, 'SLURM_JOB_ID') === slurmJob) return true;
-  }
-  return false;
+  const job = jobOf(pid);
+  if (job !== undefined) return job === jobId;
+  return slurmJob !== undefined && slurmJobOf(pid) === slurmJob;
 }
 
 /** The job whose mark a process, or one that it comes from, carries; undefined where there is none, or it cannot be read. */

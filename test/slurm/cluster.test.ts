@@ -1,6 +1,6 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { chown, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
+import { chown, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
@@ -596,6 +596,31 @@ while True: time.sleep(0.1)
       expect((await job.results())[0]).toMatchObject({ status: 'done', benchmark: { valid: true } });
       await until('accounting', () => lab.completed().includes('JobState=COMPLETED'));
       await lab.noJobs();
+    });
+
+    it('starts nothing on nodes where another job has its ports, and names that job', async () => {
+      const [file] = await lab.written(recipe);
+      const [first] = await lab.written(long);
+      const outputs = await lab.temporary('srtctl-out-');
+      // Two runs in one allocation share its nodes. The first says in a file that it measures.
+      const script = `"$1" "$2" apply -f "$3" --mock --output "$5" >"$5.first" 2>&1 & first=$!
+until grep -q benchmarking "$5.first"; do sleep 0.2; done
+"$1" "$2" apply -f "$4" --mock --output "$5"; echo "exit code $?"
+kill -TERM $first; wait $first`;
+      const command = ['sh', '-c', script, 'sh', process.execPath, SRTCTL, first, file, outputs];
+      const answer = run('salloc', ['-N2', '--quiet', ...command], { env: { ...process.env, ...lab.env } });
+      // The shell ends with the first run's exit code.
+      const { stdout } = await answer.catch((error: { stdout: string }) => error);
+      await rm(`${outputs}.first`, { force: true });
+      expect(stdout).toContain('exit code 1');
+      const [id = ''] = (await readdir(outputs)).sort();
+      expect(stdout).toMatch(new RegExp(`port \\d+ .*is taken by pid \\d+ .*job ${id}`));
+      const why = await run(process.execPath, [SRTCTL, 'why', `${id}-2`, '--output', outputs], {
+        env: { ...process.env, ...lab.env },
+      });
+      expect(why.stdout).toContain(`job ${id}`);
+      expect(why.stdout).not.toContain('NCCL');
+      await lab.nothingLeft();
     });
 
     it('resumes a sweep that was cancelled: what is measured stays to the byte, the rest has a job of its own', async () => {
