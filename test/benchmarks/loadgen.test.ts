@@ -23,6 +23,8 @@ let answer: Answering;
 let answerProbe: Answering;
 let probes = 0;
 let listed: string[] = [];
+/** What /v1/models answers in place of the list. */
+let models: ((response: ServerResponse) => void) | undefined;
 const bodies: Record<string, unknown>[] = [];
 let running: ChildProcess | undefined;
 
@@ -31,6 +33,7 @@ beforeEach(async () => {
   bodies.length = 0;
   probes = 0;
   listed = ['served', 'mine'];
+  models = undefined;
   answerProbe = stream;
   server = createServer((request, response) => void handle(request, response));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -44,6 +47,7 @@ afterEach(async () => {
 
 async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
   if (request.url === '/v1/models') {
+    if (models) return models(response);
     response.end(JSON.stringify({ data: listed.map((id) => ({ id })) }));
     return;
   }
@@ -302,6 +306,24 @@ describe('the load generator', () => {
     expect(output()).toContain('lists "served" in place of "directory"');
     listed = ['served', 'mine'];
     expect(await (await run(over)).ended).toBe(1);
+  });
+
+  it.each([
+    ['bare names, as sglang-router 0.2.3 does', '{"models":["mine"]}', 200, ''],
+    [
+      'the last part of its path, as sglang-router 0.2.0 does',
+      '{"models":["m"]}',
+      200,
+      'lists "m" in place of "mine"',
+    ],
+    ['an error, as smg 1.2.0 does with dp-aware', '{"error":{}}', 500, 'HTTP 500: requests are for "mine"'],
+  ])('asks for the planned model behind a router that answers %s', async (_, body, status, warning) => {
+    answer = stream;
+    models = (response) => void response.writeHead(status).end(body);
+    const { ended, output } = await run({ concurrencies: [1], model: 'mine' });
+    expect(await ended, output()).toBe(0);
+    expect(bodies[0]).toMatchObject({ model: 'mine' });
+    expect(output()).toContain(warning);
   });
 
   it('makes prompts of ids that the model has and that are not special', async () => {

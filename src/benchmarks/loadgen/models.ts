@@ -7,6 +7,8 @@ const TIMEOUT_MS = 30_000;
 const NAMED = 5;
 
 const modelsSchema = z.object({ data: z.array(z.object({ id: z.string() })) });
+/** What sglang-router 0.2.0 to 0.2.3 answer. The names of 0.2.0 come from the model's path, not from served-model-name. */
+const bareNamesSchema = z.object({ models: z.array(z.string()) });
 
 /**
  * The name of the model for requests. A deployment that does not list the name that the recipe gives is not the one that
@@ -27,12 +29,24 @@ export async function servedModel(
   const body = await response.json().catch(() => undefined);
   // TensorRT-LLM's disaggregated server has no such path. The probe request shows whether it takes the name.
   if (model !== null && response.status === 404) return model;
-  const listed = modelsSchema.safeParse(body).data?.data.map(({ id }) => id) ?? [];
+  // Routers aware of data parallelism may fail here and serve all the same (smg 1.2.0, vllm-router 0.1.11).
+  if (model !== null && response.status >= 500) {
+    warn(`${url} answers HTTP ${response.status}: requests are for "${model}", which was not looked up`);
+    return model;
+  }
+  const bareNames = bareNamesSchema.safeParse(body).data?.models;
+  const listed = bareNames ?? modelsSchema.safeParse(body).data?.data.map(({ id }) => id) ?? [];
   const [first] = listed;
   if (first === undefined) throw new Error(`${url} names no model (HTTP ${response.status})`);
   if (model === null || listed.includes(model)) return model ?? first;
+  if (bareNames) {
+    warn(
+      `${url} lists "${first}" in place of "${model}", as sglang-router 0.2.0 does: requests are for "${model}"`,
+    );
+    return model;
+  }
   if (!mustList && listed.length === 1) {
-    process.stdout.write(`warning: ${url} lists "${first}" in place of "${model}": requests are for that\n`);
+    warn(`${url} lists "${first}" in place of "${model}": requests are for that`);
     return first;
   }
   const others = listed.slice(0, NAMED).join(', ');
@@ -40,3 +54,5 @@ export async function servedModel(
     `${url} does not list the model of this deployment, "${model}", but ${others}: another server may listen there, or served-model-name is wrong`,
   );
 }
+
+const warn = (text: string): void => void process.stdout.write(`warning: ${text}\n`);
