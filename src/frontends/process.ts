@@ -25,6 +25,7 @@ interface FrontendProcess {
   readonly image: string | null;
   readonly path: string;
   readonly expect?: JsonCount[];
+  readonly older?: HttpProbe['older'];
   readonly steps?: ProbeStep[];
   readonly files?: { path: string; content: string }[];
   /** Ports beside the one that clients use. */
@@ -35,10 +36,11 @@ interface FrontendProcess {
 
 /** What routers and nginx have in common: they serve HTTP on one port and end only when they are stopped. */
 export function frontendProcess({ recipe, runtime }: FrontendContext, own: FrontendProcess): ProcessSpec {
-  const { id, role, phase, node, port, argv, env, image, path, expect, steps, files } = own;
+  const { id, role, phase, node, port, argv, env, image, path, expect, older, steps, files } = own;
   const probe: HttpProbe = {
     ...{ kind: 'http', host: runtime.address(node), port, path },
     ...(expect ? { expect } : {}),
+    ...(older ? { older } : {}),
     ...(steps ? { steps, stepsWithinMs: STEPS_WITHIN_MS } : {}),
   };
   return {

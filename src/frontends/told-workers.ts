@@ -59,6 +59,7 @@ export function toldRouter(router: ToldRouter): FrontendProtocol {
           image: context.runtime.image,
           path: '/workers',
           expect: healthy(context),
+          older: { path: '/list_workers', expect: listed(context) },
           graceMs: router.graceMs,
           ...(router.givesUp === undefined ? {} : { givesUp: router.givesUp }),
         }),
@@ -116,14 +117,16 @@ function workerArguments(router: ToldRouter, context: FrontendContext): string[]
   ];
 }
 
+const addressOf = ({ runtime }: FrontendContext, { node, ports }: EndpointProcess): string =>
+  `${runtime.address(node)}:${ports.http}`;
+
 /**
  * Each planned worker, by its URL. The router calls workers that do everything "regular". One that is aware of data
  * parallelism lists a worker once for each rank, as `http://HOST:PORT@RANK`.
  */
 function healthy(context: FrontendContext): JsonCount[] {
-  const { runtime } = context;
-  const addressOf = ({ node, ports }: EndpointProcess) => `${runtime.address(node)}:${ports.http}`;
   const leaders = leadersOf(context);
+  const all = leaders.map((leader) => addressOf(context, leader));
   const planned = endpointCounts(context).map(({ mode, count, least }) => ({
     at: ['workers'],
     where: { worker_type: mode === 'agg' ? 'regular' : mode, is_healthy: true },
@@ -131,10 +134,23 @@ function healthy(context: FrontendContext): JsonCount[] {
     ...(least < count ? { least } : {}),
     address: {
       field: ['url'],
-      among: leaders.filter((leader) => leader.mode === mode).map(addressOf),
+      among: leaders.filter((leader) => leader.mode === mode).map((leader) => addressOf(context, leader)),
     },
     label: `${mode} workers`,
   }));
-  const known = { field: ['url'], addresses: leaders.map(addressOf), most: leaders.length };
+  const known = { field: ['url'], addresses: all, most: leaders.length };
   return [...planned, nobodyElse({ at: ['workers'], where: {} }, known)];
+}
+
+/**
+ * The same from the bare URLs that sglang-router 0.1.9 and older list, without mode and health. They listen only when all
+ * workers that they were told are healthy.
+ */
+function listed(context: FrontendContext): JsonCount[] {
+  const all = leadersOf(context).map((leader) => addressOf(context, leader));
+  return healthy(context).map((count) => ({
+    ...count,
+    ...{ at: ['urls'], where: {} },
+    address: { field: [], among: count.address?.among ?? [], others: all },
+  }));
 }

@@ -24,8 +24,11 @@ export const jsonCountSchema = z.object({
   /** Entries count by the address that they name. One without an address counts for itself. */
   address: z
     .object({
-      /** Keys from an entry to its address, which is written `http://HOST:PORT/…`, `HOST:PORT/…` or `HOST:PORT@3`. */
-      field: z.array(z.string()).min(1),
+      /**
+       * Keys from an entry to its address, which is written `http://HOST:PORT/…`, `HOST:PORT/…` or `HOST:PORT@3`. None
+       * where the entry is the address.
+       */
+      field: z.array(z.string()),
       /** Planned addresses, `HOST:PORT`. */
       among: z.array(z.string()),
       /** Planned as well, though not of what is counted here: no strangers. */
@@ -67,6 +70,8 @@ export const probeSchema = z.discriminatedUnion('kind', [
     port,
     path: z.string(),
     expect: z.array(jsonCountSchema).optional(),
+    /** Asked in place of `path` where that answers 404, because an older release does not have it. */
+    older: z.object({ path: z.string(), expect: z.array(jsonCountSchema).optional() }).optional(),
     /** An answer of this status is as good as 2xx when its body has this value at these keys. */
     accept: z.object({ status: z.number().int(), at: z.array(z.string()), is: scalar }).optional(),
     /** Asked only until the process is ready: no request of ours is among those that are measured. */

@@ -58,20 +58,21 @@ interface Counted extends Verdict {
   readonly wrong: readonly string[];
 }
 
-function entriesOf(body: unknown, { at, where }: JsonCount): Record<string, unknown>[] {
+function entriesOf(body: unknown, { at, where }: JsonCount): unknown[] {
   const list = valueAt(body, at);
   if (!Array.isArray(list)) return [];
-  return list.flatMap((item) => {
+  return list.filter((item) => {
+    if (typeof item === 'string') return Object.keys(where).length === 0;
     const fields = element.safeParse(item).data;
     const fits = Object.entries(where).every(([key, wanted]) => {
       const has: unknown = fields?.[key];
       return Array.isArray(wanted) ? wanted.some((value) => value === has) : wanted === has;
     });
-    return fields && fits ? [fields] : [];
+    return fields !== undefined && fits;
   });
 }
 
-function countOne(entries: readonly Record<string, unknown>[], count: JsonCount): Counted {
+function countOne(entries: readonly unknown[], count: JsonCount): Counted {
   const least = count.least ?? count.count;
   const { address } = count;
   if (!address) return judged(entries.length, least, count, [], []);

@@ -56,9 +56,13 @@ async function probeHttp(
 }
 
 async function firstQuestion(probe: HttpProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeAnswer> {
-  const { path, expect, accept } = probe;
+  const { path, expect, accept, older } = probe;
   try {
     const { status, text } = await ask(probe, timeoutMs, signal);
+    if (status === 404 && older) {
+      const { older: _, expect: __, ...place } = probe;
+      return await firstQuestion({ ...place, ...older }, timeoutMs, signal);
+    }
     const isGood =
       (status >= 200 && status <= 299) ||
       (accept?.status === status && valueAt(parsed(text), accept.at) === accept.is);

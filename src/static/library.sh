@@ -504,6 +504,7 @@ def at(body, keys):
     return body
 def same(a, b): return isinstance(a, bool) == isinstance(b, bool) and a == b
 def fits(item, where):
+    if isinstance(item, str): return not where
     return isinstance(item, dict) and all(
         any(k in item and same(item[k], v) for v in (w if isinstance(w, list) else [w])) for k, w in where.items())
 def address_in(text):

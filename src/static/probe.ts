@@ -2,20 +2,24 @@ import type { HttpProbe, JsonCount, ProbeSpec } from '../messages/probe-spec.ts'
 import type { Markers } from './markers.ts';
 
 /** The command of bash that succeeds when a process is ready. */
-export function probeCommand(probe: ProbeSpec, { word, words }: Markers): string {
+export function probeCommand(probe: ProbeSpec, markers: Markers): string {
+  const { words } = markers;
   switch (probe.kind) {
     case 'running':
       return 'true';
     case 'tcp':
       return `tcp_ready ${words([probe.host, String(probe.port)])}`;
-    case 'http':
-      return [
-        'http_ready',
-        words([probe.host, String(probe.port), probe.path]),
-        ...beyondStatus(probe, word),
-      ].join(' ');
+    case 'http': {
+      const { older, expect: _, ...place } = probe;
+      const command = httpCommand(probe, markers);
+      if (!older) return command;
+      return `${command} || { [ "$http_status" = 404 ] && ${httpCommand({ ...place, ...older }, markers)}; }`;
+    }
   }
 }
+
+const httpCommand = (probe: HttpProbe, { word, words }: Markers): string =>
+  ['http_ready', words([probe.host, String(probe.port), probe.path]), ...beyondStatus(probe, word)].join(' ');
 
 /** What is asked beyond a status of 2xx; left out from where nothing follows. */
 function beyondStatus(
@@ -34,7 +38,9 @@ function beyondStatus(
  * For nodes without python3: fewest and most (0: as many as there are), the number of patterns, and what an object of the
  * answer has to contain. Lines of a pattern are alternatives.
  */
-function asPatterns({ count, least = count, most = count, where, address }: JsonCount): string[] {
+function asPatterns(wanted: JsonCount): string[] {
+  const { count, least = count, most = count, where, address } = wanted;
+  if (address?.field.length === 0) return bareAddresses(address.among, least < count);
   const patterns = Object.entries(where).map(([key, value]) =>
     [value]
       .flat()
@@ -44,5 +50,12 @@ function asPatterns({ count, least = count, most = count, where, address }: Json
   const each = address ? address.each : 1;
   return [String(least * (each ?? 1)), String(most * (each ?? 0)), String(patterns.length), ...patterns];
 }
+
+/** A list of bare addresses is one line to bash: each address has to be in it, or any. */
+const bareAddresses = (among: readonly string[], any: boolean): string[] =>
+  (any ? [among] : among.map((address) => [address])).flatMap((group) => [
+    ...['1', '0', '1'],
+    group.flatMap((address) => [`${address}"`, `${address}/`, `${address}@`]).join('\n'),
+  ]);
 
 const member = (key: string, value: unknown): string => `${JSON.stringify(key)}:${JSON.stringify(value)}`;

@@ -1,4 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -77,6 +79,8 @@ function processesOf(text: string): readonly ProcessSpec[] {
 }
 
 const addressOf = (node: string): string => addresses[node as keyof typeof addresses];
+
+const urlOf = ({ node, ports }: ProcessSpec): string => `http://${addressOf(node)}:${ports.http}`;
 
 /** A probe of what the router lists; whether it then answers a completion is asked elsewhere. */
 function countsOf(processes: readonly ProcessSpec[]): HttpProbe {
@@ -191,13 +195,38 @@ describe.each(['sglang', 'smg', 'vllm-router'] as const)('%s, which is told its 
     });
   });
 
+  it('is ready when a release that has no /workers lists the URLs of the planned workers, and nobody else', async () => {
+    const processes = processesOf(text);
+    const urls = processes.filter(({ role }) => role === 'agg').map(urlOf);
+    const answer = async (listed: readonly string[]) => {
+      const server = createServer(({ url }, response) => {
+        if (url === '/list_workers') response.end(JSON.stringify({ urls: listed }));
+        else response.writeHead(404).end();
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as AddressInfo;
+      const probe = { ...countsOf(processes), host: '127.0.0.1', port };
+      const { ok, detail } = await probeOnce(probe, 2_000, new AbortController().signal);
+      server.close();
+      return { ok, detail };
+    };
+    expect(await answer(urls)).toEqual({ ok: true, detail: '2 of 2 agg workers' });
+    expect(await answer(urls.slice(1))).toEqual({
+      ok: false,
+      detail: expect.stringMatching(/^1 of 2 agg workers \(without \S+\)$/),
+    });
+    expect(await answer([...urls, foreignUrl])).toEqual({
+      ok: false,
+      detail: `2 of 2 agg workers; a stranger is registered: ${foreign}:6100`,
+    });
+  });
+
   it('is not ready with a foreign worker that is ill, or that claims another mode', () => {
     const processes = processesOf(text);
     const { expect: counts = [] } = countsOf(processes);
-    const url = (spec: ProcessSpec) => `http://${addressOf(spec.node)}:${spec.ports.http}`;
     const ours = processes
       .filter(({ role }) => role === 'agg')
-      .map((spec) => ({ url: url(spec), worker_type: 'regular', is_healthy: true }));
+      .map((spec) => ({ url: urlOf(spec), worker_type: 'regular', is_healthy: true }));
     const answer = (other: object) =>
       countAll(JSON.stringify({ workers: [...ours, { url: foreignUrl, ...other }] }), counts);
     const named = {

@@ -379,6 +379,43 @@ describe('readiness', () => {
     }
   });
 
+  it.each(['true', 'command() { return 1; }'])(
+    'asks a router that has no /workers for its bare list (%s)',
+    async (before) => {
+      const slurm = new FakeSlurm(1);
+      const address = { field: [], others: ['1.1.1.1:1', '1.1.1.1:2'] };
+      const one = (among: string) => ({
+        ...{ at: ['urls'], where: {} },
+        address: { ...address, among: [among] },
+      });
+      const command = probeCommand(
+        {
+          ...{ kind: 'http', host: 'h', port: 1, path: '/workers' },
+          older: {
+            path: '/list_workers',
+            expect: [
+              { ...one('1.1.1.1:1'), count: 1, label: 'prefill workers' },
+              { ...one('1.1.1.1:2'), count: 1, label: 'decode workers' },
+            ],
+          },
+        },
+        createMarkers('', '/o'),
+      );
+      const http = 'http_get() { http_status=404; [ "$3" = /list_workers ] && http_status=200; }';
+      const isReady = (urls: readonly string[]): boolean => {
+        slurm.write('answer', JSON.stringify({ urls }));
+        return inLibrary(`${http}\n${before}\n${command}`, slurm.dir);
+      };
+      try {
+        expect(isReady(['http://1.1.1.1:1', 'http://1.1.1.1:2@0', 'http://1.1.1.1:2@1'])).toBe(true);
+        expect(isReady(['http://1.1.1.1:1'])).toBe(false);
+        expect(isReady(['http://1.1.1.1:1', 'http://1.1.1.1:21'])).toBe(false);
+      } finally {
+        await slurm.destroy();
+      }
+    },
+  );
+
   it('accepts a status that says ready in its body', async () => {
     const slurm = new FakeSlurm(1);
     const command = probeCommand(
