@@ -36,6 +36,15 @@ import { commonEnvironment, fillIn, visibleDevices } from './worker-environment.
 /** Options that are on, or that vLLM decides on, unless they are said to be off. */
 const ON_UNLESS_TOLD = { vllm: onUnlessTold('vllm'), dynamo: onUnlessTold('vllm', 'dynamo.vllm') };
 
+/**
+ * A server whose engine core has died says so, fails every request, and ends by itself some seconds later with exit code
+ * 0: 3 s on a free machine, more on a busy one, where the first failed request ended the point before its cause was known.
+ * The line is the same from 0.10.2 to 0.32 (v1/engine/async_llm.py).
+ */
+const FATAL_LINES = [
+  '^(?:\\([A-Za-z0-9_]{1,40} pid=[0-9]{1,10}\\) )?ERROR [-0-9:. ]{1,30}\\[[^\\]]{1,80}\\] AsyncLLM output_handler failed',
+];
+
 /** vLLM, wrapped by Dynamo, or as its own server that clients talk to. */
 export const vllm: BackendProtocol = {
   type: 'vllm',
@@ -74,6 +83,7 @@ export const vllm: BackendProtocol = {
   healthProbe,
   progress,
   rest,
+  fatalLines: FATAL_LINES,
 };
 
 /** Clients talk to the only worker itself. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { vllm } from '../../src/backends/vllm.ts';
 import { PlanError } from '../../src/errors.ts';
 import { option, placesOf, pointOf, processOf } from '../support/plan.ts';
 
@@ -94,6 +95,19 @@ describe('a data-parallel vLLM worker', () => {
 });
 
 describe('a vLLM worker without data parallelism', () => {
+  it('fails by its log when its engine core is dead, because the server ends seconds later with exit code 0', () => {
+    const isFatal = (line: string) =>
+      (vllm.fatalLines ?? []).some((pattern) => new RegExp(pattern).test(line));
+    const says = 'AsyncLLM output_handler failed.';
+    expect(isFatal(`(APIServer pid=185923) ERROR 11-29 13:21:14 [async_llm.py:704] ${says}`)).toBe(true);
+    expect(isFatal(`(ApiServer_1 pid=7) ERROR 11-29 13:21:14 [v1/engine/async_llm.py:546] ${says}`)).toBe(
+      true,
+    );
+    expect(isFatal(`ERROR 07-03 20:47:11 [async_llm.py:420] ${says}`)).toBe(true);
+    expect(isFatal(`(APIServer pid=1) INFO 11-29 13:21:14 [logger.py:40] prompt: '${says}'`)).toBe(false);
+    expect(isFatal('(APIServer pid=1) ERROR 11-29 13:21:14 [serving.py:448] Error in stream.')).toBe(false);
+  });
+
   it('has one process on each node, of which only the first serves', () => {
     const { argv, probe } = processOf(parallel, 'decode-0-1');
     expect(argv.join(' ')).toContain('--master-addr 10.0.0.3 --nnodes 2 --node-rank 1 --headless');
