@@ -3,6 +3,8 @@ import { SrtctlError } from '../errors.ts';
 import { type Answer, slurm } from './commands.ts';
 import { findSubmitted, isUncertain, type Patience } from './find-submitted.ts';
 
+const SET_TIME = 'set slurm.time_limit in the recipe or default_time_limit in srtslurm.yaml, as HH:MM:SS';
+
 /** What sbatch's complaints mean for the author of a recipe. The first that matches counts. */
 const HINTS: readonly [RegExp, string][] = [
   [
@@ -10,7 +12,7 @@ const HINTS: readonly [RegExp, string][] = [
     'you have as many jobs in the queue as the limit allows: wait for some to end or cancel them (squeue --me), or change qos in sbatch_directives, or slurm.account',
   ],
   [
-    /MaxWall|wall ?clock|requested time limit is invalid/i,
+    /MaxWall|wall ?clock|requested time limit is invalid|time limit .*(longer|exceeds)/i,
     'the time limit is longer than allowed: set slurm.time_limit in the recipe or default_time_limit in srtslurm.yaml, or change qos in sbatch_directives',
   ],
   [
@@ -22,6 +24,15 @@ const HINTS: readonly [RegExp, string][] = [
     'the job is over a limit of its account or QOS: change slurm.time_limit, resources, slurm.account, or qos in sbatch_directives; `sacctmgr show qos` lists the limits',
   ],
   [
+    /account\/partition|account .{0,40}partition/i,
+    'set slurm.account in the recipe or default_account in srtslurm.yaml, or slurm.partition to one that the account may use; `sacctmgr show associations user=$USER` lists yours',
+  ],
+  [/time limit/i, SET_TIME],
+  [
+    /topology|segment/i,
+    'the nodes cannot be had within one segment: use fewer nodes, or set use_segment_sbatch_directive to false in srtslurm.yaml',
+  ],
+  [
     /partition/i,
     'set slurm.partition in the recipe or default_partition in srtslurm.yaml; `sinfo -s` lists the partitions',
   ],
@@ -30,17 +41,28 @@ const HINTS: readonly [RegExp, string][] = [
     'set slurm.account in the recipe or default_account in srtslurm.yaml; `sacctmgr show associations user=$USER` lists yours',
   ],
   [/qos/i, 'change qos in sbatch_directives'],
-  [/time/i, 'set slurm.time_limit in the recipe or default_time_limit in srtslurm.yaml, as HH:MM:SS'],
+  [/\btime\b/i, SET_TIME],
   [/reservation/i, 'change reservation in sbatch_directives; `scontrol show reservation` lists them'],
   [
     /feature|constraint/i,
     'change constraint in sbatch_directives; `sinfo -o "%N %f"` lists the features of nodes',
   ],
+  [/specify a type/i, 'name the type of the GPUs with gpus-per-node in sbatch_directives, such as "h100:8"'],
   [
-    /gres|generic resource/i,
+    /gres|generic resource|trackable resource/i,
     'the nodes have other or fewer GPUs: change resources.gpus_per_node, or use_gpus_per_node_directive in srtslurm.yaml',
   ],
-  [/memory/i, 'change mem in sbatch_directives'],
+  [/memory|mem_per_/i, 'change mem in sbatch_directives'],
+  [/cpu count/i, 'change cpus-per-task in sbatch_directives, or resources'],
+  [/node name|nodelist|node list/i, 'change nodelist or exclude in sbatch_directives'],
+  [/licen[sc]e/i, 'change licenses in sbatch_directives'],
+  [/dependency/i, 'change dependency in sbatch_directives'],
+  [/wckey/i, 'change wckey in sbatch_directives'],
+  [/i\/o error writing/i, 'the disk of slurmctld is full or broken: tell the staff of the cluster'],
+  [
+    /authentication|credential/i,
+    'this node is not known to slurmctld (munge, or its clock): tell the staff of the cluster',
+  ],
   [
     /unrecognized option|invalid option/i,
     'change sbatch_directives, in the recipe or the default_sbatch_directives of srtslurm.yaml',
@@ -49,7 +71,7 @@ const HINTS: readonly [RegExp, string][] = [
     /node (configuration|count)|more (processors|nodes)/i,
     'the partition has no such nodes: change resources or slurm.partition; `sinfo -N -l` lists the nodes',
   ],
-  [/contact|connect/i, 'slurmctld does not answer: try again later; nothing was submitted'],
+  [/contact|connect|timed out/i, 'slurmctld does not answer: try again later; nothing was submitted'],
 ];
 
 /** sbatch's error in one line, and what to change. */

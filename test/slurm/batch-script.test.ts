@@ -141,6 +141,59 @@ it.each([
   ['sbatch: error: invalid partition specified: x', /invalid partition.*slurm\.partition/],
   ['sbatch: error: Batch job submission failed: Invalid account', /Invalid account.*slurm\.account/],
   ['sbatch: unrecognized option \'--x\'\nTry "sbatch --help" for more information', /--x.*sbatch_directives/],
+  [
+    'sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified',
+    /slurm\.account.*slurm\.partition/,
+  ],
+  [
+    "sbatch: error: Job request time limit (2-00:00:00) is longer than the partition's\nsbatch: error: Batch job submission failed: Requested time limit is invalid (missing or exceeds some limit)",
+    /slurm\.time_limit/,
+  ],
+  [
+    'sbatch: error: Time limit specification required, but not provided\nsbatch: error: partition=gpu',
+    /slurm\.time_limit/,
+  ],
+  [
+    'sbatch: error: You must always specify a type when requesting gpu GRES\nsbatch: error: Batch job submission failed: Unspecified error',
+    /gpus-per-node in sbatch_directives/,
+  ],
+  [
+    'sbatch: error: Batch job submission failed: Invalid Trackable RESource (TRES) specification',
+    /gpus_per_node/,
+  ],
+  [
+    'sbatch: fatal: SLURM_MEM_PER_CPU, SLURM_MEM_PER_GPU, and SLURM_MEM_PER_NODE are mutually exclusive.',
+    /mem in sbatch_directives/,
+  ],
+  [
+    'sbatch: error: CPU count per node can not be satisfied\nsbatch: error: Batch job submission failed: Requested node configuration is not available',
+    /cpus-per-task.*resources/,
+  ],
+  [
+    'sbatch: error: Batch job submission failed: Requested topology configuration is not available',
+    /use_segment_sbatch_directive/,
+  ],
+  ['sbatch: error: Invalid --segment specification', /use_segment_sbatch_directive/],
+  ['sbatch: error: Batch job submission failed: Invalid node name specified', /nodelist.*exclude/],
+  [
+    'sbatch: error: Batch job submission failed: Requested reservation is invalid',
+    /reservation in sbatch_directives/,
+  ],
+  [
+    'sbatch: error: Batch job submission failed: Invalid license specification',
+    /licenses in sbatch_directives/,
+  ],
+  ['sbatch: error: Batch job submission failed: Job dependency problem', /dependency in sbatch_directives/],
+  ['sbatch: error: Batch job submission failed: Invalid wckey specification', /wckey in sbatch_directives/],
+  [
+    'sbatch: error: Batch job submission failed: I/O error writing script/environment to file',
+    /disk of slurmctld/,
+  ],
+  [
+    "sbatch: error: Batch job submission failed: User's group not permitted to use this partition",
+    /slurm\.partition/,
+  ],
+  ['sbatch: error: Batch job submission failed: Protocol authentication error', /munge/],
 ])('sbatch’s %s is one line with what to change', (stderr, line) => {
   const error = submitError({ exitCode: 1, stdout: '', stderr, timedOut: false });
   expect(error.oneLine()).toMatch(line);
