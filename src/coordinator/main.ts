@@ -9,6 +9,7 @@ import { jobSpecSchema } from '../messages/job-files.ts';
 import { ownLog } from '../own-log.ts';
 import { setOwnUmask } from '../own-umask.ts';
 import { COORDINATORS, COORDINATORS_NUMBERS, findMarker, limitsPattern, ownerMark } from '../owner-mark.ts';
+import { natsLogins } from '../plan/infra.ts';
 import type { JobContext } from '../plan/kinds.ts';
 import { nodesNeeded, planSweep, spareNodesOf } from '../plan/plan.ts';
 import { createRuntimeContext } from '../plan/runtime-context.ts';
@@ -144,6 +145,7 @@ async function main(): Promise<void> {
     logFile: join(logs, 'nats.log'),
     keys,
     maxPayloadMb: Math.max(1, ...variant.points.map(({ recipe }) => recipe.infra.nats_max_payload_mb ?? 1)),
+    logins: natsLogins(variant.points.map(({ recipe }) => recipe)),
     binary,
     directory: tmpDir,
     mark: mark(COORDINATORS.natsServer),

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { inboxOf } from '../messages/nats-bus.ts';
 import { SYSTEM_DISCONNECT, streamOf, subjectsOf } from '../messages/subjects.ts';
-import { natsPayload } from '../plan/infra.ts';
+import { type NatsLogin, natsPayload } from '../plan/infra.ts';
 import type { JobKeys } from './keys.ts';
 
 export interface NatsConfigInput {
@@ -16,6 +16,8 @@ export interface NatsConfigInput {
   readonly keys: JobKeys;
   /** Largest message, MB: prompts that Dynamo sends over NATS may be larger than the usual 1 MB. */
   readonly maxPayloadMb?: number;
+  /** Further names and passwords for engines: those that the recipe gives them. */
+  readonly logins?: readonly NatsLogin[];
   /** Files (PEM, 0600) of the server's certificate, where `bus.tls` asks for one. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
 }
@@ -84,7 +86,9 @@ ${srtUsers(input.jobId, keys).map(userBlock).join('\n')}
       max_streams: 256
       max_consumers: 1024
     }
-    users: [ { user: ${ENGINES.user}, password: ${ENGINES.password}, permissions: { publish: { deny: [${ADMINISTRATION.map(quote).join(', ')}] } } } ]
+    users: [
+${[ENGINES, ...(input.logins ?? []).filter(({ user }) => user !== ENGINES.user)].map(engineUser).join('\n')}
+    ]
   }
 }
 `;
@@ -99,6 +103,9 @@ const OWN_CONNECTIONS = 4_096;
  * `no_auth_user` is for clients that give no name at all, so the account's user has to be called so.
  */
 const ENGINES = { user: 'user', password: 'user' } as const;
+
+const engineUser = ({ user, password }: NatsLogin): string =>
+  `      { user: ${quote(user)}, password: ${quote(password)}, permissions: { publish: { deny: [${ADMINISTRATION.map(quote).join(', ')}] } } }`;
 
 /** Of the server, not of an account. */
 const ADMINISTRATION = ['$JS.API.ACCOUNT.PURGE.>', '$JS.API.SERVER.>', '$JS.API.META.>'];

@@ -82,3 +82,28 @@ export function mooncakeProcesses(recipe: Recipe, runtime: RuntimeContext, roles
  */
 export const natsPayload = (mb: number): string =>
   `max_payload: ${mb}MB${mb > 32 ? `\nmax_pending: ${2 * mb}MB` : ''}`;
+
+export interface NatsLogin {
+  readonly user: string;
+  readonly password: string;
+}
+
+/** What nats-server's configuration can hold as it is: bcrypt hashes begin with `$2`. */
+const PLAIN = /^(?!\$2)[\x20-\x7e]+$/;
+
+/**
+ * Names and passwords by which a recipe tells Dynamo to log in to NATS. The job's nats-server takes them: recipes that
+ * were written for another nats-server have them.
+ */
+export function natsLogins(recipes: readonly Recipe[]): NatsLogin[] {
+  const logins = new Map<string, NatsLogin>();
+  for (const { environment, backend, frontend } of recipes) {
+    const modes = [backend.prefill_environment, backend.decode_environment, backend.aggregated_environment];
+    for (const own of [{}, ...modes, frontend.env]) {
+      const { NATS_AUTH_USERNAME: user, NATS_AUTH_PASSWORD: password } = { ...environment, ...own };
+      if (user === undefined || password === undefined || logins.has(user)) continue;
+      if (PLAIN.test(user) && PLAIN.test(password)) logins.set(user, { user, password });
+    }
+  }
+  return [...logins.values()];
+}

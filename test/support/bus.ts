@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findProgram } from '../../src/coordinator/find-program.ts';
 import { createJobKeys, type JobKeys } from '../../src/coordinator/keys.ts';
-import { NatsServer } from '../../src/coordinator/nats-server.ts';
+import { NatsServer, type NatsServerOptions } from '../../src/coordinator/nats-server.ts';
 import { createStream } from '../../src/coordinator/stream.ts';
 import type { Bus } from '../../src/messages/bus.ts';
 import { connectBus, inboxOf } from '../../src/messages/nats-bus.ts';
@@ -14,7 +14,7 @@ export async function startTestBus(
   jobId: string,
   nodes: string[],
   tls?: JobKeys['tls'],
-  maxPayloadMb?: number,
+  engines: Pick<NatsServerOptions, 'maxPayloadMb' | 'logins'> = {},
 ) {
   const directory = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
   await mkdir(join(directory, 'nats'));
@@ -26,7 +26,7 @@ export async function startTestBus(
     host: '127.0.0.1',
     logFile: join(directory, 'nats.log'),
     keys,
-    ...(maxPayloadMb === undefined ? {} : { maxPayloadMb }),
+    ...engines,
     binary: findProgram('nats-server', process.env, process.cwd()),
     directory: join(directory, 'nats'),
     began: (pid) => pids.add(pid),
