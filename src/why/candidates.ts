@@ -47,7 +47,7 @@ const ERROR =
 const NAMED = /\b[A-Z]\w*(?:Error|Exception)\b/;
 /** Ends a program whatever the level of the line. */
 const FATAL =
-  /Segmentation fault|Fatal Python error|terminate called|core dumped|\bpanicked at\b|Bus error|Out of memory: Kill|^\*\*\* .*SIG[A-Z]+/;
+  /Segmentation fault|Fatal Python error|terminate called|core dumped|\bpanicked at\b|Bus error|Out of memory: Kill|^\*\*\* .*SIG[A-Z]+|: Assertion [`'].*' failed\./;
 /** Rust tells in the next line why it panics. */
 const PANIC = /\bpanicked at \S{1,300}:$/;
 /** Lines of usage, tables, code, stacks, and commands as a shell shows them (`set -x`). */
@@ -75,7 +75,7 @@ export function candidatesOf(log: string, signatures: readonly Signature[]): Can
     const line = isPanic ? { ...parsed, level: 'error' as const } : parsed;
     isPanic = PANIC.test(raw);
     if (isPanic) continue;
-    if (raw.trim() !== '') last = raw.trim();
+    if (/\w/.test(raw)) last = raw.trim();
     const count = tracebacks.thrown.length;
     const isTaken = tracebacks.take(line);
     const thrown = tracebacks.thrown[count];

@@ -62,9 +62,13 @@ function ofFaults(event: readonly Candidate[], all: readonly Candidate[]): Candi
   return first && !first.signature ? first : (general ?? first ?? event[0]);
 }
 
+/** Entries of the catalogue that a connection which broke may match, because the other end has failed. */
+const CONNECTIONS = ['infiniband', 'nccl-system', 'nccl-warn'];
+
 /** NCCL warns of a connection that broke; when it then says that the other end is gone, that is what it warned of. */
 function asEcho(warning: Candidate, all: readonly Candidate[]): Candidate {
-  if (!/\bNCCL WARN\b/.test(warning.text)) return warning;
+  if (!/\bNCCL WARN\b/.test(warning.text) || !CONNECTIONS.includes(warning.signature?.id ?? ''))
+    return warning;
   const gone = all.find(
     ({ worth, signature, work }) => worth === 'echo' && signature?.id === 'nccl-peer' && work >= warning.work,
   );

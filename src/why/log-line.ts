@@ -12,6 +12,12 @@ export interface LogLine {
 }
 
 const LEVELS: Readonly<Record<string, Level>> = {
+  0: 'error',
+  1: 'error',
+  2: 'warn',
+  3: 'info',
+  4: 'info',
+  5: 'info',
   trace: 'info',
   trc: 'info',
   trac: 'info',
@@ -88,6 +94,10 @@ const PREFIXES: readonly RegExp[] = [
   /^\[(?<source>RANK \d{1,6})\]\s?/,
   /^\[(?<level>[IWEFVD])\]\s?/,
   /^\[TensorRT-LLM\]\[(?<level>[A-Z]+)\]\s?/,
+  // sglang-router before 0.1.5
+  new RegExp(`^\\[Router \\(Rust\\)\\] \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d - ${WORD} - `),
+  // ROCm: `:1:hip_code_object.cpp  :624 : 52938 us: [pid:9 tid:0x7f] `; 0 is what it says before it aborts
+  /^:(?<level>[0-5]):[\w.]{1,60}\s{0,40}:\s?\d+\s{0,4}:\s{0,4}\d+d? us:\s{1,4}(?:\[pid:[^\]]{1,60}\]\s)?/,
   // nats-server, nginx, etcd's raft
   /^\[\d+\] \d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d\.\d+ \[(?<level>INF|WRN|ERR|FTL|DBG|TRC)\]\s?/,
   /^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d \[(?<level>debug|info|notice|warn|error|crit|alert|emerg)\] \d+#\d+:\s?/,

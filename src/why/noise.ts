@@ -33,7 +33,7 @@ export function workIn({ text, level }: LogLine): number {
 
 /** Words that look like an error's and are none. */
 const HARMLESS =
-  /\b(0|no) (errors?|failed|failures?)\b|error_?(count|rate|code)["']?[=:] ?0\b|"?(?:failed|errors?)"?[=:] ?0\b|log_?level|\bwarn(ing)?\b|deprecat|ignor(e|ed|ing)\b|retry(ing)?\b|will be|falling back|fall(s)? back|, skipping\b|\bPyspy failed\b|disabl(e|ed|ing)\b|server_args ?[=:]|\b(Server|Engine)Args\(|Namespace\(|\bkill_process_tree called\b|^\s*note:/i;
+  /\bno (errors?|failed|failures?)\b|(?:^|[^\w\s.=-]\s*|\b(?:with|and|has|had|of|are|were) )0 (errors?|failed|failures?)\b|error_?(count|rate|code)["']?[=:] ?0\b|"?(?:failed|errors?)"?[=:] ?0\b|log_?level|\bwarn(ing)?\b|deprecat|ignor(e|ed|ing)\b|retry(ing)?\b|will be|falling back|fall(s)? back|, skipping\b|\bPyspy failed\b|disabl(e|ed|ing)\b|server_args ?[=:]|\b(Server|Engine)Args\(|Namespace\(|\bkill_process_tree called\b|^\s*note:/i;
 /** NCCL calls what it fails of a warning. */
 export const isHarmless = (text: string): boolean =>
   HARMLESS.test(text.replace(/NCCL WARN|NCCL_DEBUG=WARN/g, ''));

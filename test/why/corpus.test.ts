@@ -12,7 +12,7 @@ const signatures = readSignatures(resolve(import.meta.dirname, '../../src/why/si
 
 const caseSchema = z.strictObject({
   name: z.string(),
-  /** Where it was reported; absent: recorded here. */
+  /** Where it was reported; absent: recorded here, or made after a program's source. */
   from: z.string().optional(),
   process: z.string().default('decode-0-0'),
   exitCode: z.number().nullable().default(1),
