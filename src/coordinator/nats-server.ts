@@ -124,7 +124,7 @@ export class NatsServer {
       portsDir: join(directory, 'ports'),
       pidFile: join(directory, 'nats.pid'),
     });
-    // Holds public keys only, but who listens where is nobody else's business.
+    // Of srtctl's users it holds public keys only, but passwords of the recipe, too, and who listens where.
     await writePrivateFile(configFile, config);
     if (this.#stopping) return;
     this.#watch(launch(this.#options.mark, [binary, '-c', configFile]));
