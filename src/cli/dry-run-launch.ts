@@ -6,7 +6,7 @@ import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
 import { containerRuntimeOf, processRuntimeOf } from '../slurm/container-runtime.ts';
 import { containerMounts } from '../slurm/mounts.ts';
-import { runtimesOf } from '../slurm/runtimes.ts';
+import { runtimesOf, spareRuntimesOf } from '../slurm/runtimes.ts';
 
 /**
  * What an agent puts before the command of a process on Slurm: a container of its own, the srun of its ranks; nothing
@@ -34,6 +34,7 @@ export function launchPrefix(
       distDir,
       programDirs: [],
       runtimes: runtimesOf(cluster, distDir),
+      spareRuntimes: spareRuntimesOf(cluster, distDir),
     },
     mock: false,
   });

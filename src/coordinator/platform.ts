@@ -18,7 +18,7 @@ import type { AgentPlace, Platform } from '../slurm/launcher.ts';
 import { createLocalPlatform } from '../slurm/local.ts';
 import { containerMounts } from '../slurm/mounts.ts';
 import { requirePidNamespace } from '../slurm/pid-namespace.ts';
-import { runtimesOf } from '../slurm/runtimes.ts';
+import { runtimesOf, spareRuntimesOf } from '../slurm/runtimes.ts';
 import { timeLimitOf } from '../slurm/sbatch.ts';
 import { createSlurmPlatform } from '../slurm/slurm-platform.ts';
 import type { SteadyClock } from '../steady-clock.ts';
@@ -127,6 +127,7 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
   const headAddress = await addressOfHead(nodes, cluster);
   const logDir = jobPaths(spec.jobDir, spec.jobId).logs;
   const runtimes = runtimesOf(cluster, distDir);
+  const spareRuntimes = spareRuntimesOf(cluster, distDir);
   const containers = processContainers(input, headAddress);
   const mounts = mountsOf(input, headAddress);
   const srunOptions = pyxis ? installOptions(recipe, spec.setupScript) : recipe.srun_options;
@@ -139,6 +140,7 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
     tmpDir: input.nodeTmpDir,
     stopDirs: input.stopDirs,
     runtimes,
+    spareRuntimes,
     mounts,
     srunOptions,
     logDir,
@@ -187,13 +189,14 @@ function mountsOf(input: PlatformInput, headAddress: string): string[] {
   if (!recipe) throw new TypeError('a variant without points');
   const { jobDir, jobId: id, name, mock } = spec;
   const runtimes = runtimesOf(cluster, distDir);
+  const spareRuntimes = spareRuntimesOf(cluster, distDir);
   return containerMounts({
     recipe,
     cluster,
     env,
     job: { id, name, jobDir, logDir: jobPaths(jobDir, id).logs },
     headAddress,
-    srtctl: { distDir, programDirs, runtimes },
+    srtctl: { distDir, programDirs, runtimes, spareRuntimes },
     mock,
   });
 }

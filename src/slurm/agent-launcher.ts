@@ -5,7 +5,8 @@ import { NOT_POSSIBLE, UNSHARE } from './pid-namespace.ts';
  * What srun starts on each node: it finds the Node runtime for the node's architecture and runs the agent with its keeper,
  * of which it is a second guard. A shell text, since it has to work where Node or srtctl's directory is missing, and says so: in a file that the coordinator
  * looks for, beside the agents' configs. Arguments: directory of the configs, the agent group's suffix, node-agent.js,
- * `namespace` or nothing, tmpDir and stopDirs, then pairs of architecture (uname -m) and path of the node binary.
+ * `namespace` or nothing, tmpDir and stopDirs, then pairs of architecture (uname -m) and path of the node binary: of several
+ * for an architecture the first that runs.
  */
 const LAUNCHER = `dir=$1 group=$2 agent=$3 namespace=$4 tmp=$5
 stops=$6-$SLURMD_NODENAME\${group:+%2f\${group#/}}
@@ -17,20 +18,31 @@ fail() {
   exit 2
 }
 arch=$(uname -m)
-while [ $# -gt 1 ] && [ "$1" != "$arch" ]; do shift 2; done
-[ $# -gt 1 ] || fail "there is no Node runtime for $arch (add runtime.$arch to srtslurm.yaml)"
-[ -x "$2" ] || fail "the Node runtime $2 is not there (it must be on a file system that every node has; see runtime in srtslurm.yaml)"
-if ! said=$("$2" --version 2>&1); then
-  for libc in /lib/ld-musl-*; do
-    [ ! -e "$libc" ] || fail "the Node runtime $2 does not run here: this image or system has musl in the place of glibc (name a Node for it under runtime in srtslurm.yaml)"
-  done
-  fail "the Node runtime $2 does not run here: $said (make runtimes brings one that needs glibc 2.28 alone; see runtime in srtslurm.yaml)"
-fi
+node= why="there is no Node runtime for $arch (add runtime.$arch to srtslurm.yaml)" tried=
+while [ $# -gt 1 ]; do
+  if [ "$1" = "$arch" ]; then
+    if [ ! -x "$2" ]; then
+      told="the Node runtime $2 is not there (it must be on a file system that every node has; see runtime in srtslurm.yaml)"
+    elif said=$("$2" --version 2>&1); then
+      node=$2
+      break
+    else
+      told="the Node runtime $2 does not run here: $said (make runtimes brings one that needs glibc 2.28 alone; see runtime in srtslurm.yaml)"
+      for libc in /lib/ld-musl-*; do
+        [ ! -e "$libc" ] || told="the Node runtime $2 does not run here: this image or system has musl in the place of glibc (name a Node for it under runtime in srtslurm.yaml)"
+      done
+    fi
+    [ -n "$tried" ] || why=$told
+    tried=1
+  fi
+  shift 2
+done
+[ -n "$node" ] || fail "$why"
 [ -r "$agent" ] || fail "srtctl is not there: no $agent (it must be on a file system that every node has)"
 job=\${dir%/*}
 incarnation=$(cat /proc/sys/kernel/random/uuid)
 owner=\${job##*/}/$name
-set -- "$2" --max-semi-space-size=1 "$agent" "$dir" "$name" "$incarnation"
+set -- "$node" --max-semi-space-size=1 "$agent" "$dir" "$name" "$incarnation"
 dist=\${agent%/*} kept=$(printf '%s\\037' "$@")
 # What keeps the agent, and is around it from here on; without perl and python the agent's guard does what it can.
 if [ -r "$dist/keeper.pl" ] && perl -MConfig -e 1 2>/dev/null; then
@@ -93,11 +105,13 @@ export function agentLauncher(input: {
   readonly stopDirs: string;
   /** Path of the node binary by architecture, as uname -m has it. */
   readonly runtimes: Readonly<Record<string, string>>;
+  /** The same, for where that of `runtimes` does not run. */
+  readonly spareRuntimes?: Readonly<Record<string, string>>;
 }): string[] {
   return [
     ...['/bin/sh', '-c', LAUNCHER, 'srtctl-agent'],
     ...[input.configDir, input.suffix, input.agentScript, input.pidNamespace ? 'namespace' : ''],
     ...[input.tmpDir, input.stopDirs],
-    ...Object.entries(input.runtimes).flat(),
+    ...[...Object.entries(input.runtimes), ...Object.entries(input.spareRuntimes ?? {})].flat(),
   ];
 }

@@ -21,6 +21,7 @@ export interface MountInput {
     readonly distDir: string;
     readonly programDirs: readonly string[];
     readonly runtimes: Readonly<Record<string, string>>;
+    readonly spareRuntimes?: Readonly<Record<string, string>>;
   };
   readonly mock: boolean;
   readonly exists?: (path: string) => boolean;
@@ -68,7 +69,9 @@ export function containerMounts(input: MountInput): string[] {
     ]),
     same(job.jobDir),
     same(srtctl.distDir),
-    ...[...new Set(Object.values(srtctl.runtimes))].filter((node) => exists(node)).map(same),
+    ...[...new Set([srtctl.runtimes, srtctl.spareRuntimes ?? {}].flatMap(Object.values<string>))]
+      .filter((node) => exists(node))
+      .map(same),
     ...srtctl.programDirs.filter((dir) => !isSystemDir(dir) && exists(dir)).map(same),
   ];
   const byTarget = new Map<string, string>();

@@ -29,6 +29,7 @@ export interface SlurmPlatformOptions {
   readonly tmpDir: string;
   readonly stopDirs: string;
   readonly runtimes: Readonly<Record<string, string>>;
+  readonly spareRuntimes: Readonly<Record<string, string>>;
   readonly mounts: readonly string[];
   readonly srunOptions: Readonly<Record<string, string>>;
   readonly logDir: string;
@@ -69,6 +70,7 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
         tmpDir: options.tmpDir,
         stopDirs: options.stopDirs,
         runtimes: options.runtimes,
+        spareRuntimes: options.spareRuntimes,
       }),
     });
     const file = openSync(srunLogOf(group), 'a', 0o644);

@@ -28,6 +28,7 @@ async function launch(
   env: NodeJS.ProcessEnv = {},
   pidNamespace = true,
   node = process.execPath,
+  spare?: string,
 ) {
   const agentScript = join(dir, 'agent.cjs');
   await writeFile(agentScript, agent);
@@ -39,6 +40,7 @@ async function launch(
     tmpDir: join(dir, 'tmp'),
     stopDirs: join(dir, 'stop'),
     runtimes: { x86_64: node, aarch64: node },
+    ...(spare === undefined ? {} : { spareRuntimes: { x86_64: spare, aarch64: spare } }),
   });
   return run(command, args, { env: { ...process.env, SLURMD_NODENAME: 'node7', ...env }, timeout: 60_000 });
 }
@@ -71,6 +73,18 @@ it('a Node that needs another C library is said, with what it said itself', asyn
     stderr: expect.stringMatching(/node7.*does not run here: libnode\.so\.108.*make runtimes/),
   });
   expect(await readFile(join(dir, 'configs/node7.failed'), 'utf8')).toContain('libnode.so.108');
+});
+
+it('an agent runs with the spare Node where the own one needs another C library', async () => {
+  const node = join(dir, 'node');
+  await writeFile(node, '#!/bin/sh\necho "libnode.so.108: cannot open shared object file" >&2\nexit 127\n');
+  await chmod(node, 0o755);
+  const { stdout } = await launch('console.log(process.execPath)', {}, false, node, process.execPath);
+  expect(stdout.trim()).toBe(process.execPath);
+  expect(await readdir(join(dir, 'configs'))).toEqual([]);
+  // Where neither runs the own one is said.
+  const failed = await launch('', {}, false, node, join(dir, 'none')).catch((error: object) => error);
+  expect(failed).toMatchObject({ code: 2, stderr: expect.stringContaining('libnode.so.108') });
 });
 
 describe('an agent in a PID namespace', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { agentLauncher } from '../../src/slurm/agent-launcher.ts';
-import { runtimesOf } from '../../src/slurm/runtimes.ts';
+import { runtimesOf, spareRuntimesOf } from '../../src/slurm/runtimes.ts';
 import { type AgentStep, agentStepArgs, stepEnvironment } from '../../src/slurm/srun.ts';
 import { cluster } from '../recipe/write.ts';
 
@@ -84,6 +84,16 @@ describe('the Node of a job', () => {
       x86_64: '/usr/bin/node',
       aarch64: '/shared/node',
     });
+  });
+
+  it('the one that was brought for the own architecture is spare, unless srtslurm.yaml names one', () => {
+    const exists = () => true;
+    expect(spareRuntimesOf(cluster({}), '/opt/srtctl/dist', { ...here, exists })).toEqual({
+      x86_64: '/opt/srtctl/.srtctl/node/x86_64/bin/node',
+    });
+    const named = cluster({ runtime: { x86_64: '/mine' } });
+    expect(spareRuntimesOf(named, '/opt/srtctl/dist', { ...here, exists })).toEqual({});
+    expect(spareRuntimesOf(cluster({}), '/opt/srtctl/dist', here)).toEqual({});
   });
 });
 
