@@ -24,6 +24,7 @@ import { writeJson } from './files.ts';
 import { prepareAttempt, syncPoint } from './point-files.ts';
 import type { InterruptedPoint } from './resumption.ts';
 import { settle } from './settle.ts';
+import { silentWorkers } from './silent-workers.ts';
 
 const PROGRESS_MS = 500;
 /** How much later than the first failed request the end of the worker that failed it may be reported. */
@@ -90,8 +91,18 @@ export function startPoint(options: PointRunOptions): PointRun {
         const lossy = (await deployment.losses()).length > 0;
         const result = await protocol.readResult(point.benchmark, { lossy });
         // A request that fails ends the benchmark at once. Where a process failed it, its end is the better cause.
-        if (result.serving.some(({ partial }) => partial)) await setTimeout(CAUSE_MS, undefined, { signal });
-        const sick = deployment.sick();
+        const cut = result.serving.some(({ partial }) => partial);
+        const [silent] = cut
+          ? await Promise.all([
+              silentWorkers(point.processes, signal),
+              setTimeout(CAUSE_MS, undefined, { signal }),
+            ])
+          : [[]];
+        const degraded = deployment.sick();
+        // One that is known to be degraded is named once.
+        const isNamed = (text: string): boolean =>
+          degraded.some((known) => known.startsWith(`${text.split(' ')[0]} `));
+        const sick = [...degraded, ...silent.filter((text) => !isNamed(text))];
         if (result.valid || sick.length === 0) return result;
         // Requests fail because of it, and its own limit comes later.
         return { ...result, reason: [result.reason ?? 'the result is not valid', ...sick].join('; ') };
