@@ -248,7 +248,7 @@ const makers = {
 };
 
 const common = [
-  ...['bus and coordinator', 'new guard', 'new guard', 'flood', 'read-only'],
+  ...['bus and coordinator', 'new guard', 'new guard', 'flood'],
   ...['nats storm', 'messages', 'clock', 'clock', 'disk full', 'stalled disk', 'slow disk'],
 ];
 const kindsHere = (lab) => [
@@ -258,8 +258,9 @@ const kindsHere = (lab) => [
   'freeze',
   'freeze',
   ...common,
-  // On the lab's nodes the plan's ports are fixed, and this machine is another one.
-  ...(lab ? ['cut', 'cut', 'power off'] : ['stranger', 'stranger']),
+  // On the lab's nodes the plan's ports are fixed, and this machine is another one. Its nodes hold the disk's mount, so one
+  // that has become read-only would stay so for all trials.
+  ...(lab ? ['cut', 'cut', 'power off'] : ['stranger', 'stranger', 'read-only']),
 ];
 
 /** A fault by its seed: what, and when after the start. `only`: always this kind. */
