@@ -8,8 +8,10 @@ import { processesOf } from './processes.mjs';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const preload = join(root, 'scripts/chaos/preload.mjs');
-/** The run itself takes 10 to 20 s on an idle machine. */
-/** Longer than agents on Slurm have to say hello: of one that is killed before that nobody tells. */
+/**
+ * A run takes 10 to 20 s on an idle machine. An agent that is killed before it said hello is missed when the time for that
+ * is over, which is 120 s on Slurm.
+ */
 const BOUND_MS = Number(process.env.BOUND_SECONDS || 180) * 1_000;
 const POINTS = 2;
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
