@@ -7,6 +7,7 @@ import {
   isHarmless,
   isHint,
   isStopping,
+  withoutColours,
   workIn,
 } from './noise.ts';
 import type { Signature } from './signatures.ts';
@@ -39,8 +40,6 @@ export interface Candidates {
 
 /** Longest line that is looked at, characters: a line may hold a whole batch. */
 const LONGEST = 2_000;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: colours of a terminal
-const COLOURS = /\u001b\[[0-9;]*m/g;
 const ERROR =
   /\b(error|fatal|panic(ked)?|exception|failed|failure|cannot|could not|unable to|abort(ed)?|refused)\b/i;
 /** An exception that is told without its traceback. */
@@ -62,7 +61,7 @@ export function candidatesOf(log: string, signatures: readonly Signature[]): Can
   let work = 0;
   let last: string | undefined;
   let isPanic = false;
-  for (const whole of log.replaceAll(COLOURS, '').split(/\r?\n/)) {
+  for (const whole of withoutColours(log).split(/\r?\n/)) {
     const raw = whole.slice(0, LONGEST).trimEnd();
     if (isAccess(raw)) continue;
     if (isAskedToEnd(raw)) break;

@@ -1,6 +1,6 @@
 import { endOf } from '../log-tail.ts';
 import { parseLine } from './log-line.ts';
-import { isAccess, isBeat } from './noise.ts';
+import { isAccess, isBeat, withoutColours } from './noise.ts';
 
 /** So many lines that may matter are enough to find what ended a program. */
 const ENOUGH_LINES = 600;
@@ -43,7 +43,7 @@ function linesThatMatter(text: string): number {
   let count = 0;
   for (const line of text.split('\n')) {
     if (line === '' || isAccess(line) || isBeat(line)) continue;
-    const { level } = parseLine(line.slice(0, 300));
+    const { level } = parseLine(withoutColours(line).slice(0, 300));
     if (level === 'none' || level === 'error') count++;
   }
   return count;

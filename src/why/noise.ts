@@ -1,5 +1,10 @@
 import type { LogLine } from './log-line.ts';
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: colours of a terminal
+const COLOURS = /\u001b\[[0-9;]*m/g;
+/** Dynamo and the routers colour parts of a line, also where they write to a file. */
+export const withoutColours = (text: string): string => text.replaceAll(COLOURS, '');
+
 /**
  * Lines about one request each, as servers and routers write them: thousands of them say nothing about why a process
  * failed, and a 503 in one of them says only that somebody else has. Seen in uvicorn 0.5x, sglang-router 0.3.2,
@@ -12,8 +17,11 @@ const NGINX_ERROR = /\bwhile (?:connecting|reading|sending|\w+ing) .{0,60}upstre
 
 /** Looked for first, because the pattern is slow on the many lines that have none of these words. */
 const ACCESS_WORDS = ['HTTP/', 'request', 'obj=', 'response'];
-export const isAccess = (line: string): boolean =>
-  ACCESS_WORDS.some((word) => line.includes(word)) && ACCESS.test(line) && !NGINX_ERROR.test(line);
+export function isAccess(line: string): boolean {
+  if (!ACCESS_WORDS.some((word) => line.includes(word))) return false;
+  const text = withoutColours(line);
+  return ACCESS.test(text) && !NGINX_ERROR.test(text);
+}
 
 /** What engines write every few seconds while they serve. */
 const BEAT = /(?:Decode|Prefill) batch|Avg prompt throughput|num_scheduled_requests/;

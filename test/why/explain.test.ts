@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { PointTransition, ProcessTransition, SrtEvent } from '../../src/messages/events.ts';
+import { lastLines } from '../../src/why/evidence.ts';
 import { explain } from '../../src/why/explain.ts';
 import { readSignatures } from '../../src/why/signatures.ts';
 
@@ -108,6 +109,14 @@ it('does not take what an engine writes because it is stopped for the cause', as
   );
   const cause = await explain(events, 0, { summary: '' }, signatures);
   expect(cause.process).toBe('frontend-0');
+});
+
+it('keeps no line about a request, coloured or not', () => {
+  const said = 'INFO vllm: Loading weights took 38.52 seconds';
+  // As Dynamo 1.6.1 writes it to a file while its worker loads.
+  const dim = (text: string, code: number): string => `\u001b[${code}m${text}\u001b[0m`;
+  const access = `${dim('2026-11-29T13:32:27Z', 2)} ${dim('ERROR', 31)} ${dim('tower_http::trace::on_failure', 2)}${dim(':', 2)} response failed ${dim('classification', 3)}${dim('=', 2)}Status code: 503 Service Unavailable ${dim('latency', 3)}${dim('=', 2)}0 ms`;
+  expect(lastLines(`${said}\n${`${access}\n`.repeat(60)}`)).toEqual([said]);
 });
 
 it('finds what a router said of its failure behind its access log, and keeps lines that tell', async () => {
