@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { SrtEvent } from '../../src/messages/events.ts';
@@ -108,7 +108,10 @@ describe('a coordinator that is killed in mid-benchmark', () => {
   }, 120_000);
 
   it('finds the benchmark ended when it took longer to come back', async () => {
-    const job = await inBenchmark(200);
+    const recipe = await writeRecipe(jobs.dir, { frontend: 'sglang', requests: 200 });
+    // On a busy machine the benchmark takes longer than the ten seconds that agents wait for a coordinator.
+    await appendFile(recipe, 'supervision: { lease: 60 }\n');
+    const job = await jobs.inBenchmark(recipe);
     const { pid } = await job.reached('benchmark', 'ready');
     // Who starts it again has to wait for the end of the benchmark.
     signal(job.child.pid, 'SIGSTOP');
