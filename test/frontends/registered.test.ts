@@ -171,9 +171,9 @@ describe.each(['sglang', 'smg', 'vllm-router'] as const)('%s, which is told its 
     });
   });
 
-  it.runIf(type !== 'vllm-router')(
-    'is not ready with a foreign worker in the place of one of ours, which are both named',
-    async () => {
+  // vLLM's router opens its port when all workers are healthy, so it can have no other one in the place of ours.
+  if (type !== 'vllm-router')
+    it('is not ready with a foreign worker in the place of one of ours, which are both named', async () => {
       aForeignWorker();
       const processes = withForeign(processesOf(text));
       await stays(run(processes, { without: ['agg-1-0'] }), {
@@ -182,8 +182,7 @@ describe.each(['sglang', 'smg', 'vllm-router'] as const)('%s, which is told its 
           `^1 of 2 agg workers \\(without ${addresses.node2}:\\d+\\); a stranger is registered: ${foreign}:6100$`,
         ),
       });
-    },
-  );
+    });
 
   it('does not count what it still lists of an ended worker', async () => {
     const running = run(processesOf(text), { more: quick });
