@@ -8,7 +8,7 @@ import { findNewerNats, findProgram } from './find-program.ts';
  * not among them (async-nats: `data did not match any variant of untagged enum Response`; seen with 0.8.1 and 0.9.1). The
  * server has it from 2.10.8 on (server/jetstream.go, AccountStats). Dynamo 1.0.2 to 1.6.1 do not ask.
  */
-const NEEDED = [2, 10, 8] as const;
+const NEEDED = '2.10.8';
 /** How long nats-server may take to say its version, ms. */
 const ASK_MS = 10_000;
 const HINT =
@@ -51,7 +51,7 @@ export function natsServerFor(
   const newer = programs.newer();
   if (newer !== undefined) return { binary: newer };
   const server = `nats-server ${version} (${binary})`;
-  const needs = `${NEEDED.join('.')} or newer`;
+  const needs = `${NEEDED} or newer`;
   if (old == null)
     return { binary, warning: `a Dynamo before 1.0 does not run with ${server}, it needs ${needs}: ${HINT}` };
   throw new SrtctlError('nats-too-old', `Dynamo ${old} does not run with ${server}, it needs ${needs}`, {
@@ -67,18 +67,17 @@ const programsOf = ({ env, cwd }: NatsChoice): NatsPrograms => ({
 });
 
 /** One that does not say its version is taken as it is. */
-function isNewEnough(version: string): boolean {
-  const parts = version.split('.').map(Number);
-  const differing = NEEDED.findIndex((needed, index) => parts[index] !== needed);
-  return version === '' || differing < 0 || (parts[differing] ?? 0) > (NEEDED[differing] ?? 0);
-}
+const isNewEnough = (version: string): boolean =>
+  version === '' || version.localeCompare(NEEDED, 'en', { numeric: true }) >= 0;
 
 /** As 2.10.25; '' when it does not say. */
 function askVersion(binary: string): string {
   try {
     const said = execFileSync(binary, ['--version'], {
-      ...{ encoding: 'utf8', timeout: ASK_MS, stdio: ['ignore', 'pipe', 'ignore'] },
-    } as const);
+      encoding: 'utf8',
+      timeout: ASK_MS,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
     return /\d+\.\d+\.\d+/.exec(said)?.[0] ?? '';
   } catch {
     return '';

@@ -86,8 +86,8 @@ export const modelAnswers = (): ProbeStep[] => [
 ];
 
 /**
- * Nobody is registered but planned workers, whatever mode and health a stranger claims. A router sends requests to a
- * foreign prefill worker although the plan has aggregated workers alone, and to one that is unhealthy as soon as it is well.
+ * Expects that only planned workers are registered, in every mode and state of health, because a router also sends requests
+ * to a foreign prefill worker beside aggregated ones, and to an unhealthy worker as soon as it recovers.
  */
 export const nobodyElse = (
   where: Pick<JsonCount, 'at' | 'where'>,

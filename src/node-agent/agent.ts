@@ -357,7 +357,7 @@ export class NodeAgent {
         await bus.request(subjects.heartbeat(config.node), goodbye, goodbyeReplySchema, GOODBYE_MS);
         return;
       } catch (error) {
-        // Without an answer it may be lost; where nobody listens it is told in vain.
+        // After a time-out the goodbye may be lost, so it is repeated; without a subscriber repeating it is useless.
         if (!(error instanceof BusTimeout)) return;
       }
     }

@@ -114,7 +114,7 @@ async function ask(
   }
 }
 
-/** A stream of which the worker dies (`broke`) is a 200 that ends with an error and [DONE], as if it were whole. */
+/** When the worker of a stream dies (`broke`), the answer stays HTTP 200 and ends with an error and [DONE]. */
 function handOn(
   answer: IncomingMessage,
   response: ServerResponse,

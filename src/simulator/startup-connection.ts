@@ -1,7 +1,7 @@
 import { setting } from './argv.ts';
 import { Fatal } from './fatal.ts';
 
-/** Nobody answers there. Anything else that goes wrong is final. */
+/** The server could not be reached. Every other error is final. */
 export class Unreachable extends Error {
   override readonly name = 'Unreachable';
 }
@@ -13,7 +13,7 @@ const MOST_WAIT_MS = 5_000;
 export interface Dependency<T> {
   /** As it is called in Dynamo's messages. */
   readonly name: 'NATS' | 'etcd';
-  /** Rejects with Unreachable while nobody answers. */
+  /** Rejects with Unreachable while the server cannot be reached. */
   readonly connect: () => Promise<T>;
   /** What is said before the last words; they are `says`. */
   readonly beforeTheEnd?: (says: string) => void;
@@ -22,7 +22,7 @@ export interface Dependency<T> {
 }
 
 /**
- * Connects as Dynamo does at its start: while nobody answers it tries again after 1, 2, 4, 5, 5… s, for 120 s or
+ * Connects as Dynamo does at its start: while the server cannot be reached it tries again after 1, 2, 4, 5, 5… s, for 120 s or
  * NATS_STARTUP_CONNECT_TIMEOUT_SECONDS (ETCD_…); then the process ends with code 1. What is refused ends it at once.
  * Seen with dynamo.mocker and dynamo.frontend 1.6.1 (lib/runtime/src/transports/nats.rs and etcd.rs): while they try
  * they listen nowhere; NATS comes first.

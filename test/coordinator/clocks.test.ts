@@ -38,7 +38,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Agents whose clocks are so far ahead, ms; the answer takes `trip` ms, of which the agent reads its clock in the middle. */
+/** Agents whose clocks are ahead by the given ms. A round trip takes `trip` ms; the agent reads its clock halfway. */
 function world(ahead: Record<string, number>, incarnation = () => 'x') {
   const told: EventBody[] = [];
   let now = 0;

@@ -96,7 +96,7 @@ interface Running {
   readonly again: (id: string, env?: Record<string, string>) => void;
 }
 
-/** Starts the stand-ins of all processes but those left out. A router that is told its workers is told `more`, too. */
+/** Starts the stand-ins of all processes except `without`. A router that takes its workers as options also gets `more`. */
 function run(
   processes: readonly ProcessSpec[],
   { without = [], more = [] }: { without?: readonly string[]; more?: readonly string[] } = {},
