@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { delimiter, resolve } from 'node:path';
 import { findProgram } from '../../src/coordinator/find-program.ts';
+import { freePort } from '../../src/slurm/local.ts';
 import { until } from '../support/bus.ts';
 
 const MOCK_BIN = resolve('dist/mock-bin');
@@ -96,7 +97,8 @@ export function findEtcd(): string | undefined {
 
 /** Starts an etcd that clients reach at `url`. Returns what ends it. */
 export async function startEtcd(program: string, url: string, dataDir: string): Promise<() => Promise<void>> {
-  const peer = `http://${new URL(url).hostname}:2380`;
+  const { hostname } = new URL(url);
+  const peer = `http://${hostname}:${await freePort(hostname)}`;
   const child = spawn(
     program,
     [
