@@ -12,6 +12,7 @@ import { countAll } from '../../src/node-agent/count.ts';
 import { probeOnce } from '../../src/node-agent/probe.ts';
 import { nodesNeeded, planVariant } from '../../src/plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-context.ts';
+import { PUBLIC_PORT } from '../../src/public-port.ts';
 import { freePort } from '../../src/slurm/local.ts';
 import { cluster, loadText } from '../recipe/write.ts';
 import {
@@ -31,6 +32,8 @@ const addresses = { node1: nodeAddress(21), node2: nodeAddress(22) };
 const foreign = nodeAddress(23);
 const etcd = findEtcd();
 const etcdPort = await freePort(addresses.node1);
+/** In place of the plan's port 8000, which a program of this machine may have on every address. */
+const publicPort = await freePort(addresses.node1);
 const registry = `http://${addresses.node1}:${etcdPort}`;
 let directory: string;
 let stopEtcd = async (): Promise<void> => {};
@@ -70,9 +73,10 @@ function processesOf(text: string): readonly ProcessSpec[] {
   const planned = nodes.slice(0, nodesNeeded(variant));
   const input = { ...dryRunInput(planned, cluster()), addresses, hostNames: 'addresses' } as const;
   const infraPorts = { nats: 4222, etcdClient: etcdPort, etcdPeer: 2380 };
+  const port = (_: string, planned: number) => (planned === PUBLIC_PORT ? publicPort : planned);
   const [point] = planVariant(
     variant,
-    createRuntimeContext({ ...input, containers: false, infraPorts }),
+    createRuntimeContext({ ...input, containers: false, infraPorts, port }),
   ).points;
   if (!point) throw new Error('no point');
   return point.processes.filter(({ role }) => /^(prefill|decode|agg|frontend)$/.test(role));
@@ -344,7 +348,7 @@ describe('a router that cannot list its workers', () => {
     const [worker, ...more] = processesOf(text);
     expect(more).toEqual([]);
     if (!worker) throw new Error('no worker');
-    expect(worker.probe).toMatchObject({ kind: 'http', host: addresses.node1, port: 8000 });
+    expect(worker.probe).toMatchObject({ kind: 'http', host: addresses.node1, port: publicPort });
     expect(asksItself(worker)).toBe(true);
   });
 });
