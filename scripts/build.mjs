@@ -72,10 +72,11 @@ await Promise.all([
     chunkNames: 'chunks/[name]-[hash]',
   }),
 ]);
-for (const name of Object.keys(programs)) cpSync(join(root, 'src/start.mjs'), join(dist, `${name}.js`));
+for (const name of Object.keys(programs)) cpSync(join(root, 'src/os/start.mjs'), join(dist, `${name}.js`));
 
 // What is not JavaScript but belongs beside it: the agents' guard and keepers, steps and the simulator's stand-ins for PATH.
-for (const name of ['guard.sh', 'keeper.pl', 'keeper.py']) cpSync(join(root, 'src', name), join(dist, name));
+for (const name of ['guard.sh', 'keeper.pl', 'keeper.py'])
+  cpSync(join(root, 'src/os/processes', name), join(dist, name));
 cpSync(join(root, 'src/why/signatures.yaml'), join(dist, 'signatures.yaml'));
 cpSync(join(root, 'src/static/library.sh'), join(dist, 'static.sh'));
 cpSync(join(root, 'src/steps'), join(dist, 'steps'), {

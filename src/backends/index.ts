@@ -1,8 +1,8 @@
-import { mocker } from './mocker.ts';
-import type { BackendProtocol } from './protocol.ts';
-import { sglang } from './sglang.ts';
-import { trtllm } from './trtllm.ts';
-import { vllm } from './vllm.ts';
+import type { BackendProtocol } from './common/protocol.ts';
+import { mocker } from './mocker/plan.ts';
+import { sglang } from './sglang/plan.ts';
+import { trtllm } from './trtllm/plan.ts';
+import { vllm } from './vllm/plan.ts';
 
 /** Every engine there is. A new one is its file here, and its shape of `backend` in recipe/. */
 const backends: readonly BackendProtocol[] = [sglang, trtllm, vllm, mocker];

@@ -1,10 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type BenchmarkResult, benchmarkResultSchema } from '../messages/result.ts';
-import type { EndpointMode, PlannedBenchmark } from '../plan/kinds.ts';
-import { parseJson } from './parse-json.ts';
-import { benchmarkProcess } from './process.ts';
-import type { BenchmarkContext, BenchmarkProtocol } from './protocol.ts';
+import { type BenchmarkResult, benchmarkResultSchema } from '../messages/job-directory/result.ts';
+import type { EndpointMode, PlannedBenchmark } from '../model/kinds.ts';
+import { parseJson } from './common/parse-json.ts';
+import { benchmarkProcess } from './common/process.ts';
+import type { BenchmarkContext, BenchmarkProtocol } from './common/protocol.ts';
 
 /** A command that leaves this file says itself what it measured. */
 const RESULT_FILE = 'srtctl-result.json';

@@ -1,6 +1,6 @@
+import type { BenchmarkProtocol } from './common/protocol.ts';
 import { custom } from './custom.ts';
 import { manual } from './manual.ts';
-import type { BenchmarkProtocol } from './protocol.ts';
 import { saBench } from './sa-bench.ts';
 
 /** The benchmarks that srtctl can run. */

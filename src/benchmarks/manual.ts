@@ -1,4 +1,4 @@
-import type { BenchmarkProtocol } from './protocol.ts';
+import type { BenchmarkProtocol } from './common/protocol.ts';
 
 /** No benchmark: the deployment stays up until somebody stops the job, and that is the point's regular end. */
 export const manual: BenchmarkProtocol = {

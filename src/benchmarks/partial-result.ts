@@ -1,5 +1,5 @@
-import type { BenchmarkResult } from '../messages/result.ts';
-import type { PlannedBenchmark } from '../plan/kinds.ts';
+import type { BenchmarkResult } from '../messages/job-directory/result.ts';
+import type { PlannedBenchmark } from '../model/kinds.ts';
 import { benchmarkFor } from './index.ts';
 
 /**

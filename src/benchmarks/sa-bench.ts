@@ -1,13 +1,17 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type BenchmarkResult, type ServingResult, servingResultSchema } from '../messages/result.ts';
-import type { CacheFigures, PlannedBenchmark } from '../plan/kinds.ts';
-import type { Recipe } from '../recipe/schema.ts';
+import {
+  type BenchmarkResult,
+  type ServingResult,
+  servingResultSchema,
+} from '../messages/job-directory/result.ts';
+import type { CacheFigures, PlannedBenchmark } from '../model/kinds.ts';
+import type { Recipe } from '../recipe/schema/schema.ts';
+import { parseJson } from './common/parse-json.ts';
+import { benchmarkProcess } from './common/process.ts';
+import type { BenchmarkContext, BenchmarkProtocol } from './common/protocol.ts';
 import { type LoadgenConfig, loadgenConfigSchema, resultFileOf } from './loadgen/config.ts';
 import { whyNotValid } from './loadgen/judge.ts';
-import { parseJson } from './parse-json.ts';
-import { benchmarkProcess } from './process.ts';
-import type { BenchmarkContext, BenchmarkProtocol } from './protocol.ts';
 
 /** sa-bench's own defaults. */
 const DEFAULTS = { randomRangeRatio: 0.8, promptsMultiplier: 10, warmupMultiplier: 2 } as const;

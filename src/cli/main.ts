@@ -1,21 +1,21 @@
 import { Command, CommanderError } from 'commander';
-import { EXIT, SrtctlError } from '../errors.ts';
-import { setOwnUmask } from '../own-umask.ts';
-import { registerApply } from './apply.ts';
-import { registerCancel } from './cancel.ts';
-import { registerDoctor } from './doctor.ts';
-import { registerDryRun } from './dry-run.ts';
-import { registerLogs } from './logs.ts';
-import { registerRender } from './render.ts';
-import { registerResolveOverride } from './resolve-override.ts';
-import { registerResults } from './results.ts';
-import { registerResume } from './resume.ts';
-import { errorBody, sayError } from './say-error.ts';
-import { registerSchema } from './schema.ts';
-import { registerStatus } from './status.ts';
-import { guardTerminal } from './terminal.ts';
-import { registerWatch } from './watch.ts';
-import { registerWhy } from './why.ts';
+import { EXIT, SrtctlError } from '../os/errors.ts';
+import { setOwnUmask } from '../os/processes/own-umask.ts';
+import { registerApply } from './commands/apply.ts';
+import { registerCancel } from './commands/cancel.ts';
+import { registerDoctor } from './commands/doctor.ts';
+import { registerDryRun } from './commands/dry-run.ts';
+import { registerLogs } from './commands/logs.ts';
+import { registerRender } from './commands/render.ts';
+import { registerResolveOverride } from './commands/resolve-override.ts';
+import { registerResults } from './commands/results.ts';
+import { registerResume } from './commands/resume.ts';
+import { registerSchema } from './commands/schema.ts';
+import { registerStatus } from './commands/status.ts';
+import { registerWatch } from './commands/watch.ts';
+import { registerWhy } from './commands/why.ts';
+import { errorBody, sayError } from './terminal/say-error.ts';
+import { guardTerminal } from './terminal/terminal.ts';
 
 setOwnUmask();
 for (const stream of [process.stdout, process.stderr]) guardTerminal(stream, process.env);
@@ -44,8 +44,8 @@ const program = new Command('srtctl')
   })
   .hook('postAction', async (_, command) => {
     if (!OF_JOBS.has(command.name())) return;
-    const { removeStaleKeys } = await import('./stale-keys.ts');
-    const { outputsRoot } = await import('./job-dir.ts');
+    const { removeStaleKeys } = await import('./jobs/stale-keys.ts');
+    const { outputsRoot } = await import('./jobs/job-dir.ts');
     // What could not be removed is tried again by the next command.
     await removeStaleKeys(outputsRoot(command.opts<{ output?: string }>().output)).catch(() => []);
   })

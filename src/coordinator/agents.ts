@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import { CausedError } from '../machines/point.ts';
-import type { JobSpec } from '../messages/job-files.ts';
-import type { ProcessSpec } from '../messages/process-spec.ts';
-import type { Cause } from '../messages/result.ts';
-import { MPI_GROUP } from '../slurm/agent-places.ts';
-import type { AgentLaunch, AgentPlace, OnAgentEnd, Platform } from '../slurm/launcher.ts';
-import type { Continuation } from './continuation.ts';
-import { agentConfigFile } from './credentials.ts';
-import { jobPaths } from './files.ts';
-import type { Roster, Supervision } from './roster.ts';
+import { jobPaths } from '../messages/job-directory/files.ts';
+import type { JobSpec } from '../messages/job-directory/job-files.ts';
+import type { Cause } from '../messages/job-directory/result.ts';
+import type { ProcessSpec } from '../messages/spec/process-spec.ts';
+import { MPI_GROUP } from '../platform/agent-places.ts';
+import type { AgentLaunch, AgentPlace, OnAgentEnd, Platform } from '../platform/launch/launcher.ts';
+import type { Roster, Supervision } from './agents/roster.ts';
+import { agentConfigFile } from './bus-server/credentials.ts';
+import type { Continuation } from './sweep/continuation.ts';
 
 /** Beyond the lease, for agents of an earlier coordinator: who has not said hello then is started anew. */
 const REJOIN_MS = 5_000;

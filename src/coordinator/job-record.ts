@@ -1,14 +1,14 @@
 import { hostname } from 'node:os';
-import type { EventBody } from '../messages/events.ts';
-import type { JobState, StateChange } from '../messages/job-files.ts';
-import type { Cause } from '../messages/result.ts';
-import type { AgentState, SweepState } from '../messages/states.ts';
-import { type Subjects, subjectsOf } from '../messages/subjects.ts';
-import type { Channel } from './channel.ts';
-import type { Continuation } from './continuation.ts';
+import type { EventBody } from '../messages/events/events.ts';
+import { type Subjects, subjectsOf } from '../messages/events/subjects.ts';
+import { jobPaths } from '../messages/job-directory/files.ts';
+import type { JobState, StateChange } from '../messages/job-directory/job-files.ts';
+import type { Cause } from '../messages/job-directory/result.ts';
+import type { AgentState, SweepState } from '../messages/spec/states.ts';
+import type { Channel } from './bus-server/coordinator-bus.ts';
 import type { CoordinatorOptions } from './coordinator-options.ts';
-import { jobPaths } from './files.ts';
-import { StateFile } from './state-file.ts';
+import { StateFile } from './record/state-file.ts';
+import type { Continuation } from './sweep/continuation.ts';
 
 /** What there is to read of the job while it runs: state.json, the kept events, the coordinator's own log. */
 export class JobRecord {

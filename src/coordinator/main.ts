@@ -2,43 +2,49 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { EXIT, SrtctlError } from '../errors.ts';
 import { frontendFor } from '../frontends/index.ts';
-import type { PatientGuard } from '../guard.ts';
-import { jobSpecSchema } from '../messages/job-files.ts';
-import { ownLog } from '../own-log.ts';
-import { setOwnUmask } from '../own-umask.ts';
-import { COORDINATORS, COORDINATORS_NUMBERS, findMarker, limitsPattern, ownerMark } from '../owner-mark.ts';
+import { jobPaths } from '../messages/job-directory/files.ts';
+import { jobSpecSchema } from '../messages/job-directory/job-files.ts';
+import type { JobContext } from '../model/kinds.ts';
+import { EXIT, SrtctlError } from '../os/errors.ts';
+import { commandOf, findProgram } from '../os/find-program.ts';
+import { ownLog } from '../os/own-log.ts';
+import type { PatientGuard } from '../os/processes/guard.ts';
+import { setOwnUmask } from '../os/processes/own-umask.ts';
+import {
+  COORDINATORS,
+  COORDINATORS_NUMBERS,
+  findMarker,
+  limitsPattern,
+  ownerMark,
+} from '../os/processes/owner-mark.ts';
+import { adopt } from '../os/processes/process-handle.ts';
+import { createSteadyClock } from '../os/steady-clock.ts';
 import { natsLogins } from '../plan/infra.ts';
-import type { JobContext } from '../plan/kinds.ts';
 import { nodesNeeded, planSweep, spareNodesOf } from '../plan/plan.ts';
 import { createRuntimeContext } from '../plan/runtime-context.ts';
-import { clusterConfigSchema } from '../recipe/cluster.ts';
+import { choosePlatform, type PlatformChoice } from '../platform/index.ts';
+import { freePort } from '../platform/local/local-platform.ts';
+import { machineHasGpus } from '../platform/local/machine-gpus.ts';
+import { notDoneOf, notDoneOfCluster } from '../recipe/checks/not-done.ts';
 import { loadedVariantSchema } from '../recipe/load.ts';
-import { notDoneOf, notDoneOfCluster } from '../recipe/not-done.ts';
-import { supervisionSchema } from '../recipe/supervision.ts';
-import { numbersOf } from '../recipe/variant.ts';
-import { adopt } from '../running.ts';
-import { freePort } from '../slurm/local.ts';
-import { machineHasGpus } from '../slurm/machine-gpus.ts';
-import { createSteadyClock } from '../steady-clock.ts';
-import { createServerCertificate } from './certificates.ts';
+import { clusterConfigSchema } from '../recipe/schema/cluster.ts';
+import { numbersOf } from '../recipe/schema/variant.ts';
+import { supervisionSchema } from '../recipe/values/supervision.ts';
+import { supervisionOf } from './agents/roster.ts';
+import { createServerCertificate } from './bus-server/certificates.ts';
+import { createJobKeys, type JobKeys, keysOf } from './bus-server/keys.ts';
+import { listenAddress } from './bus-server/listen.ts';
+import { natsServerFor } from './bus-server/nats-release.ts';
+import { NatsServer } from './bus-server/nats-server.ts';
 import { Coordinator } from './coordinator.ts';
-import { startCoordinatorGuard } from './coordinator-guard.ts';
-import { clearDeadJobs, ownHome, removeHome } from './dead-jobs.ts';
-import { Fence } from './fence.ts';
-import { jobPaths } from './files.ts';
-import { commandOf, findProgram } from './find-program.ts';
-import { createJobKeys, type JobKeys, keysOf } from './keys.ts';
-import { LifelineFile } from './lifeline.ts';
-import { listenAddress } from './listen.ts';
-import { natsServerFor } from './nats-release.ts';
-import { NatsServer } from './nats-server.ts';
-import { choosePlatform, type PlatformChoice } from './platform.ts';
-import { readPointResults } from './point-results.ts';
-import { pointsInOrder } from './points-in-order.ts';
-import { supervisionOf } from './roster.ts';
-import { beginTenure } from './tenure.ts';
+import { readPointResults } from './record/point-results.ts';
+import { pointsInOrder } from './sweep/points-in-order.ts';
+import { startCoordinatorGuard } from './takeover/coordinator-guard.ts';
+import { clearDeadJobs, ownHome, removeHome } from './takeover/dead-jobs.ts';
+import { Fence } from './takeover/epoch-lock.ts';
+import { LifelineFile } from './takeover/handover-file.ts';
+import { beginTenure } from './takeover/previous-run.ts';
 
 setOwnUmask();
 

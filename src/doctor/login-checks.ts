@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
-import { findProgram } from '../coordinator/find-program.ts';
-import { SrtctlError } from '../errors.ts';
+import { SrtctlError } from '../os/errors.ts';
+import { findProgram } from '../os/find-program.ts';
 import { fileSystemOf, gib } from './file-system.ts';
 import { type Found, fail, ok, warn } from './finding.ts';
 import type { Check } from './world.ts';

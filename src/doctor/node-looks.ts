@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { findMarker, markIn, ownerLives, ownerMark } from '../owner-mark.ts';
+import { findMarker, markIn, ownerLives, ownerMark } from '../os/processes/owner-mark.ts';
 import type { Gpu, NodeReport, NodeRequest } from './node-report.ts';
 
 const SMI_MS = 15_000;

@@ -1,7 +1,7 @@
 import { arch, hostname } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
-import { findProgram } from '../coordinator/find-program.ts';
-import { addressOfInterface } from '../own-address.ts';
+import { findProgram } from '../os/find-program.ts';
+import { addressOfInterface } from '../os/own-address.ts';
 import {
   freeInTmp,
   gpus,

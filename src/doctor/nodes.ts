@@ -1,4 +1,4 @@
-import { expandHostlist } from '../slurm/hostlist.ts';
+import { expandHostlist } from '../platform/slurm/hostlist.ts';
 import { type Finding, fail, warn } from './finding.ts';
 import type { World } from './world.ts';
 

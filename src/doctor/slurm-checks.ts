@@ -1,5 +1,5 @@
-import { timeLimitMs } from '../recipe/time-limit.ts';
-import { submitError } from '../slurm/submit.ts';
+import { submitError } from '../platform/slurm/submit.ts';
+import { timeLimitMs } from '../recipe/values/time-limit.ts';
 import { type Found, fail, ok, warn } from './finding.ts';
 import type { Check, World } from './world.ts';
 

@@ -1,5 +1,5 @@
-import type { ClusterConfig } from '../recipe/cluster.ts';
-import type { Answer, SlurmCommand } from '../slurm/commands.ts';
+import type { Answer, SlurmCommand } from '../platform/slurm/commands.ts';
+import type { ClusterConfig } from '../recipe/schema/cluster.ts';
 import type { Found } from './finding.ts';
 
 /** What the run is to be able to do, from a recipe or from the cluster's defaults. */

@@ -1,5 +1,5 @@
-import { dynamo } from './dynamo.ts';
-import type { FrontendProtocol } from './protocol.ts';
+import type { FrontendProtocol } from './common/protocol.ts';
+import { dynamo } from './dynamo/plan.ts';
 import { sglangRouter } from './sglang.ts';
 import { smg } from './smg.ts';
 import { trtllmServe } from './trtllm-serve.ts';

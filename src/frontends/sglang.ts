@@ -1,4 +1,4 @@
-import { toldRouter } from './told-workers.ts';
+import { toldRouter } from './common/told-workers.ts';
 
 /** SGLang's router, sgl-model-gateway (sglang-router 0.3.2). */
 export const sglangRouter = toldRouter({

@@ -1,4 +1,4 @@
-import { toldRouter } from './told-workers.ts';
+import { toldRouter } from './common/told-workers.ts';
 
 /** Shepherd Model Gateway (smg 1.13.0), which began as SGLang's router and takes its command line. */
 export const smg = toldRouter({

@@ -1,9 +1,9 @@
 import { stringify } from 'yaml';
-import { PlanError } from '../errors.ts';
-import type { EndpointProcess } from '../plan/kinds.ts';
-import { entryOn } from './placement.ts';
-import { frontendProcess, routerEnvironment } from './process.ts';
-import type { FrontendContext, FrontendProtocol } from './protocol.ts';
+import type { EndpointProcess } from '../model/kinds.ts';
+import { PlanError } from '../os/errors.ts';
+import { entryOn } from './common/placement.ts';
+import { frontendProcess, routerEnvironment } from './common/process.ts';
+import type { FrontendContext, FrontendProtocol } from './common/protocol.ts';
 
 const CONFIG = 'ser.yaml';
 

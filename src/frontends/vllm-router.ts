@@ -1,5 +1,5 @@
-import { takesMooncake } from '../backends/config.ts';
-import { toldRouter } from './told-workers.ts';
+import { takesMooncake } from '../backends/common/config.ts';
+import { toldRouter } from './common/told-workers.ts';
 
 /**
  * vLLM's router (vllm-router 0.1.17). It listens only when its workers are healthy, and ends with an error when they are

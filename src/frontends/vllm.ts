@@ -1,7 +1,7 @@
-import { PlanError } from '../errors.ts';
-import type { EndpointProcess } from '../plan/kinds.ts';
-import { entryOn } from './placement.ts';
-import type { FrontendContext, FrontendProtocol } from './protocol.ts';
+import type { EndpointProcess } from '../model/kinds.ts';
+import { PlanError } from '../os/errors.ts';
+import { entryOn } from './common/placement.ts';
+import type { FrontendContext, FrontendProtocol } from './common/protocol.ts';
 
 /** No router at all: the only aggregated worker serves the public port itself. */
 export const vllmDirect: FrontendProtocol = {

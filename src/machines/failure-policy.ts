@@ -1,4 +1,4 @@
-import type { Cause } from '../messages/result.ts';
+import type { Cause } from '../messages/job-directory/result.ts';
 
 /** What follows a failed point (`sweep.on_failure`). */
 export interface FailurePolicy {

@@ -1,6 +1,6 @@
 import { assign, fromPromise, setup } from 'xstate';
-import type { DeployPhase } from '../messages/process-spec.ts';
-import type { BenchmarkResult, Cause } from '../messages/result.ts';
+import type { BenchmarkResult, Cause } from '../messages/job-directory/result.ts';
+import type { DeployPhase } from '../messages/spec/process-spec.ts';
 
 export interface PointInput {
   readonly ordinal: number;

@@ -1,7 +1,7 @@
 import { assign, fromCallback, fromPromise, setup } from 'xstate';
-import type { ProcessSpec } from '../messages/process-spec.ts';
-import { readyAnew } from '../messages/same-process.ts';
-import type { ProcessState } from '../messages/states.ts';
+import type { ProcessSpec } from '../messages/spec/process-spec.ts';
+import { readyAnew } from '../messages/spec/same-process.ts';
+import type { ProcessState } from '../messages/spec/states.ts';
 
 export interface ProcessContext {
   readonly spec: ProcessSpec;

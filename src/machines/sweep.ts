@@ -1,5 +1,5 @@
 import { assign, fromPromise, setup } from 'xstate';
-import type { Cause } from '../messages/result.ts';
+import type { Cause } from '../messages/job-directory/result.ts';
 import { afterFailure, CONTINUE, type FailurePolicy } from './failure-policy.ts';
 import { CausedError, type PointOutcome } from './point.ts';
 

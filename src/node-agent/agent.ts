@@ -1,6 +1,5 @@
 import type { Logger } from 'pino';
-import { pieceFrom, tailOf } from '../log-tail.ts';
-import { type Bus, BusTimeout, type EventOutbox, type Incoming } from '../messages/bus.ts';
+import { type Bus, BusTimeout, type EventOutbox, type Incoming } from '../messages/bus/bus.ts';
 import {
   type AllDesired,
   allDesiredSchema,
@@ -17,13 +16,14 @@ import {
   type LogRequest,
   leaseSchema,
   logRequestSchema,
-} from '../messages/control.ts';
-import { WIRE_VERSION } from '../messages/events.ts';
-import type { GpuHolder } from '../messages/gpu-holder.ts';
-import type { AgentConfig } from '../messages/job-files.ts';
-import type { ProcessMetrics } from '../messages/metrics.ts';
-import { fromToken, type Subjects } from '../messages/subjects.ts';
-import type { ProcessTable, Transition } from './process-table.ts';
+} from '../messages/events/control.ts';
+import { WIRE_VERSION } from '../messages/events/events.ts';
+import type { ProcessMetrics } from '../messages/events/metrics.ts';
+import { fromToken, type Subjects } from '../messages/events/subjects.ts';
+import type { AgentConfig } from '../messages/job-directory/job-files.ts';
+import type { GpuHolder } from '../messages/spec/gpu-holder.ts';
+import { pieceFrom, tailOf } from '../os/log-tail.ts';
+import type { ProcessTable, Transition } from './processes/process-table.ts';
 
 const HEARTBEAT_MS = 1_000;
 const LEASE_CHECK_MS = 250;

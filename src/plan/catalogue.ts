@@ -1,5 +1,5 @@
-import type { ProcessSpec } from '../messages/process-spec.ts';
-import type { PlannedPoint, SweepPlan } from './kinds.ts';
+import type { ProcessSpec } from '../messages/spec/process-spec.ts';
+import type { PlannedPoint, SweepPlan } from '../model/kinds.ts';
 import { endpointOf, identityDigest, isWorker } from './links.ts';
 
 /**

@@ -1,5 +1,5 @@
-import { PlanError } from '../errors.ts';
-import type { Recipe } from '../recipe/schema.ts';
+import { PlanError } from '../os/errors.ts';
+import type { Recipe } from '../recipe/schema/schema.ts';
 import { extraNodes } from './roles.ts';
 
 /** One component of a heterogeneous Slurm job: nodes within one segment of their own. */

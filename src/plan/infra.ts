@@ -1,7 +1,7 @@
-import { mooncakeOf, mooncakePorts } from '../backends/mooncake.ts';
-import type { ProcessSpec } from '../messages/process-spec.ts';
-import type { Recipe } from '../recipe/schema.ts';
-import type { JobContext, Roles, RuntimeContext } from './kinds.ts';
+import { mooncakeOf, mooncakePorts } from '../backends/common/mooncake.ts';
+import type { ProcessSpec } from '../messages/spec/process-spec.ts';
+import type { JobContext, Roles, RuntimeContext } from '../model/kinds.ts';
+import type { Recipe } from '../recipe/schema/schema.ts';
 
 const START_TIMEOUT_MS = 60_000;
 const MOONCAKE_START_TIMEOUT_MS = 120_000;

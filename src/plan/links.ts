@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
-import type { ProcessRole, ProcessSpec } from '../messages/process-spec.ts';
-import { identityOf } from '../messages/same-process.ts';
+import type { ProcessRole, ProcessSpec } from '../messages/spec/process-spec.ts';
+import { identityOf } from '../messages/spec/same-process.ts';
 
 const WORKERS: ReadonlySet<ProcessRole> = new Set(['prefill', 'decode', 'agg']);
 const INFRA: ReadonlySet<ProcessRole> = new Set(['etcd', 'mooncake']);

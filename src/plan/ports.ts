@@ -1,4 +1,4 @@
-import type { EndpointProcess, JobContext, ProcessPorts } from './kinds.ts';
+import type { EndpointProcess, JobContext, ProcessPorts } from '../model/kinds.ts';
 
 /** Of these all ranks of an endpoint are told the leader's, or count on from the first rank's. */
 const OF_ENDPOINT = new Set<string>(['bootstrap', 'kvEvents', 'nixl'] satisfies (keyof ProcessPorts)[]);

@@ -1,6 +1,6 @@
-import type { ProcessSpec } from '../messages/process-spec.ts';
-import { shellQuote } from '../quote.ts';
-import type { RuntimeContext } from './kinds.ts';
+import type { ProcessSpec } from '../messages/spec/process-spec.ts';
+import type { RuntimeContext } from '../model/kinds.ts';
+import { shellQuote } from '../os/quote.ts';
 
 /** Commands that change what is in an image, in the order in which they run. */
 export type ImageSteps = readonly (readonly string[])[];

@@ -1,6 +1,6 @@
-import { PlanError } from '../errors.ts';
-import type { Recipe } from '../recipe/schema.ts';
-import type { Endpoint, Roles } from './kinds.ts';
+import type { Endpoint, Roles } from '../model/kinds.ts';
+import { PlanError } from '../os/errors.ts';
+import type { Recipe } from '../recipe/schema/schema.ts';
 
 /** What may have a node of its own, in the order in which nodes are set aside. */
 type Reserved = 'infra' | 'frontend' | 'client';

@@ -1,8 +1,8 @@
 import { basename } from 'node:path/posix';
-import { processRuntimeSchema } from '../messages/launch.ts';
-import type { ClusterConfig } from '../recipe/cluster.ts';
-import type { Recipe } from '../recipe/schema.ts';
-import type { InfraPorts, JobContext, RuntimeContext } from './kinds.ts';
+import { processRuntimeSchema } from '../messages/spec/launch-settings.ts';
+import type { InfraPorts, JobContext, RuntimeContext } from '../model/kinds.ts';
+import type { ClusterConfig } from '../recipe/schema/cluster.ts';
+import type { Recipe } from '../recipe/schema/schema.ts';
 
 /** What a job's context is made of. Everything else follows. */
 export interface RuntimeInput {

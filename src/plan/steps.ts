@@ -1,7 +1,7 @@
-import type { DeployPhase, ProcessSpec } from '../messages/process-spec.ts';
+import type { DeployPhase, ProcessSpec } from '../messages/spec/process-spec.ts';
+import type { RuntimeContext } from '../model/kinds.ts';
 import { fillNode } from '../recipe/resolve.ts';
-import type { Recipe } from '../recipe/schema.ts';
-import type { RuntimeContext } from './kinds.ts';
+import type { Recipe } from '../recipe/schema/schema.ts';
 import type { ImageSteps } from './prelude.ts';
 import { sourceInside, stagedAt } from './runtime-context.ts';
 

@@ -1,5 +1,5 @@
-import type { ProcessSpec } from '../messages/process-spec.ts';
-import type { Recipe } from '../recipe/schema.ts';
+import type { ProcessSpec } from '../messages/spec/process-spec.ts';
+import type { Recipe } from '../recipe/schema/schema.ts';
 
 /** A process with what the recipe's `supervision` says of how it is watched and ended, in place of what suits its kind. */
 export function supervised(process: ProcessSpec, { supervision }: Recipe): ProcessSpec {

@@ -1,6 +1,6 @@
-import type { SweepSettings } from '../recipe/sweep-settings.ts';
+import type { PointChange } from '../model/kinds.ts';
+import type { SweepSettings } from '../recipe/values/sweep-settings.ts';
 import { type Catalogue, type Deployment, kindOf, OTHER_S } from './catalogue.ts';
-import type { PointChange } from './kinds.ts';
 
 /** Up to this many different deployments the best order of all is found. */
 const MOST_EXACT = 10;

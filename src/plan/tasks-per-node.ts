@@ -1,5 +1,5 @@
 import { backendFor } from '../backends/index.ts';
-import type { Recipe } from '../recipe/schema.ts';
+import type { Recipe } from '../recipe/schema/schema.ts';
 
 /**
  * Tasks that a job asks for on each node: one agent, which starts whatever else runs there. Only an engine that MPI

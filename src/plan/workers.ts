@@ -1,8 +1,8 @@
-import type { BackendProtocol, WorkerContext } from '../backends/protocol.ts';
-import type { ProcessSpec } from '../messages/process-spec.ts';
-import { takesRequestsOverTcp } from '../recipe/dynamo-environment.ts';
-import type { Recipe } from '../recipe/schema.ts';
-import type { EndpointProcess, Roles, RuntimeContext, WorkerRest } from './kinds.ts';
+import { takesRequestsOverTcp } from '../backends/common/dynamo-environment.ts';
+import type { BackendProtocol, WorkerContext } from '../backends/common/protocol.ts';
+import type { ProcessSpec } from '../messages/spec/process-spec.ts';
+import type { EndpointProcess, Roles, RuntimeContext, WorkerRest } from '../model/kinds.ts';
+import type { Recipe } from '../recipe/schema/schema.ts';
 
 /** Engines flush and leave their process groups on SIGTERM; ten seconds is what they need at most. */
 /** An engine ends what it has begun, and its children; only one that hangs takes all of it. */

@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import { clusterConfigSchema } from './cluster.ts';
-import { recipeSchema } from './schema.ts';
-import { sweepSettingsSchema } from './sweep-settings.ts';
+import { clusterConfigSchema } from './schema/cluster.ts';
+import { recipeSchema } from './schema/schema.ts';
+import { sweepSettingsSchema } from './values/sweep-settings.ts';
 
 /** A JSON Schema, or a part of one. */
 export type JsonSchema = { readonly [key: string]: unknown };

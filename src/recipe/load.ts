@@ -1,24 +1,24 @@
-import { type SourcePlace, SrtctlError } from '../errors.ts';
-import { benchmarkTypes } from './benchmark.ts';
-import type { ClusterConfig } from './cluster.ts';
-import type { RecipeFile } from './find.ts';
-import { frontendTypes } from './frontend.ts';
-import { isPlain, type Plain } from './merge.ts';
-import { type OnProblem, parseKnown } from './parse-known.ts';
-import { nearest, type Path, type Problem, pathText, RecipeProblems } from './problems.ts';
+import { benchmarkTypes } from '../benchmarks/schema.ts';
+import { frontendTypes } from '../frontends/schema.ts';
+import { type SourcePlace, SrtctlError } from '../os/errors.ts';
 import { type Environment, resolveRecipe } from './resolve.ts';
-import { backendTypes, type Recipe, recipeSchema } from './schema.ts';
-import { PendingSelectors } from './selector.ts';
-import { parseSource, type Source } from './source.ts';
+import type { ClusterConfig } from './schema/cluster.ts';
+import { backendTypes, type Recipe, recipeSchema } from './schema/schema.ts';
+import type { LoadedVariant } from './schema/variant.ts';
+import type { RecipeFile } from './source/find.ts';
+import { type OnProblem, parseKnown } from './source/parse-known.ts';
+import { nearest, type Path, type Problem, pathText, RecipeProblems } from './source/problems.ts';
+import { PendingSelectors } from './source/selector.ts';
+import { parseSource, type Source } from './source/source.ts';
+import { readTrustedFile } from './source/trusted-file.ts';
 import { expandSweep, type SweepPoint, SweepProblem, sweepSettings } from './sweep.ts';
-import type { SweepSettings } from './sweep-settings.ts';
-import { readTrustedFile } from './trusted-file.ts';
-import type { LoadedVariant } from './variant.ts';
+import { isPlain, type Plain } from './values/merge.ts';
+import type { SweepSettings } from './values/sweep-settings.ts';
 import { expandVariants, type RawVariant } from './variants.ts';
 
-export { findRecipes } from './find.ts';
-export { requireRunnable, warningsOf } from './runnable.ts';
-export { type LoadedVariant, loadedVariantSchema } from './variant.ts';
+export { requireRunnable, warningsOf } from './checks/runnable.ts';
+export { type LoadedVariant, loadedVariantSchema } from './schema/variant.ts';
+export { findRecipes } from './source/find.ts';
 
 export interface LoadOptions {
   readonly cluster: ClusterConfig;

@@ -10,8 +10,8 @@ import {
   YAMLMap,
   type YAMLSeq,
 } from 'yaml';
-import type { Selector } from './selector.ts';
-import { readYaml } from './source.ts';
+import type { Selector } from './source/selector.ts';
+import { readYaml } from './source/source.ts';
 import { expandVariants, type RawVariant } from './variants.ts';
 
 /** A variant as a recipe of its own. */

@@ -1,6 +1,6 @@
-import type { ClusterConfig } from './cluster.ts';
-import { isPlain, type Plain } from './merge.ts';
-import { expandHome } from './mount-path.ts';
+import type { ClusterConfig } from './schema/cluster.ts';
+import { isPlain, type Plain } from './values/merge.ts';
+import { expandHome } from './values/mount-path.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,6 +1,6 @@
-import { isPlain, type Plain } from './merge.ts';
-import { nearest, type Path, problemsOf } from './problems.ts';
-import { type SweepSettings, sweepSettingsSchema } from './sweep-settings.ts';
+import { nearest, type Path, problemsOf } from './source/problems.ts';
+import { isPlain, type Plain } from './values/merge.ts';
+import { type SweepSettings, sweepSettingsSchema } from './values/sweep-settings.ts';
 
 export interface SweepPoint {
   readonly params: Readonly<Record<string, unknown>> | null;

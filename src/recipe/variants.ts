@@ -1,8 +1,8 @@
-import { deepMerge, isPlain, type Plain } from './merge.ts';
-import type { OnProblem } from './parse-known.ts';
-import { type Path, type Problem, RecipeProblems } from './problems.ts';
-import { choose, NoVariant, type Selector } from './selector.ts';
-import type { Source } from './source.ts';
+import type { OnProblem } from './source/parse-known.ts';
+import { type Path, type Problem, RecipeProblems } from './source/problems.ts';
+import { choose, NoVariant, type Selector } from './source/selector.ts';
+import type { Source } from './source/source.ts';
+import { deepMerge, isPlain, type Plain } from './values/merge.ts';
 
 /** One variant of a recipe file before its sweep is expanded. */
 export interface RawVariant {

@@ -1,16 +1,16 @@
 import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
-import { setting } from './argv.ts';
-import { BootstrapServer } from './bootstrap.ts';
-import { joinRanks } from './dist-init.ts';
-import { registerInstances, requestPlace, serveStatus } from './dynamo-worker.ts';
-import { Engine } from './engine.ts';
-import type { EngineOptions } from './engine-options.ts';
-import { type Registration, reachEtcd } from './etcd.ts';
-import { Fatal } from './fatal.ts';
-import { mayBecomeReady } from './faults.ts';
-import { PortTaken, portOf, serve } from './http.ts';
-import { logInToNats } from './nats-login.ts';
+import { setting } from './common/argv.ts';
+import { type Registration, reachEtcd } from './common/etcd.ts';
+import { Fatal } from './common/fatal.ts';
+import { mayBecomeReady } from './common/faults.ts';
+import { PortTaken, portOf, serve } from './common/http.ts';
+import { logInToNats } from './common/nats-login.ts';
+import { registerInstances, requestPlace, serveStatus } from './dynamo/worker.ts';
+import { BootstrapServer } from './engine/bootstrap.ts';
+import { joinRanks } from './engine/dist-init.ts';
+import { Engine } from './engine/engine.ts';
+import type { EngineOptions } from './engine/engine-options.ts';
 
 const say = (text: string): void => {
   process.stdout.write(`[${new Date().toISOString().slice(0, 19).replace('T', ' ')}] ${text}\n`);

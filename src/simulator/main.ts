@@ -1,5 +1,5 @@
 import { readFileSync, rmSync } from 'node:fs';
-import { Fatal } from './fatal.ts';
+import { Fatal } from './common/fatal.ts';
 
 /**
  * `node simulator.js -m MODULE ARGS…` or `node simulator.js nginx ARGS…`: the stand-ins behind mock-bin/. They take the
@@ -11,7 +11,7 @@ process.on('unhandledRejection', fail);
 if (words[0] === '--environment') takeEnvironment(words.splice(0, 2)[1] ?? '');
 const module = words[0] === '-m' ? words[1] : words[0];
 const args = words.slice(words[0] === '-m' ? 2 : 1);
-const { beginFaults } = await import('./faults.ts');
+const { beginFaults } = await import('./common/faults.ts');
 await beginFaults();
 
 switch (module) {
@@ -19,8 +19,8 @@ switch (module) {
   case 'dynamo.sglang': {
     const { runEngine } = await import('./engine-process.ts');
     const [{ Arguments }, { engineOptions }] = await Promise.all([
-      import('./argv.ts'),
-      import('./engine-options.ts'),
+      import('./common/argv.ts'),
+      import('./engine/engine-options.ts'),
     ]);
     const options = engineOptions(new Arguments(args));
     await runEngine(module === 'dynamo.sglang' ? 'dynamo' : 'server', options);
@@ -29,8 +29,8 @@ switch (module) {
   case 'dynamo.mocker': {
     const [{ runEngine }, { Arguments }, { mockerOptions }] = await Promise.all([
       import('./engine-process.ts'),
-      import('./argv.ts'),
-      import('./mocker-options.ts'),
+      import('./common/argv.ts'),
+      import('./engine/mocker-options.ts'),
     ]);
     const { engine, workers } = mockerOptions(new Arguments(args));
     await runEngine('mocker', engine, workers);
@@ -39,7 +39,7 @@ switch (module) {
   case 'dynamo.trtllm': {
     const [{ runEngine }, { dynamoOptions }] = await Promise.all([
       import('./engine-process.ts'),
-      import('./trtllm-options.ts'),
+      import('./engine/trtllm-options.ts'),
     ]);
     await runEngine('dynamo', dynamoOptions(args));
     break;
@@ -47,20 +47,20 @@ switch (module) {
   case 'dynamo.vllm': {
     const [{ runEngine }, { dynamoVllmOptions }] = await Promise.all([
       import('./engine-process.ts'),
-      import('./dynamo-vllm-options.ts'),
+      import('./dynamo/vllm-options.ts'),
     ]);
     await runEngine('dynamo', dynamoVllmOptions(args));
     break;
   }
   case 'trtllm-serve': {
     if (args[0] === 'disaggregated') {
-      const { runDisaggregated } = await import('./trtllm-router.ts');
+      const { runDisaggregated } = await import('./router/trtllm-router.ts');
       await runDisaggregated(args.slice(1));
       break;
     }
     const [{ runEngine }, { serverOptions }] = await Promise.all([
       import('./engine-process.ts'),
-      import('./trtllm-options.ts'),
+      import('./engine/trtllm-options.ts'),
     ]);
     await runEngine('server', serverOptions(args));
     break;
@@ -68,15 +68,15 @@ switch (module) {
   case 'vllm':
   case 'vllm.entrypoints.openai.api_server': {
     const [{ noSuchCommand, runVllm }, { vllmOptions }] = await Promise.all([
-      import('./vllm-server.ts'),
-      import('./vllm-options.ts'),
+      import('./vllm/server.ts'),
+      import('./vllm/options.ts'),
     ]);
     if (module === 'vllm' && args[0] !== 'serve') throw noSuchCommand(args[0] ?? '');
     await runVllm(vllmOptions(module === 'vllm' ? args.slice(1) : args));
     break;
   }
   case 'mpi-stand-in': {
-    const { runTasks } = await import('./mpi-stand-in.ts');
+    const { runTasks } = await import('./engine/mpi-stand-in.ts');
     await runTasks(args);
     break;
   }
@@ -88,17 +88,17 @@ switch (module) {
     break;
   }
   case 'dynamo.frontend': {
-    const { runFrontend } = await import('./dynamo-frontend.ts');
+    const { runFrontend } = await import('./dynamo/frontend.ts');
     await runFrontend(args);
     break;
   }
   case 'mooncake_master': {
-    const { runMooncakeMaster } = await import('./mooncake.ts');
+    const { runMooncakeMaster } = await import('./engine/mooncake.ts');
     await runMooncakeMaster(args);
     break;
   }
   case 'nginx': {
-    const { runNginx } = await import('./nginx.ts');
+    const { runNginx } = await import('./router/nginx.ts');
     await runNginx(args);
     break;
   }

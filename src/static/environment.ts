@@ -1,4 +1,4 @@
-import { isOfTask } from '../launch/task-environment.ts';
+import { isOfTask } from '../platform/containers/task-environment.ts';
 import type { Markers } from './markers.ts';
 
 /**

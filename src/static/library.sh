@@ -351,7 +351,7 @@ stay_up() {
 
 # On the node: NODE:PID… are asked to end, each by its main process alone, which ends its children in the order that it
 # wants. A shell that waits for one command is only around it; of one that waits for several, or for nothing, nobody can
-# say who that is, so all of its group is asked (as agents do: src/node-agent/main-process.ts).
+# say who that is, so all of its group is asked (as agents do: src/node-agent/start/main-process.ts).
 ask_main='
 # Its process group is the third word behind its name, which may hold anything.
 group_of() { read -r line 2>/dev/null <"/proc/$1/stat" || return; set -- ${line##*) }; group=$3; }

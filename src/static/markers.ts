@@ -1,5 +1,5 @@
-import { PlanError } from '../errors.ts';
-import { shellQuote } from '../slurm/quote.ts';
+import { PlanError } from '../os/errors.ts';
+import { shellQuote } from '../platform/slurm/quote.ts';
 
 /**
  * What is known only when the script runs (names and addresses of nodes, the job's id) stands in a plan as a marker: a

@@ -1,11 +1,11 @@
 import { frontendFor } from '../frontends/index.ts';
-import type { ProcessSpec } from '../messages/process-spec.ts';
+import type { ProcessSpec } from '../messages/spec/process-spec.ts';
+import type { JobContext, Plan, PlannedPoint } from '../model/kinds.ts';
 import { natsPayload } from '../plan/infra.ts';
-import type { JobContext, Plan, PlannedPoint } from '../plan/kinds.ts';
 import { nodesNeeded, planVariant } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
-import type { ClusterConfig } from '../recipe/cluster.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
+import type { ClusterConfig } from '../recipe/schema/cluster.ts';
 import type { Markers } from './markers.ts';
 
 export interface StaticPlanInput {

@@ -4,8 +4,8 @@ import {
   type ProcessSpec,
   STOP_GROUP_MS,
   STOP_ORDER,
-} from '../messages/process-spec.ts';
-import type { PlannedPoint } from '../plan/kinds.ts';
+} from '../messages/spec/process-spec.ts';
+import type { PlannedPoint } from '../model/kinds.ts';
 import type { Markers } from './markers.ts';
 import { type ProcessContext, processFunctions } from './process.ts';
 

@@ -1,4 +1,4 @@
-import type { HttpProbe, JsonCount, ProbeSpec } from '../messages/probe-spec.ts';
+import type { HttpProbe, JsonCount, ProbeSpec } from '../messages/spec/probe-spec.ts';
 import type { Markers } from './markers.ts';
 
 /** The command of bash that succeeds when a process is ready. */

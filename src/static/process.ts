@@ -1,6 +1,6 @@
-import { devicesInTask } from '../launch/devices.ts';
-import { endingWithServer } from '../launch/mpi.ts';
-import type { ProcessSpec } from '../messages/process-spec.ts';
+import type { ProcessSpec } from '../messages/spec/process-spec.ts';
+import { devicesInTask } from '../platform/containers/devices.ts';
+import { endingWithServer } from '../platform/containers/mpi.ts';
 import { environmentOf } from './environment.ts';
 import type { Markers } from './markers.ts';
 import { probeCommand } from './probe.ts';

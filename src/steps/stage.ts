@@ -1,7 +1,7 @@
 import { mkdir, open, readdir, readFile, rename, rm, stat, statfs, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as z from 'zod';
-import { atATime } from '../at-a-time.ts';
+import { atATime } from '../os/at-a-time.ts';
 import { copyWhole } from './copy-whole.ts';
 
 const MANIFEST = '.srtctl-manifest.json';

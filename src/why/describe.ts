@@ -1,4 +1,4 @@
-import type { ProcessRole } from '../messages/process-spec.ts';
+import type { ProcessRole } from '../messages/spec/process-spec.ts';
 
 const ROLE_NAMES: Readonly<Record<ProcessRole | 'nats', string>> = {
   prefill: 'prefill worker',

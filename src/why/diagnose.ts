@@ -1,4 +1,4 @@
-import type { ProcessRole } from '../messages/process-spec.ts';
+import type { ProcessRole } from '../messages/spec/process-spec.ts';
 import type { ErrorLine } from './error-line.ts';
 
 /** A process of a point that failed, or that may have something to say about it. */

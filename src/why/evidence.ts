@@ -1,4 +1,4 @@
-import { endOf } from '../log-tail.ts';
+import { endOf } from '../os/log-tail.ts';
 import { parseLine } from './log-line.ts';
 import { isAccess, isBeat, withoutColours } from './noise.ts';
 

@@ -1,6 +1,11 @@
-import { atATime } from '../at-a-time.ts';
-import type { AgentTransition, PointTransition, ProcessTransition, SrtEvent } from '../messages/events.ts';
-import type { Cause } from '../messages/result.ts';
+import type {
+  AgentTransition,
+  PointTransition,
+  ProcessTransition,
+  SrtEvent,
+} from '../messages/events/events.ts';
+import type { Cause } from '../messages/job-directory/result.ts';
+import { atATime } from '../os/at-a-time.ts';
 import { describe } from './describe.ts';
 import { type Diagnosis, diagnose, type LostNode, type Witness } from './diagnose.ts';
 import { type ErrorLine, errorLine } from './error-line.ts';

@@ -1,4 +1,4 @@
-import type { ClockOffset, SrtEvent } from '../messages/events.ts';
+import type { ClockOffset, SrtEvent } from '../messages/events/events.ts';
 
 /** So far apart are two events at least that have the same time, ms: their order stays. */
 const STEP_MS = 0.001;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { PlanError } from '../../src/errors.ts';
+import { PlanError } from '../../src/os/errors.ts';
 import { nodesNeeded, planVariant } from '../../src/plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-context.ts';
 import { requireRunnable } from '../../src/recipe/load.ts';

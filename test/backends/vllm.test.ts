@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { vllm } from '../../src/backends/vllm.ts';
-import { PlanError } from '../../src/errors.ts';
+import { vllm } from '../../src/backends/vllm/plan.ts';
+import { PlanError } from '../../src/os/errors.ts';
 import { option, placesOf, pointOf, processOf } from '../support/plan.ts';
 
 const recipe = (resources: string, backend: string, frontend = 'type: dynamo') => `name: v

@@ -2,17 +2,17 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { BenchmarkContext, BenchmarkProtocol } from '../../src/benchmarks/common/protocol.ts';
+import { servingTable } from '../../src/benchmarks/common/table.ts';
 import { benchmarkFor } from '../../src/benchmarks/index.ts';
 import { loadgenConfigSchema, resultFileOf } from '../../src/benchmarks/loadgen/config.ts';
 import { Summary } from '../../src/benchmarks/loadgen/summary.ts';
-import type { BenchmarkContext, BenchmarkProtocol } from '../../src/benchmarks/protocol.ts';
-import { servingTable } from '../../src/benchmarks/table.ts';
-import { processSpecSchema } from '../../src/messages/process-spec.ts';
-import { benchmarkResultSchema } from '../../src/messages/result.ts';
-import type { EndpointProcess } from '../../src/plan/kinds.ts';
+import { benchmarkResultSchema } from '../../src/messages/job-directory/result.ts';
+import { processSpecSchema } from '../../src/messages/spec/process-spec.ts';
+import type { EndpointProcess } from '../../src/model/kinds.ts';
 import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-context.ts';
-import { clusterConfigSchema } from '../../src/recipe/cluster.ts';
-import { type Recipe, recipeSchema } from '../../src/recipe/schema.ts';
+import { clusterConfigSchema } from '../../src/recipe/schema/cluster.ts';
+import { type Recipe, recipeSchema } from '../../src/recipe/schema/schema.ts';
 
 const nodes = ['n1', 'n2'];
 

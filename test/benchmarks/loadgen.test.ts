@@ -12,7 +12,7 @@ import {
   benchmarkProgressSchema,
   type ServingResult,
   servingResultSchema,
-} from '../../src/messages/result.ts';
+} from '../../src/messages/job-directory/result.ts';
 import { until } from '../support/bus.ts';
 
 let dir: string;

@@ -1,10 +1,10 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { mixed, seedOf } from '../../src/benchmarks/common/seed.ts';
 import { cacheWindow } from '../../src/benchmarks/loadgen/caches.ts';
 import { loadgenConfigSchema } from '../../src/benchmarks/loadgen/config.ts';
-import { mixed, seedOf } from '../../src/benchmarks/loadgen/seed.ts';
-import { ofAttempt } from '../../src/coordinator/attempt.ts';
+import { ofAttempt } from '../../src/coordinator/sweep/attempt.ts';
 import { pointOf, pointsOf } from '../support/plan.ts';
 
 const recipe = (more = '') => `name: x

@@ -5,14 +5,14 @@ import { appendFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { JobOnDisk } from '../../src/cli/job-dir.ts';
-import { jobPaths, writeJson } from '../../src/coordinator/files.ts';
-import { cancelRequestSchema, logRequestSchema } from '../../src/messages/control.ts';
-import type { JobState } from '../../src/messages/job-files.ts';
-import { subjectsOf } from '../../src/messages/subjects.ts';
+import type { JobOnDisk } from '../../src/cli/jobs/job-dir.ts';
+import { cancelRequestSchema, logRequestSchema } from '../../src/messages/events/control.ts';
+import { subjectsOf } from '../../src/messages/events/subjects.ts';
+import { jobPaths, writeJson } from '../../src/messages/job-directory/files.ts';
+import type { JobState } from '../../src/messages/job-directory/job-files.ts';
 import { startTestBus, type TestBus, until } from '../support/bus.ts';
-import { heartbeatOf, killed, processEvent, recorded, wholeRun } from './events.ts';
 import { stateOf, writeJob } from './job.ts';
+import { heartbeatOf, killed, processEvent, recorded, wholeRun } from './view/events.ts';
 
 const SRTCTL = resolve('dist/srtctl.js');
 

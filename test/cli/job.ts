@@ -1,10 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
-import type { JobOnDisk } from '../../src/cli/job-dir.ts';
-import { jobPaths, writeJson } from '../../src/coordinator/files.ts';
-import type { SrtEvent } from '../../src/messages/events.ts';
-import type { JobSpec, JobState } from '../../src/messages/job-files.ts';
+import type { JobOnDisk } from '../../src/cli/jobs/job-dir.ts';
+import type { SrtEvent } from '../../src/messages/events/events.ts';
+import { jobPaths, writeJson } from '../../src/messages/job-directory/files.ts';
+import type { JobSpec, JobState } from '../../src/messages/job-directory/job-files.ts';
 
 /** A pid that no process has: above the highest that Linux gives out. */
 export const NO_PID = 2 ** 22 + 1;

@@ -1,10 +1,10 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Replacements } from '../../src/coordinator/agents/replacements.ts';
+import { DEFAULT_SUPERVISION, Roster } from '../../src/coordinator/agents/roster.ts';
 import { Agents } from '../../src/coordinator/agents.ts';
-import { Continuation } from '../../src/coordinator/continuation.ts';
-import { Replacements } from '../../src/coordinator/replacements.ts';
-import { DEFAULT_SUPERVISION, Roster } from '../../src/coordinator/roster.ts';
-import type { AgentPlace, OnAgentEnd, Platform } from '../../src/slurm/launcher.ts';
+import { Continuation } from '../../src/coordinator/sweep/continuation.ts';
+import type { AgentPlace, OnAgentEnd, Platform } from '../../src/platform/launch/launcher.ts';
 
 const JOIN_MS = 60_000;
 const places: AgentPlace[] = ['node1', 'node2', 'node3'].flatMap((node) => [

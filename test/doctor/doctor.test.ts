@@ -7,7 +7,7 @@ import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { marked, portsTaken } from '../../src/doctor/node-looks.ts';
-import { ownerMark } from '../../src/owner-mark.ts';
+import { ownerMark } from '../../src/os/processes/owner-mark.ts';
 import { small } from '../recipe/write.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'srtctl-doctor-'));

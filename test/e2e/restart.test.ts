@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { SrtEvent } from '../../src/messages/events.ts';
+import type { SrtEvent } from '../../src/messages/events/events.ts';
 import { exists, until } from '../support/bus.ts';
 import { guardsOf } from '../support/guards.ts';
 import type { RunningJob } from '../support/job.ts';

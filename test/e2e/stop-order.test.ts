@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { ProcessTransition, SrtEvent } from '../../src/messages/events.ts';
+import type { ProcessTransition, SrtEvent } from '../../src/messages/events/events.ts';
 import { useJobs } from '../support/jobs.ts';
 import { writeRecipe } from './recipe.ts';
 

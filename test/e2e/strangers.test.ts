@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { freePort } from '../../src/slurm/local.ts';
+import { freePort } from '../../src/platform/local/local-platform.ts';
 import { until } from '../support/bus.ts';
 import { useJobs } from '../support/jobs.ts';
 import { signal } from '../support/signal.ts';

@@ -1,6 +1,6 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { requirePidNamespace } from '../../src/slurm/pid-namespace.ts';
+import { requirePidNamespace } from '../../src/platform/launch/pid-namespace.ts';
 import { exists, until } from '../support/bus.ts';
 import { DEFAULT_LIMITS, useJobs } from '../support/jobs.ts';
 import { findMarked } from '../support/marked.ts';

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { ResultLine } from '../../src/benchmarks/result-lines.ts';
+import type { ResultLine } from '../../src/benchmarks/common/result-lines.ts';
 import { until } from '../support/bus.ts';
 import type { RunningJob } from '../support/job.ts';
 import { useJobs } from '../support/jobs.ts';

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { SrtEvent } from '../../src/messages/events.ts';
+import type { SrtEvent } from '../../src/messages/events/events.ts';
 
 /** Every event once, and in order, from each source. */
 export function expectWhole(events: readonly SrtEvent[]): void {

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { frontendFor } from '../../src/frontends/index.ts';
-import { countAll } from '../../src/node-agent/count.ts';
+import { countAll } from '../../src/node-agent/watch/count.ts';
 import { nodesNeeded, planVariant } from '../../src/plan/plan.ts';
 import { createRuntimeContext, dryRunInput, type RuntimeInput } from '../../src/plan/runtime-context.ts';
 import { cluster, loadText, small } from '../recipe/write.ts';

@@ -5,15 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import type { HttpProbe } from '../../src/messages/probe-spec.ts';
-import type { ProcessSpec } from '../../src/messages/process-spec.ts';
-import { asksItself } from '../../src/node-agent/answer-check.ts';
-import { countAll } from '../../src/node-agent/count.ts';
-import { probeOnce } from '../../src/node-agent/probe.ts';
+import type { HttpProbe } from '../../src/messages/spec/probe-spec.ts';
+import type { ProcessSpec } from '../../src/messages/spec/process-spec.ts';
+import { asksItself } from '../../src/node-agent/ports/answer-check.ts';
+import { countAll } from '../../src/node-agent/watch/count.ts';
+import { probeOnce } from '../../src/node-agent/watch/probe.ts';
 import { nodesNeeded, planVariant } from '../../src/plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-context.ts';
-import { PUBLIC_PORT } from '../../src/public-port.ts';
-import { freePort } from '../../src/slurm/local.ts';
+import { freePort } from '../../src/platform/local/local-platform.ts';
+import { PUBLIC_PORT } from '../../src/recipe/values/public-port.ts';
 import { cluster, loadText } from '../recipe/write.ts';
 import {
   destroyAll,

@@ -6,7 +6,7 @@ import {
   processMachine,
   processStateOf,
 } from '../../src/machines/process.ts';
-import type { ProcessSpec } from '../../src/messages/process-spec.ts';
+import type { ProcessSpec } from '../../src/messages/spec/process-spec.ts';
 import { specOf } from '../support/spec.ts';
 
 /** The machine on a simulated clock, with recorders in place of the world. */

@@ -3,8 +3,8 @@ import { createActor, fromPromise, waitFor } from 'xstate';
 import { CONTINUE, type FailurePolicy, failurePolicy } from '../../src/machines/failure-policy.ts';
 import { CausedError, type PointOutcome, pointMachine } from '../../src/machines/point.ts';
 import { sweepMachine } from '../../src/machines/sweep.ts';
-import type { DeployPhase } from '../../src/messages/process-spec.ts';
-import type { BenchmarkResult } from '../../src/messages/result.ts';
+import type { BenchmarkResult } from '../../src/messages/job-directory/result.ts';
+import type { DeployPhase } from '../../src/messages/spec/process-spec.ts';
 
 const valid: BenchmarkResult = { type: 'sa-bench', valid: true, serving: [], artifacts: [] };
 const done: PointOutcome = { status: 'done', cause: null, result: valid };

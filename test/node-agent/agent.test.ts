@@ -5,8 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { writeJson } from '../../src/coordinator/files.ts';
-import type { Bus } from '../../src/messages/bus.ts';
+import type { Bus } from '../../src/messages/bus/bus.ts';
 import {
   type Desired,
   desiredReplySchema,
@@ -15,11 +14,12 @@ import {
   heartbeatSchema,
   helloSchema,
   logReplySchema,
-} from '../../src/messages/control.ts';
-import type { ProcessTransition } from '../../src/messages/events.ts';
-import { type ProcessMetrics, processMetricsSchema } from '../../src/messages/metrics.ts';
-import { subjectsOf } from '../../src/messages/subjects.ts';
-import { clearLeftovers } from '../../src/node-agent/leftovers.ts';
+} from '../../src/messages/events/control.ts';
+import type { ProcessTransition } from '../../src/messages/events/events.ts';
+import { type ProcessMetrics, processMetricsSchema } from '../../src/messages/events/metrics.ts';
+import { subjectsOf } from '../../src/messages/events/subjects.ts';
+import { writeJson } from '../../src/messages/job-directory/files.ts';
+import { clearLeftovers } from '../../src/node-agent/leftovers/leftovers.ts';
 import { exists, startTestBus, type TestBus, until } from '../support/bus.ts';
 import { guardsOf } from '../support/guards.ts';
 import { findMarked } from '../support/marked.ts';

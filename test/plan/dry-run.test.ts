@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { registerDryRun } from '../../src/cli/dry-run.ts';
+import { registerDryRun } from '../../src/cli/commands/dry-run.ts';
 import { small, writeFiles } from '../recipe/write.ts';
 
 /** Runs `dry-run` in this process and takes what it prints. */

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { planAllocation } from '../../src/cli/dry-run-plan.ts';
-import { findClusterConfig } from '../../src/recipe/cluster.ts';
+import { planAllocation } from '../../src/cli/dry-run/plan.ts';
 import { findRecipes, loadEach } from '../../src/recipe/load.ts';
+import { findClusterConfig } from '../../src/recipe/schema/cluster.ts';
 import { ABSENT, ANY, differences, type GoldenPlan } from './golden-differences.ts';
 import { edited } from './golden-edit.ts';
 

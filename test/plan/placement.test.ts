@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { clusterConfigSchema } from '../../src/recipe/cluster.ts';
-import { sbatchDirectives } from '../../src/slurm/sbatch.ts';
+import { sbatchDirectives } from '../../src/platform/slurm/sbatch.ts';
+import { clusterConfigSchema } from '../../src/recipe/schema/cluster.ts';
 import { loadText, small } from '../recipe/write.ts';
 import { option, placesOf, pointOf, processOf } from '../support/plan.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PlanError } from '../../src/errors.ts';
+import { PlanError } from '../../src/os/errors.ts';
 import { nodesNeeded, planVariant } from '../../src/plan/plan.ts';
 import { createRuntimeContext, dryRunInput, type RuntimeInput } from '../../src/plan/runtime-context.ts';
 import { cluster, loadText, small } from '../recipe/write.ts';

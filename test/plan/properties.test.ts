@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { PlanError } from '../../src/errors.ts';
-import type { Plan } from '../../src/plan/kinds.ts';
+import type { Plan } from '../../src/model/kinds.ts';
+import { PlanError } from '../../src/os/errors.ts';
 import { nodesNeeded, planVariant } from '../../src/plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-context.ts';
-import { clusterConfigSchema } from '../../src/recipe/cluster.ts';
 import type { LoadedVariant } from '../../src/recipe/load.ts';
-import { recipeSchema } from '../../src/recipe/schema.ts';
-import { sweepSettingsSchema } from '../../src/recipe/sweep-settings.ts';
+import { clusterConfigSchema } from '../../src/recipe/schema/cluster.ts';
+import { recipeSchema } from '../../src/recipe/schema/schema.ts';
+import { sweepSettingsSchema } from '../../src/recipe/values/sweep-settings.ts';
 
 const cluster = clusterConfigSchema.parse({});
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { inTheWay } from '../../src/node-agent/reconcile.ts';
+import { inTheWay } from '../../src/node-agent/processes/reconcile.ts';
 import type { Fate } from '../support/simulated-bus.ts';
 import { specOf } from '../support/spec.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { type JsonSchema, recipeFileJsonSchema } from '../../src/recipe/json-schema.ts';
-import { parseSource } from '../../src/recipe/source.ts';
+import { parseSource } from '../../src/recipe/source/source.ts';
 import { small } from './write.ts';
 
 const schema = recipeFileJsonSchema();

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { planAllocation } from '../../src/cli/dry-run-plan.ts';
-import { SrtctlError } from '../../src/errors.ts';
+import { planAllocation } from '../../src/cli/dry-run/plan.ts';
+import { SrtctlError } from '../../src/os/errors.ts';
 import { loadRecipeFile } from '../../src/recipe/load.ts';
 import { cluster, small } from './write.ts';
 

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { resolveOverrides } from '../../src/recipe/resolve-override.ts';
-import { parseSource } from '../../src/recipe/source.ts';
+import { parseSource } from '../../src/recipe/source/source.ts';
 import { expandVariants } from '../../src/recipe/variants.ts';
 
 const shared = resolve(import.meta.dirname, '../../../shared/recipes');

@@ -2,9 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll } from 'vitest';
-import { type ClusterConfig, clusterConfigSchema } from '../../src/recipe/cluster.ts';
 import { type LoadOptions, loadAll } from '../../src/recipe/load.ts';
-import { RecipeProblems } from '../../src/recipe/problems.ts';
+import { type ClusterConfig, clusterConfigSchema } from '../../src/recipe/schema/cluster.ts';
+import { RecipeProblems } from '../../src/recipe/source/problems.ts';
 
 const directories: string[] = [];
 afterAll(() => {

@@ -5,13 +5,13 @@ import { join, resolve } from 'node:path';
 import fc from 'fast-check';
 import { createColors } from 'picocolors';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { JobModel } from '../../src/cli/jobs/job-model.ts';
 import { lineOf } from '../../src/cli/view/lines.ts';
 import { render } from '../../src/cli/view/live.ts';
-import { JobModel } from '../../src/cli/view/model.ts';
 import { summaryOf } from '../../src/cli/view/summary.ts';
-import { parseEvents } from '../../src/messages/events.ts';
-import { processRoleSchema } from '../../src/messages/process-spec.ts';
-import { processStateSchema } from '../../src/messages/states.ts';
+import { parseEvents } from '../../src/messages/events/events.ts';
+import { processRoleSchema } from '../../src/messages/spec/process-spec.ts';
+import { processStateSchema } from '../../src/messages/spec/states.ts';
 import { explain } from '../../src/why/explain.ts';
 import { readSignatures } from '../../src/why/signatures.ts';
 

@@ -13,12 +13,12 @@ import { chown } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { writeJobDir } from '../../src/cli/write-job-dir.ts';
-import { listenAddress } from '../../src/coordinator/listen.ts';
-import type { JobSpec } from '../../src/messages/job-files.ts';
-import { throttled } from '../../src/messages/throttle.ts';
-import { removeOwnDirectory } from '../../src/own-directory.ts';
-import { makePrivateDirectory, writePrivateFile } from '../../src/private-files.ts';
+import { writeJobDir } from '../../src/cli/submit/write-job-dir.ts';
+import { listenAddress } from '../../src/coordinator/bus-server/listen.ts';
+import { throttled } from '../../src/messages/bus/throttle.ts';
+import type { JobSpec } from '../../src/messages/job-directory/job-files.ts';
+import { removeOwnDirectory } from '../../src/os/own-directory.ts';
+import { makePrivateDirectory, writePrivateFile } from '../../src/os/private-files.ts';
 
 let dir: string;
 beforeEach(() => {

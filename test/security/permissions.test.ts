@@ -1,12 +1,12 @@
 import { connect, headers, type NatsConnection, nkeyAuthenticator } from 'nats';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { createStream } from '../../src/coordinator/stream.ts';
-import { allDesiredSchema, desiredSchema } from '../../src/messages/control.ts';
-import type { SrtEvent } from '../../src/messages/events.ts';
-import { inboxOf } from '../../src/messages/nats-bus.ts';
-import { createOutbox } from '../../src/messages/outbox.ts';
-import { streamOf, subjectsOf } from '../../src/messages/subjects.ts';
+import { createStream } from '../../src/coordinator/bus-server/stream.ts';
+import { inboxOf } from '../../src/messages/bus/nats-bus.ts';
+import { createOutbox } from '../../src/messages/bus/outbox.ts';
+import { allDesiredSchema, desiredSchema } from '../../src/messages/events/control.ts';
+import type { SrtEvent } from '../../src/messages/events/events.ts';
+import { streamOf, subjectsOf } from '../../src/messages/events/subjects.ts';
 import { startTestBus, type TestBus, until } from '../support/bus.ts';
 
 const JOB = 'job-9';

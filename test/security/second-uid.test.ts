@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { findProgram } from '../../src/coordinator/find-program.ts';
+import { findProgram } from '../../src/os/find-program.ts';
 import { writeRecipe } from '../e2e/recipe.ts';
 import { RunningJob } from '../support/job.ts';
 import { removeLeftovers } from '../support/leftovers.ts';

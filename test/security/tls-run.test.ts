@@ -1,7 +1,7 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { connectionSchema } from '../../src/messages/job-files.ts';
+import { connectionSchema } from '../../src/messages/job-directory/job-files.ts';
 import { writeRecipe } from '../e2e/recipe.ts';
 import { until } from '../support/bus.ts';
 import { useJobs } from '../support/jobs.ts';

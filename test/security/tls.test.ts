@@ -4,9 +4,12 @@ import { join } from 'node:path';
 import { connect, nkeyAuthenticator } from 'nats';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';
-import { createServerCertificate, type ServerCertificate } from '../../src/coordinator/certificates.ts';
-import { connectBus, inboxOf } from '../../src/messages/nats-bus.ts';
-import { subjectsOf } from '../../src/messages/subjects.ts';
+import {
+  createServerCertificate,
+  type ServerCertificate,
+} from '../../src/coordinator/bus-server/certificates.ts';
+import { connectBus, inboxOf } from '../../src/messages/bus/nats-bus.ts';
+import { subjectsOf } from '../../src/messages/events/subjects.ts';
 import { startTestBus, type TestBus } from '../support/bus.ts';
 
 const JOB = 'job-tls';

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Arguments } from '../../src/simulator/argv.ts';
-import { engineOptions } from '../../src/simulator/engine-options.ts';
+import { Arguments } from '../../src/simulator/common/argv.ts';
+import { engineOptions } from '../../src/simulator/engine/engine-options.ts';
 import { destroyAll, engineArgv, nodeAddress, start } from './stand-ins.ts';
 
 const golden = resolve(import.meta.dirname, '../../../shared/golden/plans.jsonl.gz');

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { freePort } from '../../src/slurm/local.ts';
+import { freePort } from '../../src/platform/local/local-platform.ts';
 import { until } from '../support/bus.ts';
 import {
   destroyAll,

@@ -3,8 +3,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { listPrefix } from '../../src/simulator/etcd.ts';
-import { freePort } from '../../src/slurm/local.ts';
+import { freePort } from '../../src/platform/local/local-platform.ts';
+import { listPrefix } from '../../src/simulator/common/etcd.ts';
 import { until } from '../support/bus.ts';
 import {
   destroyAll,

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { policyOf } from '../../src/simulator/policy.ts';
-import { freePort } from '../../src/slurm/local.ts';
+import { freePort } from '../../src/platform/local/local-platform.ts';
+import { policyOf } from '../../src/simulator/router/policy.ts';
 import { until } from '../support/bus.ts';
 import { destroyAll, engineArgv, healthy, metric, nodeAddress, post, start } from './stand-ins.ts';
 

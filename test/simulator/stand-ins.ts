@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { delimiter, resolve } from 'node:path';
-import { findProgram } from '../../src/coordinator/find-program.ts';
-import { freePort } from '../../src/slurm/local.ts';
+import { findProgram } from '../../src/os/find-program.ts';
+import { freePort } from '../../src/platform/local/local-platform.ts';
 import { until } from '../support/bus.ts';
 
 const MOCK_BIN = resolve('dist/mock-bin');

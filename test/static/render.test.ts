@@ -5,15 +5,14 @@ import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-
-import { taskPatterns } from '../../src/launch/task-environment.ts';
-import type { JsonCount } from '../../src/messages/probe-spec.ts';
-import { countAll } from '../../src/node-agent/count.ts';
+import type { JsonCount } from '../../src/messages/spec/probe-spec.ts';
+import { countAll } from '../../src/node-agent/watch/count.ts';
+import { shellQuote } from '../../src/os/quote.ts';
 
 import { allocationsOf } from '../../src/plan/allocations.ts';
-import { shellQuote } from '../../src/quote.ts';
-import type { ClusterConfig } from '../../src/recipe/cluster.ts';
+import { taskPatterns } from '../../src/platform/containers/task-environment.ts';
 import type { LoadedVariant } from '../../src/recipe/load.ts';
+import type { ClusterConfig } from '../../src/recipe/schema/cluster.ts';
 import { createMarkers } from '../../src/static/markers.ts';
 import { probeCommand } from '../../src/static/probe.ts';
 import { processFunctions } from '../../src/static/process.ts';

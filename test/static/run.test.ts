@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type JobState, jobStateSchema } from '../../src/messages/job-files.ts';
+import { type JobState, jobStateSchema } from '../../src/messages/job-directory/job-files.ts';
 import { until } from '../support/bus.ts';
 import { FakeSlurm } from './fake-slurm.ts';
 

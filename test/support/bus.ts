@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findProgram } from '../../src/coordinator/find-program.ts';
-import { createJobKeys, type JobKeys } from '../../src/coordinator/keys.ts';
-import { NatsServer, type NatsServerOptions } from '../../src/coordinator/nats-server.ts';
-import { createStream } from '../../src/coordinator/stream.ts';
-import type { Bus } from '../../src/messages/bus.ts';
-import { connectBus, inboxOf } from '../../src/messages/nats-bus.ts';
+import { createJobKeys, type JobKeys } from '../../src/coordinator/bus-server/keys.ts';
+import { NatsServer, type NatsServerOptions } from '../../src/coordinator/bus-server/nats-server.ts';
+import { createStream } from '../../src/coordinator/bus-server/stream.ts';
+import type { Bus } from '../../src/messages/bus/bus.ts';
+import { connectBus, inboxOf } from '../../src/messages/bus/nats-bus.ts';
+import { findProgram } from '../../src/os/find-program.ts';
 
 /** A real nats-server with its own directory, port and keys, for one test file. */
 export async function startTestBus(

@@ -3,9 +3,13 @@ import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { eventSchema, type ProcessTransition, type SrtEvent } from '../../src/messages/events.ts';
-import { type JobState, jobStateSchema } from '../../src/messages/job-files.ts';
-import { benchmarkProgressSchema, type PointResult, pointResultSchema } from '../../src/messages/result.ts';
+import { eventSchema, type ProcessTransition, type SrtEvent } from '../../src/messages/events/events.ts';
+import { type JobState, jobStateSchema } from '../../src/messages/job-directory/job-files.ts';
+import {
+  benchmarkProgressSchema,
+  type PointResult,
+  pointResultSchema,
+} from '../../src/messages/job-directory/result.ts';
 import { until } from './bus.ts';
 import { leftoversOf } from './leftovers.ts';
 

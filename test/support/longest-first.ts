@@ -4,7 +4,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const LONG = [
   'real/sglang',
   'real/vllm',
-  'slurm/cluster',
+  'platform/slurm/cluster',
   'e2e/classes',
   'e2e/restart',
   'e2e/sweep',

@@ -1,6 +1,6 @@
 import type * as z from 'zod';
-import { type Bus, BusTimeout, type Incoming } from '../../src/messages/bus.ts';
-import type { SrtEvent } from '../../src/messages/events.ts';
+import { type Bus, BusTimeout, type Incoming } from '../../src/messages/bus/bus.ts';
+import type { SrtEvent } from '../../src/messages/events/events.ts';
 
 type Handler = (subject: string, text: string, respond: (text: string) => void) => void;
 

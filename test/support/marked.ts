@@ -1,4 +1,4 @@
-import { findProcesses } from '../../src/node-agent/marks.ts';
+import { findProcesses } from '../../src/node-agent/leftovers/marks.ts';
 
 /** Pids of the processes whose environment holds one of `entries` (NAME=value). */
 export async function findMarked(entries: readonly string[]): Promise<Map<string, number[]>> {

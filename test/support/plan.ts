@@ -1,6 +1,6 @@
 import { nodesNeeded, planVariant } from '../../src/plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-context.ts';
-import type { ClusterConfig } from '../../src/recipe/cluster.ts';
+import type { ClusterConfig } from '../../src/recipe/schema/cluster.ts';
 import { cluster, loadText } from '../recipe/write.ts';
 
 /** The points of a recipe's text, on nodes node1, node2 and on. */

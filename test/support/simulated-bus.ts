@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import { type Bus, BusTimeout, type Incoming } from '../../src/messages/bus.ts';
+import { type Bus, BusTimeout, type Incoming } from '../../src/messages/bus/bus.ts';
 
 /** What becomes of a message on its way. */
 export type Fate = 'lost' | 'twice' | 'late' | 'arrives';

@@ -1,7 +1,7 @@
-import type { Guard } from '../../src/guard.ts';
-import type { ProcessSpec } from '../../src/messages/process-spec.ts';
-import { inTheWay } from '../../src/node-agent/reconcile.ts';
-import type { Spawner, SpawnListener } from '../../src/node-agent/spawn.ts';
+import type { ProcessSpec } from '../../src/messages/spec/process-spec.ts';
+import { inTheWay } from '../../src/node-agent/processes/reconcile.ts';
+import type { Spawner, SpawnListener } from '../../src/node-agent/start/spawn.ts';
+import type { Guard } from '../../src/os/processes/guard.ts';
 
 export interface SimulatedProcess {
   readonly spec: ProcessSpec;

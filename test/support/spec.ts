@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { ProcessSpec } from '../../src/messages/process-spec.ts';
+import type { ProcessSpec } from '../../src/messages/spec/process-spec.ts';
 
 /** A process spec with defaults that a test overrides where it matters. */
 export function specOf(over: Partial<ProcessSpec> & { id: string }, dir = '/tmp'): ProcessSpec {

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import * as z from 'zod';
-import { processRoleSchema } from '../../src/messages/process-spec.ts';
+import { processRoleSchema } from '../../src/messages/spec/process-spec.ts';
 import { diagnose, type Witness } from '../../src/why/diagnose.ts';
 import { errorLine } from '../../src/why/error-line.ts';
 import { readSignatures } from '../../src/why/signatures.ts';

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { processRoleSchema } from '../../src/messages/process-spec.ts';
+import { processRoleSchema } from '../../src/messages/spec/process-spec.ts';
 import { diagnose, type Witness } from '../../src/why/diagnose.ts';
 import { errorLine } from '../../src/why/error-line.ts';
 import { readSignatures } from '../../src/why/signatures.ts';

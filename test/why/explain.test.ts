@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { PointTransition, ProcessTransition, SrtEvent } from '../../src/messages/events.ts';
+import type { PointTransition, ProcessTransition, SrtEvent } from '../../src/messages/events/events.ts';
 import { lastLines } from '../../src/why/evidence.ts';
 import { explain } from '../../src/why/explain.ts';
 import { readSignatures } from '../../src/why/signatures.ts';

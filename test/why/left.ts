@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { EventBody, SrtEvent } from '../../src/messages/events.ts';
-import { processRoleSchema } from '../../src/messages/process-spec.ts';
-import { processEvent, recorded, START } from '../cli/events.ts';
+import type { EventBody, SrtEvent } from '../../src/messages/events/events.ts';
+import { processRoleSchema } from '../../src/messages/spec/process-spec.ts';
+import { processEvent, recorded, START } from '../cli/view/events.ts';
 import { type Failure, nodeOf } from './failures.ts';
 
 /** What the coordinator noticed first. */

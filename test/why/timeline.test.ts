@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ClockOffset, ProcessTransition, SrtEvent } from '../../src/messages/events.ts';
+import type { ClockOffset, ProcessTransition, SrtEvent } from '../../src/messages/events/events.ts';
 import { explain } from '../../src/why/explain.ts';
 import { readSignatures } from '../../src/why/signatures.ts';
 import { timesOf } from '../../src/why/timeline.ts';

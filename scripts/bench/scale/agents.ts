@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { pino } from 'pino';
-import { agentConfigSchema } from '../../../src/messages/job-files.ts';
-import { connectBus, inboxOf } from '../../../src/messages/nats-bus.ts';
-import { createOutbox } from '../../../src/messages/outbox.ts';
-import { subjectsOf } from '../../../src/messages/subjects.ts';
+import { connectBus, inboxOf } from '../../../src/messages/bus/nats-bus.ts';
+import { createOutbox } from '../../../src/messages/bus/outbox.ts';
+import { subjectsOf } from '../../../src/messages/events/subjects.ts';
+import { agentConfigSchema } from '../../../src/messages/job-directory/job-files.ts';
 import { NodeAgent } from '../../../src/node-agent/agent.ts';
-import { ProcessTable } from '../../../src/node-agent/process-table.ts';
-import type { SpawnListener } from '../../../src/node-agent/spawn.ts';
+import { ProcessTable } from '../../../src/node-agent/processes/process-table.ts';
+import type { SpawnListener } from '../../../src/node-agent/start/spawn.ts';
 
 /** Many agents in one OS process: real agents, tables and connections; the processes are numbers. */
 // They stand for machines of their own, which take no time from the server and the coordinator.

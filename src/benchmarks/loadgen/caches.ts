@@ -1,5 +1,5 @@
-import type { ServingResult } from '../../messages/result.ts';
-import { sumsOf } from '../../prometheus.ts';
+import type { ServingResult } from '../../messages/job-directory/result.ts';
+import { sumsOf } from '../../os/prometheus.ts';
 import type { LoadgenConfig } from './config.ts';
 
 const TIMEOUT_MS = 10_000;

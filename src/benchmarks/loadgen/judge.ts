@@ -1,4 +1,4 @@
-import type { ServingResult } from '../../messages/result.ts';
+import type { ServingResult } from '../../messages/job-directory/result.ts';
 
 /** What is wrong with the figures, or undefined: every concurrency is there, no request failed, tokens came out. */
 export function whyNotValid(

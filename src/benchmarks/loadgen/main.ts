@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { parseJson } from '../parse-json.ts';
+import { parseJson } from '../common/parse-json.ts';
 import { runBenchmark } from './benchmark.ts';
 import { loadgenConfigSchema } from './config.ts';
 import { whyNotValid } from './judge.ts';

@@ -1,5 +1,5 @@
 import { rename, writeFile } from 'node:fs/promises';
-import type { BenchmarkProgress } from '../../messages/result.ts';
+import type { BenchmarkProgress } from '../../messages/job-directory/result.ts';
 
 const FILE_MS = 250;
 const SAY_MS = 1_000;

@@ -1,4 +1,4 @@
-import type { Distribution } from '../../messages/result.ts';
+import type { Distribution } from '../../messages/job-directory/result.ts';
 
 const NONE: Distribution = { mean: 0, median: 0, p90: 0, p95: 0, p99: 0, std: 0, min: 0, max: 0 };
 

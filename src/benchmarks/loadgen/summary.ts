@@ -1,4 +1,4 @@
-import type { ServingResult } from '../../messages/result.ts';
+import type { ServingResult } from '../../messages/job-directory/result.ts';
 import type { LoadgenConfig } from './config.ts';
 import type { Measured } from './request.ts';
 import { Samples } from './statistics.ts';

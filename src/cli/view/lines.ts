@@ -1,5 +1,10 @@
-import type { ClockOffset, SrtEvent } from '../../messages/events.ts';
-import { type BenchmarkProgress, hasNoFigures, type SweepProgress, statusOf } from '../../messages/result.ts';
+import type { ClockOffset, SrtEvent } from '../../messages/events/events.ts';
+import {
+  type BenchmarkProgress,
+  hasNoFigures,
+  type SweepProgress,
+  statusOf,
+} from '../../messages/job-directory/result.ts';
 import { plain } from './text.ts';
 
 /** Local time of day. */

@@ -1,6 +1,6 @@
-import type { BenchmarkProgress } from '../../messages/result.ts';
+import type { BenchmarkProgress } from '../../messages/job-directory/result.ts';
+import type { JobView, PointView } from '../jobs/job-model.ts';
 import { progressText, sweepText } from './lines.ts';
-import type { JobView, PointView } from './model.ts';
 import { type Area, age, counts, paint, processLines } from './process-list.ts';
 import { cut } from './text.ts';
 

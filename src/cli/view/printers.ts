@@ -1,12 +1,12 @@
 import { createColors } from 'picocolors';
-import type { Heartbeat, ProgressMessage } from '../../messages/control.ts';
-import type { SrtEvent } from '../../messages/events.ts';
-import type { JobOnDisk } from '../job-dir.ts';
-import { hasColours, unguarded } from '../terminal.ts';
+import type { Heartbeat, ProgressMessage } from '../../messages/events/control.ts';
+import type { SrtEvent } from '../../messages/events/events.ts';
+import type { JobOnDisk } from '../jobs/job-dir.ts';
+import type { JobModel } from '../jobs/job-model.ts';
+import { hasColours, unguarded } from '../terminal/terminal.ts';
 import { Frames } from './frames.ts';
 import { clock, isClockOff, lineOf, progressText } from './lines.ts';
 import { render } from './live.ts';
-import type { JobModel } from './model.ts';
 import { summaryOf } from './summary.ts';
 
 const REDRAW_MS = 200;

@@ -1,6 +1,6 @@
 import type { createColors } from 'picocolors';
-import type { AgentState, PointState, ProcessState } from '../../messages/states.ts';
-import type { ProcessView } from './model.ts';
+import type { AgentState, PointState, ProcessState } from '../../messages/spec/states.ts';
+import type { ProcessView } from '../jobs/job-model.ts';
 import { cut, widthOf } from './text.ts';
 
 export type Colors = ReturnType<typeof createColors>;

@@ -1,5 +1,5 @@
-import { statusOf } from '../../messages/result.ts';
-import type { JobStatus } from '../job-status.ts';
+import { statusOf } from '../../messages/job-directory/result.ts';
+import type { JobStatus } from '../jobs/job-status.ts';
 import { clockText, duration, isClockOff, sweepText } from './lines.ts';
 import { type Colors, counts, paint, processLines } from './process-list.ts';
 import { plain } from './text.ts';

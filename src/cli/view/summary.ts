@@ -1,7 +1,7 @@
-import { servingTable } from '../../benchmarks/table.ts';
-import { EXIT } from '../../errors.ts';
-import { type Cause, hasNoFigures, type PointResult, statusOf } from '../../messages/result.ts';
-import type { JobView } from './model.ts';
+import { servingTable } from '../../benchmarks/common/table.ts';
+import { type Cause, hasNoFigures, type PointResult, statusOf } from '../../messages/job-directory/result.ts';
+import { EXIT } from '../../os/errors.ts';
+import type { JobView } from '../jobs/job-model.ts';
 import { type Colors, paint } from './process-list.ts';
 import { plain } from './text.ts';
 

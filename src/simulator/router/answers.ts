@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type ServerResponse, STATUS_CODES } from 'node:http';
-import { parseJson } from '../http.ts';
+import { parseJson } from '../common/http.ts';
 
 /** SGLang's router (sglang-router 0.3.2), Shepherd Model Gateway (smg 1.13.0), vLLM's router (vllm-router 0.1.17). */
 export type RouterKind = 'sglang' | 'smg' | 'vllm';

@@ -1,10 +1,10 @@
 import { randomInt } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { counted, withFields } from '../dispatch.ts';
-import { parseJson } from '../http.ts';
-import type { Policy } from '../policy.ts';
-import { send as sendUpstream, whenGone } from '../upstream.ts';
+import { parseJson } from '../common/http.ts';
 import { type Asked, type RouterKind, refuse, requestId, send } from './answers.ts';
+import { counted, withFields } from './dispatch.ts';
+import type { Policy } from './policy.ts';
+import { send as sendUpstream, whenGone } from './upstream.ts';
 import { failed, usable, type Worker, type Workers } from './workers.ts';
 
 /** Attempts at a request in all, and the wait before the second one, which grows by half each time. */

@@ -1,5 +1,5 @@
-import type { Arguments } from '../argv.ts';
-import { Fatal } from '../fatal.ts';
+import type { Arguments } from '../common/argv.ts';
+import { Fatal } from '../common/fatal.ts';
 import type { RouterKind } from './answers.ts';
 
 /**

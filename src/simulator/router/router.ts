@@ -1,9 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Arguments, bindAddress } from '../argv.ts';
-import { Fatal } from '../fatal.ts';
-import { pathOf, readBody, sendText, serve } from '../http.ts';
-import { policyOf } from '../policy.ts';
-import { send as sendUpstream, whenGone } from '../upstream.ts';
+import { Arguments, bindAddress } from '../common/argv.ts';
+import { Fatal } from '../common/fatal.ts';
+import { pathOf, readBody, sendText, serve } from '../common/http.ts';
 import {
   notFound,
   type RouterKind,
@@ -17,6 +15,8 @@ import {
 import { type Forwarding, forward, forwardBoth, forwardInTurn } from './forward.ts';
 import { METRICS } from './metrics.ts';
 import { checkOptions } from './options.ts';
+import { policyOf } from './policy.ts';
+import { send as sendUpstream, whenGone } from './upstream.ts';
 import { ask, type PlannedWorker, say, usable, type Worker, Workers } from './workers.ts';
 
 const GENERATES = new Set(['/v1/completions', '/v1/chat/completions', '/generate']);

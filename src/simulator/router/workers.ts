@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { get } from 'node:http';
-import type { Arguments } from '../argv.ts';
-import { parseJson } from '../http.ts';
-import type { Target } from '../policy.ts';
+import type { Arguments } from '../common/argv.ts';
+import { parseJson } from '../common/http.ts';
 import type { RouterKind } from './answers.ts';
+import type { Target } from './policy.ts';
 
 export type WorkerType = 'prefill' | 'decode' | 'regular';
 

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { PointResult } from '../../../src/messages/result.ts';
+import type { PointResult } from '../../../src/messages/job-directory/result.ts';
 
 type Section = Record<string, unknown>;
 

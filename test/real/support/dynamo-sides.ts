@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
-import { findProgram } from '../../../src/coordinator/find-program.ts';
+import { findProgram } from '../../../src/os/find-program.ts';
 import { until } from '../../support/bus.ts';
 import type { Side } from './contract.ts';
 import { pythonOf } from './programs.ts';

@@ -1,0 +1,207 @@
+import type { Endpoint, EndpointMode, EndpointProcess } from '../../model/kinds.ts';
+import { PlanError } from '../../os/errors.ts';
+import type { Resources } from '../../recipe/schema/resources.ts';
+import type { Recipe } from '../../recipe/schema/schema.ts';
+import { PortAllocator } from '../../recipe/values/ports.ts';
+
+/** How many workers of a mode there are, and how many GPUs each has on how many nodes. */
+export interface ModeShape {
+  readonly mode: EndpointMode;
+  readonly workers: number;
+  /** GPUs of one worker. */
+  readonly gpus: number;
+  /** Nodes of one worker, and the GPUs that it takes on each. */
+  readonly nodesEach: number;
+  readonly gpusEach: number;
+}
+
+export interface AllocationOptions {
+  /** Decode workers go on where prefill workers left off, rather than on the next node. */
+  readonly colocate?: boolean;
+}
+
+/** Nodes that the workers of a recipe have, as it says itself. */
+export function workerNodesNeeded(recipe: Recipe): number {
+  const { prefill_nodes: prefill, decode_nodes: decode, agg_nodes: agg } = recipe.resources;
+  const shapes = shapesOf(recipe);
+  const nodes = shapes.some(({ mode }) => mode === 'agg') ? (agg ?? 1) : (prefill ?? 0) + (decode ?? 0);
+  if (nodes > 0) return nodes;
+  const { mode } = shapes[0] ?? { mode: 'agg' };
+  throw misfit(`${mode}_nodes`, 'must be at least 1');
+}
+
+/**
+ * The modes of a recipe that have workers, in the order in which they are placed.
+ * @throws PlanError when `resources` names no workers, both kinds of deployment, or workers that cannot be
+ */
+export function shapesOf({ resources }: Recipe): ModeShape[] {
+  const count = (mode: EndpointMode) => resources[`${mode}_workers`] ?? 0;
+  const disaggregated = count('prefill') + count('decode') > 0;
+  if (disaggregated && count('agg') > 0) {
+    throw misfit('agg_workers', 'a recipe has either aggregated workers, or prefill and decode workers');
+  }
+  if (!disaggregated && count('agg') === 0) {
+    const hint = 'give agg_workers, or prefill_workers and decode_workers, and their nodes';
+    throw misfit('', 'names no workers', hint);
+  }
+  return (['prefill', 'decode', 'agg'] as const)
+    .filter((mode) => count(mode) > 0)
+    .map((mode) => shapeOf(mode, resources));
+}
+
+function shapeOf(mode: EndpointMode, resources: Resources): ModeShape {
+  const perNode = resources.gpus_per_node;
+  const workers = resources[`${mode}_workers`] ?? 0;
+  const gpus = gpusOf(mode, resources);
+  if (gpus < 1) {
+    const there = (resources[`${mode}_nodes`] ?? 0) * perNode;
+    throw misfit(`${mode}_workers`, `${workers} ${mode} workers do not fit on ${there} GPUs`);
+  }
+  const spread = resources[`${mode}_nodes_per_worker`];
+  if (spread == null) {
+    const nodesEach = Math.ceil(gpus / perNode);
+    // A worker of several nodes has them whole.
+    return { mode, workers, gpus, nodesEach, gpusEach: nodesEach > 1 ? perNode : gpus };
+  }
+  if (gpus % spread !== 0 || gpus / spread > perNode) {
+    const message = `a ${mode} worker of ${gpus} GPUs cannot be spread evenly over ${spread} nodes of ${perNode}`;
+    throw misfit(`${mode}_nodes_per_worker`, message);
+  }
+  return { mode, workers, gpus, nodesEach: spread, gpusEach: gpus / spread };
+}
+
+/** GPUs of one worker: as the recipe says, or its share of the mode's nodes; without nodes, what a prefill worker has. */
+function gpusOf(mode: EndpointMode, resources: Resources): number {
+  const given = resources[`gpus_per_${mode}`];
+  if (given != null) return given;
+  const workers = resources[`${mode}_workers`] ?? 0;
+  const nodes = resources[`${mode}_nodes`] ?? null;
+  const perNode = resources.gpus_per_node;
+  if (nodes !== null && nodes > 0 && workers > 0) return Math.floor((nodes * perNode) / workers);
+  return mode === 'decode' && nodes === 0 && (resources.prefill_workers ?? 0) > 0
+    ? gpusOf('prefill', resources)
+    : perNode;
+}
+
+/** A node to fill, and how many of its GPUs are taken. */
+interface Slot {
+  readonly node: string;
+  used: number;
+}
+
+/**
+ * Places workers on nodes in order, filling a node before the next (with `spread_workers`, a node for each). Decode
+ * workers begin on a node of their own while there is one; without one they share the last of the prefill workers'.
+ * @throws PlanError when they do not fit
+ */
+export function allocate(
+  recipe: Recipe,
+  workerNodes: readonly string[],
+  options: AllocationOptions = {},
+): Endpoint[] {
+  const { gpus_per_node: perNode, spread_workers: spread } = recipe.resources;
+  const all = workerNodes.map((node): Slot => ({ node, used: 0 }));
+  const endpoints: Endpoint[] = [];
+  for (const shape of shapesOf(recipe)) {
+    const slots = ownNodes(recipe, shape.mode, all);
+    const from = firstNode(slots, perNode, options.colocate ?? false);
+    for (let index = 0; index < shape.workers; index++) {
+      const free = { slots, perNode };
+      // What lies before is taken only when there is no other way.
+      const start =
+        (spread ? room(shape, { ...free, from, full: 0 }) : undefined) ??
+        room(shape, { ...free, from, full: perNode }) ??
+        room(shape, { ...free, from: 0, full: perNode });
+      if (start === undefined) throw doesNotFit(shape, slots.length, perNode);
+      endpoints.push(take(shape, index, slots.slice(start, start + shape.nodesEach)));
+    }
+  }
+  return endpoints;
+}
+
+/** In a heterogeneous job each mode has the nodes of its component; otherwise all nodes are there for both. */
+function ownNodes({ resources }: Recipe, mode: EndpointMode, all: readonly Slot[]): readonly Slot[] {
+  const { het_jobs: het, prefill_nodes: prefill } = resources;
+  if (!het) return all;
+  return mode === 'prefill' ? all.slice(0, prefill ?? 0) : all.slice(prefill ?? 0);
+}
+
+/** Where a mode begins: after the last node that is taken, or on it when it has room and there is no other. */
+function firstNode(slots: readonly Slot[], perNode: number, colocate: boolean): number {
+  const last = slots.findLastIndex(({ used }) => used > 0);
+  const roomThere = last >= 0 && (slots[last]?.used ?? perNode) < perNode;
+  return roomThere && (colocate || last + 1 >= slots.length) ? last : last + 1;
+}
+
+interface Search {
+  readonly slots: readonly Slot[];
+  readonly perNode: number;
+  readonly from: number;
+  /** GPUs that may be taken of a node already. */
+  readonly full: number;
+}
+
+/** The first neighbouring nodes with the same room for a worker: its GPUs are the same ones on each. */
+function room(
+  { nodesEach, gpusEach }: ModeShape,
+  { slots, perNode, from, full }: Search,
+): number | undefined {
+  const start = slots.findIndex(({ used }, at) => {
+    const wanted = slots.slice(at, at + nodesEach);
+    const fits = (slot: Slot) => slot.used === used && used <= full && used + gpusEach <= perNode;
+    return at >= from && wanted.length === nodesEach && wanted.every(fits);
+  });
+  return start < 0 ? undefined : start;
+}
+
+function take({ mode, gpusEach }: ModeShape, index: number, slots: readonly Slot[]): Endpoint {
+  const from = slots[0]?.used ?? 0;
+  for (const slot of slots) slot.used += gpusEach;
+  return { mode, index, nodes: slots.map(({ node }) => node), gpus: range(from, from + gpusEach) };
+}
+
+/**
+ * One process per node of each endpoint; the first of an endpoint is its leader. `workersEach`: workers in one process,
+ * as Dynamo's mocker has them.
+ */
+export function toProcesses(endpoints: readonly Endpoint[], workersEach = 1): EndpointProcess[] {
+  const ports = new PortAllocator();
+  return endpoints.flatMap((endpoint) => processPerNode(endpoint, ports, workersEach));
+}
+
+/** The processes of one endpoint, one on each of its nodes; only the leader serves. */
+export function processPerNode(
+  { mode, index, nodes, gpus }: Endpoint,
+  ports: PortAllocator,
+  workersEach = 1,
+): EndpointProcess[] {
+  const [leader] = nodes;
+  const bootstrap = mode === 'prefill' && leader !== undefined ? ports.bootstrap(leader, workersEach) : null;
+  return nodes.map(
+    (node, rank): EndpointProcess => ({
+      mode,
+      index,
+      node,
+      rank,
+      gpus,
+      ports: { http: rank === 0 ? ports.http(node) : 0, bootstrap, ...ports.ofProcess() },
+    }),
+  );
+}
+
+const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, k) => from + k);
+
+function doesNotFit({ mode, workers, gpus }: ModeShape, nodes: number, perNode: number): PlanError {
+  const where = `${nodes} node${nodes === 1 ? '' : 's'} of ${perNode}`;
+  const beside = mode === 'decode' ? ' beside the prefill workers' : '';
+  const message = `${workers} ${mode} workers of ${gpus} GPUs each do not fit on ${where}${beside}`;
+  return misfit(`${mode}_workers`, message);
+}
+
+function misfit(key: string, message: string, hint?: string): PlanError {
+  const path = key === '' ? 'resources' : `resources.${key}`;
+  return new PlanError('does-not-fit', message, {
+    place: { file: '', path },
+    ...(hint === undefined ? {} : { hint }),
+  });
+}

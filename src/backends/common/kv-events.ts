@@ -1,0 +1,12 @@
+import { pythonJson } from '../../recipe/values/argv.ts';
+import type { WorkerContext } from './protocol.ts';
+import { recipeMode } from './recipe-mode.ts';
+
+/** The option with which a worker publishes its KV cache events, when the recipe wants that of its mode. */
+export function kvEventsArguments({ recipe, process: { mode, ports } }: WorkerContext): string[] {
+  const config = 'kv_events_config' in recipe.backend ? recipe.backend.kv_events_config : undefined;
+  const ofMode = typeof config === 'object' ? config?.[recipeMode(mode)] : config;
+  if (!ofMode || ports.kvEvents === null) return [];
+  const chosen = ofMode === true ? { publisher: 'zmq', topic: 'kv-events' } : ofMode;
+  return ['--kv-events-config', pythonJson({ ...chosen, endpoint: `tcp://*:${ports.kvEvents}` })];
+}

@@ -1,0 +1,64 @@
+import type { EndpointMode } from '../../model/kinds.ts';
+import { PlanError } from '../../os/errors.ts';
+import type { Recipe } from '../../recipe/schema/schema.ts';
+import type { WorkerContext } from './protocol.ts';
+import { recipeMode } from './recipe-mode.ts';
+
+/** The steps between which a mode is profiled, when the recipe gives both. */
+export function profiledSteps(recipe: Recipe, mode: EndpointMode): { start: number; stop: number } | null {
+  const { start_step: start, stop_step: stop } = recipe.profiling[recipeMode(mode)] ?? {};
+  return start == null || stop == null ? null : { start, stop };
+}
+
+/** What the profilers of engines read from their environment. */
+export function profilingEnvironment({ recipe, runtime, process }: WorkerContext): Record<string, string> {
+  const { type, benchmark_duration_secs: seconds } = recipe.profiling;
+  if (type === 'none') return {};
+  const { mode } = process;
+  const { start_step: start, stop_step: stop } = recipe.profiling[recipeMode(mode)] ?? {};
+  const prefix = `PROFILE_${mode.toUpperCase()}`;
+  const env: Record<string, string> = { PROFILING_MODE: mode, PROFILE_TYPE: type };
+  if (start != null) env[`${prefix}_START_STEP`] = String(start);
+  if (stop != null) env[`${prefix}_STOP_STEP`] = String(stop);
+  if (type === 'torch') env.SGLANG_TORCH_PROFILER_DIR = `${runtime.logDir}/profiles/${mode}`;
+  if (type === 'nsys-time') env.PROFILE_BENCHMARK_DURATION_SECS = String(seconds);
+  if (type === 'nsys' && start != null && stop != null) {
+    env.TLLM_PROFILE_START_STOP = `${start}-${stop}`;
+    env.TLLM_LLMAPI_ENABLE_NVTX = '1';
+  }
+  return env;
+}
+
+export interface NsysOptions {
+  /** The engine forks its workers without exec. */
+  readonly forks: boolean;
+  /** It is one task of several of an MPI launch, which must all end by themselves. */
+  readonly mpi?: boolean;
+}
+
+/** The words before an engine's command under Nsight Systems. */
+export function nsysPrefix({ recipe, runtime, process }: WorkerContext, options: NsysOptions): string[] {
+  const { type, extra_nsys_args: extra, delay_secs: delay, duration_secs: duration } = recipe.profiling;
+  if (type !== 'nsys' && type !== 'nsys-time') return [];
+  if (type === 'nsys-time' && (delay == null || duration == null)) {
+    const missing = delay == null ? 'delay_secs' : 'duration_secs';
+    throw new PlanError('profiling-field', `nsys-time needs profiling.${missing}`, {
+      place: { file: '', path: `profiling.${missing}` },
+    });
+  }
+  const { mode, index, node, gpus } = process;
+  const report = `${node}_${mode}_w${index}_profile_gpu${gpus.join('-')}`;
+  return [
+    ...['nsys', 'profile', '-t', options.mpi ? 'cuda,nvtx,ucx' : 'cuda,nvtx'],
+    ...(options.mpi ? ['--sample=none'] : []),
+    '--cuda-graph-trace=node',
+    ...(type === 'nsys'
+      ? ['-c', 'cudaProfilerApi', '--capture-range-end', 'stop']
+      : ['--delay', String(delay), '--duration', String(duration)]),
+    ...(extra ?? []),
+    ...(options.mpi ? ['--kill', 'none', '--wait', 'all'] : []),
+    ...['--force-overwrite', 'true'],
+    ...(options.forks && !options.mpi ? ['--trace-fork-before-exec=true'] : []),
+    ...['-o', `${runtime.logDirInside}/profiles/${mode}/${report}`],
+  ];
+}

@@ -1,0 +1,242 @@
+import type { ProbeSpec } from '../../messages/spec/process-spec.ts';
+import type { EndpointMode, EndpointProcess, ServedModel } from '../../model/kinds.ts';
+import type { Recipe } from '../../recipe/schema/schema.ts';
+import { flagsToArgv } from '../../recipe/values/argv.ts';
+import { baseName } from '../../recipe/values/model-name.ts';
+import { distInitPort, ncclPort } from '../../recipe/values/ports.ts';
+import type { Flags } from '../../recipe/values/values.ts';
+import { allocate, toProcesses, workerNodesNeeded } from '../common/allocation.ts';
+import { backendConfig, optionsOf, requireAggregated, requireFrontend } from '../common/config.ts';
+import { kvEventsArguments } from '../common/kv-events.ts';
+import { mooncakeEnvironment, requireMooncakeUser } from '../common/mooncake.ts';
+import { nsysPrefix, profilingEnvironment } from '../common/profiling.ts';
+import type { BackendProtocol, EngineProgress, WorkerContext } from '../common/protocol.ts';
+import { recipeMode } from '../common/recipe-mode.ts';
+import { DYNAMO_GAUGES, DYNAMO_PROGRESS } from '../common/rest.ts';
+import { commonEnvironment, fillIn, visibleDevices } from '../common/worker-environment.ts';
+
+/** What SGLang's logger writes before a message, or nothing: `[2026-11-20 12:30:44] `. */
+const LOGGED = '^(?:\\[[^\\]]{1,40}\\] )?';
+
+/**
+ * A server that finds its port taken says so and then waits for ever, with its scheduler and detokenizer; one whose
+ * scheduler or detokenizer was killed looks into it for 5 to 65 s before it ends (0.5.23, srt/utils/watchdog.py; recorded
+ * in test/why/corpus/real-programs.yaml).
+ */
+const FATAL_LINES = [
+  `${LOGGED}ERROR: {1,8}\\[Errno [0-9]{1,4}\\] error while attempting to bind on address`,
+  `${LOGGED}Subprocess [A-Za-z0-9_]{1,40} \\(pid=[0-9]{1,10}\\) crashed with exit code `,
+];
+
+/** SGLang, as its own server behind its router, or wrapped by Dynamo. */
+export const sglang: BackendProtocol = {
+  type: 'sglang',
+  modes: ['prefill', 'decode', 'agg'],
+  workerNodesNeeded,
+  allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes),
+  endpointsToProcesses: (recipe, endpoints) => {
+    requireFrontend(recipe, 'SGLang', ['dynamo', 'sglang', 'smg', 'vllm-router']);
+    requireAggregated(recipe, 'SGLang', 'vllm-router');
+    const transfers = (mode: EndpointMode) =>
+      flagsOf(recipe, mode)['disaggregation-transfer-backend'] === 'mooncake';
+    requireMooncakeUser(recipe, transfers, 'disaggregation-transfer-backend: mooncake');
+    return toProcesses(endpoints);
+  },
+  command,
+  servedModel,
+  ports,
+  environment,
+  healthProbe,
+  progress,
+  rest,
+  fatalLines: FATAL_LINES,
+};
+
+/** The name that clients use is one for all modes: where two differ, that of the workers that answer. */
+function servedModel(recipe: Recipe): ServedModel {
+  const mode = (recipe.resources.agg_workers ?? 0) > 0 ? 'agg' : 'decode';
+  return { name: nameOf(recipe, mode), isGiven: flagsOf(recipe, mode)['served-model-name'] != null };
+}
+
+const nameOf = (recipe: Recipe, mode: EndpointMode): string =>
+  String(flagsOf(recipe, mode)['served-model-name'] ?? baseName(recipe.model.path));
+
+const underDynamo = (recipe: Recipe): boolean => recipe.frontend.type === 'dynamo';
+
+/** A router sends decode workers to the port that the plan tells it. (Dynamo's workers register theirs.) */
+const withoutBootstrapPort = ({ 'disaggregation-bootstrap-port': _, ...flags }: Flags): Flags => flags;
+
+function command(context: WorkerContext): string[] {
+  const { recipe, runtime, process } = context;
+  const dynamo = underDynamo(recipe);
+  // The model's place is the job's to say: some recipes give it too, as it is in a container.
+  const { 'served-model-name': _, 'model-path': __, ...given } = flagsOf(recipe, process.mode);
+  const flags = dynamo || process.mode !== 'prefill' ? given : withoutBootstrapPort(given);
+  return [
+    ...nsysPrefix(context, { forks: dynamo }),
+    ...['python3', '-m', dynamo ? 'dynamo.sglang' : 'sglang.launch_server'],
+    ...['--model-path', runtime.modelPathInside],
+    ...['--served-model-name', nameOf(recipe, process.mode)],
+    ...['--host', runtime.listenAddress(process.node), '--port', String(process.ports.http)],
+    ...['--nccl-port', String(ncclPortOf(context))],
+    ...disaggregation(context),
+    ...distribution(context),
+    ...(dynamo && recipe.enable_config_dump ? ['--dump-config-to', configDump(context)] : []),
+    ...kvEventsArguments(context),
+    ...(dynamo ? ['--request-plane', recipe.dynamo.request_plane] : []),
+    ...flagsToArgv(flags),
+  ];
+}
+
+const flagsOf = (recipe: Recipe, mode: EndpointMode): Flags =>
+  optionsOf(backendConfig(recipe, 'sglang').sglang_config, mode);
+
+function disaggregation({ process: { mode, ports } }: WorkerContext): string[] {
+  if (mode === 'agg') return [];
+  return [
+    ...['--disaggregation-mode', mode],
+    ...(ports.bootstrap === null ? [] : ['--disaggregation-bootstrap-port', String(ports.bootstrap)]),
+  ];
+}
+
+/** Under Dynamo it has no server of its own; torch.distributed meets on the first rank of several, else on itself. */
+function ports(context: WorkerContext): ReturnType<NonNullable<BackendProtocol['ports']>> {
+  const { recipe, process, ranks } = context;
+  const { http, bootstrap, kvEvents, system } = process.ports;
+  const leads = process.rank === 0;
+  return {
+    http: underDynamo(recipe) ? 0 : http,
+    bootstrap: leads ? bootstrap : null,
+    kvEvents: kvEventsArguments(context).length > 0 ? kvEvents : null,
+    nixl: null,
+    system: underDynamo(recipe) ? system : 0,
+    ...(ranks.length > 1 ? { distInit: leads ? meetingPort(context) : null } : { nccl: ncclPortOf(context) }),
+  };
+}
+
+const ncclPortOf = ({ runtime, process, all }: WorkerContext): number =>
+  runtime.port(process.node, ncclPort(all.indexOf(process)));
+
+function distribution(context: WorkerContext): string[] {
+  const { runtime, process, ranks } = context;
+  const [leader] = ranks;
+  if (ranks.length < 2 || !leader) return [];
+  return [
+    ...['--dist-init-addr', `${runtime.address(leader.node)}:${meetingPort(context)}`],
+    ...['--nnodes', String(ranks.length), '--node-rank', String(process.rank)],
+  ];
+}
+
+/** Where the ranks of an endpoint meet. Endpoints of several nodes that a node leads have a port each. */
+function meetingPort({ runtime, process, ranks, all }: WorkerContext): number {
+  const leader = ranks[0] ?? process;
+  const ledBy = all.filter(
+    (one) =>
+      one.rank === 0 &&
+      one.node === leader.node &&
+      all.some((rank) => rank.rank > 0 && sameEndpoint(rank, one)),
+  );
+  return runtime.port(leader.node, distInitPort(ledBy.findIndex((one) => sameEndpoint(one, leader))));
+}
+
+const sameEndpoint = (a: EndpointProcess, b: EndpointProcess): boolean =>
+  a.mode === b.mode && a.index === b.index;
+
+const configDump = ({ runtime, process: { node, mode, index } }: WorkerContext): string =>
+  `${runtime.logDirInside}/${node}_${mode}_w${index}_config.json`;
+
+function environment(context: WorkerContext): Record<string, string> {
+  const { recipe, process } = context;
+  const mode = `${recipeMode(process.mode)}_environment` as const;
+  return {
+    ...commonEnvironment(context),
+    ...mooncakeEnvironment(context),
+    ...fillIn(backendConfig(recipe, 'sglang')[mode], context),
+    ...profilingEnvironment(context),
+    ...visibleDevices(context),
+  };
+}
+
+/** A follower serves nothing: it is ready when its leader is. */
+function healthProbe({ recipe, runtime, ranks, process }: WorkerContext): ProbeSpec {
+  const leader = ranks[0] ?? process;
+  const port = underDynamo(recipe) ? leader.ports.system : leader.ports.http;
+  const probe: ProbeSpec = { kind: 'http', host: runtime.address(leader.node), port, path: '/health' };
+  // Its own /health is its /health_generate; that of a Dynamo worker is Dynamo's.
+  return underDynamo(recipe) ? probe : { ...probe, generates: true };
+}
+
+/**
+ * SGLang's own figures (https://docs.sglang.io/references/production_metrics.html), there with --enable-metrics; Dynamo
+ * passes them on, and has its own. Its token counters grow only as requests end, so figures that change with each batch
+ * count too. What runs in the scheduler is written with every 40th decode batch and may say 0 while requests hang, so
+ * those that its server has open count as well (not in 0.5.5); probes and /metrics are open there, too, as other endpoints.
+ */
+function progress({ recipe, runtime, process }: WorkerContext): EngineProgress | undefined {
+  if (process.rank > 0) return undefined;
+  const { node, ports } = process;
+  return {
+    kind: 'metrics',
+    host: runtime.address(node),
+    port: underDynamo(recipe) ? ports.system : ports.http,
+    path: '/metrics',
+    running: [
+      'sglang:num_running_reqs',
+      'sglang:num_queue_reqs',
+      'sglang:http_requests_active{endpoint=~"/v1/(chat/)?completions|/generate"}',
+      // Requests that wait for a KV transfer are in none of the above.
+      'sglang:num_prefill_bootstrap_queue_reqs',
+      'sglang:num_prefill_inflight_queue_reqs',
+      'sglang:num_decode_prealloc_queue_reqs',
+      'sglang:num_decode_transfer_queue_reqs',
+      ...(underDynamo(recipe) ? DYNAMO_PROGRESS.running : []),
+    ],
+    counters: [
+      ...(underDynamo(recipe) ? DYNAMO_PROGRESS.counters : []),
+      'sglang:generation_tokens_total',
+      'sglang:prompt_tokens_total',
+      'sglang:realtime_tokens_total',
+      'sglang:inter_token_latency_seconds_count',
+      'sglang:gen_throughput',
+      'sglang:token_usage',
+    ],
+  };
+}
+
+/**
+ * Its own server empties its caches unless requests run; the storage behind its hierarchical cache is emptied by itself.
+ * Under Dynamo there is only the status server.
+ */
+function rest({ recipe, runtime, process }: WorkerContext): ReturnType<NonNullable<BackendProtocol['rest']>> {
+  const host = runtime.address(process.node);
+  const { http, system } = process.ports;
+  const port = underDynamo(recipe) ? system : http;
+  const flags = flagsOf(recipe, process.mode);
+  const cacheFigures = {
+    ...{ host, port, path: '/metrics' },
+    hits: ['sglang:cached_tokens_total'],
+    prompts: ['sglang:prompt_tokens_total'],
+  };
+  const figures = process.mode === 'decode' || !flags['enable-metrics'] ? {} : { cacheFigures };
+  if (underDynamo(recipe))
+    return {
+      flush: [],
+      why: 'workers of Dynamo offer no /flush_cache',
+      load: { host, port, path: '/metrics', gauges: [...DYNAMO_GAUGES, 'sglang:num_running_reqs'] },
+      ...figures,
+    };
+  const storage = flags['enable-hierarchical-cache'] && flags['hicache-storage-backend'] != null;
+  const isParallel = Number(flags['dp-size'] ?? flags['data-parallel-size'] ?? flags.dp ?? 1) > 1;
+  return {
+    flush: [
+      { host, port, path: '/flush_cache' },
+      ...(storage
+        ? [{ host, port, path: '/hicache/storage-backend/clear', older: '/clear_hicache_storage_backend' }]
+        : []),
+    ],
+    load: null,
+    // /flush_cache answers with what its first rank says (srt/managers/tokenizer_control_mixin.py, 0.5.23).
+    ...(isParallel ? { ranks: { host, port, path: '/v1/loads?include=core', older: '/get_load' } } : {}),
+    ...figures,
+  };
+}

@@ -1,0 +1,22 @@
+import * as z from 'zod';
+import { environmentsShape, flagsSchema, kvEventsSchema, mooncakeShape } from '../../recipe/values/values.ts';
+
+/** `backend` of a recipe with `type: sglang`, which is also what a recipe without a type means. */
+export const sglangBackendSchema = z.strictObject({
+  type: z.literal('sglang').optional().default('sglang'),
+  ...environmentsShape,
+  sglang_config: z
+    .strictObject({
+      prefill: flagsSchema.nullish().describe('of prefill workers'),
+      decode: flagsSchema.nullish().describe('of decode workers'),
+      aggregated: flagsSchema.nullish().describe('of aggregated workers'),
+    })
+    .nullish()
+    .transform((config) => config ?? {})
+    .describe('options of the SGLang server by mode, without the leading dashes'),
+  kv_events_config: kvEventsSchema,
+  mooncake_kv_store: z
+    .strictObject(mooncakeShape)
+    .nullish()
+    .describe('run a Mooncake master on the infra node and tell the workers where it is'),
+});

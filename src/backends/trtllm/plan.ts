@@ -1,0 +1,153 @@
+import type { ProbeSpec } from '../../messages/spec/process-spec.ts';
+import type { EndpointMode, RuntimeContext, ServedModel } from '../../model/kinds.ts';
+import type { Recipe } from '../../recipe/schema/schema.ts';
+import { baseName } from '../../recipe/values/model-name.ts';
+import { PUBLIC_PORT } from '../../recipe/values/public-port.ts';
+import { allocate, toProcesses, workerNodesNeeded } from '../common/allocation.ts';
+import { backendConfig, requireFrontend } from '../common/config.ts';
+import { nsysPrefix, profilingEnvironment } from '../common/profiling.ts';
+import type { BackendProtocol, WorkerContext } from '../common/protocol.ts';
+import { recipeMode } from '../common/recipe-mode.ts';
+import { dynamoProgress } from '../common/rest.ts';
+import { commonEnvironment, fillIn, visibleDevices } from '../common/worker-environment.ts';
+import { configYaml } from './config-file.ts';
+
+/** What TensorRT-LLM's logger writes before a message: `[11/18/2025-09:33:30] [TRT-LLM] [RANK 0] [E] `. */
+const LOGGED = '^\\[[^\\]]{1,40}\\] \\[TRT-LLM\\](?: ?\\[[^\\]]{1,40}\\]){0,4} ';
+
+/**
+ * A server or a rank that has ended leaves the launcher and the other ranks alive: the launcher (trtllm-llmapi-launch
+ * after 1.2) tells how its server ended; a rank without an executor returns (tensorrt_llm/executor/worker.py,
+ * worker_main); a rank that crashes or hangs ends the others after a while, or refuses everything from then on
+ * (tensorrt_llm/_torch/pyexecutor/hang_detector.py and py_executor.py, 1.0 to 1.3).
+ */
+const FATAL_LINES = [
+  '^Rank[0-9]{1,6} Task exit code: [1-9]',
+  `${LOGGED}Failed to initialize executor on rank [0-9]`,
+  `${LOGGED}Executor loop crashed on this rank`,
+  `${LOGGED}Hang detected on rank [0-9]{1,6} in PyExecutor`,
+];
+
+/**
+ * TensorRT-LLM, as its own server or wrapped by Dynamo. An endpoint is one MPI launch with a task for each GPU, which
+ * its leader stands for; the engine's options are in a file.
+ */
+export const trtllm: BackendProtocol = {
+  type: 'trtllm',
+  modes: ['prefill', 'decode', 'agg'],
+  launch: 'endpoint',
+  workerNodesNeeded,
+  allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes),
+  endpointsToProcesses: (recipe, endpoints) => {
+    requireFrontend(recipe, 'TensorRT-LLM', ['dynamo', 'trtllm_serve']);
+    return toProcesses(endpoints);
+  },
+  command,
+  servedModel,
+  environment,
+  files: ({ recipe, runtime, process: { mode } }) => [
+    { path: `${runtime.logDir}/${configFile(mode)}`, content: configYaml(optionsOf(recipe, mode)) },
+  ],
+  ports: (context) => {
+    const dynamo = underDynamo(context.recipe);
+    const { system } = context.process.ports;
+    const none = { bootstrap: null, kvEvents: null, nixl: null };
+    return { ...none, ...(dynamo ? { http: 0, system } : { http: servingPort(context), system: 0 }) };
+  },
+  healthProbe,
+  fatalLines: FATAL_LINES,
+  // Its own server tells its figures in no form that says whether it gets on.
+  progress: (context) => (underDynamo(context.recipe) ? dynamoProgress(context) : undefined),
+};
+
+const underDynamo = (recipe: Recipe): boolean => recipe.frontend.type === 'dynamo';
+
+/** Its own server names a model in a directory by the directory's last part (tensorrt_llm/serve/openai_server.py, 1.2). */
+function servedModel(recipe: Recipe, { modelPathInside: path }: RuntimeContext): ServedModel {
+  if (underDynamo(recipe))
+    return {
+      name: dynamoName(recipe),
+      isGiven: backendConfig(recipe, 'trtllm').served_model_name != null,
+    };
+  return { name: path.startsWith('/') ? baseName(path) : path, isGiven: false };
+}
+
+const dynamoName = (recipe: Recipe): string =>
+  backendConfig(recipe, 'trtllm').served_model_name ?? baseName(recipe.model.path);
+
+/** All endpoints of a mode have the same options, so they share a file. */
+const configFile = (mode: EndpointMode): string => `trtllm_config_${mode}.yaml`;
+
+const optionsOf = (recipe: Recipe, mode: EndpointMode): Readonly<Record<string, unknown>> =>
+  backendConfig(recipe, 'trtllm').trtllm_config?.[recipeMode(mode)] ?? {};
+
+function command(context: WorkerContext): string[] {
+  const { recipe } = context;
+  return [
+    ...nsysPrefix(context, { forks: underDynamo(recipe), mpi: true }),
+    ...memoryBinding(context),
+    'trtllm-llmapi-launch',
+    ...(underDynamo(recipe) ? dynamoWorker(context) : server(context)),
+  ];
+}
+
+/**
+ * On Grace machines the GPUs' memory is NUMA nodes too, and the kernel would put ordinary memory there: 0 and 1 are
+ * the CPUs' own.
+ */
+function memoryBinding({ recipe, process: { mode } }: WorkerContext): string[] {
+  const wanted =
+    backendConfig(recipe, 'trtllm').numa_memory_bind ??
+    ['gb200', 'gb300'].includes(recipe.resources.gpu_type ?? '');
+  return wanted && mode !== 'agg' ? ['numactl', '-m', '0,1'] : [];
+}
+
+function dynamoWorker({ recipe, runtime, process: { mode } }: WorkerContext): string[] {
+  return [
+    ...['python3', '-m', 'dynamo.trtllm', '--model-path', runtime.modelPathInside],
+    ...['--served-model-name', dynamoName(recipe)],
+    ...(mode === 'agg' ? [] : ['--disaggregation-mode', mode]),
+    ...['--extra-engine-args', `${runtime.logDirInside}/${configFile(mode)}`],
+    ...['--request-plane', recipe.dynamo.request_plane],
+    ...(backendConfig(recipe, 'trtllm').publish_events_and_metrics === true
+      ? ['--publish-events-and-metrics']
+      : []),
+  ];
+}
+
+function server(context: WorkerContext): string[] {
+  const { recipe, runtime, process } = context;
+  const options = optionsOf(recipe, process.mode);
+  const sizes = ['tensor_parallel_size', 'moe_expert_parallel_size', 'pipeline_parallel_size'];
+  return [
+    ...['trtllm-serve', runtime.modelPathInside],
+    ...['--host', runtime.listenAddress(process.node), '--port', String(servingPort(context))],
+    // The server has defaults of its own for these, which would win over the file.
+    ...sizes.flatMap((size) => (options[size] == null ? [] : [`--${size}`, String(options[size])])),
+    // `--config` is another name for it since 1.2 only.
+    ...['--extra_llm_api_options', `${runtime.logDirInside}/${configFile(process.mode)}`],
+    ...backendConfig(recipe, 'trtllm')[`${recipeMode(process.mode)}_extra_args`],
+  ];
+}
+
+const servingPort = ({ recipe, runtime, process: { mode, node, ports } }: WorkerContext): number =>
+  mode === 'agg' && !underDynamo(recipe) ? runtime.port(node, PUBLIC_PORT) : ports.http;
+
+function environment(context: WorkerContext): Record<string, string> {
+  const { recipe, runtime, process } = context;
+  const { mode, index } = process;
+  return {
+    ...commonEnvironment(context),
+    ...fillIn(backendConfig(recipe, 'trtllm')[`${recipeMode(mode)}_environment`], context),
+    // Shared memory of the expert balancer: endpoints and jobs that share a node must not meet in it.
+    TRTLLM_EPLB_SHM_NAME: `moe_shared_${runtime.jobId}_${mode}_${index}`,
+    ...profilingEnvironment(context),
+    ...visibleDevices(context),
+  };
+}
+
+function healthProbe(context: WorkerContext): ProbeSpec {
+  const { recipe, runtime, process } = context;
+  const port = underDynamo(recipe) ? process.ports.system : servingPort(context);
+  return { kind: 'http', host: runtime.address(process.node), port, path: '/health' };
+}

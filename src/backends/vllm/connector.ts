@@ -1,0 +1,32 @@
+import { PlanError } from '../../os/errors.ts';
+import { pythonJson } from '../../recipe/values/argv.ts';
+import type { FlagValue } from '../../recipe/values/values.ts';
+
+/** Connectors that a recipe may name, as vLLM's --kv-transfer-config has them. */
+const CONNECTORS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  nixl: { kv_connector: 'NixlConnector', kv_role: 'kv_both' },
+  lmcache: { kv_connector: 'LMCacheConnectorV1', kv_role: 'kv_both' },
+  kvbm: {
+    kv_connector: 'DynamoConnector',
+    kv_connector_module_path: 'kvbm.vllm_integration.connector',
+    kv_role: 'kv_both',
+  },
+};
+
+/**
+ * How the KV cache moves, as JSON; null for not at all.
+ * @throws PlanError for a name that is no connector
+ */
+export function kvTransferConfig(connector: FlagValue | undefined): string | null {
+  if (connector === null || connector === undefined || connector === false) return null;
+  if (typeof connector === 'object') return pythonJson(connector);
+  const name = String(connector);
+  if (['', 'null', 'none'].includes(name.toLowerCase())) return null;
+  const known = CONNECTORS[name.toLowerCase()];
+  if (known) return pythonJson(known);
+  if (name.trimStart().startsWith('{')) return name;
+  throw new PlanError('unknown-connector', `"${name}" is no connector`, {
+    place: { file: '', path: 'backend.connector' },
+    hint: `${Object.keys(CONNECTORS).join(', ')}, null for none, or the JSON of --kv-transfer-config`,
+  });
+}

@@ -1,0 +1,137 @@
+import type { Command } from 'commander';
+import { EXIT, SrtctlError } from '../../os/errors.ts';
+
+interface ApplyOptions {
+  readonly file: readonly string[];
+  readonly allowUnknown?: boolean;
+  readonly local?: boolean;
+  readonly nodes?: number;
+  readonly mock?: boolean;
+  readonly port?: number;
+  readonly output?: string;
+  readonly json?: boolean;
+  readonly setupScript?: string;
+  readonly tags?: string;
+  readonly yes?: boolean;
+  readonly watch?: boolean;
+  readonly currentAllocation?: boolean;
+  readonly useOrchestrator?: boolean;
+  readonly again?: boolean;
+  readonly resume?: string;
+}
+
+export function registerApply(program: Command): void {
+  program
+    .command('apply')
+    .description(
+      'Run recipes: submit a Slurm job for each, or run here; its results are in outputs/<job id>.',
+    )
+    .requiredOption(
+      '-f, --file <path...>',
+      'recipes: files, file.yaml:variant, directories, or patterns such as "recipes/**/*.yaml:override_*"',
+    )
+    .option('--allow-unknown', 'warn of unknown keys, and pass them over')
+    .option('--watch', 'follow the job to its end; the exit code is then that of the run')
+    .option(
+      '--current-allocation',
+      'run in the Slurm allocation that this shell is in (the default inside one)',
+    )
+    .option('--use-orchestrator', 'a coordinator and an agent for each node run the job (the default)')
+    .option(
+      '--no-use-orchestrator',
+      'static mode: the whole run as one bash script with an srun for each process (see srtctl render)',
+    )
+    .option('--local', 'run on this machine, one agent for each node of the recipe')
+    .option(
+      '--nodes <n>',
+      'with --local: number of nodes, each with a loopback address (default: as many as the recipe needs)',
+      positive('--nodes'),
+    )
+    .option(
+      '--port <n>',
+      'with --local: port for the requests of clients (default: a free one)',
+      positive('--port', 65_535),
+    )
+    .option('--mock', 'simulated engines and routers in place of the real ones')
+    .option(
+      '--output <dir>',
+      'where the directory of the job is made (default: $SRTCTL_OUTPUT; on Slurm output_dir of srtslurm.yaml; ./outputs)',
+    )
+    .option('--json', 'one JSON object a line on standard output, for programs')
+    .option(
+      '--setup-script <file>',
+      'bash script that runs once on each node before any engine (over setup_script)',
+    )
+    .option('--tags <tags>', 'words to find the job by, separated by commas')
+    .option('--again', 'run it also when every point has a valid result in the outputs directory already')
+    .option('--resume <job>', 'go on with a job: run the points that have no valid result in it')
+    .option('-y, --yes', 'ask nothing (on a terminal, more than five jobs are asked about)')
+    .addHelpText(
+      'after',
+      `
+Without --local a Slurm job is submitted for each recipe and variant, and apply returns; --watch stays.
+
+Examples:
+  srtctl apply -f recipe.yaml                    submit it to Slurm
+  srtctl apply -f recipe.yaml --watch            and follow it to its end
+  srtctl apply -f recipe.yaml --local --mock     the whole run on this machine, without GPUs
+  srtctl apply -f recipe.yaml --local            real engines and routers on this machine
+  srtctl dry-run -f recipe.yaml                  what would run, and where`,
+    )
+    .action(async (options: ApplyOptions) => {
+      process.exitCode = await apply(options);
+    });
+}
+
+const positive =
+  (option: string, most = Number.MAX_SAFE_INTEGER) =>
+  (text: string): number => {
+    const value = Number(text);
+    const range = most === Number.MAX_SAFE_INTEGER ? 'from 1 on' : `from 1 to ${most}`;
+    if (!Number.isInteger(value) || value < 1 || value > most)
+      throw new SrtctlError('usage', `${option} ${text}: a whole number ${range} is needed`);
+    return value;
+  };
+
+async function apply(options: ApplyOptions): Promise<number> {
+  if (options.resume !== undefined && options.useOrchestrator === false)
+    throw new SrtctlError(
+      'usage',
+      '--resume goes on with an orchestrated run: static mode keeps no results',
+      {
+        hint: 'leave one of the two out',
+      },
+    );
+  if (!options.local) {
+    const { applyOnSlurm } = await import('../submit/slurm-job.ts');
+    return applyOnSlurm({ ...options, orchestrator: options.useOrchestrator !== false });
+  }
+  if (options.useOrchestrator === false)
+    throw new SrtctlError(
+      'usage',
+      '--no-use-orchestrator runs on Slurm: there is no static mode with --local',
+      {
+        hint: 'leave one of the two out',
+      },
+    );
+  const { prepareLocalJobs, runLocalJob } = await import('../submit/local-job.ts');
+  const { toStart } = await import('../submit/jobs-to-run.ts');
+  const jobs = await toStart(await prepareLocalJobs(options), options);
+  let worst: number = EXIT.ok;
+  let stoppedWith: number | undefined;
+  process.on('SIGINT', () => {
+    stoppedWith = EXIT.interrupted;
+  });
+  process.on('SIGTERM', () => {
+    stoppedWith = EXIT.terminated;
+  });
+  for (const { job, resumption } of jobs) {
+    // A `manual` run that is stopped has ended well, and still none of the others is wanted.
+    if (stoppedWith !== undefined) return stoppedWith;
+    const exitCode = await runLocalJob(job, { json: options.json === true }, resumption);
+    if (exitCode !== EXIT.ok) worst = worst === EXIT.ok ? exitCode : worst;
+    // Who stops one run wants none of the others.
+    if (exitCode === EXIT.interrupted || exitCode === EXIT.terminated) return exitCode;
+  }
+  return worst;
+}

@@ -1,0 +1,136 @@
+import { type Finding, fail } from '../../doctor/finding.ts';
+import type { Wanted, World } from '../../doctor/world.ts';
+import { SrtctlError } from '../../os/errors.ts';
+import { eachPoint, nodesNeeded, planSweep } from '../../plan/plan.ts';
+import { createRuntimeContext, dryRunInput } from '../../plan/runtime-context.ts';
+import { slurm } from '../../platform/slurm/commands.ts';
+import { directiveValue, timeLimitOf } from '../../platform/slurm/sbatch.ts';
+import { findRecipes, type LoadedVariant, loadAll } from '../../recipe/load.ts';
+import {
+  type ClusterConfig,
+  clusterConfigFile,
+  clusterConfigSchema,
+  findClusterConfig,
+} from '../../recipe/schema/cluster.ts';
+import { FIRST_PORTS } from '../../recipe/values/ports.ts';
+import { PUBLIC_PORT } from '../../recipe/values/public-port.ts';
+import { distDirectory } from '../submit/local-job.ts';
+import { outputsDirectory, requireSubmittable, scriptOf } from '../submit/slurm-job.ts';
+
+/** What was asked of the doctor. */
+export interface DoctorCliOptions {
+  readonly file?: readonly string[];
+  readonly model?: readonly string[];
+  readonly node?: readonly string[];
+  readonly all?: boolean;
+  readonly wait: number;
+  readonly output?: string;
+  readonly json?: boolean;
+}
+
+/** What the doctor looks at; a srtslurm.yaml that is wrong is its first finding. */
+export async function worldOf(options: DoctorCliOptions): Promise<{ world: World; findings: Finding[] }> {
+  const { env } = process;
+  const cwd = process.cwd();
+  const { cluster, clusterFile, findings } = readCluster(env, cwd);
+  const variants = options.file ? loadAll(await findRecipes(options.file), { cluster, env }) : [];
+  findings.push(...variants.flatMap((variant) => refusalOf(variant, cluster)));
+  const outputs = outputsDirectory(options.output, cluster);
+  const [first, ...others] = variants;
+  const wanted = first ? wantedBy(first, others, cluster, outputs) : wantedByDefault(cluster);
+  const world: World = {
+    env,
+    cwd,
+    cluster,
+    clusterFile,
+    distDir: distDirectory(),
+    outputs,
+    wanted: { ...wanted, models: [...new Set([...wanted.models, ...(options.model ?? [])])] },
+    needsSlurm: options.all === true || options.node !== undefined || clusterFile !== undefined,
+    asksNodes: options.all === true || options.node !== undefined,
+    run: async (command, args, input) =>
+      slurm(command, args, input === undefined ? {} : { input }).catch((error: unknown) => {
+        if (error instanceof SrtctlError) return undefined;
+        throw error;
+      }),
+  };
+  return { world, findings };
+}
+
+function readCluster(env: NodeJS.ProcessEnv, cwd: string) {
+  const findings: Finding[] = [];
+  try {
+    return { cluster: findClusterConfig(env, cwd), clusterFile: clusterConfigFile(env, cwd), findings };
+  } catch (error) {
+    if (!(error instanceof SrtctlError)) throw error;
+    const found = fail(error.lines().join('; '), 'correct it: every command reads it first');
+    findings.push({ check: 'srtslurm.yaml', where: 'login', ...found });
+    return { cluster: clusterConfigSchema.parse({}), clusterFile: undefined, findings };
+  }
+}
+
+/** What `apply` would refuse. */
+function refusalOf(variant: LoadedVariant, cluster: ClusterConfig): Finding[] {
+  try {
+    requireSubmittable(variant, cluster, false);
+    return [];
+  } catch (error) {
+    if (!(error instanceof SrtctlError)) throw error;
+    const found = fail(error.lines().join('; '), 'apply refuses it (exit code 2) until that is mended');
+    return [{ check: 'recipe', where: 'login', ...found }];
+  }
+}
+
+/** What recipes need; Slurm is asked about the first of them. */
+function wantedBy(
+  first: LoadedVariant,
+  others: readonly LoadedVariant[],
+  cluster: ClusterConfig,
+  outputs: string,
+): Wanted {
+  const variants = [first, ...others];
+  const recipes = variants.flatMap(({ points }) => points.map(({ recipe }) => recipe));
+  const recipe = first.points[0]?.recipe;
+  const ports = variants.flatMap((variant) => {
+    const names = Array.from({ length: nodesNeeded(variant) }, (_, index) => `node${index + 1}`);
+    const plan = planSweep(variant, createRuntimeContext(dryRunInput(names, cluster)));
+    const own = new Set<number>();
+    for (const { processes } of eachPoint(plan))
+      for (const { ports: of } of processes) for (const port of Object.values(of)) own.add(port);
+    return [...own];
+  });
+  const script = scriptOf({ variant: first, nodes: nodesNeeded(first), cluster, outputs });
+  return {
+    partition: recipe?.slurm.partition ?? cluster.default_partition ?? undefined,
+    timeLimit: recipe && timeLimitOf(recipe, cluster),
+    models: [...new Set(recipes.map(({ model }) => model.path).filter((path) => !path.startsWith('hf:')))],
+    ports: [...new Set(ports)].filter((port) => port > 0),
+    gpus: recipe?.resources.gpus_per_node,
+    // Some Slurms do not know it; then apply leaves it out.
+    script: script.replaceAll(/^#SBATCH --segment=.*\n/gm, ''),
+  };
+}
+
+function wantedByDefault(cluster: ClusterConfig): Wanted {
+  const partition = cluster.default_partition ?? undefined;
+  const gpus = cluster.gpus_per_node ?? undefined;
+  const options = Object.entries({
+    nodes: '1',
+    ...(partition === undefined ? {} : { partition }),
+    ...(cluster.default_account == null ? {} : { account: cluster.default_account }),
+    ...(cluster.default_time_limit == null ? {} : { time: cluster.default_time_limit }),
+    ...(gpus !== undefined && cluster.use_gpus_per_node_directive ? { 'gpus-per-node': `${gpus}` } : {}),
+    ...cluster.default_sbatch_directives,
+  });
+  const lines = options.map(
+    ([name, value]) => `#SBATCH --${name}${value === '' ? '' : `=${directiveValue(value)}`}`,
+  );
+  return {
+    partition,
+    timeLimit: cluster.default_time_limit ?? undefined,
+    models: [],
+    ports: [PUBLIC_PORT, ...FIRST_PORTS],
+    gpus,
+    script: ['#!/bin/sh', ...lines, 'true', ''].join('\n'),
+  };
+}

@@ -1,0 +1,81 @@
+import type { Command } from 'commander';
+import type { SrtctlError } from '../../os/errors.ts';
+import type { LoadedVariant } from '../../recipe/load.ts';
+import type { ClusterConfig } from '../../recipe/schema/cluster.ts';
+import { warnOnce } from '../submit/warn.ts';
+import { errorBody, sayError } from '../terminal/say-error.ts';
+import { writeExactly } from '../terminal/terminal.ts';
+
+interface DryRunOptions {
+  readonly file: readonly string[];
+  readonly json?: boolean;
+  readonly allowUnknown?: boolean;
+  readonly script?: boolean;
+}
+
+export function registerDryRun(program: Command): void {
+  program
+    .command('dry-run')
+    .description('Show what a recipe would run, and start nothing.')
+    .requiredOption(
+      '-f, --file <path...>',
+      'recipes: files, file.yaml:variant, directories, or patterns such as "recipes/**/*.yaml:override_*"',
+    )
+    .option('--allow-unknown', 'warn of unknown keys, and pass them over')
+    .option('--json', 'one line of JSON for each allocation')
+    .option('--script', 'the batch script that apply would submit to Slurm, and nothing else')
+    .action(async (options: DryRunOptions) => {
+      process.exitCode = await dryRun(options);
+    });
+}
+
+/** Resolves with the exit code: 0 when everything could be planned, 2 when something could not. */
+async function dryRun(options: DryRunOptions): Promise<number> {
+  await import('../submit/parse-once.ts');
+  // Loaded here and all at once: no other command needs them, and each waits for the disk.
+  const [{ findClusterConfig }, { findRecipes, loadEach }, { planAllocations }, show] = await Promise.all([
+    import('../../recipe/schema/cluster.ts'),
+    import('../../recipe/load.ts'),
+    import('../dry-run/plan.ts'),
+    options.json
+      ? import('../dry-run/json.ts').then(({ allocationLine }) => allocationLine)
+      : import('../dry-run/table.ts').then(({ showAllocation }) => showAllocation),
+  ]);
+  const onUnknownKey = options.allowUnknown ? warnOnce() : undefined;
+  const cluster = findClusterConfig(process.env, process.cwd(), onUnknownKey);
+  let failed = false;
+  const fail = (file: string, variant: string, error: SrtctlError) => {
+    failed = true;
+    if (options.json) print({ file, variant, ...errorBody(error) });
+    else sayError(error);
+  };
+  const files = await findRecipes(options.file);
+  for (const { file, result } of loadEach(files, { cluster, env: process.env, onUnknownKey })) {
+    const made = 'error' in result ? result : planAllocations(result.loaded, cluster);
+    if ('error' in made) {
+      fail(file, result.variant, made.error);
+      continue;
+    }
+    for (const warning of made.warnings) process.stderr.write(`srtctl: warning: ${warning}\n`);
+    for (const notice of made.notices) process.stderr.write(`srtctl: note: ${notice}\n`);
+    for (const each of made.planned) {
+      if (options.script) await printScript(each.variant, cluster, each.head.totalNodes);
+      else await write(show(each));
+    }
+  }
+  return failed ? 2 : 0;
+}
+
+async function printScript(variant: LoadedVariant, cluster: ClusterConfig, nodes: number): Promise<void> {
+  const { outputsDirectory, scriptOf } = await import('../submit/slurm-job.ts');
+  writeExactly(scriptOf({ variant, nodes, cluster, outputs: outputsDirectory(undefined, cluster) }));
+}
+
+/** At the pace of whoever reads it: a sweep of thousands of points comes to hundreds of MB. */
+async function write(texts: Iterable<string>): Promise<void> {
+  const { stdout } = process;
+  for (const text of texts)
+    if (!stdout.write(text)) await new Promise<void>((resolve) => stdout.once('drain', resolve));
+}
+
+const print = (line: unknown): void => void process.stdout.write(`${JSON.stringify(line)}\n`);

@@ -1,0 +1,62 @@
+import type { Command } from 'commander';
+import { EXIT, SrtctlError } from '../../os/errors.ts';
+import { writeExactly } from '../terminal/terminal.ts';
+
+interface ResolveOptions {
+  readonly file: readonly string[];
+  readonly output?: string;
+  readonly force?: boolean;
+}
+
+export function registerResolveOverride(program: Command): void {
+  program
+    .command('resolve-override')
+    .description('Write the variants of a recipe as recipes of their own.')
+    .requiredOption(
+      '-f, --file <path...>',
+      'recipes: files, file.yaml:variant, directories, or patterns such as "recipes/**/*.yaml:override_*"',
+    )
+    .option('-o, --output <dir>', 'one file for each variant, <file>_<variant>.yaml (default: all on stdout)')
+    .option('--force', 'with --output: write over files that are there')
+    .action(async (options: ResolveOptions) => {
+      process.exitCode = await resolve(options);
+    });
+}
+
+async function resolve({ file: paths, output, force }: ResolveOptions): Promise<number> {
+  const [
+    { findRecipes },
+    { resolveOverrides },
+    { mkdirSync, readFileSync, writeFileSync },
+    { basename, join },
+  ] = await Promise.all([
+    import('../../recipe/source/find.ts'),
+    import('../../recipe/resolve-override.ts'),
+    import('node:fs'),
+    import('node:path'),
+  ]);
+  const files = await findRecipes(paths);
+  const resolved = files.flatMap(({ file, selector }) =>
+    resolveOverrides(file, readFileSync(file, 'utf8'), selector).map((each) => ({ file, ...each })),
+  );
+  if (output === undefined) {
+    const titled = resolved.map(({ file, variant, text }) =>
+      resolved.length > 1 ? `# ${file}${variant === '' ? '' : `:${variant}`}\n${text}` : text,
+    );
+    writeExactly(titled.join('---\n'));
+    return EXIT.ok;
+  }
+  mkdirSync(output, { recursive: true });
+  for (const { file, variant, text } of resolved) {
+    const name = basename(file).replace(/\.ya?ml$/, '') + (variant === '' ? '' : `_${variant}`);
+    const path = join(output, `${name}.yaml`);
+    try {
+      writeFileSync(path, text, { flag: force ? 'w' : 'wx' });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      throw new SrtctlError('file-there', `${path} is there already`, { hint: '--force writes over it' });
+    }
+    process.stdout.write(`${path}\n`);
+  }
+  return EXIT.ok;
+}

@@ -1,0 +1,78 @@
+import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
+import { createRuntimeContext, dryRunInput } from '../../plan/runtime-context.ts';
+import { containerRuntimeOf, processRuntimeOf } from '../../platform/container-runtime.ts';
+import { containerCommand } from '../../platform/containers/container.ts';
+import { mpiCommand } from '../../platform/containers/mpi.ts';
+import { containerMounts } from '../../platform/mounts.ts';
+import { runtimesOf, spareRuntimesOf } from '../../platform/runtimes.ts';
+import type { LoadedVariant } from '../../recipe/load.ts';
+import type { ClusterConfig } from '../../recipe/schema/cluster.ts';
+
+/**
+ * What an agent puts before the command of a process on Slurm: a container of its own, the srun of its ranks; nothing
+ * for what the agent runs as it is (with pyxis it is in the container itself).
+ */
+export function launchPrefix(
+  variant: LoadedVariant,
+  cluster: ClusterConfig,
+  nodes: readonly string[],
+): (spec: ProcessSpec) => string[] {
+  const recipe = variant.points[0]?.recipe;
+  if (!recipe) return () => [];
+  const input = dryRunInput(nodes, cluster);
+  const { jobId, jobDir, distDir, tmpDir, addresses } = input;
+  const kind = containerRuntimeOf(cluster, { mock: false, mode: 'slurm' });
+  const runtime = processRuntimeOf(kind);
+  // What is not on this machine may be on the nodes.
+  const mounts = containerMounts({
+    recipe,
+    cluster,
+    env: process.env,
+    job: { id: jobId, name: variant.name, jobDir, logDir: createRuntimeContext(input).logDir },
+    headAddress: addresses[nodes[0] ?? ''] ?? '',
+    srtctl: {
+      distDir,
+      programDirs: [],
+      runtimes: runtimesOf(cluster, distDir),
+      spareRuntimes: spareRuntimesOf(cluster, distDir),
+    },
+    mock: false,
+  });
+  return (spec) => {
+    const name = `srtctl-${jobId}-${spec.node}-${spec.id}`;
+    const container =
+      runtime && spec.image !== null
+        ? containerCommand({
+            runtime,
+            image: spec.image,
+            mounts: [...mounts, `${tmpDir}-node:${tmpDir}-node`],
+            home: `${tmpDir}-node`,
+            name,
+            variables: Object.keys(spec.env).sort(),
+            gpus: spec.gpus.length > 0,
+            cwd: spec.cwd,
+            user: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
+            devices: [],
+            distDir,
+            argv: [],
+          })
+        : [];
+    if (!spec.mpi) return container;
+    return mpiCommand({
+      launcher: {
+        kind: 'srun',
+        mpi: recipe.srun_options.mpi ?? 'pmix',
+        pyxisMounts: kind === 'pyxis' ? mounts : null,
+        options: recipe.srun_options,
+        components: [[...nodes]],
+      },
+      ...spec.mpi,
+      image: runtime ? null : spec.image,
+      name,
+      env: spec.env,
+      gpus: spec.gpus,
+      distDir,
+      argv: container,
+    });
+  };
+}

@@ -1,0 +1,205 @@
+import { basename } from 'node:path';
+import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
+import type { PlannedPoint, PointChange } from '../../model/kinds.ts';
+import { SrtctlError } from '../../os/errors.ts';
+import { allocationsOf, timeWarnings } from '../../plan/allocations.ts';
+import { catalogueOf } from '../../plan/catalogue.ts';
+import { nodesToAllocate, planSweep, requirePlannable } from '../../plan/plan.ts';
+import { createRuntimeContext, dryRunInput } from '../../plan/runtime-context.ts';
+import { changesOf, loadsAlone, runningOrder } from '../../plan/sweep-order.ts';
+import { sbatchDirectives } from '../../platform/slurm/sbatch.ts';
+import { type LoadedVariant, warningsOf } from '../../recipe/load.ts';
+import type { ClusterConfig } from '../../recipe/schema/cluster.ts';
+import { ordinalOf } from '../../recipe/schema/variant.ts';
+import { launchPrefix } from './launch.ts';
+
+/** What is said of an allocation before its points. */
+type AllocationHead = ReturnType<typeof headOf>;
+export type AllocationPoint = ReturnType<ReturnType<typeof pointMaker>>;
+export type AllocationProcess = AllocationPoint['processes'][number];
+
+/** One line of `dry-run --json`. */
+export type Allocation = AllocationHead & { readonly points: readonly AllocationPoint[] };
+
+/** An allocation with the variant that it is of, which is the whole or a part of the recipe's. */
+export interface Planned {
+  readonly variant: LoadedVariant;
+  readonly head: AllocationHead;
+  /** What each point does, in the order in which they run; and its name. */
+  readonly changes: readonly (PointChange & { readonly name: string })[];
+  /** What `engineLoads` would be if each point were a job of its own. */
+  readonly loadsAlone: number;
+  /** The points in that order, each planned when it is its turn: of thousands the whole does not fit into memory. */
+  points(): Iterable<AllocationPoint>;
+}
+
+/** The allocations that apply would make of a variant, and what a person should know of them. */
+export function planAllocations(
+  whole: LoadedVariant,
+  cluster: ClusterConfig,
+):
+  | {
+      readonly planned: Iterable<Planned>;
+      readonly notices: readonly string[];
+      readonly warnings: readonly string[];
+    }
+  | { error: SrtctlError } {
+  return orError(() => {
+    const { variants, notices } = allocationsOf(whole);
+    const [only, ...others] = variants;
+    // Nothing is shown of a recipe that cannot be planned.
+    if (others.length > 0)
+      for (const each of variants) requirePlannable(each, contextOf(each, cluster).runtime);
+    return {
+      planned: only && others.length === 0 ? [planned(only, cluster)] : eachPlanned(variants, cluster),
+      warnings: warningsOf(whole, { mock: false, containers: cluster.container_runtime !== 'none' }, cluster),
+      notices: [...notices, ...variants.flatMap((each) => timeWarnings(each, cluster.default_time_limit))],
+    };
+  });
+}
+
+/** Plans a variant on nodes that do not exist: node1, node2 and on. All of it at once. */
+export const planAllocation = (
+  variant: LoadedVariant,
+  cluster: ClusterConfig,
+): Allocation | { error: SrtctlError } =>
+  orError(() => {
+    const { head, points } = planned(variant, cluster);
+    return { ...head, points: [...points()] };
+  });
+
+function orError<T>(plan: () => T): T | { error: SrtctlError } {
+  try {
+    return plan();
+  } catch (error) {
+    if (error instanceof SrtctlError) return { error };
+    throw error;
+  }
+}
+
+function* eachPlanned(variants: readonly LoadedVariant[], cluster: ClusterConfig): Generator<Planned> {
+  for (const variant of variants) yield planned(variant, cluster);
+}
+
+function contextOf(variant: LoadedVariant, cluster: ClusterConfig) {
+  const totalNodes = nodesToAllocate(variant);
+  const nodes = Array.from({ length: totalNodes }, (_, index) => `node${index + 1}`);
+  return { totalNodes, nodes, runtime: createRuntimeContext(dryRunInput(nodes, cluster)) };
+}
+
+function planned(variant: LoadedVariant, cluster: ClusterConfig): Planned {
+  const { totalNodes, nodes, runtime } = contextOf(variant, cluster);
+  const plan = planSweep(variant, runtime);
+  const catalogue = catalogueOf(plan);
+  const order = runningOrder(catalogue, variant.sweep.order);
+  const changes = changesOf(catalogue, order);
+  const names = new Map(variant.points.map(({ name }, at) => [ordinalOf(variant, at), name]));
+  const pointOf = pointMaker(launchPrefix(variant, cluster, nodes));
+  return {
+    variant,
+    head: headOf(variant, cluster, { totalNodes, gpusPerNode: plan.gpusPerNode, order, changes }),
+    changes: changes.map((change) => ({ ...change, name: names.get(change.ordinal) ?? '' })),
+    loadsAlone: loadsAlone(catalogue),
+    *points() {
+      for (const change of changes) {
+        const point = plan.point(change.ordinal);
+        if (point) yield pointOf(point, change);
+      }
+    },
+  };
+}
+
+interface Whole {
+  readonly totalNodes: number;
+  readonly gpusPerNode: number;
+  readonly order: readonly number[];
+  readonly changes: readonly PointChange[];
+}
+
+function headOf(variant: LoadedVariant, cluster: ClusterConfig, whole: Whole) {
+  const { totalNodes, gpusPerNode, order, changes } = whole;
+  const [first] = variant.points;
+  return {
+    file: variant.file,
+    variant: variant.variant,
+    name: variant.name,
+    totalNodes,
+    gpusPerNode,
+    sbatch: first ? sbatchDirectives({ ...first.recipe, name: variant.name }, cluster, totalNodes) : [],
+    order,
+    engineLoads: changes.reduce((sum, { engineLoads }) => sum + engineLoads, 0),
+  };
+}
+
+/** Shows points; what one has in common with the one before is made once. */
+function pointMaker(launch: (spec: ProcessSpec) => string[]) {
+  const known = new WeakMap<ProcessSpec, ReturnType<typeof processesOf>>();
+  const ranksOf = new WeakMap<PlannedPoint['endpointProcesses'], ReturnType<typeof byId>>();
+  return (point: PlannedPoint, change: PointChange) => {
+    const { params, name, recipe, roles, endpoints, endpointProcesses, processes } = point;
+    const ranks = ranksOf.get(endpointProcesses) ?? byId(endpointProcesses);
+    ranksOf.set(endpointProcesses, ranks);
+    return {
+      ...change,
+      params,
+      name,
+      backend: recipe.backend.type,
+      frontend: recipe.frontend.type,
+      benchmark: recipe.benchmark,
+      roles,
+      endpoints,
+      processes: processes.flatMap((spec) => {
+        const made =
+          known.get(spec) ?? processesOf(spec, ranks.get(spec.id), endpointProcesses, launch(spec));
+        known.set(spec, made);
+        return made;
+      }),
+    };
+  };
+}
+
+const byId = (ranks: PlannedPoint['endpointProcesses']) =>
+  new Map(ranks.map((rank) => [`${rank.mode}-${rank.index}-${rank.rank}`, rank]));
+
+/** A process, and those that its MPI launch starts. */
+function processesOf(
+  spec: ProcessSpec,
+  rank: PlannedPoint['endpointProcesses'][number] | undefined,
+  all: PlannedPoint['endpointProcesses'],
+  launch: string[],
+) {
+  const own = { ...common(spec), ...ofRank(spec, rank), startedBy: null, launch };
+  return [own, ...startedBy(spec, all).map((other) => ({ ...own, ...follower(spec, other) }))];
+}
+
+function common(spec: ProcessSpec) {
+  const { id, role, node, gpus, argv, env, image, logFile } = spec;
+  return { id, role, node, gpus, argv, env, image, log: basename(logFile) };
+}
+
+/** Workers have a mode, an index and a rank; what else runs has the number in its id. */
+function ofRank(spec: ProcessSpec, rank: PlannedPoint['endpointProcesses'][number] | undefined) {
+  if (rank) return { mode: rank.mode, index: rank.index, rank: rank.rank, ports: rank.ports };
+  const index = Number(/-(\d+)$/.exec(spec.id)?.[1] ?? 0);
+  return { mode: null, index, rank: 0, ports: spec.ports };
+}
+
+/** Ranks that the MPI launch of their leader starts: they are on nodes and GPUs, and no agent starts them. */
+function startedBy(spec: ProcessSpec, all: PlannedPoint['endpointProcesses']) {
+  if (!spec.mpi) return [];
+  return all.filter(({ mode, index, rank }) => rank > 0 && spec.id === `${mode}-${index}-0`);
+}
+
+function follower(leader: ProcessSpec, rank: PlannedPoint['endpointProcesses'][number]) {
+  const { mode, index, node, gpus } = rank;
+  return {
+    id: `${mode}-${index}-${rank.rank}`,
+    node,
+    argv: [],
+    launch: [],
+    env: {},
+    gpus: [...gpus],
+    startedBy: leader.id,
+    ...ofRank(leader, rank),
+  };
+}

@@ -1,0 +1,123 @@
+import { createColors } from 'picocolors';
+import { hasColours } from '../terminal/terminal.ts';
+import type { AllocationPoint, AllocationProcess, Planned } from './plan.ts';
+
+/** On a terminal alone; picocolors by itself would take CI for one. */
+const pc = createColors(hasColours(process.stdout, process.env));
+
+/** A cell of the table of points names no more than this many. */
+const MOST_LISTED = 6;
+/** An allocation for people, piece by piece: what is asked of Slurm, which node does what, and every command. */
+export function* showAllocation({
+  head: allocation,
+  changes,
+  loadsAlone,
+  points,
+}: Planned): Generator<string> {
+  const { file, variant, name, totalNodes, gpusPerNode, sbatch, engineLoads } = allocation;
+  const nodes = `${totalNodes} node${totalNodes === 1 ? '' : 's'} of ${gpusPerNode} GPUs`;
+  const head = [
+    `${pc.bold(name)}  ${pc.dim(`${file}${variant === '' ? '' : `:${variant}`}`)}`,
+    changes.length === 1
+      ? `${nodes}, 1 point`
+      : `${nodes}, ${changes.length} points, ${loadsText(engineLoads, loadsAlone)}`,
+    ...sbatch.map((line) => pc.dim(line)),
+  ];
+  yield `${[...head, ...(changes.length > 1 ? [orderTable(changes)] : [])].join('\n')}\n`;
+  let at = 0;
+  for (const point of points()) yield `${showPoint(point, at++)}\n`;
+  yield '\n';
+}
+
+/** With what it would be if each point were a job of its own. */
+const loadsText = (loads: number, alone: number): string =>
+  `${loads} engine load${loads === 1 ? '' : 's'}${alone > loads ? ` in place of ${alone}` : ''}`;
+
+/** The points, by their numbers, in the order in which they run, and what each does to what the one before it left. */
+const orderTable = (points: Planned['changes']): string =>
+  tableOf(
+    ['point', 'name', 'loads', 'kept', 'restarted', 'started', 'stopped'],
+    points.map(({ ordinal, name, engineLoads, keep, restart, start, stop }, at) => [
+      String(ordinal),
+      name,
+      String(engineLoads),
+      ...[keep, restart, at === 0 ? ['everything'] : start, stop].map(listed),
+    ]),
+  );
+
+/** `prefill-0-0, prefill-0-1, prefill-0-2` as `prefill-0-0 to -2`: an endpoint may have many ranks. */
+function listed(ids: readonly string[]): string {
+  const runs: { first: string; stem: string; from: number; to: number }[] = [];
+  for (const id of ids) {
+    const [, stem = id, rank] = /^(.*-)(\d+)$/.exec(id) ?? [];
+    const run = runs.at(-1);
+    const number = Number(rank ?? -1);
+    if (run && run.stem === stem && run.to + 1 === number) run.to = number;
+    else runs.push({ first: id, stem, from: number, to: number });
+  }
+  const all = runs.map(({ first, from, to }) => (to > from ? `${first} to -${to}` : first));
+  return all.length > MOST_LISTED
+    ? `${all.slice(0, MOST_LISTED).join(', ')} … (${ids.length})`
+    : all.join(', ');
+}
+
+function showPoint(point: AllocationPoint, at: number): string {
+  const { ordinal, name, params, backend, frontend, benchmark, processes } = point;
+  // Of later points only what is new: the rest runs since an earlier one.
+  const kept = new Set(point.keep);
+  const isNew = ({ id, startedBy }: AllocationProcess) => at === 0 || !kept.has(startedBy ?? id);
+  const title = params === null ? name : `point ${ordinal} ${name}  ${pc.dim(JSON.stringify(params))}`;
+  return [
+    '',
+    `${pc.bold(title)}: ${backend} behind ${frontend}, benchmark ${benchmark.type}`,
+    ...(at === 0 || processes.some((each) => isNew(each) && each.role !== 'benchmark')
+      ? [nodeTable(point)]
+      : []),
+    ...processes.filter(isNew).map(showProcess),
+  ].join('\n');
+}
+
+function nodeTable({ roles, processes }: AllocationPoint): string {
+  const byNode = new Map<string, AllocationProcess[]>();
+  for (const each of processes) {
+    const list = byNode.get(each.node);
+    if (list) list.push(each);
+    else byNode.set(each.node, [each]);
+  }
+  const nodes = [...new Set([roles.infra, roles.head, ...roles.workers])];
+  const rows = nodes.flatMap((node) =>
+    (byNode.get(node) ?? []).map(({ id, gpus, ports }) => {
+      const used = Object.entries(ports).flatMap(([kind, port]) => (port ? [`${kind} ${port}`] : []));
+      return [node, id, gpus.join(','), used.join(' ')];
+    }),
+  );
+  return tableOf(['node', 'process', 'GPUs', 'ports'], rows);
+}
+
+/** With lines around it and its columns. To lay out thousands of rows, cli-table3 takes longer than all else together. */
+function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, at) =>
+    rows.reduce((widest, row) => Math.max(widest, row[at]?.length ?? 0), title.length),
+  );
+  const line = (left: string, middle: string, right: string): string =>
+    `${left}${widths.map((width) => '─'.repeat(width + 2)).join(middle)}${right}`;
+  const text = (row: readonly string[]): string =>
+    `│${widths.map((width, at) => ` ${(row[at] ?? '').padEnd(width)} `).join('│')}│`;
+  return [line('┌', '┬', '┐'), text(head), ...rows.map(text), line('└', '┴', '┘')].join('\n');
+}
+
+function showProcess(process: AllocationProcess): string {
+  const { id, node, argv, env, log, launch } = process;
+  if (process.startedBy !== null) return `${pc.cyan(id)} on ${node}, started by ${process.startedBy}`;
+  const variables = Object.entries(env).map(([key, value]) => `${key}=${quote(value)}`);
+  return [
+    `${pc.cyan(id)} on ${node}, log ${log}`,
+    ...(variables.length > 0 ? [`  ${pc.dim(variables.join(' '))}`] : []),
+    ...(launch.length > 0 ? [`  ${pc.dim(launch.map(quote).join(' '))}`] : []),
+    `  ${argv.map(quote).join(' ')}`,
+  ].join('\n');
+}
+
+/** A word as a shell takes it, so that a command can be copied. */
+const quote = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;

@@ -1,0 +1,174 @@
+import type { Heartbeat, ProgressMessage } from '../../messages/events/control.ts';
+import type {
+  PointTransition,
+  ProcessTransition,
+  SrtEvent,
+  SweepTransition,
+} from '../../messages/events/events.ts';
+import type {
+  BenchmarkProgress,
+  Cause,
+  PointResult,
+  SweepProgress,
+} from '../../messages/job-directory/result.ts';
+import type { ProcessRole } from '../../messages/spec/process-spec.ts';
+import {
+  type AgentState,
+  isOver,
+  type PointState,
+  type ProcessState,
+  type SweepState,
+} from '../../messages/spec/states.ts';
+
+export interface ProcessView {
+  readonly id: string;
+  readonly node: string;
+  readonly role: ProcessRole;
+  readonly state: ProcessState;
+  /** Wall clock of the sender, ISO 8601. */
+  readonly since: string;
+  readonly why: string;
+  readonly pid: number | null;
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  readonly generation: number;
+}
+
+export interface PointView {
+  readonly name: string;
+  readonly state: PointState;
+  readonly since: string;
+  readonly why: string;
+  readonly cause: Cause | null;
+}
+
+/** What an agent said of itself last. */
+export interface PulseView {
+  readonly alive: number;
+  readonly rssBytes: number;
+  readonly malformed: number;
+}
+
+/** All that is known of a job, for people and for `--json`. */
+export interface JobView {
+  readonly sweep: SweepState | null;
+  readonly why: string;
+  readonly exitCode: number | null;
+  readonly cause: Cause | null;
+  readonly pointCount: number;
+  readonly agents: ReadonlyMap<string, AgentState>;
+  readonly processes: ReadonlyMap<string, ProcessView>;
+  readonly points: ReadonlyMap<number, PointView>;
+  readonly results: readonly PointResult[];
+  readonly progress: BenchmarkProgress | null;
+  /** Of a sweep, when its first point is over. */
+  readonly sweepProgress: SweepProgress | null;
+  readonly pulses: ReadonlyMap<string, PulseView>;
+}
+
+/**
+ * A job as its messages tell it. It is changed in place: a late viewer of a job on 1,000 nodes replays some 100,000
+ * events, and a copy for each would take minutes. No clock and no I/O: the same messages make the same view.
+ */
+export class JobModel implements JobView {
+  sweep: SweepState | null = null;
+  why = '';
+  exitCode: number | null = null;
+  cause: Cause | null = null;
+  pointCount = 0;
+  progress: BenchmarkProgress | null = null;
+  sweepProgress: SweepProgress | null = null;
+  readonly agents = new Map<string, AgentState>();
+  readonly processes = new Map<string, ProcessView>();
+  readonly points = new Map<number, PointView>();
+  readonly results: PointResult[] = [];
+  readonly pulses = new Map<string, PulseView>();
+  /** How far the clock of a node's agent is ahead of the coordinator's, as measured last. */
+  readonly clocks = new Map<string, { readonly offsetMs: number; readonly errorMs: number }>();
+  readonly #resultAt = new Map<number, number>();
+  /** Number of the last event of each source: the stream and events.jsonl are both in order. */
+  readonly #seen = new Map<string, number>();
+
+  /** Takes an event; false when it was taken before. */
+  take(event: SrtEvent): boolean {
+    if ((this.#seen.get(event.source) ?? 0) >= event.seq) return false;
+    this.#seen.set(event.source, event.seq);
+    switch (event.kind) {
+      case 'process.transition':
+        this.#takeProcess(event);
+        break;
+      case 'agent.transition':
+        this.agents.set(event.node, event.to);
+        if (event.to === 'lost' || event.to === 'left') this.pulses.delete(event.node);
+        break;
+      case 'clock.offset':
+        this.clocks.set(event.node, { offsetMs: event.offsetMs, errorMs: event.errorMs });
+        break;
+      case 'point.transition':
+        this.#takePoint(event);
+        break;
+      case 'sweep.transition':
+        this.#takeSweep(event);
+        break;
+      case 'point.result':
+        this.#takeResult(event.result);
+        break;
+      case 'sweep.progress':
+        this.sweepProgress = event;
+        break;
+    }
+    return true;
+  }
+
+  /** Progress of a point that is not measured any more may come late. */
+  takeProgress({ ordinal, progress }: ProgressMessage): void {
+    const state = this.points.get(ordinal)?.state;
+    if (state === undefined || state === 'benchmarking' || state === 'collecting') this.progress = progress;
+  }
+
+  takeHeartbeat({ node, alive, rssBytes, malformed, leaving }: Heartbeat): void {
+    if (leaving) this.pulses.delete(node);
+    else this.pulses.set(node, { alive, rssBytes, malformed });
+  }
+
+  #takeProcess(event: ProcessTransition): void {
+    const { process: id, node, role, to, at, why, pid, exitCode, signal, generation } = event;
+    // Agents are not in step: the end of a process may be told after its successor's start on another node.
+    const known = this.processes.get(id);
+    if (known && known.node !== node && known.generation > generation) return;
+    this.processes.set(id, { id, node, role, state: to, since: at, why, pid, exitCode, signal, generation });
+  }
+
+  #takePoint({ ordinal, name, from, to, at, why, cause }: PointTransition): void {
+    // What ended in the point before is no news in this one.
+    if (from === null) {
+      const last = [...this.points.values()].at(-1)?.state;
+      // After a failure nothing is kept; the news of an agent may come after that of the coordinator.
+      const isGone = ({ state, role }: ProcessView): boolean =>
+        isOver(state) || role === 'benchmark' || (last === 'failed' && state !== 'waiting');
+      for (const process of [...this.processes.values()])
+        if (isGone(process)) this.processes.delete(process.id);
+      // The current point is the last of the map, also when it is tried again.
+      this.points.delete(ordinal);
+    }
+    if (to !== 'collecting') this.progress = null;
+    this.points.set(ordinal, { name, state: to, since: at, why, cause });
+    this.cause ??= cause;
+  }
+
+  /** A point that was tried again has its last result. */
+  #takeResult(result: PointResult): void {
+    const at = this.#resultAt.get(result.ordinal) ?? this.results.length;
+    this.#resultAt.set(result.ordinal, at);
+    this.results[at] = result;
+  }
+
+  #takeSweep({ to, why, exitCode, cause, points }: SweepTransition): void {
+    this.sweep = to;
+    this.why = why;
+    this.exitCode = exitCode;
+    // What a point failed of and then did not is no cause in the end.
+    this.cause = to === 'finished' ? cause : (cause ?? this.cause);
+    this.pointCount = points;
+  }
+}

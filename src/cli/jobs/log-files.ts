@@ -1,0 +1,58 @@
+import { existsSync } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { closest } from 'fastest-levenshtein';
+import type { SrtEvent } from '../../messages/events/events.ts';
+import { SrtctlError } from '../../os/errors.ts';
+import { type JobOnDisk, readEvents } from './job-dir.ts';
+
+export interface LogFile {
+  readonly process: string;
+  /** The agent that runs the process; null for the coordinator, nats-server and agents, whose logs are only files. */
+  readonly agent: string | null;
+  readonly file: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** Every log of a job: those of its processes, as their events name them, and those of srtctl itself. */
+export async function logFilesOf(job: JobOnDisk): Promise<LogFile[]> {
+  const found = new Map<string, { agent: string | null; file: string }>();
+  for (const event of await readEvents(job))
+    if (event.kind === 'process.transition')
+      found.set(event.process, { agent: agentOf(event), file: event.logFile });
+  const logs = join(job.jobDir, 'logs');
+  found.set('coordinator', { agent: null, file: join(logs, `sweep_${job.jobId}.log`) });
+  found.set('nats', { agent: null, file: join(logs, 'nats.log') });
+  for (const name of existsSync(logs) ? await readdir(logs) : []) {
+    const [, node] = name.match(/^(.+)_agent\.out$/) ?? [];
+    if (node !== undefined) found.set(`agent-${node}`, { agent: null, file: join(logs, name) });
+  }
+  const sized = await Promise.all(
+    [...found].map(async ([process, { agent, file }]) => ({
+      process,
+      agent,
+      file,
+      size: await stat(file).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    })),
+  );
+  return sized.sort((a, b) => a.process.localeCompare(b.process, 'en', { numeric: true }));
+}
+
+/** On a node there may be several, one for each image; who says what became of a process is the one that runs it. */
+const agentOf = ({ source, node }: SrtEvent & { readonly node: string }): string =>
+  /^agent:(.+):[^:]+$/.exec(source)?.[1] ?? node;
+
+/** The error for a name that no log has, with the nearest that one has. */
+export function unknownProcess(name: string, known: readonly LogFile[]): SrtctlError {
+  const nearest = closest(
+    name,
+    known.map((log) => log.process),
+  );
+  return new SrtctlError('unknown-process', `this job has no process ${name}`, {
+    hint: `did you mean ${nearest}?`,
+  });
+}

@@ -1,0 +1,104 @@
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { EXIT, SrtctlError } from '../../os/errors.ts';
+
+/** How often a coordinator that was killed or broke is started again. */
+const RESTARTS = 3;
+/** Before each start, ms: agents wait for a coordinator as long as their lease. */
+const PAUSES_MS = [100, 1_000, 3_000];
+/** Of a defect of ours; what a person must mend would be the same again. */
+const BROKE = 70;
+
+export interface SupervisedCoordinator {
+  /** The end of the last one. `exitCode` is null when a signal ended it. */
+  readonly ended: Promise<{ exitCode: number | null }>;
+  /** Hands a signal on that asks it to end: it is not started again then. */
+  kill(signal: NodeJS.Signals): void;
+  stopRestarting(): void;
+}
+
+/**
+ * Keeps a job's coordinator running: one that was killed is started again, and goes on with what runs. Resolves when
+ * the first one is started.
+ */
+export async function superviseCoordinator(
+  start: () => Promise<ChildProcess>,
+): Promise<SupervisedCoordinator> {
+  const most = Number(process.env.SRTCTL_COORDINATOR_RESTARTS ?? RESTARTS);
+  let isWanted = true;
+  let child = await start();
+  const run = async (): Promise<{ exitCode: number | null }> => {
+    for (let restarts = 0; ; restarts++) {
+      const { exitCode, wasKilled } = await endOf(child);
+      if (!isWanted || restarts >= most || !(wasKilled || mayGoOn(exitCode))) return { exitCode };
+      const pauseMs = PAUSES_MS[Math.min(restarts, PAUSES_MS.length - 1)] ?? 0;
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      if (!isWanted) return { exitCode };
+      try {
+        child = await start();
+      } catch (error) {
+        process.stderr.write(
+          `srtctl: the coordinator cannot be started again: ${(error as Error).message}\n`,
+        );
+        return { exitCode };
+      }
+    }
+  };
+  return {
+    ended: run(),
+    kill(signal): void {
+      isWanted = false;
+      child.kill(signal);
+    },
+    stopRestarting(): void {
+      isWanted = false;
+    },
+  };
+}
+
+/**
+ * Resolves with a child when the kernel has started it. Node reports a program that cannot be started in an event, which
+ * is lost, and ends srtctl, when nothing listens yet.
+ * @throws SrtctlError when the program cannot be started
+ */
+export async function whenSpawned(child: ChildProcess, program: string): Promise<ChildProcess> {
+  try {
+    await once(child, 'spawn');
+    return child;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new SrtctlError(
+      'cannot-start',
+      code === 'ENOENT' ? `${program} is not on the PATH` : `${program} cannot be started: ${message}`,
+      { hint: `the coordinator is started with ${program}`, cause: error },
+    );
+  }
+}
+
+/**
+ * The exit code of a command that ran a job. How the coordinator ended decides, since what it finished is finished;
+ * `asked` is the code of the signal that this command was sent, and stands where the coordinator ended because of it.
+ */
+export function exitCodeOfJob(
+  coordinator: number | null,
+  asked: number | undefined,
+  followed: number,
+): number {
+  if (coordinator === null) return asked ?? (followed || EXIT.failed);
+  const wasStopped = coordinator === EXIT.interrupted || coordinator === EXIT.terminated;
+  return wasStopped ? (asked ?? coordinator) : coordinator;
+}
+
+/** srun and shells say 128 and the signal's number of a process that a signal has ended. */
+const mayGoOn = (code: number | null): boolean =>
+  code === BROKE || (code !== null && code > 128 && code !== EXIT.interrupted && code !== EXIT.terminated);
+
+function endOf(child: ChildProcess): Promise<{ exitCode: number | null; wasKilled: boolean }> {
+  const { exitCode, signalCode } = child;
+  if (exitCode !== null || signalCode !== null)
+    return Promise.resolve({ exitCode, wasKilled: signalCode !== null });
+  return new Promise((settle) => {
+    child.once('exit', (code, signal) => settle({ exitCode: code, wasKilled: signal !== null }));
+    child.once('error', () => settle({ exitCode: null, wasKilled: false }));
+  });
+}

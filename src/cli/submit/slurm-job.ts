@@ -1,0 +1,232 @@
+import { join, resolve } from 'node:path';
+import { natsServerFor } from '../../coordinator/bus-server/nats-release.ts';
+import type { JobSpec } from '../../messages/job-directory/job-files.ts';
+import { EXIT, SrtctlError } from '../../os/errors.ts';
+import { nodesToAllocate, requirePlannable } from '../../plan/plan.ts';
+import { createRuntimeContext, dryRunInput } from '../../plan/runtime-context.ts';
+import { containerRuntimeOf } from '../../platform/container-runtime.ts';
+import { runtimesOf } from '../../platform/runtimes.ts';
+import { allocationOf, warningSeconds } from '../../platform/slurm/allocation.ts';
+import { batchLog, batchScript } from '../../platform/slurm/batch-script.ts';
+import { slurm } from '../../platform/slurm/commands.ts';
+import { refuseArrays, refuseExclusive, sbatchDirectives, timeLimitOf } from '../../platform/slurm/sbatch.ts';
+import { refuseTooLarge, release, submitHeld } from '../../platform/slurm/submit.ts';
+import { findRecipes, type LoadedVariant, loadAll, requireRunnable, warningsOf } from '../../recipe/load.ts';
+import { type ClusterConfig, findClusterConfig } from '../../recipe/schema/cluster.ts';
+import { timeLimitMs } from '../../recipe/values/time-limit.ts';
+import { type ToStart, toStart } from './jobs-to-run.ts';
+import { distDirectory, setupScriptOf } from './local-job.ts';
+import { makeOutputsDirectory } from './outputs-directory.ts';
+import type { PreparedSlurmJob } from './prepared-slurm-job.ts';
+import type { Resumption } from './resumed-job.ts';
+import { splitAll } from './split-all.ts';
+import { warnOnce } from './warn.ts';
+import { writeJobDir } from './write-job-dir.ts';
+
+export interface SlurmJobOptions {
+  readonly file: readonly string[];
+  readonly allowUnknown?: boolean;
+  readonly mock?: boolean;
+  readonly output?: string;
+  readonly setupScript?: string;
+  readonly tags?: string;
+  readonly json?: boolean;
+  readonly watch?: boolean;
+  readonly yes?: boolean;
+  readonly currentAllocation?: boolean;
+  /** false: static mode, the whole run as one script. */
+  readonly orchestrator?: boolean;
+  readonly again?: boolean;
+  readonly resume?: string;
+}
+
+/** Submits a Slurm job for each variant of each recipe. Resolves with the exit code. */
+export async function applyOnSlurm(options: SlurmJobOptions): Promise<number> {
+  const onUnknownKey = options.allowUnknown ? warnOnce() : undefined;
+  const cluster = findClusterConfig(process.env, process.cwd(), onUnknownKey);
+  const files = await findRecipes(options.file);
+  const variants = splitAll(loadAll(files, { cluster, env: process.env, onUnknownKey }), cluster);
+  const jobs = prepare(options, cluster, variants);
+  return startOnSlurm(await toStart(jobs, options), options);
+}
+
+/** Submits prepared jobs, or runs them in the allocation of this shell. Resolves with the exit code. */
+export async function startOnSlurm(
+  jobs: readonly ToStart<PreparedSlurmJob>[],
+  options: Pick<SlurmJobOptions, 'currentAllocation' | 'json' | 'watch' | 'orchestrator' | 'yes'>,
+): Promise<number> {
+  const current = allocationOf(process.env);
+  if (options.currentAllocation === true && !current)
+    throw new SrtctlError('no-allocation', '--current-allocation: this shell is in no Slurm allocation', {
+      hint: 'run it inside salloc or sbatch, or leave the option out to submit a job',
+    });
+  if (current) {
+    const { runInAllocation } =
+      options.orchestrator === false ? await import('./static-job.ts') : await import('./allocation-job.ts');
+    let worst: number = EXIT.ok;
+    for (const { job, resumption } of jobs) {
+      const exitCode = await runInAllocation(job, current, options.json === true, resumption);
+      worst = worst === EXIT.ok ? exitCode : worst;
+      if (exitCode === EXIT.interrupted || exitCode === EXIT.terminated) break;
+    }
+    return worst;
+  }
+  if (!options.yes && !options.json && !(await agreed(jobs))) return EXIT.usage;
+  const submitted: JobSpec[] = [];
+  for (const { job, resumption } of jobs) submitted.push(await submit(job, options, resumption));
+  if (options.watch !== true) return EXIT.ok;
+  const { followJob } = await import('../view/follow.ts');
+  let worst: number = EXIT.ok;
+  for (const spec of submitted) {
+    const { jobId, jobDir } = spec;
+    const { exitCode } = await followJob({ job: { jobId, jobDir, spec }, json: options.json === true });
+    worst = worst === EXIT.ok ? exitCode : worst;
+  }
+  return worst;
+}
+
+/** From this many jobs on, who sits at a terminal is asked first: a directory may hold more recipes than one thought. */
+const MANY_JOBS = 6;
+
+async function agreed(jobs: readonly ToStart<PreparedSlurmJob>[]): Promise<boolean> {
+  if (jobs.length < MANY_JOBS || !process.stdin.isTTY || !process.stdout.isTTY) return true;
+  const nodes = jobs.reduce((sum, { job }) => sum + job.nodes, 0);
+  const { createInterface } = await import('node:readline/promises');
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    const answer = await terminal.question(`Submit ${jobs.length} jobs, ${nodes} nodes in all? [y/N] `);
+    return /^y(es)?$/i.test(answer.trim());
+  } finally {
+    terminal.close();
+  }
+}
+
+/**
+ * What keeps a variant from being submitted. Planned for its errors alone: the coordinator plans again when it knows its
+ * nodes.
+ * @returns how many nodes it needs
+ */
+export function requireSubmittable(variant: LoadedVariant, cluster: ClusterConfig, mock: boolean): number {
+  const runtime = containerRuntimeOf(cluster, { mock, mode: 'slurm' });
+  requireRunnable(variant, { mock, containers: runtime !== 'none', runtime });
+  refuseArrays(variant, cluster);
+  refuseExclusive(variant, cluster);
+  const nodes = nodesToAllocate(variant);
+  const names = Array.from({ length: nodes }, (_, index) => `node${index + 1}`);
+  requirePlannable(variant, createRuntimeContext(dryRunInput(names, cluster)));
+  return nodes;
+}
+
+/** Of the nats-server of this node. That of the head node, which may be another, is looked at when the job begins. */
+function oldNats({ points }: LoadedVariant, mock: boolean): string[] {
+  try {
+    const recipes = points.map(({ recipe }) => recipe);
+    const { warning } = natsServerFor({ recipes, mock, env: process.env, cwd: process.cwd() });
+    return warning === undefined ? [] : [warning];
+  } catch (error) {
+    if (!(error instanceof SrtctlError)) throw error;
+    return error.code === 'nats-too-old' ? [error.oneLine()] : [];
+  }
+}
+
+/** Checks and plans each variant before anything is submitted. */
+export function prepare(
+  options: SlurmJobOptions,
+  cluster: ClusterConfig,
+  variants: readonly LoadedVariant[],
+): PreparedSlurmJob[] {
+  const mock = options.mock === true;
+  const outputs = outputsDirectory(options.output, cluster);
+  return variants.map((variant) => {
+    const nodes = requireSubmittable(variant, cluster, mock);
+    const way = { mock, containers: !mock && cluster.container_runtime !== 'none' };
+    const warnings = [...warningsOf(variant, way, cluster), ...oldNats(variant, mock)];
+    for (const line of warnings) process.stderr.write(`srtctl: warning: ${line}\n`);
+    return {
+      variant,
+      source: variant.file,
+      nodes,
+      cluster,
+      outputs,
+      spec: {
+        v: 1 as const,
+        name: variant.name,
+        mode: 'slurm' as const,
+        mock,
+        tags: (options.tags ?? '').split(',').filter((tag) => tag !== ''),
+        nodes: [],
+        setupScript: setupScriptOf(variant, cluster, options),
+        variant,
+        cluster,
+      },
+    };
+  });
+}
+
+/** Where the directories of jobs are made. */
+export const outputsDirectory = (told: string | undefined, { output_dir: shared }: ClusterConfig): string =>
+  resolve(process.cwd(), told ?? process.env.SRTCTL_OUTPUT ?? shared ?? 'outputs');
+
+/** The batch script of a job; dry-run shows the same. */
+export function scriptOf({
+  variant,
+  nodes,
+  cluster,
+  outputs,
+}: Omit<PreparedSlurmJob, 'spec' | 'source'>): string {
+  const [first] = variant.points;
+  if (!first) throw new TypeError('a variant without points');
+  return batchScript({
+    name: variant.name,
+    directives: sbatchDirectives({ ...first.recipe, name: variant.name }, cluster, nodes),
+    outputs,
+    distDir: distDirectory(),
+    runtimes: runtimesOf(cluster, distDirectory()),
+    warningS: warningSeconds(timeLimitMs(timeLimitOf(first.recipe, cluster) ?? '')),
+  });
+}
+
+const staticScriptOf = async (job: PreparedSlurmJob): Promise<string> =>
+  (await import('./static-job.ts')).staticScriptOf(job, batchLog(job.outputs));
+
+async function submit(
+  job: PreparedSlurmJob,
+  view: Pick<SlurmJobOptions, 'json' | 'watch' | 'orchestrator'>,
+  resumption?: Resumption,
+): Promise<JobSpec> {
+  const { variant, cluster, outputs, nodes } = job;
+  const recipe = variant.points[0]?.recipe;
+  await refuseTooLarge(
+    nodes,
+    recipe?.slurm.partition ?? cluster.default_partition ?? undefined,
+    variant.file,
+  );
+  makeOutputsDirectory(outputs);
+  const text = view.orchestrator === false ? await staticScriptOf(job) : scriptOf(job);
+  const { jobId, script, leftOut } = await submitHeld(text, process.cwd());
+  for (const name of leftOut)
+    process.stderr.write(`srtctl: this Slurm does not know --${name}: it is left out\n`);
+  const jobDir = join(outputs, jobId);
+  const spec: JobSpec = {
+    ...job.spec,
+    jobId,
+    jobDir,
+    submittedAt: new Date().toISOString(),
+    slurm: { jobId, own: true },
+  };
+  try {
+    await writeJobDir(spec, job.source, script, resumption);
+    await release(jobId);
+  } catch (error) {
+    await slurm('scancel', [jobId]);
+    throw error;
+  }
+  if (view.json) say({ kind: 'submitted', jobId, jobDir, name: spec.name, nodes });
+  else
+    process.stdout.write(
+      `job ${jobId}: ${spec.name}, ${nodes} node${nodes === 1 ? '' : 's'}\n  in       ${jobDir}\n${view.watch ? '' : `  follow   srtctl watch ${jobId}\n  stop     srtctl cancel ${jobId}\n`}`,
+    );
+  return spec;
+}
+
+const say = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`);

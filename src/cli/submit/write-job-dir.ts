@@ -1,0 +1,41 @@
+import { chmod, copyFile, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
+import { jobPaths, writeJson } from '../../messages/job-directory/files.ts';
+import type { JobSpec } from '../../messages/job-directory/job-files.ts';
+import { makeJobDirectory } from '../../os/private-files.ts';
+import { holdsSecrets } from '../../recipe/values/secrets.ts';
+import { makeOutputsDirectory } from './outputs-directory.ts';
+import { carryOver, type Resumption, resumedFrom } from './resumed-job.ts';
+
+/**
+ * What was asked, where the coordinator and everybody else find it. The setup script is kept too: it runs as it is now,
+ * on nodes and in containers that see the job's directory and perhaps not the script's own. Others can read all of it, but
+ * what a recipe with passwords in it came to; nobody else can write, since what is here is run.
+ */
+export async function writeJobDir(
+  spec: JobSpec,
+  recipeFile: string,
+  script: string | null,
+  resumption?: Resumption,
+): Promise<void> {
+  const paths = jobPaths(spec.jobDir, spec.jobId);
+  makeOutputsDirectory(dirname(spec.jobDir));
+  makeJobDirectory(spec.jobDir);
+  makeJobDirectory(paths.logs);
+  const secret = holdsSecrets([spec.variant, spec.cluster]);
+  const mode = secret ? 0o600 : 0o644;
+  let { setupScript } = spec;
+  if (setupScript !== null) {
+    const kept = join(spec.jobDir, 'setup_script.sh');
+    await copyFile(setupScript, kept);
+    await chmod(kept, 0o755);
+    setupScript = kept;
+  }
+  if (resumption) await carryOver(resumption, spec.jobDir);
+  const resumed = resumption ? { resumed: resumedFrom(resumption) } : {};
+  await writeJson(paths.spec, { ...spec, ...resumed, setupScript } satisfies JobSpec, { secret });
+  // As it was written; what it came to is in <job id>.json and each point's config.yaml.
+  await writeFileAtomic(join(spec.jobDir, 'config.yaml'), await readFile(recipeFile, 'utf8'), { mode });
+  if (script !== null) await writeFileAtomic(join(spec.jobDir, 'sbatch_script.sh'), script, { mode });
+}

@@ -1,0 +1,327 @@
+import { type ActorRefFrom, createActor } from 'xstate';
+import { agentMachine } from '../../machines/agent.ts';
+import type { Heartbeat, Hello, ProcessReport } from '../../messages/events/control.ts';
+import type { AgentState } from '../../messages/spec/states.ts';
+import { type SupervisionSettings, supervisionSchema } from '../../recipe/values/supervision.ts';
+
+/** How patient the coordinator is with its agents, ms. */
+export interface Supervision {
+  readonly heartbeatMs: number;
+  readonly suspectAfterMs: number;
+  readonly lostAfterMs: number;
+  readonly reconnectMs: number;
+  readonly leaseMs: number;
+}
+
+export const supervisionOf = (settings: SupervisionSettings): Supervision => ({
+  heartbeatMs: Math.round(settings.heartbeat * 1_000),
+  suspectAfterMs: Math.round(settings.suspect_after * 1_000),
+  lostAfterMs: Math.round(settings.lost_after * 1_000),
+  reconnectMs: Math.round(settings.reconnect * 1_000),
+  leaseMs: Math.round(settings.lease * 1_000),
+});
+
+export const DEFAULT_SUPERVISION: Supervision = supervisionOf(supervisionSchema.parse({}));
+
+/** How often silence is measured, ms. */
+const TICK_MS = 250;
+
+interface Member {
+  readonly node: string;
+  readonly actor: ActorRefFrom<typeof agentMachine>;
+  state: AgentState;
+  incarnation: string | null;
+  address: string | null;
+  heardAt: number;
+  /** Of its last heartbeat or hello. */
+  generation: number;
+  alive: number;
+  processEnded: boolean;
+  /** Its end of the connection was closed, as when its process ends; else it is only not heard. */
+  connectionClosed: boolean;
+  /** Its incarnation came to this coordinator, or to none before it: it holds nothing of an earlier one. */
+  isNew: boolean;
+}
+
+export interface RosterEvents {
+  onTransition(node: string, from: AgentState | null, to: AgentState, why: string): void;
+  /** Its processes as the agent sees them, from a hello, a heartbeat or an answer. */
+  onReports(node: string, reports: readonly ProcessReport[]): void;
+  onDefect(what: string, error: unknown): void;
+}
+
+/** Who is there: one agent machine for each node, fed with hellos, heartbeats and disconnects. */
+export class Roster {
+  readonly #members = new Map<string, Member>();
+  /** Incarnations in whose place another agent was started, and nodes that are done without. */
+  readonly #replaced = new Set<string>();
+  readonly #retired = new Set<string>();
+  readonly #supervision: Supervision;
+  /** Below it silence says nothing, in whatever state an agent is. */
+  readonly #leastSilenceMs: number;
+  readonly #events: RosterEvents;
+  readonly #now: () => number;
+  readonly #listeners = new Set<() => void>();
+  #waking = false;
+  #timer: NodeJS.Timeout | undefined;
+  #tickedAt = 0;
+
+  constructor(nodes: readonly string[], supervision: Supervision, events: RosterEvents, now: () => number) {
+    this.#supervision = supervision;
+    const { suspectAfterMs, lostAfterMs, reconnectMs } = supervision;
+    this.#leastSilenceMs = Math.min(suspectAfterMs, lostAfterMs, reconnectMs);
+    this.#events = events;
+    this.#now = now;
+    for (const node of nodes) this.#members.set(node, this.#createMember(node));
+  }
+
+  /** Of the agents that the job still counts on. */
+  get nodes(): string[] {
+    return [...this.#members.keys()].filter((node) => !this.#retired.has(node));
+  }
+
+  get replaced(): string[] {
+    return [...this.#replaced];
+  }
+
+  /** Agents that were started after an earlier coordinator's: what ran on their nodes is gone. */
+  get newcomers(): string[] {
+    return this.nodes.filter((node) => this.#members.get(node)?.isNew);
+  }
+
+  /** Nodes whose agent is held for lost. */
+  get lost(): string[] {
+    return [...this.#members.values()]
+      .filter((member) => member.state === 'lost')
+      .map((member) => member.node);
+  }
+
+  /** What its last change of state was for. */
+  whyOf(node: string): string {
+    return this.#members.get(node)?.actor.getSnapshot().context.why ?? '';
+  }
+
+  stateOf(node: string): AgentState | undefined {
+    return this.#members.get(node)?.state;
+  }
+
+  /** Address of each agent that has said hello. */
+  get addresses(): Map<string, string> {
+    return new Map(
+      [...this.#members.values()].flatMap(({ node, address }) => (address === null ? [] : [[node, address]])),
+    );
+  }
+
+  /** Begins to measure silence. `isBusUp`: while the bus is away nobody can be heard, and nobody is to blame. */
+  watch(isBusUp: () => boolean): void {
+    this.#tickedAt = this.#now();
+    for (const member of this.#members.values()) member.heardAt = this.#tickedAt;
+    clearInterval(this.#timer);
+    this.#timer = setInterval(() => {
+      const now = this.#now();
+      // Our own lag is not the agents' silence: heartbeats may be waiting in a socket that we have not read.
+      const lag = Math.max(0, now - this.#tickedAt - TICK_MS);
+      this.#tickedAt = now;
+      for (const member of this.#members.values()) {
+        if (!isBusUp()) member.heardAt = now;
+        else member.heardAt = Math.min(now, member.heardAt + lag);
+        const ms = now - member.heardAt;
+        // Silence that nobody would call one is not worth a thousand events each tick.
+        if (ms >= this.#leastSilenceMs) member.actor.send({ type: 'agent.silent', ms });
+      }
+    }, TICK_MS);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    for (const member of this.#members.values()) member.actor.stop();
+  }
+
+  hello(message: Hello): 'welcome' | 'unknown' | 'lost' {
+    const member = this.#members.get(message.node);
+    if (!member) return 'unknown';
+    if (this.#replaced.has(message.incarnation)) return 'lost';
+    if (member.state === 'lost' || member.state === 'left') return 'lost';
+    // Agents do not start again by themselves: of two, the first is meant, unless it was replaced.
+    if (member.incarnation !== null && member.incarnation !== message.incarnation) return 'lost';
+    if (member.incarnation === null) member.isNew = message.epoch === 0;
+    member.incarnation = message.incarnation;
+    member.address = message.address;
+    member.connectionClosed = false;
+    this.#heard(member, message.generation, null);
+    member.actor.send({ type: 'agent.hello' });
+    this.#events.onReports(message.node, message.processes);
+    this.#changed();
+    return 'welcome';
+  }
+
+  heartbeat(message: Heartbeat): void {
+    const member = this.#members.get(message.node);
+    if (!member || this.#replaced.has(message.incarnation)) return;
+    if (member.incarnation !== null && member.incarnation !== message.incarnation) return;
+    this.#heard(member, message.generation, message.alive);
+    if (member.state !== 'joined') member.actor.send({ type: 'agent.heartbeat' });
+    if (message.leaving) member.actor.send({ type: 'agent.left' });
+    this.#events.onReports(message.node, message.processes);
+    this.#changed();
+  }
+
+  /** The server's system account: a client's connection ended. `name` is `agent <node> <incarnation>`. */
+  disconnected(name: string, reason: string): void {
+    for (const member of this.#members.values())
+      if (member.incarnation !== null && name === `agent ${member.node} ${member.incarnation}`) {
+        member.connectionClosed = !/stale|slow/i.test(reason);
+        member.actor.send({ type: 'agent.disconnected', reason });
+      }
+  }
+
+  /**
+   * The launcher saw the agent's process end. Its guard has killed what it ran; `isOrderly`: the agent has ended all that
+   * itself, whether its goodbye came or was lost on the way.
+   */
+  ended(node: string, reason: string, isOrderly = false): void {
+    const member = this.#members.get(node);
+    if (!member) return;
+    member.processEnded = true;
+    member.actor.send({ type: 'agent.ended', reason, isOrderly });
+    this.#changed();
+  }
+
+  /** Agents that the job counts on and that are not there any more. */
+  get gone(): string[] {
+    return this.nodes.filter((node) => ['lost', 'left'].includes(this.#members.get(node)?.state ?? ''));
+  }
+
+  /** true for an agent whose process has ended, on a node that may be well; false for one that is only silent. */
+  hasDied(node: string): boolean {
+    const member = this.#members.get(node);
+    return member?.state === 'left' || member?.processEnded === true || member?.connectionClosed === true;
+  }
+
+  /** true when nothing of a lost agent can run any more: its process was seen to end, or its lease is over. */
+  isGone(node: string): boolean {
+    const member = this.#members.get(node);
+    if (!member || member.processEnded || member.incarnation === null || member.state === 'left') return true;
+    return member.state === 'lost' && this.#now() - member.heardAt > this.#supervision.leaseMs;
+  }
+
+  /** Another agent is started on the node: it is expected, and the one before it is not heard any more. */
+  replace(node: string): void {
+    const member = this.#members.get(node);
+    if (!member) return;
+    if (member.incarnation !== null) this.#replaced.add(member.incarnation);
+    member.actor.stop();
+    const from = member.state;
+    const next = this.#createMember(node);
+    this.#members.set(node, next);
+    this.#events.onTransition(node, from, next.state, 'a new agent is started');
+    this.#changed();
+  }
+
+  /** The job goes on without this node. */
+  retire(node: string): void {
+    this.#retired.add(node);
+  }
+
+  joinTimeout(ms: number, nodes: readonly string[] = this.nodes): void {
+    for (const node of nodes) this.#members.get(node)?.actor.send({ type: 'join.timeout', ms });
+  }
+
+  /** Resolves when `holds` does; looks again whenever something was heard. */
+  async until(holds: () => boolean, signal: AbortSignal): Promise<void> {
+    while (!holds()) {
+      signal.throwIfAborted();
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(done, TICK_MS);
+        const listeners = this.#listeners;
+        function done(): void {
+          clearTimeout(timer);
+          listeners.delete(done);
+          resolve();
+        }
+        listeners.add(done);
+      });
+    }
+  }
+
+  /** true when every agent that can still hear has taken in generation `generation`. */
+  isTold(generation: number): boolean {
+    return this.#everyone((member) => member.state === 'lost' || member.generation >= generation);
+  }
+
+  /**
+   * true when nothing that an agent started in a generation before `generation` can exist on any node any more, apart from
+   * the processes that `mayStay` there.
+   */
+  isClean(generation: number, mayStay: (node: string) => number = () => 0): boolean {
+    const now = this.#now();
+    return this.#everyone((member) =>
+      member.state === 'lost'
+        ? now - member.heardAt > this.#supervision.leaseMs
+        : member.generation >= generation && member.alive <= mayStay(member.node),
+    );
+  }
+
+  /** Whether it holds for all agents that can run anything. */
+  #everyone(holds: (member: Member) => boolean): boolean {
+    for (const member of this.#members.values()) {
+      const isOver = member.state === 'left' || member.processEnded || this.#retired.has(member.node);
+      if (!isOver && member.incarnation !== null && !holds(member)) return false;
+    }
+    return true;
+  }
+
+  /** Nodes that are in the way of `isClean`, for messages. */
+  unclean(generation: number): string[] {
+    return [...this.#members.values()]
+      .filter((member) => member.state !== 'left' && (member.generation < generation || member.alive > 0))
+      .map((member) => member.node);
+  }
+
+  #createMember(node: string): Member {
+    const { suspectAfterMs, lostAfterMs, reconnectMs } = this.#supervision;
+    const actor = createActor(agentMachine, { input: { node, suspectAfterMs, lostAfterMs, reconnectMs } });
+    const member: Member = {
+      node,
+      actor,
+      state: 'expected',
+      incarnation: null,
+      address: null,
+      heardAt: this.#now(),
+      generation: 0,
+      alive: 0,
+      processEnded: false,
+      connectionClosed: false,
+      isNew: true,
+    };
+    actor.subscribe({
+      next: (snapshot) => {
+        const state = snapshot.value as AgentState;
+        if (state === member.state) return;
+        const from = member.state;
+        member.state = state;
+        this.#events.onTransition(node, from, state, snapshot.context.why);
+        this.#changed();
+      },
+      error: (error) => this.#events.onDefect(`the machine of agent ${node} broke`, error),
+    });
+    actor.start();
+    return member;
+  }
+
+  #heard(member: Member, generation: number, alive: number | null): void {
+    member.heardAt = this.#now();
+    member.generation = generation;
+    if (alive !== null) member.alive = alive;
+  }
+
+  /** Once for all that came in together: whoever waits looks at every agent. */
+  #changed(): void {
+    if (this.#waking || this.#listeners.size === 0) return;
+    this.#waking = true;
+    setImmediate(() => {
+      this.#waking = false;
+      for (const listener of [...this.#listeners]) listener();
+    });
+  }
+}

@@ -1,0 +1,78 @@
+import { rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { toToken } from '../../messages/events/subjects.ts';
+import { jobPaths, writeJson } from '../../messages/job-directory/files.ts';
+import type { AgentConfig, Connection, JobSpec } from '../../messages/job-directory/job-files.ts';
+import { makePrivateDirectory } from '../../os/private-files.ts';
+import type { Platform } from '../../platform/launch/launcher.ts';
+import { aliveFile } from '../record/alive-file.ts';
+import type { JobKeys } from './keys.ts';
+import type { NatsServer } from './nats-server.ts';
+
+/** What is the same for the agents of a job. */
+export type AgentExtras = Pick<
+  AgentConfig,
+  'networkInterface' | 'nodeBinary' | 'path' | 'tmpDir' | 'containers' | 'mpi'
+> & {
+  /** Beginning of the path of a directory that each agent has for itself, on its node. */
+  readonly stopDirs: string;
+};
+
+type Job = Pick<JobSpec, 'jobDir' | 'jobId'>;
+
+/** The file (0600, in a directory that is 0700) from which one agent takes its key and the address of the bus. */
+export const agentConfigFile = ({ jobDir, jobId }: Job, node: string): string =>
+  join(jobPaths(jobDir, jobId).credentials, `agent-${toToken(node)}.json`);
+
+/** Writes a config for each agent, and connection.json for the user who owns the job. */
+export async function writeCredentials(job: {
+  spec: JobSpec;
+  keys: JobKeys;
+  nats: NatsServer;
+  platform: Platform;
+  agentExtras: AgentExtras;
+}): Promise<void> {
+  const { spec, keys, nats, platform, agentExtras } = job;
+  const { jobId, jobDir } = spec;
+  const { stopDirs, ...extras } = agentExtras;
+  const paths = jobPaths(jobDir, jobId);
+  makePrivateDirectory(paths.credentials);
+  const ca = keys.tls === undefined ? {} : { ca: keys.tls.ca };
+  const allocation = spec.slurm?.own
+    ? {
+        slurmJobId: spec.slurm.jobId,
+        head: hostname(),
+        aliveFile: aliveFile(jobDir),
+        logFile: join(paths.logs, `sweep_${jobId}.log`),
+      }
+    : undefined;
+  await Promise.all(
+    [...keys.agents].map(([node, { seed }]) => {
+      const address = platform.addresses.get(node) ?? null;
+      const config: AgentConfig = {
+        v: 1,
+        jobId,
+        node,
+        address,
+        url: nats.url,
+        seed,
+        logDir: paths.logs,
+        ...ca,
+        ...extras,
+        ...(allocation ? { allocation } : {}),
+        ...(extras.containers || extras.mpi ? { stopDir: `${stopDirs}-${toToken(node)}` } : {}),
+      };
+      return writeJson(agentConfigFile(spec, node), config, { secret: true });
+    }),
+  );
+  const connection: Connection = { v: 1, jobId, url: nats.url, operatorSeed: keys.operator.seed, ...ca };
+  await writeJson(paths.connection, connection, { secret: true });
+}
+
+/** The keys are worth nothing without the job's nats-server, and need not outlive it. */
+export async function removeCredentials({ jobDir, jobId }: Job): Promise<void> {
+  const paths = jobPaths(jobDir, jobId);
+  await rm(paths.credentials, { recursive: true, force: true });
+  await rm(paths.connection, { force: true });
+}

@@ -1,0 +1,35 @@
+import { createUserKey } from '../../messages/bus/nkey.ts';
+import type { Lifeline } from '../takeover/handover-file.ts';
+import type { ServerCertificate } from './certificates.ts';
+
+export interface KeyPair {
+  /** Secret: only ever in files with mode 0600. */
+  readonly seed: string;
+  readonly publicKey: string;
+}
+
+/** Keys of one job: one for each role, and one for each node's agent. */
+export interface JobKeys {
+  readonly coordinator: KeyPair;
+  readonly operator: KeyPair;
+  readonly system: KeyPair;
+  readonly agents: ReadonlyMap<string, KeyPair>;
+  /** Where `bus.tls` asks for it. */
+  readonly tls?: ServerCertificate;
+}
+
+export function createJobKeys(nodes: readonly string[]): JobKeys {
+  return {
+    coordinator: createUserKey(),
+    operator: createUserKey(),
+    system: createUserKey(),
+    agents: new Map(nodes.map((node) => [node, createUserKey()])),
+  };
+}
+
+/** As they were kept for a coordinator that takes over. */
+export const keysOf = ({ keys: { tls, ...keys } }: Pick<Lifeline, 'keys'>): JobKeys => ({
+  ...keys,
+  ...(tls ? { tls } : {}),
+  agents: new Map(keys.agents),
+});

@@ -1,0 +1,203 @@
+import { createHmac } from 'node:crypto';
+import { inboxOf } from '../../messages/bus/nats-bus.ts';
+import { SYSTEM_DISCONNECT, streamOf, subjectsOf } from '../../messages/events/subjects.ts';
+import { type NatsLogin, natsPayload } from '../../plan/infra.ts';
+import type { JobKeys } from './keys.ts';
+
+export interface NatsConfigInput {
+  readonly jobId: string;
+  readonly host: string;
+  /** -1 = any free port (the server writes it into `portsDir`). */
+  readonly port: number;
+  readonly storeDir: string;
+  readonly portsDir: string;
+  readonly logFile: string;
+  readonly pidFile: string;
+  readonly keys: JobKeys;
+  /** Largest message, MB: prompts that Dynamo sends over NATS may be larger than the usual 1 MB. */
+  readonly maxPayloadMb?: number;
+  /** Further names and passwords for engines: those that the recipe gives them. */
+  readonly logins?: readonly NatsLogin[];
+  /** Files (PEM, 0600) of the server's certificate, where `bus.tls` asks for one. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string };
+}
+
+interface User {
+  readonly nkey: string;
+  /** Empty: nothing at all. */
+  readonly publish: readonly string[];
+  readonly subscribe: readonly string[];
+  /** It is asked, and may answer to the asker's inbox: once a question and not later than a minute. */
+  readonly answers: boolean;
+}
+
+/**
+ * nats-server's configuration (https://docs.nats.io/running-a-nats-service/configuration): SRT for srtctl, with a
+ * key and permissions for each role; WORKLOAD for the engines, which log in as nobody and cannot see SRT.
+ */
+export function natsConfig(input: NatsConfigInput): string {
+  const { keys } = input;
+  const [srt, workload] = ['SRT', 'WORKLOAD'].map((name) => accountName(name, keys));
+  return `# Made by srtctl for job ${input.jobId}.
+server_name: ${quote(`srt-${input.jobId}`)}
+listen: ${quote(`${input.host}:${input.port}`)}
+ports_file_dir: ${quote(input.portsDir)}
+pid_file: ${quote(input.pidFile)}
+log_file: ${quote(input.logFile)}
+${natsPayload(input.maxPayloadMb ?? 1)}
+max_control_line: 4KB
+max_connections: ${CONNECTIONS}
+# A frozen peer shows after two missed pings.
+ping_interval: "1s"
+ping_max: 2
+write_deadline: "10s"
+jetstream {
+  store_dir: ${quote(input.storeDir)}
+  max_memory_store: 64MB
+  max_file_store: 4GB
+}
+${tlsBlock(input.tls)}system_account: SYS
+no_auth_user: ${ENGINES.user}
+accounts {
+  SYS {
+    users: [
+${userBlock({ nkey: keys.system.publicKey, publish: [], subscribe: [SYSTEM_DISCONNECT], answers: false })}
+    ]
+  }
+  # Each account has its own share of the disk: engines cannot take what the job's events need.
+  ${srt} {
+    jetstream {
+      max_memory: 1MB
+      max_store: 1536MB
+      max_streams: 2
+    }
+    users: [
+${srtUsers(input.jobId, keys).map(userBlock).join('\n')}
+    ]
+  }
+  ${workload} {
+    limits {
+      max_connections: ${CONNECTIONS - OWN_CONNECTIONS}
+      max_subscriptions: 262144
+    }
+    jetstream {
+      max_memory: 60MB
+      max_store: 2304MB
+      max_streams: 256
+      max_consumers: 1024
+    }
+    users: [
+${[ENGINES, ...(input.logins ?? []).filter(({ user }) => user !== ENGINES.user)].map(engineUser).join('\n')}
+    ]
+  }
+}
+`;
+}
+
+const CONNECTIONS = 16_384;
+/** Kept from engines: an agent on each of a thousand nodes has two while it connects again, and people watch. */
+const OWN_CONNECTIONS = 4_096;
+
+/**
+ * Dynamo logs in by this name and password when it is given none (lib/runtime/src/transports/nats.rs, 0.7.0 to 1.6.1).
+ * `no_auth_user` is for clients that give no name at all, so the account's user has to be called so.
+ */
+const ENGINES = { user: 'user', password: 'user' } as const;
+
+const engineUser = ({ user, password }: NatsLogin): string =>
+  `      { user: ${quote(user)}, password: ${quote(password)}, permissions: { publish: { deny: [${ADMINISTRATION.map(quote).join(', ')}] } } }`;
+
+/** Of the server, not of an account. */
+const ADMINISTRATION = ['$JS.API.ACCOUNT.PURGE.>', '$JS.API.SERVER.>', '$JS.API.META.>'];
+
+/**
+ * Before nats-server 2.10.27 whoever knows the name of any account can delete all its streams (CVE-2025-30215), and no
+ * permission helps: the server's own acknowledgement of an event does it, when the publisher has it sent there. So
+ * nobody knows the names. They are the same when the server is started again, and finds its files by them.
+ */
+const accountName = (name: string, keys: JobKeys): string =>
+  `${name}_${createHmac('sha256', keys.coordinator.seed).update(name).digest('hex').slice(0, 32)}`;
+
+/**
+ * Who may say and hear what. Exported for its test. What a role need not do it may not: an operator hears no question
+ * (it could answer in the coordinator's place), and nobody may delete or purge the stream.
+ */
+export function srtUsers(jobId: string, keys: JobKeys): User[] {
+  const s = subjectsOf(jobId);
+  const stream = streamOf(jobId);
+  const readStream = [
+    `$JS.API.STREAM.INFO.${stream}`,
+    `$JS.API.CONSUMER.CREATE.${stream}`,
+    `$JS.API.CONSUMER.CREATE.${stream}.>`,
+    `$JS.API.CONSUMER.INFO.${stream}.*`,
+    `$JS.API.CONSUMER.DELETE.${stream}.*`,
+    `$JS.API.CONSUMER.MSG.NEXT.${stream}.*`,
+    `$JS.ACK.${stream}.>`,
+  ];
+  const agents = [...keys.agents].map(([node, { publicKey }]) => ({
+    nkey: publicKey,
+    publish: [s.hello(node), s.heartbeat(node), s.processesOf(node)],
+    subscribe: [s.desired(node), s.clock(node), s.all, s.log(node, '*'), `${inboxOf('agent', node)}.>`],
+    answers: true,
+  }));
+  return [
+    {
+      nkey: keys.coordinator.publicKey,
+      publish: [
+        s.everything,
+        `$JS.API.STREAM.CREATE.${stream}`,
+        `$JS.API.STREAM.UPDATE.${stream}`,
+        ...readStream,
+        `${inboxOf('operator')}.>`,
+        ...[...keys.agents.keys()].map((node) => `${inboxOf('agent', node)}.>`),
+      ],
+      subscribe: [s.everything, `${inboxOf('coordinator')}.>`],
+      // It reads the stream, where each message could be answered: the server would remember all of a minute, and
+      // above 4,096 look through them again at each further one.
+      answers: false,
+    },
+    {
+      nkey: keys.operator.publicKey,
+      publish: [s.log('*', '*'), s.cancel, ...readStream],
+      subscribe: [
+        s.heartbeat('*'),
+        s.agentTransition('*'),
+        s.clockOffset('*'),
+        s.processesOf('*'),
+        s.points,
+        s.sweepTransition,
+        s.sweepProgress,
+        s.allLease,
+        `${inboxOf('operator')}.>`,
+      ],
+      answers: false,
+    },
+    ...agents,
+  ];
+}
+
+// An empty list of what is allowed would allow everything.
+const publishBlock = (publish: readonly string[]): string =>
+  publish.length === 0 ? '{ deny: [">"] }' : `{ allow: [${publish.map(quote).join(', ')}] }`;
+
+const userBlock = ({ nkey, publish, subscribe, answers }: User): string => `      {
+        nkey: ${nkey}
+        permissions: {
+          publish: ${publishBlock(publish)}
+          subscribe: { allow: [${subscribe.map(quote).join(', ')}] }
+${answers ? '          allow_responses: { max: 1, expires: "1m" }\n' : ''}        }
+      }`;
+
+/** Srtctl's own clients insist on TLS; engines, which cannot, still find their account without it. */
+const tlsBlock = (tls: NatsConfigInput['tls']): string =>
+  tls === undefined
+    ? ''
+    : `tls {
+  cert_file: ${quote(tls.certFile)}
+  key_file: ${quote(tls.keyFile)}
+  timeout: 10
+}
+allow_non_tls: true
+`;
+
+const quote = (text: string): string => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;

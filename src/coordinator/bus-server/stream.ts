@@ -1,0 +1,47 @@
+import { connect, DiscardPolicy, nkeyAuthenticator, RetentionPolicy, StorageType } from 'nats';
+import { CONNECT_MS, inboxOf, patiently, tlsOf } from '../../messages/bus/nats-bus.ts';
+import { keptSubjects, streamOf } from '../../messages/events/subjects.ts';
+
+interface StreamOptions {
+  readonly url: string;
+  readonly seed: string;
+  readonly jobId: string;
+  readonly ca?: string | undefined;
+  readonly patienceMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** The stream that keeps transitions and results, so that a viewer who comes late sees all from the start. */
+export const createStream = (options: StreamOptions): Promise<void> =>
+  patiently(options, () => tryToCreate(options));
+
+async function tryToCreate({ url, seed, jobId, ca }: StreamOptions): Promise<void> {
+  const connection = await connect({
+    servers: url,
+    authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)),
+    inboxPrefix: inboxOf('coordinator'),
+    name: 'coordinator (stream)',
+    timeout: CONNECT_MS,
+    // To a server that died meanwhile it is tried anew.
+    reconnect: false,
+    ...tlsOf(url, ca),
+  });
+  try {
+    const manager = await connection.jetstreamManager({ checkAPI: false });
+    await manager.streams.add({
+      name: streamOf(jobId),
+      subjects: keptSubjects(jobId),
+      storage: StorageType.File,
+      retention: RetentionPolicy.Limits,
+      discard: DiscardPolicy.Old,
+      // What is kept stays, whoever asks: the server answers also to subjects that a publisher chose.
+      deny_delete: true,
+      deny_purge: true,
+      max_bytes: 1024 * 1024 * 1024,
+      // Repeats of the outboxes within this time are dropped (ns).
+      duplicate_window: 120 * 1_000_000_000,
+    });
+  } finally {
+    await connection.close();
+  }
+}

@@ -1,0 +1,191 @@
+import { open, readdir, readFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { writeJson } from '../../messages/job-directory/files.ts';
+import {
+  type JobState,
+  jobStateSchema,
+  STATE_CHANGES,
+  type StateChange,
+  stateChangeSchema,
+} from '../../messages/job-directory/job-files.ts';
+
+/** Writing takes this part of the time at most: 1 / (1 + …). Who waits for it does not. */
+const REST = 4;
+
+/** With more points than this state.json is not written anew for each change. */
+const MOST_WHOLE = 500;
+
+/**
+ * state.json, kept up to date: whole at any moment, and several changes at once become one write. Of a sweep of many
+ * points only what has changed is written, into a file beside it that state.json names, until that is as long as it is
+ * itself: so a point costs as much in a sweep of thousands as in one of ten. When the job has finished all is in state.json.
+ */
+export class StateFile {
+  readonly #path: string;
+  readonly #state: JobState;
+  readonly #onError: (error: unknown) => void;
+  readonly #places: ReadonlyMap<number, number>;
+  #saving: Promise<void> = Promise.resolve();
+  /** What is to be written; of points the changed ones alone. */
+  #unsaved: StateChange | undefined;
+  /** The file of changes, how long it is, and how long state.json was when it was begun; none: state.json is next. */
+  #changes: { readonly name: string; size: number; readonly most: number } | undefined;
+  #wholes = 0;
+  /** How long the last write took, and when it ended (monotonic ms). */
+  #tookMs = 0;
+  #endedAt = 0;
+  #isUrgent = false;
+  #hurry: () => void = () => undefined;
+
+  readonly #mayWrite: () => void;
+
+  constructor(
+    path: string,
+    state: JobState,
+    onError: (error: unknown) => void,
+    mayWrite: () => void = () => undefined,
+  ) {
+    this.#path = path;
+    this.#mayWrite = mayWrite;
+    this.#state = { ...state, points: [...state.points] };
+    this.#places = placesOf(state);
+    this.#onError = onError;
+  }
+
+  get current(): JobState {
+    return this.#state;
+  }
+
+  /** `points`: those that have changed. */
+  save(change: StateChange): void {
+    const { points = [], ...others } = change;
+    const updated = { ...others, updatedAt: new Date().toISOString() };
+    Object.assign(this.#state, updated);
+    put(points, this.#state, this.#places);
+    const before = this.#unsaved;
+    this.#unsaved = { ...before, ...updated, points: [...(before?.points ?? []), ...points] };
+    if (before) return;
+    this.#saving = this.#saving.then(() => this.#rest()).then(() => this.#write());
+  }
+
+  async #write(): Promise<void> {
+    const beganAt = performance.now();
+    const change = this.#unsaved ?? {};
+    this.#unsaved = undefined;
+    this.#isUrgent = false;
+    try {
+      this.#mayWrite();
+      const changes = this.#changes;
+      if (changes && changes.size < changes.most && this.#state.sweep !== 'finished')
+        changes.size += await append(join(dirname(this.#path), changes.name), change);
+      else await this.#writeWhole();
+    } catch (error) {
+      // A line that was torn is the last one: what follows is in state.json.
+      this.#changes = undefined;
+      this.#onError(error);
+    }
+    this.#endedAt = performance.now();
+    this.#tookMs = this.#endedAt - beganAt;
+  }
+
+  async #writeWhole(): Promise<void> {
+    const { points, sweep, epoch } = this.#state;
+    const directory = dirname(this.#path);
+    const isMuch = points.length > MOST_WHOLE && sweep !== 'finished';
+    // Of each coordinator other ones: what an earlier one has written late belongs to no state.json of this one.
+    const name = `state.changes-${epoch}-${++this.#wholes}.jsonl`;
+    // There before it is named: who does not find it knows that state.json is another one by now.
+    if (isMuch) await (await open(join(directory, name), 'w', 0o644)).close();
+    const size = await writeJson(this.#path, isMuch ? { ...this.#state, changes: name } : this.#state);
+    this.#changes = isMuch ? { name, size: 0, most: size } : undefined;
+    if (points.length <= MOST_WHOLE) return;
+    const old = (await readdir(directory)).filter((each) => STATE_CHANGES.test(each) && each !== name);
+    await Promise.all(
+      (isMuch ? old : [...old, name]).map((each) => rm(join(directory, each), { force: true })),
+    );
+  }
+
+  #rest(): Promise<void> {
+    const ms = this.#endedAt + REST * this.#tookMs - performance.now();
+    if (ms <= 1 || this.#isUrgent) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#hurry = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** Resolves when all that was saved is on disk. */
+  saved(): Promise<void> {
+    this.#isUrgent = true;
+    this.#hurry();
+    return this.#saving;
+  }
+}
+
+/** Bytes that it took. */
+async function append(path: string, change: StateChange): Promise<number> {
+  const line = Buffer.from(`${JSON.stringify(change)}\n`);
+  const file = await open(path, 'a');
+  try {
+    await file.writeFile(line);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+  return line.length;
+}
+
+/** state.json with what has changed since; undefined when it is not there (yet) or not what it should be. */
+export async function readStateFile(path: string): Promise<JobState | undefined> {
+  try {
+    let state: JobState | undefined;
+    // When its changes are gone, it was written anew meanwhile.
+    for (let attempts = 0; attempts < 5; attempts++) {
+      state = jobStateSchema.safeParse(JSON.parse(await readFile(path, 'utf8'))).data;
+      if (state?.changes === undefined) return state;
+      const lines = await readFile(join(dirname(path), state.changes), 'utf8').catch(() => undefined);
+      if (lines !== undefined) return withChanges(state, lines);
+    }
+    return state;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What comes after the last end of a line is being written; so is a line that is none (yet), as over NFS. */
+function withChanges({ changes: _, ...state }: JobState, text: string): JobState {
+  const places = placesOf(state);
+  for (const line of text.split('\n').slice(0, -1)) {
+    const change = changeIn(line);
+    if (!change) break;
+    const { points = [], ...others } = change;
+    Object.assign(state, others);
+    put(points, state, places);
+  }
+  return state;
+}
+
+function changeIn(line: string): StateChange | undefined {
+  try {
+    return stateChangeSchema.safeParse(JSON.parse(line)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+const placesOf = ({ points }: Pick<JobState, 'points'>): Map<number, number> =>
+  new Map(points.map(({ ordinal }, at) => [ordinal, at]));
+
+function put(
+  changed: JobState['points'],
+  { points }: Pick<JobState, 'points'>,
+  places: ReadonlyMap<number, number>,
+): void {
+  for (const point of changed) {
+    const at = places.get(point.ordinal);
+    if (at !== undefined) points[at] = point;
+  }
+}

@@ -1,0 +1,27 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { partialResult } from '../../benchmarks/partial-result.ts';
+import type { BenchmarkResult } from '../../messages/job-directory/result.ts';
+
+export interface UnfinishedPoint {
+  readonly ordinal: number;
+  readonly benchmark: BenchmarkResult;
+}
+
+/**
+ * What points without a result.json have measured so far: one that runs, or one whose coordinator was killed. Only of
+ * sa-bench, because other benchmarks leave their figures at their end.
+ */
+export async function readUnfinished(jobDir: string): Promise<UnfinishedPoint[]> {
+  const points = join(jobDir, 'points');
+  const found: UnfinishedPoint[] = [];
+  for (const name of (await readdir(points).catch(() => [])).sort()) {
+    const resultDir = join(points, name);
+    const number = /^\d+(?=-)/.exec(name)?.[0];
+    const files: string[] = await readdir(resultDir).catch(() => []);
+    if (number === undefined || files.includes('result.json')) continue;
+    const benchmark = await partialResult({ type: 'sa-bench', process: null, resultDir });
+    if (benchmark) found.push({ ordinal: Number(number), benchmark });
+  }
+  return found;
+}

@@ -1,0 +1,50 @@
+import { request } from 'node:http';
+import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
+import { atATime } from '../../os/at-a-time.ts';
+import { describe } from '../../why/describe.ts';
+
+/** A worker that is asked for its health when requests have just failed, and whose load has just ended. */
+const WITHIN_MS = 8_000;
+/** Workers that are asked at the same time. */
+const PARALLEL = 64;
+
+/**
+ * A sentence for each worker that does not say a word when it is asked for its health. A frozen worker fails requests
+ * sooner than its agent's probes, which are patient, call it degraded.
+ */
+export async function silentWorkers(
+  processes: readonly ProcessSpec[],
+  signal: AbortSignal,
+  withinMs = WITHIN_MS,
+): Promise<string[]> {
+  const silent: string[] = [];
+  await atATime(PARALLEL, processes.filter(isWorker), async (spec) => {
+    if (await answers(spec, withinMs, signal)) return;
+    const who = describe(spec.id, spec.role, spec.node);
+    silent.push(`${who} does not answer when it is asked for its health (${withinMs / 1_000} s)`);
+  });
+  return silent.sort();
+}
+
+const isWorker = ({ role, probe }: ProcessSpec): boolean =>
+  (role === 'agg' || role === 'prefill' || role === 'decode') && probe.kind === 'http';
+
+/** Any answer counts, and so does a refusal: the agent sees what has ended. */
+function answers({ probe }: ProcessSpec, withinMs: number, signal: AbortSignal): Promise<boolean> {
+  if (probe.kind !== 'http') return Promise.resolve(true);
+  const { host, port, path } = probe;
+  return new Promise((resolve) => {
+    const asked = request({ host, port, path, agent: false, signal }, (response) => {
+      response.resume();
+      done(true);
+    });
+    const timer = setTimeout(() => done(false), withinMs);
+    asked.on('error', () => done(true));
+    asked.end();
+    function done(answered: boolean): void {
+      clearTimeout(timer);
+      resolve(answered);
+      asked.destroy();
+    }
+  });
+}

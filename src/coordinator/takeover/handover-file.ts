@@ -1,0 +1,91 @@
+import { lstat, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { writeJson } from '../../messages/job-directory/files.ts';
+
+const processNameSchema = z.object({ pid: z.number().int().positive(), startedAt: z.string() });
+const keyPairSchema = z.object({ seed: z.string(), publicKey: z.string() });
+
+/**
+ * What a coordinator needs to take over the job of one that was killed, beside state.json: all that would be lost
+ * with the process. Secret: a file with mode 0600 in the job's node-local directory (0700), gone with the job.
+ */
+export const lifelineSchema = z.object({
+  v: z.literal(1),
+  jobId: z.string(),
+  /** Of the job's clock (SteadyClock). */
+  clockOffsetMs: z.number(),
+  /** The mark (owner-mark.ts) of nats-server and local agents; left out where none could be set. */
+  mark: z.string().regex(/^\d+$/).optional(),
+  nats: processNameSchema.extend({ port: z.number().int() }),
+  infraPorts: z.object({ nats: z.number(), etcdClient: z.number(), etcdPeer: z.number() }),
+  /** What the platform holds: its block of loopback addresses. */
+  claim: z.number().int().nullable(),
+  /** Of agents that have said hello. */
+  addresses: z.record(z.string(), z.string()),
+  /** Nodes that the job goes on without. */
+  without: z.array(z.string()),
+  keys: z.object({
+    coordinator: keyPairSchema,
+    operator: keyPairSchema,
+    system: keyPairSchema,
+    agents: z.array(z.tuple([z.string(), keyPairSchema])),
+    tls: z.object({ ca: z.string(), cert: z.string(), key: z.string() }).optional(),
+  }),
+  /** Agents, or the sruns that hold several. */
+  launched: z.array(processNameSchema.extend({ agents: z.array(z.string()).readonly() })),
+});
+export type Lifeline = z.infer<typeof lifelineSchema>;
+
+const fileIn = (home: string): string => join(home, 'lifeline.json');
+
+/** undefined when there is none, or it is not surely ours: the directory's path comes from a file that others read. */
+export async function readLifeline(home: string, jobId: string): Promise<Lifeline | undefined> {
+  try {
+    const own = process.getuid?.();
+    const [directory, file] = await Promise.all([lstat(home), lstat(fileIn(home))]);
+    const isPrivate = [directory, file].every(({ uid, mode }) => uid === own && (mode & 0o077) === 0);
+    if (!directory.isDirectory() || !file.isFile() || !isPrivate) return undefined;
+    const found = lifelineSchema.safeParse(JSON.parse(await readFile(fileIn(home), 'utf8'))).data;
+    return found?.jobId === jobId ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The file kept up to date: several changes at once become one write. */
+export class LifelineFile {
+  readonly #home: string;
+  readonly #content: () => Lifeline;
+  readonly #onError: (error: unknown) => void;
+  #saving: Promise<void> = Promise.resolve();
+  #unsaved = false;
+
+  readonly #mayWrite: () => void;
+
+  constructor(
+    home: string,
+    content: () => Lifeline,
+    onError: (error: unknown) => void,
+    mayWrite: () => void,
+  ) {
+    this.#mayWrite = mayWrite;
+    this.#home = home;
+    this.#content = content;
+    this.#onError = onError;
+  }
+
+  /** Resolves when the file says what is. */
+  save(): Promise<void> {
+    if (this.#unsaved) return this.#saving;
+    this.#unsaved = true;
+    this.#saving = this.#saving
+      .then(async () => {
+        this.#unsaved = false;
+        this.#mayWrite();
+        await writeJson(fileIn(this.#home), this.#content(), { secret: true });
+      })
+      .catch(this.#onError);
+    return this.#saving;
+  }
+}

@@ -1,0 +1,128 @@
+import type { HttpProbe, ProbeStep } from '../../messages/spec/probe-spec.ts';
+import type { DeployPhase, JsonCount, ProcessRole, ProcessSpec } from '../../messages/spec/process-spec.ts';
+import { fillNode } from '../../recipe/resolve.ts';
+import type { FrontendContext } from './protocol.ts';
+
+/** A router ends the requests that it has; smg takes 5 s in any case. */
+const GRACE_MS = 15_000;
+const NGINX_GRACE_MS = 5_000;
+/** Dynamo's frontend drains for up to 30 s. */
+const DYNAMO_GRACE_MS = 40_000;
+const UNHEALTHY_AFTER_MS = 300_000;
+/** How long a model may not be listed, or a request not be answered, when all workers are there. */
+const STEPS_WITHIN_MS = 600_000;
+/** Engines compile kernels with their first request. */
+const FIRST_ANSWER_MS = 300_000;
+
+interface FrontendProcess {
+  readonly id: string;
+  readonly role: Extract<ProcessRole, 'frontend' | 'nginx'>;
+  readonly phase: DeployPhase;
+  readonly node: string;
+  readonly port: number;
+  readonly argv: string[];
+  readonly env: Record<string, string>;
+  readonly image: string | null;
+  readonly path: string;
+  readonly expect?: JsonCount[];
+  readonly older?: HttpProbe['older'];
+  readonly steps?: ProbeStep[];
+  readonly files?: { path: string; content: string }[];
+  /** Ports beside the one that clients use. */
+  readonly otherPorts?: Record<string, number>;
+  readonly graceMs?: number;
+  readonly givesUp?: string;
+}
+
+/** What routers and nginx have in common: they serve HTTP on one port and end only when they are stopped. */
+export function frontendProcess({ recipe, runtime }: FrontendContext, own: FrontendProcess): ProcessSpec {
+  const { id, role, phase, node, port, argv, env, image, path, expect, older, steps, files } = own;
+  const probe: HttpProbe = {
+    ...{ kind: 'http', host: runtime.address(node), port, path },
+    ...(expect ? { expect } : {}),
+    ...(older ? { older } : {}),
+    ...(steps ? { steps, stepsWithinMs: STEPS_WITHIN_MS } : {}),
+  };
+  return {
+    id,
+    role,
+    phase,
+    node,
+    argv,
+    env,
+    logFile: `${runtime.logDir}/${node}_${id}.out`,
+    ...(files ? { files } : {}),
+    gpus: [],
+    image,
+    ports: { http: port, ...own.otherPorts },
+    probe,
+    critical: true,
+    terminates: false,
+    startTimeoutMs: startTimeoutMs(recipe),
+    graceMs:
+      own.graceMs ??
+      (role === 'nginx' ? NGINX_GRACE_MS : recipe.frontend.type === 'dynamo' ? DYNAMO_GRACE_MS : GRACE_MS),
+    ...(own.givesUp === undefined ? {} : { givesUp: own.givesUp }),
+    unhealthyAfterMs: UNHEALTHY_AFTER_MS,
+  };
+}
+
+const QUESTION = { model: '{model}', max_tokens: 4, temperature: 0 };
+
+/** A model is listed, and a request for it is answered: some routers know their workers long before they can use them. */
+export const modelAnswers = (): ProbeStep[] => [
+  { label: 'model', path: '/v1/models', take: { model: ['data', '0', 'id'] } },
+  {
+    label: 'completion',
+    path: '/v1/completions',
+    body: { ...QUESTION, prompt: 'Hello' },
+    // A model may be there for chat alone.
+    or: [
+      { path: '/v1/chat/completions', body: { ...QUESTION, messages: [{ role: 'user', content: 'Hello' }] } },
+    ],
+    take: { choice: ['choices', '0'] },
+    timeoutMs: FIRST_ANSWER_MS,
+  },
+];
+
+/**
+ * Expects that only planned workers are registered, in every mode and state of health, because a router also sends requests
+ * to a foreign prefill worker beside aggregated ones, and to an unhealthy worker as soon as it recovers.
+ */
+export const nobodyElse = (
+  where: Pick<JsonCount, 'at' | 'where'>,
+  planned: { readonly field: string[]; readonly addresses: readonly string[]; readonly most: number },
+): JsonCount => ({
+  ...where,
+  count: 0,
+  most: planned.most,
+  ...(planned.addresses.length > 0
+    ? { address: { field: planned.field, among: [], others: [...planned.addresses] } }
+    : {}),
+  label: 'workers',
+});
+
+/** What the recipe tells every process, and what it tells routers. */
+export const routerEnvironment = (
+  { recipe, runtime }: FrontendContext,
+  node: string,
+): Record<string, string> => fillNode({ ...recipe.environment, ...recipe.frontend.env }, runtime, node);
+
+/** A router that waits for its workers takes as long as they do. */
+export const startTimeoutMs = ({ health_check }: FrontendContext['recipe']): number =>
+  health_check.interval_seconds * health_check.max_attempts * 1000;
+
+/**
+ * How many workers of each mode a router must know to be ready, no fewer and no more; modes without any are left out. Of
+ * workers that a run can do without one is enough (`least`): the others may be lost, before the router looks and after.
+ */
+export function endpointCounts({
+  recipe,
+  processes,
+}: FrontendContext): { mode: 'prefill' | 'decode' | 'agg'; count: number; least: number }[] {
+  return (['prefill', 'decode', 'agg'] as const).flatMap((mode) => {
+    const count = processes.filter((process) => process.mode === mode && process.ports.http > 0).length;
+    if (count === 0) return [];
+    return [{ mode, count, least: recipe.supervision.critical[mode] ? count : 1 }];
+  });
+}

@@ -1,0 +1,156 @@
+import type { JsonCount } from '../../messages/spec/process-spec.ts';
+import type { EndpointProcess } from '../../model/kinds.ts';
+import type { Recipe } from '../../recipe/schema/schema.ts';
+import { flagsToArgv } from '../../recipe/values/argv.ts';
+import { nginxProcesses } from './nginx.ts';
+import { entryOf, placeFrontends } from './placement.ts';
+import { endpointCounts, frontendProcess, nobodyElse, routerEnvironment, startTimeoutMs } from './process.ts';
+import type { FrontendContext, FrontendProtocol } from './protocol.ts';
+
+/** A router of the family that SGLang's began: its workers are on its command line, and it waits for them itself. */
+export interface ToldRouter {
+  readonly type: string;
+  /** Python module that starts it. */
+  readonly module: string;
+  readonly takesTokenIds: boolean;
+  /** Option for prefill and decode workers. */
+  readonly disaggregated: string;
+  /** Whether a prefill worker's bootstrap port follows its URL. */
+  readonly tellsBootstrap: (recipe: Recipe) => boolean;
+  /** From SIGTERM to SIGKILL. */
+  readonly graceMs: number;
+  /** Line of its log that says that it waits for a worker no longer. */
+  readonly givesUp?: string;
+}
+
+/** Where the whole family has its own metrics, unless it is told another port. */
+const METRICS_PORT = 29_000;
+
+/** What the recipe may say itself: how long the router waits for workers, and how often it looks, in seconds. */
+const TIMEOUT = 'worker-startup-timeout-secs';
+const INTERVAL = 'worker-startup-check-interval';
+
+export function toldRouter(router: ToldRouter): FrontendProtocol {
+  return {
+    type: router.type,
+    needsEtcd: false,
+    waitsForWorkers: true,
+    takesTokenIds: router.takesTokenIds,
+    entry: entryOf,
+    processes(context) {
+      const placement = placeFrontends(context);
+      const routers = placement.routers.map(({ node, port }, index) =>
+        frontendProcess(context, {
+          id: `frontend-${index}`,
+          role: 'frontend',
+          phase: 'worker',
+          node,
+          port,
+          otherPorts: { metrics: metricsPort(context, node) },
+          argv: [
+            ...['python3', '-m', router.module],
+            ...workerArguments(router, context),
+            ...['--host', context.runtime.listenAddress(node), '--port', String(port)],
+            ...metricsPlace(context, node),
+            ...patience(context.recipe),
+            ...flagsToArgv(context.recipe.frontend.args),
+          ],
+          env: routerEnvironment(context, node),
+          image: context.runtime.image,
+          path: '/workers',
+          expect: healthy(context),
+          older: { path: '/list_workers', expect: listed(context) },
+          graceMs: router.graceMs,
+          ...(router.givesUp === undefined ? {} : { givesUp: router.givesUp }),
+        }),
+      );
+      return [...routers, ...nginxProcesses(context, placement)];
+    },
+  };
+}
+
+const option = ({ frontend: { args } }: Recipe, name: string) =>
+  args[name] ?? args[name.replaceAll('-', '_')];
+
+const metricsPort = ({ recipe, runtime }: FrontendContext, node: string): number =>
+  Number(option(recipe, 'prometheus-port') ?? runtime.port(node, METRICS_PORT));
+
+/** Where nodes and jobs share a machine, metrics have an address and a port of their own, too. */
+function metricsPlace(context: FrontendContext, node: string): string[] {
+  const address = context.runtime.listenAddress(node);
+  const port = context.runtime.port(node, METRICS_PORT);
+  return [
+    ...(address === '0.0.0.0' ? [] : ['--prometheus-host', address]),
+    ...(port === METRICS_PORT ? [] : ['--prometheus-port', String(port)]),
+  ];
+}
+
+/**
+ * A router by itself gives its workers up after 10 or 30 minutes, and looks for them every 30 seconds. It waits as long
+ * as the workers may take, and looks each second, unless the recipe says something else.
+ */
+function patience(recipe: Recipe): string[] {
+  const given = (name: string) => option(recipe, name) != null;
+  return [
+    ...(given(TIMEOUT) ? [] : [`--${TIMEOUT}`, String(Math.ceil(startTimeoutMs(recipe) / 1000))]),
+    ...(given(INTERVAL) ? [] : [`--${INTERVAL}`, '1']),
+  ];
+}
+
+const leadersOf = ({ processes }: FrontendContext): readonly EndpointProcess[] =>
+  processes.filter((process) => process.rank === 0);
+
+function workerArguments(router: ToldRouter, context: FrontendContext): string[] {
+  const { recipe, runtime } = context;
+  const leaders = leadersOf(context);
+  const url = ({ node, ports }: EndpointProcess) => `http://${runtime.address(node)}:${ports.http}`;
+  const aggregated = leaders.filter((leader) => leader.mode === 'agg');
+  if (aggregated.length > 0) return ['--worker-urls', ...aggregated.map(url)];
+  const bootstrap = ({ ports }: EndpointProcess) =>
+    ports.bootstrap !== null && router.tellsBootstrap(recipe) ? [String(ports.bootstrap)] : [];
+  return [
+    router.disaggregated,
+    ...leaders.flatMap((leader) =>
+      leader.mode === 'prefill' ? ['--prefill', url(leader), ...bootstrap(leader)] : [],
+    ),
+    ...leaders.flatMap((leader) => (leader.mode === 'decode' ? ['--decode', url(leader)] : [])),
+  ];
+}
+
+const addressOf = ({ runtime }: FrontendContext, { node, ports }: EndpointProcess): string =>
+  `${runtime.address(node)}:${ports.http}`;
+
+/**
+ * Each planned worker, by its URL. The router calls workers that do everything "regular". One that is aware of data
+ * parallelism lists a worker once for each rank, as `http://HOST:PORT@RANK`.
+ */
+function healthy(context: FrontendContext): JsonCount[] {
+  const leaders = leadersOf(context);
+  const all = leaders.map((leader) => addressOf(context, leader));
+  const planned = endpointCounts(context).map(({ mode, count, least }) => ({
+    at: ['workers'],
+    where: { worker_type: mode === 'agg' ? 'regular' : mode, is_healthy: true },
+    count,
+    ...(least < count ? { least } : {}),
+    address: {
+      field: ['url'],
+      among: leaders.filter((leader) => leader.mode === mode).map((leader) => addressOf(context, leader)),
+    },
+    label: `${mode} workers`,
+  }));
+  const known = { field: ['url'], addresses: all, most: leaders.length };
+  return [...planned, nobodyElse({ at: ['workers'], where: {} }, known)];
+}
+
+/**
+ * The same from the bare URLs that sglang-router 0.1.9 and older list, without mode and health. They listen only when all
+ * workers that they were told are healthy.
+ */
+function listed(context: FrontendContext): JsonCount[] {
+  const all = leadersOf(context).map((leader) => addressOf(context, leader));
+  return healthy(context).map((count) => ({
+    ...count,
+    ...{ at: ['urls'], where: {} },
+    address: { field: [], among: count.address?.among ?? [], others: all },
+  }));
+}

@@ -1,0 +1,137 @@
+import {
+  dynamoAddresses,
+  dynamoEnvironment,
+  onOwnAddress,
+} from '../../backends/common/dynamo-environment.ts';
+import { onUnlessTold } from '../../engine-options/options.ts';
+import type { JsonCount } from '../../messages/spec/process-spec.ts';
+import type { EndpointMode, EndpointProcess } from '../../model/kinds.ts';
+import type { Recipe } from '../../recipe/schema/schema.ts';
+import { flagsToArgv } from '../../recipe/values/argv.ts';
+import { nginxProcesses } from '../common/nginx.ts';
+import { entryOf, placeFrontends } from '../common/placement.ts';
+import {
+  endpointCounts,
+  frontendProcess,
+  modelAnswers,
+  nobodyElse,
+  routerEnvironment,
+} from '../common/process.ts';
+import type { FrontendContext, FrontendProtocol } from '../common/protocol.ts';
+
+/** At info a frontend writes 3 KB for each request, and releases before 1.0 a line for each time that its /health is asked. */
+const DYNAMO_LOG = 'info,dynamo_llm::http=warn,http-request=warn,dynamo_runtime::discovery::kv_store=warn';
+
+const ON_UNLESS_TOLD = onUnlessTold('dynamo.frontend');
+
+/** Dynamo's frontend: it learns of its workers from etcd, and its /health says which of them have registered. */
+export const dynamo: FrontendProtocol = {
+  type: 'dynamo',
+  needsEtcd: true,
+  waitsForWorkers: false,
+  takesTokenIds: true,
+  entry: entryOf,
+  processes(context) {
+    const { recipe, runtime, roles } = context;
+    const placement = placeFrontends(context);
+    const infra = runtime.host(roles.infra);
+    const routers = placement.routers.map(({ node, port }, index) =>
+      frontendProcess(context, {
+        id: `frontend-${index}`,
+        role: 'frontend',
+        phase: 'frontend',
+        node,
+        port,
+        argv: [
+          'python3',
+          '-m',
+          'dynamo.frontend',
+          `--http-port=${port}`,
+          ...flagsToArgv(recipe.frontend.args, ON_UNLESS_TOLD),
+        ],
+        env: {
+          ETCD_ENDPOINTS: `http://${infra}:${runtime.infraPorts.etcdClient}`,
+          NATS_SERVER: `nats://${infra}:${runtime.infraPorts.nats}`,
+          ...onOwnAddress('DYN_HTTP_HOST', runtime, node),
+          ...dynamoAddresses(recipe, runtime, node),
+          ...dynamoEnvironment(recipe, 'frontend'),
+          DYN_LOG: DYNAMO_LOG,
+          ...routerEnvironment(context, node),
+        },
+        image: runtime.image,
+        path: '/health',
+        expect: registered(context),
+        // An instance is registered up to 6 s before its model is listed: the frontend reads the tokenizer meanwhile.
+        steps: modelAnswers(),
+      }),
+    );
+    return [...routers, ...nginxProcesses(context, placement, modelAnswers())];
+  },
+};
+
+/**
+ * Under which component a worker registers its endpoint `generate`. TensorRT-LLM's decode and aggregated workers are
+ * `tensorrt_llm` up to Dynamo 1.0, and its prefill workers `tensorrt_llm_next` up to 0.6 (dynamo/trtllm/args.py and
+ * utils/trtllm_utils.py of 0.5.1, 0.6.1, 0.8.1, 1.0.0 and 1.6.1).
+ */
+const COMPONENTS: Record<EndpointMode, string[]> = {
+  prefill: ['prefill', 'tensorrt_llm_next'],
+  decode: ['backend', 'tensorrt_llm'],
+  agg: ['backend', 'tensorrt_llm'],
+};
+
+/** Where an instance that takes requests over TCP names its address. */
+const TCP = ['transport', 'tcp'];
+
+/** Each planned worker by its address, and nobody else. */
+function registered(context: FrontendContext): JsonCount[] {
+  const { recipe, runtime, processes } = context;
+  const { backend } = recipe;
+  const each = backend.type === 'mocker' ? backend.num_workers : 1;
+  const addressOf = ({ node, ports }: EndpointProcess) => `${runtime.address(node)}:${ports.requests}`;
+  const endpoints = endpointCounts(context);
+  const mostOf = (mode: EndpointMode, count: number) =>
+    // vLLM's data-parallel ranks register each for itself in newer releases, and all as one in older ones.
+    backend.type === 'vllm' ? processes.filter((process) => process.mode === mode).length : count;
+  const planned = endpoints.map(({ mode, count, least }): JsonCount => {
+    const ranks = processes.filter((process) => process.mode === mode);
+    const leaders = ranks.filter(({ ports }) => ports.http > 0);
+    const all = new Set(processes.map(addressOf));
+    for (const leader of leaders) all.delete(addressOf(leader));
+    const most = mostOf(mode, count);
+    return {
+      at: ['instances'],
+      where: { endpoint: 'generate', component: COMPONENTS[mode] },
+      count,
+      ...(least < count ? { least } : {}),
+      ...(most > count ? { most } : {}),
+      // Over NATS an instance has a subject and no address.
+      ...(namesItsAddress(recipe)
+        ? {}
+        : {
+            address: {
+              field: TCP,
+              among: leaders.map(addressOf),
+              ...(all.size > 0 ? { others: [...all] } : {}),
+              each,
+            },
+          }),
+      label: `${mode} workers`,
+    };
+  });
+  const known = {
+    field: TCP,
+    addresses: namesItsAddress(recipe) ? [] : processes.map(addressOf),
+    most: endpoints.reduce((sum, { mode, count }) => sum + mostOf(mode, count) * each, 0),
+  };
+  return [...planned, nobodyElse({ at: ['instances'], where: { endpoint: 'generate' } }, known)];
+}
+
+/** A recipe that says itself where workers take requests: then only their number is known. */
+const namesItsAddress = ({ environment, backend }: Recipe): boolean =>
+  [
+    environment,
+    ...Object.entries(backend).flatMap(([key, value]) => (/_environment$/.test(key) ? [value] : [])),
+  ]
+    .flatMap((variables) => Object.keys(variables ?? {}))
+    .some((name) => name === 'DYN_TCP_RPC_HOST' || name === 'DYN_TCP_RPC_PORT');

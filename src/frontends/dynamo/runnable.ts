@@ -1,0 +1,41 @@
+import { parserOptions } from '../../engine-options/options.ts';
+import type { Recipe } from '../../recipe/schema/schema.ts';
+
+const { version: KNOWN, flag, negatable, value, values } = parserOptions['dynamo.frontend'];
+const OPTIONS: ReadonlySet<string> = new Set([
+  ...[flag, value, values].flat(2),
+  ...negatable.flatMap(({ name }) => [name, `no-${name}`]),
+]);
+
+/** What the Dynamo of a recipe refuses, by the place in the recipe. Silent on releases whose options are not known here. */
+export function refusedByDynamo({ frontend, dynamo }: Recipe): { path: string[]; text: string }[] {
+  if (frontend.type !== 'dynamo') return [];
+  const version = dynamo.version ?? dynamo.wheel ?? null;
+  if (version !== null && !sameRelease(version, KNOWN)) return [];
+  const release =
+    version === null ? `Dynamo ${KNOWN}, should that be the release here,` : `Dynamo ${version}`;
+  return [
+    ...(dynamo.request_plane === 'http'
+      ? [
+          {
+            path: ['dynamo', 'request_plane'],
+            text: `${release} has no request plane "http", and its frontend and workers end at once: write tcp or nats`,
+          },
+        ]
+      : []),
+    ...Object.entries(frontend.args).flatMap(([name, given]) => {
+      const isLeftOut = given === null || given === false;
+      if (isLeftOut || OPTIONS.has(name.replaceAll('_', '-'))) return [];
+      return [
+        {
+          path: ['frontend', 'args', name],
+          text: `the frontend of ${release} has no option --${name.replaceAll('_', '-')}, and ends at it: python3 -m dynamo.frontend --help lists those that there are`,
+        },
+      ];
+    }),
+  ];
+}
+
+/** Whether two versions have the same first two numbers: options come and go with those. */
+const sameRelease = (a: string, b: string): boolean =>
+  a.split('.').slice(0, 2).join('.') === b.split('.').slice(0, 2).join('.');

@@ -1,0 +1,125 @@
+import * as z from 'zod';
+import { causeSchema, pointResultSchema, sweepProgressSchema } from '../job-directory/result.ts';
+import { processRoleSchema } from '../spec/process-spec.ts';
+import { agentStateSchema, pointStateSchema, processStateSchema, sweepStateSchema } from '../spec/states.ts';
+
+/** Version of the messages. Readers ignore fields that they do not know; a change that breaks them raises this. */
+export const WIRE_VERSION = 1;
+const envelope = {
+  v: z.literal(WIRE_VERSION),
+  /** Wall clock of the sender, ISO 8601; for people, never for deadlines. */
+  at: z.string(),
+  /** Who numbered this: an agent's or coordinator's incarnation. */
+  source: z.string(),
+  /** Grows by one with each kept message of `source`: a gap shows what is missing. */
+  seq: z.number().int().positive(),
+};
+
+export const processTransitionSchema = z.object({
+  kind: z.literal('process.transition'),
+  ...envelope,
+  node: z.string(),
+  process: z.string(),
+  role: processRoleSchema,
+  from: processStateSchema.nullable(),
+  to: processStateSchema,
+  why: z.string(),
+  pid: z.number().int().nullable(),
+  exitCode: z.number().int().nullable(),
+  signal: z.string().nullable(),
+  generation: z.number().int(),
+  logFile: z.string(),
+  /** Byte of the log file where what this process said begins; before it are earlier ones of the name. */
+  logFrom: z.number().int().nonnegative().optional(),
+  /** Byte of the log file where it was when the process was asked to end: what follows is about that. */
+  logTo: z.number().int().nonnegative().optional(),
+});
+export type ProcessTransition = z.infer<typeof processTransitionSchema>;
+
+export const agentTransitionSchema = z.object({
+  kind: z.literal('agent.transition'),
+  ...envelope,
+  node: z.string(),
+  from: agentStateSchema.nullable(),
+  to: agentStateSchema,
+  why: z.string(),
+});
+export type AgentTransition = z.infer<typeof agentTransitionSchema>;
+
+/** How far the clock by which an agent dates its events is ahead of the coordinator's, as measured by round trips. */
+export const clockOffsetSchema = z.object({
+  kind: z.literal('clock.offset'),
+  ...envelope,
+  node: z.string(),
+  /** The agent's `source`: its clock is read once, and another agent on the node has another one. */
+  of: z.string(),
+  offsetMs: z.number(),
+  /** By how much `offsetMs` may be wrong, either way: half of the round trip. */
+  errorMs: z.number().nonnegative(),
+});
+export type ClockOffset = z.infer<typeof clockOffsetSchema>;
+
+export const pointTransitionSchema = z.object({
+  kind: z.literal('point.transition'),
+  ...envelope,
+  ordinal: z.number().int(),
+  name: z.string(),
+  from: pointStateSchema.nullable(),
+  to: pointStateSchema,
+  why: z.string(),
+  cause: causeSchema.nullable(),
+});
+export type PointTransition = z.infer<typeof pointTransitionSchema>;
+
+export const sweepTransitionSchema = z.object({
+  kind: z.literal('sweep.transition'),
+  ...envelope,
+  from: sweepStateSchema.nullable(),
+  to: sweepStateSchema,
+  why: z.string(),
+  points: z.number().int(),
+  exitCode: z.number().int().nullable(),
+  cause: causeSchema.nullable(),
+});
+export type SweepTransition = z.infer<typeof sweepTransitionSchema>;
+
+export const pointResultMessageSchema = z.object({
+  kind: z.literal('point.result'),
+  ...envelope,
+  ordinal: z.number().int(),
+  result: pointResultSchema,
+});
+
+/** After each point of a sweep. */
+export const sweepProgressEventSchema = z.object({
+  kind: z.literal('sweep.progress'),
+  ...envelope,
+  ...sweepProgressSchema.shape,
+});
+
+/** What the stream keeps and events.jsonl holds, one JSON object a line. */
+export const eventSchema = z.discriminatedUnion('kind', [
+  processTransitionSchema,
+  agentTransitionSchema,
+  clockOffsetSchema,
+  pointTransitionSchema,
+  sweepTransitionSchema,
+  pointResultMessageSchema,
+  sweepProgressEventSchema,
+]);
+export type SrtEvent = z.infer<typeof eventSchema>;
+
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+/** An event before its sender has numbered and dated it. */
+export type EventBody = DistributiveOmit<SrtEvent, 'v' | 'at' | 'source' | 'seq'>;
+
+/** All complete lines of an events.jsonl; lines that are not events are passed over. */
+export const parseEvents = (text: string): SrtEvent[] =>
+  text.split('\n').flatMap((line) => {
+    try {
+      const event = eventSchema.safeParse(JSON.parse(line)).data;
+      return event ? [event] : [];
+    } catch {
+      return [];
+    }
+  });

@@ -1,0 +1,96 @@
+import { readFileSync } from 'node:fs';
+import { markIn, type OwnerMark } from '../../os/processes/owner-mark.ts';
+import type { Spawner } from '../start/spawn.ts';
+import { findProcesses, isMarked, type Sought } from './marks.ts';
+
+/** Rounds of looking for what a process left before its end is reported all the same. */
+const ROUNDS = 40;
+const PAUSE_MS = 50;
+/** Looks in a row at where a process that forks again and again must be: together a few milliseconds. */
+const LOOKS = 40;
+/** The newest pids: a look at so few is faster than what forks. */
+const NEWEST = 20;
+
+interface Left {
+  readonly spawner: Spawner;
+  /** The process group; null when there is none. */
+  readonly group: number | null;
+  readonly sought: Sought;
+  readonly keeper: number | undefined;
+}
+
+/**
+ * SIGKILL to what a process that has ended left behind, in its group, in the keeper's care or by its mark, until
+ * nothing of it is found.
+ */
+export async function endLeft(left: Left): Promise<void> {
+  const { spawner, group, sought } = left;
+  // Of a tree that has a keeper everything is under one of the keeper's children: one look is enough. Without one a second
+  // look finds what the first one missed between its parent's end and its own beginning.
+  const enough = left.keeper === undefined ? 2 : 1;
+  for (let round = 0, clean = 0; round < ROUNDS && clean < enough; round++) {
+    const inGroup = group !== null && spawner.signalGroup(group, 'SIGKILL');
+    const near = killNear(left);
+    const marked = await findProcesses(sought);
+    for (const pid of marked) spawner.signal(pid, 'SIGKILL');
+    const found = inGroup || near || marked.length > 0;
+    clean = found ? 0 : clean + 1;
+    // The global timer, which tests of the whole agent put their simulated clock in place of.
+    if (found) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+}
+
+/**
+ * What forks every few milliseconds is gone from where a look at all processes saw it. Its parent has ended, so it is a
+ * child of the keeper, or else among the newest pids.
+ */
+function killNear({ spawner, sought, keeper }: Left): boolean {
+  if (sought.hard === undefined) return false;
+  const near = () => (keeper === undefined ? newestPids() : childrenOf(keeper));
+  return endQuickly(near, (pid, mark) => isMarked(mark, sought) && spawner.signal(pid, 'SIGKILL'));
+}
+
+/**
+ * When nothing is to run, what the keeper has beside the agent is nobody's, with or without a mark. The process that holds
+ * a user's rootless podman namespace is shared by all of the user's containers.
+ */
+export function endStrays(spawner: Spawner, keeper: number): void {
+  for (const pid of childrenOf(keeper))
+    if (pid !== process.pid && !/^(podman pause|catatonit)$/m.test(textOf(`/proc/${pid}/comm`)))
+      spawner.signal(pid, 'SIGKILL');
+}
+
+/** Looks at `near` again and again, without a pause, as long as `end` ends one of them. */
+export function endQuickly(
+  near: () => readonly number[],
+  end: (pid: number, mark: OwnerMark) => boolean,
+): boolean {
+  for (let look = 0; look < LOOKS; look++) {
+    const ended = near().filter((pid) => {
+      const mark = markIn(textOf(`/proc/${pid}/limits`));
+      return mark !== undefined && end(pid, mark);
+    });
+    if (ended.length === 0) return look > 0;
+  }
+  return true;
+}
+
+/** Pids of a process's children; none where the kernel does not list them (CONFIG_PROC_CHILDREN). */
+const childrenOf = (pid: number): number[] =>
+  textOf(`/proc/${pid}/task/${pid}/children`)
+    .split(' ')
+    .filter((each) => each !== '')
+    .map(Number);
+
+export function newestPids(): number[] {
+  const last = Number(textOf('/proc/loadavg').trim().split(' ').at(-1));
+  return Array.from({ length: NEWEST }, (_, back) => last - back).filter((pid) => pid > 0);
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,108 @@
+import { readFileSync } from 'node:fs';
+import { markIn, OWNER_VARIABLE, type OwnerMark } from '../../os/processes/owner-mark.ts';
+import { isMarked, type Sought, valueIn } from './marks.ts';
+
+/** What ties processes to one start of a spec. */
+export interface Kin {
+  /** The process group and session that the start made, by the pid of its first process. */
+  readonly group: number;
+  /** Value of SRTCTL_PROCESS. */
+  readonly mark: string;
+  /** The mark that it cannot erase. */
+  readonly sought?: Sought | undefined;
+}
+
+/** More generations than any tree of processes has. */
+const GENERATIONS = 64;
+
+/**
+ * Whether a process belongs to one start of a spec: it is in its group or session, comes from somebody who is, or carries
+ * one of its marks. undefined: the process has ended or cannot be read.
+ */
+export function isKin(pid: number, { group, mark, sought }: Kin): boolean | undefined {
+  let exists = false;
+  for (const place of ancestry(pid)) {
+    exists = true;
+    if (place.pid === group || place.group === group || place.session === group) return true;
+  }
+  if (!exists) return undefined;
+  if (sought && isMarked(markOf(pid), sought)) return true;
+  const environ = environmentOf(pid);
+  return environ !== undefined && valueIn(environ, 'SRTCTL_PROCESS') === mark;
+}
+
+/**
+ * Whether a process is of a job of this user: it, or somebody it comes from, carries the job's mark, or no mark of srtctl
+ * and Slurm's for the allocation that this agent is in, where several jobs may run. A program that sets its title has
+ * nothing in its environment any more; the agent that started it, or that its mark names, has.
+ */
+export function isOfJob(pid: number, jobId: string, slurmJob = process.env.SLURM_JOB_ID): boolean {
+  const job = jobOf(pid);
+  if (job !== undefined) return job === jobId;
+  return slurmJob !== undefined && slurmJobOf(pid) === slurmJob;
+}
+
+/** The job whose mark a process, or one that it comes from, carries; undefined where there is none, or it cannot be read. */
+export function jobOf(pid: number): string | undefined {
+  const job = inherited(pid, 'SRTCTL_JOB');
+  if (job !== undefined) return job;
+  const owner = markOf(pid);
+  return owner && agentAt(owner.pid)?.split('/')[0];
+}
+
+/** The Slurm job that a process was started in, as far as its environment or that of one that it comes from says so. */
+export const slurmJobOf = (pid: number): string | undefined => inherited(pid, 'SLURM_JOB_ID');
+
+/** The value of a variable in the environment of a process, or of the nearest one that it comes from. */
+function inherited(pid: number, variable: string): string | undefined {
+  for (const { pid: one } of ancestry(pid)) {
+    const value = valueIn(environmentOf(one) ?? '', variable);
+    if (value !== undefined && value !== '') return value;
+  }
+  return undefined;
+}
+
+/** `<job>/<node>` of an agent, or of its keeper, that lives; undefined for any other process. */
+export const agentAt = (pid: number): string | undefined => valueIn(environmentOf(pid) ?? '', OWNER_VARIABLE);
+
+function markOf(pid: number): OwnerMark | undefined {
+  try {
+    return markIn(readFileSync(`/proc/${pid}/limits`, 'latin1'));
+  } catch {
+    return undefined;
+  }
+}
+
+interface Place {
+  readonly pid: number;
+  readonly parent: number;
+  readonly group: number;
+  readonly session: number;
+}
+
+/** A process, its parent, and so on up to the first process of the machine, which is left out. */
+function* ancestry(pid: number): Generator<Place> {
+  let place = placeOf(pid);
+  for (let step = 0; place && step < GENERATIONS; step++) {
+    yield place;
+    place = place.parent > 1 ? placeOf(place.parent) : undefined;
+  }
+}
+
+function placeOf(pid: number): Place | undefined {
+  try {
+    // The second field is the program's name in parentheses, which may hold anything.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ') ?? [];
+    return { pid, parent: Number(fields[1]), group: Number(fields[2]), session: Number(fields[3]) };
+  } catch {
+    return undefined;
+  }
+}
+
+function environmentOf(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'latin1');
+  } catch {
+    return undefined;
+  }
+}

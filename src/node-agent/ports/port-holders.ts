@@ -1,0 +1,105 @@
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { jobOf, slurmJobOf } from '../leftovers/kin.ts';
+import type { TcpSocket } from './tcp-table.ts';
+
+const run = promisify(execFile);
+const TIMEOUT_MS = 5_000;
+/** Processes that are looked at in one go; between two goes the agent's other work has its turn. */
+const AT_ONCE = 50;
+const MOST_OF_COMMAND = 120;
+
+/**
+ * The processes that have a socket, of those whose open files may be read: the user's own, for root everybody's. `first`
+ * is looked at before the others, and with `enough` the search ends when that says so.
+ */
+export async function holdersOf(
+  inode: number,
+  options: { readonly first?: number; readonly enough?: (pid: number) => boolean } = {},
+): Promise<number[]> {
+  const found: number[] = [];
+  if (inode === 0) return found;
+  const { first } = options;
+  const others = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => pid !== first);
+  let looked = 0;
+  for (const pid of first === undefined ? others : [first, ...others]) {
+    if (++looked % AT_ONCE === 0) await nextTurn();
+    if (!hasSocket(pid, inode)) continue;
+    found.push(pid);
+    if (options.enough?.(pid)) break;
+  }
+  return found;
+}
+
+function hasSocket(pid: number, inode: number): boolean {
+  const wanted = `socket:[${inode}]`;
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+      try {
+        return readlinkSync(`/proc/${pid}/fd/${fd}`) === wanted;
+      } catch {
+        return false;
+      }
+    });
+  } catch {
+    return false;
+  }
+}
+
+/** Whether the open files of a process may be read by this one. */
+export function filesAreReadable(pid: number): boolean {
+  try {
+    readdirSync(`/proc/${pid}/fd`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Who has a socket, as the end of a sentence: `pid 4242 of user bob: python3 -m http.server 8000`, and whose job's process
+ * it is where that can be seen: `pid 4242 of user bob, job 17: python3 …`.
+ */
+export async function describeHolder(
+  { uid }: Pick<TcpSocket, 'uid'>,
+  pid: number | undefined,
+): Promise<string> {
+  const user = await userName(uid);
+  if (pid !== undefined) {
+    const slurmJob = slurmJobOf(pid);
+    const job = jobOf(pid) ?? (slurmJob && `${slurmJob} of Slurm`);
+    return `pid ${pid} of user ${user}${job === undefined ? '' : `, job ${printable(job)}`}: ${commandOf(pid)}`;
+  }
+  return `a process of user ${user}, whose pid and program cannot be seen from here`;
+}
+
+async function userName(uid: number): Promise<string> {
+  try {
+    const { stdout } = await run('id', ['-nu', '--', String(uid)], { timeout: TIMEOUT_MS });
+    return stdout.trim() || String(uid);
+  } catch {
+    return String(uid);
+  }
+}
+
+function printable(words: string): string {
+  const text = words.replaceAll(/[^\x20-\x7e]+/g, ' ').trim();
+  return text.length > MOST_OF_COMMAND ? `${text.slice(0, MOST_OF_COMMAND)}…` : text;
+}
+
+function commandOf(pid: number): string {
+  try {
+    // A command line is what the program makes of it: it may hold anything.
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ');
+    const text = printable(words);
+    if (text !== '') return text;
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return 'a program that has ended meanwhile';
+  }
+}

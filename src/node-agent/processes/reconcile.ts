@@ -1,0 +1,52 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
+import { sameProcess } from '../../messages/spec/same-process.ts';
+
+/** What the table holds of one process, as far as the comparison needs it. */
+export interface Held {
+  readonly key: string;
+  readonly spec: ProcessSpec;
+  /** It is being stopped already. */
+  readonly unwanted: boolean;
+}
+
+export interface Difference {
+  /** Keys to stop: not wanted any more, or wanted differently. */
+  readonly stop: readonly string[];
+  readonly keep: readonly string[];
+  /** Those of `keep` that are to be watched differently from now on. */
+  readonly change: readonly { readonly key: string; readonly spec: ProcessSpec }[];
+  readonly start: readonly ProcessSpec[];
+}
+
+/**
+ * Compares what is wanted with what is held. A process that is the same (same-process.ts) is left alone, also when it has
+ * ended: that it ended is the news, and starting it again would hide it.
+ */
+export function reconcile(held: readonly Held[], desired: readonly ProcessSpec[]): Difference {
+  const keep = new Set<string>();
+  const change: { key: string; spec: ProcessSpec }[] = [];
+  const start: ProcessSpec[] = [];
+  for (const spec of desired) {
+    const same = held.find(
+      (entry) => entry.spec.id === spec.id && !entry.unwanted && sameProcess(entry.spec, spec),
+    );
+    if (same) keep.add(same.key);
+    else start.push(spec);
+    if (same && !isDeepStrictEqual(same.spec, spec)) change.push({ key: same.key, spec });
+  }
+  return {
+    stop: held.filter((entry) => !entry.unwanted && !keep.has(entry.key)).map((entry) => entry.key),
+    keep: [...keep],
+    change,
+    start,
+  };
+}
+
+/** true when `spec` cannot start while a process of `other` still exists on the node. */
+export function inTheWay(spec: ProcessSpec, other: ProcessSpec): boolean {
+  if (spec.id === other.id) return true;
+  if (spec.gpus.some((gpu) => other.gpus.includes(gpu))) return true;
+  const taken = new Set(Object.values(other.ports).filter((port) => port > 0));
+  return Object.values(spec.ports).some((port) => taken.has(port));
+}

@@ -1,0 +1,133 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { get } from 'node:http';
+import { benchmarkProgressSchema } from '../../messages/job-directory/result.ts';
+import type { ProgressSpec } from '../../messages/spec/process-spec.ts';
+import { sumsOf } from '../../os/prometheus.ts';
+import type { Look } from './hang.ts';
+
+const MAX_BODY = 8 * 1024 * 1024;
+const SMALL_FILE = 16 * 1024;
+
+type Metrics = Extract<ProgressSpec, { kind: 'metrics' }>;
+type Output = Extract<ProgressSpec, { kind: 'output' }>;
+
+/** Figures of an engine by name; undefined when it does not give them. */
+export async function readMetrics(
+  { host, port, path, running, counters }: Metrics,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Record<string, number> | undefined> {
+  const text = await fetchText({ host, port, path }, timeoutMs, signal);
+  return text === undefined ? undefined : sumsOf(text, new Set([...running, ...counters]));
+}
+
+/** An engine without any of these figures cannot be judged. */
+export function lookAtMetrics(
+  { running, counters }: Metrics,
+  values: Record<string, number>,
+): Look | undefined {
+  if (!running.some((name) => name in values) || !counters.some((name) => name in values)) return undefined;
+  // Several of them count the same requests, each in its way: SGLang's server and its scheduler, Dynamo around both.
+  const requests = Math.max(...running.map((name) => values[name] ?? 0));
+  return {
+    busy: requests > 0,
+    fingerprint: counters.map((name) => values[name] ?? '').join(' '),
+    says: `${requests} request${requests === 1 ? '' : 's'} running and no new token`,
+  };
+}
+
+/** Small files by what is in them, for some are written again and again with the same; a log by its size. */
+export async function lookAtFiles({ files }: Output): Promise<Look> {
+  const parts = await Promise.all(
+    files.map(async (file) => {
+      const { size, mtimeMs } = await stat(file).catch(() => ({ size: -1, mtimeMs: 0 }));
+      if (size < 0 || size > SMALL_FILE) return `${size} ${mtimeMs}`;
+      return readFile(file, 'latin1').catch(() => '');
+    }),
+  );
+  return { busy: true, fingerprint: parts.join('\0'), says: 'no output and no progress' };
+}
+
+/**
+ * What a benchmark says of its requests; undefined while none is in flight. Their tokens are what counts: a rate that
+ * falls is printed anew each second, whether or not one comes.
+ */
+export async function lookAtCounts(file: string): Promise<Look | undefined> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  if (text === '') return undefined;
+  const { data } = benchmarkProgressSchema.safeParse(tryJson(text));
+  if (!data?.inFlight) return undefined;
+  const { inFlight, step, stage, requestsDone, chunks = 0 } = data;
+  return {
+    busy: true,
+    fingerprint: `${step} ${stage} ${requestsDone} ${chunks}`,
+    says: `${inFlight} request${inFlight === 1 ? '' : 's'} in flight and no token`,
+  };
+}
+
+function tryJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+interface Stat {
+  readonly pid: number;
+  readonly parent: number;
+  readonly group: number;
+  readonly session: number;
+  readonly ticks: number;
+}
+
+/**
+ * CPU time of a process that leads `group` and of all below it, clock ticks (100 a second). Children may have groups
+ * and sessions of their own: benchmarks that run others do, and engines' schedulers.
+ */
+export async function cpuTicksOf(group: number): Promise<number> {
+  const all: Stat[] = [];
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const line = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
+    // From the third field on: state ppid pgrp session … utime (14) stime cutime cstime.
+    const fields = (line.split(') ').at(-1)?.split(' ') ?? []).map(Number);
+    const [, parent = 0, pgrp = 0, session = 0] = fields;
+    if (fields.length < 15) continue;
+    const ticks = fields.slice(11, 15).reduce((sum, field) => sum + field, 0);
+    all.push({ pid: Number(pid), parent, group: pgrp, session, ticks });
+  }
+  const own = new Set([group]);
+  for (let before = 0; own.size > before; ) {
+    before = own.size;
+    for (const one of all)
+      if (one.group === group || one.session === group || own.has(one.parent)) own.add(one.pid);
+  }
+  return all.reduce((sum, { pid, ticks }) => (own.has(pid) ? sum + ticks : sum), 0);
+}
+
+function fetchText(
+  where: { host: string; port: number; path: string },
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const request = get({ ...where, timeout: timeoutMs, signal, agent: false }, (response) => {
+      if (response.statusCode !== 200) {
+        response.resume();
+        return resolve(undefined);
+      }
+      const chunks: Buffer[] = [];
+      let size = 0;
+      response.on('data', (chunk: Buffer) => {
+        size += chunk.length;
+        if (size <= MAX_BODY) chunks.push(chunk);
+        else request.destroy();
+      });
+      response.once('error', () => resolve(undefined));
+      response.once('close', () => resolve(undefined));
+      response.once('end', () => resolve(Buffer.concat(chunks).toString('latin1')));
+    });
+    request.once('timeout', () => request.destroy());
+    request.once('error', () => resolve(undefined));
+  });
+}

@@ -1,0 +1,123 @@
+import type { ProbeInput, ProcessEvent } from '../../machines/process.ts';
+import { AnswerCheck, asksItself, type WhoAsks } from '../ports/answer-check.ts';
+import { LineWatch } from './line-watch.ts';
+import { probeOnce } from './probe.ts';
+
+/**
+ * While a process starts: at once, then each 250 ms, so that ready is noticed when it happens; what takes long (a model
+ * of many GB) is asked less often, a tenth of its age.
+ */
+const STARTUP = { firstMs: 250, shareOfAge: 0.1, mostMs: 2_000, timeoutMs: 5_000 };
+/**
+ * While it serves: seldom and patient, since under full load an answer may take its time. SGLang itself waits 20 s for a
+ * token before it answers 503 (HEALTH_CHECK_TIMEOUT in its srt/entrypoints/http_server.py), and that is to be heard.
+ */
+const LIVENESS = { everyMs: 5_000, timeoutMs: 25_000, failuresUntilDegraded: 3 };
+
+/** The same where a process has failed sooner than such probes could tell. */
+export const livenessOf = (unhealthyAfterMs: number): { everyMs: number; timeoutMs: number } => ({
+  everyMs: Math.min(LIVENESS.everyMs, unhealthyAfterMs / 4),
+  timeoutMs: Math.min(LIVENESS.timeoutMs, unhealthyAfterMs / 2),
+});
+
+const REFUSED = 'connection refused';
+
+/**
+ * Probes until it is stopped by the function that it returns. `who` says who listens at an address: an answer counts
+ * only when it is the process itself. `logFrom`: byte of its log where what it says begins.
+ */
+export function watchProbe(
+  input: ProbeInput,
+  tell: (event: ProcessEvent) => void,
+  who?: WhoAsks,
+  logFrom = 0,
+): () => void {
+  const abort = new AbortController();
+  const { probe } = input.spec;
+  if (probe.kind === 'running') {
+    // Told in a later turn: an invoked actor that answers while it is being started would speak too early.
+    if (input.phase === 'startup') queueMicrotask(() => tell({ type: 'probe.passed', detail: 'running' }));
+    return () => abort.abort();
+  }
+  const stepsWithinMs = (probe.kind === 'http' ? probe.stepsWithinMs : undefined) ?? Number.POSITIVE_INFINITY;
+  const check = who && asksItself(input.spec) ? new AnswerCheck(probe, who) : undefined;
+  const { givesUp, logFile } = input.spec;
+  const surrender = givesUp === undefined ? undefined : new LineWatch(logFile, logFrom, givesUp);
+  void (input.phase === 'startup' ? untilReady() : forLiveness());
+
+  async function untilReady(): Promise<void> {
+    const began = performance.now();
+    let halfWaySince: number | undefined;
+    let missed = '';
+    while (!abort.signal.aborted) {
+      const answer = await probeOnce(probe, STARTUP.timeoutMs, abort.signal);
+      const verdict = answer.ok
+        ? await check?.ready()
+        : answer.detail === REFUSED
+          ? undefined
+          : await check?.sometimes('starting');
+      if (abort.signal.aborted) return;
+      if (verdict?.is === 'stranger') return tell({ type: 'port.taken', detail: verdict.says });
+      if (answer.ok && (!verdict || verdict.is === 'pass')) {
+        const seconds = ((performance.now() - began) / 1000).toFixed(1);
+        const doubt = verdict?.says ? `; ${verdict.says}` : '';
+        tell({ type: 'probe.passed', detail: `${answer.detail} after ${seconds} s${doubt}` });
+        return;
+      }
+      const gaveUp = await surrender?.look();
+      if (abort.signal.aborted) return;
+      if (gaveUp !== undefined) return tell({ type: 'probe.gaveUp', detail: gaveUp });
+      if (answer.detail !== missed) tell({ type: 'probe.missed', detail: answer.detail });
+      missed = answer.detail;
+      halfWaySince = answer.isHalfWay ? (halfWaySince ?? performance.now()) : undefined;
+      if (halfWaySince !== undefined && performance.now() - halfWaySince > stepsWithinMs) {
+        tell({ type: 'probe.gaveUp', detail: `${answer.detail}, for ${Math.round(stepsWithinMs / 1000)} s` });
+        return;
+      }
+      const age = performance.now() - began;
+      await sleep(
+        Math.min(Math.max(STARTUP.firstMs, age * STARTUP.shareOfAge), STARTUP.mostMs),
+        abort.signal,
+      );
+    }
+  }
+
+  async function forLiveness(): Promise<void> {
+    const { unhealthyAfterMs } = input.spec;
+    const { everyMs, timeoutMs } = livenessOf(unhealthyAfterMs);
+    let failures = 0;
+    let failingSince = 0;
+    let told = false;
+    while (!abort.signal.aborted) {
+      await sleep(everyMs, abort.signal);
+      if (abort.signal.aborted) return;
+      const asked = performance.now();
+      const answer = await probeOnce(probe, timeoutMs, abort.signal, 'liveness');
+      const verdict = answer.ok ? await check?.sometimes('serving') : undefined;
+      if (abort.signal.aborted) return;
+      if (verdict?.is === 'stranger') return tell({ type: 'port.taken', detail: verdict.says });
+      failures = answer.ok ? 0 : failures + 1;
+      if (answer.ok) tell({ type: 'probe.passed', detail: answer.detail });
+      if (failures === 1) failingSince = asked;
+      const forMs = performance.now() - failingSince;
+      const isDegraded = failures >= LIVENESS.failuresUntilDegraded || forMs >= unhealthyAfterMs / 2;
+      if (failures > 0 && isDegraded && !told) {
+        told = true;
+        tell({ type: 'probe.failed', detail: answer.detail, forMs });
+      }
+    }
+  }
+  return () => abort.abort();
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done, { once: true });
+    function done(): void {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    }
+  });
+}

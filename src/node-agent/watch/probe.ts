@@ -1,0 +1,74 @@
+import { connect } from 'node:net';
+import type { HttpProbe, ProbeSpec } from '../../messages/spec/probe-spec.ts';
+import { countAll, parsed, type Verdict, valueAt } from './count.ts';
+import { ask, plain } from './http-ask.ts';
+import { takeSteps } from './probe-steps.ts';
+
+export interface ProbeAnswer extends Verdict {
+  /** The first question was answered right, and a further one was not. */
+  readonly isHalfWay?: boolean;
+}
+
+/**
+ * Asks once. Never rejects; an abort is an answer that is not ok. Further steps are for `startup` alone: while it serves,
+ * requests of ours would be among those that are measured.
+ */
+export function probeOnce(
+  probe: ProbeSpec,
+  timeoutMs: number,
+  signal: AbortSignal,
+  phase: 'startup' | 'liveness' = 'startup',
+): Promise<ProbeAnswer> {
+  switch (probe.kind) {
+    case 'running':
+      return Promise.resolve({ ok: true, detail: 'running' });
+    case 'tcp':
+      return probeTcp(probe.host, probe.port, timeoutMs, signal);
+    case 'http':
+      return probeHttp(probe, timeoutMs, signal, phase);
+  }
+}
+
+function probeTcp(host: string, port: number, timeoutMs: number, signal: AbortSignal): Promise<ProbeAnswer> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: timeoutMs, signal });
+    const end = (ok: boolean, detail: string) => {
+      socket.destroy();
+      resolve({ ok, detail });
+    };
+    socket.once('connect', () => end(true, `port ${port} accepts connections`));
+    socket.once('timeout', () => end(false, `port ${port} does not answer`));
+    socket.once('error', (error: NodeJS.ErrnoException) => end(false, plain(error)));
+  });
+}
+
+async function probeHttp(
+  probe: HttpProbe,
+  timeoutMs: number,
+  signal: AbortSignal,
+  phase: 'startup' | 'liveness',
+): Promise<ProbeAnswer> {
+  const first = await firstQuestion(probe, timeoutMs, signal);
+  if (!first.ok || phase !== 'startup' || !probe.steps) return first;
+  const further = await takeSteps(probe, probe.steps, timeoutMs, signal);
+  const detail = `${first.detail}; ${further.detail}`;
+  return further.ok ? { ok: true, detail } : { ok: false, detail, isHalfWay: true };
+}
+
+async function firstQuestion(probe: HttpProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeAnswer> {
+  const { path, expect, accept, older } = probe;
+  try {
+    const { status, text } = await ask(probe, timeoutMs, signal);
+    if (status === 404 && older) {
+      const { older: _, expect: __, ...place } = probe;
+      return await firstQuestion({ ...place, ...older }, timeoutMs, signal);
+    }
+    const isGood =
+      (status >= 200 && status <= 299) ||
+      (accept?.status === status && valueAt(parsed(text), accept.at) === accept.is);
+    if (!isGood) return { ok: false, detail: `${path} answers HTTP ${status}` };
+    return expect ? countAll(text, expect) : { ok: true, detail: `${path} answers HTTP ${status}` };
+  } catch (error) {
+    return { ok: false, detail: (error as Error).message };
+  }
+}

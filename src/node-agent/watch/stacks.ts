@@ -1,0 +1,38 @@
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { findProcesses, type Sought } from '../leftovers/marks.ts';
+
+const run = promisify(execFile);
+const TIMEOUT_MS = 15_000;
+/** An engine has a process for each GPU and a few more. */
+const MOST = 32;
+
+/**
+ * What each of a process's own is doing, by py-spy where the process's PATH has one, into a file beside its log.
+ * Resolves with the file when there is anything in it.
+ */
+export async function stacksOf(
+  sought: Sought,
+  logFile: string,
+  env: Record<string, string>,
+): Promise<string | undefined> {
+  const pids = await findProcesses(sought);
+  const dumps = await Promise.all(
+    pids.slice(0, MOST).map(async (pid) => {
+      try {
+        const { stdout } = await run('py-spy', ['dump', '--pid', String(pid)], { env, timeout: TIMEOUT_MS });
+        return stdout;
+      } catch {
+        // No py-spy, or not a Python program, or not allowed to look (ptrace).
+        return '';
+      }
+    }),
+  );
+  const text = dumps.filter((dump) => dump !== '').join('\n');
+  if (text === '') return undefined;
+  const file = join(dirname(logFile), `${basename(logFile, '.out')}_stacks.txt`);
+  await writeFile(file, text);
+  return file;
+}

@@ -1,0 +1,103 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { basename, delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { machineOf } from './elf.ts';
+import { SrtctlError } from './errors.ts';
+
+/** How to get a program that the coordinator or an agent needs. */
+const HOW_TO_GET: Record<string, string> = {
+  'nats-server':
+    'install it (Debian: apt-get install nats-server), put it into .srtctl/bin, or set SRTCTL_NATS_SERVER to its path',
+  etcd: 'install it (Debian: apt-get install etcd-server), put it into .srtctl/bin, or set SRTCTL_ETCD to its path',
+};
+
+const isExecutable = (file: string): boolean => {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
+  } catch {
+    return false;
+  }
+};
+
+/** `uname -m` of a machine on which Node says `arch`. */
+const MACHINE: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64', ppc64: 'ppc64le' };
+
+/**
+ * Absolute path of nats-server or etcd: the variable (SRTCTL_NATS_SERVER, SRTCTL_ETCD) if it is set, else .srtctl/bin of
+ * srtctl's own installation (`make setup` puts them there), else PATH. Never from the working directory: what somebody
+ * else put there would run as this user. Below .srtctl/bin a directory named as `uname -m` says goes first, because nodes
+ * of several architectures may share it.
+ * @throws SrtctlError that says how to get it, or that what is there is for other machines
+ */
+export function findProgram(
+  name: 'nats-server' | 'etcd',
+  env: NodeJS.ProcessEnv,
+  cwd: string,
+  machine: string = MACHINE[process.arch] ?? process.arch,
+  installation: string = INSTALLATION,
+): string {
+  const variable = variableOf(name);
+  const told = env[variable];
+  if (told) {
+    const file = resolve(cwd, told);
+    if (!isExecutable(file))
+      throw new SrtctlError('program-not-found', `${variable}=${told} is not a program`, {
+        hint: HOW_TO_GET[name] ?? '',
+      });
+    if (!runsOn(file, machine)) throw otherMachine(name, file, machine);
+    return file;
+  }
+  const own = [join(ownDirectory(installation), machine), ownDirectory(installation)];
+  // An empty or relative entry of PATH means the working directory.
+  const path = (env.PATH ?? '').split(delimiter).filter(isAbsolute);
+  const places = [...own, ...path, '/usr/sbin', '/usr/local/sbin'];
+  const there = places.map((place) => join(place, name)).filter(isExecutable);
+  const found = there.find((file) => runsOn(file, machine));
+  if (found) return found;
+  const [other] = there;
+  if (other !== undefined) throw otherMachine(name, other, machine);
+  throw new SrtctlError('program-not-found', `${name} not found`, { hint: HOW_TO_GET[name] ?? '' });
+}
+
+/**
+ * The program as it stands in a command: its path where a variable names it or it came with srtctl, because another one on
+ * a node's PATH must not take its place; else its name, because each node may have its own somewhere else.
+ */
+export function commandOf(
+  name: 'nats-server' | 'etcd',
+  env: NodeJS.ProcessEnv,
+  cwd: string,
+  installation: string = INSTALLATION,
+): string {
+  const found = findProgram(name, env, cwd, undefined, installation);
+  return env[variableOf(name)] || found.startsWith(`${ownDirectory(installation)}/`) ? found : name;
+}
+
+/** The nats-server that `make setup` puts beside a system's old one; undefined when there is none for this machine. */
+export function findNewerNats(installation: string = INSTALLATION): string | undefined {
+  const machine = MACHINE[process.arch] ?? process.arch;
+  const file = join(ownDirectory(installation), 'newer', 'nats-server');
+  return isExecutable(file) && runsOn(file, machine) ? file : undefined;
+}
+
+const variableOf = (name: string): string => `SRTCTL_${name.toUpperCase().replaceAll('-', '_')}`;
+
+const ownDirectory = (installation: string): string => join(installation, '.srtctl/bin');
+
+/** The directory that dist/ is in, or src/ where the sources run. */
+const INSTALLATION = (() => {
+  let at = dirname(fileURLToPath(import.meta.url));
+  while (!['dist', 'src'].includes(basename(at)) && dirname(at) !== at) at = dirname(at);
+  return dirname(at);
+})();
+
+function runsOn(file: string, machine: string): boolean {
+  const built = machineOf(file);
+  return built === undefined || built === machine;
+}
+
+const otherMachine = (name: string, file: string, machine: string): SrtctlError =>
+  new SrtctlError('program-not-found', `${file} is for ${machineOf(file)}, and this node is ${machine}`, {
+    hint: `put a ${name} for ${machine} into .srtctl/bin/${machine}`,
+  });

@@ -1,0 +1,161 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { startOf } from './process-handle.ts';
+
+/**
+ * A mark that a process cannot lose: its limit of file locks (RLIMIT_LOCKS), which Linux has not enforced since 2.4.25
+ * (getrlimit(2)). Every child inherits it, whatever the child does to its title, environment, session or descriptors; it
+ * can be read of every process, and nobody without CAP_SYS_RESOURCE can raise a hard limit again.
+ *
+ * The hard limit names the owner, so that anybody can ask later whether the owner is still alive:
+ *
+ *     8 bits magic | 32 bits (2^32 - 1 - start ticks of the owner) | 22 bits pid of the owner | 1 bit kind
+ *
+ * The start is inverted because an owner inside the tree of another one began later: its limit is lower, and a limit can
+ * always be lowered. The soft limit is the hard one less the number of the process (1 and up).
+ */
+const MAGIC = 0x5fn;
+const TICKS = 1n << 32n;
+const PIDS = 1n << 22n;
+
+/** What an agent started, or what a coordinator started (nats-server and local agents), which another one may take over. */
+export type OwnerKind = 'agent' | 'coordinator';
+
+export interface OwnerMark {
+  /** The hard limit: the same for all processes of an owner. */
+  readonly hard: bigint;
+  readonly kind: OwnerKind;
+  readonly pid: number;
+  /** Clock ticks from boot to the start of the owner, modulo 2^32. */
+  readonly start: bigint;
+  /** Number of the process; 0 when the soft limit is another one. */
+  readonly number: number;
+}
+
+/** Numbers in a coordinator's mark. */
+export const COORDINATORS = { natsServer: 1, agent: 2 };
+export const COORDINATORS_NUMBERS: readonly number[] = Object.values(COORDINATORS);
+
+/** Variable in the environment of an agent and of its keeper, `<job>/<node>`: says whose agent it is that a mark names. */
+export const OWNER_VARIABLE = 'SRTCTL_OWNER';
+
+/** Largest number of a process that a soft limit holds beside the hard one. */
+const MOST = 1n << 53n;
+
+/** The hard limit of what process `pid` owns; undefined when that process has ended. */
+export function ownerMark(pid: number, kind: OwnerKind): bigint | undefined {
+  const start = startOf(pid);
+  if (start === undefined) return undefined;
+  const inverted = TICKS - 1n - (BigInt(start) % TICKS);
+  return (((MAGIC * TICKS + inverted) * PIDS + BigInt(pid)) << 1n) | (kind === 'agent' ? 0n : 1n);
+}
+
+/** Exactly two columns of numbers: an unlimited process has none. */
+const LIMIT = /^Max file locks +(\d+) +(\d+) /m;
+
+/** The mark in the text of /proc/PID/limits; undefined for a process that no owner of ours has marked. */
+export function markIn(limits: string): OwnerMark | undefined {
+  const [, soft, text] = LIMIT.exec(limits) ?? [];
+  if (soft === undefined || text === undefined) return undefined;
+  const hard = BigInt(text);
+  const kind = (hard & 1n) === 0n ? 'agent' : 'coordinator';
+  const rest = hard >> 1n;
+  const inverted = rest / PIDS;
+  if (inverted / TICKS !== MAGIC) return undefined;
+  const number = hard - BigInt(soft);
+  return {
+    hard,
+    kind,
+    pid: Number(rest % PIDS),
+    start: TICKS - 1n - (inverted % TICKS),
+    number: number > 0n && number < MOST ? Number(number) : 0,
+  };
+}
+
+/** false: the owner has ended; undefined: it cannot be told, because /proc hides the processes of other users. */
+export function ownerLives({ pid, start }: Pick<OwnerMark, 'pid' | 'start'>): boolean | undefined {
+  const found = startOf(pid);
+  if (found !== undefined) return BigInt(found) % TICKS === start;
+  try {
+    process.kill(pid, 0);
+    // A zombie has ended; of a process that nobody shows us only the pid is known.
+    return isHidden(pid) ? undefined : false;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM' ? undefined : false;
+  }
+}
+
+function isHidden(pid: number): boolean {
+  try {
+    readFileSync(`/proc/${pid}/stat`);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** Puts a mark on a command: the command's words with what sets the limit before them. */
+export type Marker = (hard: bigint, number: number, argv: readonly string[]) => string[];
+
+/** In place of prlimit(1): bash calls the limit -x, dash and busybox call it -w. */
+const SHELL = `{ ulimit -S -x "$1" && ulimit -H -x "$2" || ulimit -S -w "$1" && ulimit -H -w "$2"; } 2>/dev/null
+shift 2
+exec "$@"`;
+
+const byPrlimit =
+  (prlimit: string): Marker =>
+  (hard, number, argv) => [...[prlimit, `--locks=${hard - BigInt(number)}:${hard}`], ...argv];
+/** Costs variables whose names are no words of a shell, and adds PWD: only where there is no prlimit(1). */
+const byShell: Marker = (hard, number, argv) => [
+  ...['/bin/sh', '-c', SHELL, 'srtctl-mark', `${hard - BigInt(number)}`, `${hard}`],
+  ...argv,
+];
+
+/**
+ * The way to set marks on this machine, tried out once; undefined where there is none: no prlimit(1) and no shell that
+ * knows the limit, or this process is marked itself by an owner that began later.
+ */
+export function findMarker(hard: bigint, env: NodeJS.ProcessEnv = process.env): Marker | undefined {
+  // By its path: the command's own PATH may not lead to it.
+  const prlimit = (env.PATH ?? '/usr/bin:/bin')
+    .split(delimiter)
+    .map((directory) => join(directory, 'prlimit'))
+    .find((path) => existsSync(path));
+  const markers = prlimit === undefined ? [byShell] : [byPrlimit(prlimit), byShell];
+  return markers.find((marker) => {
+    const [command = '', ...args] = marker(hard, 1, ['cat', '/proc/self/limits']);
+    const { status, stdout } = spawnSync(command, args, { env, encoding: 'latin1', timeout: 10_000 });
+    return status === 0 && markIn(stdout)?.hard === hard;
+  });
+}
+
+/**
+ * How /proc/PID/limits shows the limits of what an owner started, as an expression of grep -E. What has the hard limit of
+ * a coordinator and no number is an agent's guard, which ends by itself.
+ */
+export const limitsPattern = (hard: bigint, numbers?: readonly number[]): string =>
+  numbers === undefined
+    ? `[0-9]+ +${hard}`
+    : `(${numbers.map((number) => hard - BigInt(number)).join('|')}) +${hard}`;
+
+/** The hard limit of what the process $pid owns that began at $start, in a shell's arithmetic: of an agent's kind. */
+export const SHELL_MARK = `$((((${MAGIC} * ${TICKS} + ${TICKS - 1n} - start % ${TICKS}) * ${PIDS} + pid) * 2))`;
+
+/**
+ * A command that marks itself before it runs: for what is not started by an agent, as the tasks of an srun. The owner is
+ * the parent, slurmstepd, which lives as long as the step. The agent is on another node as a rule, where nobody could tell
+ * whether it lives.
+ */
+const SELF_MARK = `pid=$PPID
+start=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d ' ' -f 20)
+if [ -n "$start" ] && [ "$pid" -gt 1 ]; then
+  hard=${SHELL_MARK} soft=$((hard - 1))
+  { ulimit -S -x "$soft" && ulimit -H -x "$hard" || ulimit -S -w "$soft" && ulimit -H -w "$hard"; } 2>/dev/null
+fi
+exec "$@"`;
+
+export const markedByItself = (argv: readonly string[]): string[] => [
+  ...['/bin/sh', '-c', SELF_MARK, 'srtctl-rank'],
+  ...argv,
+];

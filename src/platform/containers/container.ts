@@ -1,0 +1,147 @@
+import type { ProcessRuntime } from '../../messages/spec/launch-settings.ts';
+
+/** One container around one command. */
+export interface ContainerStart {
+  readonly runtime: ProcessRuntime;
+  readonly image: string;
+  /** `host:container[:flags]`. */
+  readonly mounts: readonly string[];
+  readonly home: string;
+  /** Unique among the containers of a node. */
+  readonly name: string;
+  /** Names of the variables that the command gets; their values are those of the runtime's own environment. */
+  readonly variables: readonly string[];
+  /** false: the command is shown no GPU. */
+  readonly gpus: boolean;
+  readonly cwd?: string | undefined;
+  /** Owner of what a process writes. */
+  readonly user: { readonly uid: number; readonly gid: number };
+  /** Device files beside the GPUs (RDMA). */
+  readonly devices: readonly string[];
+  /** Limits of file locks, soft and hard: the owner's mark (owner-mark.ts), which a daemon does not hand on. */
+  readonly locks?: { readonly soft: bigint; readonly hard: bigint } | undefined;
+  /** Directory of srtctl's bundled programs. */
+  readonly distDir: string;
+  readonly argv: readonly string[];
+}
+
+interface Mount {
+  readonly from: string;
+  readonly to: string;
+  readonly flags: readonly string[];
+}
+
+/**
+ * The command that runs another in a container, as the host would run it: the host's network, IPC and limits, no
+ * entrypoint of the image, values of variables never in the argv.
+ */
+export function containerCommand(start: ContainerStart): string[] {
+  return [...commands[start.runtime](start), ...start.argv];
+}
+
+/** Ends a container that does not belong to the process group of its command; undefined where it does. */
+export function containerKill(runtime: ProcessRuntime, name: string): string[] | undefined {
+  return runtime === 'docker' || runtime === 'podman' ? [runtime, 'rm', '--force', name] : undefined;
+}
+
+/** What the runtime is told by its environment. */
+export function containerEnvironment(
+  runtime: ProcessRuntime,
+  env: Readonly<Record<string, string>>,
+  names: readonly string[],
+): Record<string, string> {
+  if (runtime !== 'apptainer') return { ...env };
+  // It hands its environment on, but what an image sets would win over it.
+  const own = names.map((name): [string, string] => [`APPTAINERENV_${name}`, env[name] ?? '']);
+  return { ...env, ...Object.fromEntries(own) };
+}
+
+const commands: Readonly<Record<ProcessRuntime, (start: ContainerStart) => string[]>> = {
+  apptainer: ({ image, mounts, home, gpus, cwd }) => [
+    ...['apptainer', 'exec', ...(gpus ? ['--nv'] : [])],
+    // Steps install into the image; what they write is gone with the process.
+    '--writable-tmpfs',
+    ...['--home', home],
+    ...mounts.flatMap((mount) => ['--bind', mount.replaceAll('+', ',')]),
+    ...(cwd === undefined ? [] : ['--pwd', cwd]),
+    isFile(image) || image.includes('://') ? image : `docker://${registryName(image)}`,
+  ],
+
+  enroot: ({ image, mounts, variables, gpus, cwd, distDir }) => [
+    ...['enroot', 'start', '--root', '--rw'],
+    // In place of the image's entrypoint.
+    ...['--rc', `${distDir}/steps/run-command.sh`],
+    ...mounts
+      .map(parsed)
+      .flatMap(({ from, to, flags }) => [
+        '--mount',
+        `${from}:${to}:${['x-create=auto', 'rbind', ...flags].join(',')}`,
+      ]),
+    ...variables.flatMap((name) => ['--env', name]),
+    ...['--env', `NVIDIA_VISIBLE_DEVICES=${gpus ? 'all' : 'void'}`],
+    ...(gpus ? ['--env', 'NVIDIA_DRIVER_CAPABILITIES=compute,utility'] : []),
+    image,
+    // It has no option for the directory.
+    ...(cwd === undefined ? [] : ['/bin/sh', '-c', 'cd "$0" && exec "$@"', cwd]),
+  ],
+
+  docker: (start) => [
+    ...['docker', 'run', ...engineOptions(start)],
+    ...(start.gpus ? ['--gpus', 'all'] : []),
+    // It runs as root otherwise, and root's files stay in the job's directory.
+    ...['--user', `${start.user.uid}:${start.user.gid}`, '--env', `HOME=${start.home}`],
+    ...entrypoint(start),
+  ],
+
+  podman: (start) => [
+    ...['podman', 'run', ...engineOptions(start)],
+    ...['--security-opt', 'label=disable', '--pids-limit', '-1'],
+    ...(start.gpus ? ['--device', 'nvidia.com/gpu=all'] : []),
+    // Without root it is the user who is root in the container.
+    ...(start.user.uid === 0 ? [] : ['--env', 'HOME=/root']),
+    ...entrypoint(start),
+  ],
+};
+
+/** What docker and podman have in common. */
+function engineOptions({ name, mounts, variables, devices, cwd, locks }: ContainerStart): string[] {
+  return [
+    // An init of its own: it hands signals on and reaps what engines leave.
+    ...['--rm', '--init', '--name', name, '--pull', 'missing'],
+    ...['--network', 'host', '--ipc', 'host'],
+    // RDMA registers memory; Python's threads have large stacks.
+    ...['--ulimit', 'memlock=-1', '--ulimit', 'stack=67108864', '--cap-add', 'SYS_NICE'],
+    ...(locks ? ['--ulimit', `locks=${locks.soft}:${locks.hard}`] : []),
+    ...devices.flatMap((device) => ['--device', device]),
+    ...mounts.map(parsed).flatMap((mount) => ['--mount', bindMount(mount)]),
+    ...variables.flatMap((variable) => ['--env', variable]),
+    ...(cwd === undefined ? [] : ['--workdir', cwd]),
+  ];
+}
+
+/** No entrypoint: the image's own would stand before the command. */
+const entrypoint = ({ image }: ContainerStart): string[] => ['--entrypoint', '', registryName(image)];
+
+/** As `--mount` reads it: fields of CSV. Unlike `--volume` it makes no directory that is missing. */
+function bindMount({ from, to, flags }: Mount): string {
+  const options = flags.flatMap((flag) =>
+    flag === 'ro'
+      ? ['readonly']
+      : /^r?(private|shared|slave)$/.test(flag)
+        ? [`bind-propagation=${flag}`]
+        : [],
+  );
+  return ['type=bind', `source=${from}`, `target=${to}`, ...options].map(csv).join(',');
+}
+
+const csv = (field: string): string => (/[",\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field);
+
+function parsed(mount: string): Mount {
+  const [from = '', to = from, flags = ''] = mount.split(':');
+  return { from, to, flags: flags.split(/[,+]/).filter((flag) => flag !== '' && flag !== 'rw') };
+}
+
+/** pyxis writes `registry#path:tag`, and all others `registry/path:tag`. */
+const registryName = (image: string): string => image.replace(/^docker:\/\//, '').replace('#', '/');
+
+const isFile = (image: string): boolean => image.startsWith('/') || image.startsWith('.');

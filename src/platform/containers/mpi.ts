@@ -1,0 +1,109 @@
+import type { MpiLauncher } from '../../messages/spec/launch-settings.ts';
+import { markedByItself } from '../../os/processes/owner-mark.ts';
+import { devicesInTask } from './devices.ts';
+
+/** One MPI launch: a command with so many ranks on some nodes. */
+export interface MpiStart {
+  readonly launcher: MpiLauncher;
+  readonly tasks: number;
+  readonly nodes: readonly string[];
+  /** Image for pyxis; null where none is to be started. */
+  readonly image: string | null;
+  /** Name of the step, unique in the job: by it the step is found when it is to be ended. */
+  readonly name: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** GPUs of its first node, as the plan counts them. */
+  readonly gpus: readonly number[];
+  /** Directory of srtctl's bundled programs, as the ranks see it. */
+  readonly distDir: string;
+  readonly argv: readonly string[];
+}
+
+const SET_BY_SLURM = ['CUDA_VISIBLE_DEVICES', 'NVIDIA_VISIBLE_DEVICES'];
+
+/** The command that starts all ranks, and ends when they have ended. */
+export function mpiCommand(start: MpiStart): string[] {
+  const { launcher, tasks, nodes } = start;
+  const argv = endingWithServer(start.argv, start.distDir);
+  if (launcher.kind === 'stand-in')
+    return [...launcher.program, String(tasks), nodes.join(','), '--', ...argv];
+  // Slurm gives its tasks limits of their own.
+  return [...['srun', ...srunOptions(start, launcher)], ...markedByItself([...withDevices(start), ...argv])];
+}
+
+/** Slurm tells every task which devices its step has, over what srun was told: all of the job's on the node. */
+function withDevices({ env, gpus }: MpiStart): string[] {
+  const chosen = devicesInTask(env.CUDA_VISIBLE_DEVICES, gpus);
+  const fixed = SET_BY_SLURM.flatMap((name) =>
+    env[name] === undefined || (name === 'CUDA_VISIBLE_DEVICES' && chosen.length > 0)
+      ? []
+      : [`${name}=${env[name]}`],
+  );
+  return [...(fixed.length > 0 ? ['env', '--', ...fixed] : []), ...chosen];
+}
+
+/**
+ * TensorRT-LLM's launcher runs the rest of its command line in the background of rank 0, beside the process that the
+ * other ranks serve. When that server dies nothing ends the launcher and the ranks (trtllm-llmapi-launch 1.2: `set -e`
+ * leaves its subshell before the line that stops them), so the server is started by a script that does.
+ */
+const RANK_0_LAUNCHER = 'trtllm-llmapi-launch';
+
+export function endingWithServer(argv: readonly string[], distDir: string): string[] {
+  const at = argv.indexOf(RANK_0_LAUNCHER) + 1;
+  // The launcher splits what it runs at blanks.
+  if (at === 0 || /\s/.test(distDir)) return [...argv];
+  return [...argv.slice(0, at), '/bin/sh', `${distDir}/steps/end-with-server.sh`, ...argv.slice(at)];
+}
+
+function srunOptions(
+  { tasks, nodes, image, name }: MpiStart,
+  { mpi, pyxisMounts, options, components }: Extract<MpiLauncher, { kind: 'srun' }>,
+): string[] {
+  const component = components.findIndex((names) => nodes.every((node) => names.includes(node)));
+  const pyxis: Record<string, string> =
+    image === null || pyxisMounts === null
+      ? {}
+      : {
+          'container-image': image,
+          ...(pyxisMounts.length > 0 ? { 'container-mounts': pyxisMounts.join(',') } : {}),
+          'no-container-entrypoint': '',
+          'no-container-mount-home': '',
+        };
+  const all: Record<string, string> = {
+    ...pyxis,
+    ...options,
+    // Beside the agents, with all that the job has on the nodes.
+    mpi,
+    overlap: '',
+    mem: '0',
+    'cpu-bind': 'none',
+    ...(components.length > 1 && component >= 0 ? { 'het-group': `${component}` } : {}),
+    nodes: `${nodes.length}`,
+    ntasks: `${tasks}`,
+    'ntasks-per-node': `${Math.ceil(tasks / nodes.length)}`,
+    nodelist: nodes.join(','),
+    // Ranks live and die together.
+    'kill-on-bad-exit': '1',
+    wait: '15',
+    input: 'none',
+    'job-name': name,
+  };
+  return Object.entries(all).flatMap(([option, value]) => {
+    if (value === 'false') return [];
+    return [value === '' || value === 'true' ? `--${option}` : `--${option}=${value}`];
+  });
+}
+
+/**
+ * Signals the ranks of a launch, wherever they are: srun itself, told to end, kills them without a grace (TERM) or
+ * leaves them alone (KILL). undefined where the ranks are in the process group of the command.
+ */
+export function mpiSignal(
+  launcher: MpiLauncher,
+  signal: 'TERM' | 'KILL',
+  name: string,
+  distDir: string,
+): string[] | undefined {
+  return launcher.kind === 'srun' ? ['/bin/sh', `${distDir}/steps/signal-step.sh`, signal, name] : undefined;
+}

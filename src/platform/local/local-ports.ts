@@ -1,0 +1,121 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
+import * as z from 'zod';
+import { FIRST_PORTS } from '../../recipe/values/ports.ts';
+
+/**
+ * Below the ports that Linux gives to outgoing connections (ip_local_port_range begins at 32768 by default), and below
+ * what Dynamo 1.6.1 can read: DYN_SYSTEM_PORT is a signed number of 16 bits there, and 32768 ends the worker.
+ */
+const RANGE = { from: 10_000, to: 32_768 } as const;
+/**
+ * Ports of the plan that lie next to each other stay so, in blocks of this size: the ranks of an endpoint count on from
+ * its first port, and an engine may use what lies behind its own.
+ */
+const BLOCK = 32;
+/** Successive jobs begin far from one another, however many there are: multiples of the golden ratio spread best. */
+const GOLDEN = 0.618_034;
+
+/** Where kinds of ports begin in a plan: a block begins there, too. */
+const ANCHORS = [...FIRST_PORTS].sort((a, b) => a - b);
+
+const fileSchema = z.record(z.string(), z.number().int());
+
+export interface LocalPortsOptions {
+  /** The job's block of loopback addresses, which no other job on the machine has. */
+  readonly block: number;
+  /** Real programs may listen on every address, so no two nodes have a port in common. */
+  readonly perNode: boolean;
+  /** Ports that the user has chosen, by those of the plan. */
+  readonly chosen: ReadonlyMap<number, number>;
+  /** Directory of the job (0700) that outlives a coordinator which is killed. */
+  readonly home: string;
+  /** Ports on which something listens, on whatever address. */
+  readonly taken?: () => ReadonlySet<number>;
+}
+
+/**
+ * The ports of a job on this machine: for each port of the plan one that was free on every address when it was first
+ * asked for, and the same one ever after, also for a coordinator that takes over.
+ */
+export class LocalPorts {
+  readonly #options: LocalPortsOptions;
+  readonly #file: string;
+  /** First port of each block that was given out. */
+  readonly #given: Map<string, number>;
+  #next: number;
+  #unsaved = false;
+
+  constructor(options: LocalPortsOptions) {
+    this.#options = options;
+    this.#file = join(options.home, 'ports.json');
+    this.#given = new Map(Object.entries(readGiven(this.#file)));
+    this.#next = Math.floor(((options.block * GOLDEN) % 1) * blocks());
+  }
+
+  of(node: string, port: number): number {
+    const chosen = this.#options.chosen.get(port);
+    if (chosen !== undefined) return chosen;
+    const anchor = ANCHORS.findLast((first) => first <= port) ?? 0;
+    const index = Math.floor((port - anchor) / BLOCK);
+    const key = `${this.#options.perNode ? node : ''} ${anchor + index * BLOCK}`;
+    const first = this.#given.get(key) ?? this.#give(key);
+    return first + ((port - anchor) % BLOCK);
+  }
+
+  #give(key: string): number {
+    const taken = (this.#options.taken ?? listeningPorts)();
+    const used = new Set(this.#given.values());
+    for (let step = 0; step < blocks(); step++) {
+      const first = RANGE.from + ((this.#next + step) % blocks()) * BLOCK;
+      if (used.has(first) || range(first).some((port) => taken.has(port))) continue;
+      this.#next += step + 1;
+      this.#given.set(key, first);
+      this.#save();
+      return first;
+    }
+    throw new Error(`no free ports are left between ${RANGE.from} and ${RANGE.to} of this machine`);
+  }
+
+  /** Once for all that a plan asks for, and before anything of it is started. */
+  #save(): void {
+    if (this.#unsaved) return;
+    this.#unsaved = true;
+    queueMicrotask(() => {
+      this.#unsaved = false;
+      writeFileAtomic.sync(this.#file, JSON.stringify(Object.fromEntries(this.#given)), { mode: 0o600 });
+    });
+  }
+}
+
+const blocks = (): number => Math.floor((RANGE.to - RANGE.from) / BLOCK);
+
+const range = (first: number): number[] => Array.from({ length: BLOCK }, (_, offset) => first + offset);
+
+function readGiven(file: string): Record<string, number> {
+  try {
+    return fileSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch {
+    return {};
+  }
+}
+
+/** By Linux's tables of TCP sockets (proc(5)). */
+function listeningPorts(): Set<number> {
+  const ports = new Set<number>();
+  for (const file of ['/proc/net/tcp', '/proc/net/tcp6'])
+    for (const line of tableOf(file)) {
+      const [, local = '', , state] = line.trim().split(/\s+/);
+      if (state === '0A') ports.add(Number.parseInt(local.split(':')[1] ?? '', 16));
+    }
+  return ports;
+}
+
+function tableOf(file: string): string[] {
+  try {
+    return readFileSync(file, 'latin1').split('\n');
+  } catch {
+    return [];
+  }
+}

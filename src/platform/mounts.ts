@@ -1,0 +1,88 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { expandText } from '../recipe/resolve.ts';
+import type { ClusterConfig } from '../recipe/schema/cluster.ts';
+import type { Recipe } from '../recipe/schema/schema.ts';
+import type { JobPlaceholder } from '../recipe/sweep.ts';
+
+export interface MountInput {
+  readonly recipe: Recipe;
+  readonly cluster: ClusterConfig;
+  /** For `$VAR` in the cluster's mounts. */
+  readonly env: NodeJS.ProcessEnv;
+  readonly job: {
+    readonly id: string;
+    readonly name: string;
+    readonly jobDir: string;
+    readonly logDir: string;
+  };
+  readonly headAddress: string;
+  readonly srtctl: {
+    readonly distDir: string;
+    readonly programDirs: readonly string[];
+    readonly runtimes: Readonly<Record<string, string>>;
+    readonly spareRuntimes?: Readonly<Record<string, string>>;
+  };
+  readonly mock: boolean;
+  readonly exists?: (path: string) => boolean;
+}
+
+/**
+ * The mounts of a container, `host:container[:flags]`. What is told later goes over what is mounted at the same place
+ * before: the model, logs and configs, then the cluster's, then the job's own; srtctl's last, at the paths that they
+ * have on the host, since agents and their commands name them so.
+ */
+export function containerMounts(input: MountInput): string[] {
+  const { recipe, cluster, env, job, srtctl, mock, exists = existsSync } = input;
+  const { path } = recipe.model;
+  const known: Readonly<Record<JobPlaceholder, string>> = {
+    job_id: job.id,
+    run_name: `${job.name}_${job.id}`,
+    log_dir: job.logDir,
+    model_path: path,
+    head_node_ip: input.headAddress,
+  };
+  const expand = (text: string): string =>
+    expandText(text.replace(/^~(?=\/|$)/, env.HOME ?? '~'), env).replaceAll(
+      /\{(\w+)\}/g,
+      (all, name: string) => (Object.hasOwn(known, name) ? known[name as JobPlaceholder] : all),
+    );
+  const configs = cluster.srtctl_root ? join(cluster.srtctl_root, 'configs') : undefined;
+  const same = (each: string): [string, string] => [each, each];
+  const mounts: [string, string][] = [
+    ...(path.startsWith('hf:') || (mock && !exists(path)) ? [] : [[path, '/model'] as [string, string]]),
+    [job.logDir, '/logs'],
+    ...(configs !== undefined && exists(configs) ? [[configs, '/configs'] as [string, string]] : []),
+    ...Object.entries(cluster.default_mounts ?? {}).map(([host, inside]): [string, string] => [
+      expand(host),
+      expand(inside),
+    ]),
+    ...(cluster.hf_home != null && path.startsWith('hf:') ? [same(cluster.hf_home)] : []),
+    ...(recipe.model.stage_dir != null && !mock ? [same(recipe.model.stage_dir)] : []),
+    ...(recipe.extra_mount ?? []).map((mount): [string, string] => {
+      const [host = '', ...inside] = mount.split(':');
+      return [expand(host), expand(inside.join(':') || host)];
+    }),
+    ...Object.entries(recipe.container_mounts ?? {}).map(([host, inside]): [string, string] => [
+      expand(host),
+      expand(inside),
+    ]),
+    same(job.jobDir),
+    same(srtctl.distDir),
+    ...[...new Set([srtctl.runtimes, srtctl.spareRuntimes ?? {}].flatMap(Object.values<string>))]
+      .filter((node) => exists(node))
+      .map(same),
+    ...srtctl.programDirs.filter((dir) => !isSystemDir(dir) && exists(dir)).map(same),
+  ];
+  const byTarget = new Map<string, string>();
+  for (const [host, inside] of mounts) {
+    const target = inside.split(':')[0] ?? inside;
+    byTarget.delete(target);
+    byTarget.set(target, `${host}:${inside}`);
+  }
+  return [...byTarget.values()];
+}
+
+/** A container has its own of these, and must keep it. */
+const isSystemDir = (dir: string): boolean =>
+  ['/usr', '/usr/local', '/'].includes(dirname(dir)) && ['bin', 'sbin'].includes(dir.split('/').at(-1) ?? '');

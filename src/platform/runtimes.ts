@@ -1,0 +1,53 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { ClusterConfig } from '../recipe/schema/cluster.ts';
+
+/** Architectures as Node calls them, and as `uname -m` does. */
+const MACHINE: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64', ppc64: 'ppc64le' };
+
+interface Here {
+  readonly arch: string;
+  readonly nodeBinary: string;
+  readonly exists: (path: string) => boolean;
+}
+
+const HERE: Here = { arch: process.arch, nodeBinary: process.execPath, exists: existsSync };
+
+/**
+ * The node binary for each architecture (`uname -m`): what srtslurm.yaml names; else, for the architecture of this machine,
+ * the one that runs here; else the one that `make runtimes` has brought.
+ * @param distDir directory of srtctl's bundled programs; what was brought is beside it
+ */
+export function runtimesOf(
+  cluster: ClusterConfig,
+  distDir: string,
+  here: Here = HERE,
+): Record<string, string> {
+  return { ...broughtTo(distDir, here), [machineOf(here)]: here.nodeBinary, ...cluster.runtime };
+}
+
+/**
+ * What an agent runs with in an image or on a node where the binary of `runtimesOf` does not run, by architecture: the one
+ * that `make runtimes` has brought needs no more than glibc 2.28 and libstdc++ (https://nodejs.org, BUILDING.md of Node
+ * 20). One that srtslurm.yaml names is meant, and has none.
+ */
+export function spareRuntimesOf(
+  cluster: ClusterConfig,
+  distDir: string,
+  here: Here = HERE,
+): Record<string, string> {
+  const machine = machineOf(here);
+  const { [machine]: brought } = broughtTo(distDir, here);
+  const isMeant = cluster.runtime?.[machine] !== undefined;
+  return brought === undefined || isMeant || brought === here.nodeBinary ? {} : { [machine]: brought };
+}
+
+const machineOf = ({ arch }: Here): string => MACHINE[arch] ?? arch;
+
+function broughtTo(distDir: string, { exists }: Here): Record<string, string> {
+  const brought = Object.values(MACHINE).flatMap((machine) => {
+    const path = join(dirname(distDir), '.srtctl/node', machine, 'bin/node');
+    return exists(path) ? [[machine, path]] : [];
+  });
+  return Object.fromEntries(brought);
+}

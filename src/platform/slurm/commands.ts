@@ -1,0 +1,34 @@
+import { execa } from 'execa';
+import { SrtctlError } from '../../os/errors.ts';
+
+const TIMEOUT_MS = 30_000;
+
+export interface Answer {
+  readonly exitCode: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** It hung and was ended: nothing is known. */
+  readonly timedOut: boolean;
+}
+
+export type SlurmCommand = 'sbatch' | 'squeue' | 'sacct' | 'scancel' | 'scontrol' | 'sinfo' | 'srun';
+
+/** Runs one of Slurm's commands with English messages. A command that fails is an answer, one that is missing an error. */
+export async function slurm(
+  command: SlurmCommand,
+  args: readonly string[],
+  options: { readonly input?: string; readonly timeoutMs?: number } = {},
+): Promise<Answer> {
+  const result = await execa(command, [...args], {
+    reject: false,
+    timeout: options.timeoutMs ?? TIMEOUT_MS,
+    env: { LC_ALL: 'C' },
+    ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
+  });
+  if ('code' in result && result.code === 'ENOENT')
+    throw new SrtctlError('no-slurm', `${command} is not here: this is no machine of a Slurm cluster`, {
+      hint: 'run srtctl on a login node, or add --local to run on this machine',
+    });
+  const { exitCode, stdout, stderr, timedOut } = result;
+  return { exitCode, stdout, stderr, timedOut };
+}

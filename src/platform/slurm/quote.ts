@@ -1,0 +1,1 @@
+export { shellQuote } from '../../os/quote.ts';

@@ -1,0 +1,174 @@
+import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Logger } from 'pino';
+import { ORDERLY, runningChild } from '../../os/processes/process-handle.ts';
+import { LaunchedAgents } from '../launch/launched.ts';
+import type { AgentGroup, AgentLaunch, OnAgentEnd, Platform } from '../launch/launcher.ts';
+import { agentLauncher, FAILED_SUFFIX } from './agent-launcher.ts';
+import type { SlurmAllocation } from './allocation.ts';
+import { lastWords } from './last-words.ts';
+import { agentStepArgs, stepEnvironment } from './srun.ts';
+
+/** How long srun may take to notice that its agents have ended by themselves. */
+const LEAVE_MS = 10_000;
+/** With a node gone srun would wait until Slurm notices, which may take minutes. */
+const LEAVE_WITH_LOST_MS = 500;
+const TERM_MS = 3_000;
+const LOOK_EVERY_MS = 500;
+
+export interface SlurmPlatformOptions {
+  readonly allocation: SlurmAllocation;
+  readonly headAddress: string;
+  readonly containers: boolean;
+  readonly agentScript: string;
+  /** Each agent in a PID namespace of its own. */
+  readonly pidNamespace?: boolean;
+  /** Directory of the job on each node, and the beginning of the path of each agent's own. */
+  readonly tmpDir: string;
+  readonly stopDirs: string;
+  readonly runtimes: Readonly<Record<string, string>>;
+  readonly spareRuntimes: Readonly<Record<string, string>>;
+  readonly mounts: readonly string[];
+  readonly srunOptions: Readonly<Record<string, string>>;
+  readonly logDir: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly log: Logger;
+  readonly began: (processGroup: number) => void;
+  readonly over: (processGroup: number) => void;
+  /** What runs is another set than before. */
+  readonly onLaunched?: () => void;
+}
+
+/** A Slurm allocation: one srun for the agents of each image. */
+export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
+  const { allocation, headAddress, containers, logDir, log } = options;
+  const [head = ''] = allocation.nodes;
+  const catalogue = join(dirname(options.agentScript), 'signatures.yaml');
+  const steps = new LaunchedAgents(options);
+  let watching: NodeJS.Timeout | undefined;
+
+  const launch = (agents: readonly AgentLaunch[], onEnd: OnAgentEnd): void => {
+    const [first] = agents;
+    if (!first) return;
+    const { group, configFile } = first;
+    const suffix = suffixOf(group);
+    const args = agentStepArgs({
+      nodes: agents.map(({ node }) => node),
+      everyNode: group.name === '' && agents.length === allocation.nodes.length,
+      hetGroups: allocation.hetGroups,
+      output: outputOf(group),
+      jobName: group.name === '' ? 'srtctl-agents' : `srtctl-agents-${group.name}`,
+      container: group.image === null ? null : { image: group.image, mounts: options.mounts },
+      options: group.image === null ? {} : options.srunOptions,
+      command: agentLauncher({
+        configDir: dirname(configFile),
+        suffix,
+        agentScript: options.agentScript,
+        pidNamespace: options.pidNamespace ?? false,
+        tmpDir: options.tmpDir,
+        stopDirs: options.stopDirs,
+        runtimes: options.runtimes,
+        spareRuntimes: options.spareRuntimes,
+      }),
+    });
+    const file = openSync(srunLogOf(group), 'a', 0o644);
+    const child = spawn('srun', args, {
+      detached: true,
+      stdio: ['ignore', file, file],
+      env: stepEnvironment(options.env),
+    });
+    closeSync(file);
+    log.info({ args, nodes: agents.length }, 'srun of the agents');
+    const step = { process: runningChild(child), agents: agents.map(({ name }) => name) };
+    steps.add(step, endOf(agents, onEnd));
+  };
+
+  const suffixOf = ({ name }: AgentGroup): string => (name === '' ? '' : `/${name}`);
+  const outputOf = (group: AgentGroup): string =>
+    join(logDir, `%N${suffixOf(group).replace('/', '_')}_agent.out`);
+  const srunLogOf = (group: AgentGroup): string =>
+    join(logDir, `srun${suffixOf(group).replace('/', '_')}.out`);
+
+  /** An srun has ended. Of one that was killed the agents may live on; who is silent is then missed by the roster. */
+  const endOf =
+    (launched: readonly AgentLaunch[], onEnd: OnAgentEnd) => (how: string, names: readonly string[]) => {
+      const agents = launched.filter(({ name }) => names.includes(name));
+      if (how.startsWith('SIG')) {
+        log.warn({ signal: how }, 'srun was killed');
+        return;
+      }
+      void Promise.all(
+        agents.map(async ({ name, node, group }) => {
+          if (how.startsWith('cannot')) return onEnd(name, how.replace('started:', 'started: srun:'));
+          // A step that could not begin there, as without its image, says so where the agent would write.
+          const own = outputOf(group).replaceAll('%N', node);
+          const words = await lastWords(own, catalogue);
+          const logFile = srunLogOf(group);
+          const told =
+            words === '' ? `${await lastWords(logFile, catalogue)}; see ${logFile}` : `${words}; see ${own}`;
+          // When a node cannot be reached srun gives up the step, with the agents of all others.
+          onEnd(name, `ended: srun ended${how === 'unknown' ? '' : ` with ${how}`}${told}`, {
+            isShared: agents.length > 1,
+            isOrderly: how === ORDERLY,
+          });
+        }),
+      );
+    };
+
+  const watchFor = (agents: readonly AgentLaunch[], onEnd: OnAgentEnd): void => {
+    const [first] = agents;
+    if (first && !watching) watching = watchFailures(dirname(first.configFile), agents, onEnd);
+  };
+
+  return {
+    addresses: new Map([[head, headAddress]]),
+    hostNames: 'names',
+    containers,
+    claim: null,
+    launchAgents(agents, onEnd): void {
+      const groups = new Map<string, AgentLaunch[]>();
+      for (const agent of agents) {
+        const list = groups.get(agent.group.name) ?? [];
+        list.push(agent);
+        groups.set(agent.group.name, list);
+      }
+      for (const group of groups.values()) launch(group, onEnd);
+      watchFor(agents, onEnd);
+    },
+    adoptAgents(named, agents, onEnd): string[] {
+      watchFor(agents, onEnd);
+      return steps.adopt(named, endOf(agents, onEnd));
+    },
+    get launched() {
+      return steps.running.map(({ process: { pid, startedAt }, agents }) => ({ pid, startedAt, agents }));
+    },
+    // Of an srun the other agents live on; one that is frozen ends by its lease.
+    endAgents: () => undefined,
+    async stop(lost): Promise<void> {
+      clearInterval(watching);
+      await steps.ended(lost.length > 0 ? LEAVE_WITH_LOST_MS : LEAVE_MS);
+      for (const { process } of steps.running) process.kill('SIGTERM');
+      await steps.ended(TERM_MS);
+      for (const { process } of steps.running) process.kill('SIGKILL');
+    },
+    async release(): Promise<void> {},
+  };
+}
+
+/** What a node's launcher has to say is in a file beside the agents' configs. */
+function watchFailures(configDir: string, agents: readonly AgentLaunch[], onEnd: OnAgentEnd): NodeJS.Timeout {
+  const look = async (): Promise<void> => {
+    const names = await readdir(configDir).catch(() => []);
+    for (const file of names) {
+      if (!file.endsWith(FAILED_SUFFIX)) continue;
+      const node = file.slice(0, -FAILED_SUFFIX.length);
+      const reason = (await readFile(join(configDir, file), 'utf8').catch(() => '')).trim();
+      // A new agent on the node may fail of something else.
+      await rm(join(configDir, file), { force: true });
+      for (const agent of agents) if (agent.node === node) onEnd(agent.name, `could not start: ${reason}`);
+    }
+  };
+  return setInterval(() => void look(), LOOK_EVERY_MS);
+}

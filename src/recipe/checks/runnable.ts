@@ -1,0 +1,169 @@
+import { existsSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
+import { runnableBenchmarkTypes } from '../../benchmarks/schema.ts';
+import { refusedByDynamo } from '../../frontends/dynamo/runnable.ts';
+import type { ClusterConfig } from '../schema/cluster.ts';
+import type { BackendType } from '../schema/schema.ts';
+import { type LoadedVariant, placeIn } from '../schema/variant.ts';
+import { type Path, type Problem, RecipeProblems } from '../source/problems.ts';
+import { notDoneOf, notDoneOfCluster, type Way } from './not-done.ts';
+import { samePoints } from './same-points.ts';
+
+/** Engines whose ranks MPI starts. */
+const withMpi: readonly BackendType[] = ['trtllm'];
+
+export interface RunOptions {
+  /** Engines are stand-ins: neither the model nor an image is used. */
+  readonly mock: boolean;
+  readonly containers: boolean;
+  /** What starts the containers; undefined where nothing does. */
+  readonly runtime?: string;
+  /** false on this machine alone: MPI launches are steps of Slurm. */
+  readonly slurm?: boolean;
+}
+
+/**
+ * A recipe can be planned without its model at hand, but not run.
+ * @throws RecipeProblems for a model, image or variable that is not there, and for what srtctl cannot run yet
+ */
+export function requireRunnable(
+  variant: LoadedVariant,
+  options: RunOptions,
+  exists: (path: string) => boolean = existsSync,
+): void {
+  const problems: Problem[] = [];
+  const complain = (path: Path, message: string, hint?: string) => {
+    const place = placeIn(variant, path);
+    const known = problems.some(
+      (problem) => problem.place.path === place.path && problem.message === message,
+    );
+    if (!known) problems.push({ message, place, hint });
+  };
+  for (const { recipe } of variant.points) {
+    const { model, backend, benchmark, frontend } = recipe;
+    if (!options.mock)
+      checkModel(model.path, exists, (message, hint) => complain(['model', 'path'], message, hint));
+    if (!options.mock && options.containers) {
+      const at = ['model', 'container'];
+      checkImage(model.container, (message, hint) => complain(at, message, hint));
+      checkImageKind(model.container, options.runtime, (message, hint) => complain(at, message, hint));
+      if (frontend.enable_multiple_frontends) {
+        const at = ['frontend', 'nginx_container'];
+        checkImage(frontend.nginx_container, (message, hint) => complain(at, message, hint));
+        checkImageKind(frontend.nginx_container, options.runtime, (message, hint) =>
+          complain(at, message, hint),
+        );
+      }
+    }
+    if (withMpi.includes(backend.type) && !options.mock) {
+      const cannot = mpiProblem(options);
+      if (cannot) complain(['backend', 'type'], ...cannot);
+    }
+    if (recipe.dynamo.engine_mode === 'sidecar') {
+      complain(['dynamo', 'engine_mode'], 'an engine beside its Dynamo worker cannot be run yet');
+    }
+    if (!runnableBenchmarkTypes.includes(benchmark.type)) {
+      complain(
+        ['benchmark', 'type'],
+        `benchmark "${benchmark.type}" is known but cannot be run yet`,
+        `these can: ${runnableBenchmarkTypes.join(', ')}`,
+      );
+    }
+    if (benchmark.type === 'custom' && benchmark.command == null) {
+      complain(['benchmark', 'command'], 'is missing: a custom benchmark is its command');
+    }
+    if (benchmark.type === 'sa-bench') {
+      for (const key of ['isl', 'osl'] as const) {
+        if (benchmark[key] == null)
+          complain(['benchmark', key], 'is missing: sa-bench needs a length in tokens');
+      }
+      if (benchmark.concurrencies.length === 0) complain(['benchmark', 'concurrencies'], 'is missing');
+    }
+  }
+  if (problems.length > 0) throw new RecipeProblems(problems, 'not-runnable');
+}
+
+/**
+ * What a user should know before the run begins: what the recipe or srtslurm.yaml asks for and srtctl does not do, though
+ * the run is valid without it, and what the recipe's Dynamo is known to refuse. A line for each.
+ */
+export function warningsOf(variant: LoadedVariant, way: Way, cluster?: ClusterConfig): string[] {
+  const ofRecipes = variant.points.flatMap(({ recipe }) => [
+    ...notDoneOf(recipe, way).map(({ path, text }) => ({ path: path.split('.'), text })),
+    ...(way.mock ? [] : refusedByDynamo(recipe)),
+  ]);
+  const ofSweep = samePoints(variant).map(({ parameter, repeated }) => ({
+    path: ['sweep', ...(parameter === null ? [] : [parameter])],
+    text: `${parameter === null ? 'has a value twice' : `no setting depends on {${parameter}}`}, so ${repeated} of ${variant.points.length} points repeat another one`,
+  }));
+  const ofCluster = cluster ? notDoneOfCluster(cluster) : [];
+  const lines = [
+    ...[...ofRecipes, ...ofSweep].map(({ path, text }) => `${placeOf(variant, path)}: ${text}`),
+    ...ofCluster.map(({ path, text }) => `srtslurm.yaml: ${path}: ${text}`),
+  ];
+  return [...new Set(lines)];
+}
+
+function placeOf(variant: LoadedVariant, path: readonly string[]): string {
+  const { file, line } = placeIn(variant, path);
+  return `${file}${line === undefined ? '' : `:${line}`}: ${path.join('.')}`;
+}
+
+type Complain = (message: string, hint?: string) => void;
+
+function checkModel(path: string, exists: (path: string) => boolean, complain: Complain): void {
+  const variable = /\$\{?\w+\}?/.exec(path)?.[0];
+  if (variable !== undefined) {
+    complain(`environment variable ${variable} is not set`);
+    return;
+  }
+  if (path.startsWith('hf:')) return;
+  if (isAbsolute(path)) {
+    if (!exists(path)) complain(`model directory ${path} does not exist`);
+    return;
+  }
+  if (!exists(path)) {
+    complain(
+      `"${path}" is no alias in model_paths of srtslurm.yaml and no directory`,
+      'hf:org/name names a model to download',
+    );
+  }
+}
+
+/** Why ranks of an MPI launch cannot be started, and what to do. */
+function mpiProblem({ slurm, runtime }: RunOptions): [string, string] | undefined {
+  if (slurm === false)
+    return [
+      'TensorRT-LLM is started by MPI, through Slurm: --local cannot',
+      'leave --local out, or add --mock for simulated engines',
+    ];
+  if (runtime === 'docker' || runtime === 'podman')
+    return [
+      `TensorRT-LLM is started by MPI, which does not reach into containers of ${runtime}`,
+      'container_runtime: pyxis, enroot, apptainer or none (srtslurm.yaml)',
+    ];
+  return undefined;
+}
+
+/** What a runtime can start: a file, or an image of a registry. */
+function checkImageKind(image: string, runtime: string | undefined, complain: Complain): void {
+  const isFile = /^[./]/.test(image) || /\.(sqsh|sif|img)$/.test(image);
+  if (runtime === 'enroot' && !isFile)
+    complain(
+      `enroot starts files, and "${image}" is in a registry`,
+      `enroot import -o FILE.sqsh docker://${image}, and name the file under containers in srtslurm.yaml`,
+    );
+  if ((runtime === 'docker' || runtime === 'podman') && isFile)
+    complain(
+      `${runtime} starts images of a registry, and "${image}" is a file`,
+      'name the image as registry/path:tag',
+    );
+}
+
+/** A registry's image says so with a "/", ":" or "#" in its name; a bare word can only be an alias. */
+function checkImage(image: string, complain: Complain): void {
+  const variable = /\$\{?\w+\}?/.exec(image)?.[0];
+  if (variable !== undefined) complain(`environment variable ${variable} is not set`);
+  else if (!/[/:#]/.test(image))
+    complain(`"${image}" is no alias in containers of srtslurm.yaml and no image`);
+}

@@ -1,0 +1,147 @@
+import * as z from 'zod';
+import { countSchema, positiveSchema } from '../values/values.ts';
+
+/**
+ * Sections beside what runs: what is recorded, watched and reported of a run. Few recipes have them, and to make the
+ * schemas takes time that every command would wait for: they are made when they are needed.
+ */
+
+const text = (what: string) => z.string().nullish().describe(what);
+const flag = (what: string) => z.boolean().nullish().describe(what);
+const count = (what: string) => countSchema.nullish().describe(what);
+const seconds = (what: string) => z.number().positive().nullish().describe(`seconds: ${what}`);
+const labels = (what: string) => z.record(z.string(), z.string()).nullish().describe(what);
+const enabled = (what: string) => z.boolean().default(false).describe(what);
+
+export const identitySchema = z.lazy(() =>
+  z.strictObject({
+    model: z
+      .strictObject({ repo: text('id of the model on Hugging Face'), revision: text('its commit') })
+      .nullish()
+      .describe('which model'),
+    container: z
+      .strictObject({ image: text('where the image came from') })
+      .nullish()
+      .describe('which image'),
+    frameworks: labels('versions by name, such as dynamo or sglang'),
+  }),
+);
+
+const exporter = (what: string) =>
+  z
+    .strictObject({
+      container_image: z.string().min(1).nullish().describe('image, or alias from containers'),
+      port: z.number().int().min(1).max(65535).describe('TCP port on each node'),
+      command: text('command in the container'),
+      binary: text('program on the bare node, in place of a container'),
+    })
+    .nullish()
+    .describe(`exporter of ${what}, on every node`);
+
+/** What recorders of metrics have in common. */
+const recorderShape = () => ({
+  binary_path: text('program of the recorder'),
+  default_frequency: seconds('from one reading to the next'),
+  collect_interval_ms: positiveSchema.nullish().describe('milliseconds from one reading to the next'),
+  sync_interval_secs: count('seconds from one write to disk to the next'),
+  compaction_threads: count('threads that pack what was recorded'),
+  storage_subdir: text("directory below the job's logs"),
+  extra_metadata: labels('labels of what is recorded'),
+  dcgm_exporter: exporter("the GPUs' metrics"),
+  node_exporter: exporter("the node's metrics"),
+});
+
+export const observabilitySchema = z.lazy(() =>
+  z.strictObject({
+    enabled: enabled('record the metrics of workers and nodes'),
+    scrape_metrics: flag('read the metrics of workers'),
+    enable_otel: enabled('send traces of requests; needs otel_endpoint'),
+    host_sampler_all_nodes: flag('sample the processes of every node, not of the first alone'),
+    otel_endpoint: text('collector of OpenTelemetry, such as http://10.0.0.1:4317'),
+    tachometer: z
+      .strictObject({
+        enabled: flag('whether it runs; by default with observability'),
+        ...recorderShape(),
+        shutdown_grace_secs: z.number().min(0).nullish().describe('seconds that it has to pack at the end'),
+        default_exporters: flag('start the exporters that the recipe does not name'),
+        process_exporter: exporter("the processes' metrics"),
+      })
+      .nullish()
+      .describe('recorder of metrics'),
+  }),
+);
+
+export const telemetrySchema = z.lazy(() =>
+  z.strictObject({
+    enabled: enabled("record the GPUs' power and load"),
+    provider: text('kind of recorder'),
+    container_image: text('image of the recorder, or alias from containers'),
+    ...recorderShape(),
+    required: flag('fail the run when nothing could be recorded'),
+    startup_timeout_seconds: seconds('until exporters must answer'),
+    request_timeout_seconds: seconds('for one reading'),
+    collector_join_timeout_seconds: seconds('for the recorder to end'),
+    live_metrics: z
+      .strictObject({
+        enabled: enabled('whether it is drawn'),
+        interval_seconds: positiveSchema.nullish().describe('seconds from one drawing to the next'),
+        downsample: positiveSchema.nullish().describe('of how many values one is drawn'),
+      })
+      .nullish()
+      .describe('a picture of the batches while the run goes on'),
+  }),
+);
+
+export const reportingSchema = z.lazy(() =>
+  z.strictObject({
+    status: z
+      .strictObject({
+        endpoint: text('URL that is told of each change of state'),
+        endpoints: z.array(z.string()).nullish().describe('several of them'),
+      })
+      .nullish()
+      .describe('where the state of a run is reported'),
+    ai_analysis: z
+      .strictObject({
+        enabled: enabled('whether failures are looked into'),
+        openrouter_api_key: text('key of the service; better in the environment as OPENROUTER_API_KEY'),
+        gh_token: text('token for GitHub; better in the environment as GH_TOKEN'),
+        repos_to_search: z
+          .array(z.string())
+          .nullish()
+          .describe('repositories in which changes are looked for'),
+        pr_search_days: positiveSchema.nullish().describe('days of changes'),
+        prompt: text('what is asked'),
+      })
+      .nullish()
+      .describe('analysis of failures by a language model'),
+    s3: z
+      .strictObject({
+        bucket: z.string().min(1).describe('name of the bucket'),
+        prefix: text('beginning of the names in it'),
+        region: text('region of the bucket'),
+        endpoint_url: text('URL of a service other than AWS'),
+        access_key_id: text('better in the environment as AWS_ACCESS_KEY_ID'),
+        secret_access_key: text('better in the environment as AWS_SECRET_ACCESS_KEY'),
+      })
+      .nullish()
+      .describe('where logs are kept after a run'),
+  }),
+);
+
+export const outputSchema = z.lazy(() =>
+  z.strictObject({
+    log_dir: text('srtctl keeps logs in the output directory of the job'),
+    record_launch_plan: flag('keep every command that was run; srtctl always does'),
+  }),
+);
+
+export const hostSetupSchema = z.lazy(() =>
+  z.strictObject({
+    commands: z.array(z.string()).default([]).describe('commands on each bare node before any worker starts'),
+    teardown: z.array(z.string()).default([]).describe('commands on each bare node at the end'),
+    nodes: z.enum(['all', 'workers']).default('all').describe('which nodes'),
+    ignore_failure: z.boolean().default(false).describe('go on when a command fails'),
+    timeout_seconds: positiveSchema.default(300).describe('seconds that the commands of a node may take'),
+  }),
+);

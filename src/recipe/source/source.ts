@@ -1,0 +1,190 @@
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  type Scalar,
+  type YAMLMap,
+} from 'yaml';
+import type { SourcePlace } from '../../os/errors.ts';
+import { type Path, pathText, RecipeProblems } from './problems.ts';
+
+/** A YAML file: its plain value, and where in the file each part of it stands. */
+export interface Source {
+  readonly file: string;
+  readonly value: unknown;
+  /** Place of a key (or of its nearest ancestor that exists). */
+  place(path: Path): SourcePlace;
+  /** true when the file itself has something at this path. */
+  has(path: Path): boolean;
+}
+
+/** @throws RecipeProblems with line and column when the YAML is broken */
+export const parseSource = (file: string, text: string): Source => readYaml(file, text).source;
+
+/** Brackets within brackets. A parser needs time and memory for each, and no recipe has many. */
+const DEEPEST = 200;
+
+/** Offset of the bracket that is too deep. Brackets in texts count too, which no recipe has enough of to matter. */
+function tooDeep(text: string): number | undefined {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 0x5b || code === 0x7b) {
+      if (++depth > DEEPEST) return at;
+    } else if ((code === 0x5d || code === 0x7d) && depth > 0) depth--;
+  }
+  return undefined;
+}
+
+/** The same, with the nodes and comments that it was read from. */
+export function readYaml(file: string, text: string): { source: Source; document: Document } {
+  const deep = tooDeep(text);
+  if (deep !== undefined) {
+    const before = text.slice(0, deep).split('\n');
+    const place = { file, line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+    throw new RecipeProblems(
+      [{ message: `has more than ${DEEPEST} brackets within one another`, place }],
+      'bad-yaml',
+    );
+  }
+  const lines = new LineCounter();
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    merge: true,
+    prettyErrors: false,
+    logLevel: 'silent',
+  });
+  const at = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return { line, column: col };
+  };
+  if (document.errors.length > 0) {
+    throw new RecipeProblems(
+      document.errors.map((error) => ({
+        message: `not valid YAML: ${error.message}`,
+        place: { file, ...at(error.pos[0]) },
+      })),
+      'bad-yaml',
+    );
+  }
+  const complain = (node: Node, message: string): never => {
+    throw new RecipeProblems([{ message, place: { file, ...at(node.range?.[0] ?? 0) } }], 'bad-yaml');
+  };
+  const source: Source = {
+    file,
+    value: plainReader(document, complain)(document.contents, false),
+    place(path) {
+      const offset = offsetOf(document, path);
+      return { file, ...(offset === undefined ? {} : at(offset)), path: pathText(path) };
+    },
+    has: (path) => path.length > 0 && document.hasIn(path),
+  };
+  return { source, document };
+}
+
+/** Whether floats stay text; 'never' holds for all that is below. */
+type AsText = boolean | 'never';
+
+/** The kernel takes no argument and no variable of 128 KiB and more (MAX_ARG_STRLEN, execve(2)). */
+const LONGEST = 120_000;
+
+/** More than any recipe has: aliases of aliases can stand for a file of any size. */
+const MOST_VALUES = 200_000;
+
+/**
+ * Nodes to plain values. Below a map of engine options or of environment variables a float that has no fraction
+ * keeps its point ("1.0"), since it ends as text on a command line. TensorRT-LLM's options end in a file and stay numbers.
+ * @throws RecipeProblems for aliases that stand for nothing, for themselves, or for too much
+ */
+function plainReader(document: Document, complain: (node: Node, message: string) => never) {
+  const open = new Set<Node>();
+  let values = 0;
+
+  // An alias within what another one stands for is read again and again, and to resolve it takes a walk over the document.
+  const targets = new Map<Alias, Node | undefined>();
+  const targetOf = (node: Alias): Node | undefined => {
+    if (!targets.has(node)) targets.set(node, node.resolve(document));
+    return targets.get(node);
+  };
+  const alias = (node: Alias, asText: AsText): unknown => {
+    const target = targetOf(node);
+    if (!target) return complain(node, `there is no anchor &${node.source}`);
+    if (open.has(target)) return complain(node, `*${node.source} stands within what it stands for`);
+    return read(target, asText);
+  };
+  const scalar = (node: Scalar, asText: AsText): unknown => {
+    const { value, source } = node;
+    if (typeof value === 'bigint') return Number(value);
+    if (typeof value === 'string') {
+      if (value.includes('\0')) complain(node, 'has a NUL character, which no command line can have');
+      if (value.length > LONGEST)
+        complain(node, `is longer than ${LONGEST} characters, which no command line can have`);
+    }
+    const isRound = typeof value === 'number' && Number.isInteger(value);
+    return asText === true && isRound && /^[^xo]*[.eE]/.test(source ?? '') ? value.toFixed(1) : value;
+  };
+  const map = (node: YAMLMap, asText: AsText): unknown => {
+    // A map of its own, since a key may be called __proto__.
+    const plain = new Map<string, unknown>();
+    for (const { key, value } of node.items) {
+      const name = isScalar(key) ? String(key.value) : String(key);
+      if (name !== '<<') {
+        plain.set(name, read(value, node === document.contents ? belowTop(name) : textBelow(name, asText)));
+        continue;
+      }
+      const merged = read(value, asText);
+      for (const other of Array.isArray(merged) ? merged : [merged])
+        for (const [each, below] of Object.entries(other ?? {})) if (!plain.has(each)) plain.set(each, below);
+    }
+    return Object.fromEntries(plain);
+  };
+  const read = (node: unknown, asText: AsText): unknown => {
+    if (isNode(node) && ++values > MOST_VALUES) complain(node, `has more than ${MOST_VALUES} values`);
+    if (isAlias(node)) return alias(node, asText);
+    if (isScalar(node)) return scalar(node, asText);
+    if (!isCollection(node)) return null;
+    open.add(node);
+    try {
+      return isMap(node) ? map(node, asText) : node.items.map((item) => read(item, asText));
+    } finally {
+      open.delete(node);
+    }
+  };
+  return read;
+}
+
+const textBelow = (name: string, below: AsText): AsText =>
+  below === 'never' || name === 'trtllm_config'
+    ? 'never'
+    : below || /(_config|environment|^args|^env)$/.test(name);
+
+/** An override's name is anybody's choice, and says nothing of what is below. */
+const belowTop = (name: string): AsText => !/^(zip_)?override_/.test(name) && textBelow(name, false);
+
+/** Where the key of `path` starts; for what the file does not have, its nearest ancestor that it has. */
+function offsetOf(document: Document, path: Path): number | undefined {
+  let node: unknown = document.contents;
+  let offset = (node as Node | null)?.range?.[0];
+  for (const key of path) {
+    if (isAlias(node)) node = node.resolve(document);
+    if (isMap(node)) {
+      const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(key));
+      if (!pair) return offset;
+      offset = (pair.key as Node).range?.[0] ?? offset;
+      node = pair.value;
+    } else if (isSeq(node)) {
+      node = node.items[Number(key)];
+      if (node === undefined) return offset;
+      offset = (node as Node).range?.[0] ?? offset;
+    } else return offset;
+  }
+  return offset;
+}

@@ -1,0 +1,38 @@
+import { Arguments, bindAddress, setting } from '../common/argv.ts';
+import { Fatal } from '../common/fatal.ts';
+import type { EngineOptions } from '../engine/engine-options.ts';
+
+/** `python3 -m dynamo.vllm`: it serves on the request plane alone, so any port will do. */
+export function dynamoVllmOptions(argv: readonly string[]): EngineOptions {
+  const args = new Arguments(argv);
+  args.refuseUnknown('dynamo.vllm');
+  const modelPath = args.text('model') ?? 'Qwen/Qwen3-0.6B';
+  const told = args.text('disaggregation-mode') ?? 'agg';
+  if (!['agg', 'prefill', 'decode', 'encode'].includes(told))
+    throw new Fatal(`dynamo.vllm: error: argument --disaggregation-mode: invalid choice: '${told}'`, {
+      exitCode: 2,
+    });
+  const mode = args.has('is-prefill-worker') ? 'prefill' : args.has('is-decode-worker') ? 'decode' : told;
+  const nnodes = args.integer(1, 'nnodes');
+  const master = { host: args.text('master-addr') ?? '127.0.0.1', port: args.integer(29_501, 'master-port') };
+  return {
+    modelPath,
+    servedModel: args.text('served-model-name') ?? modelPath,
+    host: bindAddress('0.0.0.0'),
+    port: 0,
+    mode: mode === 'prefill' || mode === 'decode' ? mode : 'agg',
+    bootstrapPort: 0,
+    nnodes,
+    nodeRank: args.integer(0, 'node-rank'),
+    distInitAddr: nnodes > 1 ? master : null,
+    contextLength: args.integer(131_072, 'max-model-len'),
+    maxRunning: args.integer(256, 'max-num-seqs'),
+    streamInterval: Math.max(1, args.integer(1, 'stream-interval')),
+    dumpConfigTo: args.text('dump-config-to') ?? null,
+    speed: setting('SRTCTL_SIM_SPEED', 1) || 1,
+    loadMs: setting('SRTCTL_SIM_LOAD_MS', 2_000),
+    sglang: false,
+    hangAfterRequests: setting('SRTCTL_SIM_HANG_AFTER_REQUESTS', 0),
+    record: args.record(),
+  };
+}

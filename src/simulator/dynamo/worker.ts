@@ -1,0 +1,96 @@
+import { randomInt } from 'node:crypto';
+import { setting } from '../common/argv.ts';
+import { etcdEndpoint, type Registration, register } from '../common/etcd.ts';
+import { Fatal } from '../common/fatal.ts';
+import { pathOf, sendText, serve } from '../common/http.ts';
+import { entriesOf, type Instance } from '../common/registry.ts';
+import type { EngineOptions } from '../engine/engine-options.ts';
+
+/** What a Dynamo worker is besides its engine: an entry in the registry, and a server that says how it is. */
+export interface WorkerState {
+  readonly ready: boolean;
+  metrics(): string;
+}
+
+/** Where it takes requests: on the request plane's port when that is TCP, else the engine's own. */
+export function requestPlace({ host, port }: EngineOptions): { host: string; port: number } {
+  const { DYN_REQUEST_PLANE: plane = 'tcp', DYN_TCP_RPC_HOST: rpcHost } = process.env;
+  const rpcPort = setting('DYN_TCP_RPC_PORT', 0);
+  return plane === 'tcp' && rpcPort > 0 ? { host: rpcHost ?? host, port: rpcPort } : { host, port };
+}
+
+/**
+ * Dynamo's system status server, on every rank. An engine gives it an example of a request and is `ready` with it. The
+ * mocker gives none: HTTP 503 and `notready` for ever, with the endpoints that have been registered.
+ */
+export async function serveStatus(
+  { host }: EngineOptions,
+  worker: WorkerState,
+  isMocker: boolean,
+): Promise<void> {
+  const port = setting('DYN_SYSTEM_PORT', 0);
+  if (port === 0) return;
+  const begin = performance.now();
+  const query = `worker_kv_query_source_${randomInt(2 ** 47).toString(16)}`;
+  await serve(process.env.DYN_SYSTEM_HOST ?? host, port, (request, response) => {
+    switch (pathOf(request)) {
+      case '/health':
+      case '/live': {
+        const ms = performance.now() - begin;
+        const uptime = { secs: Math.floor(ms / 1_000), nanos: Math.floor((ms % 1_000) * 1e6) };
+        const isReady = worker.ready && !isMocker;
+        const endpoints = worker.ready ? { [query]: 'ready', generate: 'ready' } : {};
+        const body = { status: isReady ? 'ready' : 'notready', uptime, endpoints };
+        return sendText(response, isReady ? 200 : 503, JSON.stringify(body), 'text/plain; charset=utf-8');
+      }
+      case '/metrics':
+        return sendText(response, 200, worker.metrics(), 'text/plain; charset=utf-8');
+      default:
+        return sendText(response, 404, 'Route not found', 'text/plain; charset=utf-8');
+    }
+  });
+}
+
+/** @param count workers in this process */
+export async function registerInstances(
+  options: EngineOptions,
+  count: number,
+  onLost: (error: Error) => void,
+): Promise<Registration> {
+  try {
+    const registrations = await Promise.all(
+      Array.from({ length: count }, () => register(etcdEndpoint(), entriesOf(instanceOf(options)), onLost)),
+    );
+    return { revoke: async () => void (await Promise.all(registrations.map((each) => each.revoke()))) };
+  } catch (error) {
+    throw new Fatal(`Exception: cannot register with etcd at ${etcdEndpoint()}: ${String(error)}`, {
+      traceback: true,
+    });
+  }
+}
+
+function instanceOf({ host, port, mode, bootstrapPort, servedModel }: EngineOptions): Instance {
+  const [namespace, component, endpoint] = [
+    process.env.DYN_NAMESPACE ?? 'dynamo',
+    mode === 'prefill' ? 'prefill' : 'backend',
+    'generate',
+  ];
+  const id = randomInt(2 ** 47);
+  const path = `${id.toString(16)}/${namespace}/${component}/${endpoint}`;
+  return {
+    type: 'Endpoint',
+    ...{ component, endpoint, namespace, instance_id: id },
+    transport:
+      process.env.DYN_REQUEST_PLANE === 'nats'
+        ? { nats_tcp: `${namespace}_${component}.${endpoint}-${id.toString(16)}` }
+        : { tcp: `${host}:${port}/${path}` },
+    device_type: 'cuda',
+    request_plane_codec: 'msgpack',
+    stand_in: {
+      url: `http://${host}:${port}`,
+      model: servedModel,
+      mode,
+      bootstrap: mode === 'prefill' ? { host, port: bootstrapPort } : null,
+    },
+  };
+}

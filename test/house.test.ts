@@ -1,0 +1,131 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const src = resolve(import.meta.dirname, '../src');
+
+/** The kinds are parts of the recipe's schema, and their plans read a whole recipe: a schema is a floor of its own. */
+const SCHEMAS = 'schemas of engines, routers and benchmarks';
+
+/** All folders, from the ground up. A file may import from its own folder and from those before it in this list. */
+const FLOORS = [
+  'os',
+  'os/processes',
+  'messages/spec',
+  'messages/job-directory',
+  'messages/events',
+  'messages/bus',
+  'engine-options',
+  'recipe/values',
+  'recipe/source',
+  SCHEMAS,
+  'recipe/schema',
+  'model',
+  'frontends/dynamo/runnable.ts',
+  'recipe/checks',
+  'recipe',
+  'machines',
+  'why',
+  ...[
+    'backends/common',
+    'backends/mocker',
+    'backends/sglang',
+    'backends/trtllm',
+    'backends/vllm',
+    'backends',
+  ],
+  ...['frontends/common', 'frontends/dynamo', 'frontends'],
+  ...['benchmarks/common', 'benchmarks/loadgen', 'benchmarks'],
+  'plan',
+  ...['platform/containers', 'platform/launch', 'platform/local', 'platform/slurm', 'platform'],
+  ...['node-agent/start', 'node-agent/leftovers', 'node-agent/ports', 'node-agent/watch'],
+  ...['node-agent/processes', 'node-agent'],
+  ...['coordinator/record', 'coordinator/takeover', 'coordinator/bus-server', 'coordinator/agents'],
+  ...['coordinator/sweep', 'coordinator'],
+  'static',
+  'doctor',
+  'steps',
+  ...[
+    'simulator/common',
+    'simulator/engine',
+    'simulator/router',
+    'simulator/dynamo',
+    'simulator/vllm',
+    'simulator',
+  ],
+  ...['cli/terminal', 'cli/dry-run', 'cli/jobs', 'cli/view', 'cli/submit', 'cli/commands', 'cli'],
+];
+
+/** Rooms that may know less than what lies below them. */
+const KNOWS_ONLY: Readonly<Record<string, readonly string[]>> = {
+  messages: ['os'],
+  model: ['messages', 'recipe'],
+  machines: ['messages'],
+  why: ['messages', 'os'],
+  steps: ['os'],
+  simulator: ['engine-options'],
+  'node-agent': ['machines', 'messages', 'os', 'platform/containers'],
+  doctor: ['messages', 'os', 'platform', 'recipe'],
+  static: ['frontends', 'messages', 'model', 'os', 'plan', 'platform', 'recipe'],
+};
+
+/** Folders of more files than this are hard to find one's way in. */
+const MOST_FILES = 16;
+
+const IMPORT = /(?:from|import\()\s*['"](\.[^'"]+)['"]/g;
+
+const all = readdirSync(src, { recursive: true, encoding: 'utf8', withFileTypes: true })
+  .filter((entry) => entry.isFile())
+  .map(({ parentPath, name }) => relative(src, join(parentPath, name)));
+const files = all.filter((path) => path.endsWith('.ts'));
+
+const roomOf = (path: string): string => path.split('/')[0] ?? '';
+
+function floorOf(path: string): string {
+  if (/^(backends|frontends|benchmarks)\/.*schema\.ts$/.test(path)) return SCHEMAS;
+  return FLOORS.includes(path) ? path : dirname(path);
+}
+
+function importsOf(path: string): string[] {
+  const text = readFileSync(join(src, path), 'utf8');
+  return [...text.matchAll(IMPORT)].map((match) =>
+    relative(src, resolve(src, dirname(path), match[1] ?? '')),
+  );
+}
+
+describe('the folders of the source', () => {
+  it('are all known to this test, and no file lies outside them', () => {
+    const unknown = files.filter((path) => !FLOORS.includes(floorOf(path)));
+    expect(unknown).toEqual([]);
+    expect(all.filter((path) => !path.includes('/'))).toEqual([]);
+  });
+
+  it(`have at most ${MOST_FILES} files each`, () => {
+    const filesIn = (folder: string) => all.filter((path) => dirname(path) === folder);
+    expect(FLOORS.filter((folder) => filesIn(folder).length > MOST_FILES)).toEqual([]);
+  });
+
+  it('are imported downwards only', () => {
+    const upwards = files.flatMap((path) =>
+      importsOf(path)
+        .filter((target) => {
+          const [from, to] = [floorOf(path), floorOf(target)];
+          return from !== to && FLOORS.indexOf(to) > FLOORS.indexOf(from);
+        })
+        .map((target) => `${path} imports ${target}`),
+    );
+    expect(upwards).toEqual([]);
+  });
+
+  it('know no more than they are to know', () => {
+    const tooMuch = files.flatMap((path) => {
+      const known = KNOWS_ONLY[roomOf(path)];
+      if (!known) return [];
+      return importsOf(path)
+        .filter((target) => roomOf(target) !== roomOf(path))
+        .filter((target) => !known.some((folder) => target.startsWith(`${folder}/`)))
+        .map((target) => `${path} imports ${target}`);
+    });
+    expect(tooMuch).toEqual([]);
+  });
+});

@@ -1,0 +1,34 @@
+import { execFileSync } from 'node:child_process';
+import { constants } from 'node:fs';
+import { mkdtemp, open, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { ownLog } from '../../src/os/own-log.ts';
+
+it('holds up nobody while nothing can be written, and is whole and in order when that is over', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
+  const path = join(directory, 'fifo');
+  execFileSync('mkfifo', [path]);
+  // Both ends, so that neither has to wait to be opened.
+  const fifo = await open(path, constants.O_RDWR);
+  try {
+    const log = ownLog(fifo.fd);
+    const lines = Array.from({ length: 300 }, (_, index) => `${index} ${'x'.repeat(1_000)}`);
+    // More than a pipe holds: a write that waits would wait for ever.
+    for (const line of lines) log.info(line);
+    let text = '';
+    while (text.split('\n').length <= lines.length) {
+      const { buffer, bytesRead } = await fifo.read(Buffer.alloc(65_536));
+      text += buffer.toString('utf8', 0, bytesRead);
+    }
+    const said = text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).msg);
+    expect(said).toEqual(lines);
+  } finally {
+    await fifo.close();
+    await rm(directory, { recursive: true });
+  }
+});

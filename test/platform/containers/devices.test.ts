@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest';
+import { type GivenDevices, withDevices } from '../../../src/platform/containers/devices.ts';
+
+const nvidia = (list?: string): GivenDevices => ({ vendor: 'nvidia', env: { CUDA_VISIBLE_DEVICES: list } });
+const amd = (env: Record<string, string>): GivenDevices => ({ vendor: 'amd', env });
+const visible = (given: GivenDevices, gpus: number[] | null, own?: string): (string | undefined)[] => {
+  const planned = own ?? gpus?.join(',');
+  const env = Object.fromEntries(
+    Object.entries({
+      ...given.env,
+      ...(planned === undefined ? {} : { CUDA_VISIBLE_DEVICES: planned }),
+    }).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+  const seen = withDevices(env, planned, gpus ?? [0, 1, 2, 3], given);
+  return [seen.CUDA_VISIBLE_DEVICES, seen.HIP_VISIBLE_DEVICES, seen.ROCR_VISIBLE_DEVICES];
+};
+
+describe('the GPUs of a process', () => {
+  it('are those that Slurm gave the node, at the places that the plan counts', () => {
+    expect(visible(nvidia('4,5,6,7'), [0, 1])[0]).toBe('4,5');
+    expect(visible(nvidia('4,5,6,7'), [2, 3])[0]).toBe('6,7');
+    expect(visible(nvidia('GPU-8f,GPU-02'), [1])[0]).toBe('GPU-02');
+    expect(visible(nvidia('MIG-1c,MIG-77, MIG-5b'), [1, 2])[0]).toBe('MIG-77,MIG-5b');
+  });
+
+  it('are the planned ones where Slurm says nothing, or of fewer', () => {
+    expect(visible(nvidia(), [2, 3])[0]).toBe('2,3');
+    expect(visible(nvidia('NoDevFiles'), [2, 3])[0]).toBe('2,3');
+  });
+
+  it('are all of the node where the plan leaves them to it, and what the recipe names itself', () => {
+    expect(visible(nvidia('4,5,6,7'), null)[0]).toBe('4,5,6,7');
+    expect(visible(nvidia('4,5,6,7'), [0, 1], '6')[0]).toBe('6');
+  });
+
+  it('of AMD are counted from 0 behind ROCR_VISIBLE_DEVICES, in both of the other variables', () => {
+    const given = amd({ ROCR_VISIBLE_DEVICES: '4,5,6,7' });
+    expect(visible(given, [2, 3])).toEqual(['2,3', '2,3', '4,5,6,7']);
+    expect(visible(amd({ HIP_VISIBLE_DEVICES: '4,5,6,7' }), [2, 3])).toEqual(['6,7', '6,7', undefined]);
+    expect(visible(amd({}), [2, 3])).toEqual(['2,3', '2,3', undefined]);
+  });
+
+  it('of AMD are not filtered twice by the list that Slurm sets in all variables', () => {
+    const all = { ROCR_VISIBLE_DEVICES: '4,5', CUDA_VISIBLE_DEVICES: '4,5' };
+    expect(visible(amd(all), null)).toEqual([undefined, undefined, '4,5']);
+    expect(visible(amd(all), [1])).toEqual(['1', '1', '4,5']);
+  });
+});

@@ -1,0 +1,117 @@
+import { describe, expect, it } from 'vitest';
+import { runtimesOf, spareRuntimesOf } from '../../../src/platform/runtimes.ts';
+import { agentLauncher } from '../../../src/platform/slurm/agent-launcher.ts';
+import { type AgentStep, agentStepArgs, stepEnvironment } from '../../../src/platform/slurm/srun.ts';
+import { cluster } from '../../recipe/write.ts';
+
+const step = (over: Partial<AgentStep> = {}): string[] =>
+  agentStepArgs({
+    nodes: ['n1', 'n2'],
+    everyNode: true,
+    hetGroups: 1,
+    output: '/logs/%N_agent.out',
+    jobName: 'srtctl-agents',
+    container: null,
+    options: {},
+    command: ['agent'],
+    ...over,
+  });
+
+describe('the srun of the agents', () => {
+  it('takes all that the job has on each node, and outlives a node or an agent', () => {
+    const args = step();
+    for (const option of [
+      ...['--overlap', '--no-kill', '--wait=0', '--kill-on-bad-exit=0', '--mpi=none', '--cpu-bind=none'],
+      ...['--mem=0', '--ntasks-per-node=1', '--nodes=2', '--ntasks=2', '--nodelist=n1,n2'],
+    ])
+      expect(args).toContain(option);
+    expect(args.at(-1)).toBe('agent');
+    expect(args.join(' ')).not.toContain('container');
+  });
+
+  it('gives pyxis the image and the mounts', () => {
+    const args = step({ container: { image: '/images/a.sqsh', mounts: ['/m:/model', '/l:/logs'] } });
+    expect(args).toEqual(
+      expect.arrayContaining([
+        '--container-image=/images/a.sqsh',
+        '--container-mounts=/m:/model,/l:/logs',
+        '--no-container-entrypoint',
+        '--no-container-mount-home',
+      ]),
+    );
+  });
+
+  it('spans all components of a heterogeneous job', () => {
+    const args = step({ hetGroups: 2 });
+    expect(args).toContain('--het-group=0-1');
+    expect(args.join(' ')).not.toMatch(/--nodes|--ntasks=|--nodelist/);
+  });
+
+  it('takes the recipe’s srun_options, but for those that the agents depend on', () => {
+    const args = step({ options: { 'container-writable': '', network: 'sharp', mpi: 'pmix', wait: '30' } });
+    expect(args).toEqual(expect.arrayContaining(['--container-writable', '--network=sharp', '--mpi=none']));
+    expect(args).toContain('--wait=0');
+    expect(args).not.toContain('--mpi=pmix');
+  });
+
+  it('is told nothing that sbatch said of the job’s own tasks', () => {
+    const env = {
+      SLURM_JOB_ID: '1',
+      SLURM_MEM_PER_CPU: '4',
+      SLURM_NTASKS: '8',
+      SRUN_CPUS_PER_TASK: '2',
+      HOME: '/h',
+    };
+    expect(stepEnvironment(env)).toEqual({ SLURM_JOB_ID: '1', HOME: '/h' });
+  });
+});
+
+describe('the Node of a job', () => {
+  const here = { arch: 'x64', nodeBinary: '/usr/bin/node', exists: () => false };
+  const brought = (path: string) => path === '/opt/srtctl/.srtctl/node/aarch64/bin/node';
+
+  it('is the one that runs here, where none was brought', () => {
+    expect(runtimesOf(cluster({}), '/opt/srtctl/dist', here)).toEqual({ x86_64: '/usr/bin/node' });
+  });
+
+  it('is the one that was brought for other architectures, and before all what srtslurm.yaml names', () => {
+    expect(runtimesOf(cluster({}), '/opt/srtctl/dist', { ...here, exists: brought })).toEqual({
+      x86_64: '/usr/bin/node',
+      aarch64: '/opt/srtctl/.srtctl/node/aarch64/bin/node',
+    });
+    const config = cluster({ runtime: { aarch64: '/shared/node' } });
+    expect(runtimesOf(config, '/opt/srtctl/dist', { ...here, exists: () => true })).toMatchObject({
+      x86_64: '/usr/bin/node',
+      aarch64: '/shared/node',
+    });
+  });
+
+  it('the one that was brought for the own architecture is spare, unless srtslurm.yaml names one', () => {
+    const exists = () => true;
+    expect(spareRuntimesOf(cluster({}), '/opt/srtctl/dist', { ...here, exists })).toEqual({
+      x86_64: '/opt/srtctl/.srtctl/node/x86_64/bin/node',
+    });
+    const named = cluster({ runtime: { x86_64: '/mine' } });
+    expect(spareRuntimesOf(named, '/opt/srtctl/dist', { ...here, exists })).toEqual({});
+    expect(spareRuntimesOf(cluster({}), '/opt/srtctl/dist', here)).toEqual({});
+  });
+});
+
+it('the launcher takes its arguments as words, whatever is in them', () => {
+  const argv = agentLauncher({
+    configDir: "/a dir/$(it)'s",
+    suffix: '/nginx',
+    pidNamespace: false,
+    tmpDir: '/tmp/job-node',
+    stopDirs: '/tmp/job-stop',
+    agentScript: '/dist/node-agent.js',
+    runtimes: { x86_64: '/node', aarch64: '/arm/node' },
+  });
+  expect(argv.slice(0, 2)).toEqual(['/bin/sh', '-c']);
+  expect(argv.slice(3)).toEqual([
+    ...['srtctl-agent', "/a dir/$(it)'s", '/nginx', '/dist/node-agent.js', ''],
+    ...['/tmp/job-node', '/tmp/job-stop'],
+    ...['x86_64', '/node', 'aarch64', '/arm/node'],
+  ]);
+  expect(argv[2]).not.toContain('/a dir');
+});

@@ -1,0 +1,412 @@
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { notDoneOf, notDoneOfCluster } from '../../../src/recipe/checks/not-done.ts';
+import { clusterJsonSchema, type JsonSchema, recipeJsonSchema } from '../../../src/recipe/json-schema.ts';
+import { warningsOf } from '../../../src/recipe/load.ts';
+import { recipeSchema } from '../../../src/recipe/schema/schema.ts';
+import { cluster, loadText, small } from '../write.ts';
+
+const root = resolve(import.meta.dirname, '../../..');
+
+/** Keys that have no keys below them. */
+function leavesOf(schema: JsonSchema): string[] {
+  const found = new Set<string>();
+  const visit = (part: unknown, path: string): void => {
+    if (typeof part !== 'object' || part === null) return;
+    const { properties, anyOf, oneOf, allOf, items } = part as Record<string, unknown>;
+    for (const [key, below] of Object.entries((properties ?? {}) as Record<string, unknown>)) {
+      const at = path === '' ? key : `${path}.${key}`;
+      found.add(at);
+      visit(below, at);
+    }
+    for (const each of [anyOf, oneOf, allOf]) for (const one of (each ?? []) as unknown[]) visit(one, path);
+    visit(items, path);
+  };
+  visit(schema, '');
+  const all = [...found];
+  return all.filter((path) => !all.some((other) => other.startsWith(`${path}.`)));
+}
+
+/**
+ * Where each key is used: the file, and its keys. The file has the last part of the key's name in it, or the text after
+ * `|` where it makes the name of parts. A key that is not here has to be in one of the tables below.
+ */
+const USED: Readonly<Record<string, readonly string[]>> = {
+  'platform/mounts.ts': [
+    'name',
+    'extra_mount',
+    'container_mounts',
+    'cluster:srtctl_root',
+    'cluster:default_mounts',
+    'cluster:hf_home',
+  ],
+  'plan/steps.ts': [
+    'model.path',
+    'model.container',
+    'model.stage_dir',
+    'dynamo.install',
+    'dynamo.version',
+    'dynamo.hash',
+    'dynamo.top_of_tree',
+    'dynamo.wheel',
+    'dynamo.cargo_patches',
+    'cluster:default_bash_preamble',
+  ],
+  'recipe/resolve.ts': [
+    'resources.gpu_type',
+    'cluster:default_supervision',
+    'cluster:default_gpu_type',
+    'cluster:model_paths',
+    'cluster:containers',
+    'cluster:use_het_jobs',
+    'cluster:nginx_raise_ulimit',
+    'cluster:default_health_check',
+  ],
+  'backends/common/allocation.ts': [
+    'resources.gpus_per_node',
+    'resources.prefill_nodes',
+    'resources.prefill_workers',
+    'resources.decode_nodes',
+    'resources.decode_workers',
+    'resources.agg_nodes',
+    'resources.agg_workers',
+    'resources.spread_workers',
+    'resources.het_jobs',
+    'resources.gpus_per_prefill|gpus_per_${mode}',
+    'resources.prefill_nodes_per_worker|${mode}_nodes_per_worker',
+    'resources.gpus_per_decode|gpus_per_${mode}',
+    'resources.decode_nodes_per_worker|${mode}_nodes_per_worker',
+    'resources.gpus_per_agg|gpus_per_${mode}',
+    'resources.agg_nodes_per_worker|${mode}_nodes_per_worker',
+  ],
+  'platform/slurm/sbatch.ts': [
+    'resources.spare_nodes',
+    'slurm.account',
+    'slurm.partition',
+    'slurm.time_limit',
+    'sbatch_directives',
+    'cluster:default_account',
+    'cluster:default_partition',
+    'cluster:default_time_limit',
+    'cluster:default_sbatch_directives',
+    'cluster:gpus_per_node',
+    'cluster:use_gpus_per_node_directive',
+    'cluster:use_segment_sbatch_directive',
+    'cluster:use_exclusive_sbatch_directive',
+  ],
+  'frontends/trtllm-serve.ts': [
+    'frontend.args',
+    'frontend.env',
+    'frontend.orchestrator_placement',
+    'frontend.ctx_router',
+    'frontend.gen_router',
+    'frontend.server_config_extra',
+  ],
+  'frontends/common/placement.ts': [
+    'frontend.enable_multiple_frontends',
+    'frontend.num_additional_frontends',
+  ],
+  'frontends/common/nginx.ts': [
+    'frontend.nginx_container',
+    'frontend.nginx_raise_ulimit',
+    'frontend.nginx_session_affinity',
+    'frontend.nginx_session_affinity_header',
+    'frontend.nginx_keepalive_timeout',
+  ],
+  'backends/trtllm/plan.ts': [
+    'backend.trtllm_config',
+    'backend.served_model_name',
+    'backend.publish_events_and_metrics',
+    'backend.numa_memory_bind',
+    'backend.prefill_environment|_environment',
+    'backend.prefill_extra_args|_extra_args',
+    'backend.decode_environment|_environment',
+    'backend.decode_extra_args|_extra_args',
+    'backend.aggregated_environment|_environment',
+    'backend.aggregated_extra_args|_extra_args',
+  ],
+  'backends/common/kv-events.ts': ['backend.kv_events_config'],
+  'plan/infra.ts': [
+    'backend.mooncake_kv_store.container',
+    'backend.mooncake_kv_store.master_extra_args',
+    'backend.mooncake_kv_store.env',
+  ],
+  'backends/vllm/plan.ts': [
+    'backend.vllm_config',
+    'backend.connector',
+    'backend.dp_launch_mode',
+    'backend.set_cuda_visible_devices',
+    'backend.allow_prefill_decode_colocation',
+    'backend.allow_prefill_decode_colocation_across_nodes',
+    'backend.vllm_serve_binary',
+    'backend.mooncake_kv_store.store_config',
+  ],
+  'backends/mocker/plan.ts': [
+    'backend.mocker_config',
+    'backend.engine_type',
+    'backend.speedup_ratio',
+    'backend.decode_speedup_ratio',
+    'backend.num_gpu_blocks_override',
+    'backend.max_num_seqs',
+    'backend.max_num_batched_tokens',
+    'backend.block_size',
+    'backend.data_parallel_size',
+    'backend.num_workers',
+    'backend.startup_time',
+    'backend.kv_transfer_bandwidth',
+    'backend.kv_cache_dtype',
+    'backend.enable_prefix_caching',
+    'backend.enable_chunked_prefill',
+    'backend.preemption_mode',
+  ],
+  'benchmarks/sa-bench.ts': [
+    'benchmark.env',
+    'benchmark.isl',
+    'benchmark.osl',
+    'benchmark.concurrencies',
+    'benchmark.req_rate',
+    'benchmark.random_range_ratio',
+    'benchmark.num_prompts_mult',
+    'benchmark.num_warmup_mult',
+    'benchmark.seed',
+    'benchmark.stop_when_invalid',
+    'benchmark.use_chat_template',
+  ],
+  'benchmarks/custom.ts': ['benchmark.command', 'benchmark.container_image'],
+  'plan/roles.ts': [
+    'benchmark.client_placement',
+    'benchmark.client_dedicated_node',
+    'benchmark.colocate_with_frontend',
+    'infra.etcd_nats_dedicated_node',
+    'frontend.dedicated_node',
+  ],
+  'backends/common/dynamo-environment.ts': [
+    'dynamo.request_plane',
+    'dynamo.event_plane',
+    'observability.otel_endpoint',
+  ],
+  'plan/workers.ts': ['environment', 'health_check.interval_seconds', 'health_check.max_attempts'],
+  'backends/common/profiling.ts': [
+    'profiling.extra_nsys_args',
+    'profiling.prefill.start_step',
+    'profiling.prefill.stop_step',
+    'profiling.decode.start_step',
+    'profiling.decode.stop_step',
+    'profiling.aggregated.start_step',
+    'profiling.aggregated.stop_step',
+    'profiling.delay_secs',
+    'profiling.duration_secs',
+    'profiling.benchmark_duration_secs',
+  ],
+  'coordinator/agents/roster.ts': [
+    'supervision.heartbeat',
+    'supervision.suspect_after',
+    'supervision.lost_after',
+    'supervision.reconnect',
+    'supervision.lease',
+  ],
+  'plan/supervised.ts': [
+    'supervision.grace',
+    'supervision.unhealthy_after',
+    'supervision.hung_after',
+    'supervision.critical.prefill',
+    'supervision.critical.decode',
+    'supervision.critical.agg',
+    'supervision.critical.frontend',
+  ],
+  'benchmarks/schema.ts': ['benchmark.placement'],
+  'frontends/schema.ts': ['frontend.placement'],
+  'frontends/index.ts': ['frontend.type'],
+  'backends/index.ts': ['backend.type'],
+  'benchmarks/index.ts': ['benchmark.type'],
+  'recipe/checks/runnable.ts': ['dynamo.engine_mode'],
+  'coordinator/main.ts': [
+    'infra.nats_max_payload_mb',
+    'supervision.relaunch_agents',
+    'bus.tls',
+    'cluster:network_interface',
+  ],
+  'platform/index.ts': ['supervision.pid_namespace'],
+  'coordinator/agents/dirty-nodes.ts': ['supervision.on_dirty_node'],
+  'platform/slurm/srun.ts': ['srun_options'],
+  'backends/sglang/plan.ts': ['backend.sglang_config', 'enable_config_dump'],
+  'cli/submit/outputs-directory.ts': ['cluster:output_dir'],
+  'platform/container-runtime.ts': ['cluster:container_runtime'],
+  'platform/runtimes.ts': ['cluster:runtime'],
+  'cli/submit/write-job-dir.ts': ['setup_script'],
+};
+
+/** Kept with the result and for nothing else: config.yaml of each point, which point-run.ts writes, has them. */
+const KEPT = ['identity', 'model.precision'];
+
+const usable = {
+  name: 'r',
+  model: { path: 'm', container: 'c', precision: 'fp8' },
+  resources: { gpu_type: 'h100', gpus_per_node: 8, agg_nodes: 1, agg_workers: 1 },
+};
+const saBench = (fields: object) => ({
+  benchmark: { type: 'sa-bench', isl: 1, osl: 1, concurrencies: 1, ...fields },
+});
+const ofBenchmark = (key: string, value: unknown) => [`benchmark.${key}`, saBench({ [key]: value })] as const;
+
+/** What is said, with the recipe that asks for it. A key stands for all below it, which are settings of it. */
+const SAID: readonly (readonly [key: string, recipe: object])[] = [
+  ofBenchmark('custom_tokenizer', 'glm_moe.Tokenizer'),
+  ofBenchmark('dataset_name', 'custom'),
+  ofBenchmark('dataset_path', '/data/prompts.jsonl'),
+  ofBenchmark('slow_down_sleep_time', 1),
+  ofBenchmark('slow_down_wait_time', 1),
+  ofBenchmark('reuse_http_connections', false),
+  ofBenchmark('num_examples', 1),
+  ofBenchmark('num_shots', 1),
+  ofBenchmark('num_threads', 1),
+  ofBenchmark('max_tokens', 1),
+  ofBenchmark('max_context_length', 1),
+  ofBenchmark('repeat', 1),
+  ofBenchmark('categories', ['a']),
+  ofBenchmark('temperature', 1),
+  ofBenchmark('top_p', 1),
+  ofBenchmark('top_k', 1),
+  ofBenchmark('mooncake_workload', 'mooncake'),
+  ofBenchmark('trace_file', '/t'),
+  ofBenchmark('ttft_threshold_ms', 1),
+  ofBenchmark('itl_threshold_ms', 1),
+  ofBenchmark('aiperf_package', 'aiperf'),
+  ofBenchmark('aiperf_args', { a: 1 }),
+  ofBenchmark('num_requests', 1),
+  ofBenchmark('concurrency', 1),
+  ofBenchmark('prefix_ratios', '0.5'),
+  ofBenchmark('agentperf_client_dir', '/a'),
+  ofBenchmark('agentperf_config', '/a'),
+  ofBenchmark('export_node_metrics', true),
+  ['observability', { observability: { enabled: true } }],
+  ['observability', { observability: { scrape_metrics: true } }],
+  ['observability', { observability: { host_sampler_all_nodes: true } }],
+  ['observability', { observability: { tachometer: { enabled: true } } }],
+  ['observability.enable_otel', { observability: { enable_otel: true } }],
+  ['telemetry', { telemetry: { enabled: true } }],
+  ['reporting.status', { reporting: { status: { endpoint: 'http://a' } } }],
+  ['reporting.ai_analysis', { reporting: { ai_analysis: { enabled: true } } }],
+  ['reporting.s3', { reporting: { s3: { bucket: 'b' } } }],
+  ['host_setup', { host_setup: { commands: ['true'] } }],
+  ['host_setup', { host_setup: { teardown: ['true'] } }],
+  ['output.log_dir', { output: { log_dir: '/logs' } }],
+  ['profiling.type', { profiling: { type: 'torch' } }],
+  ['profiling.type', { profiling: { type: 'nsys' } }],
+  ['profiling.type', { profiling: { type: 'nsys' }, backend: { type: 'vllm' } }],
+  ['backend.sequential_node_start', { backend: { type: 'trtllm', sequential_node_start: 1 } }],
+  ['backend.numa_cpu_bind', { backend: { type: 'trtllm', numa_cpu_bind: true } }],
+];
+const SAID_OF_CLUSTER: readonly (readonly [key: string, config: object])[] = [
+  ['preflight', { preflight: false }],
+  ['git_http_version', { git_http_version: 'HTTP/1.1' }],
+  ['telemetry', { telemetry: { any: 1 } }],
+];
+/** Said of the recipe that takes them from srtslurm.yaml, or asked of other tools (`cloud`), or always so, or a name that the job keeps. */
+const OTHERWISE = ['cluster', 'reporting', 'default_host_setup', 'cloud', 'record_launch_plan'];
+
+const isBelow = (key: string, above: string): boolean => key === above || key.startsWith(`${above}.`);
+const used = Object.entries(USED).flatMap(([file, keys]) =>
+  keys.map((key) => {
+    const [path = '', text = path.split(/[.:]/).at(-1) ?? ''] = key.split('|');
+    return { file, path, text };
+  }),
+);
+/** Whatever its type a backend has its keys in a file of its own; `cluster:` marks those of srtslurm.yaml. */
+const unaccounted = (schema: JsonSchema, mark: string, others: readonly string[]): string[] =>
+  leavesOf(schema).filter(
+    (leaf) =>
+      !used.some(({ path }) => isBelow(`${mark}${leaf}`, path)) &&
+      !others.some((above) => isBelow(leaf, above)),
+  );
+
+describe('every key of the schemas', () => {
+  it('of a recipe is used, or said', () => {
+    const said = [...KEPT, 'output.record_launch_plan', ...SAID.map(([key]) => key)];
+    expect(unaccounted(recipeJsonSchema(), '', said)).toEqual([]);
+  });
+
+  it('of srtslurm.yaml is used, or said', () => {
+    const said = [...OTHERWISE, ...SAID_OF_CLUSTER.map(([key]) => key)];
+    expect(unaccounted(clusterJsonSchema(), 'cluster:', said)).toEqual([]);
+  });
+
+  it('that is used is named where the table says', () => {
+    const texts = new Map<string, string>();
+    const textOf = (file: string): string => {
+      const text = texts.get(file) ?? readFileSync(join(root, 'src', file), 'utf8');
+      texts.set(file, text);
+      return text;
+    };
+    const escaped = (text: string) => text.replaceAll(/[$.*+?^(){}[\]|\\]/g, '\\$&');
+    const missing = used.filter(
+      ({ file, text }) => !new RegExp(`(?<!\\w)${escaped(text)}(?!\\w)`).test(textOf(file)),
+    );
+    expect(missing).toEqual([]);
+  });
+});
+
+describe('a sweep that measures the same point twice', () => {
+  const warnings = (sweep: string): string[] => {
+    const text = small.replace('osl: 128', 'osl: "{osl}"');
+    const [variant] = loadText(`${text}sweep:\n${sweep}`);
+    if (!variant) throw new Error('no variant');
+    return warningsOf(variant, { mock: false, containers: true }).map((line) =>
+      line.replace(/^.*recipe\.yaml/, ''),
+    );
+  };
+
+  it('is said with the parameter that nothing uses', () => {
+    expect(warnings('  osl: [128, 256]\n  trial: [1, 2, 3]\n')).toEqual([
+      ':20: sweep.trial: no setting depends on {trial}, so 4 of 6 points repeat another one',
+    ]);
+  });
+
+  it('is said when a value stands twice', () => {
+    expect(warnings('  osl: [128, 256, 128]\n')).toEqual([
+      ':18: sweep: has a value twice, so 1 of 3 points repeat another one',
+    ]);
+  });
+
+  it('is no matter when each point differs from all others', () => {
+    expect(warnings('  mode: zip\n  osl: [128, 256]\n  trial: [1, 2]\n')).toEqual([]);
+  });
+});
+
+describe('what is asked for and not done is said', () => {
+  it.each(SAID)('%s: %o', (key, part) => {
+    const recipe = recipeSchema.parse({ ...usable, ...part });
+    const paths = notDoneOf(recipe, { mock: false, containers: true }).map(({ path }) => path);
+    expect(paths).toEqual([key]);
+  });
+
+  it.each(SAID_OF_CLUSTER)('in srtslurm.yaml: %s', (key, part) => {
+    expect(notDoneOfCluster(cluster(part)).map(({ path }) => path)).toEqual([key]);
+  });
+
+  it('and nothing of a recipe that asks for nothing of it', () => {
+    const fields = { dataset_name: 'random', reuse_http_connections: true, seed: 1, num_prompts_mult: 2 };
+    const recipe = recipeSchema.parse({ ...usable, ...saBench(fields) });
+    expect(notDoneOf(recipe, { mock: false, containers: true })).toEqual([]);
+    expect(notDoneOfCluster(cluster())).toEqual([]);
+  });
+
+  it('and simulated engines want no installation', () => {
+    const dynamo = { frontend: { type: 'dynamo' }, dynamo: { version: '1.0.0' } };
+    const recipe = recipeSchema.parse({ ...usable, ...dynamo });
+    expect(notDoneOf(recipe, { mock: true, containers: false })).toEqual([]);
+    expect(notDoneOf(recipe, { mock: false, containers: false })).toMatchObject([{ path: 'dynamo.install' }]);
+  });
+
+  it('with its line', () => {
+    const [variant] = loadText(`${small}output: {log_dir: /logs}\n`);
+    const lines = variant
+      ? warningsOf(variant, { mock: false, containers: true }, cluster({ preflight: false }))
+      : [];
+    expect(lines.map((line) => line.replace(/^.*recipe\.yaml/, ''))).toEqual([
+      ":18: output.log_dir: has no effect: logs are in the job's own directory",
+      'srtslurm.yaml: preflight: has no effect: model and image are looked for before every job',
+    ]);
+  });
+});

@@ -1,0 +1,70 @@
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readTrustedFile } from '../../../src/recipe/source/trusted-file.ts';
+
+const SOMEBODY = 65_534;
+let dir: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'srtctl-test-'));
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+/** A recipe in a directory of its own; `change` gives one of them away. */
+function recipe(change: (file: string, directory: string) => void): string {
+  const directory = mkdtempSync(join(dir, 'd-'));
+  const file = join(directory, 'recipe.yaml');
+  writeFileSync(file, 'name: x\n');
+  change(file, directory);
+  return file;
+}
+const read = (file: string, allowed?: string) => {
+  const warnings: string[] = [];
+  const env = allowed === undefined ? {} : { SRTCTL_SAFE_DIRECTORY: allowed };
+  return { text: readTrustedFile(file, { env, onWarning: (line) => warnings.push(line) }), warnings };
+};
+
+describe('a recipe', () => {
+  it('of this user, which nobody else can write, is read', () => {
+    expect(read(recipe(() => {}))).toEqual({ text: 'name: x\n', warnings: [] });
+  });
+
+  it('that everyone can write is refused, and so is one in such a directory', () => {
+    const open = recipe((file) => chmodSync(file, 0o666));
+    expect(() => read(open)).toThrow(/everyone can write .*recipe\.yaml/);
+    const inOpen = recipe((_, directory) => chmodSync(directory, 0o777));
+    expect(() => read(inOpen)).toThrow(/everyone can write/);
+    expect(read(recipe((_, directory) => chmodSync(directory, 0o1777))).text).toBe('name: x\n');
+  });
+
+  it('is read all the same when its directory is named as safe', () => {
+    const open = recipe((file) => chmodSync(file, 0o666));
+    expect(read(open, '*').text).toBe('name: x\n');
+    expect(read(open, `/elsewhere:${dir}`).text).toBe('name: x\n');
+    expect(() => read(open, `${dir}x`)).toThrow(/everyone/);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('of somebody else is refused with the name of its owner', () => {
+    expect(() => read(recipe((file) => chownSync(file, SOMEBODY, SOMEBODY)))).toThrow(/belongs to nobody/);
+    expect(() => read(recipe((_, directory) => chownSync(directory, SOMEBODY, SOMEBODY)))).toThrow(
+      /belongs to nobody/,
+    );
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('that another group can write is read with a warning', () => {
+    const shared = recipe((file) => {
+      chownSync(file, 0, SOMEBODY);
+      chmodSync(file, 0o664);
+    });
+    expect(read(shared).warnings).toEqual([expect.stringMatching(/written by its group/)]);
+  });
+
+  it('that is a directory is an error that says so', () => {
+    const directory = recipe((file) => {
+      rmSync(file);
+      mkdirSync(file);
+    });
+    expect(() => read(directory)).toThrow(/is a directory/);
+  });
+});
