@@ -1,0 +1,53 @@
+import type { Hello } from '../../messages/events/control.ts';
+import type { GpuHolder } from '../../messages/spec/gpu-holder.ts';
+import type { PlannedPoint, SweepPlan } from '../../model/kinds.ts';
+import { requireCleanNodes } from '../agents/dirty-nodes.ts';
+import type { Replacements } from '../agents/replacements.ts';
+import type { Roster } from '../agents/roster.ts';
+import type { Continuation } from './continuation.ts';
+
+export interface PlansNodes {
+  /** Plans the points when the addresses of the nodes are known. */
+  readonly plan: (addresses: ReadonlyMap<string, string>, without: readonly string[]) => SweepPlan;
+  /** Called with the nodes before the plan is made for them. Resolves when a successor could read them. */
+  readonly onNodes: (addresses: ReadonlyMap<string, string>, without: readonly string[]) => Promise<void>;
+}
+
+export interface PlanningOptions extends PlansNodes {
+  readonly roster: Roster;
+  readonly replacements: Replacements;
+  readonly continuation: Continuation;
+  /** Something about a node that the run goes on with. */
+  readonly warnOf: (node: string, why: string) => void;
+}
+
+/** The plan for the nodes that there are: made when they are known, and again when they are others. */
+export class Planning {
+  readonly #options: PlanningOptions;
+  readonly #gpuHolders = new Map<string, readonly GpuHolder[]>();
+  #plan: SweepPlan | undefined;
+
+  constructor(options: PlanningOptions) {
+    this.#options = options;
+  }
+
+  /** Who holds GPUs on a node, as its agent found it. */
+  found({ node, gpuHolders }: Hello): void {
+    this.#gpuHolders.set(node, gpuHolders ?? []);
+  }
+
+  async make(): Promise<SweepPlan> {
+    const { onNodes, plan, replacements, continuation, roster, warnOf } = this.#options;
+    const { without } = replacements;
+    const addresses = continuation.addresses(roster.addresses);
+    await onNodes(addresses, without);
+    const made = plan(addresses, without);
+    await requireCleanNodes(made, this.#gpuHolders, warnOf);
+    this.#plan = made;
+    return made;
+  }
+
+  point(ordinal: number): PlannedPoint | undefined {
+    return this.#plan?.point(ordinal);
+  }
+}
