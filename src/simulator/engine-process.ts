@@ -17,7 +17,7 @@ const say = (text: string): void => {
 };
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** One rank of an engine, as its own server or as a Dynamo worker. Resolves when it serves. */
+/** Runs one rank of an engine, as a server of its own or as a Dynamo worker. Resolves when it serves. */
 export async function runEngine(
   flavour: 'server' | 'dynamo' | 'mocker',
   given: EngineOptions,
@@ -29,7 +29,7 @@ export async function runEngine(
   let registration: Registration | undefined;
   let engine: Engine | undefined;
   stopOnSignal(async () => {
-    // A Dynamo worker has its own way of ending.
+    // A Dynamo worker ends differently.
     if (!isWorker) await engine?.drain();
     await registration?.revoke();
   });
@@ -52,7 +52,7 @@ export async function runEngine(
     ).catch((error: unknown) =>
       options.sglang && !isWorker && error instanceof PortTaken ? standStill(error) : Promise.reject(error),
     );
-    // What was left to the system is known now.
+    // The system has chosen the free ports by now.
     options = { ...options, port: portOf(server), bootstrapPort: bootstrapPort ?? options.bootstrapPort };
   }
   if (isWorker) await serveStatus(options, served, flavour === 'mocker');
@@ -69,14 +69,14 @@ export async function runEngine(
   say(leader ? 'The server is fired up and ready to roll!' : `Rank ${options.nodeRank} is ready.`);
 }
 
-/** SGLang (0.5.23) says that its port is taken, and waits for its shutdown, which does not come. */
+/** SGLang (0.5.23) reports that its port is in use, and then waits for a shutdown that does not happen. */
 function standStill({ message }: Error): Promise<never> {
   process.stderr.write(`${message}\nINFO:     Waiting for application shutdown.\n`);
   setInterval(() => undefined, 2 ** 30);
   return new Promise(() => undefined);
 }
 
-/** Dynamo leaves the options that a worker came up with beside its log. */
+/** Dynamo writes a worker's effective options to a file beside its log. */
 async function dumpConfig({ dumpConfigTo, record }: EngineOptions): Promise<void> {
   if (dumpConfigTo === null) return;
   await writeFile(dumpConfigTo, `${JSON.stringify({ server_args: record }, null, 2)}\n`).catch(
@@ -95,7 +95,7 @@ async function load(options: EngineOptions): Promise<void> {
   say('Load weight end.');
 }
 
-/** SIGTERM ends a server in good order, unless a test wants one that does not hear. */
+/** SIGTERM ends a server in good order, unless a test asks for a server that ignores it. */
 function stopOnSignal(finish: () => Promise<void>): void {
   if (process.env.SRTCTL_SIM_IGNORE_TERM === '1') {
     process.on('SIGTERM', () => say('SIGTERM received, not listening'));
@@ -107,7 +107,10 @@ function stopOnSignal(finish: () => Promise<void>): void {
   });
 }
 
-/** Processes as engines' schedulers are: in sessions of their own, with children, and nobody's once we have ended. */
+/**
+ * Starts processes like an engine's schedulers: in their own sessions, with children, and orphaned when this
+ * process ends.
+ */
 function bearIfAsked(): void {
   for (let count = setting('SRTCTL_SIM_CHILDREN', 0); count > 0; count--)
     spawn('sh', ['-c', '(setsid sh -c "sleep 86400 & sleep 86400" &)'], { stdio: 'ignore' }).unref();

@@ -2,8 +2,9 @@ import { readFileSync, rmSync } from 'node:fs';
 import { Fatal } from './common/fatal.ts';
 
 /**
- * `node simulator.js -m MODULE ARGS…` or `node simulator.js nginx ARGS…`: the stand-ins behind mock-bin/. They take the
- * real command lines, open the real ports and answer the real APIs, at the speed of speed-model.ts.
+ * `node simulator.js -m MODULE ARGS…` or `node simulator.js nginx ARGS…`: the stand-ins behind mock-bin/.
+ * They take the real command lines, open the real ports and answer the real APIs, at the speed of
+ * speed-model.ts.
  */
 const words = process.argv.slice(2);
 process.on('uncaughtException', fail);
@@ -106,7 +107,7 @@ switch (module) {
     fail(new Fatal(`No module named ${module}`));
 }
 
-/** bin/simulate handed our environment over in a file, so that /proc does not show it. */
+/** bin/simulate passes the environment in a file, so that /proc does not show it. */
 function takeEnvironment(file: string): void {
   const entries = readFileSync(file, 'utf8').split('\0').slice(0, -1);
   rmSync(file);
@@ -116,7 +117,9 @@ function takeEnvironment(file: string): void {
   }
 }
 
-/** As an engine would: its complaint on stderr, a traceback where it is a crash, exit code 1 (2 for bad arguments). */
+/**
+ * Fails as an engine does: the message on stderr, a traceback for a crash, exit code 1 (2 for bad arguments).
+ */
 function fail(error: unknown): never {
   if (error instanceof Fatal) {
     process.stderr.write(

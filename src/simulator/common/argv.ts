@@ -1,6 +1,9 @@
 import { Fatal } from './fatal.ts';
 
-/** Options of a Python command line: `--name value…`, `--name=value`; the last of a repeated option counts. */
+/**
+ * Options of a Python command line: `--name value…`, `--name=value`. The last occurrence of a repeated option
+ * counts.
+ */
 export class Arguments {
   readonly #values = new Map<string, string[]>();
   /** Every occurrence in order, for options that may be repeated. */
@@ -25,7 +28,7 @@ export class Arguments {
     return names.some((name) => this.#values.has(name));
   }
 
-  /** The value that counts of an option that has several spellings: the last one given. */
+  /** Value of an option with several spellings: the last one given counts. */
   text(...names: string[]): string | undefined {
     let found: string | undefined;
     for (const [name, [value]] of this.#values) if (names.includes(name)) found = value ?? found;
@@ -49,7 +52,7 @@ export class Arguments {
     return this.#all.filter((entry) => entry.name === name).map((entry) => entry.values);
   }
 
-  /** What SRTCTL_SIM_UNKNOWN_OPTIONS names, with its values, as Python's argparse tells of it. */
+  /** The options in SRTCTL_SIM_UNKNOWN_OPTIONS, with their values, as Python's argparse prints them. */
   get unknown(): string[] {
     const names = (process.env.SRTCTL_SIM_UNKNOWN_OPTIONS ?? '').split(/\s+/);
     return this.#all.flatMap(({ name, values }) =>
@@ -57,7 +60,7 @@ export class Arguments {
     );
   }
 
-  /** Ends as argparse does with an option that the engine's version does not have. */
+  /** Fails as argparse does for an option that this engine version lacks. */
   refuseUnknown(program: string): void {
     const { unknown } = this;
     if (unknown.length === 0) return;
@@ -77,7 +80,7 @@ export class Arguments {
   }
 }
 
-/** Seconds, counts and switches that only the simulator has come from its environment. */
+/** A setting of the simulator alone (seconds, counts, switches), read from the environment. */
 export function setting(name: string, fallback: number): number {
   const text = process.env[name];
   if (text === undefined || text === '') return fallback;
@@ -88,8 +91,8 @@ export function setting(name: string, fallback: number): number {
 }
 
 /**
- * Where a server binds: `0.0.0.0` means every address of its node, which for a simulated node is its one loopback
- * address (the agent names it).
+ * The address that a server binds. `0.0.0.0` means every address of the node; a simulated node has one
+ * loopback address, which the agent passes in the environment.
  */
 export function bindAddress(host: string): string {
   return host === '0.0.0.0' || host === '::' ? (process.env.SRTCTL_NODE_ADDRESS ?? host) : host;

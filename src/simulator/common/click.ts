@@ -1,9 +1,9 @@
 import { Fatal } from './fatal.ts';
 
 /**
- * Options of a command that is made with Python's click: an option that it does not have ends it with 2.
+ * Options of a command built with Python's click: an unknown option ends it with exit code 2.
  * @param known the spellings of each option
- * @param flags those of them that take no value
+ * @param flags the options that take no value
  */
 export function clickOptions(
   usage: string,

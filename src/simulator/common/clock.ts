@@ -1,7 +1,7 @@
-/** A clock in ms, and how to be called at one of its times. Tests have one of their own. */
+/** A clock in ms that calls back at a given time. Tests bring their own. */
 export interface Clock {
   now(): number;
-  /** Calls back at (or soon after) `at`; returns how to forget it. */
+  /** Calls `run` at or soon after `at`; returns a function that cancels the call. */
   at(at: number, run: () => void): () => void;
 }
 
@@ -13,7 +13,9 @@ export const systemClock: Clock = {
   },
 };
 
-/** A clock whose alarms do nothing any more once `stands` says so: what waits for them waits for ever. */
+/**
+ * A clock that drops its alarms once `stands` returns true, so a caller that waits for one waits for ever.
+ */
 export const hangingClock = (clock: Clock, stands: () => boolean): Clock => ({
   now: () => clock.now(),
   at: (at, run) =>
@@ -24,7 +26,7 @@ export const hangingClock = (clock: Clock, stands: () => boolean): Clock => ({
 
 const LOOK_AGAIN_MS = 50;
 
-/** A clock whose alarms wait as long as `pauses` says so. */
+/** A clock that delays its alarms while `pauses` returns true. */
 export const pausingClock = (clock: Clock, pauses: () => boolean): Clock => ({
   now: () => clock.now(),
   at(at, run) {
@@ -37,15 +39,21 @@ export const pausingClock = (clock: Clock, pauses: () => boolean): Clock => ({
   },
 });
 
-/** From this process's clock to the machine's, which its processes share whatever becomes of the time of day. */
+/**
+ * Offset from this process's clock to the machine's monotonic clock, which all processes share and no change
+ * of the time of day affects.
+ */
 const offset = Number(process.hrtime.bigint()) / 1e6 - performance.now();
 
-/** Further apart, two processes are not on the same machine, or one has slept. */
+/** With a larger difference the two processes are on different machines, or one machine has slept. */
 const FURTHEST_MS = 1_000;
 
 export const toMachineTime = (at: number): number => at + offset;
 
-/** A time that another process gave as machine time, on this process's clock; now, where that makes no sense. */
+/**
+ * Converts a machine time from another process to this process's clock; returns now when the time is
+ * implausible.
+ */
 export function fromMachineTime(at: number, now = performance.now()): number {
   const late = now - (at - offset);
   return late < 0 || late > FURTHEST_MS ? now : now - late;

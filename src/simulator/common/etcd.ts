@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { connectAtStart, Unreachable } from './startup-connection.ts';
 
 /** The few calls of etcd's v3 API that Dynamo's registry needs, over its JSON gateway. */
-/** Dynamo 1.6.1 has 30 s (ETCD_LEASE_TTL): what was killed stays registered that long. */
+/** ETCD_LEASE_TTL of Dynamo 1.6.1: a killed process stays registered for 30 s. */
 const LEASE_TTL_S = 30;
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
@@ -26,18 +26,18 @@ async function call<T>(
 }
 
 const anything = z.looseObject({});
-/** A lease that is over has no TTL. */
+/** etcd omits the TTL of an expired lease. */
 const keepAliveSchema = z.looseObject({ result: z.looseObject({ TTL: z.string().default('0') }) });
-/** A worker that is stopped does not wait longer for a registry that does not answer. */
+/** How long a stopping worker waits for a registry that does not answer. */
 const REVOKE_MS = 150;
 
-/** The first of ETCD_ENDPOINTS. */
+/** The first address in ETCD_ENDPOINTS. */
 export function etcdEndpoint(): string {
   const [first] = (process.env.ETCD_ENDPOINTS ?? 'http://localhost:2379').split(',');
   return (first ?? '').replace(/\/$/, '');
 }
 
-/** Resolves when the registry answers, as it does for a Dynamo process that starts. */
+/** Resolves when the registry answers. A Dynamo process waits for that when it starts. */
 export const reachEtcd = (): Promise<void> =>
   connectAtStart({
     name: 'etcd',
@@ -57,11 +57,14 @@ export const reachEtcd = (): Promise<void> =>
   });
 
 export interface Registration {
-  /** Takes the key out of the registry. */
+  /** Removes the key from the registry. */
   revoke(): Promise<void>;
 }
 
-/** Puts keys that live as long as this process keeps its lease alive. `onLost` is called when that fails for good. */
+/**
+ * Puts keys that live as long as this process keeps its lease alive. Calls `onLost` when the lease is lost
+ * for good.
+ */
 export async function register(
   endpoint: string,
   entries: readonly (readonly [key: string, value: unknown])[],

@@ -1,4 +1,4 @@
-/** An end with a message as an engine gives it. */
+/** An error that ends the process with an engine's message. */
 export class Fatal extends Error {
   override readonly name = 'Fatal';
   readonly exitCode: number;

@@ -1,6 +1,6 @@
 import type { Fault, FaultKind } from './fault-schema.ts';
 
-/** The point that runs, as state.json tells it. */
+/** The running point, from state.json. */
 export interface CurrentPoint {
   readonly ordinal: number;
   readonly name: string;
@@ -13,16 +13,19 @@ const isOf = ({ point, attempt }: Fault, current: CurrentPoint | undefined): boo
 
 const needsPoint = ({ point, attempt }: Fault): boolean => point !== undefined || attempt !== undefined;
 
-/** When the faults of one process are on: from a time or a request, in a point. Times in ms of the caller's clock. */
+/**
+ * Decides when the faults of one process are active: from a time or a request on, within a point. Times are
+ * in ms of the caller's clock.
+ */
 export class FaultClock {
   readonly #faults: readonly Fault[];
   readonly #beganAt: number;
   #point: CurrentPoint | undefined;
   #pointAt: number;
-  /** Requests since the process began, and since the point did. */
+  /** Requests since the process started, and since the point started. */
   #requests = 0;
   #requestsInPoint = 0;
-  /** When the request came that a fault begins with. */
+  /** When the request arrived that starts a fault. */
   readonly #requestAt = new Map<Fault, number>();
 
   constructor(faults: readonly Fault[], now: number) {
@@ -38,7 +41,7 @@ export class FaultClock {
   pointIs(point: CurrentPoint | undefined, now: number): void {
     const before = this.#point;
     if (before?.ordinal === point?.ordinal && before?.attempt === point?.attempt) return;
-    // A process is as old as its first point.
+    // The first point starts with the process.
     if (before !== undefined) this.#pointAt = now;
     this.#point = point;
     this.#requestsInPoint = 0;
@@ -54,7 +57,7 @@ export class FaultClock {
     }
   }
 
-  /** When a fault begins, as far as that is known. */
+  /** When a fault starts; undefined while that is unknown. */
   beginOf(fault: Fault): number | undefined {
     if (!isOf(fault, this.#point)) return undefined;
     const from = needsPoint(fault) ? this.#pointAt : this.#beganAt;
@@ -62,7 +65,7 @@ export class FaultClock {
     return base === undefined ? undefined : base + fault.after_ms;
   }
 
-  /** The first fault of a kind that is on. */
+  /** The first active fault of a kind. */
   on(kind: FaultKind, now: number, path = '/'): Fault | undefined {
     return this.#faults.find((fault) => {
       if (fault.do !== kind || !path.startsWith(fault.path)) return false;

@@ -5,7 +5,7 @@ import { Fatal } from './fatal.ts';
 
 const ms = z.number().nonnegative();
 
-/** What a fault does; docs/simulator.md says it for people. */
+/** The effect of a fault, described in docs/simulator.md. */
 const kinds = z.enum([
   'die',
   'say',
@@ -23,42 +23,51 @@ export type FaultKind = z.infer<typeof kinds>;
 
 const faultSchema = z.strictObject({
   do: kinds,
-  /** An id (`decode-1-0`), what ids begin with (`decode`, `decode-1`), or a pattern with `*`. */
+  /** An id (`decode-1-0`), the beginning of ids (`decode`, `decode-1`), or a pattern with `*`. */
   process: z.string().default('*'),
-  /** Number or name of the point; left out: of all. */
+  /** Number or name of the point; without it the fault applies to every point. */
   point: z.union([z.number().int(), z.string()]).optional(),
   attempt: z.number().int().positive().optional(),
-  /** It begins with the n-th request for tokens since the process (or the point) began; left out: with that. */
+  /**
+   * The fault starts with the n-th request for tokens since the process (or the point) started; without it,
+   * it starts at once.
+   */
   request: z.number().int().positive().optional(),
   after_ms: ms.default(0),
-  /** How long it lasts; left out: for ever. */
+  /** Duration; without it the fault lasts for ever. */
   for_ms: ms.optional(),
-  /** Only requests to paths that begin so (refuse, slow, stall). */
+  /** Limits the fault to requests whose path starts so (refuse, slow, stall). */
   path: z.string().default('/'),
-  /** die. Exit code, or signal. die, say: what it writes on stderr (before). */
+  /** die: exit code, or signal. die, say: the text on stderr; die prints it before it exits. */
   code: z.number().int().min(0).max(255).default(1),
   signal: z
     .string()
     .regex(/^SIG[A-Z0-9]+$/)
     .optional(),
   says: z.string().optional(),
-  /** refuse. An HTTP status, or `connection`: nobody listens any more. */
+  /** refuse: an HTTP status, or `connection`: the port is closed. */
   status: z.union([z.number().int().min(100).max(599), z.literal('connection')]).default(503),
-  /** slow: before each answer and each piece of it. late: before anything is done. */
+  /**
+   * slow: the delay before each answer and each piece of it. late: the delay before the process does
+   * anything.
+   */
   delay_ms: ms.default(1_000),
-  /** stream-error. After so many pieces; `error`: an error object, then [DONE]; `event`: `event: error`; `cut`: the connection breaks. */
+  /**
+   * stream-error: after so many pieces. `error`: an error object, then [DONE]; `event`: `event: error`;
+   * `cut`: the connection breaks.
+   */
   chunk: z.number().int().nonnegative().default(3),
   how: z.enum(['error', 'event', 'cut']).default('error'),
-  /** title, children: what `ps` shows. */
+  /** title, children: the name that `ps` shows. */
   title: z.string().default('sglang::scheduler'),
-  /** children: how many. */
+  /** children: their number. */
   count: z.number().int().positive().default(1),
 });
 export type Fault = z.infer<typeof faultSchema>;
 
 /**
  * SRTCTL_SIM_FAULTS: a list in YAML (or JSON), or the path of a file with one.
- * @throws Fatal when it is neither, since a fault that is overlooked rehearses nothing
+ * @throws Fatal when it is neither, because a rehearsal with an ignored fault proves nothing
  */
 export function readFaults(text: string | undefined): readonly Fault[] {
   if (text === undefined || text.trim() === '') return [];
@@ -72,7 +81,7 @@ export function readFaults(text: string | undefined): readonly Fault[] {
   }
 }
 
-/** Whether a fault is one of the process with this id. */
+/** Whether a fault applies to the process with this id. */
 export function concerns({ process: pattern }: Fault, id: string): boolean {
   if (!pattern.includes('*')) return id === pattern || id.startsWith(`${pattern}-`);
   const parts = pattern.split('*').map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&'));

@@ -11,22 +11,22 @@ const own = readFaults(process.env.SRTCTL_SIM_FAULTS).filter((fault) => concerns
 const clock = new FaultClock(own, performance.now());
 const done = new Set<Fault>();
 
-/** A stand-in without faults is not slowed down by looking for them. */
+/** Lets a stand-in without faults skip the checks, which cost time. */
 export const hasFaults = own.length > 0;
 
-/** The fault of a kind that is on now, for this path. */
+/** The active fault of a kind for this path. */
 export function faultOn(kind: FaultKind, path?: string): Fault | undefined {
   return hasFaults ? clock.on(kind, performance.now(), path) : undefined;
 }
 
-/** A request for tokens has come. */
+/** Counts a request for tokens. */
 export function countRequest(): void {
   if (!hasFaults) return;
   clock.requestAt(performance.now());
   act();
 }
 
-/** Does what is due of the faults that need no request: once, at the start, and then as time goes by. */
+/** Runs the faults that need no request: once at the start, then as time passes. */
 export async function beginFaults(): Promise<void> {
   if (!hasFaults) return;
   look();
@@ -41,14 +41,17 @@ export async function beginFaults(): Promise<void> {
 
 let standsItself = false;
 
-/** An engine takes requests in and stands still; of all else it is requests that stand still. */
+/**
+ * For an engine: it accepts requests and computes nothing. In any other stand-in the requests themselves
+ * stall.
+ */
 export const standsStillItself = (): void => {
   standsItself = true;
 };
 export const requestsStandStill = (path: string): boolean =>
   !standsItself && faultOn('stall', path) !== undefined;
 
-/** Resolves for a process that may become ready, and never for one that must not. */
+/** Resolves for a process that may become ready, and never for one that a fault keeps from it. */
 export const mayBecomeReady = (): Promise<void> =>
   faultOn('never-ready') ? new Promise(() => undefined) : Promise.resolve();
 
@@ -92,7 +95,7 @@ function doNow(fault: Fault): void {
   }
 }
 
-/** Who is stopped cannot go on by itself. */
+/** Continues this process from outside, because a stopped process cannot continue itself. */
 function thaw(afterMs: number): void {
   const line = 'sleep "$1"; kill -CONT "$2"';
   const args = ['-c', line, 'thaw', String(afterMs / 1_000), String(process.pid)];
@@ -100,8 +103,8 @@ function thaw(afterMs: number): void {
 }
 
 /**
- * A process as setproctitle leaves it, twice removed from us: in a session of its own, a child of nobody, its title in
- * place of its command line, and nothing in /proc/PID/environ.
+ * Starts a process that looks as if it had called setproctitle: in its own session, with no parent of ours,
+ * with a title instead of its command line, and with an empty /proc/PID/environ.
  */
 function bear(title: string): void {
   const script =
@@ -109,7 +112,7 @@ function bear(title: string): void {
   spawn(process.execPath, ['-e', script, title], { detached: true, env: {}, stdio: 'ignore' }).unref();
 }
 
-/** The point that runs: the job's directory is where our log is. */
+/** The running point, read from the job's directory, which holds this process's log. */
 function currentPoint(): CurrentPoint | undefined {
   try {
     const file = join(dirname(dirname(readlinkSync('/proc/self/fd/1'))), 'state.json');

@@ -2,10 +2,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Fatal } from './fatal.ts';
 import { interfering, listenByFaults } from './interfere.ts';
 
-/** A port is taken. */
+/** The port is in use. */
 export class PortTaken extends Fatal {}
 
-/** Starts a server; a port that is taken ends the process as it ends a real engine. */
+/** Starts a server. When the port is in use the process ends as a real engine does. */
 export function serve(
   host: string,
   port: number,
@@ -13,7 +13,7 @@ export function serve(
 ): Promise<Server> {
   const handleOrFail = interfering(handle);
   const server = createServer((request, response) => {
-    // Who has gone does not read the answer; that is no reason for a server to end.
+    // A client that has disconnected does not read its answer; the server must survive that.
     response.on('error', () => undefined);
     Promise.resolve(handleOrFail(request, response)).catch((error: unknown) => {
       if (response.headersSent) response.destroy();
@@ -39,7 +39,7 @@ export function serve(
   });
 }
 
-/** Where a server listens. */
+/** The port that a server listens on. */
 export function portOf(server: Server): number {
   const address = server.address();
   return typeof address === 'object' && address !== null ? address.port : 0;

@@ -6,7 +6,7 @@ const WORK = /^\/(v1\/(chat\/)?completions|generate)\b/;
 
 type Handle = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
-/** A handler with the faults of this process in its way: before it, and in what it writes. */
+/** Applies the faults of this process to a handler: before it runs, and to each piece that it writes. */
 export const interfering = (handle: Handle): Handle =>
   hasFaults ? (request, response) => interfere(handle, request, response) : handle;
 
@@ -37,7 +37,7 @@ async function interfere(handle: Handle, request: IncomingMessage, response: Ser
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Each piece waits for the one before it, and then for as long. */
+/** Delays each piece after the one before it. */
 function writeSlowly(response: ServerResponse, delayMs: number): void {
   const write = response.write.bind(response);
   const end = response.end.bind(response);
@@ -80,10 +80,10 @@ function breakAfter(response: ServerResponse, chunks: number, how: 'error' | 'ev
   response.end = (...piece: unknown[]): ServerResponse => (isDue() ? response : end(...(piece as [string])));
 }
 
-/** Stops to listen while connections are to be refused, and listens again after that. */
+/** Closes the port while a fault refuses connections, and opens it again afterwards. */
 export function listenByFaults(server: Server, host: string, port: number): void {
   if (!hasFaults) return;
-  // It keeps the process alive, which has nothing else to do while it does not listen.
+  // This timer keeps the process alive while it does not listen.
   setInterval(() => {
     const refuses = faultOn('refuse')?.status === 'connection';
     if (refuses && server.listening) {

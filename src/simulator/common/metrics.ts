@@ -1,7 +1,7 @@
 const BUCKETS_S = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 const RATE_WINDOW_MS = 1_000;
 
-/** Counts of observed times up to each bound, as Prometheus has them: they only grow. */
+/** A Prometheus histogram of observed times: cumulative counts for each bound. */
 export class Histogram {
   readonly #counts = BUCKETS_S.map(() => 0);
   #count = 0;
@@ -26,7 +26,7 @@ export class Histogram {
   }
 }
 
-/** How fast a count grows, per second, over the last whole window. */
+/** Growth of a count per second, over the last complete window. */
 export class Rate {
   perSecond = 0;
   constructor(count: () => number) {
@@ -63,7 +63,7 @@ const KV_QUEUES = [
   'decode_host_receive',
 ];
 
-/** SGLang's own metric names, in Prometheus' text format. */
+/** SGLang's metrics in Prometheus' text format. */
 export function prometheus(model: string, figures: Figures): string {
   const escaped = (text: string) => text.replaceAll('\\', '\\\\').replaceAll('"', '\\"');
   const label = `model_name="${escaped(model)}"`;

@@ -5,9 +5,9 @@ import { connectAtStart, Unreachable } from './startup-connection.ts';
 const LOGIN_MS = 10_000;
 
 /**
- * Logs in to NATS as Dynamo does, and stays connected. Told nothing, Dynamo is user `user` with password `user`. A server
- * that is not there is tried for a while; a login that is refused ends the process at once
- * (lib/runtime/src/transports/nats.rs of 1.6.1).
+ * Logs in to NATS as Dynamo does, and stays connected. Without a configured login Dynamo is user `user` with
+ * password `user`. It retries for a while when the server cannot be reached, and ends at once when the server
+ * refuses the login (lib/runtime/src/transports/nats.rs of 1.6.1).
  */
 export async function logInToNats(): Promise<void> {
   const { NATS_SERVER, NATS_AUTH_USERNAME: user = 'user', NATS_AUTH_PASSWORD: pass = 'user' } = process.env;
@@ -41,7 +41,7 @@ function logIn(
         reject(new Fatal('Exception: Failed to connect to NATS', { traceback: true }));
       });
     const timer = setTimeout(() => unreachable('timed out'), LOGIN_MS);
-    // Later on a connection that breaks is nothing that ends Dynamo.
+    // After the login Dynamo survives a broken connection.
     socket.on('error', (error) => unreachable(error.message));
     socket.once('close', () => refused('connection closed unexpectedly'));
     let heard = '';
@@ -55,7 +55,7 @@ function logIn(
       } else if (heard.includes('-ERR')) {
         refused(/-ERR '?([^'\r]*)/.exec(heard)?.[1]?.toLowerCase() ?? 'refused');
       } else if (heard.includes('PONG')) decide(resolve);
-      // The server asks for a sign of life each second.
+      // The server sends a PING each second and expects a PONG.
       if (/^PING\r?$/m.test(text)) socket.write('PONG\r\n');
     });
     socket.unref();

@@ -1,6 +1,9 @@
 import * as z from 'zod';
 
-/** Where instances of Dynamo's workers stand in etcd (`v1/instances/NAMESPACE/COMPONENT/ENDPOINT/ID`), and their models. */
+/**
+ * Keys of Dynamo's worker instances in etcd (`v1/instances/NAMESPACE/COMPONENT/ENDPOINT/ID`) and of their
+ * models.
+ */
 export const INSTANCES = 'v1/instances/';
 const MODELS = 'v1/mdc/';
 
@@ -13,7 +16,7 @@ export const instanceSchema = z.object({
   transport: z.union([z.object({ tcp: z.string() }), z.object({ nats_tcp: z.string() })]),
   device_type: z.string(),
   request_plane_codec: z.string(),
-  /** Of stand-ins alone: what their frontend has to know to send requests over HTTP. */
+  /** Only stand-ins write this: the frontend needs it to send requests over HTTP. */
   stand_in: z.object({
     url: z.string(),
     model: z.string(),
@@ -26,7 +29,7 @@ export type Instance = z.infer<typeof instanceSchema>;
 const under = (root: string, { namespace, component, endpoint, instance_id: id }: Instance): string =>
   `${root}${namespace}/${component}/${endpoint}/${id.toString(16)}`;
 
-/** All keys of a worker with their values: of its instance, and of its model. */
+/** All keys of a worker with their values: those of its instance and of its model. */
 export function entriesOf(instance: Instance): [string, unknown][] {
   const {
     type: _,

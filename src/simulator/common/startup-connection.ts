@@ -1,7 +1,7 @@
 import { setting } from './argv.ts';
 import { Fatal } from './fatal.ts';
 
-/** The server could not be reached. Every other error is final. */
+/** The server cannot be reached. Every other error is final. */
 export class Unreachable extends Error {
   override readonly name = 'Unreachable';
 }
@@ -11,21 +11,21 @@ const FIRST_WAIT_MS = 1_000;
 const MOST_WAIT_MS = 5_000;
 
 export interface Dependency<T> {
-  /** As it is called in Dynamo's messages. */
+  /** The server's name in Dynamo's messages. */
   readonly name: 'NATS' | 'etcd';
   /** Rejects with Unreachable while the server cannot be reached. */
   readonly connect: () => Promise<T>;
-  /** What is said before the last words; they are `says`. */
+  /** Runs before the process prints its last words (`says`). */
   readonly beforeTheEnd?: (says: string) => void;
-  /** The last words tell how often it was tried. */
+  /** Whether the last words include the number of attempts. */
   readonly counts?: boolean;
 }
 
 /**
- * Connects as Dynamo does at its start: while the server cannot be reached it tries again after 1, 2, 4, 5, 5… s, for 120 s or
- * NATS_STARTUP_CONNECT_TIMEOUT_SECONDS (ETCD_…); then the process ends with code 1. What is refused ends it at once.
- * Seen with dynamo.mocker and dynamo.frontend 1.6.1 (lib/runtime/src/transports/nats.rs and etcd.rs): while they try
- * they listen nowhere; NATS comes first.
+ * Connects as Dynamo does at its start. While the server cannot be reached it retries after 1, 2, 4, 5, 5… s,
+ * for 120 s or NATS_STARTUP_CONNECT_TIMEOUT_SECONDS (ETCD_…); then the process ends with code 1. A refusal
+ * ends it at once. Observed with dynamo.mocker and dynamo.frontend 1.6.1 (lib/runtime/src/transports/nats.rs
+ * and etcd.rs): they connect to NATS first, and listen on no port meanwhile.
  * @throws Fatal with the last words of the real program
  */
 export async function connectAtStart<T>(to: Dependency<T>): Promise<T> {

@@ -15,7 +15,7 @@ const bodySchema = z.looseObject({
   stream: z.boolean().nullish(),
   max_tokens: z.number().int().nonnegative().nullish(),
 });
-/** Fields that a request may have; Dynamo refuses all others. */
+/** The fields that Dynamo accepts in a request; it refuses all others. */
 const ALLOWED = new Set(
   (
     'model stream stream_options max_tokens max_completion_tokens min_tokens ignore_eos temperature top_p top_k n stop ' +
@@ -24,7 +24,7 @@ const ALLOWED = new Set(
   ).split(' '),
 );
 
-/** What is wrong with a request, in Dynamo's words, or what the frontend has to know of it. */
+/** Validates a request: returns an error in Dynamo's words, or the fields that the frontend needs. */
 export function problemOf(text: string, isChat: boolean): string | { model: string; isStream: boolean } {
   const deserialize = 'Failed to deserialize the JSON body into the target type:';
   const body = parseJson(text);
@@ -53,7 +53,7 @@ interface Question {
   readonly isStream: boolean;
 }
 
-/** Sends a request to a worker, or to a prefill and a decode worker at once, and hands the answer on. */
+/** Sends a request to one worker, or to a prefill and a decode worker at once, and forwards the answer. */
 export async function dispatchToWorkers(
   pool: WorkerPool,
   policy: Policy,
@@ -96,7 +96,7 @@ async function ask(
         if (answer.statusCode !== 200) throw new Error(`prefill worker answers HTTP ${answer.statusCode}`);
       })
     : undefined;
-  // A decode whose stream has begun waits for its prefill, and would do so in vain.
+  // Ends a decode stream when its prefill fails, because the decode worker would wait for that prefill.
   prefilled?.catch(() => stop.abort());
   const broke = (): void => {
     if (!stop.signal.aborted) inhibit(worker);
@@ -104,7 +104,7 @@ async function ask(
   const decoded = to(worker);
   decoded.catch(() => undefined);
   try {
-    // A decode waits for its prefill by itself; a prefill that failed would let it wait in vain.
+    // A failed prefill settles the race, because the decode worker would wait for that prefill.
     const answer = await (prefilled ? Promise.race([decoded, prefilled.then(() => decoded)]) : decoded);
     handOn(answer, response, { isStream, broke });
   } catch {
@@ -114,7 +114,10 @@ async function ask(
   }
 }
 
-/** When the worker of a stream dies (`broke`), the answer stays HTTP 200 and ends with an error and [DONE]. */
+/**
+ * When the worker dies during a stream (`broke`), the answer stays HTTP 200 and ends with an error and
+ * [DONE].
+ */
 function handOn(
   answer: IncomingMessage,
   response: ServerResponse,

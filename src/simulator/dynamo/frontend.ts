@@ -12,7 +12,7 @@ import { KnownWorkers } from './known-workers.ts';
 const GENERATES = new Set(['/v1/completions', '/v1/chat/completions']);
 const READS = new Set(['/health', '/live', '/metrics', '/v1/models', '/openapi.json']);
 
-/** Dynamo's frontend (1.6.1): its workers are those that are registered in etcd. */
+/** Dynamo's frontend (1.6.1): its workers are those registered in etcd. */
 export async function runFrontend(argv: readonly string[]): Promise<void> {
   const args = new Arguments(argv);
   args.refuseUnknown('dynamo.frontend');
@@ -37,7 +37,8 @@ export async function runFrontend(argv: readonly string[]): Promise<void> {
       return refuse(response, 404, 'Not Found', 'Model not found');
     return refuse(response, 404, 'Not Found', `Route not found: ${request.method} ${path}`);
   });
-  // Real frontends leave Nagle's algorithm on: with a client's delayed ACK the first token of a kept connection is late.
+  // Real frontends leave Nagle's algorithm on. Together with a client's delayed ACK it delays the first token
+  // of a reused connection.
   server.on('connection', (socket) => socket.setNoDelay(false));
   process.stdout.write(`dynamo.frontend listens on ${host}:${port}, registry ${etcdEndpoint()}\n`);
   await known.follow();
@@ -70,7 +71,7 @@ export async function runFrontend(argv: readonly string[]): Promise<void> {
 
   async function generate(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
     const isPost = request.method === 'POST';
-    // The paths are opened with the first model and closed with the last one.
+    // The frontend opens its paths with the first model and closes them with the last one.
     if (!known.hasModel) {
       response.writeHead(404, isPost ? {} : { allow: 'POST' }).end();
       return;

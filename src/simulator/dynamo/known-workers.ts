@@ -4,14 +4,17 @@ import type { PrefillTarget } from '../router/dispatch.ts';
 import type { Target } from '../router/policy.ts';
 
 const POLL_MS = 250;
-/** A worker that could not be reached is left alone so long (seen with 1.6.1: its model comes back each 10 s). */
+/**
+ * How long the frontend skips a worker that it could not reach (seen with 1.6.1: its model returns every 10
+ * s).
+ */
 const INHIBITED_MS = 10_000;
 
 export interface KnownWorker extends Target {
   readonly instance: Instance;
   readonly bootstrap: { host: string; port: number };
   readonly foundAt: number;
-  /** Not asked before this time. */
+  /** The frontend skips the worker until then. */
   inhibitedUntil: number;
 }
 
@@ -21,7 +24,10 @@ export interface WorkerPool {
   readonly regular: readonly KnownWorker[];
 }
 
-/** The workers in the registry. A model is listed some time after its worker: the frontend reads its tokenizer first. */
+/**
+ * The workers in the registry. A model is listed some time after its worker, because the frontend reads the
+ * tokenizer first.
+ */
 export class KnownWorkers {
   readonly #known = new Map<string, KnownWorker>();
   readonly #readMs: number;
@@ -34,7 +40,7 @@ export class KnownWorkers {
     return [...this.#known.values()];
   }
 
-  /** A model has been read whose worker is still registered. */
+  /** Whether the frontend has read a model whose worker is still registered. */
   get hasModel(): boolean {
     return this.all.some((each) => this.#isRead(each));
   }
@@ -42,7 +48,7 @@ export class KnownWorkers {
   isNamed = (model: string): boolean =>
     this.all.some((each) => this.#isRead(each) && each.instance.stand_in.model === model);
 
-  /** Models of which a worker can be asked. */
+  /** Models with a worker that takes requests. */
   get models(): string[] {
     const listed = this.all.filter((each) => this.#isRead(each) && isAsked(each) && generates(each));
     return [...new Set(listed.map(({ instance }) => instance.stand_in.model))];
@@ -62,7 +68,7 @@ export class KnownWorkers {
     return { model, ready, namespaces: { dynamo: namespace } };
   }
 
-  /** Workers that a request may go to; undefined when there is none. */
+  /** Workers that take requests for the model; undefined when there is none. */
   poolOf(model: string): WorkerPool | undefined {
     const asked = this.all.filter((each) => isAsked(each) && each.instance.stand_in.model === model);
     const of = (mode: Instance['stand_in']['mode']) =>

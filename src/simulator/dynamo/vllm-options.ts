@@ -2,7 +2,7 @@ import { Arguments, bindAddress, setting } from '../common/argv.ts';
 import { Fatal } from '../common/fatal.ts';
 import type { EngineOptions } from '../engine/engine-options.ts';
 
-/** `python3 -m dynamo.vllm`: it serves on the request plane alone, so any port will do. */
+/** `python3 -m dynamo.vllm`: it serves only on the request plane, so it needs no fixed port. */
 export function dynamoVllmOptions(argv: readonly string[]): EngineOptions {
   const args = new Arguments(argv);
   args.refuseUnknown('dynamo.vllm');

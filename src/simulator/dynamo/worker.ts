@@ -6,13 +6,16 @@ import { pathOf, sendText, serve } from '../common/http.ts';
 import { entriesOf, type Instance } from '../common/registry.ts';
 import type { EngineOptions } from '../engine/engine-options.ts';
 
-/** What a Dynamo worker is besides its engine: an entry in the registry, and a server that says how it is. */
+/** The parts of a Dynamo worker beside its engine: an entry in the registry and a status server. */
 export interface WorkerState {
   readonly ready: boolean;
   metrics(): string;
 }
 
-/** Where it takes requests: on the request plane's port when that is TCP, else the engine's own. */
+/**
+ * Where the worker takes requests: on the request plane's port when that is TCP, else on the engine's own
+ * port.
+ */
 export function requestPlace({ host, port }: EngineOptions): { host: string; port: number } {
   const { DYN_REQUEST_PLANE: plane = 'tcp', DYN_TCP_RPC_HOST: rpcHost } = process.env;
   const rpcPort = setting('DYN_TCP_RPC_PORT', 0);
@@ -20,8 +23,9 @@ export function requestPlace({ host, port }: EngineOptions): { host: string; por
 }
 
 /**
- * Dynamo's system status server, on every rank. An engine gives it an example of a request and is `ready` with it. The
- * mocker gives none: HTTP 503 and `notready` for ever, with the endpoints that have been registered.
+ * Dynamo's system status server, on every rank. With an engine the worker registers a sample request and
+ * reports `ready`. The mocker registers none, so it answers HTTP 503 and `notready` for ever, with its
+ * registered endpoints.
  */
 export async function serveStatus(
   { host }: EngineOptions,

@@ -5,10 +5,10 @@ import type { Api, GenerateRequest } from './requests.ts';
 export interface AnswerOptions {
   readonly model: string;
   readonly id: string;
-  /** Output tokens for each chunk of a stream; the first and the last token do not wait. */
+  /** Output tokens for each chunk of a stream; the first and the last token are sent at once. */
   readonly interval: number;
   readonly finish: 'length' | 'stop';
-  /** With all fields that SGLang 0.5.23 gives. */
+  /** Whether answers have all fields of SGLang 0.5.23. */
   readonly sglang: boolean;
 }
 
@@ -17,10 +17,10 @@ export interface Answer {
   progress(produced: number, last: boolean): void;
 }
 
-/** Text of `count` tokens: a token is a word. */
+/** Text of `count` tokens: one word is one token. */
 const textOf = (count: number): string => ' token'.repeat(count);
 
-/** Writes a request's answer as its API has it: streamed, or whole. */
+/** Writes the answer in the format of the request's API: streamed or whole. */
 export function answerTo(
   api: Api,
   request: GenerateRequest,
@@ -69,7 +69,7 @@ type Chunk = (produced: number, sent: number, last: boolean) => string;
 
 const event = (data: unknown): string => `data: ${JSON.stringify(data)}\n\n`;
 
-/** What does not change from chunk to chunk is serialised once: it is most of the bytes. */
+/** Serialises the constant part of all chunks once, because it is most of the bytes. */
 function openAiChunks(api: 'completion' | 'chat', options: AnswerOptions): Chunk {
   const [text, reason] = ['\u0001text', '\u0001reason'];
   const { sglang } = options;
@@ -86,7 +86,7 @@ function openAiChunks(api: 'completion' | 'chat', options: AnswerOptions): Chunk
   const [between = '', after = ''] = rest.split(JSON.stringify(reason));
   const chunk = (produced: number, sent: number, last: boolean): string =>
     `${before}${textOf(produced - sent)}${between}${last ? `"${options.finish}"` : 'null'}${after}`;
-  // SGLang ends a chat with a chunk of its own.
+  // SGLang ends a chat with an additional chunk.
   return sglang && isChat
     ? (produced, sent, last) =>
         `${chunk(produced, sent, false)}${last ? chunkOf({ delta: NO_REASONING }, options.finish) : ''}`

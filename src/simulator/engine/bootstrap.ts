@@ -2,18 +2,20 @@ import { get, type ServerResponse } from 'node:http';
 import { fromMachineTime, toMachineTime } from '../common/clock.ts';
 import { pathOf, portOf, sendError, sendText, serve } from '../common/http.ts';
 
-/** How long a decode worker waits for a prefill that nobody has begun. */
+/** How long a decode worker waits for a prefill that has not started. */
 const ROOM_TIMEOUT_MS = 300_000;
-/** Finished prefills that nobody has fetched (their client has gone): the oldest are forgotten beyond this. */
+/**
+ * How many finished prefills without a reader (their client has gone) are kept; the oldest are dropped first.
+ */
 const MOST_UNFETCHED = 10_000;
 
-/** The prefill side of disaggregation: decode workers come here and wait for the KV cache of a room. */
+/** The prefill side of disaggregation: decode workers connect and wait for the KV cache of a room. */
 export class BootstrapServer {
-  /** When a prefill was due, machine time. */
+  /** When each prefill was due, in machine time. */
   readonly #done = new Map<number, number>();
   readonly #waiting = new Map<number, ServerResponse>();
 
-  /** Resolves with the port: one that is free where 0 is asked for. */
+  /** Resolves with the port. 0 asks for a free one. */
   async listen(host: string, port: number): Promise<number> {
     const server = await serve(host, port, (request, response) => {
       const [, room] = pathOf(request).match(/^\/room\/(\d+)$/) ?? [];
@@ -31,8 +33,8 @@ export class BootstrapServer {
   }
 
   /**
-   * The prefill of a room is over: who waits for it may take it. It is told when this was due, so that the lateness of
-   * timers does not add up over the two engines.
+   * Ends the prefill of a room and releases its decode worker. `dueAt` is passed on so that the timers'
+   * lateness does not add up over the two engines.
    */
   complete(room: number, dueAt: number): void {
     const at = toMachineTime(dueAt);
@@ -48,7 +50,10 @@ export class BootstrapServer {
   }
 }
 
-/** The decode side: resolves, with when that was due (of our clock), when the prefill is over; rejects when its worker is gone. */
+/**
+ * The decode side: resolves with the prefill's due time (on this process's clock) when the prefill is over;
+ * rejects when its worker is gone.
+ */
 export function awaitPrefill(
   bootstrap: { host: string; port: number; room: number },
   signal: AbortSignal,

@@ -12,8 +12,8 @@ const lost = (who: string): Fatal =>
   });
 
 /**
- * Brings the ranks of an endpoint together at --dist-init-addr. Resolves when all have joined; from then on the end of
- * any connection ends this process as a lost peer ends a real engine.
+ * Connects the ranks of an endpoint at --dist-init-addr. Resolves when all have joined; after that the end of
+ * any connection ends this process, as a lost peer ends a real engine.
  */
 export async function joinRanks(options: EngineOptions, fail: (error: Fatal) => void): Promise<void> {
   const { nnodes, nodeRank, distInitAddr } = options;

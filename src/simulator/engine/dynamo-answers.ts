@@ -10,10 +10,10 @@ const event = (data: unknown): string => `data: ${JSON.stringify(data)}\n\n`;
 type OpenAi = Exclude<Api, 'generate'>;
 
 /**
- * Sends the head of a stream as soon as a request is taken, before there is a token: so does Dynamo's frontend. It leaves
- * Nagle's algorithm on, so on a kept connection the first token waits for the client's delayed ACK of the head, up to
- * 40 ms (1.6.1 with dynamo.mocker, 20 requests each: head after 1.8 ms, first token after 43.7 ms; with a connection of
- * its own for each request, 3.4 ms).
+ * Sends the head of a stream as soon as the request is accepted, before the first token, as Dynamo's frontend
+ * does. That frontend leaves Nagle's algorithm on, so on a reused connection the first token waits for the
+ * client's delayed ACK of the head, up to 40 ms (1.6.1 with dynamo.mocker, 20 requests each: head after 1.8
+ * ms, first token after 43.7 ms; with a new connection for each request, 3.4 ms).
  */
 export function beginStream(response: ServerResponse): void {
   if (response.headersSent) return;
@@ -21,7 +21,10 @@ export function beginStream(response: ServerResponse): void {
   response.flushHeaders();
 }
 
-/** Answers as Dynamo's frontend (1.6.1) writes them; the worker does, since the frontend hands bytes on. */
+/**
+ * Answers in the format of Dynamo's frontend (1.6.1). The worker writes them, because the frontend only
+ * forwards bytes.
+ */
 export function dynamoAnswer(
   api: OpenAi,
   request: GenerateRequest,
@@ -95,11 +98,11 @@ export function dynamoAnswer(
   }
 }
 
-/** As Dynamo's frontend words what is wrong: without a key `error`. */
+/** An error as Dynamo's frontend writes it: without a key `error`. */
 export const refuse = (response: ServerResponse, code: number, type: string, message: string): void =>
   sendJson(response, code, { message, type, code });
 
-/** The paths that generate have no content-length, whatever they answer. */
+/** An answer without a content-length, because the frontend's generating paths never have one. */
 export function refuseInPieces(response: ServerResponse, code: number, type: string, message: string): void {
   if (response.destroyed) return;
   response.writeHead(code, { 'content-type': 'application/json' });

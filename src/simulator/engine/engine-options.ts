@@ -1,7 +1,9 @@
 import { type Arguments, bindAddress, setting } from '../common/argv.ts';
 import { Fatal } from '../common/fatal.ts';
 
-/** What the simulator takes from an engine's command line; all else is accepted and shown by /get_server_info. */
+/**
+ * The options of an engine that the simulator uses; it accepts all others and shows them in /get_server_info.
+ */
 export interface EngineOptions {
   readonly modelPath: string;
   readonly servedModel: string;
@@ -13,7 +15,7 @@ export interface EngineOptions {
   readonly nodeRank: number;
   readonly distInitAddr: { host: string; port: number } | null;
   readonly contextLength: number;
-  /** A prefill answers with one token whatever is asked for, and needs no room for more. */
+  /** A prefill answers with one token whatever the request asks for, and reserves no room for more. */
   readonly oneTokenOfPrefill?: boolean;
   readonly maxRunning: number;
   readonly streamInterval: number;
@@ -21,18 +23,18 @@ export interface EngineOptions {
   readonly dumpConfigTo: string | null;
   readonly speed: number;
   readonly loadMs: number;
-  /** Its /health waits for a token, and its answers have all fields, as SGLang's do. */
+  /** Whether /health waits for a token and answers have all fields, as with SGLang. */
   readonly sglang: boolean;
-  /** With more requests than this it stands still; 0 = never. */
+  /** The engine hangs after this many requests; 0 = never. */
   readonly hangAfterRequests: number;
   readonly record: Record<string, unknown>;
-  /** It answers as Dynamo's frontend does. */
+  /** Whether it answers as Dynamo's frontend does. */
   readonly dynamo?: boolean;
 }
 
 const usage = (message: string): Fatal => new Fatal(`launch_server.py: error: ${message}`, { exitCode: 2 });
 
-/** Reads the options, and refuses the contradictions that the engine itself would not start with. */
+/** Reads the options, and refuses contradictions that the real engine refuses. */
 export function engineOptions(args: Arguments): EngineOptions {
   const modelPath = args.text('model-path', 'model');
   if (modelPath === undefined) throw usage('the following arguments are required: --model-path');

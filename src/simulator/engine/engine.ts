@@ -12,15 +12,15 @@ import { type Api, type GenerateRequest, outputLength, readRequest } from './req
 import { Scheduler, type Work } from './scheduler.ts';
 import { SglangFigures } from './sglang-figures.ts';
 
-/** A request whose bytes were read later than this did wait for its client, not for us. */
+/** A request that was read later than this waited for its client, not for this process. */
 const MOST_LATE_MS = 5;
 
 /**
- * How often SGLang's /health looks whether a token has come, and after how long it gives up, ms (health_generate in its
- * srt/entrypoints/http_server.py, 0.5.23). An engine that is simulated faster answers sooner.
+ * SGLang's /health checks for a token this often, and gives up after `mostMs` (health_generate in its
+ * srt/entrypoints/http_server.py, 0.5.23). A faster simulation shortens both.
  */
 const HEALTH = { everyMs: 1_000, mostMs: 20_000 };
-/** How long an engine that is to end waits for its requests, ms. */
+/** How long a stopping engine waits for its requests, ms. */
 const DRAINS_MS = 5_000;
 
 const GENERATES: Readonly<Record<string, Api>> = {
@@ -63,7 +63,7 @@ export class Engine {
     });
   }
 
-  /** From now on it is not healthy. Resolves when no request is left, or has had its time. */
+  /** Turns /health unhealthy. Resolves when no request is left, or after the time limit. */
   async drain(): Promise<void> {
     this.#drains = true;
     const until = performance.now() + this.#soon(DRAINS_MS);
@@ -74,7 +74,7 @@ export class Engine {
     return Math.min(ms, ms / this.#options.speed);
   }
 
-  /** It asks for a token, and looks now and then whether one has come. */
+  /** Asks for a token, and polls until one has come. */
   async #health(response: ServerResponse): Promise<void> {
     const end = performance.now() + this.#soon(HEALTH.mostMs);
     if (this.#options.sglang && this.ready && !this.#drains)
@@ -102,7 +102,7 @@ export class Engine {
     } else await this.#generate(api, await readBody(request), response, arrivedAt);
   }
 
-  /** As the real one: not while requests run or wait. */
+  /** Refuses while requests run or wait, as the real engine does. */
   #flush(response: ServerResponse): void {
     const { running, queued } = this.#scheduler;
     if (running + queued > 0) sendBare(response, 400, 'Flush cache failed.\n');
@@ -115,7 +115,7 @@ export class Engine {
       );
   }
 
-  /** What GET answers: text, or an object as JSON. */
+  /** The answer to a GET: text, or an object as JSON. */
   #information(path: string): string | object | undefined {
     const { modelPath, servedModel, contextLength, record } = this.#options;
     switch (path) {
@@ -208,7 +208,10 @@ export class Engine {
     );
   }
 
-  /** A prefill worker answers with one token, whole, when the KV cache can be fetched; its router drops the answer. */
+  /**
+   * A prefill worker answers with one token, unstreamed, when its KV cache can be fetched; its router drops
+   * the answer.
+   */
   #run(
     work: Work,
     api: Api,
@@ -242,7 +245,7 @@ export class Engine {
         else this.#figures.itl.observe(now - lastAt);
         lastAt = now;
         if (last) {
-          // A decode worker has no prompt to compute.
+          // A decode worker computes no prompt.
           const promptTokens = work === 'decode' ? 0 : request.promptTokens;
           this.#figures.ended({ promptTokens, generationTokens: produced });
         }
@@ -256,20 +259,20 @@ export class Engine {
 
 type RefusalType = 'BadRequestError' | 'Bad Request';
 
-/** SGLang's answer to a request that it does not take; what its parser refuses is a `Bad Request`. */
+/** SGLang's answer to a refused request; a refusal by its parser is a `Bad Request`. */
 const sendRefusal = (
   response: ServerResponse,
   message: string,
   type: RefusalType = 'BadRequestError',
 ): void => sendJson(response, 400, { object: 'error', message, type, param: null, code: 400 });
 
-/** Parsed without an error, and without anything to answer. */
+/** Whether the body parses but asks for nothing. */
 function isEmpty(body: unknown): boolean {
   const { prompt, messages } = (body ?? {}) as { prompt?: unknown; messages?: unknown };
   return [prompt, messages].some((each) => each === '' || (Array.isArray(each) && each.length === 0));
 }
 
-/** As SGLang does where it says nothing of the body's type. */
+/** An answer without a content type, where SGLang sends none. */
 function sendBare(response: ServerResponse, status: number, text = ''): void {
   if (response.destroyed) return;
   response.writeHead(status, { 'content-length': Buffer.byteLength(text) });

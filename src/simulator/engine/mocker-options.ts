@@ -3,7 +3,7 @@ import { type Arguments, bindAddress, setting } from '../common/argv.ts';
 import { Fatal } from '../common/fatal.ts';
 import type { EngineOptions } from './engine-options.ts';
 
-/** All options of dynamo.mocker 1.6.1, without those of routers (`router-…`) and of AIC (`ais-…`, `aic-…`). */
+/** All options of dynamo.mocker 1.6.1, except those of routers (`router-…`) and of AIC (`ais-…`, `aic-…`). */
 const KNOWN = new Set(
   (
     'active-decode-blocks-threshold active-prefill-tokens-threshold active-prefill-tokens-threshold-frac block-size ' +
@@ -22,7 +22,7 @@ const KNOWN = new Set(
   ).split(' '),
 );
 
-/** `python3 -m dynamo.mocker`, of which a process has one worker or several. */
+/** `python3 -m dynamo.mocker`: one process runs one worker or several. */
 export interface MockerOptions {
   readonly engine: EngineOptions;
   readonly workers: number;
@@ -52,7 +52,7 @@ export function mockerOptions(args: Arguments): MockerOptions {
     workers,
     engine: {
       modelPath,
-      // Of a directory its name, of a model of the hub all of its id.
+      // The name of a directory, or the whole id of a model on the hub.
       servedModel: args.text('model-name') ?? (isAbsolute(modelPath) ? basename(modelPath) : modelPath),
       host: bindAddress('0.0.0.0'),
       port: 0,

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Arguments, bindAddress, setting } from '../common/argv.ts';
 import { readBody, serve } from '../common/http.ts';
 
-/** How long Mooncake 0.3.13's own start takes between its metadata server and the other two ports. */
+/** Mooncake 0.3.13 opens its other two ports this long after its metadata server. */
 const START_MS = 2_000;
 
 const HEALTH = {
@@ -15,8 +15,8 @@ master_allocated_bytes 0
 `;
 
 /**
- * mooncake_master 0.3.13: a metadata server, then metrics, and last the port of the store itself, which stores nothing here
- * because simulated engines do not ask.
+ * mooncake_master 0.3.13: a metadata server, then metrics, and last the port of the store itself, which
+ * stores nothing here because simulated engines do not ask.
  */
 export async function runMooncakeMaster(argv: readonly string[]): Promise<void> {
   const options = new Arguments(argv);
@@ -62,7 +62,7 @@ function answerMetrics({ url }: IncomingMessage, response: ServerResponse): void
   else sendBare(response, 404, '404 Not Found');
 }
 
-/** Its HTTP server gives no type of most texts. */
+/** The real HTTP server sends most texts without a content type. */
 function sendBare(response: ServerResponse, status: number, text: string, type?: string): void {
   response
     .writeHead(status, {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { Fatal } from '../common/fatal.ts';
 
-/** srun's place on one machine: starts every task with its rank, and ends them all when one has ended badly. */
+/** Replaces srun on one machine: starts every task with its rank, and ends them all when one fails. */
 export async function runTasks([tasks = '', nodeList = '', , ...argv]: readonly string[]): Promise<void> {
   const count = Number(tasks);
   const nodes = nodeList.split(',');
@@ -10,7 +10,8 @@ export async function runTasks([tasks = '', nodeList = '', , ...argv]: readonly 
   if (!Number.isInteger(count) || count < 1 || command === undefined)
     throw new Fatal('usage: mpi-stand-in TASKS NODES -- COMMAND…', { exitCode: 2 });
   const perNode = Math.ceil(count / nodes.length);
-  // Slurm signals all processes of a step. When it is the group that is asked, they have heard it already.
+  // Slurm signals all processes of a step. After a signal to the whole group the tasks have received it
+  // already.
   let isAsked = false;
   process.on('SIGTERM', () => {
     if (isAsked || !leadsItsGroup()) return;
@@ -52,6 +53,6 @@ export async function runTasks([tasks = '', nodeList = '', , ...argv]: readonly 
   process.exit(failed ?? 0);
 }
 
-/** Of a group that somebody else leads more is than the tasks. */
+/** Without a group of its own, this process's group contains more than the tasks. */
 const leadsItsGroup = (): boolean =>
   readFileSync('/proc/self/stat', 'latin1').split(') ').at(-1)?.split(' ')[2] === String(process.pid);

@@ -2,17 +2,17 @@ import * as z from 'zod';
 
 export type Api = 'completion' | 'chat' | 'generate';
 
-/** What the simulator reads of a request, whichever API it came by. */
+/** The fields of a request that the simulator uses, the same for every API. */
 export interface GenerateRequest {
   readonly promptTokens: number;
   readonly maxTokens: number;
   readonly ignoreEos: boolean;
   readonly stream: boolean;
   readonly includeUsage: boolean;
-  /** Prompt as text, for what goes by prefix (a router's affinity). */
+  /** The prompt as text, for decisions by prefix (a router's affinity). */
   readonly prefix: string;
   readonly bootstrap: { host: string; port: number; room: number } | null;
-  /** The half of the work that TensorRT-LLM's router asks of a server; null: all of it. */
+  /** The half of the work that TensorRT-LLM's router asks a server for; null: all of it. */
   readonly half: 'prefill' | 'decode' | null;
 }
 
@@ -65,10 +65,10 @@ const HALVES: Readonly<Record<string, 'prefill' | 'decode'>> = {
   generation_only: 'decode',
 };
 
-/** Engines' own default when a request does not say. */
+/** The engines' default when a request sets no limit. */
 const DEFAULT_MAX_TOKENS = { openai: 16, generate: 128 };
 
-/** The simulator's tokenizer: a word is a token; an array of ids is as many as it has. */
+/** The simulator's tokenizer: a word is a token; an array of ids has one token for each id. */
 export function countTokens(prompt: z.infer<typeof promptSchema>): number {
   if (typeof prompt === 'string')
     return Math.max(1, prompt.split(/\s+/).filter((word) => word !== '').length);
@@ -132,7 +132,7 @@ function fromGenerate(body: z.infer<typeof generateSchema>): GenerateRequest {
   };
 }
 
-/** What a request's body asks for, or what is wrong with it. */
+/** Validates a request's body: returns the request, or an error text. */
 export function readRequest(api: Api, body: unknown): GenerateRequest | string {
   switch (api) {
     case 'completion':
@@ -155,7 +155,7 @@ function read<T>(
   return `${issue?.path.join('.') || 'body'}: ${issue?.message}`;
 }
 
-/** Length of the answer: what was asked for, or, where the engine may end early, some of it, the same each time. */
+/** Length of the answer: the requested length, or, where the engine may end early, a fixed part of it. */
 export function outputLength(request: GenerateRequest): number {
   if (request.ignoreEos) return request.maxTokens;
   let hash = 2_166_136_261;

@@ -1,22 +1,30 @@
 import { type Clock, systemClock } from '../common/clock.ts';
 import { prefillMs, stepMs, transferMs } from './speed-model.ts';
 
-/** What is due within half of a timer's resolution is done now, not a whole one late. */
+/**
+ * Work that is due within half a timer's resolution is done now, because the next timer would be a whole one
+ * late.
+ */
 const HALF_TIMER_MS = 0.5;
 
-/** `generate` prefills and decodes, `prefill` gives one token, `decode` begins with a finished prefill's transfer. */
+/**
+ * `generate` prefills and decodes, `prefill` gives one token, `decode` starts with the transfer of a finished
+ * prefill.
+ */
 export type Work = 'generate' | 'prefill' | 'decode';
 
-/** A request, as the scheduler sees it. Times are of its clock, ms. */
+/** A request in the scheduler. Times are in ms of its clock. */
 export interface Sequence {
   readonly promptTokens: number;
   readonly outputTokens: number;
   readonly arrivedAt: number;
-  /** Told of each new count of output tokens; `last` when it is complete; `dueAt` is when the model says it is. */
+  /**
+   * Called for each new count of output tokens. `last`: the request is complete; `dueAt`: the model's time.
+   */
   readonly onTokens: (produced: number, last: boolean, dueAt: number) => void;
 }
 
-/** Told of each batch that was computed, and when nothing is left to do. */
+/** Called for each computed batch, and when no work is left. */
 export interface BatchListener {
   prefilled(tokens: number, now: { running: number; queued: number }): void;
   decoded(tokens: number, now: { running: number; queued: number }): void;
@@ -28,24 +36,24 @@ interface Entry {
   readonly sequence: Sequence;
   phase: 'waiting' | 'prefill' | 'transfer' | 'joining' | 'running' | 'over';
   produced: number;
-  /** From when on it may go on with its phase. */
+  /** Its phase may continue from this time on. */
   from: number;
   forget: () => void;
 }
 
 /**
- * Continuous batching as engines do it: at most `maxRunning` requests have a place, prompts are prefilled one by one,
- * first come, first served, and every decode step gives each running request one token. A request joins the batch
- * between steps. All times are absolute: a step that is late does not make the next one late.
+ * Continuous batching as engines do it: at most `maxRunning` requests have a place, prompts are prefilled one
+ * by one, first come, first served, and every decode step gives each running request one token. A request
+ * joins the batch between steps. All times are absolute, so a late step does not delay the next one.
  */
 export class Scheduler {
   readonly #clock: Clock;
   readonly #speed: number;
   readonly #maxRunning: number;
   readonly #waiting: Entry[] = [];
-  /** Those that have a place, prefilled or being so, transferred or decoded. */
+  /** Requests with a place: waiting for prefill, in transfer or decoding. */
   readonly #admitted = new Set<Entry>();
-  /** The first is being prefilled. */
+  /** The first one is being prefilled. */
   readonly #prefills: Entry[] = [];
   readonly #joining = new Set<Entry>();
   readonly #running = new Set<Entry>();
@@ -68,7 +76,9 @@ export class Scheduler {
     return this.#waiting.length;
   }
 
-  /** Puts a request in. Returns how to abort it: its place is free at once, and nothing more is told of it. */
+  /**
+   * Adds a request. Returns a function that aborts it: that frees its place at once and stops its callbacks.
+   */
   submit(work: Work, sequence: Sequence): () => void {
     const from = sequence.arrivedAt;
     const entry: Entry = { work, sequence, phase: 'waiting', produced: 0, from, forget: () => {} };
@@ -99,7 +109,7 @@ export class Scheduler {
     entry.forget = this.#clock.at(readyAt, () => this.#join(entry, readyAt));
   }
 
-  /** Begins the next prompt's prefill, at `at` or when it came. */
+  /** Starts the next prompt's prefill, at `at` or at its arrival. */
   #prefill(at: number): void {
     const [entry] = this.#prefills;
     if (!entry) return;
@@ -128,7 +138,10 @@ export class Scheduler {
     this.#armStep();
   }
 
-  /** Between two steps, at `at`: who has come by then belongs to the next step. With nobody running, the first does. */
+  /**
+   * Between two steps, at `at`: adds the requests that have arrived to the next step. Without a running
+   * request, the first one starts.
+   */
   #takeIn(at: number): void {
     const [first] = this.#joining;
     const from = this.#running.size === 0 && first ? Math.max(at, first.from) : at;
@@ -146,7 +159,7 @@ export class Scheduler {
     if (this.#running.size > 0) this.#forgetStep = this.#clock.at(this.#nextStepAt, () => this.#steps());
   }
 
-  /** Does every step that is due by now. */
+  /** Runs every step that is due by now. */
   #steps(): void {
     const now = this.#clock.now() + HALF_TIMER_MS;
     const changed = new Map<Entry, number>();

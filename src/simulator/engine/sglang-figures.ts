@@ -1,21 +1,24 @@
 import { Histogram } from '../common/metrics.ts';
 
-/** SGLang writes what runs and waits with so many decode batches (decode_log_interval in its server_args, 0.5.23). */
+/**
+ * SGLang updates its running and waiting counts every so many decode batches (decode_log_interval in its
+ * server_args, 0.5.23).
+ */
 const DECODE_BATCHES = 40;
 
-/** What SGLang counts, written when it writes it: what its /metrics says is often behind what it does. */
+/** SGLang's counters, updated when SGLang updates them, because its /metrics often lags behind its work. */
 export class SglangFigures {
-  /** Requests that run and wait, as they were written last. */
+  /** Running and waiting requests at the last update. */
   running = 0;
   queued = 0;
-  /** Of requests that have ended. */
+  /** Tokens of completed requests. */
   promptTokens = 0;
   generationTokens = 0;
-  /** Of all work so far. */
+  /** Tokens of all work so far. */
   readonly realtime = { prefill_compute: 0, decode: 0 };
   readonly ttft = new Histogram();
   readonly itl = new Histogram();
-  /** HTTP requests that have no answer yet, by path. */
+  /** HTTP requests without an answer yet, by path. */
   readonly active = new Map<string, number>();
   #decodeBatches = 0;
 
@@ -38,7 +41,7 @@ export class SglangFigures {
     this.generationTokens += generationTokens;
   }
 
-  /** Counts an HTTP request until the function that it returns is called. */
+  /** Counts an HTTP request until the returned function is called. */
   begun(path: string): () => void {
     const add = (count: number) => this.active.set(path, (this.active.get(path) ?? 0) + count);
     add(1);

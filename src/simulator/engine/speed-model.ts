@@ -1,6 +1,7 @@
 /**
- * How fast a simulated engine is. The figures are of no particular GPU; they are simple so that a measurement can be
- * held against them (docs/simulator.md). All times in ms, before SRTCTL_SIM_SPEED divides them.
+ * How fast a simulated engine is. The figures describe no particular GPU; they are simple so that a
+ * measurement can be checked against them (docs/simulator.md). All times in ms, before SRTCTL_SIM_SPEED
+ * divides them.
  */
 export const SPEED = {
   prefillBaseMs: 40,
@@ -8,7 +9,7 @@ export const SPEED = {
   /** A decode step gives every running request one token. */
   stepBaseMs: 4,
   stepPerRequestMs: 0.02,
-  /** From prefill to decode worker (disaggregated): the KV cache of the prompt. */
+  /** Transfer of the prompt's KV cache from the prefill to the decode worker (disaggregated). */
   transferBaseMs: 2,
   transferPerTokenMs: 0.002,
 } as const;
@@ -23,8 +24,10 @@ export const stepMs = (batch: number): number => SPEED.stepBaseMs + SPEED.stepPe
 export const transferMs = (promptTokens: number): number =>
   SPEED.transferBaseMs + SPEED.transferPerTokenMs * promptTokens;
 
-/** Time to the first token of a request that waits for nobody. An aggregated engine's prefill gives the first token;
- * a decode worker's first token is its first step after the transfer. */
+/**
+ * Time to the first token of a request that does not queue. An aggregated engine's prefill gives the first
+ * token; a decode worker's first token is its first step after the transfer.
+ */
 export function expectedTtftMs(request: {
   promptTokens: number;
   disaggregated: boolean;

@@ -6,7 +6,7 @@ import { clickOptions } from '../common/click.ts';
 import { Fatal } from '../common/fatal.ts';
 import type { EngineOptions } from './engine-options.ts';
 
-/** What the simulator takes from TensorRT-LLM's config file. */
+/** The fields of TensorRT-LLM's config file that the simulator uses. */
 const configSchema = z.looseObject({
   tensor_parallel_size: z.number().int().positive().nullish(),
   pipeline_parallel_size: z.number().int().positive().nullish(),
@@ -15,7 +15,7 @@ const configSchema = z.looseObject({
   stream_interval: z.number().int().positive().nullish(),
 });
 
-/** `python3 -m dynamo.trtllm`: it serves on the request plane alone, so any port will do. */
+/** `python3 -m dynamo.trtllm`: it serves only on the request plane, so it needs no fixed port. */
 export function dynamoOptions(argv: readonly string[]): EngineOptions {
   const args = new Arguments(argv);
   const modelPath = args.text('model-path');
@@ -38,7 +38,7 @@ export function dynamoOptions(argv: readonly string[]): EngineOptions {
   };
 }
 
-/** Of `trtllm-serve MODEL` in 1.2 (tensorrt_llm/commands/serve.py), with their other spellings. */
+/** Options of `trtllm-serve MODEL` in 1.2 (tensorrt_llm/commands/serve.py), with their other spellings. */
 const SERVE_OPTIONS: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
   [
     'tokenizer custom_tokenizer host port backend custom_module_dirs log_level max_beam_width max_batch_size',
@@ -59,7 +59,7 @@ const SERVE_FLAGS = new Set([
   'enable_chunked_prefill',
 ]);
 
-/** `trtllm-serve MODEL`: which of the two halves of a request it does is said with each request. */
+/** `trtllm-serve MODEL`: each request names the half of the work that the server does. */
 export function serverOptions([modelPath, ...argv]: readonly string[]): EngineOptions {
   if (modelPath === undefined || modelPath.startsWith('-'))
     throw new Fatal("Error: Missing argument 'MODEL'.", { exitCode: 2 });
@@ -97,7 +97,8 @@ function common(args: Arguments, modelPath: string, file: string | undefined) {
     nodeRank: 0,
     distInitAddr: null,
     contextLength: config.max_seq_len ?? 131_072,
-    // Its context servers are asked for one token (openai_disagg_service.py), as are Dynamo's prefill workers.
+    // TensorRT-LLM's router asks its context servers for one token (openai_disagg_service.py), as Dynamo asks
+    // its prefill workers.
     oneTokenOfPrefill: true,
     maxRunning: config.max_batch_size ?? 2_048,
     streamInterval: config.stream_interval ?? 1,

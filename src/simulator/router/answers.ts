@@ -9,7 +9,7 @@ export const requestId = (): Record<string, string> => ({
   'x-request-id': `req-${randomBytes(12).toString('hex')}`,
 });
 
-/** Routers write the text types with a charset. */
+/** Routers send text types with a charset. */
 export function sendPlain(response: ServerResponse, status: number, text: string): void {
   send(response, status, text, 'text/plain; charset=utf-8');
 }
@@ -40,7 +40,7 @@ export function send(
   response.end(text);
 }
 
-/** No body and no type. */
+/** An answer without a body and without a content type. */
 export function sendNothing(
   response: ServerResponse,
   status: number,
@@ -50,7 +50,7 @@ export function sendNothing(
   response.end();
 }
 
-/** An error of the router's own, as each of them words it. */
+/** An error of the router itself, in the words of each router. */
 export function refuse(
   kind: RouterKind,
   response: ServerResponse,
@@ -71,7 +71,7 @@ export function refuse(
   sendObject(response, status, { error }, headers);
 }
 
-/** A path that the router does not have. */
+/** The answer for a path that the router lacks. */
 export function notFound(kind: RouterKind, response: ServerResponse, method: string, path: string): void {
   if (kind === 'smg')
     refuse(kind, response, { status: 404, code: 'unknown_url', message: `Invalid URL (${method} ${path})` });
@@ -88,16 +88,16 @@ export function wrongMethod(kind: RouterKind, response: ServerResponse, method: 
   refuse(kind, response, { status: 405, code: 'method_not_allowed', message });
 }
 
-/** What is asked, as far as a router looks. */
+/** The fields of a request that a router reads. */
 export interface Asked {
   readonly text: string;
   readonly model: string | undefined;
   readonly streams: boolean;
-  /** Requests in one: a list of prompts. */
+  /** The number of prompts in the request's list. */
   readonly batch: number | undefined;
 }
 
-/** Reads a request's body as a router does; undefined when it was refused. */
+/** Reads a request's body as a router does; undefined after a refusal. */
 export function readAsked(
   kind: RouterKind,
   path: string,

@@ -7,11 +7,11 @@ import type { Policy } from './policy.ts';
 import { send as sendUpstream, whenGone } from './upstream.ts';
 import { failed, usable, type Worker, type Workers } from './workers.ts';
 
-/** Attempts at a request in all, and the wait before the second one, which grows by half each time. */
+/** Attempts for one request, and the wait before the second one, which grows by half each time. */
 const ATTEMPTS = 5;
 const FIRST_WAIT_MS = 50;
 const GROWS = 1.5;
-/** What the family tries again (sgl-model-gateway, src/core/retry.rs). */
+/** Statuses that these routers retry (sgl-model-gateway, src/core/retry.rs). */
 const PASSING = new Set([408, 429, 500, 502, 503, 504]);
 
 export interface Forwarding {
@@ -23,7 +23,7 @@ export interface Forwarding {
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Runs an attempt until it settles a request, or there have been enough of them. */
+/** Repeats an attempt until it settles the request, or until no attempt is left. */
 async function retried(signal: AbortSignal, attempt: (last: boolean) => Promise<boolean>): Promise<void> {
   for (let count = 1, pause = FIRST_WAIT_MS; count <= ATTEMPTS && !signal.aborted; count++, pause *= GROWS) {
     if (await attempt(count === ATTEMPTS)) return;
@@ -31,7 +31,7 @@ async function retried(signal: AbortSignal, attempt: (last: boolean) => Promise<
   }
 }
 
-/** Streams an upstream's answer on, or hands it on whole. */
+/** Forwards an upstream's answer, streamed or whole. */
 function handOn(
   { kind, isDisaggregated }: Forwarding,
   from: IncomingMessage,
@@ -41,7 +41,7 @@ function handOn(
 ): void {
   if (to.destroyed) return void from.resume();
   const { 'content-type': own, 'content-length': length } = from.headers;
-  // Whatever a worker answers to a request that streams is called a stream.
+  // The router labels every answer to a streaming request as a stream.
   const isStream =
     asked.streams &&
     (kind !== 'smg' || isDisaggregated) &&
@@ -66,7 +66,7 @@ const noneOpen = (what: string, has: boolean): string =>
     ? `No available ${what}workers (all circuits open or unhealthy)`
     : `No ${what}workers available. Please check if ${what}servers are configured and healthy.`;
 
-/** A request for an aggregated worker: tried again with another one. */
+/** Sends a request to an aggregated worker, and retries with another one. */
 export async function forward(
   forwarding: Forwarding,
   path: string,
@@ -123,7 +123,9 @@ export async function forward(
   });
 }
 
-/** A request for a prefill and a decode worker at once, which meet at the prefill worker's bootstrap port. */
+/**
+ * Sends a request to a prefill and a decode worker at once; they meet at the prefill worker's bootstrap port.
+ */
 export async function forwardBoth(
   forwarding: Forwarding,
   path: string,
@@ -144,7 +146,7 @@ export async function forwardBoth(
       message: `No available servers: ${noneOpen(`${missing} `, has)}`,
     });
   };
-  // smg does not try again when nobody is there.
+  // smg does not retry when a role has no worker.
   const lacks = () => !isKnown || workers.of('prefill').length === 0 || workers.of('decode').length === 0;
   if (kind === 'smg' && lacks()) return nobody();
   await retried(signal, async (last) => {
@@ -175,7 +177,7 @@ export async function forwardBoth(
       });
       prefilled.catch(() => undefined);
       try {
-        // A decode waits for its prefill by itself; one that failed would let it wait in vain.
+        // A failed prefill ends the decode, because the decode worker would wait for that prefill.
         const decoded = one(decode);
         decoded.catch(() => undefined);
         const answer = await Promise.race([
@@ -208,7 +210,7 @@ export async function forwardBoth(
   });
 }
 
-/** An answer of a decode worker that is an error is put into the router's own words. */
+/** Translates a decode worker's error into the router's own words. */
 async function refused(
   { kind }: Forwarding,
   answer: IncomingMessage,
@@ -235,7 +237,10 @@ async function refused(
   });
 }
 
-/** vLLM's way: the prefill worker answers with one token first, and says where its KV cache is; no second attempt. */
+/**
+ * vLLM's way: the prefill worker first answers with one token and the place of its KV cache. There is no
+ * second attempt.
+ */
 export async function forwardInTurn(
   forwarding: Forwarding,
   path: string,

@@ -1,6 +1,6 @@
 import type { RouterKind } from './answers.ts';
 
-/** Families on the routers' metrics port, by type, as they are there after a few requests. */
+/** Metric families on the routers' metrics port after a few requests, by type. */
 const FAMILIES: Readonly<Record<RouterKind, Readonly<Record<string, string>>>> = {
   sglang: {
     gauge:

@@ -6,7 +6,7 @@ import { readBody, sendText, serve } from '../common/http.ts';
 import { type Policy, policyOf, type Target } from './policy.ts';
 import { passedOn, pipe, send, whenGone } from './upstream.ts';
 
-/** A directive of nginx.conf with its words, and its block where it has one. */
+/** A directive of nginx.conf with its words and its block, if any. */
 interface Directive {
   readonly words: string[];
   readonly block: Directive[];
@@ -36,7 +36,10 @@ export function parseConf(text: string): Directive[] {
 const all = (directives: readonly Directive[], name: string): Directive[] =>
   directives.flatMap((each) => [...(each.words[0] === name ? [each] : []), ...all(each.block, name)]);
 
-/** nginx in front of several routers: reverse proxy for each `server`, with its `proxy_pass` to an `upstream`. */
+/**
+ * nginx in front of several routers: a reverse proxy for each `server`, with its `proxy_pass` to an
+ * `upstream`.
+ */
 export async function runNginx(argv: readonly string[]): Promise<void> {
   const file = argv[argv.indexOf('-c') + 1];
   if (!argv.includes('-c') || file === undefined) throw new Fatal('nginx: option "-c" requires file name');
@@ -51,7 +54,7 @@ export async function runNginx(argv: readonly string[]): Promise<void> {
   if (servers.length === 0) throw new Fatal('nginx: [emerg] no server in the configuration');
 }
 
-/** One `server` block: where it listens, and what it passes requests to. */
+/** One `server` block: its address, and the upstream of its requests. */
 async function listen(server: Directive, conf: readonly Directive[]): Promise<void> {
   const [, address = ''] = all(server.block, 'listen')[0]?.words ?? [];
   const [, host = '0.0.0.0', port = address] = address.match(/^(.+):(\d+)$/) ?? [];
@@ -67,7 +70,7 @@ async function listen(server: Directive, conf: readonly Directive[]): Promise<vo
     const headers = passedOn(request.headers);
     const sent = { method: request.method ?? 'GET', path: request.url ?? '/', body, signal, headers };
     const asked = new Set<Peer>();
-    // As proxy_next_upstream does: an upstream that takes no connection is passed over.
+    // As with proxy_next_upstream: skips an upstream that takes no connection.
     for (;;) {
       const live = targets.filter((each) => !asked.has(each) && each.isLive());
       const target = choose(live, request.socket.remoteAddress ?? '');
@@ -88,7 +91,7 @@ async function listen(server: Directive, conf: readonly Directive[]): Promise<vo
   });
 }
 
-/** A server of an upstream. One that has failed `max_fails` times gets a request again after `fail_timeout`. */
+/** A server of an upstream. After `max_fails` failures it gets no request for `fail_timeout`. */
 class Peer implements Target {
   readonly url: URL;
   load = 0;
@@ -106,7 +109,7 @@ class Peer implements Target {
     this.#restMs = Number(rest) * (unit === 'ms' ? 1 : 1_000);
   }
 
-  /** Asked before each request. */
+  /** Called before each request. */
   isLive(): boolean {
     if (this.#mostFails === 0 || this.#fails < this.#mostFails) return true;
     return performance.now() - this.#failedAt > this.#restMs;
@@ -123,7 +126,7 @@ class Peer implements Target {
   }
 }
 
-/** Counts as load until the answer is over, or until it is freed. */
+/** Counts as load until the answer is complete, or until the caller frees it. */
 function occupy(target: Target, response: ServerResponse): () => void {
   target.load++;
   const free = (): void => {

@@ -3,8 +3,8 @@ import { Fatal } from '../common/fatal.ts';
 import type { RouterKind } from './answers.ts';
 
 /**
- * Options of the routers' parsers: sglang-router 0.3.2, smg 1.13.0, vllm-router 0.1.17 (`launch_router --help`). One that is not
- * among them ends the real ones with exit code 2.
+ * Options of the routers' parsers: sglang-router 0.3.2, smg 1.13.0, vllm-router 0.1.17 (`launch_router
+ * --help`). Any other option ends the real router with exit code 2.
  */
 const ALL =
   'api-key balance-abs-threshold balance-rel-threshold cache-threshold cb-failure-threshold ' +
@@ -79,7 +79,7 @@ const NAMES: Readonly<Record<RouterKind, ReadonlySet<string>>> = {
   vllm: new Set(words(ALL, VLLM)),
 };
 
-/** Ends as Python's argparse does with an option, or a policy, that the router does not have. */
+/** Fails as Python's argparse does for an option or a policy that the router lacks. */
 export function checkOptions(kind: RouterKind, argv: readonly string[], args: Arguments): void {
   const usage = 'usage: launch_router.py [-h] [--host HOST] [--port PORT]';
   const refuse = (why: string): never => {
@@ -88,7 +88,7 @@ export function checkOptions(kind: RouterKind, argv: readonly string[], args: Ar
   for (const word of argv) {
     const [, name] = /^--([^=]+)/.exec(word) ?? [];
     if (name === undefined || NAMES[kind].has(name)) continue;
-    // argparse takes a beginning that only one option has.
+    // argparse accepts an unambiguous prefix.
     const begun = [...NAMES[kind]].filter((each) => each.startsWith(name));
     if (begun.length !== 1) refuse(`unrecognized arguments: ${word}`);
   }

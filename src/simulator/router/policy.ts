@@ -7,12 +7,15 @@ export interface Target {
 
 export type Policy = <T extends Target>(targets: readonly T[], prefix: string) => T | undefined;
 
-/** Same prefix, same worker, so that its cache serves; but not when that worker is this much busier than the idlest. */
+/**
+ * Requests with the same prefix go to the same worker for its cache, unless that worker has this many more
+ * requests than the least loaded one.
+ */
 const MOST_IMBALANCE = 8;
-/** Prefixes that cache_aware remembers; the oldest are forgotten. */
+/** How many prefixes cache_aware remembers; the oldest are dropped first. */
 const MOST_PREFIXES = 10_000;
 
-/** Router policies by their names on the command line; unknown ones spread in turn. */
+/** Router policies by their names on the command line; an unknown policy is round robin. */
 export function policyOf(name: string | undefined): Policy {
   switch (name) {
     case 'random':
@@ -39,7 +42,7 @@ function inTurn(): Policy {
   return (targets) => targets[turn++ % targets.length];
 }
 
-/** The idlest; among equals they take turns. */
+/** The least loaded worker; equals take turns. */
 function leastLoaded(): Policy {
   let turn = 0;
   return <T extends Target>(targets: readonly T[]) => {
@@ -49,7 +52,7 @@ function leastLoaded(): Policy {
   };
 }
 
-/** A prompt that begins like an earlier one goes where that went; a new one to the idlest. */
+/** Sends a prompt to the worker that served its prefix; a new prefix goes to the least loaded worker. */
 function cacheAware(): Policy {
   const homes = new Map<string, URL>();
   const idlestOf = leastLoaded();

@@ -30,7 +30,7 @@ export const routerKinds: Readonly<Record<string, RouterKind>> = {
   'vllm_router.launch_router': 'vllm',
 };
 
-/** A router that is told its workers: SGLang's, smg's or vLLM's. */
+/** A router with a fixed list of workers: SGLang's, smg's or vLLM's. */
 export async function runRouter(kind: RouterKind, argv: readonly string[]): Promise<void> {
   const args = new Arguments(argv);
   checkOptions(kind, argv, args);
@@ -123,7 +123,7 @@ async function answer(
       if (kind === 'vllm')
         return sendObject(response, 200, { urls: workers.all.map(({ listed }) => listed) });
   }
-  // vLLM's router hands everything else on to a worker.
+  // vLLM's router forwards every other path to a worker.
   if (kind !== 'vllm') return notFound(kind, response, method, path);
   if (!isDisaggregated) return proxied(kind, healthy[0], path, response, true);
   const says = 'Only POST requests are supported for transparent proxy';
@@ -211,7 +211,7 @@ async function proxied(
     'content-type': found.type,
     ...(isTransparent ? {} : { ...requestId(), 'content-length': Buffer.byteLength(found.text) }),
   });
-  // Without a length it is sent in chunks, when more than one part is written.
+  // Without a content-length node sends chunks, but only when more than one part is written.
   if (isTransparent) response.write(found.text);
   response.end(isTransparent ? undefined : found.text);
 }

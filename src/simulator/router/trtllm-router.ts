@@ -18,7 +18,7 @@ const configSchema = z.looseObject({
   generation_servers: serversSchema,
 });
 
-/** Of `trtllm-serve disaggregated` (tensorrt_llm/commands/serve.py of 1.2); `--config` is none of them. */
+/** Options of `trtllm-serve disaggregated` (tensorrt_llm/commands/serve.py of 1.2); it has no `--config`. */
 const OPTIONS: Readonly<Record<string, readonly string[]>> = {
   config_file: ['-c', '--config_file'],
   metadata_server_config_file: ['-m', '--metadata_server_config_file'],
@@ -28,7 +28,9 @@ const OPTIONS: Readonly<Record<string, readonly string[]>> = {
   metrics_log_interval: ['--metrics-log-interval'],
 };
 
-/** `trtllm-serve disaggregated`: each request first to a context server, then to a generation server. */
+/**
+ * `trtllm-serve disaggregated`: sends each request first to a context server, then to a generation server.
+ */
 export async function runDisaggregated(argv: readonly string[]): Promise<void> {
   const { config_file: file } = clickOptions('trtllm-serve disaggregated [OPTIONS]', OPTIONS, argv);
   if (file === undefined)
@@ -47,7 +49,7 @@ export async function runDisaggregated(argv: readonly string[]): Promise<void> {
       return both(path, await readBody(request), response);
     if (path === '/version') return sendJson(response, 200, { version: '1.2.0' });
     if (path === '/cluster_info') return sendJson(response, 200, { is_ready: true });
-    // There is no list of models.
+    // The real router has no list of models.
     return sendJson(response, 404, { detail: 'Not Found' });
   });
   process.stdout.write(`trtllm-serve disaggregated listens on port ${config.port}\n`);
@@ -77,7 +79,7 @@ export async function runDisaggregated(argv: readonly string[]): Promise<void> {
   }
 }
 
-/** It does not wait for servers that are not there. */
+/** The real router does not wait for servers that are not there. */
 async function requireHealthy({ url }: Target): Promise<void> {
   const answer = await fetch(new URL('/health', url)).catch(() => undefined);
   if (!answer?.ok)

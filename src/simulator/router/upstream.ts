@@ -8,7 +8,7 @@ import {
 } from 'node:http';
 import { sendError } from '../common/http.ts';
 
-/** Connections to workers are kept: as many as there are requests in flight. */
+/** Reuses connections to workers, with no limit on their number. */
 const keepAlive = new Agent({
   keepAlive: true,
   maxSockets: Number.POSITIVE_INFINITY,
@@ -20,12 +20,12 @@ export interface Upstream {
   readonly method: string;
   readonly path: string;
   readonly body: string | Buffer;
-  /** Besides those that say what the body is. */
+  /** Headers besides those that describe the body. */
   readonly headers?: OutgoingHttpHeaders;
   readonly signal: AbortSignal;
 }
 
-/** Sends a request on and resolves with the head of its answer. */
+/** Sends a request and resolves with the head of its answer. */
 export function send({ url, method, path, body, signal, headers }: Upstream): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const request = httpRequest(
@@ -44,7 +44,7 @@ export function send({ url, method, path, body, signal, headers }: Upstream): Pr
       },
       resolve,
     );
-    // As proxies do: with HTTP/1.1 a connection is kept without a word.
+    // Proxies omit the header, because HTTP/1.1 keeps connections by default.
     request.removeHeader('connection');
     request.setNoDelay(true);
     request.once('error', reject);
@@ -52,7 +52,9 @@ export function send({ url, method, path, body, signal, headers }: Upstream): Pr
   });
 }
 
-/** Headers of a connection, which a proxy does not pass on (RFC 9110, 7.6.1), and the length, which it sets. */
+/**
+ * Headers of a connection, which a proxy does not forward (RFC 9110, 7.6.1), and the length, which it sets.
+ */
 const HOP_BY_HOP = [
   'connection',
   'keep-alive',
@@ -68,7 +70,7 @@ export const passedOn = (headers: IncomingHttpHeaders): OutgoingHttpHeaders =>
     Object.entries(headers).filter(([name]) => ![...HOP_BY_HOP, 'transfer-encoding'].includes(name)),
   );
 
-/** Hands an upstream's answer through byte by byte, at the client's pace. */
+/** Forwards an upstream's answer byte by byte, at the client's pace. */
 export function pipe(from: IncomingMessage, to: ServerResponse, headers: OutgoingHttpHeaders = {}): void {
   const { 'content-type': type, 'content-length': length } = from.headers;
   to.writeHead(from.statusCode ?? 502, {
@@ -81,7 +83,7 @@ export function pipe(from: IncomingMessage, to: ServerResponse, headers: Outgoin
   from.pipe(to);
 }
 
-/** An abort signal that fires when the client goes away before it has its answer. */
+/** An abort signal that fires when the client disconnects before its answer is complete. */
 export function whenGone(response: ServerResponse): AbortSignal {
   const gone = new AbortController();
   response.once('close', () => {
@@ -90,7 +92,7 @@ export function whenGone(response: ServerResponse): AbortSignal {
   return gone.signal;
 }
 
-/** Sends on and hands through; `status` when the worker cannot be reached. */
+/** Sends a request and forwards its answer; answers `status` when the worker cannot be reached. */
 export async function proxy(upstream: Upstream, response: ServerResponse, status: number): Promise<void> {
   try {
     pipe(await send(upstream), response);

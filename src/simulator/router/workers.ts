@@ -10,15 +10,15 @@ export type WorkerType = 'prefill' | 'decode' | 'regular';
 export interface Worker extends Target {
   readonly id: string;
   readonly type: WorkerType;
-  /** As the router lists it: with @RANK where it is aware of data parallelism. */
+  /** The worker's address in the router's list: with @RANK where the router is aware of data parallelism. */
   readonly listed: string;
   readonly bootstrap: { host: string; port: number } | null;
   readonly model: string;
   readonly path: string;
-  /** Of its server's `dp_size` and `tp_size` those that are there, as the router lists them. */
+  /** The server's `dp_size` and `tp_size`, as far as it reports them. */
   readonly sizes: Readonly<Record<string, string>>;
   healthy: boolean;
-  /** Failures one after the other; with so many its circuit is open. */
+  /** Consecutive failures; too many open the worker's circuit. */
   failures: number;
 }
 
@@ -28,7 +28,7 @@ export interface PlannedWorker {
   readonly bootstrapPort: number | null;
 }
 
-/** Failures after which a worker gets no requests (`--cb-failure-threshold`), and for how long. */
+/** After this many failures a worker gets no requests (`--cb-failure-threshold`), for this long. */
 const OPEN_AFTER = 10;
 const OPEN_MS = 60_000;
 
@@ -42,7 +42,7 @@ export function failed(worker: Worker): void {
   }, OPEN_MS).unref();
 }
 
-/** Workers that are known: each is looked for until it is healthy, and from then on listed. */
+/** The known workers: each is probed until it is healthy, and listed from then on. */
 export class Workers {
   readonly #kind: RouterKind;
   readonly #args: Arguments;
@@ -57,7 +57,7 @@ export class Workers {
     return this.all.filter((worker) => worker.type === type && usable(worker));
   }
 
-  /** Resolves with whether it was healthy in time. */
+  /** Resolves with whether the worker became healthy in time. */
   async add(planned: PlannedWorker): Promise<boolean> {
     const timeout = this.#args.integer(1_800, 'worker-startup-timeout-secs') * 1_000;
     const interval = this.#args.integer(30, 'worker-startup-check-interval') * 1_000;
@@ -107,7 +107,7 @@ export class Workers {
     return true;
   }
 
-  /** After its death a worker is called healthy until so many looks have failed. */
+  /** After a worker's death the router reports it healthy until this many probes have failed. */
   async #watch(url: URL): Promise<void> {
     const interval = this.#args.integer(60, 'health-check-interval-secs') * 1_000;
     const threshold = this.#args.integer(3, 'health-failure-threshold');

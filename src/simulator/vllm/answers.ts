@@ -3,14 +3,14 @@ import type { ServerResponse } from 'node:http';
 import { sendJson } from '../common/http.ts';
 import type { GenerateRequest } from '../engine/requests.ts';
 
-/** Text of `count` tokens: a token is a word. */
+/** Text of `count` tokens: one word is one token. */
 const textOf = (count: number): string => ' token'.repeat(count);
 const event = (data: unknown): string => `data: ${JSON.stringify(data)}\n\n`;
 
 export interface VllmAnswer {
   /** `produced` output tokens exist by now. */
   progress(produced: number, last: boolean): void;
-  /** The engine has died meanwhile. */
+  /** The engine has died during the request. */
   fail(): void;
 }
 
@@ -20,7 +20,7 @@ interface AnswerOptions {
   readonly finish: 'length' | 'stop';
 }
 
-/** Answers in the shapes of vLLM 0.32 (entrypoints/openai/{completion,chat_completion}/serving.py). */
+/** Answers in the format of vLLM 0.32 (entrypoints/openai/{completion,chat_completion}/serving.py). */
 export function vllmAnswer(
   api: 'completion' | 'chat',
   request: GenerateRequest,
@@ -84,7 +84,7 @@ export function vllmAnswer(
             }
           : { index: 0, text, logprobs: null, finish_reason: reason, ...NOT_ASKED };
       sent = produced;
-      // The last chunk of all has it.
+      // Only the last chunk has it.
       const print = last && !request.includeUsage ? FINGERPRINT : {};
       response.write(event({ ...head, choices: [one], ...print }));
       if (!last) return;

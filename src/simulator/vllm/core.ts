@@ -2,12 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 const LOOK_MS = 100;
-/** vLLM's API server ends by itself so long after its engine core has (0.32), with code 0. */
+/** vLLM's API server ends this long after its engine core (0.32), with code 0. */
 export const OUTLIVES_CORE_MS = 3_000;
 
 /**
- * The engine core of vLLM: a process of its own with a title, in the same process group. Here it only has to be there:
- * requests are computed beside it, and stand still or fail with it.
+ * The engine core of vLLM: a process of its own with a title, in the same process group. Here it only has to
+ * exist: the server computes the requests, and stalls or fails them with it.
  */
 export class EngineCore {
   readonly #child: ChildProcess;
@@ -16,7 +16,7 @@ export class EngineCore {
   dead = false;
 
   constructor(onDeath: () => void) {
-    // It ends with this process, however that ends: what it reads from is closed then.
+    // The child ends with this process in any case, because its stdin is closed then.
     this.#child = spawn('/bin/sh', ['-c', 'read -r _'], {
       argv0: 'VLLM::EngineCore',
       stdio: ['pipe', 'ignore', 'ignore'],
@@ -27,7 +27,7 @@ export class EngineCore {
     });
   }
 
-  /** It was stopped (SIGSTOP), or has ended. */
+  /** Whether the core is stopped (SIGSTOP) or has ended. */
   get stands(): boolean {
     if (this.dead) return true;
     const now = performance.now();
@@ -37,7 +37,7 @@ export class EngineCore {
       const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'latin1');
       this.#stopped = stat.slice(stat.lastIndexOf(')') + 2).startsWith('T');
     } catch {
-      // It ends just now.
+      // The core ended just now.
     }
     return this.#stopped;
   }

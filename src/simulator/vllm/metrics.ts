@@ -12,10 +12,10 @@ interface Figures {
 
 const BEGAN = Date.now() / 1_000;
 
-/** vLLM's own names (v1/metrics/loggers.py of 0.32), those that tell what it does. */
+/** vLLM's metrics (v1/metrics/loggers.py of 0.32) that describe its work. */
 export function vllmMetrics(model: string, figures: Figures): string {
   const label = `engine="0",model_name="${model.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
-  /** Python's client says of each counter and histogram when it began. */
+  /** Python's client adds a creation time to each counter and histogram. */
   const createdOf = (name: string, labels = label): string =>
     `# HELP vllm:${name}_created When it began.\n# TYPE vllm:${name}_created gauge\nvllm:${name}_created{${labels}} ${BEGAN}\n`;
   const one = (name: string, type: 'gauge' | 'counter', help: string, value: number): string => {

@@ -5,7 +5,7 @@ import { Fatal } from '../common/fatal.ts';
 import type { EngineOptions } from '../engine/engine-options.ts';
 
 const { vllm } = parserOptions;
-/** Every spelling of every option, and how many values it takes. */
+/** Every spelling of every option, and its number of values. */
 const ARITY: ReadonlyMap<string, 'none' | 'one' | 'some'> = new Map([
   ...vllm.flag.flat().map((name) => [name, 'none'] as const),
   ...vllm.negatable.flatMap(({ name }) => [[name, 'none'] as const, [`no-${name}`, 'none'] as const]),
@@ -16,7 +16,7 @@ const ARITY: ReadonlyMap<string, 'none' | 'one' | 'some'> = new Map([
 const refuse = (message: string): Fatal =>
   new Fatal(`usage: vllm serve [model_tag] [options]\nvllm serve: error: ${message}`, { exitCode: 2 });
 
-/** Its parser takes underscores for dashes, and an option's beginning where no other begins so. */
+/** The parser treats underscores as dashes, and accepts an unambiguous prefix. */
 function optionOf(
   word: string,
 ): { name: string; arity: 'none' | 'one' | 'some'; inline: boolean } | undefined {
@@ -30,7 +30,7 @@ function optionOf(
   return { name: only, arity: ARITY.get(only) ?? 'one', inline: inline !== undefined };
 }
 
-/** Ends as the real parser does with what it does not know; the words in one spelling otherwise. */
+/** Fails as the real parser does for an unknown option; returns the words in one spelling. */
 function checked(argv: readonly string[]): string[] {
   const unknown: string[] = [];
   const words: string[] = [];

@@ -1,6 +1,6 @@
 import { type GenerateRequest, readRequest } from '../engine/requests.ts';
 
-/** An answer that is an error. */
+/** An answer with an error. */
 export interface Refusal {
   readonly code: number;
   readonly type: string;
@@ -8,7 +8,7 @@ export interface Refusal {
   readonly param: string | null;
 }
 
-/** What a body asks for, or how vLLM 0.32 refuses it; most is refused in the order in which vLLM looks. */
+/** Validates a body as vLLM 0.32 does, mostly in the same order; returns the request or the refusal. */
 export function readVllmRequest(
   api: 'completion' | 'chat',
   text: string,
@@ -35,7 +35,7 @@ export function readVllmRequest(
   return fitted(request, contextLength);
 }
 
-/** More tokens than are left are no error: the answer is as long as there is room. */
+/** Asking for more tokens than there is room for is no error: the answer ends when the context is full. */
 function fitted(request: GenerateRequest, most: number): GenerateRequest | Refusal {
   const { promptTokens, maxTokens } = request;
   if (promptTokens > most)

@@ -25,7 +25,7 @@ const say = (text: string): void => {
   );
 };
 
-/** `vllm serve`: an HTTP server and its engine core. A rank above 0 serves nothing and ends with the first. */
+/** `vllm serve`: an HTTP server and its engine core. A rank above 0 has no server and ends with rank 0. */
 export async function runVllm(options: EngineOptions & { readonly headless: boolean }): Promise<void> {
   say(`non-default args: ${JSON.stringify(options.record)}`);
   let server: VllmServer | undefined;
@@ -45,7 +45,7 @@ export async function runVllm(options: EngineOptions & { readonly headless: bool
   await new Promise((resolve) => setTimeout(resolve, options.loadMs));
   await mayBecomeReady();
   if (options.headless) return;
-  // It listens from the start of its server on, which is when the model is loaded: until then a connection is refused.
+  // The server listens once the model is loaded; until then it refuses connections.
   server = new VllmServer(options, core);
   const { handle } = server;
   await serve(options.host, options.port, (request, response) => handle(request, response));
@@ -176,7 +176,7 @@ class VllmServer {
   }
 }
 
-/** What a path is asked with; undefined where there is none. */
+/** The methods of a path; undefined for an unknown path. */
 function methodsOf(path: string): readonly string[] | undefined {
   if (GENERATES[path]) return ['POST'];
   if (path === '/ping') return ['GET', 'POST'];
@@ -187,7 +187,7 @@ function methodsOf(path: string): readonly string[] | undefined {
 const sendError = (response: ServerResponse, { message, type, param, code }: Refusal): void =>
   sendJson(response, code, { error: { message, type, param, code } });
 
-/** For the parser of other subcommands. */
+/** Fails as the parser does for any other subcommand. */
 export const noSuchCommand = (command: string): Fatal =>
   new Fatal(`vllm: error: argument subparser: invalid choice: '${command}' (choose from 'serve')`, {
     exitCode: 2,
