@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inOwnNetwork } from '../support/alone.ts';
 import { findMarked } from '../support/marked.ts';
 import { endIfThere } from '../support/signal.ts';
 
@@ -69,7 +70,9 @@ export class FakeSlurm {
 
   /** Starts a script; `ended` resolves with its exit code and what it said. */
   start(script: string, more: NodeJS.ProcessEnv = {}) {
-    const child = spawn('bash', [script], {
+    // A script takes the ports that the plan names, because the nodes of a job are its own.
+    const [program = '', ...args] = [...inOwnNetwork, 'bash', script];
+    const child = spawn(program, args, {
       env: { ...this.env, ...more },
       cwd: this.dir,
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import { stringify } from 'yaml';
+import { ALONE } from '../../support/alone.ts';
 import { until } from '../../support/bus.ts';
 import { RunningJob } from '../../support/job.ts';
 import { removeLeftovers } from '../../support/leftovers.ts';
 import { signal } from '../../support/signal.ts';
 import { type Environment, pythonOf } from './programs.ts';
 
-const ALONE = resolve(import.meta.dirname, 'alone.sh');
 /** Engines that load take all of a small machine: that loses no agent. */
 const PATIENT = resolve(import.meta.dirname, '../../support/patient.yaml');
 
