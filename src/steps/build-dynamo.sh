@@ -21,7 +21,7 @@ else
   wheels=$own/$key-$arch
 fi
 
-# Of several jobs that need the same wheels one builds them.
+# When several jobs need the same wheels, one of them builds them.
 exec 9>"$wheels.lock"
 flock 9
 if [[ -f $wheels/done ]]; then

@@ -3,8 +3,9 @@ import { open, rename } from 'node:fs/promises';
 const PIECE = 16 * 1024 * 1024;
 
 /**
- * Copies a file in pieces to `partial`, on from where an earlier try ended, and gives it its name when it is whole and on
- * disk. `onPiece` is told the bytes of each piece, those of the earlier try first; it may throw to stop.
+ * Copies a file in pieces to `partial`, continues where an earlier try ended, and renames the file when it is
+ * complete and on disk. `onPiece` gets the bytes of each piece, those of the earlier try first; it may throw
+ * to stop.
  * @throws Error when the source ends before `size` bytes
  */
 export async function copyWhole(
@@ -26,7 +27,8 @@ export async function copyWhole(
       const buffer = Buffer.allocUnsafe(Math.min(PIECE, Math.max(size, 1)));
       while (at < size) {
         const { bytesRead } = await source.read(buffer, 0, Math.min(buffer.length, size - at), at);
-        if (bytesRead === 0) throw new Error(`${from} has ${at} bytes in place of ${size}: it has changed`);
+        if (bytesRead === 0)
+          throw new Error(`${from} has ${at} bytes instead of ${size}: the file has changed`);
         await target.appendFile(buffer.subarray(0, bytesRead));
         at += bytesRead;
         onPiece(bytesRead);

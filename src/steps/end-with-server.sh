@@ -1,7 +1,7 @@
-# Runs a server for a launcher that does not notice its end. When the server has ended, the process group is ended: the
-# launcher, and the ranks of this node, whereupon srun ends those of other nodes.
+# Runs a server for a launcher that does not notice its end. When the server ends, this script ends the
+# process group: the launcher and this node's ranks; srun then ends the ranks of the other nodes.
 
-# stat_of PID: from the line behind the name, which may hold blanks and brackets.
+# stat_of PID: the fields after the name, because the name may contain blanks and brackets.
 stat_of() {
   read -r line 2>/dev/null <"/proc/$1/stat" || return
   # shellcheck disable=SC2086 # words of the line
@@ -9,7 +9,7 @@ stat_of() {
   state=$1 parent=$2 group=$3
 }
 
-# What waits for this script cannot end before it.
+# The ancestors of this script wait for it, so they cannot end before it.
 ancestors=' '
 stat_of $$
 own=$group
@@ -18,7 +18,7 @@ while [ "$parent" -gt 1 ]; do
   stat_of "$parent" || break
 done
 
-# find_others: $others of the group.
+# find_others: sets $others, the other processes of the group.
 find_others() {
   others=
   for dir in /proc/[0-9]*; do
@@ -31,7 +31,7 @@ find_others() {
 
 "$@"
 code=$?
-echo "srtctl: $1 ended with exit code $code: its ranks are ended" >&2
+echo "srtctl: $1 ended with exit code $code; its ranks are being stopped" >&2
 trap '' TERM
 kill -s TERM 0
 round=0

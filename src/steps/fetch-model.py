@@ -9,7 +9,7 @@ import sys
 import time
 
 TRIES = 5
-# A download that goes on writes to its files; one that was quiet for so long is dead (seconds).
+# A running download writes to its files; a lock that was quiet for so long is stale (seconds).
 QUIET = 120
 
 
@@ -21,20 +21,20 @@ def main(repo):
         return 1
     path = there(snapshot_download, repo)
     if path is not None:
-        print(f"{repo} is there: {path}")
+        print(f"{repo} is already in the cache: {path}")
         return 0
     if constants.HF_HUB_OFFLINE:
-        print(f"fetch-model: {repo} is not in {constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE forbids to fetch it", file=sys.stderr)
+        print(f"fetch-model: {repo} is not in {constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE forbids the download", file=sys.stderr)
         return 1
     pause = float(os.environ.get("SRTCTL_FETCH_PAUSE", "10"))
     for attempt in range(1, TRIES + 1):
         clear_stale_locks(constants.HF_HUB_CACHE, repo)
         try:
             print(f"fetching {repo} to {constants.HF_HUB_CACHE}", flush=True)
-            print(f"{repo} is there: {snapshot_download(repo)}")
+            print(f"{repo} is in the cache: {snapshot_download(repo)}")
             return 0
-        except Exception as error:  # whatever the hub, the network or the disk may say
-            print(f"fetch-model: try {attempt} of {TRIES}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        except Exception as error:  # any error of the hub, the network or the disk
+            print(f"fetch-model: attempt {attempt} of {TRIES}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             if is_final(error):
                 return 1
             if attempt < TRIES:
@@ -43,7 +43,7 @@ def main(repo):
 
 
 def there(snapshot_download, repo):
-    """A snapshot says nothing of files that never came: those that are begun are still there."""
+    """A snapshot does not list missing files, but unfinished files remain beside it."""
     try:
         path = snapshot_download(repo, local_files_only=True)
     except Exception:
@@ -66,9 +66,9 @@ def clear_stale_locks(cache, repo):
             continue
         try:
             os.unlink(lock)
-            print(f"a stale lock is cleared: {lock}")
+            print(f"removed a stale lock: {lock}")
         except OSError as error:
-            print(f"fetch-model: {lock} cannot be cleared: {error}", file=sys.stderr)
+            print(f"fetch-model: cannot remove {lock}: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # install-dynamo.sh VERSION | install-dynamo.sh --built DIRECTORY
-# Installs Dynamo into the Python of this container: a release, or the wheels that build-dynamo.sh made. Wheels in
-# /configs/wheels come before those of an index.
+# Installs Dynamo into the Python of this container: a release, or the wheels that build-dynamo.sh made.
+# Wheels in /configs/wheels take precedence over those of an index.
 set -euo pipefail
 
 pip() { PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet "$@"; }

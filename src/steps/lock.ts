@@ -2,15 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { lock } from 'proper-lockfile';
 
 const LOOK_EVERY_MS = 500;
-/** A lock that has not been renewed for so long belongs to a process that has ended or stands still. */
+/** A lock that was not renewed for this long belongs to a process that has ended or hangs. */
 const STALE_MS = 10_000;
 
 /**
- * Runs `work` while no other process does the same: two jobs may want one model on one disk. The lock is a directory that
- * its owner renews, so it holds across PID namespaces, where the pid of an owner means nothing, and between the making of
- * the lock and anything that is written into it.
+ * Runs `work` while no other process does, because two jobs may copy one model to one disk. The lock is a
+ * directory that its owner renews. So it works across PID namespaces, where an owner's pid means nothing, and
+ * there is no moment between making the lock and writing the owner into it.
  * @param onWait called once when another process has the lock
- * @throws Error when the lock was lost meanwhile, because this process stood still for longer than STALE_MS
+ * @throws Error when the lock was lost during `work`, because this process stood still for longer than
+ * STALE_MS
  */
 export async function alone<T>(lockFile: string, onWait: () => void, work: () => Promise<T>): Promise<T> {
   let lose: (error: Error) => void = () => {};
@@ -28,7 +29,7 @@ export async function alone<T>(lockFile: string, onWait: () => void, work: () =>
   try {
     return await Promise.race([work(), lost]);
   } finally {
-    // The lock of the process that has taken over is not ours to remove.
+    // A lost lock belongs to another process now, so this one must not remove it.
     if (!isLost) await release();
   }
 }

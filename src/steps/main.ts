@@ -8,7 +8,7 @@ const TELL_EVERY_MS = 5_000;
 
 const say = (text: string): boolean => process.stdout.write(`${text}\n`);
 
-/** `node stage-model.js SOURCE TARGET`: copies a model to a disk of this node, and says how far it is. */
+/** `node stage-model.js SOURCE TARGET`: copies a model to a disk of this node, and logs its progress. */
 async function main(): Promise<void> {
   const [source, target] = process.argv.slice(2);
   if (source === undefined || target === undefined) {

@@ -1,3 +1,3 @@
 #!/bin/sh
-# What enroot runs in a container in place of the image's entrypoint: the command that it was given.
+# enroot runs this script in a container instead of the image's entrypoint; it runs the given command.
 exec "$@"

@@ -1,10 +1,10 @@
 #!/bin/sh
-# signal-step.sh SIGNAL NAME: signals the Slurm step of this user that is called NAME (unique: it was made up for one
-# start of one process). Ends with 1 when there is none (yet). What squeue fails to say is asked again. After KILL it
-# waits until the step is gone from all nodes, as long as its caller has patience.
+# signal-step.sh SIGNAL NAME: signals this user's Slurm step with the name NAME, which is unique to one start
+# of one process. Exits with 1 when there is no such step (yet). Retries when squeue fails. After KILL it
+# waits until the step is gone from all nodes; the caller limits the time.
 signal=$1 name=$2 tries=0
 
-# find_steps: $found. Fails when squeue does.
+# find_steps: sets $found. Fails when squeue fails.
 find_steps() {
   steps=$(timeout 10 squeue --steps --noheader --user="$(id -u)" --format='%i|%j') || return 1
   found=$(printf '%s\n' "$steps" | sed -n "s/^\([0-9+._]*\)|$name\$/\1/p")

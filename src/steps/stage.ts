@@ -6,9 +6,9 @@ import { copyWhole } from './copy-whole.ts';
 
 const MANIFEST = '.srtctl-manifest.json';
 const PARTIAL = '.srtctl-partial';
-/** Links to directories may go round in circles. */
+/** Limits the depth, because links to directories may form a cycle. */
 const DEEPEST = 16;
-/** What a disk should keep free beside the model, bytes. */
+/** Free space to leave on the disk beside the model, bytes. */
 const SPARE = 1024 ** 3;
 
 const relative = z.string().refine((path) => !/^\/|(^|\/)\.\.(\/|$)/.test(path));
@@ -26,13 +26,13 @@ export interface StageOptions {
 export interface Staged {
   readonly files: number;
   readonly bytes: number;
-  /** 0: all of it was there. */
+  /** 0: the target was complete. */
   readonly copiedBytes: number;
 }
 
 /**
- * Makes `target` hold what the model's directory `source` holds. What is there with the same size and time (in seconds)
- * is not copied again, so a copy that was cut off goes on; a manifest marks a copy that is whole.
+ * Makes `target` hold the files of the model directory `source`. A file with the same size and time (in
+ * seconds) is not copied again, so an interrupted copy continues; a manifest marks a complete copy.
  * @throws Error when the source is empty, the disk too small, or a file comes out shorter than it was
  */
 export async function stageModel(source: string, target: string, options: StageOptions): Promise<Staged> {
@@ -61,9 +61,10 @@ export async function stageModel(source: string, target: string, options: StageO
 
 const sum = (files: readonly StagedFile[]): number => files.reduce((total, { size }) => total + size, 0);
 
-/** All files below a directory, links followed: a model from a cache is made of links. */
+/** All files below a directory. Follows links, because a model in a cache consists of links. */
 async function listFiles(root: string, below = '', depth = 0): Promise<StagedFile[]> {
-  if (depth > DEEPEST) throw new Error(`${join(root, below)} is too deep: do its links go in a circle?`);
+  if (depth > DEEPEST)
+    throw new Error(`${join(root, below)} is nested too deeply: check whether its links form a cycle`);
   const found: StagedFile[] = [];
   for (const entry of await readdir(join(root, below), { withFileTypes: true })) {
     const path = join(below, entry.name);
@@ -99,11 +100,13 @@ async function requireSpace(target: string, bytes: number): Promise<void> {
   const free = bavail * bsize;
   if (free - SPARE > bytes) return;
   throw new Error(
-    `${target} has ${gigabytes(free)} free, and ${gigabytes(bytes)} are to be copied: free some, or name another model.stage_dir`,
+    `${target} has ${gigabytes(free)} free, and ${gigabytes(bytes)} must be copied: free some space, or set model.stage_dir to another disk`,
   );
 }
 
-/** Files of an earlier copy that the model has no more: an engine would load a shard too many. */
+/**
+ * Removes files of an earlier copy that the model no longer has, because an engine would load them as shards.
+ */
 async function removeOld(
   target: string,
   before: z.infer<typeof manifestSchema> | undefined,
@@ -123,12 +126,12 @@ async function copyAll(
   { parallel, onProgress }: StageOptions,
 ): Promise<void> {
   let done = there;
-  // The largest first: what is left at the end is small, and no copier waits long for another.
+  // Largest first, so that only small files are left at the end and all copiers finish together.
   const largestFirst = [...missing].sort((a, b) => b.size - a.size);
   await atATime(parallel, largestFirst, async (file) => {
     const to = join(target, file.path);
     await mkdir(dirname(to), { recursive: true });
-    // An earlier try at another version of the file is no beginning of this one.
+    // The name contains size and time, because a partial copy of another version must not be continued.
     const own = { partial: `${to}.${file.size}-${file.mtime}${PARTIAL}`, size: file.size };
     await copyWhole(join(source, file.path), to, own, (bytes) => {
       done += bytes;

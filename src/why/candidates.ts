@@ -15,18 +15,19 @@ import { ofThrown } from './thrown.ts';
 import { type Thrown, Tracebacks } from './tracebacks.ts';
 
 /**
- * What a candidate is worth beside others of the same event: `fault` is an exception, or a known error that its program
- * calls an error; `sign` known words in a line without a level; `death` says that a signal ended a part of the program.
+ * Rank of a candidate among others of the same event. `fault`: an exception, or a known error that its
+ * program logs as an error; `sign`: known words in a line without a level; `death`: a signal ended a part of
+ * the program.
  */
 export type Worth = 'fault' | 'sign' | 'death' | 'error' | 'echo';
 
-/** A line that may say why a program failed. */
+/** A line that may explain why a program failed. */
 export interface Candidate {
   readonly text: string;
   readonly signature: Signature | null;
   readonly worth: Worth;
   readonly source: string;
-  /** How much ordinary work the log tells of before it. */
+  /** Ordinary work in the log before this line. */
   readonly work: number;
 }
 
@@ -34,27 +35,27 @@ export interface Candidates {
   readonly candidates: readonly Candidate[];
   /** Ordinary work in the whole log. */
   readonly work: number;
-  /** The last line that is no access log. */
+  /** The last line that is not an access log. */
   readonly last: string | undefined;
 }
 
-/** Longest line that is looked at, characters: a line may hold a whole batch. */
+/** Only this many characters of a line are examined, because a line may hold a whole batch. */
 const LONGEST = 2_000;
 const ERROR =
   /\b(error|fatal|panic(ked)?|exception|failed|failure|cannot|could not|unable to|abort(ed)?|refused)\b/i;
-/** An exception that is told without its traceback. */
+/** An exception without its traceback. */
 const NAMED = /\b[A-Z]\w*(?:Error|Exception)\b/;
 /** Ends a program whatever the level of the line. */
 const FATAL =
   /Segmentation fault|Fatal Python error|terminate called|core dumped|\bpanicked at\b|Bus error|Out of memory: Kill|^\*\*\* .*SIG[A-Z]+|: Assertion [`'].*' failed\./;
-/** Rust tells in the next line why it panics. */
+/** Rust writes the reason of a panic in the next line. */
 const PANIC = /\bpanicked at \S{1,300}:$/;
 /** Lines of usage, tables, code, stacks, and commands as a shell shows them (`set -x`). */
 const INDENTED = /^\s{2,}\S|^\s*(?:\^|~|[|+]-)|^\+{1,4} /;
 
 type Found = Candidate | { readonly thrown: Thrown; readonly work: number };
 
-/** All lines and exceptions of a log that may say why its program failed, in their order. */
+/** All lines and exceptions of a log that may explain why its program failed, in order. */
 export function candidatesOf(log: string, signatures: readonly Signature[]): Candidates {
   const tracebacks = new Tracebacks();
   const found: Found[] = [];
@@ -84,7 +85,7 @@ export function candidatesOf(log: string, signatures: readonly Signature[]): Can
     if (candidate) found.push({ ...candidate, source: line.source, work });
     else work += workIn(line);
   }
-  // Judged at the end, because a message and a chain go on after their first line.
+  // Exceptions are judged last, because a message and a chain continue after their first line.
   const wrapped = new Set(tracebacks.thrown.map(({ from }) => from));
   const candidates = found.flatMap((each): Candidate[] => {
     if (!('thrown' in each)) return [each];

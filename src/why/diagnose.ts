@@ -1,38 +1,41 @@
 import type { ProcessRole } from '../messages/spec/process-spec.ts';
 import type { ErrorLine } from './error-line.ts';
 
-/** A process of a point that failed, or that may have something to say about it. */
+/** A process whose end or log may explain why a point failed. */
 export interface Witness {
   readonly process: string;
   readonly role: ProcessRole | 'nats';
-  /** null: not known. */
+  /** null: unknown. */
   readonly node: string | null;
   readonly logFile: string;
-  /** Bytes of the log between which is what it said by itself. */
+  /** Byte range in the log file that this process wrote. */
   readonly logFrom?: number | undefined;
   readonly logTo?: number | undefined;
-  /** When its failure was noticed by the job's clock (timeline.ts), ms since 1970; null: it was running until it was stopped. */
+  /**
+   * When its failure was noticed by the job's clock (timeline.ts), ms since 1970; null: it ran until it was
+   * stopped.
+   */
   readonly failedAt: number | null;
-  /** What its agent said of its end. */
+  /** The agent's reason for its end. */
   readonly why: string;
-  /** Since when it did not answer as it should, until its end, and what its agent saw. */
+  /** Set when it stayed degraded until its end: since when, and the agent's reason. */
   readonly unwell?: { readonly at: number; readonly why: string } | undefined;
   readonly exitCode: number | null;
   readonly signal: string | null;
   readonly line: ErrorLine | undefined;
 }
 
-/** An agent that was lost: its node died, froze or was cut off. */
+/** A lost agent: its node died, froze or was cut off. */
 export interface LostNode {
   readonly node: string;
   /** When its silence was noticed, ms since 1970. */
   readonly at: number;
   readonly why: string;
-  /** false: it was silent when the point ended, and nobody has waited to see whether it comes back. */
+  /** false: it was silent when the point ended, and the coordinator did not wait for it to return. */
   readonly certain: boolean;
 }
 
-/** What failed first, and the line that tells of it. */
+/** The first failure, and the log line that explains it. */
 export interface Diagnosis {
   readonly node: string | null;
   readonly process: string | null;
@@ -40,25 +43,27 @@ export interface Diagnosis {
   readonly logFile: string | null;
   readonly logFrom?: number | undefined;
   readonly logTo?: number | undefined;
-  /** What the agent or coordinator saw. */
+  /** What the agent or coordinator observed. */
   readonly why: string;
-  /** Whether it ended, or only was named by what ended. */
+  /** Whether the process ended; false: a process that ended only named it. */
   readonly failed: boolean;
   readonly exitCode: number | null;
   readonly signal: string | null;
   readonly line: ErrorLine | null;
-  /** Others that failed with it, in the order of their ends. */
+  /** Other processes that failed with it, in the order of their ends. */
   readonly followed: readonly string[];
 }
 
-/** Ends within this time of the first are of one event: who was noticed first is chance, ms. */
+/**
+ * Ends within this time of the first belong to one event, ms: the order in which they were noticed is chance.
+ */
 const TOGETHER_MS = 1_500;
-/** A node's silence is noticed this much later than what it brings down, ms. */
+/** A node's silence is noticed this much later than the failures that it causes, ms. */
 const SILENCE_MS = 20_000;
 /** A router or frontend that counts its workers, as in `0 of 1 agg workers`. */
 const COUNT = /\b\d+ of \d+ [\w ]{0,40}\bworkers?\b/;
 
-/** They only see what the workers do. */
+/** These processes only observe what the workers do. */
 const isOnlooker = ({ role }: Witness): boolean =>
   role === 'frontend' || role === 'nginx' || role === 'benchmark';
 
@@ -69,15 +74,15 @@ const weightOf = (witness: Witness): number => {
   if (line?.weight === 'origin') return 3;
   if (countsWorkers(witness)) return 0;
   if (line?.weight === 'error') return isOnlooker(witness) ? 1 : 2;
-  // Killed from outside, in the middle of its work: it is nobody's echo.
+  // An outside kill in the middle of its work is no consequence of another failure.
   if (signal === 'SIGKILL' && witness.failedAt !== null && line?.weight !== 'echo') return 2;
   return line?.weight === 'echo' ? 0 : 1;
 };
 
 /**
- * Finds the first failure in causal order, not the first or last that was heard: of those that ended together the one
- * whose log explains it; when all that ended only say that somebody else was gone, a node that was lost, or a process
- * that was still there and had something to say or did not answer.
+ * Finds the first failure in causal order, not the first or last that was noticed. Among processes that ended
+ * together it is the one whose log explains the end. When all of them only report that another process was
+ * gone, it is a lost node, or a running process that logged an error or did not answer.
  */
 export function diagnose(witnesses: readonly Witness[], lost: readonly LostNode[]): Diagnosis | undefined {
   const failed = witnesses
@@ -99,7 +104,7 @@ export function diagnose(witnesses: readonly Witness[], lost: readonly LostNode[
   return ofWitness(missing ?? best, failed);
 }
 
-/** The worker that a router, a frontend or a benchmark had no answer from. */
+/** The worker that did not answer a router, a frontend or a benchmark. */
 function missingFrom(onlooker: Witness, witnesses: readonly Witness[]): Witness | undefined {
   const workers = witnesses.filter(({ role }) => role === 'agg' || role === 'prefill' || role === 'decode');
   const [unwell] = workers
@@ -114,7 +119,7 @@ function missingFrom(onlooker: Witness, witnesses: readonly Witness[]): Witness 
     : undefined;
 }
 
-/** The first of those with the greatest value. */
+/** The first element with the greatest value. */
 function most<T>(all: readonly T[], value: (each: T) => number): T {
   const [first, ...rest] = all;
   if (first === undefined) throw new TypeError('none to choose from');

@@ -1,25 +1,25 @@
 import { type Candidate, candidatesOf, type Worth } from './candidates.ts';
 import type { Signature } from './signatures.ts';
 
-/** The line of a log that says what went wrong. */
+/** The log line that explains a failure. */
 export interface ErrorLine {
   readonly text: string;
   readonly signature: Signature | null;
   /**
-   * How much it explains: `origin` what went wrong, `error` an error that is not in the catalogue, `echo` that somebody
-   * else has failed, `last` only the last thing that was said.
+   * How much the line explains. `origin`: what went wrong; `error`: an error that is not in the catalogue;
+   * `echo`: another process has failed; `last`: only the last line of the log.
    */
   readonly weight: 'origin' | 'error' | 'echo' | 'last';
 }
 
-/** So much ordinary work between two errors shows that the program survived the first. */
+/** This much ordinary work between two errors shows that the program survived the first. */
 const SURVIVED = 12;
-/** So much ordinary work after an error shows that it did not end the program. */
+/** This much ordinary work after an error shows that it did not end the program. */
 const FORGOTTEN: Readonly<Record<Worth, number>> = { fault: 200, death: 200, sign: 40, error: 40, echo: 40 };
 
 /**
- * Picks the line that explains a failure. Errors close to each other belong to one event, and its first fault explains
- * it. The last event with a fault counts, because the program survived the others.
+ * Picks the line that explains a failure. Errors close to each other belong to one event, and its first fault
+ * explains it. The last event with a fault counts, because the program survived the others.
  */
 export function errorLine(log: string, signatures: readonly Signature[]): ErrorLine | undefined {
   const { candidates, work, last } = candidatesOf(log, signatures);
@@ -34,7 +34,7 @@ export function errorLine(log: string, signatures: readonly Signature[]): ErrorL
   return last === undefined ? undefined : { text: last, signature: null, weight: 'last' };
 }
 
-/** The last of those worth as much, and those before it with little work between. */
+/** The last candidate of the given worths, and those before it with little work in between. */
 function lastEvent(candidates: readonly Candidate[], worths: readonly Worth[]): Candidate[] {
   const event: Candidate[] = [];
   for (const each of candidates.filter(({ worth }) => worths.includes(worth)).reverse()) {
@@ -46,8 +46,8 @@ function lastEvent(candidates: readonly Candidate[], worths: readonly Worth[]): 
 }
 
 /**
- * The first fault of an event. A known one is better than an unknown one, unless the same process was already failing
- * with the unknown one.
+ * The first fault of an event. A known fault is better than an unknown one, unless the same process was
+ * already failing with the unknown one.
  */
 function ofFaults(event: readonly Candidate[], all: readonly Candidate[]): Candidate | undefined {
   const faults = event.filter(({ worth }) => worth === 'fault');
@@ -62,10 +62,13 @@ function ofFaults(event: readonly Candidate[], all: readonly Candidate[]): Candi
   return first && !first.signature ? first : (general ?? first ?? event[0]);
 }
 
-/** Entries of the catalogue that a connection which broke may match, because the other end has failed. */
+/** Catalogue entries that may also match a broken connection whose other end has failed. */
 const CONNECTIONS = ['infiniband', 'nccl-system', 'nccl-warn'];
 
-/** NCCL warns of a connection that broke; when it then says that the other end is gone, that is what it warned of. */
+/**
+ * NCCL warns of a broken connection first; when it then reports that the other end is gone, the warning is an
+ * echo.
+ */
 function asEcho(warning: Candidate, all: readonly Candidate[]): Candidate {
   if (!/\bNCCL WARN\b/.test(warning.text) || !CONNECTIONS.includes(warning.signature?.id ?? ''))
     return warning;

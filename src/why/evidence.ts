@@ -2,25 +2,27 @@ import { endOf } from '../os/log-tail.ts';
 import { parseLine } from './log-line.ts';
 import { isAccess, isBeat, withoutColours } from './noise.ts';
 
-/** So many lines that may matter are enough to find what ended a program. */
+/** This many candidate lines are enough to find what ended a program. */
 const ENOUGH_LINES = 600;
 /**
- * How much of a log's end is read at first, and at most, bytes. A router writes 3 KB for each request, so that after an
- * hour what it said of its failure may be far from the end.
+ * How much of a log's end is read at first, and at most, bytes. A router writes 3 KB for each request, so
+ * after an hour its failure may be far from the end.
  */
 const FIRST = 256 * 1024;
 const MOST = 4 * 1024 * 1024;
-/** Lines of a log that are kept with a cause. */
+/** Lines of a log that a cause keeps. */
 export const KEPT_LINES = 50;
 
-/** Where in its file a process's own words are. */
+/** Where a process's own output lies in its log file. */
 export interface LogSpan {
   readonly logFile: string;
   readonly logFrom?: number | undefined;
   readonly logTo?: number | undefined;
 }
 
-/** The end of a log, as much of it as is needed to see why its program failed. Empty when it cannot be read. */
+/**
+ * The end of a log, as much as is needed to see why its program failed. Empty when the log cannot be read.
+ */
 export async function evidenceOf(
   { logFile, logFrom, logTo }: LogSpan,
   enough = ENOUGH_LINES,
@@ -49,7 +51,7 @@ function linesThatMatter(text: string): number {
   return count;
 }
 
-/** The last lines of a log, without those about single requests, which say nothing of a failure. */
+/** The last lines of a log, without those about single requests, because they do not explain a failure. */
 export function lastLines(text: string): string[] {
   const all = text.split('\n').map((line) => line.replace(/\r$/, ''));
   const lines = all.at(-1) === '' ? all.slice(0, -1) : all;

@@ -18,9 +18,9 @@ import { timesOf } from './timeline.ts';
 const PARALLEL = 16;
 
 /**
- * The cause of a point's failure after a look at all that happened to it: at what the coordinator noticed first, at the
- * ends of the others, at their logs, and at that of nats-server beside `eventsFile`. `told` is what it looked like at
- * first, and stays where there is nothing better.
+ * Finds the cause of a point's failure. It examines what the coordinator noticed first (`told`), the ends of
+ * the other processes, their logs, and nats-server's log beside `eventsFile`. Returns `told` when it finds
+ * nothing better.
  */
 export async function explain(
   events: readonly SrtEvent[],
@@ -29,7 +29,7 @@ export async function explain(
   signatures: readonly Signature[],
   eventsFile?: string,
 ): Promise<Cause> {
-  // Known for certain before anything was started, as a port that another job has: no log tells more.
+  // A cause that was certain before any process started, such as a port in use; no log adds to it.
   if (told.signature !== undefined && told.process === undefined) return told;
   const span = spanOf(events, ordinal);
   const times = timesOf(events, span.filter(isOfTime));
@@ -39,14 +39,17 @@ export async function explain(
   const found = diagnose(nats ? [...witnesses, nats] : witnesses, lostIn(span, times));
   if (!found) return withError(told, signatures);
   const cause = await causeFrom(found, told);
-  // A node that was lost has no log, but its launcher may have said why, as of an image that cannot be had.
+  // A lost node has no log, but its launcher may have reported the reason, such as a missing image.
   return found.process === null ? withError(cause, signatures) : cause;
 }
 
-/** A summary quotes what a launcher said in parentheses, its lines with slashes between them. */
+/** A summary quotes a launcher's output in parentheses, with its lines separated by slashes. */
 const PIECES = /\s\/\s|[()]|; see /;
 
-/** What the words of a cause themselves say, where there is no process to ask: a step of Slurm, a refused desired state. */
+/**
+ * Looks for a known error in the cause's own text, when no process explains it: a Slurm step, a refused
+ * desired state.
+ */
 export function withError(told: Cause, signatures: readonly Signature[]): Cause {
   if (told.signature !== undefined) return told;
   const words = told.summary.split(PIECES);
@@ -56,20 +59,20 @@ export function withError(told: Cause, signatures: readonly Signature[]): Cause 
   return { ...told, error: line.text, signature: id, says, advice };
 }
 
-/** Whether it matters when it happened. */
+/** Whether the time of the event matters. */
 const isOfTime = (event: SrtEvent): boolean =>
   event.kind === 'agent.transition' ||
   (event.kind === 'process.transition' && ['failed', 'stopping', 'degraded'].includes(event.to));
 
 type Times = ReadonlyMap<SrtEvent, number>;
 
-/** The events of a point: from the end of the one before it to its own. */
+/** The events of a point: from the end of the previous point to its own end. */
 function spanOf(events: readonly SrtEvent[], ordinal: number): SrtEvent[] {
   const isOf = (event: SrtEvent): event is PointTransition =>
     event.kind === 'point.transition' && event.ordinal === ordinal;
   const from = events.findLastIndex((event) => isOf(event) && event.from === null);
   const ended = events.findLastIndex((event) => isOf(event) && event.to === 'failed');
-  // What kept running since an earlier point has its states there.
+  // Processes that kept running from an earlier point have their transitions before this span.
   const before = events.slice(0, Math.max(from, 0)).filter((event) => event.kind === 'process.transition');
   const standing = new Map(before.map((event) => [`${event.node} ${event.process}`, event]));
   return [
@@ -89,7 +92,7 @@ async function witnessesIn(
     if (event.kind !== 'process.transition') continue;
     const key = `${event.node} ${event.process}`;
     const known = all.get(key);
-    // A later process of the same name is another one.
+    // A later start of the same name is another process.
     if (known && event.from !== null) known.push(event);
     else all.set(key, [event]);
   }
@@ -102,7 +105,7 @@ async function witnessesIn(
     if (!last) return;
     const { process, role, node, logFile, logFrom, logTo, why, exitCode, signal, to } = last;
     const inLog = errorLine(await evidenceIn(last, told), signatures);
-    // What its agent saw may say more than its log does, as of a process that was killed for lack of memory.
+    // The agent may have observed more than the log says, for example an OOM kill.
     const seen = errorLine(why, signatures);
     const line = saysMore(seen, inLog) ? seen : inLog;
     const failedAt = to === 'failed' ? failedAtIn(transitions, times) : null;
@@ -114,21 +117,21 @@ async function witnessesIn(
   return witnesses;
 }
 
-/** Whether what the agent saw explains more than the log: a signal alone says less than an error. */
+/** Whether the agent's reason explains more than the log: a signal alone says less than an error. */
 function saysMore(seen: ErrorLine | undefined, inLog: ErrorLine | undefined): boolean {
   if (seen?.weight !== 'origin' || inLog?.weight === 'origin') return false;
   return !seen.signature?.general || inLog?.weight !== 'error';
 }
 
-/** A log that cannot be read from here may have been told by its agent. */
+/** When the log cannot be read from here, the cause may have its last lines from the agent. */
 async function evidenceIn(span: LogSpan & { readonly process: string }, told: Cause): Promise<string> {
   const text = await evidenceOf(span);
   return text === '' && told.process === span.process ? (told.logTail ?? []).join('\n') : text;
 }
 
 /**
- * When its failure was noticed. A process that was found hung or unhealthy is asked to end first, and its end may come
- * later than the failures that follow from it, such as that of a benchmark without answers.
+ * When its failure was noticed. The agent first stops a hung or unhealthy process, so its end may come later
+ * than the failures that follow from it, such as a benchmark without answers.
  */
 function failedAtIn(transitions: readonly ProcessTransition[], times: Times): number {
   const [ending, end] = transitions.slice(-2);
@@ -143,7 +146,7 @@ function unwellIn(transitions: readonly ProcessTransition[], times: Times): Witn
   return last?.to === 'degraded' ? { at: times.get(last) ?? 0, why: last.why } : undefined;
 }
 
-/** Nodes that were lost, from when they fell silent. */
+/** Lost nodes, each from the start of its silence. */
 function lostIn(span: readonly SrtEvent[], times: Times): LostNode[] {
   const silent = new Map<string, AgentTransition>();
   const lost: LostNode[] = [];

@@ -1,13 +1,16 @@
-/** How serious a program says a line is; `none`: it does not say. */
+/** Severity of a line according to its program; `none`: the line has no level. */
 export type Level = 'info' | 'warn' | 'error' | 'none';
 
-/** A line of a log, split into what its logger put before the message, and the message. */
+/** A line of a log, split into the logger's prefix and the message. */
 export interface LogLine {
   readonly text: string;
   readonly level: Level;
-  /** Which of several processes that share the log wrote it, as in `EngineCore_DP0 pid=412` or `TP4`; '' when unsaid. */
+  /**
+   * The process that wrote the line to a shared log, as in `EngineCore_DP0 pid=412` or `TP4`; '' when
+   * unknown.
+   */
   readonly source: string;
-  /** No logger has put anything before the message. */
+  /** The line has no logger's prefix. */
   readonly bare: boolean;
 }
 
@@ -58,9 +61,9 @@ const LEVELS: Readonly<Record<string, Level>> = {
 const WORD = '(?<level>TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL)';
 
 /**
- * What loggers put before a message. Each is tried again and again at the start of what is left of the line, so
- * they may stand in any order (Slurm's label, mpirun's tag, vLLM's process, its level). Every pattern is anchored and has
- * bounded parts, because a log may hold anything.
+ * Prefixes of loggers. Each is tried repeatedly at the start of the remaining line, so they may stand in any
+ * order (Slurm's label, mpirun's tag, vLLM's process, its level). Every pattern is anchored and has bounded
+ * parts, because a log may hold anything.
  */
 const PREFIXES: readonly RegExp[] = [
   // docker compose; mpirun --tag-output; srun --label; exception groups of Python
@@ -96,7 +99,7 @@ const PREFIXES: readonly RegExp[] = [
   /^\[TensorRT-LLM\]\[(?<level>[A-Z]+)\]\s?/,
   // sglang-router before 0.1.5
   new RegExp(`^\\[Router \\(Rust\\)\\] \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d - ${WORD} - `),
-  // ROCm: `:1:hip_code_object.cpp  :624 : 52938 us: [pid:9 tid:0x7f] `; 0 is what it says before it aborts
+  // ROCm: `:1:hip_code_object.cpp  :624 : 52938 us: [pid:9 tid:0x7f] `; level 0 comes before an abort
   /^:(?<level>[0-5]):[\w.]{1,60}\s{0,40}:\s?\d+\s{0,4}:\s{0,4}\d+d? us:\s{1,4}(?:\[pid:[^\]]{1,60}\]\s)?/,
   // nats-server, nginx, etcd's raft
   /^\[\d+\] \d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d\.\d+ \[(?<level>INF|WRN|ERR|FTL|DBG|TRC)\]\s?/,
@@ -106,18 +109,18 @@ const PREFIXES: readonly RegExp[] = [
   /^(?:slurmstepd|srun|sbatch|slurmd)(?:-[\w.]{1,60})?: (?<level>error|fatal|info|warning)?(?:: )?/,
   /^pyxis: (?:\s{4})?/,
   new RegExp(`^\\[\\s?${WORD}\\s?\\]\\s?`, 'i'),
-  // uvicorn, Python's logging as it is without settings, shells
+  // uvicorn, Python's logging without configuration, shells
   new RegExp(`^${WORD}:\\s{0,9}(?:[\\w.]{1,60}:(?=\\S))?`),
   new RegExp(`^${WORD}\\s+(?=\\[|[\\w:]+:\\s)`),
   // A time alone, as in `[12:00:00.123] ` or `2026-11-20 09:14:41,123 `
   /^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?Z?\]?\s(?:\d+ )?/,
 ];
 const MOST_PREFIXES = 8;
-/** The prefixes of NCCL and UCX say the node, the process, the GPU and the file: they stay. */
+/** The prefixes of NCCL and UCX stay, because they name the node, the process, the GPU and the file. */
 const KEPT =
   /^(?:\[[^\]]{1,40}\] )?(?:\S{1,100}:\d+:\d+ )?(?:\[\d+\] )?(?:\S{1,80}:\d+ )?NCCL (?<nccl>INFO|WARN|TRACE|version)\b|^\[\d+\.\d+\] \[[^\]]{1,100}\]\s{1,12}\S{1,60}:\d+\s+UCX {1,2}(?<ucx>[A-Z]{3,5})\b/;
 const JSON_LEVEL = /"(?:level|severity|lvl)":\s?"(?<level>\w{1,10})"/;
-/** `launch_server.py: error: …`, as argparse says it; `bash: line 1: …`. */
+/** `launch_server.py: error: …` from argparse; `bash: line 1: …`. */
 const PROGRAM_SAYS = /^[\w./@ -]{1,80}: (?:error|fatal): |^enroot-\w{1,20}: failed /i;
 const PYTHON_WARNING = /^\S{1,300}\.pyx?:\d+: \w*Warning: /;
 
@@ -128,7 +131,7 @@ export function parseLine(raw: string): LogLine {
   let source = '';
   for (let count = 0; count < MOST_PREFIXES; count++) {
     const { nccl, ucx } = KEPT.exec(text.slice(0, 300))?.groups ?? {};
-    // A warning of NCCL's is what goes before its failure.
+    // NCCL logs a warning before it fails, so a warning counts as an error.
     if (nccl !== undefined) return { text, level: nccl === 'WARN' ? 'error' : 'info', source, bare: false };
     if (ucx !== undefined) return { text, level: levelOf(ucx) ?? 'info', source, bare: false };
     const found = PREFIXES.map((prefix) => prefix.exec(text)).find((match) => match && match[0] !== '');

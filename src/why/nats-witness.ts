@@ -4,15 +4,17 @@ import { errorLine } from './error-line.ts';
 import { evidenceOf } from './evidence.ts';
 import type { Signature } from './signatures.ts';
 
-/** What those say to whom nats-server did not answer, or not in time. */
+/** Signatures of processes that nats-server did not answer, or not in time. */
 const COMPLAINTS: ReadonlySet<string> = new Set(['nats-gone', 'infrastructure-missing', 'connection']);
-/** `[811] 2026/11/20 09:14:21.120044 [ERR] …`, in the time zone of its machine, which is the coordinator's. */
+/**
+ * `[811] 2026/11/20 09:14:21.120044 [ERR] …`, in the time zone of its machine, which is the coordinator's.
+ */
 const AT = /^\[\d+\] (\d{4})\/(\d\d)\/(\d\d) (\d\d):(\d\d):(\d\d)/;
 
 /**
- * The job's nats-server as a witness. It is no process of the plan, so no event tells of it; what it refused (a message
- * that is too large, a login, a slow client) is in its log alone. Asked only where others complain of it, because its
- * log holds the whole job and also says what it thinks of those who watch.
+ * The job's nats-server as a witness. It is not a process of the plan, so it has no events; only its log
+ * shows what it refused (a message that is too large, a login, a slow client). Read only when other processes
+ * complain about it, because its log covers the whole job and includes errors of viewers.
  */
 export async function natsWitness(
   eventsFile: string,

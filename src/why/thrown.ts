@@ -8,15 +8,15 @@ interface Judged {
   readonly worth: 'fault' | 'echo';
 }
 
-/** Slips of a program that was cleaning up, which hide what it was cleaning up after. */
+/** Follow-up errors of a program's cleanup, which hide the original error. */
 const SLIP = /^(?:AttributeError|TypeError|NameError|UnboundLocalError)\b/;
 /** pydantic names the key or the rule in the lines after its own. */
 const OF_PYDANTIC = /\bValidationError\b/;
 const RULE = /^Value error, |^Assertion failed, /;
 
 /**
- * What the last exception of a chain tells: the last, because the earlier ones were handled; an earlier one when the
- * last only repeats that something failed, or was raised because of it.
+ * Judges a chain of exceptions. The last one counts, because the earlier ones were handled; an earlier one
+ * counts when the last only repeats that something failed, or was raised because of it.
  */
 export function ofThrown(thrown: Thrown, signatures: readonly Signature[]): Judged | undefined {
   if (thrown.harmless || isStop(thrown.text)) return undefined;

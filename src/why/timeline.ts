@@ -1,17 +1,17 @@
 import type { ClockOffset, SrtEvent } from '../messages/events/events.ts';
 
-/** So far apart are two events at least that have the same time, ms: their order stays. */
+/** Minimum distance between two events with the same time, ms, so that their order stays. */
 const STEP_MS = 0.001;
-/** Times of events are cut to milliseconds. */
+/** Event times are truncated to milliseconds. */
 const RESOLUTION_MS = 1;
 
 interface Placed {
   readonly event: SrtEvent;
-  /** Place in the file: the order in which events came to the coordinator. */
+  /** Position in the file: the order in which events reached the coordinator. */
   readonly arrival: number;
-  /** By the coordinator's clock, ms since 1970; null when it cannot be known. */
+  /** By the coordinator's clock, ms since 1970; null when unknown. */
   readonly at: number | null;
-  /** By how much `at` may be wrong. */
+  /** Maximum error of `at`. */
   readonly errorMs: number;
 }
 
@@ -20,10 +20,11 @@ const earliestOf = ({ at, errorMs }: Placed): number =>
 const latestOf = ({ at, errorMs }: Placed): number => (at === null ? Number.POSITIVE_INFINITY : at + errorMs);
 
 /**
- * When each of `wanted` happened by the coordinator's clock, ms since 1970, whatever the clocks of the nodes say: events
- * of one source in the order of their numbers, events of different sources by their times less the measured offset of
- * their clocks, and where the error of that does not decide, as they came to the coordinator. The times that are returned
- * are in that order, and none are equal. A job without any measured offset, of an earlier release, is taken at its word.
+ * When each event of `wanted` happened by the coordinator's clock, ms since 1970, whatever the nodes' clocks
+ * say. Events of one source keep the order of their numbers. Events of different sources are ordered by their
+ * times minus the measured clock offset, and by arrival where the error of the offset is too large. The
+ * returned times are in that order and differ from each other. A job without a measured offset (from an
+ * earlier release) keeps its times unchanged.
  */
 export function timesOf(events: readonly SrtEvent[], wanted: readonly SrtEvent[]): Map<SrtEvent, number> {
   const offsets = new Map<string, ClockOffset>();
@@ -32,7 +33,7 @@ export function timesOf(events: readonly SrtEvent[], wanted: readonly SrtEvent[]
   return stepped(inOrder(monotone(placed)));
 }
 
-/** Those of `wanted` with their places in the file; what is not in it comes last. */
+/** The events of `wanted` with their positions in the file; events that are not in the file come last. */
 function inArrival(events: readonly SrtEvent[], wanted: readonly SrtEvent[]) {
   const places = new Map(events.map((event, index) => [event, index]));
   return [...new Set(wanted)]
@@ -45,9 +46,9 @@ function withTime(
   offsets: ReadonlyMap<string, ClockOffset>,
 ): Placed {
   const told = Date.parse(event.at);
-  // An agent may say any time, or none.
+  // An agent may send any time, or none.
   if (Number.isNaN(told)) return { event, arrival, at: null, errorMs: 0 };
-  // The job's own clock is that of its coordinators, who hand it on.
+  // Coordinators share the job's clock, because each continues that of the previous one.
   if (offsets.size === 0 || event.source.startsWith('coordinator:'))
     return { event, arrival, at: told, errorMs: 0 };
   const offset = offsets.get(event.source);
@@ -55,7 +56,7 @@ function withTime(
   return { event, arrival, at: told - offset.offsetMs, errorMs: offset.errorMs + RESOLUTION_MS };
 }
 
-/** A source's own clock never goes back: what it says of a later event is at least the time of the earlier one. */
+/** A source's own clock never runs backwards: a later event is at least as late as an earlier one. */
 function monotone(all: readonly Placed[]): Placed[] {
   const latest = new Map<string, number>();
   return [...all]
@@ -70,7 +71,7 @@ function monotone(all: readonly Placed[]): Placed[] {
     .sort((a, b) => a.arrival - b.arrival);
 }
 
-/** The next one is always the first to arrive of those that nothing that is left must have come before. */
+/** Repeatedly takes the first event to arrive among those that no remaining event must precede. */
 function inOrder(all: readonly Placed[]): Placed[] {
   const left = new Set(all);
   const byLatest = [...all].sort((a, b) => latestOf(a) - latestOf(b));
@@ -104,7 +105,10 @@ function firstOf<T>(all: Iterable<T>, is: (each: T) => boolean): T | undefined {
   return undefined;
 }
 
-/** Times that grow along the order; one that is not known is that of the event before it, or of the first that is known. */
+/**
+ * Strictly increasing times along the order. An unknown time becomes that of the event before it, or of the
+ * first known event.
+ */
 function stepped(ordered: readonly Placed[]): Map<SrtEvent, number> {
   const known = ordered.findIndex(({ at }) => at !== null);
   const begin = known < 0 ? 0 : (ordered[known]?.at ?? 0);

@@ -1,35 +1,38 @@
 import type { LogLine } from './log-line.ts';
 import { isHarmless } from './noise.ts';
 
-/** An exception of a Python traceback, and what its message goes on with. */
+/** An exception of a Python traceback, with the rest of its message. */
 export interface Thrown {
   readonly text: string;
   /** Further lines of its message. */
   readonly more: string[];
   readonly source: string;
-  /** It was thrown while another was handled, or because of another: that one. */
+  /** The exception that was being handled, or that caused this one. */
   readonly from: Thrown | undefined;
-  /** `from` is its cause, and not only what was handled at that time. */
+  /** Whether `from` is its cause (`raise … from`). */
   readonly because: boolean;
-  /** Its own logger says that it is none to care about. */
+  /** Its logger marks it as harmless. */
   readonly harmless: boolean;
 }
 
 const TRACEBACK = /Traceback \(most recent call last\)/;
 const WHILE = /^\s*During handling of the above exception, another exception occurred:/;
 const BECAUSE = /^\s*The above exception was the direct cause of the following exception:/;
-/** `ValueError: …`, `queue.Empty`, `ray.exceptions.RayTaskError(ValueError): …`: Python writes it without an indent. */
+/**
+ * `ValueError: …`, `queue.Empty`, `ray.exceptions.RayTaskError(ValueError): …`: Python writes it without an
+ * indent.
+ */
 const EXCEPTION = /^(?:[A-Za-z_]\w*\.){0,8}[A-Za-z_]\w*(?:\([\w., ]{0,80}\))?(?:: .*|:)?$/;
 const LONGEST_MESSAGE = 40;
 
-/** A traceback whose exception has not been seen yet. */
+/** A traceback whose exception has not been read yet. */
 type Open = Pick<Thrown, 'source' | 'harmless' | 'from' | 'because'>;
 
-/** Puts the lines of tracebacks together, which several processes may write at the same time into one log. */
+/** Assembles tracebacks from lines; several processes may write to one log at the same time. */
 export class Tracebacks {
   #open: Open | undefined;
   readonly #opened = new Map<string, Open>();
-  /** The last one of each source, whose message or chain may go on. */
+  /** The last exception of each source; its message or chain may continue. */
   readonly #last = new Map<string, Thrown>();
   readonly #links = new Map<string, { from: Thrown; because: boolean }>();
   #message: Thrown | undefined;
@@ -58,14 +61,14 @@ export class Tracebacks {
     return this.#continues(line);
   }
 
-  /** Lines of code have no prefix in SGLang, whose first line has one. */
+  /** In SGLang only the first line of a traceback has a prefix; lines of code have none. */
   #openFor(source: string): Open | undefined {
     return this.#opened.get(source) ?? (source === '' ? this.#open : this.#opened.get(''));
   }
 
   #inside(open: Open, { text, level }: LogLine): boolean {
     if (text.trim() === '' || /^\s/.test(text)) return true;
-    // Another process's line, between those of this one.
+    // A line of another process in between.
     if (!EXCEPTION.test(text)) return level === 'error' || level === 'none' ? this.#close(open) : false;
     const thrown: Thrown = { ...open, text, more: [] };
     this.thrown.push(thrown);
@@ -76,14 +79,14 @@ export class Tracebacks {
     return true;
   }
 
-  /** It is over, with its exception or without. */
+  /** Ends the traceback, with or without an exception. */
   #close(open: Open): false {
     this.#opened.delete(open.source);
     if (this.#open === open) this.#open = [...this.#opened.values()].at(-1);
     return false;
   }
 
-  /** A message of several lines: what follows the exception and begins no other line of the log. */
+  /** A multi-line message: lines after the exception that start no other log line. */
   #continues({ text, source, level, bare }: LogLine): boolean {
     const of = this.#message;
     if (!of || of.more.length >= LONGEST_MESSAGE) return false;

@@ -21,7 +21,7 @@ function run(command: string, args: string[], env: Record<string, string> = {}) 
   });
 }
 
-/** A stand-in of the library: `HUB` says what there is and how often it fails. */
+/** A stand-in for huggingface_hub: `HUB` lists the repositories, `FAILS` how often it fails. */
 async function hub(): Promise<string> {
   const library = join(dir, 'py/huggingface_hub');
   await mkdir(library, { recursive: true });
@@ -51,7 +51,7 @@ def snapshot_download(repo, local_files_only=False):
   return join(dir, 'py');
 }
 
-describe('a model of the hub', () => {
+describe('fetch-model', () => {
   const fetch = async (repo: string, env: Record<string, string> = {}) =>
     run('python3', [join(scripts, 'fetch-model.py'), repo], {
       PYTHONPATH: await hub(),
@@ -60,28 +60,31 @@ describe('a model of the hub', () => {
       ...env,
     });
 
-  it('is fetched once, and then found without the network', async () => {
+  it('fetches a model once, and then finds it without the network', async () => {
     await mkdir(join(dir, 'hf'));
     expect(await fetch('org/name', { FAILS: '2' })).toMatchObject({ code: 0 });
     expect(await readFile(join(dir, 'hf/tries'), 'utf8')).toBe('3');
     const again = await fetch('org/name', { HF_HUB_OFFLINE: '1' });
-    expect(again).toMatchObject({ code: 0, out: expect.stringContaining('org/name is there') });
+    expect(again).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('org/name is already in the cache'),
+    });
     expect(await readFile(join(dir, 'hf/tries'), 'utf8')).toBe('3');
   });
 
-  it('is not asked for again and again when there is none', async () => {
+  it('does not retry when the hub has no such model', async () => {
     await mkdir(join(dir, 'hf'));
     const { code, out } = await fetch('no/such');
     expect(code).toBe(1);
-    expect(out).toContain('try 1 of 5: RepositoryNotFoundError');
-    expect(out).not.toContain('try 2');
+    expect(out).toContain('attempt 1 of 5: RepositoryNotFoundError');
+    expect(out).not.toContain('attempt 2');
     expect(await fetch('org/name', { HF_HUB_OFFLINE: '1' })).toMatchObject({
       code: 1,
       out: expect.stringContaining('HF_HUB_OFFLINE forbids'),
     });
   });
 
-  it('is freed of the locks of a download that was killed, and of no other', async () => {
+  it('removes the locks of a killed download, and no others', async () => {
     const locks = join(dir, 'hf/hub/.locks/models--org--name');
     await mkdir(locks, { recursive: true });
     await writeFile(join(locks, 'old.lock'), '');
@@ -94,7 +97,9 @@ describe('a model of the hub', () => {
 });
 
 describe('Dynamo', () => {
-  /** python3 whose pip writes down what it is told, and whose packages are what it was told last. */
+  /**
+   * A stand-in for python3: its pip records its arguments, and reports the packages that it was given last.
+   */
   async function python(): Promise<void> {
     await writeFile(
       join(dir, 'python3'),
@@ -111,7 +116,7 @@ fi
   }
   const pip = () => readFile(join(dir, 'pip'), 'utf8').catch(() => '');
 
-  it('is installed in the version that is asked for, once', async () => {
+  it('is installed once, in the requested version', async () => {
     await python();
     const install = () => run('bash', [join(scripts, 'install-dynamo.sh'), '1.2.0']);
     expect((await install()).code).toBe(0);
@@ -120,7 +125,7 @@ fi
     expect((await pip()).split('\n')).toHaveLength(2);
   });
 
-  it('is built once for a commit, with other dependencies where these are asked for', async () => {
+  it('is built once for a commit, with the requested dependencies replaced', async () => {
     await python();
     const own = async (name: string, text: string): Promise<void> => {
       await writeFile(join(dir, name), `#!/usr/bin/env bash\n${text}`);

@@ -32,8 +32,8 @@ async function read(root: string): Promise<Record<string, string>> {
   return found;
 }
 
-describe('a model on a disk of the node', () => {
-  it('is what the model was, whatever its files', async () => {
+describe('stageModel', () => {
+  it('copies a model exactly, whatever its files', async () => {
     const name = fc.stringMatching(/^[\w][\w .-]{0,8}$/);
     const files = fc.dictionary(
       fc.array(name, { minLength: 1, maxLength: 3 }).map((parts) => `d/${parts.join('/')}.x`),
@@ -53,7 +53,7 @@ describe('a model on a disk of the node', () => {
     );
   });
 
-  it('is copied on from where a copy was cut off', async () => {
+  it('continues an interrupted copy', async () => {
     const [source, target] = [join(dir, 's'), join(dir, 't')];
     const big = 'x'.repeat(40 * 1024 * 1024);
     await write(source, { 'a.safetensors': big, 'b.safetensors': 'b' });
@@ -74,7 +74,7 @@ describe('a model on a disk of the node', () => {
     expect(Object.keys(await read(target)).sort()).toEqual(['a.safetensors', 'b.safetensors']);
   });
 
-  it('follows the links of a cache, and has no shard that the model has no more', async () => {
+  it('follows the links of a cache, and removes shards that the model no longer has', async () => {
     const [source, target] = [join(dir, 's'), join(dir, 't')];
     await write(dir, { 'blobs/1': 'weights' });
     await write(source, { 'old.safetensors': 'old' });
@@ -88,7 +88,7 @@ describe('a model on a disk of the node', () => {
     expect((await stat(join(target, 'new.safetensors'))).mtimeMs).toBe(1000);
   });
 
-  it('is not begun where it does not fit, or when there is nothing to copy', async () => {
+  it('refuses a model that does not fit on the disk, and a source without files', async () => {
     await expect(stageModel(join(dir, 'none'), join(dir, 't'), quiet)).rejects.toThrow(/ENOENT/);
     await mkdir(join(dir, 'empty'));
     await expect(stageModel(join(dir, 'empty'), join(dir, 't'), quiet)).rejects.toThrow(/has no files/);
@@ -96,11 +96,11 @@ describe('a model on a disk of the node', () => {
     const { truncate } = await import('node:fs/promises');
     await truncate(join(dir, 's/huge'), 2 ** 42);
     await expect(stageModel(join(dir, 's'), join(dir, 't'), quiet)).rejects.toThrow(
-      /free, and 4096\.0 GiB are to be copied/,
+      /free, and 4096\.0 GiB must be copied/,
     );
   });
 
-  it('is copied by one at a time, and by the next when the first was killed', async () => {
+  it('copies in one process at a time, and in the next one when the first is killed', async () => {
     const lock = join(dir, 'lock');
     let inside = 0;
     let most = 0;
@@ -111,14 +111,14 @@ describe('a model on a disk of the node', () => {
     };
     await Promise.all([1, 2, 3].map(() => alone(lock, () => {}, work)));
     expect(most).toBe(1);
-    // The lock of a process that has ended is not renewed any more.
+    // The lock of an ended process is not renewed.
     await mkdir(lock);
     await utimes(lock, 1, 1);
     await alone(lock, () => {}, work);
     expect(await readdir(dir)).toEqual([]);
   });
 
-  it('is not copied while a lock is new, whatever the pid of its owner means here', async () => {
+  it("does not copy while a lock is new, whatever its owner's pid means in this PID namespace", async () => {
     const lock = join(dir, 'lock');
     await mkdir(lock);
     let waits = false;

@@ -12,7 +12,7 @@ const signatures = readSignatures(resolve(import.meta.dirname, '../../src/why/si
 
 const caseSchema = z.strictObject({
   name: z.string(),
-  /** Where it was reported; absent: recorded here, or made after a program's source. */
+  /** Where it was reported; absent: recorded here, or written after a program's source. */
   from: z.string().optional(),
   process: z.string().default('decode-0-0'),
   exitCode: z.number().nullable().default(1),
@@ -30,12 +30,15 @@ const START = Date.parse('2026-11-20T10:00:00Z');
 const QUIET = `[2026-11-20 10:00:01 TP0] Load weight end. type=Qwen3ForCausalLM, dtype=torch.bfloat16, avail mem=31.10 GB
 [2026-11-20 10:01:00 TP0] Decode batch. #running-req: 8, #token: 512, gen throughput (token/s): 410.2
 `;
-/** What a router says when a worker is gone; it ends first, because it notices first. */
+/** A router's output when a worker is gone; the router ends first, because it notices first. */
 const ROUTER = `2026-11-20 10:00:01  INFO smg::server: src/server.rs:985: Router ready | workers: []
 2026-11-20 10:02:01 ERROR http_request{method=POST uri=/v1/completions}: smg::routers::http::router: src/routers/http/router.rs:563: Failed to send typed request worker_url=http://10.0.0.3:6100 route=/v1/completions error=error sending request for url (http://10.0.0.3:6100/v1/completions)
 `;
 
-/** The case's log as that of one process of a deployment, whose router ends before it and whose prefill worker goes on. */
+/**
+ * Diagnoses the case's log as that of one process of a deployment whose router ends earlier and whose prefill
+ * worker keeps running.
+ */
 function diagnosisOf(of: z.infer<typeof caseSchema>) {
   const witness = (process: string, node: string, log: string, failedAt: number | null): Witness => ({
     ...{ process, node, failedAt, exitCode: failedAt === null ? null : 1, signal: null, why: '' },
@@ -63,7 +66,7 @@ describe.each(['public-reports.yaml', 'real-programs.yaml'])('%s', (file) => {
     expect(line?.text).toMatch(each.line);
     if (each.signature) expect(line?.signature?.id).toBe(each.signature);
     if (each.weight) expect(line?.weight).toBe(each.weight);
-    // An echo alone does not say whose it is.
+    // An echo alone does not name the process that failed.
     if (each.weight !== 'echo') expect(found).toMatchObject({ process: each.process, node: 'node3' });
   });
 });
@@ -71,7 +74,7 @@ describe.each(['public-reports.yaml', 'real-programs.yaml'])('%s', (file) => {
 describe('healthy logs', () => {
   const text = readFileSync(resolve(import.meta.dirname, 'corpus/healthy.yaml'), 'utf8');
   it.each(healthySchema.parse(parse(text)).map(({ name, log }) => [name, log] as const))(
-    '%s: no line is called a cause',
+    '%s: errorLine picks no line as the cause',
     (_, log) => {
       expect(errorLine(log, signatures)?.weight ?? 'last').toBe('last');
     },

@@ -31,19 +31,19 @@ function diagnosisOf({ logs, lost }: Failure) {
   );
 }
 
-it('a line of many brackets in a traceback is read in no time, and the exception behind it is found', () => {
+it('errorLine reads a traceback line of many brackets fast, and finds the exception after it', () => {
   const log = `Traceback (most recent call last)\n${'[a]'.repeat(600)}\n[2026-01-01 TP0] (Engine pid=7) KeyError: [x] is no key`;
   expect(errorLine(log, signatures)?.text).toBe('KeyError: [x] is no key');
 });
 
-it('an exception without its traceback is an error too', () => {
+it('errorLine takes an exception without its traceback for an error', () => {
   expect(errorLine('loading\nValueError: bad dataset\nbye', signatures)).toMatchObject({
     text: 'ValueError: bad dataset',
     weight: 'error',
   });
 });
 
-describe('the cause of a failure', () => {
+describe('diagnose', () => {
   it.each(failures.map((failure) => [failure.name, failure] as const))('%s', (_, failure) => {
     const found = diagnosisOf(failure);
     const { process, node, line } = failure.cause;
@@ -52,7 +52,7 @@ describe('the cause of a failure', () => {
     expect(found?.line?.signature?.id ?? null).toBe(failure.signature);
   });
 
-  it('is found whatever order the processes are named in', () => {
+  it('finds the cause whatever the order of the processes', () => {
     fc.assert(
       fc.property(fc.constantFrom(...failures), fc.infiniteStream(fc.nat()), (failure, order) => {
         const shuffled = Object.entries(failure.logs)
@@ -64,13 +64,13 @@ describe('the cause of a failure', () => {
     );
   });
 
-  it('is nobody when nothing has failed', () => {
+  it('finds no cause when nothing has failed', () => {
     expect(diagnose([], [])).toBeUndefined();
   });
 });
 
-describe('the line that explains a failure', () => {
-  it('is one of the log, whatever there is in it, and in no time', () => {
+describe('errorLine', () => {
+  it('returns a line of the log, whatever the log contains, and returns fast', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: 'grapheme', maxLength: 300 }), { maxLength: 40 }), (lines) => {
         const found = errorLine(lines.join('\n'), signatures);

@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-/** A worker that is started a second time, and ends; its log begins with what the first one said. */
+/** A worker that starts a second time and ends; its log begins with the first start's output. */
 function secondEnd(logFile: string, why: string): SrtEvent[] {
   const envelope = { v: 1, source: 'agent:node1:x', seq: 1 } as const;
   const point = {
@@ -43,7 +43,7 @@ function secondEnd(logFile: string, why: string): SrtEvent[] {
   ];
 }
 
-it('does not take what an earlier process of the same name said for the cause', async () => {
+it('ignores errors of an earlier process of the same name', async () => {
   const logFile = join(dir, 'earlier.out');
   await writeFile(
     logFile,
@@ -54,7 +54,7 @@ it('does not take what an earlier process of the same name said for the cause', 
   expect(cause.logTail).toHaveLength(2);
 });
 
-it('knows who was killed for lack of memory by what its agent saw, when its log says nothing', async () => {
+it("finds an OOM-killed process by its agent's reason when its log has no error", async () => {
   const logFile = join(dir, 'silent.out');
   await writeFile(logFile, `${earlier}loading weights: 37 %\n`);
   const why = 'ended by SIGKILL: out of memory (the kernel counts an oom_kill at that moment)';
@@ -86,7 +86,7 @@ const failedPoint = (...events: SrtEvent[]): SrtEvent[] => [
   pointEvent('2026-01-01T00:01:00Z', 'cleaning', 'failed'),
 ];
 
-it('does not take what an engine writes because it is stopped for the cause', async () => {
+it('ignores errors that an engine writes while it is being stopped', async () => {
   const logFile = join(dir, 'stopped.out');
   const served = 'Decode batch. #running-req: 8\n';
   await writeFile(
@@ -111,15 +111,15 @@ it('does not take what an engine writes because it is stopped for the cause', as
   expect(cause.process).toBe('frontend-0');
 });
 
-it('keeps no line about a request, coloured or not', () => {
+it('keeps no line about a single request, coloured or not', () => {
   const said = 'INFO vllm: Loading weights took 38.52 seconds';
-  // As Dynamo 1.6.1 writes it to a file while its worker loads.
+  // Dynamo 1.6.1 writes these colour codes to a file while its worker loads.
   const dim = (text: string, code: number): string => `\u001b[${code}m${text}\u001b[0m`;
   const access = `${dim('2026-11-29T13:32:27Z', 2)} ${dim('ERROR', 31)} ${dim('tower_http::trace::on_failure', 2)}${dim(':', 2)} response failed ${dim('classification', 3)}${dim('=', 2)}Status code: 503 Service Unavailable ${dim('latency', 3)}${dim('=', 2)}0 ms`;
   expect(lastLines(`${said}\n${`${access}\n`.repeat(60)}`)).toEqual([said]);
 });
 
-it('finds what a router said of its failure behind its access log, and keeps lines that tell', async () => {
+it("finds a router's error before its access log, and keeps the lines that explain it", async () => {
   const logFile = join(dir, 'router.out');
   const access = (id: number) =>
     `2026-11-20 10:00:00  INFO http_request{method=POST uri=/v1/completions request_id="r${id}" status_code=200}: smg::response: src/middleware.rs:359: finished processing request\n`;
@@ -136,7 +136,7 @@ it('finds what a router said of its failure behind its access log, and keeps lin
   expect(cause.logTail?.join('\n')).toMatch(/index out of bounds/);
 });
 
-it('asks nats-server when workers complain of it', async () => {
+it('reads the log of nats-server when workers complain about it', async () => {
   const logs = join(dir, 'logs');
   await mkdir(logs, { recursive: true });
   await writeFile(
@@ -160,7 +160,7 @@ it('asks nats-server when workers complain of it', async () => {
   expect(cause).toMatchObject({ process: 'nats', signature: 'nats-payload' });
 });
 
-it('says of an image that could not be had what it means and what to do', async () => {
+it('explains a container image that could not be imported, and what to do', async () => {
   const lost: SrtEvent = {
     ...{ v: 1, source: 'coordinator:x', seq: 1, at: '2026-01-01T00:00:01Z', kind: 'agent.transition' },
     ...{ node: 'node1', from: 'expected', to: 'lost' },
@@ -174,7 +174,7 @@ it('says of an image that could not be had what it means and what to do', async 
   });
 });
 
-it('names a worker that was found hung before its benchmark was, and that ended after it', async () => {
+it('names a worker that hung before its benchmark did and ended after it', async () => {
   const logFile = join(dir, 'hung.out');
   await writeFile(logFile, 'Running: 4 reqs\n');
   const benchmark = join(dir, 'benchmark.out');
@@ -193,7 +193,7 @@ it('names a worker that was found hung before its benchmark was, and that ended 
   expect(cause.summary).toContain(hung);
 });
 
-it('says that a port was taken before the start, whatever a log says of NCCL', async () => {
+it('reports a port that was in use before the start, whatever a log says about NCCL', async () => {
   const logFile = join(dir, 'nccl.out');
   await writeFile(
     logFile,
@@ -213,7 +213,7 @@ it('says that a port was taken before the start, whatever a log says of NCCL', a
     summary,
     node: 'node1',
     signature: 'port-in-use',
-    says: 'a port is taken',
+    says: 'a port is in use',
     advice: 'end it',
   };
   expect(await explain(events, 0, told, signatures)).toEqual(told);
@@ -225,7 +225,7 @@ it('says that a port was taken before the start, whatever a log says of NCCL', a
 it.each([
   'port 17500 of node1, which agg-0-0 needs (nccl), is taken by pid 7 of user bob, job 1234: python3 -m engine',
   'port 6100 is answered by another program and not by this process: pid 7 of user bob, job 1234: python3 -m engine',
-])('takes a port that is taken for the cause, and what NCCL says then for its echo: %s', async (why) => {
+])("names a port in use as the cause, and NCCL's errors as its echo: %s", async (why) => {
   const [logFile, other] = [join(dir, 'port.out'), join(dir, 'echo.out')];
   await writeFile(logFile, '');
   await writeFile(other, '[rank1]: torch.distributed.DistBackendError: NCCL error: remote process exited\n');

@@ -1,10 +1,11 @@
 /**
- * Failures as their logs tell of them, each with the process, the node and the words that a person would name as the
- * cause. Written after what engines, CUDA, NCCL and Slurm print; the processes are those of a small deployment.
+ * Failures as logs show them, each with the process, the node and the words that a person would name as the
+ * cause. They imitate the output of engines, CUDA, NCCL and Slurm; the processes are those of a small
+ * deployment.
  */
 export interface Failure {
   readonly name: string;
-  /** Log of each process by its name; `at`: ms after the first failure, null: it was running until it was stopped. */
+  /** Log of each process by its name; `at`: ms after the first failure, null: it ran until it was stopped. */
   readonly logs: Readonly<
     Record<
       string,
@@ -14,7 +15,7 @@ export interface Failure {
         signal?: string;
         exitCode?: number;
         why?: string;
-        /** When it began not to answer. */
+        /** Since when it was degraded. */
         unwellAt?: number;
       }
     >
@@ -122,7 +123,7 @@ export const failures: readonly Failure[] = [
     'host-out-of-memory',
     { signal: 'SIGKILL' },
   ),
-  alone('a kill that leaves no word', 'prefill-0-0', serving, /./, null, { signal: 'SIGKILL' }),
+  alone('a kill without a line in the log', 'prefill-0-0', serving, /./, null, { signal: 'SIGKILL' }),
   alone(
     'a port in use',
     'frontend-0',
@@ -131,7 +132,7 @@ export const failures: readonly Failure[] = [
     'port-in-use',
   ),
   alone(
-    'a port in use, told by a Rust router',
+    'a port in use, in the words of a Rust router',
     'frontend-0',
     'INFO listening\nError: Os { code: 98, kind: AddrInUse, message: "Address already in use" }\n',
     /Address already in use/,
@@ -215,7 +216,7 @@ export const failures: readonly Failure[] = [
     'model-files',
   ),
   alone(
-    'a model that one may not have',
+    'a model without access',
     'setup-0',
     'fetching org/secret to /hf/hub\nfetch-model: try 1 of 5: GatedRepoError: 403 Client Error. Access to model org/secret is restricted\n',
     /GatedRepoError/,
@@ -236,7 +237,7 @@ export const failures: readonly Failure[] = [
     'cuda-crash',
   ),
   alone(
-    'a crash without a word of Python',
+    'a crash without a Python exception',
     'prefill-0-0',
     `${serving}Fatal Python error: Segmentation fault\n\nThread 0x00007f (most recent call first):\n  File "/sgl/x.py", line 3 in run\n`,
     /Segmentation fault/,
@@ -288,7 +289,7 @@ export const failures: readonly Failure[] = [
     signature: 'cuda-out-of-memory',
   },
   {
-    name: 'a rank that has an error and hangs is found behind those that waited for it',
+    name: 'a rank that has an error and hangs is found, although other ranks that waited for it end first',
     logs: {
       'prefill-0-0': { log: serving + peerGone, at: 0, exitCode: 1 },
       'prefill-0-1': {
@@ -374,7 +375,7 @@ export const failures: readonly Failure[] = [
     signature: null,
   },
   {
-    name: 'a process that failed by itself, while a node was silent for a moment',
+    name: 'a process that failed by itself while a node was briefly silent',
     logs: {
       'decode-0-0': {
         log: `${serving}${traceback('RuntimeError: CUDA error: an illegal memory access was encountered')}`,
@@ -387,7 +388,7 @@ export const failures: readonly Failure[] = [
     signature: 'cuda-crash',
   },
   {
-    name: 'a frozen worker that its frontend misses',
+    name: 'a frozen worker that its frontend reports missing',
     logs: {
       'frontend-0': {
         log: 'INFO dynamo_runtime: lease expired\n',
@@ -407,7 +408,7 @@ export const failures: readonly Failure[] = [
     signature: null,
   },
   {
-    name: 'the only worker, which its frontend misses',
+    name: 'the only worker, which its frontend reports missing',
     logs: {
       'frontend-0': {
         log: 'INFO ok\n',

@@ -5,12 +5,15 @@ import { processRoleSchema } from '../../src/messages/spec/process-spec.ts';
 import { processEvent, recorded, START } from '../cli/view/events.ts';
 import { type Failure, nodeOf } from './failures.ts';
 
-/** What the coordinator noticed first. */
+/** The coordinator's first observation. */
 export const told = { summary: 'what was noticed first' };
-/** Points are so far apart that none is taken for part of another, ms. */
+/** The distance between points, ms: large enough that none counts as part of another. */
 const APART_MS = 60_000;
 
-/** What a point leaves that failed so: its logs, and the events from its begin to the end of its cleanup. */
+/**
+ * Writes the files of a point with this failure: its logs, and the events from its start to the end of its
+ * cleanup.
+ */
 export async function eventsOf(
   root: string,
   { name, logs, lost }: Failure,

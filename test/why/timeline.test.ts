@@ -24,13 +24,13 @@ const offset = (node: string, offsetMs: number, errorMs = 0.2): ClockOffset => (
   ...{ node, of: `agent:${node}:x`, offsetMs, errorMs },
 });
 
-/** The same as the node would have told it with its clock set otherwise. */
+/** The same event as the node would have dated it with another clock setting. */
 const shifted = (event: SrtEvent, clocks: Readonly<Record<string, number>>): SrtEvent => {
   if (event.kind !== 'process.transition') return event;
   return { ...event, at: new Date(Date.parse(event.at) + (clocks[event.node] ?? 0)).toISOString() };
 };
 
-describe('the cause of a failure', () => {
+describe('the diagnosed cause', () => {
   const clock = fc.oneof(
     fc.constantFrom(0, HOUR_MS, -HOUR_MS, 1_400, -1_600),
     fc.integer({ min: -HOUR_MS, max: HOUR_MS }),
@@ -67,7 +67,7 @@ describe('the cause of a failure', () => {
   );
 });
 
-describe('the order of events', () => {
+describe('timesOf', () => {
   const ended = (node: string, at: number, seq = 1): ProcessTransition => ({
     ...{
       kind: 'process.transition',
@@ -84,36 +84,36 @@ describe('the order of events', () => {
     return [...times].sort(([, a], [, b]) => a - b).map(([event]) => (event as ProcessTransition).process);
   };
 
-  it('is that of corrected times, and not of arrival, where the error of the offsets decides', () => {
+  it('orders by corrected times, and not by arrival, where the offsets are accurate enough', () => {
     const events = [ended('a', HOUR_MS + 500), ended('b', 200 - HOUR_MS)];
     const all = [offset('a', HOUR_MS), offset('b', -HOUR_MS), ...events];
     expect(orderOf(all, events)).toEqual(['p-b-1', 'p-a-1']);
   });
 
-  it('is that of arrival where the error of the offsets does not decide', () => {
+  it('orders by arrival where the offsets are not accurate enough', () => {
     const events = [ended('a', HOUR_MS + 500), ended('b', 200 - HOUR_MS)];
     const all = [offset('a', HOUR_MS, 200), offset('b', -HOUR_MS, 200), ...events];
     expect(orderOf(all, events)).toEqual(['p-a-1', 'p-b-1']);
   });
 
-  it('is that of their numbers for events of one source, whatever their times and arrival', () => {
+  it('orders events of one source by their numbers, whatever their times and arrival', () => {
     const events = [ended('a', 10, 2), ended('a', 10, 1), ended('a', 5, 3)];
     expect(orderOf([offset('a', 0), ...events], events)).toEqual(['p-a-1', 'p-a-2', 'p-a-3']);
   });
 
-  it('is that of arrival for an agent whose clock was never measured, in a job where others were', () => {
+  it('orders events of an agent without a measured clock by arrival, in a job with measured clocks', () => {
     const events = [ended('a', 100), ended('b', HOUR_MS), ended('a', 300, 2)];
     expect(orderOf([offset('a', 0), ...events], events)).toEqual(['p-a-1', 'p-b-1', 'p-a-2']);
     const times = timesOf([offset('a', 0), ...events], events);
     expect([...times.values()].map((at) => Math.round(at - T0))).toEqual([100, 100, 300]);
   });
 
-  it('is that of their times in a job of an earlier release, which has no offsets', () => {
+  it('orders by times in a job of an earlier release, which has no offsets', () => {
     const events = [ended('a', 500), ended('b', 200)];
     expect(orderOf(events, events)).toEqual(['p-b-1', 'p-a-1']);
   });
 
-  it('is total, keeps what is certain, and returns times that differ from the corrected ones by the errors at most', () => {
+  it('gives a total order, keeps certain orders, and changes corrected times by their errors at most', () => {
     const event = fc.record({
       node: fc.constantFrom('a', 'b', 'c'),
       at: fc.integer({ min: 0, max: 2_000 }),
@@ -127,7 +127,7 @@ describe('the order of events', () => {
         fc.record({ a: clock, b: clock, c: clock }),
         (happened, clocks) => {
           const seqs = new Map<string, number>();
-          // A node tells what happens on it in order; between nodes it comes as it comes.
+          // A node's events arrive in order; the order between nodes is random.
           const queues = new Map<string, number[]>();
           for (const { node, at } of [...happened].sort((x, y) => x.at - y.at))
             queues.set(node, [...(queues.get(node) ?? []), at]);

@@ -19,7 +19,7 @@ import type { Roster } from '../agents/roster.ts';
 const ASK = { patienceMs: 30_000, timeoutMs: 3_000 } as const;
 
 /** As src/why/signatures.yaml has it: no line of a log is looked for where a port was taken before any start. */
-const PORT_TAKEN = { signature: 'port-in-use', says: 'a port is taken' } as const;
+const PORT_TAKEN = { signature: 'port-in-use', says: 'a port is in use' } as const;
 const PORT_ADVICE =
   'end it, or keep the job off the node (sbatch_directives: exclude); two jobs that share a node cannot use the same ports';
 

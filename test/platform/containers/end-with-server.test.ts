@@ -46,7 +46,7 @@ it.each([
     const [exitCode, signal] = await once(child, 'exit');
     expect([exitCode, signal]).toEqual([null, 'SIGTERM']);
     await once(child.stderr, 'close');
-    expect(said).toContain(`/bin/sh ended with exit code ${code}: its ranks are ended`);
+    expect(said).toContain(`/bin/sh ended with exit code ${code}; its ranks are being stopped`);
     await until('nothing left', () => alive(child.pid).length === 0);
   },
   30_000,
