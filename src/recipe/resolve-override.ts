@@ -11,7 +11,7 @@ import {
   type YAMLSeq,
 } from 'yaml';
 import type { Selector } from './source/selector.ts';
-import { readYaml } from './source/source.ts';
+import { isMergeKey, readYaml } from './source/source.ts';
 import { expandVariants, type RawVariant } from './variants.ts';
 
 /** A variant as a recipe of its own. */
@@ -106,7 +106,7 @@ const drop = <T extends object>(values: T): Partial<T> =>
 
 /** A pair of a map; those that `<<` brings have a place only where the map has no such key itself. */
 function addPair(map: YAMLMap, { key, value }: Pair, document: Document): void {
-  if (!isScalar(key) || String(key.value) !== '<<') {
+  if (!isMergeKey(key)) {
     const own = map.items.findIndex((item) => nameOf(item) === nameOf({ key }));
     const pair = {
       ...document.createPair(null, null),

@@ -136,7 +136,7 @@ function plainReader(document: Document, complain: (node: Node, message: string)
     const plain = new Map<string, unknown>();
     for (const { key, value } of node.items) {
       const name = isScalar(key) ? String(key.value) : String(key);
-      if (name !== '<<') {
+      if (!isMergeKey(key)) {
         plain.set(name, read(value, node === document.contents ? belowTop(name) : textBelow(name, asText)));
         continue;
       }
@@ -160,6 +160,9 @@ function plainReader(document: Document, complain: (node: Node, message: string)
   };
   return read;
 }
+
+/** The parser reads a merge key (`<<`) as a symbol, and a quoted "<<" as text. */
+export const isMergeKey = (key: unknown): boolean => isScalar(key) && typeof key.value === 'symbol';
 
 const textBelow = (name: string, below: AsText): AsText =>
   below === 'never' || name === 'trtllm_config'
