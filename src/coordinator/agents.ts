@@ -8,7 +8,7 @@ import { MPI_GROUP } from '../platform/agent-places.ts';
 import type { AgentLaunch, AgentPlace, OnAgentEnd, Platform } from '../platform/launch/launcher.ts';
 import type { Roster, Supervision } from './agents/roster.ts';
 import { agentConfigFile } from './bus-server/credentials.ts';
-import type { Continuation } from './sweep/continuation.ts';
+import type { PreviousRun } from './takeover/previous-run.ts';
 
 /** Beyond the lease, for agents of an earlier coordinator: who has not said hello then is started anew. */
 const REJOIN_MS = 5_000;
@@ -20,7 +20,7 @@ export interface AgentsOptions {
   readonly agents: readonly AgentPlace[];
   readonly platform: Platform;
   readonly roster: Roster;
-  readonly continuation: Continuation;
+  readonly previousRun: PreviousRun;
   readonly supervision: Supervision;
   readonly joinTimeoutMs: number;
   /** Nodes beyond what the plan needs. */
@@ -44,10 +44,10 @@ export class Agents {
 
   /** Starts the agents that do not run. Those of an earlier coordinator say hello again. */
   begin(): void {
-    const { agents, platform, continuation, roster } = this.#options;
+    const { agents, platform, previousRun, roster } = this.#options;
     const launches = agents.map((agent) => this.#launchOf(agent));
-    continuation.expect(platform.adoptAgents(continuation.launched, launches, this.#onEnd));
-    const { expected } = continuation;
+    previousRun.expect(platform.adoptAgents(previousRun.launched, launches, this.#onEnd));
+    const { expected } = previousRun;
     const { nodes } = roster;
     this.launch(agents.filter(({ name }) => nodes.includes(name) && !expected.includes(name)));
   }
@@ -64,11 +64,11 @@ export class Agents {
    * Resolves when every agent has joined that is not done without: `giveUpLost` does so, or says why that cannot be.
    */
   async joined(giveUpLost: () => Cause | null, signal: AbortSignal): Promise<void> {
-    const { agents, roster, continuation, supervision } = this.#options;
+    const { agents, roster, previousRun, supervision } = this.#options;
     const beganAt = performance.now();
     const rejoin = setTimeout(() => {
       const silent = roster.nodes.filter(
-        (name) => continuation.expected.includes(name) && roster.stateOf(name) === 'expected',
+        (name) => previousRun.expected.includes(name) && roster.stateOf(name) === 'expected',
       );
       for (const name of silent) roster.replace(name);
       this.launch(agents.filter(({ name }) => silent.includes(name)));
@@ -116,12 +116,12 @@ export class Agents {
   }
 
   readonly #onEnd: OnAgentEnd = (name, reason, { isShared = false, isOrderly = false } = {}) => {
-    const { agents, continuation, roster } = this.#options;
+    const { agents, previousRun, roster } = this.#options;
     const mayTry = this.#isBooting && roster.nodes.includes(name);
     const agent = mayTry ? agents.find((place) => place.name === name) : undefined;
     const isExpected = roster.stateOf(name) === 'expected';
     // One of an earlier coordinator, that has ended meanwhile.
-    if (agent && continuation.giveUp(name) && isExpected) this.launch([agent]);
+    if (agent && previousRun.giveUp(name) && isExpected) this.launch([agent]);
     else if (agent && isShared && this.#mayTryAlone(name)) {
       this.#alone.add(name);
       if (!isExpected) roster.replace(name);

@@ -10,8 +10,8 @@ import type { AgentExtras } from './bus-server/credentials.ts';
 import type { JobKeys } from './bus-server/keys.ts';
 import type { NatsServer } from './bus-server/nats-server.ts';
 import type { PlansNodes } from './sweep/planning.ts';
-import type { Fence } from './takeover/epoch-lock.ts';
-import type { Before } from './takeover/previous-run.ts';
+import type { EpochLock } from './takeover/epoch-lock.ts';
+import type { FoundRun } from './takeover/find-run.ts';
 
 export interface CoordinatorOptions extends PlansNodes {
   readonly spec: JobSpec;
@@ -40,9 +40,9 @@ export interface CoordinatorOptions extends PlansNodes {
   readonly epoch: number;
   /** Its node-local directory. */
   readonly home: string;
-  readonly fence: Fence;
-  /** What a coordinator that was killed has left. */
-  readonly before: Before | null;
+  readonly epochLock: EpochLock;
+  /** The previous run, whose coordinator was killed; null for a job that starts. */
+  readonly found: FoundRun | null;
   /** The catalogue of known failures. */
   readonly signatures: string;
   readonly log: Logger;

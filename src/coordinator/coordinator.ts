@@ -5,6 +5,7 @@ import { type ClockOffset, type SrtEvent, WIRE_VERSION } from '../messages/event
 import { subjectsOf } from '../messages/events/subjects.ts';
 import { jobPaths } from '../messages/job-directory/files.ts';
 import type { Cause } from '../messages/job-directory/result.ts';
+import type { SweepPlan } from '../model/kinds.ts';
 import { EXIT } from '../os/errors.ts';
 import { timeLimitMs } from '../recipe/values/time-limit.ts';
 import { receive } from './agents/agent-messages.ts';
@@ -18,15 +19,16 @@ import type { CoordinatorOptions } from './coordinator-options.ts';
 import { JobRecord } from './job-record.ts';
 import { AliveFile } from './record/alive-file.ts';
 import { ResultsFile } from './record/results-file.ts';
+import { ofAttempt } from './sweep/attempt.ts';
 import { causeOfProcess, logTailOf } from './sweep/cause.ts';
 import { type CleanupOptions, cleanUp, dismissAgents } from './sweep/cleanup.ts';
-import { Continuation } from './sweep/continuation.ts';
 import { Deployment } from './sweep/deployment.ts';
 import { Planning } from './sweep/planning.ts';
-import { Attempts } from './sweep/point-gate.ts';
+import { PointGate } from './sweep/point-gate.ts';
 import { Points } from './sweep/points.ts';
 import { type SweepRun, startSweep } from './sweep/sweep-run.ts';
-import { Allotment } from './sweep/time-budget.ts';
+import { TimeBudget } from './sweep/time-budget.ts';
+import { PreviousRun } from './takeover/previous-run.ts';
 
 /** The actor that owns the job: feeds the sweep machine, and does what it asks for. */
 export class Coordinator {
@@ -41,9 +43,9 @@ export class Coordinator {
   readonly #agents: Agents;
   readonly #replacements: Replacements;
   readonly #planning: Planning;
-  readonly #allotment: Allotment;
-  readonly #attempts: Attempts;
-  readonly #continuation: Continuation;
+  readonly #timeBudget: TimeBudget;
+  readonly #attempts: PointGate;
+  readonly #previousRun: PreviousRun;
   readonly #alive: AliveFile;
   /** Aborted when the run is to end early. */
   readonly #stopping = new AbortController();
@@ -59,10 +61,10 @@ export class Coordinator {
   #busIsGone = false;
 
   constructor(options: CoordinatorOptions) {
-    const { spec, before } = options;
+    const { spec, found } = options;
     this.#options = options;
-    this.#continuation = new Continuation(before, options.results);
-    this.#record = new JobRecord(options, this.#continuation);
+    this.#previousRun = new PreviousRun(found, options.results);
+    this.#record = new JobRecord(options, this.#previousRun);
     this.#subjects = subjectsOf(spec.jobId);
     this.#paths = jobPaths(spec.jobDir, spec.jobId);
     this.#roster = this.#createRoster();
@@ -75,11 +77,11 @@ export class Coordinator {
       deployment: () => this.#deployment,
       isBusGone: () => this.#busIsGone,
     };
-    const shared = { ...options, roster: this.#roster, continuation: this.#continuation };
+    const shared = { ...options, roster: this.#roster, previousRun: this.#previousRun };
     this.#agents = new Agents(shared);
     this.#replacements = new Replacements({
       ...shared,
-      without: before?.lifeline?.without ?? [],
+      without: this.#previousRun.without,
       launch: (agent) => this.#agents.launch([agent]),
     });
     this.#planning = new Planning({
@@ -87,13 +89,13 @@ export class Coordinator {
       replacements: this.#replacements,
       warnOf: (node, why) => this.#record.warning(node, this.#roster.stateOf(node) ?? 'joined', why),
     });
-    this.#allotment = new Allotment(options.endsAt, options.clock.now(), before?.resumption.durations);
+    this.#timeBudget = new TimeBudget(options.endsAt, options.clock.now(), this.#previousRun.durations);
     this.#policy = failurePolicy(options.sweep.on_failure);
     this.#points = this.#createPoints();
-    this.#attempts = new Attempts({
+    this.#attempts = new PointGate({
       ...shared,
       replacements: this.#replacements,
-      allotment: this.#allotment,
+      timeBudget: this.#timeBudget,
       planning: this.#planning,
       points: this.#points,
       deployment: () => this.#deployment,
@@ -119,7 +121,7 @@ export class Coordinator {
           this.#points.send({ type: 'point.broken', cause: { summary, node } });
         },
         onReports: (node, reports) => {
-          if (!this.#deployment?.isDecided) this.#continuation.found(reports.map(({ id }) => id));
+          if (!this.#deployment?.isDecided) this.#previousRun.agentHolds(reports.map(({ id }) => id));
           this.#deployment?.learn(reports, node);
         },
         onDefect: (what, error) => this.#record.defect(what, error),
@@ -129,7 +131,7 @@ export class Coordinator {
   }
 
   #createPoints(): Points {
-    const { spec, sweep, fence } = this.#options;
+    const { spec, sweep, epochLock } = this.#options;
     return new Points({
       ...this.#options,
       jobId: spec.jobId,
@@ -147,7 +149,7 @@ export class Coordinator {
       send: (subject, body) => this.#record.send(subject, body),
       publish: (subject, message) => this.#channel?.bus.publish(subject, message),
       cleanup: () => this.#cleanup(),
-      mayWrite: () => fence.check(),
+      mayWrite: () => epochLock.check(),
       onDefect: (what, error) => this.#record.defect(what, error),
     });
   }
@@ -168,11 +170,11 @@ export class Coordinator {
 
   /** Runs the job to its end and resolves with the exit code. Nothing of the job runs any more then. */
   async run(): Promise<number> {
-    const continuation = this.#continuation;
+    const previousRun = this.#previousRun;
     this.#sweep = startSweep({
       input: {
-        ...continuation.standing,
-        ordinals: continuation.left(this.#options.points.map(({ ordinal }) => ordinal)),
+        ...previousRun.standing,
+        ordinals: previousRun.left(this.#options.points.map(({ ordinal }) => ordinal)),
         policy: this.#policy,
       },
       boot: (signal) => {
@@ -185,18 +187,12 @@ export class Coordinator {
       finish: () => this.#dismissAgents(),
       // The first state is told when there is a bus to tell it on.
       onTransition: (from, to, why, exitCode, cause) =>
-        this.#record.sweep(
-          from,
-          to,
-          why,
-          exitCode === null ? null : continuation.exitCodeOf(exitCode),
-          cause,
-        ),
+        this.#record.sweep(from, to, why, exitCode === null ? null : previousRun.exitCodeOf(exitCode), cause),
       onDefect: (what, error) => this.#record.defect(what, error),
     });
     const exitCode = await this.#sweep.exitCode;
     await this.#shutDown();
-    return continuation.exitCodeOf(exitCode);
+    return previousRun.exitCodeOf(exitCode);
   }
 
   /** Something is gone that the run cannot do without. */
@@ -215,7 +211,7 @@ export class Coordinator {
 
   /** Resolves with how it went, for people. */
   async #boot(signal: AbortSignal): Promise<string> {
-    const { spec, agents, nats, keys, epoch, clock, log, fence, before } = this.#options;
+    const { spec, agents, nats, keys, epoch, clock, log, epochLock, found } = this.#options;
     await writeCredentials(this.#options);
     signal.throwIfAborted();
     // Agents take longer to load than we take to listen, and say hello until they are answered.
@@ -228,8 +224,8 @@ export class Coordinator {
       clock,
       signal,
       eventsFile: this.#paths.events,
-      eventsFrom: this.#continuation.eventsFrom,
-      mayWrite: () => fence.check(),
+      eventsFrom: this.#previousRun.eventsFrom,
+      mayWrite: () => epochLock.check(),
       log,
       onEvent: (event) => this.#onEvent(event),
       onDenied: (error) => this.#crippled({ summary: `the bus refused the coordinator: ${error.message}` }),
@@ -249,9 +245,9 @@ export class Coordinator {
       onBroken: (cause) => this.#points.send({ type: 'point.broken', cause }),
       onGeneration: (generation) => this.#record.save({ generation }),
     });
-    const why = before ? `the coordinator was started again (epoch ${epoch})` : 'submitted';
+    const why = found ? `the coordinator was started again (epoch ${epoch})` : 'submitted';
     this.#record.sweep(null, 'booting', why, null, this.#record.state.cause);
-    await this.#points.begin(this.#continuation.results, { announce: before === null });
+    await this.#points.begin(this.#previousRun.results, { announce: found === null });
     this.#clocks = new Clocks({
       ...{ bus, subjects: this.#subjects, clock, log },
       joined: () => this.#roster.nodes.filter((agent) => this.#roster.stateOf(agent) === 'joined'),
@@ -267,10 +263,20 @@ export class Coordinator {
     const { without } = this.#replacements;
     const plan = await this.#planning.make();
     const lost = without.filter((node) => !earlier.includes(node));
-    this.#continuation.adoptInto(this.#deployment, plan, [...lost, ...this.#roster.newcomers]);
+    this.#adopt(plan, this.#deployment, [...lost, ...this.#roster.newcomers]);
     // Silence counts from now on: while all agents load, whoever came first may be late with a heartbeat.
     this.#roster.watch(() => bus.status.connected);
     return without.length === 0 ? 'every agent has joined' : `goes on without ${without.join(', ')}`;
+  }
+
+  /** What the point that was running has on its nodes stays, unless an agent there is `gone` with its processes. */
+  #adopt(plan: SweepPlan, deployment: Deployment, [gone]: readonly string[]): void {
+    const { running } = this.#previousRun;
+    const point = running && plan.point(running.ordinal);
+    if (!point) return;
+    if (gone !== undefined) this.#previousRun.lostAgent(gone);
+    const { processes } = ofAttempt(point, running.attempt);
+    deployment.adopt(processes.filter((spec) => this.#previousRun.isHeld(spec)));
   }
 
   #receive(bus: Bus, deployment: Deployment): void {
@@ -287,8 +293,8 @@ export class Coordinator {
         this.#planning.found(hello);
         this.#clocks?.measure(hello.node);
       },
-      onLease: (epoch) => this.#options.fence.heard(epoch),
-      onObeyed: (epoch) => this.#options.fence.told(epoch),
+      onLease: (epoch) => this.#options.epochLock.heard(epoch),
+      onObeyed: (epoch) => this.#options.epochLock.agentObeys(epoch),
       onCancel: (by) => {
         log.warn({ by }, 'cancel');
         this.interrupt(`cancelled by ${by}`, 143);
@@ -332,9 +338,9 @@ export class Coordinator {
   }
 
   #sendLease(): void {
-    const { epoch, fence } = this.#options;
-    fence.check();
-    fence.touch();
+    const { epoch, epochLock } = this.#options;
+    epochLock.check();
+    epochLock.touch();
     this.#alive.tick();
     this.#heedEnd();
     const generation = this.#deployment?.generation ?? 0;
@@ -350,7 +356,7 @@ export class Coordinator {
   /** Slurm says so earlier; should that get lost, there is time to stop in good order still. */
   #heedEnd(): void {
     if (this.#ending || this.#stopping.signal.aborted) return;
-    const why = this.#allotment.isOver(this.#options.clock.now());
+    const why = this.#timeBudget.isOver(this.#options.clock.now());
     if (why !== null) this.interrupt(why, EXIT.outOfTime);
   }
 }

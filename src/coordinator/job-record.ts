@@ -8,7 +8,7 @@ import type { AgentState, SweepState } from '../messages/spec/states.ts';
 import type { Channel } from './bus-server/coordinator-bus.ts';
 import type { CoordinatorOptions } from './coordinator-options.ts';
 import { StateFile } from './record/state-file.ts';
-import type { Continuation } from './sweep/continuation.ts';
+import type { PreviousRun } from './takeover/previous-run.ts';
 
 /** What there is to read of the job while it runs: state.json, the kept events, the coordinator's own log. */
 export class JobRecord {
@@ -19,8 +19,8 @@ export class JobRecord {
   /** Tells of the end: whoever hears it finds it in state.json, too. */
   #lastWord: () => void = () => undefined;
 
-  constructor(options: CoordinatorOptions, continuation: Continuation) {
-    const { spec, epoch, home, points, fence } = options;
+  constructor(options: CoordinatorOptions, previousRun: PreviousRun) {
+    const { spec, epoch, home, points, epochLock } = options;
     this.#options = options;
     this.#subjects = subjectsOf(spec.jobId);
     const state: JobState = {
@@ -34,13 +34,13 @@ export class JobRecord {
       ...(spec.resultSet === undefined ? {} : { resultSet: spec.resultSet }),
       sweep: 'booting',
       exitCode: null,
-      ...continuation.stateOf(points),
+      ...previousRun.stateOf(points),
     };
     this.#state = new StateFile(
       jobPaths(spec.jobDir, spec.jobId).state,
       state,
       (error) => this.defect('state.json cannot be written', error),
-      () => fence.check(),
+      () => epochLock.check(),
     );
   }
 

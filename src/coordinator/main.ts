@@ -42,9 +42,9 @@ import { readPointResults } from './record/point-results.ts';
 import { pointsInOrder } from './sweep/points-in-order.ts';
 import { startCoordinatorGuard } from './takeover/coordinator-guard.ts';
 import { clearDeadJobs, ownHome, removeHome } from './takeover/dead-jobs.ts';
-import { Fence } from './takeover/epoch-lock.ts';
-import { LifelineFile } from './takeover/handover-file.ts';
-import { beginTenure } from './takeover/previous-run.ts';
+import { EpochLock } from './takeover/epoch-lock.ts';
+import { findRun } from './takeover/find-run.ts';
+import { HandoverFile } from './takeover/handover-file.ts';
 
 setOwnUmask();
 
@@ -58,7 +58,7 @@ async function main(): Promise<void> {
   }
 
   let guard: PatientGuard | undefined;
-  let lifeline: LifelineFile | undefined;
+  let handover: HandoverFile | undefined;
   process.on('uncaughtException', die);
   process.on('unhandledRejection', die);
 
@@ -70,15 +70,15 @@ async function main(): Promise<void> {
   const guardScript = join(distDir, 'guard.sh');
   const { logs } = jobPaths(spec.jobDir, spec.jobId);
   await mkdir(logs, { recursive: true });
-  const { epoch, home: tmpDir, before } = await beginTenure(spec);
-  const last = before?.lifeline ?? null;
+  const { epoch, home: tmpDir, found } = await findRun(spec);
+  const last = found?.handover ?? null;
   const clock = createSteadyClock(last?.clockOffsetMs);
-  if (before) log.warn({ epoch, lifeline: last !== null }, 'takes over from a coordinator that has ended');
-  const fence = new Fence(tmpDir, epoch, (why): never => {
+  if (found) log.warn({ epoch, handover: last !== null }, 'takes over from a coordinator that has ended');
+  const epochLock = new EpochLock(tmpDir, epoch, (why): never => {
     log.fatal({ epoch }, `${why}: this one ends, and touches nothing`);
     process.exit(EXIT.fenced);
   });
-  fence.raise();
+  epochLock.claim();
   await ownHome(tmpDir);
   const dead = clearDeadJobs(guardScript);
   if (dead.length > 0)
@@ -115,7 +115,7 @@ async function main(): Promise<void> {
     programDirs: [...etcd, join(dirname(distDir), '.srtctl/bin')],
     guard,
     mark: mark(COORDINATORS.agent),
-    onLaunched: () => void lifeline?.save(),
+    onLaunched: () => void handover?.save(),
     claim: last?.claim ?? undefined,
     clock,
     log,
@@ -157,7 +157,7 @@ async function main(): Promise<void> {
     mark: mark(COORDINATORS.natsServer),
     began: (pid) => guard?.began(pid),
     over: (pid) => guard?.over(pid),
-    onStarted: () => void lifeline?.save(),
+    onStarted: () => void handover?.save(),
     onRestart: (why) => log.warn({ why }, 'nats-server is started again'),
     onGone: (why) => coordinator.busGone(why),
   });
@@ -170,7 +170,7 @@ async function main(): Promise<void> {
   };
   let addresses: ReadonlyMap<string, string> = new Map(Object.entries(last?.addresses ?? {}));
   let lost: readonly string[] = last?.without ?? [];
-  lifeline = new LifelineFile(
+  handover = new HandoverFile(
     tmpDir,
     () => ({
       v: 1,
@@ -185,10 +185,10 @@ async function main(): Promise<void> {
       keys: { ...keys, agents: [...keys.agents] },
       launched: [...platform.launched],
     }),
-    (error) => log.error({ error: String(error) }, 'the lifeline cannot be written'),
-    () => fence.check(),
+    (error) => log.error({ error: String(error) }, 'the hand-over file cannot be written'),
+    () => epochLock.check(),
   );
-  await lifeline.save();
+  await handover.save();
   const runtimeAt = (addresses: ReadonlyMap<string, string>, without: readonly string[] = []): JobContext => {
     const runtime = createRuntimeContext({
       jobId: spec.jobId,
@@ -232,14 +232,14 @@ async function main(): Promise<void> {
       ...(spec.mode === 'slurm' ? { tmpDir: nodeTmpDir } : {}),
     },
     // One that takes over keeps to the order of the one before.
-    points: before?.state.points ?? (await pointsInOrder(variant, nodes, runtimeAt)),
+    points: found?.state.points ?? (await pointsInOrder(variant, nodes, runtimeAt)),
     sweep: variant.sweep,
     results: await readPointResults(spec.jobDir),
     plan: (known, without) => planSweep(variant, runtimeAt(known, without)),
     onNodes: (known, without) => {
       addresses = known;
       lost = without;
-      return lifeline?.save() ?? Promise.resolve();
+      return handover?.save() ?? Promise.resolve();
     },
     notDone: (recipe) =>
       [
@@ -258,8 +258,8 @@ async function main(): Promise<void> {
     endsAt: here.endsAt,
     epoch,
     home: tmpDir,
-    fence,
-    before,
+    epochLock,
+    found,
     signatures: join(distDir, 'signatures.yaml'),
     log,
   });
@@ -274,7 +274,7 @@ async function main(): Promise<void> {
   const exitCode = await coordinator.run();
   // One that died just before this job began is surely dead by now.
   clearDead();
-  fence.lower();
+  epochLock.release();
   removeHome(tmpDir, guardScript);
   await guard.dismiss();
   log.info({ exitCode }, 'coordinator ends');

@@ -100,7 +100,7 @@ export const pointMachine = setup({
     /** Asks for all processes up to a phase and resolves when those of the phase are ready. */
     deployPhase: fromPromise<void, PhaseInput>(() => Promise.reject(new Error('not provided'))),
     /** All is ready: brings it to rest, so that nothing of before is measured. */
-    settle: fromPromise<void, OrdinalInput>(() => Promise.resolve()),
+    flushCaches: fromPromise<void, OrdinalInput>(() => Promise.resolve()),
     /** Runs the benchmark to its end; rejects with who is to blame. */
     benchmark: fromPromise<void, OrdinalInput>(() => Promise.reject(new Error('not provided'))),
     collect: fromPromise<BenchmarkResult, OrdinalInput>(() => Promise.reject(new Error('not provided'))),
@@ -182,7 +182,7 @@ export const pointMachine = setup({
       entry: assign({ step: 0, why: 'workers are ready' }),
       initial: 'begin',
       states: {
-        begin: { always: [{ guard: 'nothingToWarm', target: 'settling' }, 'phase'] },
+        begin: { always: [{ guard: 'nothingToWarm', target: 'flushing' }, 'phase'] },
         phase: {
           invoke: {
             src: 'deployPhase',
@@ -197,7 +197,7 @@ export const pointMachine = setup({
                 reenter: true,
                 actions: assign({ step: ({ context }) => context.step + 1 }),
               },
-              { target: 'settling' },
+              { target: 'flushing' },
             ],
             onError: {
               target: '#point.cleaning',
@@ -208,9 +208,9 @@ export const pointMachine = setup({
             },
           },
         },
-        settling: {
+        flushing: {
           invoke: {
-            src: 'settle',
+            src: 'flushCaches',
             input: ({ context }) => ({ ordinal: context.ordinal }),
             onDone: '#point.benchmarking',
             onError: {

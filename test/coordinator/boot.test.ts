@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Replacements } from '../../src/coordinator/agents/replacements.ts';
 import { DEFAULT_SUPERVISION, Roster } from '../../src/coordinator/agents/roster.ts';
 import { Agents } from '../../src/coordinator/agents.ts';
-import { Continuation } from '../../src/coordinator/sweep/continuation.ts';
+import { PreviousRun } from '../../src/coordinator/takeover/previous-run.ts';
 import type { AgentPlace, OnAgentEnd, Platform } from '../../src/platform/launch/launcher.ts';
 
 const JOIN_MS = 60_000;
@@ -41,7 +41,7 @@ function begin(spareNodes: number, adopted: readonly string[] = []): void {
   roster = new Roster(names, supervision, told, () => performance.now());
   agents = new Agents({
     ...{ spec: { jobDir: '/out/1', jobId: '1' }, agents: places, platform, roster, supervision },
-    continuation: new Continuation(null, []),
+    previousRun: new PreviousRun(null, []),
     ...{ joinTimeoutMs: JOIN_MS, spareNodes },
   });
   replacements = new Replacements({

@@ -18,12 +18,12 @@ import { aStep, type Step, someFates } from './steps.ts';
 
 /** The machine of the run that is on: what looks through /proc looks there instead. */
 const here = vi.hoisted(() => ({ marked: (_: string): number[] => [] }));
-vi.mock('../../src/node-agent/marks.ts', () => ({
+vi.mock('../../src/node-agent/leftovers/marks.ts', () => ({
   findProcesses: async ({ entry }: { entry: string }) => here.marked(entry),
   findProcessesSync: () => [],
   isMarked: () => false,
 }));
-vi.mock('../../src/node-agent/prepare.ts', () => ({
+vi.mock('../../src/node-agent/start/prepare.ts', () => ({
   prepareFiles: async () => ({ fd: -1, size: 0, close: () => undefined }),
 }));
 
@@ -75,7 +75,7 @@ class World {
   /** The same while the last one lives: agents are all that keeps the two apart. */
   usurp(): void {
     this.endOld();
-    // As coordinator/continuation.ts does: reports say no epoch, so generations of two coordinators never meet.
+    // As coordinator/previousRun.ts does: reports say no epoch, so generations of two coordinators never meet.
     this.generation += 1_000;
     if (this.#lease) this.#old = { deployment: this.deployment, epoch: this.epoch, lease: this.#lease };
     this.#takeOver();

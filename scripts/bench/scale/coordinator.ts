@@ -6,7 +6,7 @@ import { DEFAULT_SUPERVISION, Roster } from '../../../src/coordinator/agents/ros
 import { createJobKeys } from '../../../src/coordinator/bus-server/keys.ts';
 import { NatsServer } from '../../../src/coordinator/bus-server/nats-server.ts';
 import { Coordinator } from '../../../src/coordinator/coordinator.ts';
-import { Fence } from '../../../src/coordinator/takeover/epoch-lock.ts';
+import { EpochLock } from '../../../src/coordinator/takeover/epoch-lock.ts';
 import type { JobSpec } from '../../../src/messages/job-directory/job-files.ts';
 import type { ProcessSpec } from '../../../src/messages/spec/process-spec.ts';
 import type { PlannedPoint } from '../../../src/model/kinds.ts';
@@ -149,8 +149,8 @@ const spec: JobSpec = {
   v: 1,
   mode: 'local',
 };
-const fence = new Fence(directory, 1);
-fence.raise();
+const epochLock = new EpochLock(directory, 1);
+epochLock.claim();
 const coordinator = new Coordinator({
   ...{
     nats,
@@ -175,8 +175,8 @@ const coordinator = new Coordinator({
   endsAt: null,
   clock: createSteadyClock(),
   home: directory,
-  fence,
-  before: null,
+  epochLock,
+  found: null,
   onNodes: () => Promise.resolve(),
   notDone: () => [],
   pointDir: (ordinal) => join(directory, `${ordinal}`),

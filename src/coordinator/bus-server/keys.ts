@@ -1,5 +1,5 @@
 import { createUserKey } from '../../messages/bus/nkey.ts';
-import type { Lifeline } from '../takeover/handover-file.ts';
+import type { Handover } from '../takeover/handover-file.ts';
 import type { ServerCertificate } from './certificates.ts';
 
 export interface KeyPair {
@@ -28,7 +28,7 @@ export function createJobKeys(nodes: readonly string[]): JobKeys {
 }
 
 /** As they were kept for a coordinator that takes over. */
-export const keysOf = ({ keys: { tls, ...keys } }: Pick<Lifeline, 'keys'>): JobKeys => ({
+export const keysOf = ({ keys: { tls, ...keys } }: Pick<Handover, 'keys'>): JobKeys => ({
   ...keys,
   ...(tls ? { tls } : {}),
   agents: new Map(keys.agents),

@@ -19,7 +19,7 @@ const REFUSES_WITHIN_MS = 5_000;
  * Before a measurement: waits until no engine runs a request, and empties the caches of all engines that offer it.
  * @throws CausedError when one still runs requests after `quietWithinMs`: what is measured beside them is false
  */
-export async function settle(
+export async function flushCaches(
   workers: readonly WorkerRest[],
   signal: AbortSignal,
   quietWithinMs = QUIET_WITHIN_MS,
@@ -27,14 +27,14 @@ export async function settle(
   const records: CacheRecord[] = [];
   const deadline = performance.now() + quietWithinMs;
   await atATime(PARALLEL, workers, async (worker, index) => {
-    records[index] = { process: worker.process, ...(await settleOne(worker, deadline, signal)) };
+    records[index] = { process: worker.process, ...(await flushWorker(worker, deadline, signal)) };
   });
   return records;
 }
 
 type Rest = Omit<CacheRecord, 'process'>;
 
-async function settleOne(worker: WorkerRest, deadline: number, signal: AbortSignal): Promise<Rest> {
+async function flushWorker(worker: WorkerRest, deadline: number, signal: AbortSignal): Promise<Rest> {
   const pause = async (): Promise<void> => {
     signal.throwIfAborted();
     if (performance.now() > deadline) throw stillBusy(worker);

@@ -4,7 +4,7 @@ import type { PlannedPoint, SweepPlan } from '../../model/kinds.ts';
 import { requireCleanNodes } from '../agents/dirty-nodes.ts';
 import type { Replacements } from '../agents/replacements.ts';
 import type { Roster } from '../agents/roster.ts';
-import type { Continuation } from './continuation.ts';
+import type { PreviousRun } from '../takeover/previous-run.ts';
 
 export interface PlansNodes {
   /** Plans the points when the addresses of the nodes are known. */
@@ -16,7 +16,7 @@ export interface PlansNodes {
 export interface PlanningOptions extends PlansNodes {
   readonly roster: Roster;
   readonly replacements: Replacements;
-  readonly continuation: Continuation;
+  readonly previousRun: PreviousRun;
   /** Something about a node that the run goes on with. */
   readonly warnOf: (node: string, why: string) => void;
 }
@@ -37,9 +37,9 @@ export class Planning {
   }
 
   async make(): Promise<SweepPlan> {
-    const { onNodes, plan, replacements, continuation, roster, warnOf } = this.#options;
+    const { onNodes, plan, replacements, previousRun, roster, warnOf } = this.#options;
     const { without } = replacements;
-    const addresses = continuation.addresses(roster.addresses);
+    const addresses = previousRun.addresses(roster.addresses);
     await onNodes(addresses, without);
     const made = plan(addresses, without);
     await requireCleanNodes(made, this.#gpuHolders, warnOf);

@@ -5,17 +5,17 @@ import { EXIT } from '../../os/errors.ts';
 import type { SteadyClock } from '../../os/steady-clock.ts';
 import type { Replacements } from '../agents/replacements.ts';
 import type { Roster } from '../agents/roster.ts';
-import type { Continuation } from './continuation.ts';
+import type { PreviousRun } from '../takeover/previous-run.ts';
 import type { Deployment } from './deployment.ts';
 import type { Planning } from './planning.ts';
 import type { Points } from './points.ts';
-import type { Allotment } from './time-budget.ts';
+import type { TimeBudget } from './time-budget.ts';
 
-export interface AttemptsOptions {
+export interface PointGateOptions {
   readonly roster: Roster;
   readonly replacements: Replacements;
-  readonly allotment: Allotment;
-  readonly continuation: Continuation;
+  readonly timeBudget: TimeBudget;
+  readonly previousRun: PreviousRun;
   readonly planning: Pick<Planning, 'point'> & { make(): Promise<unknown> };
   readonly points: Pick<Points, 'run'>;
   readonly deployment: () => Deployment | undefined;
@@ -31,26 +31,26 @@ export interface AttemptsOptions {
 }
 
 /** Whether a point may begin, with all that has to be there for it; and whether it begins again for a node that it lost. */
-export class Attempts {
-  readonly #options: AttemptsOptions;
+export class PointGate {
+  readonly #options: PointGateOptions;
   /** The point that runs is tried again for a node that it lost, whatever the sweep's policy. */
   #triesForLost = false;
   /** It goes on under this coordinator and has failed of a node that was lost before; another is in its place. */
   #lostMeanwhile = false;
 
-  constructor(options: AttemptsOptions) {
+  constructor(options: PointGateOptions) {
     this.#options = options;
   }
 
   /** `attempt` counts those of the sweep's policy; those for lost nodes come on top. */
   async run(ordinal: number, attempt: number): Promise<PointOutcome> {
-    const { allotment, log } = this.#options;
+    const { timeBudget, log } = this.#options;
     for (;;) {
       const refused = await this.#refuse(ordinal);
       if (refused) return refused;
       const startedAt = performance.now();
       const outcome = await this.#runOnce(ordinal, attempt);
-      if (outcome.status === 'done') allotment.took(performance.now() - startedAt);
+      if (outcome.status === 'done') timeBudget.took(performance.now() - startedAt);
       if (outcome.status !== 'failed' || !this.#triesForLost) return outcome;
       log.warn({ ordinal, cause: outcome.cause?.summary }, 'tries the point again: it lost a node');
     }
@@ -66,14 +66,14 @@ export class Attempts {
 
   /** Whether there is time for the point, and an agent on each node. Resolves with its outcome when it cannot run. */
   async #refuse(ordinal: number): Promise<PointOutcome | null> {
-    const { allotment, clock, continuation, crippled, interrupt } = this.#options;
+    const { timeBudget, clock, previousRun, crippled, interrupt } = this.#options;
     const { planning, replacements, roster, stopping } = this.#options;
     const refused: PointOutcome = { status: 'interrupted', cause: null, result: null };
     // No point was there to hear of it.
     if (stopping.aborted) return refused;
     // One that runs already has had its answer.
-    if (continuation.isRunning(ordinal)) return null;
-    const tooLate = allotment.refuses(ordinal, clock.now());
+    if (previousRun.isRunning(ordinal)) return null;
+    const tooLate = timeBudget.refuses(ordinal, clock.now());
     if (tooLate !== null) {
       interrupt(tooLate, EXIT.outOfTime);
       return refused;
@@ -93,13 +93,13 @@ export class Attempts {
   }
 
   async #runOnce(ordinal: number, attempt: number): Promise<PointOutcome> {
-    const { planning, points, continuation } = this.#options;
+    const { planning, points, previousRun } = this.#options;
     const point = planning.point(ordinal);
     const deployment = this.#options.deployment();
     if (!point || !deployment) throw new Error(`no point ${ordinal}`);
     this.#triesForLost = false;
-    const before = continuation.interrupted(ordinal);
-    this.#lostMeanwhile = continuation.hasFailedMeanwhile(before);
+    const before = previousRun.goOn(ordinal);
+    this.#lostMeanwhile = previousRun.hasFailedMeanwhile(before);
     return points.run(point, { isFirst: attempt === 1, before }, deployment);
   }
 }

@@ -21,9 +21,9 @@ import type { SteadyClock } from '../../os/steady-clock.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
 import { holdsSecrets } from '../../recipe/values/secrets.ts';
 import { prepareAttempt, syncPoint } from '../record/point-files.ts';
-import type { InterruptedPoint } from '../takeover/resumption.ts';
+import type { InterruptedPoint } from '../takeover/remaining-work.ts';
 import { awaitedIn, type Deployment } from './deployment.ts';
-import { settle } from './flush-caches.ts';
+import { flushCaches } from './flush-caches.ts';
 import { silentWorkers } from './silent-workers.ts';
 
 const PROGRESS_MS = 500;
@@ -76,10 +76,10 @@ export function startPoint(options: PointRunOptions): PointRun {
       deployPhase: fromPromise(({ input, signal }) =>
         deployment.deploy(point.processes, input.phase, signal),
       ),
-      settle: fromPromise(async ({ signal }) => {
+      flushCaches: fromPromise(async ({ signal }) => {
         // `manual` measures nothing; and a benchmark that runs already must not find its engines' caches gone.
         const { process } = point.benchmark;
-        if (process && !deployment.isWanted(process)) caches = await settle(point.rest, signal);
+        if (process && !deployment.isWanted(process)) caches = await flushCaches(point.rest, signal);
       }),
       benchmark: fromPromise(({ signal }) => {
         benchmarkStartedAt ??= clock.date();

@@ -19,7 +19,7 @@ import { readSignatures } from '../../why/signatures.ts';
 import { sweepProgress } from '../record/progress.ts';
 import { recentEvents } from '../record/recent-events.ts';
 import type { ResultsFile } from '../record/results-file.ts';
-import type { InterruptedPoint } from '../takeover/resumption.ts';
+import type { InterruptedPoint } from '../takeover/remaining-work.ts';
 import { ofAttempt } from './attempt.ts';
 import type { Deployment } from './deployment.ts';
 import { type PointRun, startPoint } from './point-run.ts';

@@ -28,7 +28,7 @@ export function canFinish(input: {
 }
 
 /** The time that the job has. Clocks are the caller's. */
-export class Allotment {
+export class TimeBudget {
   readonly #durationsMs: number[];
   readonly #endsAt: number | null;
   readonly #until: number | null;

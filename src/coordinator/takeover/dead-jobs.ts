@@ -10,7 +10,7 @@ import { COORDINATORS_NUMBERS, limitsPattern } from '../../os/processes/owner-ma
 import { adopt, type ProcessName, processName } from '../../os/processes/process-handle.ts';
 import { RESTART_PATIENCE_S } from './coordinator-guard.ts';
 import { epochFile } from './epoch-lock.ts';
-import { lifelineSchema } from './handover-file.ts';
+import { handoverSchema } from './handover-file.ts';
 
 /** Beyond the time that a coordinator may take to be started again. */
 const DEAD_FOR_MS = (RESTART_PATIENCE_S + 5) * 1_000;
@@ -70,7 +70,7 @@ function isDead(home: string, now: number): boolean {
 function leftIn(home: string): { processes: ProcessName[]; mark?: string | undefined } {
   try {
     const text = readFileSync(join(home, 'lifeline.json'), 'utf8');
-    const { nats, launched, mark } = lifelineSchema.parse(JSON.parse(text));
+    const { nats, launched, mark } = handoverSchema.parse(JSON.parse(text));
     return { processes: [nats, ...launched], mark };
   } catch {
     return { processes: [] };

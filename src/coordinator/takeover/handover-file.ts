@@ -10,7 +10,7 @@ const keyPairSchema = z.object({ seed: z.string(), publicKey: z.string() });
  * What a coordinator needs to take over the job of one that was killed, beside state.json: all that would be lost
  * with the process. Secret: a file with mode 0600 in the job's node-local directory (0700), gone with the job.
  */
-export const lifelineSchema = z.object({
+export const handoverSchema = z.object({
   v: z.literal(1),
   jobId: z.string(),
   /** Of the job's clock (SteadyClock). */
@@ -35,18 +35,18 @@ export const lifelineSchema = z.object({
   /** Agents, or the sruns that hold several. */
   launched: z.array(processNameSchema.extend({ agents: z.array(z.string()).readonly() })),
 });
-export type Lifeline = z.infer<typeof lifelineSchema>;
+export type Handover = z.infer<typeof handoverSchema>;
 
 const fileIn = (home: string): string => join(home, 'lifeline.json');
 
 /** undefined when there is none, or it is not surely ours: the directory's path comes from a file that others read. */
-export async function readLifeline(home: string, jobId: string): Promise<Lifeline | undefined> {
+export async function readHandover(home: string, jobId: string): Promise<Handover | undefined> {
   try {
     const own = process.getuid?.();
     const [directory, file] = await Promise.all([lstat(home), lstat(fileIn(home))]);
     const isPrivate = [directory, file].every(({ uid, mode }) => uid === own && (mode & 0o077) === 0);
     if (!directory.isDirectory() || !file.isFile() || !isPrivate) return undefined;
-    const found = lifelineSchema.safeParse(JSON.parse(await readFile(fileIn(home), 'utf8'))).data;
+    const found = handoverSchema.safeParse(JSON.parse(await readFile(fileIn(home), 'utf8'))).data;
     return found?.jobId === jobId ? found : undefined;
   } catch {
     return undefined;
@@ -54,9 +54,9 @@ export async function readLifeline(home: string, jobId: string): Promise<Lifelin
 }
 
 /** The file kept up to date: several changes at once become one write. */
-export class LifelineFile {
+export class HandoverFile {
   readonly #home: string;
-  readonly #content: () => Lifeline;
+  readonly #content: () => Handover;
   readonly #onError: (error: unknown) => void;
   #saving: Promise<void> = Promise.resolve();
   #unsaved = false;
@@ -65,7 +65,7 @@ export class LifelineFile {
 
   constructor(
     home: string,
-    content: () => Lifeline,
+    content: () => Handover,
     onError: (error: unknown) => void,
     mayWrite: () => void,
   ) {

@@ -1,63 +1,157 @@
-import { mkdtemp, readFile } from 'node:fs/promises';
-import { hostname, tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { parseEvents } from '../../messages/events/events.ts';
-import { toToken } from '../../messages/events/subjects.ts';
-import { jobPaths } from '../../messages/job-directory/files.ts';
-import type { JobSpec, JobState } from '../../messages/job-directory/job-files.ts';
-import { doneEntry } from '../../messages/job-directory/result.ts';
-import { readPointResults } from '../record/point-results.ts';
-import { readStateFile } from '../record/state-file.ts';
-import { homePrefix } from './dead-jobs.ts';
-import { lastEpoch } from './epoch-lock.ts';
-import { type Lifeline, readLifeline } from './handover-file.ts';
-import { type Resumption, resumptionOf } from './resumption.ts';
+import type { JobState } from '../../messages/job-directory/job-files.ts';
+import { type Cause, doneEntry, type PointResult } from '../../messages/job-directory/result.ts';
+import type { FoundRun } from './find-run.ts';
+import type { InterruptedPoint } from './remaining-work.ts';
 
-/** The time of one coordinator in charge of a job. */
-export interface Tenure {
-  /** One more than that of the coordinator before. */
-  readonly epoch: number;
-  /** The job's directory (0700) on this node. */
-  readonly home: string;
-  /** What was left by a coordinator that was killed; null for a job that starts. */
-  readonly before: Before | null;
+/** state.json may be behind the coordinator that wrote it by this many generations. */
+const GENERATIONS_UNSAVED = 1_000;
+
+/** What this run takes from the previous one; for a job that starts, how it starts. */
+export class PreviousRun {
+  readonly #found: FoundRun | null;
+  readonly #results: readonly PointResult[];
+  /** Agents that the previous coordinator had started and that still run. */
+  readonly #adopted = new Set<string>();
+  /** Processes that those agents hold. */
+  readonly #held = new Set<string>();
+  #lostMeanwhile: Cause | null = null;
+  #wentOn = false;
+
+  /** `results`: all that are in the job's directory. */
+  constructor(found: FoundRun | null, results: readonly PointResult[]) {
+    this.#found = found;
+    this.#results = results;
+  }
+
+  /** true when this coordinator has taken over. */
+  get isThere(): boolean {
+    return this.#found !== null;
+  }
+
+  /** Results of the points that are over; for a job that starts, the valid ones of the job that it resumes. */
+  get results(): PointResult[] {
+    const last = this.#found?.state;
+    if (!last) return this.#results.filter(({ status }) => status === 'done');
+    const over = new Set(last.points.filter(({ status }) => status !== null).map(({ ordinal }) => ordinal));
+    return this.#results.filter(({ ordinal }) => over.has(ordinal));
+  }
+
+  /** How the run stands before its first point. */
+  get standing() {
+    const { results } = this;
+    return {
+      done: results.filter(({ status }) => status === 'done').length,
+      failed: results.filter(({ status }) => status === 'failed').length,
+      cause: this.#found?.state.cause ?? null,
+    };
+  }
+
+  /** ms from start to end of each point with a valid result. */
+  get durations(): readonly number[] {
+    return this.#found?.remaining.durations ?? [];
+  }
+
+  /** The first message of the stream that may be missing in events.jsonl. A new nats-server has a new stream. */
+  get eventsFrom(): number {
+    return this.#found?.handover ? this.#found.state.streamSeq + 1 : 1;
+  }
+
+  /** The part of state.json that stays as it is. */
+  stateOf(points: readonly { readonly ordinal: number; readonly name: string }[]) {
+    const last = this.#found?.state;
+    const done = new Map(this.results.map((result) => [result.ordinal, doneEntry(result)]));
+    return {
+      generation: last ? last.generation + GENERATIONS_UNSAVED : 0,
+      streamSeq: this.eventsFrom - 1,
+      points:
+        last?.points ??
+        points.map(({ ordinal, name }) => ({
+          ...{ ordinal, name },
+          ...(done.get(ordinal) ?? { state: 'planned' as const, status: null }),
+        })),
+      cause: last?.cause ?? null,
+    } satisfies Partial<JobState>;
+  }
+
+  /** The points that this run has to run, first the one that was running. */
+  left(ordinals: readonly number[]): number[] {
+    const remaining = this.#found?.remaining;
+    if (!remaining) {
+      const done = new Set(this.results.map(({ ordinal }) => ordinal));
+      return ordinals.filter((ordinal) => !done.has(ordinal));
+    }
+    const open = new Set(remaining.left);
+    const left = ordinals.filter((ordinal) => open.has(ordinal));
+    const first = remaining.running?.ordinal;
+    return first === undefined ? left : [first, ...left.filter((ordinal) => ordinal !== first)];
+  }
+
+  /** A run that was being stopped keeps the exit code that it was stopped with. */
+  exitCodeOf(exitCode: number): number {
+    return this.#found?.remaining.exitCode ?? exitCode;
+  }
+
+  get launched() {
+    return this.#found?.handover?.launched ?? [];
+  }
+
+  /** Nodes that the previous run had given up. */
+  get without(): readonly string[] {
+    return this.#found?.handover?.without ?? [];
+  }
+
+  /** These agents still run, and will say hello again. */
+  expect(agents: readonly string[]): void {
+    for (const name of agents) this.#adopted.add(name);
+  }
+
+  get expected(): readonly string[] {
+    return [...this.#adopted];
+  }
+
+  /** true when the agent was expected until now. */
+  giveUp(agent: string): boolean {
+    return this.#adopted.delete(agent);
+  }
+
+  /** An agent reports what it runs, before this coordinator has asked for anything. */
+  agentHolds(ids: readonly string[]): void {
+    for (const id of ids) this.#held.add(id);
+  }
+
+  isHeld({ id }: { readonly id: string }): boolean {
+    return this.#held.has(id);
+  }
+
+  addresses(now: ReadonlyMap<string, string>): Map<string, string> {
+    return new Map([...Object.entries(this.#found?.handover?.addresses ?? {}), ...now]);
+  }
+
+  /** The point that was running, until it goes on under this coordinator. */
+  get running(): InterruptedPoint | null {
+    return this.#wentOn ? null : (this.#found?.remaining.running ?? null);
+  }
+
+  /** While no coordinator was there, an agent was lost with its processes: the point that was running has failed of it. */
+  lostAgent(node: string): void {
+    this.#lostMeanwhile = { summary: `the agent of ${node} was lost while the coordinator was away`, node };
+  }
+
+  /** true for the point that was running, until it has gone on. */
+  isRunning(ordinal: number): boolean {
+    return this.running?.ordinal === ordinal;
+  }
+
+  /** How the point stood when its coordinator was killed. Answered once, because the point goes on once. */
+  goOn(ordinal: number): InterruptedPoint | null {
+    const { running } = this;
+    if (running?.ordinal !== ordinal) return null;
+    this.#wentOn = true;
+    return { ...running, cause: running.cause ?? this.#lostMeanwhile };
+  }
+
+  /** true when the point's only failure is an agent that was lost while no coordinator was there. */
+  hasFailedMeanwhile(point: InterruptedPoint | null): boolean {
+    return this.#lostMeanwhile !== null && point?.cause === this.#lostMeanwhile;
+  }
 }
-
-export interface Before {
-  readonly state: JobState;
-  readonly resumption: Resumption;
-  /** null: its processes cannot be reached any more (another node, or the directory is gone); their leases end them. */
-  readonly lifeline: Lifeline | null;
-}
-
-/** Looks whether the job had a coordinator before. What that one held is found by its state.json. */
-export async function beginTenure({ jobDir, jobId }: JobSpec): Promise<Tenure> {
-  const paths = jobPaths(jobDir, jobId);
-  const state = await readStateFile(paths.state);
-  if (!state) return { epoch: 1, home: await newHome(jobId), before: null };
-  const { home } = state;
-  const epoch = Math.max(state.epoch, home ? lastEpoch(home.directory) : 0) + 1;
-  const lifeline = home?.host === hostname() ? await readLifeline(home.directory, jobId) : undefined;
-  // It ended in good order: what runs now is another run of the job.
-  if (!lifeline && state.sweep === 'finished') return { epoch, home: await newHome(jobId), before: null };
-  const done = new Map(
-    (await readPointResults(jobDir)).flatMap((result) =>
-      result.status === 'done' ? [[result.ordinal, doneEntry(result)] as const] : [],
-    ),
-  );
-  // It was killed before it could say so.
-  const points = state.points.map((point) => ({ ...point, ...done.get(point.ordinal) }));
-  const events = parseEvents(await readFile(paths.events, 'utf8').catch(() => ''));
-  return {
-    epoch,
-    home: lifeline && home ? home.directory : await newHome(jobId),
-    before: {
-      state: { ...state, points },
-      resumption: resumptionOf({ ...state, points }, events),
-      lifeline: lifeline ?? null,
-    },
-  };
-}
-
-const newHome = (jobId: string): Promise<string> =>
-  mkdtemp(join(tmpdir(), `${homePrefix()}${toToken(jobId)}-`));

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { settle } from '../../../src/coordinator/sweep/flush-caches.ts';
+import { flushCaches } from '../../../src/coordinator/sweep/flush-caches.ts';
 import type { WorkerRest } from '../../../src/model/kinds.ts';
 
 const servers: Server[] = [];
@@ -30,10 +30,10 @@ const answering = (...statuses: number[]) => {
 };
 const signal = new AbortController().signal;
 
-describe('settle', () => {
+describe('flushCaches', () => {
   it('empties the caches of all workers, and waits while one still runs requests', async () => {
     const workers = [await worker(answering(400, 400, 200)), await worker(answering(200), { process: 'b' })];
-    expect(await settle(workers, signal)).toEqual([
+    expect(await flushCaches(workers, signal)).toEqual([
       { process: 'decode-0-0', flushed: true, why: 'POST /flush_cache' },
       { process: 'b', flushed: true, why: 'POST /flush_cache' },
     ]);
@@ -47,12 +47,12 @@ describe('settle', () => {
       bodies.push(JSON.parse(text));
       response.end();
     });
-    expect(await settle([picky], signal)).toMatchObject([{ flushed: true }]);
+    expect(await flushCaches([picky], signal)).toMatchObject([{ flushed: true }]);
     expect(bodies).toEqual([{}]);
   });
 
   it('blames the worker that does not come to rest', async () => {
-    await expect(settle([await worker(answering(400))], signal, 150)).rejects.toMatchObject({
+    await expect(flushCaches([await worker(answering(400))], signal, 150)).rejects.toMatchObject({
       causeOf: { process: 'decode-0-0', node: 'node1' },
     });
   });
@@ -61,7 +61,7 @@ describe('settle', () => {
     const gone = await worker(answering(200));
     servers[0]?.close();
     const none = { ...gone, flush: [], why: 'not in this engine' };
-    const records = await settle([await worker(answering(404)), gone, none], signal);
+    const records = await flushCaches([await worker(answering(404)), gone, none], signal);
     expect(records.map(({ flushed }) => flushed)).toEqual([false, false, false]);
     expect(records[0]?.why).toContain('HTTP 404');
     expect(records[1]?.why).toContain('ECONNREFUSED');
@@ -72,7 +72,7 @@ describe('settle', () => {
     let left = 3;
     const base = await worker((_, response) => response.end(`# HELP x y\nrunning{a="b"} ${--left}\n`));
     const load = { ...placeOf(base), path: '/metrics', gauges: ['running'] };
-    expect(await settle([{ ...base, flush: [], load, why: 'no' }], signal)).toMatchObject([
+    expect(await flushCaches([{ ...base, flush: [], load, why: 'no' }], signal)).toMatchObject([
       { flushed: false, why: 'caches were warm: no' },
     ]);
     expect(left).toBe(0);
@@ -85,7 +85,7 @@ describe('settle', () => {
       response.writeHead(request.url === '/storage/clear' ? 404 : 200).end();
     });
     const storage = { ...placeOf(engine), path: '/storage/clear', older: '/clear_storage' };
-    expect(await settle([{ ...engine, flush: [...engine.flush, storage] }], signal)).toMatchObject([
+    expect(await flushCaches([{ ...engine, flush: [...engine.flush, storage] }], signal)).toMatchObject([
       { flushed: true, why: 'POST /flush_cache, POST /storage/clear' },
     ]);
     expect(asked).toEqual(['/flush_cache', '/storage/clear', '/clear_storage']);
@@ -94,7 +94,7 @@ describe('settle', () => {
   it('says that caches were warm, and what to do, where an engine offers no flush', async () => {
     const engine = await worker(answering(404));
     const flush = [{ ...placeOf(engine), advice: 'VLLM_SERVER_DEV_MODE: "1"' }];
-    expect(await settle([{ ...engine, flush }], signal)).toMatchObject([
+    expect(await flushCaches([{ ...engine, flush }], signal)).toMatchObject([
       {
         flushed: false,
         why: 'caches were warm: POST /flush_cache answered HTTP 404 (VLLM_SERVER_DEV_MODE: "1")',
@@ -105,12 +105,12 @@ describe('settle', () => {
   it('takes a refusal that comes with 200 for one, and gives up where nothing runs', async () => {
     let refusals = 2;
     const later = await worker((_, response) => response.end(`{"success": ${refusals-- <= 0}}`));
-    expect(await settle([later], signal)).toMatchObject([{ flushed: true }]);
+    expect(await flushCaches([later], signal)).toMatchObject([{ flushed: true }]);
     const never = await worker((request, response) =>
       response.end(request.method === 'GET' ? 'running 0\n' : '{"success": false}'),
     );
     const load = { ...placeOf(never), path: '/metrics', gauges: ['running'] };
-    expect(await settle([{ ...never, load }], signal)).toMatchObject([
+    expect(await flushCaches([{ ...never, load }], signal)).toMatchObject([
       { flushed: false, why: expect.stringContaining('is refused, though no request runs') },
     ]);
   });
@@ -127,7 +127,7 @@ describe('settle', () => {
         : response.writeHead(404).end();
     });
     const ranks = { ...placeOf(engine), path: '/v1/loads', older: '/get_load' };
-    expect(await settle([{ ...engine, ranks }], signal)).toMatchObject([{ flushed: true }]);
+    expect(await flushCaches([{ ...engine, ranks }], signal)).toMatchObject([{ flushed: true }]);
   });
 
   it('ends when the point is broken meanwhile', async () => {
@@ -136,6 +136,6 @@ describe('settle', () => {
       stop.abort(new Error('broken'));
       response.writeHead(400).end();
     });
-    await expect(settle([busy], stop.signal)).rejects.toThrow('broken');
+    await expect(flushCaches([busy], stop.signal)).rejects.toThrow('broken');
   });
 });

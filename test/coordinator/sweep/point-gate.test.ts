@@ -2,11 +2,11 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Replacements } from '../../../src/coordinator/agents/replacements.ts';
 import { DEFAULT_SUPERVISION, Roster } from '../../../src/coordinator/agents/roster.ts';
-import { Continuation } from '../../../src/coordinator/sweep/continuation.ts';
 import type { Deployment } from '../../../src/coordinator/sweep/deployment.ts';
-import { Attempts } from '../../../src/coordinator/sweep/point-gate.ts';
-import { Allotment } from '../../../src/coordinator/sweep/time-budget.ts';
-import type { Before } from '../../../src/coordinator/takeover/previous-run.ts';
+import { PointGate } from '../../../src/coordinator/sweep/point-gate.ts';
+import { TimeBudget } from '../../../src/coordinator/sweep/time-budget.ts';
+import type { FoundRun } from '../../../src/coordinator/takeover/find-run.ts';
+import { PreviousRun } from '../../../src/coordinator/takeover/previous-run.ts';
 import type { PointOutcome } from '../../../src/machines/point.ts';
 import type { PlannedPoint } from '../../../src/model/kinds.ts';
 import { createSteadyClock } from '../../../src/os/steady-clock.ts';
@@ -26,14 +26,14 @@ let ran: (() => PointOutcome)[];
 let causes: (string | undefined)[];
 /** Called when it is planned anew. */
 let planned: () => void;
-let attempts: Attempts;
+let attempts: PointGate;
 
-function begin(before: Before | null = null): Continuation {
+function begin(found: FoundRun | null = null): PreviousRun {
   const log = pino({ level: 'silent' });
   const agents = NODES.map((node) => ({ name: node, node, group: { name: '', image: null } }));
   const told = { onTransition: () => {}, onReports: () => {}, onDefect: () => {} };
   roster = new Roster(NODES, DEFAULT_SUPERVISION, told, () => performance.now());
-  const continuation = new Continuation(before, []);
+  const previousRun = new PreviousRun(found, []);
   const replacements = new Replacements({
     ...{ roster, agents, supervision: DEFAULT_SUPERVISION, relaunchAgents: true, joinTimeoutMs: 60_000 },
     ...{ spareNodes: 1, without: [], launch: () => {}, log },
@@ -44,17 +44,17 @@ function begin(before: Before | null = null): Continuation {
     },
   });
   stopping = new AbortController();
-  attempts = new Attempts({
+  attempts = new PointGate({
     ...{
       roster,
       replacements,
-      continuation,
+      previousRun,
       spareNodes: 1,
       log,
       stopping: stopping.signal,
       clock: createSteadyClock(),
     },
-    allotment: new Allotment(null, 0),
+    timeBudget: new TimeBudget(null, 0),
     planning: { make: async () => planned(), point: (ordinal) => ({ ordinal }) as PlannedPoint },
     points: {
       run: async (_, { before }) => {
@@ -73,7 +73,7 @@ function begin(before: Before | null = null): Continuation {
       ...{ v: 1, node, incarnation: `${node}-a`, pid: 1, address: '127.0.0.1', epoch: 0 },
       ...{ generation: 0, processes: [] },
     });
-  return continuation;
+  return previousRun;
 }
 
 /** node2 is frozen, or off. */
@@ -128,11 +128,10 @@ describe('a point that lost a node', () => {
 
   it('while the coordinator was away is tried again as well, once', async () => {
     const running = { ordinal: 1, startedAt: new Date(0), benchmarkStartedAt: null, cause: null };
-    const resumption = { left: [1], running, exitCode: null, durations: [] };
-    const continuation = begin({ resumption, state: {}, lifeline: null } as unknown as Before);
+    const remaining = { left: [1], running, exitCode: null, durations: [] };
+    const previousRun = begin({ remaining, state: {}, handover: null } as unknown as FoundRun);
     // The boot gave the node up, and nobody is gone now.
-    const point = { processes: [], benchmark: { type: 'manual', process: null, resultDir: '' } };
-    continuation.adoptInto({ adopt: () => {} }, { point: () => point as never }, ['node2']);
+    previousRun.lostAgent('node2');
     ran.push(() => FAILED);
     expect(await attempts.run(1, 1)).toEqual(DONE);
     expect(causes).toEqual(['the agent of node2 was lost while the coordinator was away', undefined]);

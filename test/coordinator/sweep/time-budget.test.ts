@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Allotment, canFinish, expectedMs, windUpMs } from '../../../src/coordinator/sweep/time-budget.ts';
+import { canFinish, expectedMs, TimeBudget, windUpMs } from '../../../src/coordinator/sweep/time-budget.ts';
 
 const durations = fc.array(fc.integer({ min: 1, max: 10_000_000 }), { minLength: 1, maxLength: 60 });
 
@@ -38,12 +38,12 @@ describe('the time that is left', () => {
 
   it('is less what stopping takes, at most a minute and a half, and of a short allocation a part', () => {
     expect([60_000, 240_000, 3_600_000].map(windUpMs)).toEqual([8_000, 30_000, 90_000]);
-    const hour = new Allotment(3_600_000, 0);
+    const hour = new TimeBudget(3_600_000, 0);
     expect(hour.isOver(3_509_999)).toBeNull();
     expect(hour.isOver(3_510_000)).toContain('1970-01-01T01:00:00.000Z');
     hour.took(100_000);
     expect(hour.refuses(1, 3_410_000)).toBeNull();
     expect(hour.refuses(1, 3_410_001)).toMatch(/point 1 is not started.*a point takes 100 s/);
-    expect(new Allotment(null, 0).isOver(1e15)).toBeNull();
+    expect(new TimeBudget(null, 0).isOver(1e15)).toBeNull();
   });
 });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createJobKeys } from '../../../src/coordinator/bus-server/keys.ts';
 import { clearDeadJobs, homePrefix, ownHome } from '../../../src/coordinator/takeover/dead-jobs.ts';
-import { epochFile, Fence } from '../../../src/coordinator/takeover/epoch-lock.ts';
+import { EpochLock, epochFile } from '../../../src/coordinator/takeover/epoch-lock.ts';
 import { processName } from '../../../src/os/processes/process-handle.ts';
 import { exists, until } from '../../support/bus.ts';
 
@@ -25,7 +25,7 @@ afterEach(async () => {
 async function home(name: string, { dead = true, ageS = 60 } = {}): Promise<string> {
   const path = join(dir, `${homePrefix()}${name}`);
   await mkdir(path, { mode: 0o700 });
-  new Fence(path, 1).raise();
+  new EpochLock(path, 1).claim();
   await ownHome(path);
   if (dead)
     await writeFile(
@@ -34,12 +34,12 @@ async function home(name: string, { dead = true, ageS = 60 } = {}): Promise<stri
     );
   const nats = { ...processName(sleeping), port: 1 };
   const keys = createJobKeys(['node1']);
-  const lifeline = {
+  const handover = {
     ...{ v: 1, jobId: name, nats, clockOffsetMs: 0, claim: null, addresses: {}, without: [], launched: [] },
     infraPorts: { nats: 1, etcdClient: 2, etcdPeer: 3 },
     keys: { ...keys, agents: [...keys.agents] },
   };
-  await writeFile(join(path, 'lifeline.json'), JSON.stringify(lifeline), { mode: 0o600 });
+  await writeFile(join(path, 'lifeline.json'), JSON.stringify(handover), { mode: 0o600 });
   const at = new Date(Date.now() - ageS * 1_000);
   await utimes(epochFile(path), at, at);
   return path;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { resumptionOf } from '../../../src/coordinator/takeover/resumption.ts';
+import { remainingWork } from '../../../src/coordinator/takeover/remaining-work.ts';
 import type { SrtEvent } from '../../../src/messages/events/events.ts';
 import type { JobState } from '../../../src/messages/job-directory/job-files.ts';
 import type { Cause } from '../../../src/messages/job-directory/result.ts';
@@ -77,7 +77,7 @@ describe('a coordinator that takes over', () => {
       point(1, 'deploying', 'warming', 20),
       point(1, 'warming', 'benchmarking', 30),
     ];
-    const found = resumptionOf(stateWith(['done', 'benchmarking', 'planned']), events);
+    const found = remainingWork(stateWith(['done', 'benchmarking', 'planned']), events);
     expect(found).toMatchObject({ left: [1, 2], exitCode: null });
     expect(found.running).toEqual({
       ordinal: 1,
@@ -99,14 +99,14 @@ describe('a coordinator that takes over', () => {
       point(0, null, 'deploying', 30),
       point(0, 'warming', 'benchmarking', 40),
     ];
-    const { running } = resumptionOf(stateWith(['benchmarking']), events);
+    const { running } = remainingWork(stateWith(['benchmarking']), events);
     expect(running).toMatchObject({ startedAt: new Date(10_000), benchmarkStartedAt: new Date(20_000) });
   });
 
   it('goes on with the cleanup of a point that had failed, and knows why', () => {
     const cause = { summary: 'decode-0-0 failed' };
     const events = [point(0, null, 'deploying', 1), point(0, 'deploying', 'cleaning', 2, cause)];
-    expect(resumptionOf(stateWith(['cleaning', 'planned']), events)).toMatchObject({
+    expect(remainingWork(stateWith(['cleaning', 'planned']), events)).toMatchObject({
       left: [0, 1],
       running: { cause },
     });
@@ -114,11 +114,11 @@ describe('a coordinator that takes over', () => {
 
   it('starts nothing any more in a run that was being stopped', () => {
     const events = [point(0, null, 'deploying', 1), point(0, 'deploying', 'cleaning', 2)];
-    expect(resumptionOf(stateWith(['cleaning', 'planned']), events)).toMatchObject({
+    expect(remainingWork(stateWith(['cleaning', 'planned']), events)).toMatchObject({
       left: [],
       exitCode: 143,
     });
-    expect(resumptionOf(stateWith(['done', 'planned'], { sweep: 'cleaning' }), [])).toMatchObject({
+    expect(remainingWork(stateWith(['done', 'planned'], { sweep: 'cleaning' }), [])).toMatchObject({
       left: [],
       exitCode: 143,
     });
@@ -127,7 +127,7 @@ describe('a coordinator that takes over', () => {
   it('ends with 1 when a point that failed was to be the last', () => {
     const cause = { summary: 'decode-0-0 failed' };
     const state = stateWith(['done', 'failed', 'planned'], { sweep: 'cleaning', cause });
-    expect(resumptionOf(state, [])).toMatchObject({ left: [], exitCode: 1 });
+    expect(remainingWork(state, [])).toMatchObject({ left: [], exitCode: 1 });
   });
 
   it('goes on with a point that had ended, but whose result is not told of', () => {
@@ -138,7 +138,7 @@ describe('a coordinator that takes over', () => {
       point(0, 'warming', 'benchmarking', 2),
       point(0, 'cleaning', 'done', 3),
     ];
-    expect(resumptionOf(open, events)).toMatchObject({
+    expect(remainingWork(open, events)).toMatchObject({
       left: [0, 1],
       running: { startedAt: new Date(1_000), benchmarkStartedAt: new Date(2_000) },
     });
@@ -147,10 +147,10 @@ describe('a coordinator that takes over', () => {
   it('begins a point anew that was to be tried again', () => {
     const state = stateWith(['done', 'planned', 'planned']);
     const events = [point(1, null, 'deploying', 1), point(1, 'cleaning', 'failed', 2), result(1, 3)];
-    expect(resumptionOf(state, events)).toMatchObject({ left: [1, 2], running: null });
+    expect(remainingWork(state, events)).toMatchObject({ left: [1, 2], running: null });
   });
 
   it('does not run a point again that has failed', () => {
-    expect(resumptionOf(stateWith(['failed', 'planned']), [])).toMatchObject({ left: [1], exitCode: null });
+    expect(remainingWork(stateWith(['failed', 'planned']), [])).toMatchObject({ left: [1], exitCode: null });
   });
 });

@@ -17,7 +17,7 @@ export interface InterruptedPoint {
 }
 
 /** Where a job goes on. */
-export interface Resumption {
+export interface RemainingWork {
   /** Ordinals of the points that are to run, the interrupted one first. */
   readonly left: readonly number[];
   readonly running: InterruptedPoint | null;
@@ -34,7 +34,7 @@ function endOf({ points, cause }: JobState): number | null {
 }
 
 /** Where the next coordinator goes on, from what the last one left. Pure. */
-export function resumptionOf(state: JobState, events: readonly SrtEvent[]): Resumption {
+export function remainingWork(state: JobState, events: readonly SrtEvent[]): RemainingWork {
   const open = state.points.filter(({ status }) => status === null);
   const current = open.find(({ state: at }) => at !== 'planned');
   const running = current ? interruptedPoint(current, events) : null;
