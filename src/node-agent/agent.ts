@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type Bus, BusTimeout, type EventOutbox, type Incoming } from '../messages/bus/bus.ts';
 import {
@@ -292,7 +293,7 @@ export class NodeAgent {
         break;
       } catch (error) {
         log.debug({ error: String(error) }, 'hello was not answered');
-        await new Promise((resolve) => setTimeout(resolve, HELLO_RETRY_MS));
+        await sleep(HELLO_RETRY_MS);
       }
     }
     this.#greeting = false;
@@ -393,7 +394,7 @@ export class NodeAgent {
           ? await tailOf(file, message.lines ?? 50)
           : await pieceFrom(file, message.offset);
       while (piece.text === '' && this.#options.now() < until) {
-        await new Promise((resolve) => setTimeout(resolve, 200));
+        await sleep(200);
         piece = await pieceFrom(file, piece.offset);
       }
       const over = this.#options.table

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { setting } from './common/argv.ts';
 import { type Registration, reachEtcd } from './common/etcd.ts';
 import { Fatal } from './common/fatal.ts';
@@ -15,7 +16,6 @@ import type { EngineOptions } from './engine/engine-options.ts';
 const say = (text: string): void => {
   process.stdout.write(`[${new Date().toISOString().slice(0, 19).replace('T', ' ')}] ${text}\n`);
 };
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Runs one rank of an engine, as a server of its own or as a Dynamo worker. Resolves when it serves. */
 export async function runEngine(

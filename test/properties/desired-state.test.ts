@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+vi.mock('node:timers/promises', () => import('../support/faked-sleep.ts'));
+
 import { DEFAULT_SUPERVISION, Roster } from '../../src/coordinator/agents/roster.ts';
 import { Deployment } from '../../src/coordinator/sweep/deployment.ts';
 import type { EventOutbox } from '../../src/messages/bus/bus.ts';

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { JobOnDisk } from '../jobs/job-dir.ts';
 import { OUTPUT_OPTION } from '../terminal/options.ts';
@@ -62,7 +63,7 @@ async function untilOver(job: JobOnDisk): Promise<void> {
     const sweep = (await readState(job))?.sweep ?? '';
     if (sweep !== told && (sweep === 'cleaning' || sweep === 'finishing')) print(`${job.jobId} is ${sweep}`);
     told = sweep;
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    await sleep(LOOK_EVERY_MS);
   }
 }
 
@@ -139,7 +140,7 @@ async function endInSlurm({ spec, jobId }: JobOnDisk): Promise<void> {
   const deadline = performance.now() + BATCH_END_MS;
   while (performance.now() < deadline) {
     if (hasEndedInSlurm(await queryJob(spec.slurm.jobId))) return;
-    await new Promise((resolve) => setTimeout(resolve, 5 * LOOK_EVERY_MS));
+    await sleep(5 * LOOK_EVERY_MS);
   }
   const answer = await slurm('scancel', [spec.slurm.jobId]);
   if (answer.exitCode === 0 || /invalid job id/i.test(answer.stderr)) return;

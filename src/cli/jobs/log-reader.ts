@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../../messages/bus/bus.ts';
 import { type LogRequest, logReplySchema } from '../../messages/events/control.ts';
 import { WIRE_VERSION } from '../../messages/events/events.ts';
@@ -40,7 +41,7 @@ function fileReader(file: string): LogReader {
     tail: (lines) => tailOf(file, lines).catch(() => ({ text: '', offset: 0 })),
     async from(offset) {
       const piece = await pieceFrom(file, offset).catch(() => ({ text: '', offset }));
-      if (piece.text === '') await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+      if (piece.text === '') await sleep(LOOK_AGAIN_MS);
       return piece;
     },
     close: async () => undefined,

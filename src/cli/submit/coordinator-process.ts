@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, SrtctlError } from '../../os/errors.ts';
 
 /** How often a coordinator that was killed or broke is started again. */
@@ -32,7 +33,7 @@ export async function superviseCoordinator(
       const { exitCode, wasKilled } = await endOf(child);
       if (!isWanted || restarts >= most || !(wasKilled || mayGoOn(exitCode))) return { exitCode };
       const pauseMs = PAUSES_MS[Math.min(restarts, PAUSES_MS.length - 1)] ?? 0;
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      await sleep(pauseMs);
       if (!isWanted) return { exitCode };
       try {
         child = await start();

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { homePrefix } from '../../coordinator/takeover/dead-jobs.ts';
 import { epochFile, overFile } from '../../coordinator/takeover/epoch-lock.ts';
 import { toToken } from '../../messages/events/subjects.ts';
@@ -27,6 +28,5 @@ export async function endLeftHome(jobId: string): Promise<void> {
     }
   }
   const until = performance.now() + MOST_MS;
-  while (homes.some((home) => existsSync(home)) && performance.now() < until)
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  while (homes.some((home) => existsSync(home)) && performance.now() < until) await sleep(LOOK_EVERY_MS);
 }

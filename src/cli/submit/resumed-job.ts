@@ -1,5 +1,6 @@
 import { copyFile, link, mkdir, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type PointOnDisk, readPoints } from '../../coordinator/record/point-results.ts';
 import { RESTART_PATIENCE_S } from '../../coordinator/takeover/coordinator-guard.ts';
 import type { JobSpec } from '../../messages/job-directory/job-files.ts';
@@ -61,7 +62,7 @@ async function willBeOver(job: JobOnDisk): Promise<boolean> {
   while (!(await isOver(job))) {
     if (job.spec.mode !== 'local' || (await coordinatorOf(job)) !== undefined) return false;
     if (performance.now() > until) return false;
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await sleep(200);
   }
   return true;
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../../messages/bus/bus.ts';
 import { heartbeatSchema, progressMessageSchema } from '../../messages/events/control.ts';
 import type { SrtEvent } from '../../messages/events/events.ts';
@@ -163,5 +164,3 @@ async function reach(job: JobOnDisk, ended: Signal): Promise<Bus | undefined> {
   }
   return undefined;
 }
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
 import { writePrivateFile } from '../../os/private-files.ts';
 import {
@@ -170,7 +171,7 @@ export class NatsServer {
         await rm(join(portsDir, file ?? ''), { force: true });
         return Number(new URL(url).port);
       }
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await sleep(10);
     }
     throw new Error(`nats-server did not start: ${await this.#lastWords()}`);
   }

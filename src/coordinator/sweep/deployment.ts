@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { CausedError } from '../../machines/point.ts';
 import type { Bus } from '../../messages/bus/bus.ts';
@@ -327,7 +328,7 @@ export class Deployment {
       } catch (error) {
         if (error instanceof CausedError) throw error;
         problem = error instanceof BusTimeout ? 'did not answer its desired state' : String(error);
-        await new Promise((resolve) => setTimeout(resolve, 200));
+        await sleep(200);
       }
     }
     signal.throwIfAborted();

@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
 import { CausedError } from '../../machines/point.ts';
 import type { CacheRecord } from '../../messages/job-directory/result.ts';
@@ -38,7 +39,7 @@ async function flushWorker(worker: WorkerRest, deadline: number, signal: AbortSi
   const pause = async (): Promise<void> => {
     signal.throwIfAborted();
     if (performance.now() > deadline) throw stillBusy(worker);
-    await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+    await sleep(ASK_AGAIN_MS);
   };
   let isQuiet = await isAtRest(worker);
   while (isQuiet === false) {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, ErrorCode, Events, headers, type NatsConnection, NatsError } from 'nats';
 import type * as z from 'zod';
 import { isGenuine } from '../events/authorship.ts';
@@ -61,7 +62,7 @@ export async function patiently<T>(
       const refused = error instanceof NatsError && error.isAuthError();
       if (refused || signal?.aborted || performance.now() > until)
         throw new BusError(`cannot reach the bus at ${url}: ${messageOf(error)}`, { cause: error });
-      await new Promise((resolve) => setTimeout(resolve, FIRST_RETRY_MS));
+      await sleep(FIRST_RETRY_MS);
     }
   }
 }

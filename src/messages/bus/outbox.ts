@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type EventBody, type SrtEvent, WIRE_VERSION } from '../events/events.ts';
 import type { Bus, EventOutbox } from './bus.ts';
 import { fitMessage } from './fit.ts';
@@ -41,7 +42,7 @@ export function createOutbox(options: {
         queue.shift();
         options.onStored?.(head.message.seq);
       } catch {
-        await new Promise((resolve) => setTimeout(resolve, options.retryMs ?? 100));
+        await sleep(options.retryMs ?? 100);
       }
     }
     sending = false;

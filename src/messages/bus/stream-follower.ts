@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ConsumerMessages, DeliverPolicy, type NatsConnection } from 'nats';
 import type { Follower } from './bus.ts';
 
@@ -75,7 +76,7 @@ export class StreamFollower implements Follower {
       } catch {
         // The bus is away or the stream is not there yet: the connection's own policy brings it back.
       }
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await sleep(100);
     }
   }
 

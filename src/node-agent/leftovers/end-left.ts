@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { markIn, type OwnerMark } from '../../os/processes/owner-mark.ts';
 import type { Spawner } from '../start/spawn.ts';
 import { findProcesses, isMarked, type Sought } from './marks.ts';
@@ -36,7 +37,7 @@ export async function endLeft(left: Left): Promise<void> {
     const found = inGroup || near || marked.length > 0;
     clean = found ? 0 : clean + 1;
     // The global timer, which tests of the whole agent put their simulated clock in place of.
-    if (found) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    if (found) await sleep(PAUSE_MS);
   }
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProbeInput, ProcessEvent } from '../../machines/process.ts';
 import { AnswerCheck, asksItself, type WhoAsks } from '../ports/answer-check.ts';
 import { LineWatch } from './line-watch.ts';
@@ -75,7 +76,7 @@ export function watchProbe(
         return;
       }
       const age = performance.now() - began;
-      await sleep(
+      await pause(
         Math.min(Math.max(STARTUP.firstMs, age * STARTUP.shareOfAge), STARTUP.mostMs),
         abort.signal,
       );
@@ -89,7 +90,7 @@ export function watchProbe(
     let failingSince = 0;
     let told = false;
     while (!abort.signal.aborted) {
-      await sleep(everyMs, abort.signal);
+      await pause(everyMs, abort.signal);
       if (abort.signal.aborted) return;
       const asked = performance.now();
       const answer = await probeOnce(probe, timeoutMs, abort.signal, 'liveness');
@@ -110,14 +111,6 @@ export function watchProbe(
   return () => abort.abort();
 }
 
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    }
-  });
-}
+/** An abort ends it early. */
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  sleep(ms, undefined, { signal }).catch(() => undefined);

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type CurrentPoint, FaultClock } from './fault-clock.ts';
 import { concerns, type Fault, type FaultKind, readFaults } from './fault-schema.ts';
 
@@ -31,7 +32,7 @@ export async function beginFaults(): Promise<void> {
   if (!hasFaults) return;
   look();
   const late = faultOn('late');
-  if (late) await new Promise((resolve) => setTimeout(resolve, late.delay_ms));
+  if (late) await sleep(late.delay_ms);
   act();
   setInterval(() => {
     look();

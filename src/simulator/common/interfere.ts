@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { countRequest, faultOn, hasFaults, requestsStandStill } from './faults.ts';
 
 const LOOK_MS = 50;
@@ -34,8 +35,6 @@ async function interfere(handle: Handle, request: IncomingMessage, response: Ser
   if (broken) breakAfter(response, broken.chunk, broken.how);
   await handle(request, response);
 }
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Delays each piece after the one before it. */
 function writeSlowly(response: ServerResponse, delayMs: number): void {

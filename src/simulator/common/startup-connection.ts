@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { setting } from './argv.ts';
 import { Fatal } from './fatal.ts';
 
@@ -46,7 +47,7 @@ export async function connectAtStart<T>(to: Dependency<T>): Promise<T> {
         `WARN ${name} not reachable yet; retrying startup connection attempt=${attempt} error=${error.message} ` +
           `remaining=${left / 1_000}s retry_in=${wait / 1_000}s\n`,
       );
-      await new Promise((resolve) => setTimeout(resolve, wait));
+      await sleep(wait);
       if (wait < left) continue;
       const says = `${name} startup connection timed out after ${seconds} seconds`;
       to.beforeTheEnd?.(says);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { etcdEndpoint, listPrefix } from '../common/etcd.ts';
 import { INSTANCES, type Instance, instanceSchema } from '../common/registry.ts';
 import type { PrefillTarget } from '../router/dispatch.ts';
@@ -80,7 +81,7 @@ export class KnownWorkers {
   async follow(): Promise<never> {
     for (;;) {
       await this.#refresh().catch((error: unknown) => process.stderr.write(`registry: ${String(error)}\n`));
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      await sleep(POLL_MS);
     }
   }
 

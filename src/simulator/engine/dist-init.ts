@@ -1,4 +1,5 @@
 import { connect, createServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { setting } from '../common/argv.ts';
 import { Fatal } from '../common/fatal.ts';
 import type { EngineOptions } from './engine-options.ts';
@@ -80,7 +81,7 @@ async function follow(
         `torch.distributed.DistNetworkError: The client socket has timed out while trying to connect to (${at.host}, ${at.port})`,
         { traceback: true },
       );
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    await sleep(RETRY_MS);
   }
 }
 

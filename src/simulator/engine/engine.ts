@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { hangingClock, systemClock } from '../common/clock.ts';
 import { faultOn, standsStillItself } from '../common/faults.ts';
 import { parseJson, pathOf, readBody, sendError, sendJson, sendText } from '../common/http.ts';
@@ -278,8 +279,6 @@ function sendBare(response: ServerResponse, status: number, text = ''): void {
   response.writeHead(status, { 'content-length': Buffer.byteLength(text) });
   response.end(text);
 }
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 function inform(response: ServerResponse, body: string | object | undefined): void {
   if (body === undefined) sendJson(response, 404, { detail: 'Not Found' });

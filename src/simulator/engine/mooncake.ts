@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Arguments, bindAddress, setting } from '../common/argv.ts';
 import { readBody, serve } from '../common/http.ts';
 
@@ -25,7 +26,7 @@ export async function runMooncakeMaster(argv: readonly string[]): Promise<void> 
   process.stderr.write('Master service started\n');
   if (options.text('enable_http_metadata_server') === 'true')
     await serve(everywhere, options.integer(8080, 'http_metadata_server_port'), metadataServer());
-  await new Promise((resolve) => setTimeout(resolve, setting('SRTCTL_SIM_LOAD_MS', START_MS)));
+  await sleep(setting('SRTCTL_SIM_LOAD_MS', START_MS));
   await serve(everywhere, options.integer(9003, 'metrics_port'), answerMetrics);
   await serve(everywhere, options.integer(50_051, 'rpc_port', 'port'), ({ socket }) => void socket.destroy());
 }

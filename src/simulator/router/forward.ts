@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseJson } from '../common/http.ts';
 import { type Asked, type RouterKind, refuse, requestId, send } from './answers.ts';
 import { counted, withFields } from './dispatch.ts';
@@ -21,13 +22,11 @@ export interface Forwarding {
   readonly isDisaggregated: boolean;
 }
 
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 /** Repeats an attempt until it settles the request, or until no attempt is left. */
 async function retried(signal: AbortSignal, attempt: (last: boolean) => Promise<boolean>): Promise<void> {
   for (let count = 1, pause = FIRST_WAIT_MS; count <= ATTEMPTS && !signal.aborted; count++, pause *= GROWS) {
     if (await attempt(count === ATTEMPTS)) return;
-    if (count < ATTEMPTS) await wait(pause);
+    if (count < ATTEMPTS) await sleep(pause);
   }
 }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { get } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Arguments } from '../common/argv.ts';
 import { parseJson } from '../common/http.ts';
 import type { RouterKind } from './answers.ts';
@@ -68,7 +69,7 @@ export class Workers {
         say('ERROR', `Failed job: type=AddWorker, worker=${planned.url.origin}, error=${why}`);
         return false;
       }
-      await new Promise((resolve) => setTimeout(resolve, interval));
+      await sleep(interval);
     }
     const info = parseJson((await ask(planned.url, '/get_server_info'))?.text ?? '') as
       | Record<string, unknown>
@@ -113,7 +114,7 @@ export class Workers {
     const threshold = this.#args.integer(3, 'health-failure-threshold');
     let misses = 0;
     for (;;) {
-      await new Promise((resolve) => setTimeout(resolve, interval));
+      await sleep(interval);
       misses = (await ask(url, '/health'))?.status === 200 ? 0 : misses + 1;
       for (const worker of this.all) if (worker.url === url) worker.healthy = misses < threshold;
     }

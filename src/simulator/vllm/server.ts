@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { hangingClock, pausingClock, systemClock } from '../common/clock.ts';
 import { Fatal } from '../common/fatal.ts';
 import { faultOn, mayBecomeReady, standsStillItself } from '../common/faults.ts';
@@ -42,7 +43,7 @@ export async function runVllm(options: EngineOptions & { readonly headless: bool
   };
   await joinRanks(options, lost);
   say(`Starting to load model ${options.modelPath}...`);
-  await new Promise((resolve) => setTimeout(resolve, options.loadMs));
+  await sleep(options.loadMs);
   await mayBecomeReady();
   if (options.headless) return;
   // The server listens once the model is loaded; until then it refuses connections.
