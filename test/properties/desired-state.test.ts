@@ -12,7 +12,7 @@ import type { EventBody } from '../../src/messages/events/events.ts';
 import { subjectsOf } from '../../src/messages/events/subjects.ts';
 import type { ProcessSpec } from '../../src/messages/spec/process-spec.ts';
 import { sameProcess } from '../../src/messages/spec/same-process.ts';
-import { isOver } from '../../src/messages/spec/states.ts';
+import { hasEnded } from '../../src/messages/spec/states.ts';
 import { NodeAgent } from '../../src/node-agent/agent.ts';
 import { ProcessTable } from '../../src/node-agent/processes/process-table.ts';
 import { type Fate, SimulatedBus } from '../support/simulated-bus.ts';
@@ -331,11 +331,11 @@ describe('desired state', () => {
               // What ended by itself while it is wanted is not started again: that is the news.
               expect(last?.exists).toBe(!last?.crashed);
               const state = reports.find(({ id }) => id === spec.id)?.state ?? 'waiting';
-              expect(isOver(state)).toBe(last?.crashed);
+              expect(hasEnded(state)).toBe(last?.crashed);
             }
             expect(node.running.map(({ spec }) => spec.id).sort()).toEqual(
               reports
-                .filter(({ state }) => !isOver(state))
+                .filter(({ state }) => !hasEnded(state))
                 .map(({ id }) => id)
                 .sort(),
             );

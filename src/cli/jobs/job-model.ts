@@ -14,7 +14,7 @@ import type {
 import type { ProcessRole } from '../../messages/spec/process-spec.ts';
 import {
   type AgentState,
-  isOver,
+  hasEnded,
   type PointState,
   type ProcessState,
   type SweepState,
@@ -145,7 +145,7 @@ export class JobModel implements JobView {
       const last = [...this.points.values()].at(-1)?.state;
       // After a failure nothing is kept; the news of an agent may come after that of the coordinator.
       const isGone = ({ state, role }: ProcessView): boolean =>
-        isOver(state) || role === 'benchmark' || (last === 'failed' && state !== 'waiting');
+        hasEnded(state) || role === 'benchmark' || (last === 'failed' && state !== 'waiting');
       for (const process of [...this.processes.values()])
         if (isGone(process)) this.processes.delete(process.id);
       // The current point is the last of the map, also when it is tried again.

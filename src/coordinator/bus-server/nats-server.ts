@@ -7,10 +7,10 @@ import * as z from 'zod';
 import { writePrivateFile } from '../../os/private-files.ts';
 import {
   adopt,
+  childHandle,
+  type ProcessHandle,
   type ProcessName,
   processName,
-  type Running,
-  runningChild,
 } from '../../os/processes/process-handle.ts';
 import { type NatsConfigInput, natsConfig } from './nats-config.ts';
 
@@ -41,7 +41,7 @@ export interface NatsServerOptions
 /** The job's nats-server: started on a free port, started again on the same one when it ends unasked. */
 export class NatsServer {
   readonly #options: NatsServerOptions;
-  #server: Running | undefined;
+  #server: ProcessHandle | undefined;
   #port = -1;
   #stopping = false;
   #soon = 0;
@@ -98,7 +98,7 @@ export class NatsServer {
   async stop(): Promise<void> {
     this.#stopping = true;
     const server = this.#server;
-    if (!server || server.isOver) return;
+    if (!server || server.hasEnded) return;
     server.kill('SIGTERM');
     const timer = setTimeout(() => server.kill('SIGKILL'), STOP_GRACE_MS);
     await server.ended;
@@ -137,7 +137,7 @@ export class NatsServer {
     this.#watch(launch(this.#options.mark, [binary, '-c', configFile]));
   }
 
-  #watch(server: Running): void {
+  #watch(server: ProcessHandle): void {
     const { began, over, onRestart, onGone, onStarted } = this.#options;
     this.#server = server;
     const startedAt = performance.now();
@@ -163,7 +163,7 @@ export class NatsServer {
     const portsDir = join(this.#options.directory, 'ports');
     const until = performance.now() + START_TIMEOUT_MS;
     while (performance.now() < until) {
-      if (this.#server?.isOver) break;
+      if (this.#server?.hasEnded) break;
       const file = (await readdir(portsDir)).find((name) => name.endsWith('.ports'));
       const text = file ? await readFile(join(portsDir, file), 'utf8') : '';
       const url = portsSchema.safeParse(tryJson(text)).data?.nats[0];
@@ -183,13 +183,13 @@ export class NatsServer {
 }
 
 /** In a group of its own, and not ended with this process: the guard sees to that. It writes its log itself. */
-function launch(mark: NatsServerOptions['mark'], argv: readonly string[]): Running {
+function launch(mark: NatsServerOptions['mark'], argv: readonly string[]): ProcessHandle {
   const [command = '', ...args] = mark?.(argv) ?? argv;
-  return runningChild(spawn(command, args, { detached: true, stdio: 'ignore' }));
+  return childHandle(spawn(command, args, { detached: true, stdio: 'ignore' }));
 }
 
 /** Servers of a job, by the configuration that is theirs alone: its path is in a directory of this user and job. */
-function serversOf(configFile: string): Running[] {
+function serversOf(configFile: string): ProcessHandle[] {
   return readdirSync('/proc').flatMap((name) => {
     if (!/^\d+$/.test(name)) return [];
     try {

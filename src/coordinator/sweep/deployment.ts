@@ -9,7 +9,7 @@ import type { Subjects } from '../../messages/events/subjects.ts';
 import type { Cause } from '../../messages/job-directory/result.ts';
 import { type DeployPhase, deployPhases, type ProcessSpec } from '../../messages/spec/process-spec.ts';
 import { readyAnew, sameProcess } from '../../messages/spec/same-process.ts';
-import type { ProcessState } from '../../messages/spec/states.ts';
+import { hasEnded, type ProcessState } from '../../messages/spec/states.ts';
 import { describe } from '../../why/describe.ts';
 import type { Roster } from '../agents/roster.ts';
 
@@ -378,8 +378,6 @@ function next(known: Known, spec: ProcessSpec, generation: number): Known {
   const isStale = readyAnew(known.spec, spec) && !(known.report && hasEnded(known.report.state));
   return isStale ? firstAsked(spec, generation) : { ...known, spec };
 }
-
-const hasEnded = (state: ProcessState): boolean => state === 'failed' || state === 'stopped';
 
 /** Ended while it is wanted: success only for what is expected to end, with exit code 0. */
 const hasFailed = (spec: ProcessSpec, report: ProcessReport): boolean =>

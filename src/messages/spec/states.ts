@@ -32,4 +32,4 @@ export const sweepStateSchema = z.enum(['booting', 'running', 'cleaning', 'finis
 export type SweepState = z.infer<typeof sweepStateSchema>;
 
 /** true when a process no longer exists. */
-export const isOver = (state: ProcessState): boolean => state === 'stopped' || state === 'failed';
+export const hasEnded = (state: ProcessState): boolean => state === 'stopped' || state === 'failed';

@@ -9,7 +9,7 @@ import {
 } from '../../machines/process.ts';
 import type { ProcessReport } from '../../messages/events/control.ts';
 import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
-import { isOver, type ProcessState } from '../../messages/spec/states.ts';
+import { hasEnded, type ProcessState } from '../../messages/spec/states.ts';
 import type { Guard } from '../../os/processes/guard.ts';
 import type { Marker } from '../../os/processes/owner-mark.ts';
 import { endLeft, endQuickly, endStrays, newestPids } from '../leftovers/end-left.ts';
@@ -121,7 +121,7 @@ export class ProcessTable {
   /** Number of processes that may still exist. */
   get alive(): number {
     let count = 0;
-    for (const entry of this.#entries.values()) if (entry.group !== null || !isOver(entry.state)) count++;
+    for (const entry of this.#entries.values()) if (entry.group !== null || !hasEnded(entry.state)) count++;
     return count;
   }
 
@@ -132,7 +132,7 @@ export class ProcessTable {
 
   reports(): ProcessReport[] {
     return [...this.#entries.values()]
-      .filter((entry) => !entry.unwanted || !isOver(entry.state))
+      .filter((entry) => !entry.unwanted || !hasEnded(entry.state))
       .map(({ spec, state, pid, generation, why, exitCode, signal }) => ({
         id: spec.id,
         state,
@@ -217,7 +217,7 @@ export class ProcessTable {
     const entry = this.#entries.get(key);
     if (!entry) return;
     entry.unwanted = true;
-    if (!isOver(entry.state)) entry.actor.send({ type: 'stop', why });
+    if (!hasEnded(entry.state)) entry.actor.send({ type: 'stop', why });
   }
 
   /** The same process, watched differently. */
@@ -227,7 +227,7 @@ export class ProcessTable {
     const watchedAnew = !isDeepStrictEqual(entry.spec.progress, spec.progress);
     const readAnew = !isDeepStrictEqual(entry.spec.fatalLines, spec.fatalLines);
     entry.spec = spec;
-    if (isOver(entry.state)) return;
+    if (hasEnded(entry.state)) return;
     entry.actor.send({ type: 'spec.changed', spec });
     if (readAnew) this.#watchLog(entry, sizeOf(spec.logFile));
     if (!watchedAnew) return;
@@ -277,8 +277,8 @@ export class ProcessTable {
         this.#tell(entry, from);
         this.#watch(entry);
         if (state === 'starting' && !entry.unwatchLog) this.#watchLog(entry);
-        if (state === 'stopping' || isOver(state)) entry.unwatchLog?.();
-        if (!isOver(state)) return;
+        if (state === 'stopping' || hasEnded(state)) entry.unwatchLog?.();
+        if (!hasEnded(state)) return;
         this.#closeLog(entry);
         this.#startWaiting();
       },
@@ -317,7 +317,7 @@ export class ProcessTable {
         onMetrics: (values) => this.#options.onMetrics({ process: spec.id, values }),
         onHung: (says) => void this.#hung(entry, says),
       });
-    } else if (state === 'stopping' || isOver(state)) entry.unwatch?.();
+    } else if (state === 'stopping' || hasEnded(state)) entry.unwatch?.();
   }
 
   /** From when it is started until it is stopped or over. `from`: byte of its log. */
@@ -345,7 +345,7 @@ export class ProcessTable {
     } catch (error) {
       this.#options.onDefect(`stacks of ${spec.id}`, error);
     }
-    if (!isOver(entry.state)) entry.actor.send({ type: 'hang.detected', detail });
+    if (!hasEnded(entry.state)) entry.actor.send({ type: 'hang.detected', detail });
   }
 
   /** Starts what waits and has nothing in its way. */
@@ -360,12 +360,12 @@ export class ProcessTable {
   }
 
   #exists(entry: Entry): boolean {
-    return entry.group !== null || (entry.state !== 'waiting' && !isOver(entry.state));
+    return entry.group !== null || (entry.state !== 'waiting' && !hasEnded(entry.state));
   }
 
   #forgetOver(): void {
     for (const [key, entry] of this.#entries)
-      if (entry.unwanted && entry.group === null && isOver(entry.state)) this.#entries.delete(key);
+      if (entry.unwanted && entry.group === null && hasEnded(entry.state)) this.#entries.delete(key);
   }
 
   #machineFor(key: string): ProcessMachine {

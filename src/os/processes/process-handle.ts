@@ -12,10 +12,10 @@ export interface ProcessName {
 }
 
 /** A process that somebody started: our child, or one that a predecessor of ours left running. */
-export interface Running extends ProcessName {
+export interface ProcessHandle extends ProcessName {
   /** How it ended; `unknown` of one that is not our child. Also told when it could not be started. */
   readonly ended: Promise<string>;
-  readonly isOver: boolean;
+  readonly hasEnded: boolean;
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -23,28 +23,28 @@ export interface Running extends ProcessName {
 export const ORDERLY = 'exit code 0';
 
 /** A child as it was spawned; undefined pids (it could not be started) end at once. */
-export function runningChild(child: ChildProcess): Running {
+export function childHandle(child: ChildProcess): ProcessHandle {
   const pid = child.pid ?? 0;
-  let isOver = false;
+  let hasEnded = false;
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(`cannot be started: ${error.message}`));
     child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
   }).then((how) => {
-    isOver = true;
+    hasEnded = true;
     return how;
   });
   return {
     ...processName(pid),
     ended,
-    get isOver() {
-      return isOver;
+    get hasEnded() {
+      return hasEnded;
     },
     kill: (signal) => void child.kill(signal),
   };
 }
 
 /** A process that another one started; undefined when it is gone. */
-export function adopt({ pid, startedAt }: ProcessName): Running | undefined {
+export function adopt({ pid, startedAt }: ProcessName): ProcessHandle | undefined {
   const isThere = (): boolean => startOf(pid) === startedAt;
   if (!isThere()) return undefined;
   return {
@@ -58,7 +58,7 @@ export function adopt({ pid, startedAt }: ProcessName): Running | undefined {
       }, LOOK_EVERY_MS);
       timer.unref();
     }),
-    get isOver() {
+    get hasEnded() {
       return !isThere();
     },
     kill(signal): void {

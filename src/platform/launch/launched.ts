@@ -1,8 +1,8 @@
-import { adopt, type Running } from '../../os/processes/process-handle.ts';
+import { adopt, type ProcessHandle } from '../../os/processes/process-handle.ts';
 
 /** A process that the platform started for one or more agents: an agent itself, or the srun of several. */
 export interface Launched {
-  readonly process: Running;
+  readonly process: ProcessHandle;
   readonly agents: readonly string[];
 }
 

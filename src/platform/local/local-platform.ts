@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path';
 import { endMarked, guardsAreGone } from '../../os/processes/guard.ts';
 import { findKeeper } from '../../os/processes/keeper.ts';
 import { limitsPattern, OWNER_VARIABLE, ownerMark } from '../../os/processes/owner-mark.ts';
-import { ORDERLY, type Running, runningChild } from '../../os/processes/process-handle.ts';
+import { childHandle, ORDERLY, type ProcessHandle } from '../../os/processes/process-handle.ts';
 import { PUBLIC_PORT } from '../../recipe/values/public-port.ts';
 import { LaunchedAgents } from '../launch/launched.ts';
 import type { AgentLaunch, OnAgentEnd, Platform } from '../launch/launcher.ts';
@@ -85,7 +85,7 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
 
   /** Ends what an agent ran that was killed with its keeper and its guard: nobody else is there to do that. */
   const sweeps = new Set<Promise<void>>();
-  function sweepAfter({ pid, ended }: Running): void {
+  function sweepAfter({ pid, ended }: ProcessHandle): void {
     const hard = options.pidNamespace ? undefined : ownerMark(pid, 'agent');
     if (hard === undefined) return;
     void ended.then((how) => {
@@ -97,16 +97,16 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
   }
 
   /** A keeper ends the agent and all that it has started; around an agent in a namespace is what ends that. */
-  function killAgent(running: Running): void {
-    if (running.pid <= 0 || running.isOver) return;
+  function killAgent(handle: ProcessHandle): void {
+    if (handle.pid <= 0 || handle.hasEnded) return;
     if (!keeper && !options.pidNamespace) {
-      killGroup(running, 'SIGKILL');
+      killGroup(handle, 'SIGKILL');
       return;
     }
-    running.kill('SIGCONT');
-    running.kill('SIGUSR1');
-    const timer = setTimeout(() => killGroup(running, 'SIGKILL'), KEEPER_MS);
-    void running.ended.then(() => clearTimeout(timer));
+    handle.kill('SIGCONT');
+    handle.kill('SIGUSR1');
+    const timer = setTimeout(() => killGroup(handle, 'SIGKILL'), KEEPER_MS);
+    void handle.ended.then(() => clearTimeout(timer));
   }
 
   return {
@@ -123,9 +123,9 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
         const [command = '', ...args] = argv;
         const child = spawn(command, args, { detached: true, stdio: ['ignore', log, log], env });
         closeSync(log);
-        const running = runningChild(child);
-        sweepAfter(running);
-        launched.add({ process: running, agents: [name] }, endOf(onEnd));
+        const handle = childHandle(child);
+        sweepAfter(handle);
+        launched.add({ process: handle, agents: [name] }, endOf(onEnd));
       }
     },
     adoptAgents(named, _, onEnd): string[] {
@@ -171,9 +171,9 @@ function ending(how: string): string {
 }
 
 /** The whole group: around an agent in a namespace are others, which do not hear SIGTERM. */
-function killGroup({ pid, isOver }: Running, signal: NodeJS.Signals): void {
+function killGroup({ pid, hasEnded }: ProcessHandle, signal: NodeJS.Signals): void {
   try {
-    if (pid > 0 && !isOver) process.kill(-pid, signal);
+    if (pid > 0 && !hasEnded) process.kill(-pid, signal);
   } catch {
     // It has ended by itself.
   }

@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
-import { ORDERLY, runningChild } from '../../os/processes/process-handle.ts';
+import { childHandle, ORDERLY } from '../../os/processes/process-handle.ts';
 import { LaunchedAgents } from '../launch/launched.ts';
 import type { AgentGroup, AgentLaunch, OnAgentEnd, Platform } from '../launch/launcher.ts';
 import { agentLauncher, FAILED_SUFFIX } from './agent-launcher.ts';
@@ -81,7 +81,7 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
     });
     closeSync(file);
     log.info({ args, nodes: agents.length }, 'srun of the agents');
-    const step = { process: runningChild(child), agents: agents.map(({ name }) => name) };
+    const step = { process: childHandle(child), agents: agents.map(({ name }) => name) };
     steps.add(step, endOf(agents, onEnd));
   };
 

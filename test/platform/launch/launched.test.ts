@@ -7,7 +7,7 @@ function fake(pid: number) {
   const ended = new Promise<string>((resolve) => {
     end = resolve;
   });
-  return { process: { pid, startedAt: '1', ended, isOver: false, kill: () => undefined }, end };
+  return { process: { pid, startedAt: '1', ended, hasEnded: false, kill: () => undefined }, end };
 }
 
 it('the end of an agent’s process is no news of it when another was launched in its place', async () => {
