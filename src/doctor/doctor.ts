@@ -6,14 +6,14 @@ import { SLURM_CHECKS } from './slurm-checks.ts';
 import type { Check, World } from './world.ts';
 
 export interface DoctorOptions {
-  /** Lists of nodes to look at. */
+  /** Lists of nodes to check. */
   readonly nodes: readonly string[];
   readonly all: boolean;
-  /** How long the job on the nodes may wait for them, s. */
+  /** How long the check's job may wait for its nodes, s. */
   readonly waitS: number;
 }
 
-/** Everything that was found, in the order of the checks. */
+/** All findings, in the order of the checks. */
 export async function examine(world: World, options: DoctorOptions): Promise<Finding[]> {
   const login = await runChecks(LOGIN_CHECKS, 'login', world);
   const [first, ...others] = SLURM_CHECKS;

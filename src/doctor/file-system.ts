@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises';
 
-/** f_type of statfs(2), of those that one meets on clusters. */
+/** f_type of statfs(2), for file systems that clusters use. */
 const SHARED: Readonly<Record<number, string>> = {
   26985: 'NFS',
   198183888: 'Lustre',
@@ -24,14 +24,14 @@ const LOCAL: Readonly<Record<number, string>> = {
 
 export interface FileSystem {
   readonly name: string;
-  /** undefined: of a kind that may be either. */
+  /** undefined: this kind may be either. */
   readonly shared: boolean | undefined;
   readonly freeBytes: number;
 }
 
 export async function fileSystemOf(path: string): Promise<FileSystem> {
   const { type, bavail, bsize } = await statfs(path);
-  // statfs gives the type as the kernel's signed word.
+  // statfs returns the kernel's signed word.
   const kind = type >>> 0;
   const shared = SHARED[kind];
   const local = LOCAL[kind];

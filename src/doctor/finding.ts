@@ -3,7 +3,7 @@ import * as z from 'zod';
 const statusSchema = z.enum(['ok', 'warn', 'fail']);
 export type Status = z.infer<typeof statusSchema>;
 
-/** What one check has found in one place. */
+/** The result of one check in one place. */
 export interface Finding {
   readonly check: string;
   /** `login`, `slurm`, or names of nodes. */
@@ -14,14 +14,14 @@ export interface Finding {
   readonly advice: string | null;
 }
 
-/** A finding without its place, as a check tells it. */
+/** A finding without its place, as a check returns it. */
 export type Found = Omit<Finding, 'check' | 'where'>;
 
 export const ok = (text: string): Found => ({ status: 'ok', text, advice: null });
 export const warn = (text: string, advice: string): Found => ({ status: 'warn', text, advice });
 export const fail = (text: string, advice: string): Found => ({ status: 'fail', text, advice });
 
-/** What several nodes have in common is said once, with all their names. */
+/** Merges equal findings of several nodes into one with all their names. */
 export function merged(findings: readonly Finding[]): Finding[] {
   const byText = new Map<string, { finding: Finding; places: string[] }>();
   for (const finding of findings) {

@@ -2,23 +2,25 @@ import { gib } from './file-system.ts';
 import { type Finding, type Found, fail, ok, warn } from './finding.ts';
 import type { NodeReport } from './node-report.ts';
 
-/** Ends within 1.5 s of each other count as one event (`srtctl why`): beyond half of that clocks mix the order up. */
+/**
+ * `srtctl why` counts ends within 1.5 s as one event; a clock error above half of that changes their order.
+ */
 const CLOCK_WARN_MS = 750;
 const CLOCK_FAIL_MS = 5_000;
 const TMP_WARN = 10 * 2 ** 30;
 const TMP_FAIL = 2 ** 30;
-/** A GPU that nobody uses has some hundred MiB taken. */
+/** An idle GPU has some hundred MiB in use. */
 const IDLE_MIB = 2_048;
 
 export interface Expected {
   readonly gpus: number | undefined;
   readonly srtctl: string | null;
-  /** Jobs that Slurm knows as running; what they have started is no leftover. */
+  /** Jobs that Slurm reports as running; their processes are no leftovers. */
   readonly runningJobs: ReadonlySet<string>;
   readonly outputs: string;
 }
 
-/** What a node's report means. Pure. */
+/** Turns a node's report into findings. Pure. */
 export function judge(report: NodeReport, clockAheadMs: number | undefined, expected: Expected): Finding[] {
   const checks: Readonly<Record<string, readonly Found[]>> = {
     runtime: [ok(`Node runs, on ${report.machine}`)],
@@ -34,7 +36,7 @@ export function judge(report: NodeReport, clockAheadMs: number | undefined, expe
         ? ok(`${path} can be read`)
         : fail(
             `${path}: ${problem}`,
-            'the model must be on a file system that every node has, readable for you',
+            'put the model on a file system that every node has, and make it readable for you',
           ),
     ),
     'free space': [freeSpace(report)],
@@ -52,7 +54,7 @@ export function judge(report: NodeReport, clockAheadMs: number | undefined, expe
         : [
             warn(
               report.interfaceProblem,
-              'correct network_interface in srtslurm.yaml; without it the way to the head node is taken',
+              'correct network_interface in srtslurm.yaml; without it srtctl uses the interface that reaches the head node',
             ),
           ],
   };
@@ -65,14 +67,16 @@ function sameSrtctl({ srtctl }: NodeReport, expected: Expected): Found {
   if (srtctl.version === expected.srtctl) return ok('the same as here');
   const advice = 'run srtctl from a file system that every node has';
   return fail(
-    srtctl.version === null ? 'it cannot be read' : `another one: ${srtctl.version}, here ${expected.srtctl}`,
+    srtctl.version === null
+      ? 'cannot be read'
+      : `another version: ${srtctl.version}, here ${expected.srtctl}`,
     advice,
   );
 }
 
 function outputDir({ outputs }: NodeReport, expected: Expected): Found {
   const advice = 'set output_dir in srtslurm.yaml to a directory of yours on a shared file system';
-  if (!outputs.seesToken) return fail(`does not see what was just written to ${expected.outputs}`, advice);
+  if (!outputs.seesToken) return fail(`does not see a file just written to ${expected.outputs}`, advice);
   if (outputs.writeProblem !== null) return fail(outputs.writeProblem, advice);
   return ok(`${expected.outputs} is shared and can be written`);
 }
@@ -83,7 +87,7 @@ function gpus({ gpus: cards, gpuError, visibleDevices }: NodeReport, expected: E
     return [
       fail(
         `nvidia-smi: ${gpuError}`,
-        'the node is not well: tell who runs it, and exclude it (sbatch_directives.exclude)',
+        'the node is broken: report it to the staff of the cluster, and exclude it (sbatch_directives.exclude)',
       ),
     ];
   if (cards === null) {
@@ -104,14 +108,14 @@ function gpus({ gpus: cards, gpuError, visibleDevices }: NodeReport, expected: E
   return [
     wanted !== undefined && cards.length < wanted
       ? fail(
-          `${count}, and ${wanted} are asked for`,
+          `${count}, but the job needs ${wanted}`,
           'correct gpus_per_node, or exclude the node (sbatch_directives.exclude)',
         )
       : ok(count),
     ...busy.map(({ index, usedMib }) =>
       warn(
         `GPU ${index} has ${gib(usedMib * 2 ** 20)} in use`,
-        'see leftovers, and who else is on the node: nvidia-smi; use_exclusive_sbatch_directive keeps others away',
+        'check leftovers and other programs on the node (nvidia-smi); use_exclusive_sbatch_directive keeps other jobs away',
       ),
     ),
   ];
@@ -121,7 +125,7 @@ function clock(aheadMs: number | undefined): Found[] {
   if (aheadMs === undefined) return [];
   const off = Math.abs(aheadMs);
   const text = `${(off / 1_000).toFixed(1)} s ${aheadMs > 0 ? 'ahead of' : 'behind'} this machine`;
-  const advice = 'the node’s clock is not synchronised (NTP, chrony): tell who runs it';
+  const advice = 'the node’s clock is not synchronised (NTP, chrony): report it to the staff of the cluster';
   if (off > CLOCK_FAIL_MS) return [fail(text, advice)];
   if (off > CLOCK_WARN_MS) return [warn(text, advice)];
   return [ok('agrees with this machine’s')];
@@ -132,7 +136,7 @@ function ports({ portsTaken }: NodeReport): Found {
   const list = portsTaken.slice(0, 8).join(', ');
   return warn(
     `taken: ${list}${portsTaken.length > 8 ? ` and ${portsTaken.length - 8} more` : ''}`,
-    'another job or user is on the node: use_exclusive_sbatch_directive in srtslurm.yaml; see leftovers',
+    'another job or user is on the node: use_exclusive_sbatch_directive in srtslurm.yaml keeps others away; check leftovers',
   );
 }
 
@@ -144,7 +148,7 @@ function leftovers({ leftovers: all }: NodeReport, { runningJobs }: Expected): F
     const processes = left.filter((each) => each.job === job);
     return fail(
       `${processes.length} of ${job === null ? 'a job that is over' : `job ${job}`}: ${processes[0]?.command ?? ''}`,
-      `kill ${processes.map(({ pid }) => pid).join(' ')} there`,
+      `kill ${processes.map(({ pid }) => pid).join(' ')} on the node`,
     );
   });
 }
@@ -152,20 +156,20 @@ function leftovers({ leftovers: all }: NodeReport, { runningJobs }: Expected): F
 function ownership({ ownership: { mark, keeper } }: NodeReport): Found {
   if (!mark)
     return warn(
-      'no mark can be set that processes cannot lose: no prlimit, and no shell that knows the limit',
-      'install util-linux there; until then what clears its environment is found only by its process group',
+      'cannot mark processes permanently: no prlimit, and no shell that can set the limit',
+      'install util-linux on the node; until then only the process group finds a process that clears its environment',
     );
   if (keeper === null)
     return warn(
-      'neither perl nor python3 keeps an agent: what forks again and again may outlive it',
-      'install perl-base or python3 there, or in the image',
+      'an agent has no keeper without perl or python3: a process that forks repeatedly may outlive it',
+      'install perl-base or python3 on the node, or in the image',
     );
   return ok(`processes are marked, and kept by ${keeper}`);
 }
 
 function freeSpace({ tmp: { path, freeBytes } }: NodeReport): Found {
   const text = `${gib(freeBytes)} in ${path}`;
-  const advice = `clear ${path}: logs of engines and files of the job are there`;
+  const advice = `free space in ${path}, which holds engine logs and files of the job`;
   if (freeBytes < TMP_FAIL) return fail(text, advice);
   return freeBytes < TMP_WARN ? warn(text, advice) : ok(`enough in ${path}`);
 }

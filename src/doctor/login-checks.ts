@@ -8,10 +8,10 @@ import { type Found, fail, ok, warn } from './finding.ts';
 import type { Check } from './world.ts';
 
 const OLDEST_NODE = [20, 18, 1] as const;
-/** Logs and results of a run are small; this is where a full disk begins to be a matter of hours. */
+/** Logs and results of a run are small; with less than this a disk may fill within hours. */
 const FEW_BYTES = 5 * 2 ** 30;
 
-/** What can be seen on the machine where srtctl is called. */
+/** Checks of the machine where srtctl is called. */
 export const LOGIN_CHECKS: readonly Check[] = [
   {
     id: 'srtslurm.yaml',
@@ -19,8 +19,8 @@ export const LOGIN_CHECKS: readonly Check[] = [
       if (clusterFile !== undefined) return [ok(clusterFile)];
       return [
         warn(
-          'there is none: every default is used',
-          'write one (docs/slurm.md), or name it in SRTSLURM_CONFIG',
+          'no srtslurm.yaml: every setting has its default',
+          'write one (docs/slurm.md), or set SRTSLURM_CONFIG to its path',
         ),
       ];
     },
@@ -36,9 +36,12 @@ export const LOGIN_CHECKS: readonly Check[] = [
       const missing = named.filter(([, , path]) => isAbsolute(path) && !existsSync(path));
       if (missing.length > 0)
         return missing.map(([key, name, path]) =>
-          warn(`${key}${name === '' ? '' : `.${name}`}: ${path} is not there`, 'correct it in srtslurm.yaml'),
+          warn(
+            `${key}${name === '' ? '' : `.${name}`}: ${path} does not exist`,
+            'correct it in srtslurm.yaml',
+          ),
         );
-      return named.length > 0 ? [ok(`${named.length} paths are there`)] : [];
+      return named.length > 0 ? [ok(`${named.length} paths exist`)] : [];
     },
   },
   {
@@ -54,7 +57,7 @@ export const LOGIN_CHECKS: readonly Check[] = [
   {
     id: 'srtctl',
     run: async ({ distDir, asksNodes }) => [
-      await onSharedDisk(distDir, asksNodes, 'clone srtctl to a file system that all nodes have'),
+      await onSharedDisk(distDir, asksNodes, 'clone srtctl to a file system that every node has'),
     ],
   },
   { id: 'nats-server', run: async ({ env, cwd }) => [found('nats-server', env, cwd)] },
@@ -83,18 +86,20 @@ export const LOGIN_CHECKS: readonly Check[] = [
       return [
         await onSharedDisk(outputs, asksNodes, advice),
         ...(freeBytes < FEW_BYTES
-          ? [warn(`${outputs} has ${gib(freeBytes)} free`, 'clear it up, or set output_dir elsewhere')]
+          ? [warn(`${outputs} has ${gib(freeBytes)} free`, 'free space, or set output_dir elsewhere')]
           : []),
       ];
     },
   },
 ];
 
-/** Only a node can say that it sees the same directory; the kind of file system says how likely that is. */
+/**
+ * Only a node can tell whether it sees the same directory; the kind of file system shows how likely that is.
+ */
 async function onSharedDisk(path: string, asksNodes: boolean, advice: string): Promise<Found> {
   const { name, shared } = await fileSystemOf(path);
   if (shared !== false || asksNodes) return ok(`${path} (${name})`);
-  return warn(`${path} is on ${name}, which nodes may not share`, `${advice}; --all finds out`);
+  return warn(`${path} is on ${name}, which nodes may not share`, `${advice}; --all checks it on the nodes`);
 }
 
 function found(name: 'nats-server' | 'etcd', env: NodeJS.ProcessEnv, cwd: string): Found {

@@ -45,8 +45,9 @@ export async function portsTaken(ports: readonly number[]): Promise<number[]> {
 }
 
 /**
- * Processes of this user that a job of srtctl's has started: by the mark in their environment, or, of those that have none
- * any more (an engine that sets its title writes over it), by the one in their limits, when its owner has ended.
+ * Processes of this user that a job of srtctl started. They carry a mark in their environment; a process
+ * without one (an engine that sets its title overwrites it) is found by the mark in its limits, when its
+ * owner has ended.
  */
 export async function marked(proc = '/proc'): Promise<NodeReport['leftovers']> {
   const pids = (await readdir(proc)).filter((name) => /^\d+$/.test(name));
@@ -54,7 +55,7 @@ export async function marked(proc = '/proc'): Promise<NodeReport['leftovers']> {
     pids.map(async (pid) => {
       const text = (file: string) => readFile(join(proc, pid, file), 'latin1').catch(() => undefined);
       const environ = await text('environ');
-      // Of another user's process the kernel shows the limits, and not the environment.
+      // The kernel shows the limits of another user's process, but not its environment.
       if (environ === undefined) return [];
       const job = environ
         .split('\0')
@@ -73,7 +74,10 @@ function isOrphan(limits: string): boolean {
   return mark !== undefined && ownerLives(mark) === false;
 }
 
-/** Whether a mark can be set here that no process can lose, and what would keep an agent (agent-launcher.ts). */
+/**
+ * Whether a process can get a mark here that it cannot lose, and which keeper an agent would have
+ * (agent-launcher.ts).
+ */
 export async function ownership(): Promise<NodeReport['ownership']> {
   const hard = ownerMark(process.pid, 'agent');
   const keepers = [
@@ -94,7 +98,7 @@ export async function ownership(): Promise<NodeReport['ownership']> {
   };
 }
 
-/** null when the model can be read, else why not. */
+/** null when the model can be read, else the reason. */
 export async function modelProblem(path: string): Promise<string | null> {
   try {
     const isDirectory = (await stat(path)).isDirectory();
@@ -103,7 +107,7 @@ export async function modelProblem(path: string): Promise<string | null> {
       return null;
     }
     const [file] = (await readdir(path, { withFileTypes: true })).filter((entry) => entry.isFile());
-    if (file === undefined) return 'there is no file in it';
+    if (file === undefined) return 'the directory has no files';
     await readable(join(path, file.name));
     return null;
   } catch (error) {
@@ -126,7 +130,7 @@ export async function freeInTmp(): Promise<NodeReport['tmp']> {
   return { path, freeBytes: bavail * bsize };
 }
 
-/** Which srtctl is there: nodes must have the same one as the login node. */
+/** The version of srtctl here: nodes must have the same one as the login node. */
 export async function versionOf(distDir: string): Promise<string | null> {
   const code = await readFile(join(distDir, 'programs/node-agent.cjs')).catch(() => undefined);
   return code === undefined ? null : createHash('sha256').update(code).digest('hex').slice(0, 12);

@@ -24,7 +24,7 @@ import {
 const CLOCK_LINES = 4;
 const BETWEEN_CLOCK_LINES_MS = 50;
 
-/** `node doctor-node.js REQUEST`: looks at this node and prints what it finds. */
+/** `node doctor-node.js REQUEST`: checks this node and prints a report. */
 async function main(): Promise<void> {
   const told = process.argv[2];
   if (told === undefined) {
@@ -36,7 +36,8 @@ async function main(): Promise<void> {
   const clock = tellClock(node);
   for (const line of reportLines(await look(node, request))) await print(line);
   await clock;
-  // Once more when the node is at rest: what it looked at kept it busy, and late lines look like a clock that is behind.
+  // Repeats the clock line when the node is idle, because the checks keep it busy, and a late line looks like
+  // a slow clock.
   await print(clockLine(node, Date.now()));
 }
 
@@ -77,7 +78,7 @@ async function look(node: string, request: NodeRequest): Promise<NodeReport> {
     programs: await Promise.all(
       request.programs.map(async (name) => ({ name, problem: await missing(name, request.cwd) })),
     ),
-    interfaceProblem: known ? null : `there is no interface ${networkInterface} with an IPv4 address`,
+    interfaceProblem: known ? null : `the node has no interface ${networkInterface} with an IPv4 address`,
   };
 }
 

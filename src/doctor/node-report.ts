@@ -1,9 +1,12 @@
 import * as z from 'zod';
 
-/** What a node is asked to look at. */
+/** The request to a node's check. */
 export const nodeRequestSchema = z.object({
   cwd: z.string(),
-  /** A directory that login node and nodes are to share, and a file in it that the login node has just made. */
+  /**
+   * A directory that the login node and the nodes should share, and a file that the login node has just
+   * written there.
+   */
   outputs: z.string(),
   token: z.string(),
   distDir: z.string(),
@@ -22,34 +25,38 @@ const gpuSchema = z.object({
 });
 export type Gpu = z.infer<typeof gpuSchema>;
 
-/** What a node has found; what that means is judged on the login node. */
+/** A node's report; the login node turns it into findings. */
 export const nodeReportSchema = z.object({
   node: z.string(),
   machine: z.string(),
-  /** null: there is no nvidia-smi. */
+  /** null: the node has no nvidia-smi. */
   gpus: z.array(gpuSchema).nullable(),
   gpuError: z.string().nullable(),
   /** CUDA_VISIBLE_DEVICES, which Slurm sets. */
   visibleDevices: z.string().nullable(),
   portsTaken: z.array(z.number()),
-  /** `job` is null of a process that has cleared its environment; its owner has ended. */
+  /** `job` is null for a process that has cleared its environment; its owner has ended. */
   leftovers: z.array(z.object({ pid: z.number(), job: z.string().nullable(), command: z.string() })),
-  /** What ties processes to their agent there: a mark that they cannot lose, and a keeper that they are children of. */
+  /**
+   * What ties processes to their agent on the node: a mark that they cannot lose, and a keeper that is their
+   * parent.
+   */
   ownership: z.object({ mark: z.boolean(), keeper: z.enum(['perl', 'python3']).nullable() }),
   models: z.array(z.object({ path: z.string(), problem: z.string().nullable() })),
   tmp: z.object({ path: z.string(), freeBytes: z.number() }),
   /** Digest of the agent's code; null when it cannot be read. */
   srtctl: z.object({ version: z.string().nullable() }),
   outputs: z.object({ seesToken: z.boolean(), writeProblem: z.string().nullable() }),
-  /** nats-server and container runtimes; without a problem they are there. */
+  /** nats-server and container runtimes; `problem` is null for a program that was found. */
   programs: z.array(z.object({ name: z.string(), problem: z.string().nullable() })),
   interfaceProblem: z.string().nullable(),
 });
 export type NodeReport = z.infer<typeof nodeReportSchema>;
 
 /**
- * Lines of what a node says. Slurm passes lines on whole up to 1,024 bytes, and mixes those of nodes, so a report goes
- * in numbered pieces; a clock line goes as soon as it is made, and when it comes says how far the node's clock is off.
+ * Lines of a node's report. Slurm keeps lines of up to 1,024 bytes whole and interleaves those of nodes, so a
+ * report is sent in numbered pieces. A clock line is sent as soon as it is made; its arrival shows the offset
+ * of the node's clock.
  */
 const REPORT = 'SRTCTL-DOCTOR';
 const CLOCK = 'SRTCTL-CLOCK';
@@ -68,12 +75,12 @@ export function reportLines(report: NodeReport): string[] {
   );
 }
 
-/** Puts together what nodes say, line by line as it comes. */
+/** Assembles the reports of the nodes from their lines. */
 export class ReportReader {
   readonly reports = new Map<string, NodeReport>();
   /** Nodes whose check could not start, and why. */
   readonly failed = new Map<string, string>();
-  /** By how much a node's clock is ahead of ours, ms; what the lines took on their way makes it less. */
+  /** How far a node's clock is ahead of this machine's, ms; the transport delay makes it less. */
   readonly clockAheadMs = new Map<string, number>();
   readonly #pieces = new Map<string, string[]>();
 
@@ -81,7 +88,7 @@ export class ReportReader {
     const [kind, node = '', ...rest] = line.trim().split(' ');
     if (kind === CLOCK) {
       const ahead = Number(rest[0]) - nowMs;
-      // Of several the one that came fastest.
+      // The fastest line of several is the most accurate.
       if (Number.isFinite(ahead))
         this.clockAheadMs.set(node, Math.max(ahead, this.clockAheadMs.get(node) ?? ahead));
     } else if (kind === FAILED) this.failed.set(node, rest.join(' '));
@@ -106,8 +113,8 @@ export class ReportReader {
 }
 
 /**
- * What srun starts on each node: finds the Node runtime for the node's architecture and becomes the check. Arguments:
- * the program, the request, then pairs of architecture and node binary.
+ * srun starts this on each node: it finds the Node runtime for the node's architecture and becomes the check.
+ * Arguments: the program, the request, then pairs of architecture and node binary.
  */
 const LAUNCHER = `program=$1 request=$2
 shift 2
@@ -117,10 +124,10 @@ fail() {
 }
 arch=$(uname -m)
 while [ $# -gt 1 ] && [ "$1" != "$arch" ]; do shift 2; done
-[ $# -gt 1 ] || fail "there is no Node runtime for $arch: add runtime.$arch to srtslurm.yaml"
-[ -x "$2" ] || fail "the Node runtime $2 is not there: put it on a file system that every node has, or set runtime.$arch in srtslurm.yaml"
-[ -r "$program" ] || fail "srtctl is not there: no $program: put it on a file system that every node has"
-"$2" "$program" "$request" || fail "the Node runtime $2 does not run here (exit code $?): set runtime.$arch in srtslurm.yaml to one that does"`;
+[ $# -gt 1 ] || fail "no Node runtime for $arch: add runtime.$arch to srtslurm.yaml"
+[ -x "$2" ] || fail "the Node runtime $2 does not exist: put it on a file system that every node has, or set runtime.$arch in srtslurm.yaml"
+[ -r "$program" ] || fail "srtctl's $program does not exist: put it on a file system that every node has"
+"$2" "$program" "$request" || fail "the Node runtime $2 does not run on this node (exit code $?): set runtime.$arch in srtslurm.yaml to one that does"`;
 
 export const nodeCommand = (
   program: string,

@@ -13,15 +13,15 @@ import { versionOf } from './node-looks.ts';
 import { nodeCommand, ReportReader } from './node-report.ts';
 import type { World } from './world.ts';
 
-/** What the job itself may take, beside waiting for its nodes. */
+/** How long the job itself may take, besides waiting for its nodes. */
 const RUN_MS = 90_000;
 const KILL_MS = 5_000;
 const WORDS = 400;
 
-/** Options of sbatch that srun has too, and that decide whether the job may have the nodes at all. */
+/** Options that sbatch and srun share and that decide whether the job may have the nodes. */
 const PASSED_ON = new Set(['qos', 'reservation', 'constraint', 'mem']);
 
-/** One job of a minute with a task on each of the nodes, and what each found. */
+/** Runs one job with a task on each of the nodes, and returns the findings of each. */
 export async function checkNodes(world: World, nodes: readonly string[], waitS: number): Promise<Finding[]> {
   const { cluster, wanted, outputs, distDir, cwd } = world;
   if (nodes.length === 0) return [];
@@ -55,7 +55,7 @@ export async function checkNodes(world: World, nodes: readonly string[], waitS: 
         const [text = '', ...advice] = why.split(': ');
         return [{ check: 'runtime', where: node, ...fail(text, advice.join(': ') || 'see docs/slurm.md') }];
       }
-      const text = `nothing was heard of the check${said === '' ? '' : `; srun: ${said}`}`;
+      const text = `the check sent no report${said === '' ? '' : `; srun: ${said}`}`;
       return [{ check: 'runtime', where: node, ...fail(text, adviceFor(said, waitS)) }];
     });
   } finally {
@@ -69,10 +69,10 @@ const runtimePrograms = (runtime: string | null): string[] =>
 function adviceFor(said: string, waitS: number): string {
   if (/busy|immediate|Unable to allocate|timed? ?out/i.test(said))
     return `the nodes were not free within ${waitS} s: try again later, or --wait longer`;
-  return 'can the node run any job? `srun --nodelist=NODE hostname`';
+  return 'check whether the node runs any job: `srun --nodelist=NODE hostname`';
 }
 
-/** In an allocation a step beside what runs there; else a job of its own. */
+/** Inside an allocation, a step beside the running ones; else a job of its own. */
 function stepArgs({ cluster, wanted, env }: World, nodes: readonly string[], waitS: number): string[] {
   const place = [
     `--nodes=${nodes.length}`,
@@ -100,7 +100,7 @@ function stepArgs({ cluster, wanted, env }: World, nodes: readonly string[], wai
   ];
 }
 
-/** Runs srun and gives its lines to the reader. Resolves with the last of what srun itself had to say, for people. */
+/** Runs srun and passes its lines to the reader. Resolves with srun's own last error, for people. */
 async function runOnNodes(
   args: string[],
   reader: ReportReader,

@@ -2,7 +2,7 @@ import { expandHostlist } from '../platform/slurm/hostlist.ts';
 import { type Finding, fail, warn } from './finding.ts';
 import type { World } from './world.ts';
 
-/** Nodes to look at, and what is to say of those that cannot be looked at. */
+/** The nodes to check, and findings for those that cannot be checked. */
 export interface Choice {
   readonly nodes: readonly string[];
   readonly findings: readonly Finding[];
@@ -15,7 +15,7 @@ interface NodeState {
 
 const BUSY = ['allocated', 'mixed', 'completing', 'reserved'];
 
-/** The nodes that are named, as Slurm's lists (`gpu[1-4]`); the job waits for those that are busy. */
+/** The named nodes, given as Slurm's lists (`gpu[1-4]`); the job waits for busy ones. */
 export async function namedNodes(world: World, lists: readonly string[]): Promise<Choice> {
   const names = [...new Set(lists.flatMap(expandHostlist))];
   if (names.length === 0) return { nodes: [], findings: [] };
@@ -28,22 +28,22 @@ export async function namedNodes(world: World, lists: readonly string[]): Promis
       ...unknown.map((where) => ({
         check: 'state',
         where,
-        ...fail('Slurm knows no such node', '`sinfo -N` lists the nodes'),
+        ...fail('Slurm does not know this node', '`sinfo -N` lists the nodes'),
       })),
       ...off.map((node) => offFinding(node, states.get(node))),
     ],
   };
 }
 
-/** All nodes of the partition that are idle now; of the others one says why they are left out. */
+/** All idle nodes of the partition; each other node gets a finding with the reason. */
 export async function idleNodes(world: World): Promise<Choice> {
   const states = await statesOf(world, world.wanted.partition ?? 'default');
   const findings = [...states].flatMap(([node, each]) => {
     if (each.state === 'idle') return [];
     if (!BUSY.includes(each.state)) return [offFinding(node, each)];
     const found = warn(
-      `${each.state}: not looked at`,
-      'again when it is free; --node waits for it, up to --wait seconds',
+      `${each.state}: not checked`,
+      'try again when it is free; --node waits for it, up to --wait seconds',
     );
     return [{ check: 'state', where: node, ...found }];
   });
@@ -57,11 +57,11 @@ const isOff = (each: NodeState | undefined): boolean =>
 function offFinding(node: string, each: NodeState | undefined): Finding {
   const { state = '', reason = '' } = each ?? {};
   const why = reason === '' || reason === 'none' ? '' : ` (${reason})`;
-  const found = warn(`${state}${why}: not looked at`, 'no job gets it; tell who runs the cluster');
+  const found = warn(`${state}${why}: not checked`, "no job can use it; report it to the cluster's staff");
   return { check: 'state', where: node, ...found };
 }
 
-/** Nodes of a partition (`default`: of the default one; undefined: of all), by name. */
+/** Nodes of a partition (`default`: the default one; undefined: all), by name. */
 async function statesOf(world: World, partition: string | undefined): Promise<Map<string, NodeState>> {
   const named = partition !== undefined && partition !== 'default' ? [`--partition=${partition}`] : [];
   const answer = await world.run('sinfo', ['--noheader', '--Node', '--format=%N|%T|%E|%P', ...named]);
@@ -69,7 +69,7 @@ async function statesOf(world: World, partition: string | undefined): Promise<Ma
   for (const line of (answer?.stdout ?? '').split('\n')) {
     const [node = '', state = '', reason = '', of = ''] = line.trim().split('|');
     if (node === '' || (partition === 'default' && !of.endsWith('*'))) continue;
-    // Marks behind a state (sinfo(1), "NODE STATE CODES") say what else is so: powered down, not responding.
+    // Marks after a state (sinfo(1), "NODE STATE CODES") add conditions: powered down, not responding.
     const notResponding = state.endsWith('*');
     states.set(node, {
       state: notResponding ? `${state.slice(0, -1)}, not responding` : state.replace(/[~#!%$@^+-]+$/, ''),

@@ -2,20 +2,20 @@ import type { Answer, SlurmCommand } from '../platform/slurm/commands.ts';
 import type { ClusterConfig } from '../recipe/schema/cluster.ts';
 import type { Found } from './finding.ts';
 
-/** What the run is to be able to do, from a recipe or from the cluster's defaults. */
+/** The needs of a run, from a recipe or from the cluster's defaults. */
 export interface Wanted {
   readonly partition: string | undefined;
   readonly timeLimit: string | undefined;
   /** Directories of models that nodes must be able to read. */
   readonly models: readonly string[];
   readonly ports: readonly number[];
-  /** GPUs that a node must have; undefined when nobody says. */
+  /** GPUs that a node must have; undefined when unknown. */
   readonly gpus: number | undefined;
-  /** The script that sbatch is asked about, without submitting it. */
+  /** The batch script for `sbatch --test-only`. */
   readonly script: string;
 }
 
-/** What checks look at. Commands are run through it, so that tests can put others in their place by PATH. */
+/** The environment of the checks. It runs their commands, so that tests can replace programs by PATH. */
 export interface World {
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
@@ -25,14 +25,14 @@ export interface World {
   readonly distDir: string;
   readonly outputs: string;
   readonly wanted: Wanted;
-  /** A cluster is meant: without Slurm nothing of it can be. */
+  /** Whether a missing Slurm is an error, because the call is for a cluster. */
   readonly needsSlurm: boolean;
-  /** Nodes are asked too, and say whether they share what is here. */
+  /** Whether nodes are checked too, and report whether they share this machine's directories. */
   readonly asksNodes: boolean;
   run(command: SlurmCommand, args: readonly string[], input?: string): Promise<Answer | undefined>;
 }
 
-/** A check as data: what it is called, and what finds out. */
+/** A check as data: its name and its function. */
 export interface Check {
   readonly id: string;
   run(world: World): Promise<readonly Found[]>;

@@ -8,48 +8,48 @@ export interface ProcessContext {
   readonly pid: number | null;
   readonly exitCode: number | null;
   readonly signal: string | null;
-  /** What the last transition was for; for people. */
+  /** Reason of the last transition; for people. */
   readonly why: string;
-  /** What its probe still misses while it starts. */
+  /** What its probe still finds missing while it starts. */
   readonly missing: string | null;
-  /** Set when the process is to be stopped because it failed, not because nobody wants it. */
+  /** Set when the process is stopped because it failed, and not because it is no longer wanted. */
   readonly failure: string | null;
   /** How long its probes had failed when it became degraded, ms. */
   readonly failingForMs: number;
-  /** Types of events that no state expected; tests assert that there are none. */
+  /** Types of events that no state expected; tests assert that the list is empty. */
   readonly unexpected: readonly string[];
 }
 
 export type ProcessEvent =
-  /** What it needs (its ports, GPUs, and its own name) is free. */
+  /** Its ports, its GPUs and its name are free. */
   | { type: 'resources.free' }
   | { type: 'process.spawned'; pid: number }
   | { type: 'process.spawnFailed'; error: string }
-  /** `oomKills`: processes that the kernel ended at that moment for lack of memory. */
+  /** `oomKills`: processes that the kernel's OOM killer ended at that moment. */
   | { type: 'process.exited'; exitCode: number | null; signal: string | null; oomKills?: number }
   | { type: 'probe.passed'; detail: string }
-  /** `forMs`: how long they have failed already. */
+  /** `forMs`: how long its probes have failed. */
   | { type: 'probe.failed'; detail: string; forMs: number }
-  /** While it starts: what is not as it should be yet; and that there is no use in waiting any longer. */
+  /** While it starts: what its probe still finds missing; or that waiting longer is useless. */
   | { type: 'probe.missed'; detail: string }
   | { type: 'probe.gaveUp'; detail: string }
-  /** Another program listens where the process was to listen. */
+  /** Another program listens on its port. */
   | { type: 'port.taken'; detail: string }
-  /** It is wanted as the same process, and watched differently. */
+  /** Its new spec describes the same process with other monitoring. */
   | { type: 'spec.changed'; spec: ProcessSpec }
-  /** It is alive, has work, and does not get on with it; `hang.detected` follows when it was looked into. */
+  /** It has work and makes no progress; `hang.detected` follows after the investigation. */
   | { type: 'hang.suspected'; detail: string }
   | { type: 'hang.detected'; detail: string }
-  /** Its log says that it is of no use any more. */
+  /** A line in its log shows that it can no longer serve. */
   | { type: 'log.fatal'; line: string }
-  /** It is not wanted any more. */
+  /** It is no longer wanted. */
   | { type: 'stop'; why: string };
 
 interface Input {
   readonly spec: ProcessSpec;
 }
 
-/** What the machine asks of the world; given by node-agent/, replaced by recorders in tests. */
+/** Effects that the machine needs; node-agent/ implements them, tests replace them with recorders. */
 export interface ProbeInput {
   readonly spec: ProcessSpec;
   /** `startup`: often, from 250 ms up; `liveness`: seldom. */
@@ -64,8 +64,8 @@ const ended = (event: ProcessEvent): string =>
       : `ended with exit code ${event.exitCode}`;
 
 /**
- * The life of one OS process. What exists in the world exists exactly as long as the state `live` is not left, and
- * there is one way out of it: the process has exited. The machine spawns nothing and holds no timer of its own.
+ * The life of one OS process. The OS process exists exactly while the machine is in `live`, and `live` has
+ * one way out: the process has exited. The machine spawns nothing and holds no timer of its own.
  */
 export const processMachine = setup({
   types: {
@@ -74,19 +74,19 @@ export const processMachine = setup({
     input: {} as Input,
   },
   actors: {
-    /** Makes directories and files; rejects with a sentence for a person. */
+    /** Creates directories and files; rejects with a sentence for a person. */
     prepare: fromPromise<void, Input>(() => Promise.reject(new Error('no implementation of prepare'))),
-    /** Spawns, and tells of spawned, spawnFailed and exited. Leaving `live` early is not possible. */
+    /** Spawns the process and sends spawned, spawnFailed and exited. `live` cannot be left early. */
     life: fromCallback<ProcessEvent, Input>(() => undefined),
-    /** Tells of each probe that passed or failed. */
+    /** Sends an event for each probe that passed or failed. */
     probe: fromCallback<ProcessEvent, ProbeInput>(() => undefined),
   },
   actions: {
-    /** SIGTERM to the main process alone: it ends its children in the order that it wants. */
+    /** SIGTERM to the main process alone, which ends its children in its own order. */
     terminate: (_, _params: Input) => {},
     /** SIGTERM to the process group. */
     terminateAll: (_, _params: Input) => {},
-    /** SIGKILL to the process group and to what carries its mark. */
+    /** SIGKILL to the process group and to every process with its mark. */
     kill: (_, _params: Input) => {},
     noteUnexpected: assign({
       unexpected: ({ context, event }) => [...context.unexpected, event.type].slice(-20),
@@ -145,7 +145,7 @@ export const processMachine = setup({
   states: {
     waiting: {
       on: {
-        'resources.free': { target: 'preparing', actions: assign({ why: 'what it needs is free' }) },
+        'resources.free': { target: 'preparing', actions: assign({ why: 'its ports and GPUs are free' }) },
         stop: { target: 'stopped', actions: assign({ why: ({ event }) => event.why }) },
       },
     },
@@ -189,11 +189,11 @@ export const processMachine = setup({
           {
             guard: 'mustBecomeReadyAnew',
             target: '.starting',
-            actions: ['takeSpec', assign({ why: 'what it serves with has changed' })],
+            actions: ['takeSpec', assign({ why: 'its probe or its dependency has changed' })],
           },
           { actions: 'takeSpec' },
         ],
-        // A last answer of a probe whose state was just left.
+        // A late answer of a probe whose state was just left.
         'probe.passed': {},
         'probe.failed': {},
         'probe.missed': {},
@@ -255,7 +255,7 @@ export const processMachine = setup({
               target: 'stopping',
               actions: assign({
                 failure: 'end timeout',
-                why: ({ context }) => `has not ended after ${(context.spec.endTimeoutMs ?? 0) / 1000} s`,
+                why: ({ context }) => `did not end within ${(context.spec.endTimeoutMs ?? 0) / 1000} s`,
               }),
             },
           },
@@ -292,14 +292,14 @@ export const processMachine = setup({
           },
           states: {
             asked: { after: { alone: 'insisted' } },
-            // Here at once when it is of no use any more: it is not given the time to end what it has begun.
+            // Entered at once when the process can no longer serve: it gets no time to finish its requests.
             insisted: {
               entry: { type: 'terminateAll', params: ({ context }) => ({ spec: context.spec }) },
               after: { together: 'forced' },
             },
             forced: {
               entry: { type: 'kill', params: ({ context }) => ({ spec: context.spec }) },
-              // SIGKILL is asked for again: a process may be in an uninterruptible wait for a while.
+              // SIGKILL is repeated, because a process may be in an uninterruptible wait for a while.
               after: { grace: { target: 'forced', reenter: true } },
             },
           },
@@ -311,7 +311,7 @@ export const processMachine = setup({
   },
 });
 
-/** Of the grace, how long the whole group is given after its main process has been asked in vain. */
+/** The last part of the grace: when the main process has not ended, the whole group gets SIGTERM. */
 const lastPart = ({ graceMs }: ProcessSpec): number => Math.min(graceMs / 2, 5_000);
 
 /** Node fires a timer of 2^31 ms or more at once. */
@@ -319,7 +319,7 @@ const clampDelay = (ms: number): number => Math.min(Math.max(ms, 1), 2_147_483_6
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** The name of a snapshot's state, as it is told on the bus. */
+/** The state's name on the bus. */
 export function processStateOf(value: unknown): ProcessState {
   if (typeof value === 'string') return value as ProcessState;
   const live = (value as { live: string | Record<string, unknown> }).live;

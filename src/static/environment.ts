@@ -2,8 +2,8 @@ import { isOfTask } from '../platform/containers/task-environment.ts';
 import type { Markers } from './markers.ts';
 
 /**
- * What Slurm sets itself in a task, over what srun was given, beside what tells a task its place (which is removed in
- * the task); and what means something to bash.
+ * Names that Slurm sets in a task, in place of srun's values, except the ranks (which the task removes); and
+ * names that bash gives a meaning.
  */
 const SET_BY_SLURM =
   /^(TMPDIR|CUDA_VISIBLE_DEVICES|ROCR_VISIBLE_DEVICES|GPU_DEVICE_ORDINAL|ZE_AFFINITY_MASK)$/;
@@ -11,16 +11,19 @@ const BASHS_OWN =
   /^(_|BASH\w*|SHELLOPTS|E?UID|PPID|GROUPS|DIRSTACK|FUNCNAME|LINENO|RANDOM|SRANDOM|SECONDS|EPOCH\w+|HIST\w+|IFS|PS4|POSIXLY_CORRECT|OPT(ARG|IND|ERR)|PIPESTATUS|COMP_\w+)$/;
 
 export interface Environment {
-  /** Exported before srun, which hands it on: no value is in a command line. */
+  /** Exported before srun, which passes them on, so that no command line contains a value. */
   readonly exports: readonly string[];
-  /** `env -- NAME=value …` before the command: what would be lost on the way, or would change this script. */
+  /**
+   * `env -- NAME=value …` before the command: variables that srun would lose, or that would change this
+   * script.
+   */
   readonly prefix: readonly string[];
   readonly names: readonly string[];
 }
 
 /**
- * How the environment of a process gets to it. Lower-case names are the script's own, but for
- * those of proxies (which may hold a password).
+ * How a process gets its environment. Lower-case names belong to the script, except those of proxies (which
+ * may contain a password).
  */
 export function environmentOf(env: Readonly<Record<string, string>>, { word }: Markers): Environment {
   const passes = (name: string): boolean =>

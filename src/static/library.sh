@@ -1,9 +1,9 @@
-# ==== What the run is written in ==============================================================================
-# Needs bash 4.4. A point: its processes are launched phase by phase, each phase is waited for, then the benchmark runs.
-# No command has two `$(…)` in it: a signal that comes while the first runs would be handled where bash 5.2 reads the second,
+# ==== Functions of the script =================================================================================
+# Needs bash 4.4. A point launches its processes phase by phase, waits for each phase, and then runs the benchmark.
+# No command contains two `$(…)`: bash 5.2 would handle a signal that arrives during the first one while it reads the second,
 # which fails ("unexpected EOF while looking for matching `)'") and ends the script as if all were well.
 
-# Nobody else writes what this job leaves; a stricter umask of the user stays.
+# Nobody else may write the files of this job; a stricter umask of the user stays.
 umask go-w
 
 job_id=${SRTCTL_JOB_ID:-${SLURM_JOB_ID:-}}
@@ -23,22 +23,23 @@ launched=()
 point_states=()
 for point in "${!point_names[@]}"; do point_states[point]=planned; done
 
-# For every srun: beside the batch script and the other steps, with all that the job has on the node.
+# Every srun shares the node with the batch script and the other steps, and may use all that the job has on
+# the node.
 step_options=(--overlap --mem=0 --cpu-bind=none --input=none --no-kill --wait=0)
-# What srun starts: it tells the number of its step and its pid, by which it is signalled, and becomes the process. The
-# directory is in /tmp, where anybody may have made one of its name.
+# srun starts this launcher: it records the number of its step and its pid, which signals need, and becomes
+# the process. The directory is in /tmp, where another user may have created one of the same name.
 launcher='
 echo "$SLURM_STEP_ID $$" >"$1"
 if [ -n "$2" ]; then
   mkdir -m 700 -- "$2" 2>/dev/null || { [ -d "$2" ] && [ ! -L "$2" ] && [ -O "$2" ]; } || {
-    echo "srtctl: $2 is not a directory of this user: somebody may have put it there" >&2
+    echo "srtctl: $2 is not a directory of this user: another user may have created it" >&2
     exit 1
   }
 fi
 if [ -n "$3" ]; then cd -- "$3" || exit 1; fi
 srtctl_kind=$4
 shift 4
-# What is no rank of an MPI program is not told that it is one.
+# Only a rank of an MPI program gets the variables of a rank.
 if [ "$srtctl_kind" != rank ]; then
   for srtctl_name in $(env | sed -n -E "s/^($task_variables)=.*/\1/p"); do
     [ "$srtctl_kind" = command ] && echo "$srtctl_name" | grep -q -E "^($job_variables)\$" || unset "$srtctl_name"
@@ -49,7 +50,7 @@ exec "$@"'
 
 say() { printf '%(%H:%M:%S)T %s\n' -1 "$*"; }
 
-# Seconds, in `now`: of the machine's monotonic clock. $SECONDS jumps with the wall clock.
+# Sets `now`: seconds of the machine's monotonic clock, because $SECONDS jumps with the wall clock.
 read_clock() {
   read -r now _ </proc/uptime
   now=${now%.*}
@@ -57,7 +58,7 @@ read_clock() {
 
 is_own() { [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]; }
 
-refuse() { # MESSAGE: before anything was started
+refuse() { # MESSAGE: ends the script before it has started anything
   echo "srtctl: $1"
   exit_code=2
   exit 2
@@ -65,7 +66,7 @@ refuse() { # MESSAGE: before anything was started
 
 # ---- state.json, as `srtctl status` reads it
 
-json_text() { # TEXT: in `json`
+json_text() { # TEXT: sets `json`
   json=${1//\\/\\\\}
   json=${json//\"/\\\"}
   json=\"${json//[[:cntrl:]]/ }\"
@@ -96,7 +97,7 @@ point_state() { # STATE
   save_state
 }
 
-# fail_point SUMMARY [ID]: the first cause of a run is kept, with the end of the process's log.
+# fail_point SUMMARY [ID]: records the first cause of a run, with the end of the process's log.
 fail_point() {
   local line lines='' json log=${log_of[${2:-none}]:-}
   say "failed: $1"
@@ -126,18 +127,18 @@ write_file() { # PATH CONTENT
   mkdir -p -- "${1%/*}" && printf '%s' "$2" >"$1"
 }
 
-pause() { # SECONDS: ends early when a signal comes
+pause() { # SECONDS: ends early when a signal arrives
   sleep "$1" &
   wait $! || kill $! 2>/dev/null
 }
 
 # ---- nodes
 
-address_of() { # NAME: IPv4 address, as nodes reach each other
+address_of() { # NAME: its IPv4 address, as the other nodes reach it
   local address='' word
   read -r address word < <(getent ahostsv4 "$1")
   if [[ $address = 127.* || -z $address ]] && [ "${1%%.*}" = "$(hostname -s)" ]; then
-    # A node whose own name is on its loopback.
+    # A node may resolve its own name to its loopback address.
     read -r address word < <(hostname -I)
   fi
   echo "$address"
@@ -163,7 +164,7 @@ find_nodes() {
       ip -o -4 addr show dev "$1" | { read -r _ _ _ address _; echo "${address%/*}"; } >"$2/$SLURMD_NODENAME.address"
     ' "$network_interface" "$run_dir"
   elif [ -z "$(address_of "${nodes[0]}")" ]; then
-    # A login node (salloc) may know no names of compute nodes; they know their own.
+    # A login node (salloc) may not resolve the names of compute nodes; a compute node knows its own address.
     on_all_nodes '
       getent ahostsv4 "$SLURMD_NODENAME" | { read -r address _; echo "$address"; } >"$1/$SLURMD_NODENAME.address"
     ' "$run_dir"
@@ -177,14 +178,14 @@ find_nodes() {
   done
 }
 
-on_all_nodes() { # SHELL-TEXT ARGUMENT…: once on each node
+on_all_nodes() { # SHELL-TEXT ARGUMENT…: runs on each node once
   local groups=() place=(--nodes="${#nodes[@]}" --ntasks="${#nodes[@]}")
   if [ ${#het_options[@]} -gt 0 ]; then place=() groups=(--het-group="0-$((SLURM_HET_SIZE - 1))"); fi
   timeout -k 5 "${patience:-60}" srun "${step_options[@]}" "${place[@]}" "${groups[@]}" --ntasks-per-node=1 --mpi=none --kill-on-bad-exit=0 \
     --job-name=srtctl-all /bin/sh -c "$1" srtctl "${@:2}" </dev/null
 }
 
-# What sbatch or an enclosing step tells srun and would change the steps.
+# Unsets the variables of sbatch or of an enclosing step that would change the steps.
 unset_misleading() {
   local name
   for name in "${!SLURM_@}" "${!SRUN_@}" "${!SBATCH_@}"; do
@@ -200,7 +201,8 @@ unset_misleading() {
 
 # ---- processes
 
-# launch ID NODE-INDEX LOG PATIENCE ends|serves|may-end STOP-GROUP [mpi]: an srun in the background; p<point>.<id> says what it runs.
+# launch ID NODE-INDEX LOG PATIENCE ends|serves|may-end STOP-GROUP [mpi]: starts srun in the background; the
+# function p<point>.<id> has the command.
 launch() {
   local id=$1 index=$2 log=$3
   [ -z "$stop_code" ] || return 1
@@ -219,7 +221,7 @@ launch() {
     exec </dev/null >>"$log" 2>&1
     export SRTCTL_JOB=$job_id SRTCTL_NODE=${nodes[index]} SRTCTL_NODE_ADDRESS=${addresses[index]}
     export SRTCTL_NODE_BIN=$node_binary PATH=$path_before$PATH$path_after
-    # By this a stand-in knows which faults are its own.
+    # A stand-in finds its own faults by this id.
     export task_variables job_variables SRTCTL_PROCESS=$job_id/${nodes[index]}/$id/1
     "p$point.$id"
   ) &
@@ -227,7 +229,7 @@ launch() {
   launched+=("$id")
 }
 
-# step NUMBER launch …: what has ended well for one point is not done again for the next.
+# step NUMBER launch …: skips a step that has succeeded for an earlier point.
 step() {
   [ -z "${finished_steps[$1]:-}" ] || return 0
   number_of_step[$1]=$3
@@ -282,7 +284,7 @@ all_alive() {
   done
 }
 
-# await_ready ID…: polls until all are ready (or have ended well, where that is what they do).
+# await_ready ID…: polls until all are ready (or, for steps, have exited with 0).
 await_ready() {
   local waiting=("$@") next id code
   while :; do
@@ -326,7 +328,7 @@ await_ready() {
   for id in "${!number_of_step[@]}"; do finished_steps[$id]=yes; done
 }
 
-await_end() { # ID: the benchmark; the others must outlive it
+await_end() { # ID: waits for the benchmark; no other process may end before it
   local code
   while alive "$1"; do
     [ -z "$stop_code" ] || return 1
@@ -349,11 +351,11 @@ stay_up() {
 
 # ---- the end
 
-# On the node: NODE:PID… are asked to end, each by its main process alone, which ends its children in the order that it
-# wants. A shell that waits for one command is only around it; of one that waits for several, or for nothing, nobody can
-# say who that is, so all of its group is asked (as agents do: src/node-agent/start/main-process.ts).
+# Runs on the node: stops each NODE:PID…. SIGTERM goes to the main process, which ends its children in its own order. A
+# shell that waits for one command is a wrapper, so its command gets the signal. When a shell waits for several commands, or
+# for none, the main process is unknown, so the whole group gets it (as with agents: src/node-agent/start/main-process.ts).
 ask_main='
-# Its process group is the third word behind its name, which may hold anything.
+# The process group is the third word after the name, which may contain anything.
 group_of() { read -r line 2>/dev/null <"/proc/$1/stat" || return; set -- ${line##*) }; group=$3; }
 ask() {
   pid=$1 depth=0
@@ -378,7 +380,8 @@ for entry; do
 done
 exit 0'
 
-# signal_steps SIGNAL ID…: all processes of their steps; srun itself only where the process has not begun.
+# signal_steps SIGNAL ID…: signals all processes of their steps; signals srun itself only where the process
+# has not started.
 signal_steps() {
   local signal=$1 id number pid steps=()
   shift
@@ -394,7 +397,8 @@ signal_steps() {
   [ ${#steps[@]} -eq 0 ] || scancel --quiet --signal="$signal" "${steps[@]}"
 }
 
-# ask_to_end ID…: their main processes. Ranks of an MPI program are asked all at once, wherever they are.
+# ask_to_end ID…: sends SIGTERM to their main processes. Ranks of an MPI program all get it at once, on every
+# node.
 ask_to_end() {
   local id number pid others=() mains=()
   for id; do
@@ -409,7 +413,7 @@ ask_to_end() {
   [ ${#mains[@]} -eq 0 ] || patience=15 on_all_nodes "$ask_main" "${mains[@]}" >/dev/null 2>&1 || signal_steps TERM "$@"
 }
 
-# all_gone SECONDS ID…: waits for it.
+# all_gone SECONDS ID…: waits until all have ended.
 all_gone() {
   local id some tries=$(($1 * 10))
   shift
@@ -422,8 +426,8 @@ all_gone() {
   done
 }
 
-# stop_all: clients before routers, these before workers, and last what workers are registered with. Each group gets
-# some seconds before the next is asked, all of them together the grace, and then SIGKILL.
+# stop_all: stops clients before routers, routers before workers, and the registries last. Each group gets
+# some seconds before the next one, all together the grace, and then SIGKILL.
 stop_all() {
   local id group ids until=0 last=$((grace / 2))
   [ "$last" -le 5 ] || last=5
@@ -442,7 +446,7 @@ stop_all() {
     if ! all_gone $((until - now)) "${launched[@]}"; then
       signal_steps TERM "${launched[@]}"
       if ! all_gone "$last" "${launched[@]}"; then
-        say "after $grace s something still runs: SIGKILL"
+        say "some processes still run after $grace s: SIGKILL"
         signal_steps KILL "${launched[@]}"
         if ! all_gone 10 "${launched[@]}"; then
           for id in "${launched[@]}"; do kill -KILL "${pid_of[$id]}" 2>/dev/null; done
@@ -479,7 +483,7 @@ else
 fi
 
 # http_ready HOST PORT PATH [ACCEPT [COUNTS STEPS [LEAST MOST NUMBER-OF-PATTERNS PATTERN…]…]]
-# ACCEPT: a status and a text in the body that are as good as 2xx. COUNTS and STEPS: JSON, or empty.
+# ACCEPT: a status and a text in the body that count as 2xx. COUNTS and STEPS: JSON, or empty.
 http_ready() {
   if ! http_get "$1" "$2" "$3"; then
     [[ -n ${4:-} && $http_status = "${4%% *}" ]] || return 1
@@ -493,7 +497,7 @@ http_ready() {
   fi
 }
 
-ask_json() { # HOST PORT COUNTS STEPS: every count is right, every step passes
+ask_json() { # HOST PORT COUNTS STEPS: succeeds when every count is right and every step passes
   python3 -c '
 import json, re, sys, urllib.request
 host, port, counts, steps = sys.argv[2:]
@@ -549,8 +553,8 @@ for step in json.loads(steps) if steps else []:
 ' "$run_dir/answer" "$@" 2>/dev/null
 }
 
-# Without python3 the objects of the answer are told apart by their braces, which is enough for those of routers; by which
-# address they have been registered is not looked at, and no further question is asked.
+# Without python3 the braces separate the objects of the answer, which is enough for the answers of routers.
+# This check ignores the address of a registration and asks no further questions.
 count_text() { # (LEAST MOST NUMBER-OF-PATTERNS PATTERN…)…
   local least most patterns pattern found number
   while [ $# -gt 0 ]; do
@@ -571,13 +575,13 @@ tcp_ready() { # HOST PORT
 
 begin_job() {
   [[ -n $job_id && -n ${SLURM_JOB_NODELIST:-}${SLURM_HET_SIZE:-} ]] ||
-    refuse 'this script runs in a Slurm allocation: submit it with sbatch, or run it inside salloc'
+    refuse 'this script needs a Slurm allocation: submit it with sbatch, or run it inside salloc'
   if [ "$needs_node" = yes ] && [ ! -x "$node_binary" ]; then
-    refuse "$HOSTNAME: the Node runtime ${node_binary:-for $(uname -m)} is not there, and this recipe runs a program of srtctl (sa-bench, model.stage_dir or --mock); a benchmark of type custom needs none"
+    refuse "$HOSTNAME: the Node runtime ${node_binary:-for $(uname -m)} does not exist, and this recipe runs a program of srtctl (sa-bench, model.stage_dir or --mock); a benchmark of type custom needs none"
   fi
   mkdir -p -- "$outputs" && { mkdir -m 755 -- "$job_dir" 2>/dev/null || is_own "$job_dir"; } ||
-    refuse "$job_dir is not a directory of this user: somebody may have put it there"
-  mkdir -p -- "$job_dir/logs" "$run_dir" || refuse "$job_dir cannot be made"
+    refuse "$job_dir is not a directory of this user: another user may have created it"
+  mkdir -p -- "$job_dir/logs" "$run_dir" || refuse "cannot create $job_dir"
   [ -e "$job_dir/sbatch_script.sh" ] || (umask 077 && cp -- "$0" "$job_dir/sbatch_script.sh")
   trap 'stop_code=143; say "told to end (SIGTERM: scancel, time limit or preemption)"' TERM
   trap 'stop_code=130; say "interrupted"' INT
@@ -591,7 +595,7 @@ begin_job() {
 
 begin_point() { # NUMBER DIRECTORY POLL-SECONDS GRACE-SECONDS SECONDS-FOR-A-GROUP
   point=$1 point_dir=$2 interval=${SRTCTL_STATIC_POLL_SECONDS:-$3} grace=$4 group_patience=$5
-  # The end of a benchmark is looked for more often: its time is the node's.
+  # A short interval, because its end is measured by polling.
   benchmark_interval=$interval
   [ "${interval%%.*}" -lt 1 ] || benchmark_interval=1
   launched=()
@@ -620,7 +624,7 @@ end_job() {
   exit "$exit_code"
 }
 
-# leave: however the script ends.
+# leave: runs at every end of the script.
 leave() {
   trap '' TERM INT
   [ "$exit_code" != null ] || exit_code=1

@@ -2,8 +2,9 @@ import { PlanError } from '../os/errors.ts';
 import { shellQuote } from '../platform/slurm/quote.ts';
 
 /**
- * What is known only when the script runs (names and addresses of nodes, the job's id) stands in a plan as a marker: a
- * text that occurs nowhere else in what is rendered, and that comes out of the script as a variable.
+ * A plan contains a marker for each value that only the running script knows (names and addresses of nodes,
+ * the job's id). A marker is a text that occurs nowhere else in the rendered script, and becomes a variable
+ * of the script.
  */
 export interface Markers {
   node(index: number): string;
@@ -12,18 +13,19 @@ export interface Markers {
   readonly tmpDir: string;
   /** The Node binary for the head node's architecture. */
   readonly nodeBinary: string;
-  /** A text as one word of bash: variables where the markers are, all else quoted. */
+  /** A text as one word of bash: markers become variables, the rest is quoted. */
   word(text: string): string;
   words(texts: readonly string[]): string;
-  /** Index of the node that a marker of a name stands for. */
+  /** Index of the node whose name the marker stands for. */
   indexOf(node: string): number;
 }
 
 const NUL = '\0';
 
 /**
- * @param around everything that is rendered and may hold text of other people: no marker may occur in it
- * @param outputs directory in which the job's directory is made: `<outputs>/<job id>` reads better as $job_dir
+ *
+ * @param around the rendered input that may contain text of other people: no marker may occur in it
+ * @param outputs parent of the job's directory: `<outputs>/<job id>` reads better as $job_dir
  */
 export function createMarkers(around: string, outputs: string): Markers {
   let prefix = '@srt-';

@@ -16,13 +16,16 @@ export interface StaticPlanInput {
   readonly distDir: string;
   readonly containers: boolean;
   readonly mock: boolean;
-  /** Path, as the nodes see it, of the setup script. */
+  /** Path of the setup script on the nodes. */
   readonly setupScript: string | null;
-  /** The nats-server that Dynamo's engines talk over. */
+  /** The nats-server of Dynamo's engines. */
   readonly natsServer: string;
 }
 
-/** The plan of a variant on nodes that are markers: the same planner as for agents, and what they would have besides. */
+/**
+ * Plans a variant on nodes that are markers, with the planner that agents use, and adds what agents would
+ * provide.
+ */
 export function staticPlan(input: StaticPlanInput): { plan: Plan; runtime: JobContext } {
   const { variant, markers, natsServer } = input;
   const runtime = staticRuntime(input);
@@ -39,8 +42,8 @@ export function staticPlan(input: StaticPlanInput): { plan: Plan; runtime: JobCo
 }
 
 /**
- * The load generator fails when its figures are not valid, because a script knows exit codes only. Where something may be
- * lost that is not critical, requests may fail.
+ * Makes the load generator fail on invalid figures, because a script only sees exit codes. Requests may fail
+ * where a process is not critical.
  */
 function judgedByItself(point: PlannedPoint): PlannedPoint {
   const { benchmark, processes } = point;
@@ -80,7 +83,7 @@ function staticRuntime({
     realEngines: !mock,
   });
   if (!mock) return runtime;
-  // Simulated engines are the node's own programs: its paths are theirs.
+  // Simulated engines run on the node itself, so they use the node's paths.
   const logDirInside = runtime.logDir;
   return {
     ...runtime,
@@ -89,7 +92,7 @@ function staticRuntime({
   };
 }
 
-/** With agents it is the job's own bus that Dynamo uses; without them it is there for Dynamo alone. */
+/** With agents, Dynamo uses the job's own nats-server; without agents it needs one of its own. */
 function natsProcess(
   { roles, recipe }: PlannedPoint,
   runtime: JobContext,
@@ -118,7 +121,7 @@ function natsProcess(
     ],
     env: {},
     logFile: `${runtime.logDir}/nats.log`,
-    // There is no option for it.
+    // nats-server has no option for the payload, only a setting in its file.
     ...(mb ? { files: [{ path: config, content: `${natsPayload(mb)}\n` }] } : {}),
     gpus: [],
     image: null,

@@ -11,10 +11,10 @@ import { type ProcessContext, processFunctions } from './process.ts';
 
 export interface PointInput extends Omit<ProcessContext, 'ordinal' | 'before'> {
   readonly point: PlannedPoint;
-  /** Number of a step's content: a step that ended well is not done again for another point. */
+  /** Number of a step's content: a step that has succeeded is not run again for another point. */
   readonly stepNumber: (step: ProcessSpec) => number;
   readonly config: string;
-  /** Nobody else may read it. */
+  /** Whether only the user may read the file. */
   readonly secret: boolean;
   readonly pointDir: string;
 }
@@ -46,7 +46,10 @@ ${benchmarkText(input)}
 `;
 }
 
-/** In a container what a step of these phases does is in that container alone; but for the copy on the node's disk. */
+/**
+ * Such a step changes the image, so its effect is limited to its container. The copy to the node's disk is an
+ * exception.
+ */
 const changesImage = ({ role, phase, image, id }: ProcessSpec): boolean =>
   role === 'step' &&
   image !== null &&
@@ -70,8 +73,8 @@ ${lines.join('\n')}
 }
 
 /**
- * launch ID NODE LOG PATIENCE KIND GROUP [mpi]: `ends` is expected to end, `serves` is not, `may-end` may. GROUP: its place in the
- * order of the stop.
+ * launch ID NODE LOG PATIENCE KIND GROUP [mpi]. KIND: `ends` must end, `serves` must not, `may-end` may.
+ * GROUP: its place in the order of stopping.
  */
 function launchOf(spec: ProcessSpec, { word, indexOf }: Markers): string {
   const patienceMs = spec.terminates ? (spec.endTimeoutMs ?? 0) : spec.startTimeoutMs;
@@ -83,7 +86,7 @@ function launchOf(spec: ProcessSpec, { word, indexOf }: Markers): string {
 function benchmarkText({ point, markers }: PointInput): string {
   const { process } = point.benchmark;
   if (!process)
-    return '  say "no benchmark: all stays up until the job is stopped"\n  point_state benchmarking\n  stay_up';
+    return '  say "no benchmark: the endpoints stay up until the job is stopped"\n  point_state benchmarking\n  stay_up';
   return `  say "benchmark"\n  point_state benchmarking\n  ${launchOf(process, markers)}\n  await_end ${process.id}`;
 }
 

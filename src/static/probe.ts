@@ -1,7 +1,7 @@
 import type { HttpProbe, JsonCount, ProbeSpec } from '../messages/spec/probe-spec.ts';
 import type { Markers } from './markers.ts';
 
-/** The command of bash that succeeds when a process is ready. */
+/** The bash command that succeeds when a process is ready. */
 export function probeCommand(probe: ProbeSpec, markers: Markers): string {
   const { words } = markers;
   switch (probe.kind) {
@@ -21,7 +21,7 @@ export function probeCommand(probe: ProbeSpec, markers: Markers): string {
 const httpCommand = (probe: HttpProbe, { word, words }: Markers): string =>
   ['http_ready', words([probe.host, String(probe.port), probe.path]), ...beyondStatus(probe, word)].join(' ');
 
-/** What is asked beyond a status of 2xx; left out from where nothing follows. */
+/** The checks after a 2xx status; trailing empty arguments are left out. */
 function beyondStatus(
   { accept, expect = [], steps: further = [] }: HttpProbe,
   word: Markers['word'],
@@ -35,8 +35,8 @@ function beyondStatus(
 }
 
 /**
- * For nodes without python3: fewest and most (0: as many as there are), the number of patterns, and what an object of the
- * answer has to contain. Lines of a pattern are alternatives.
+ * For nodes without python3: least and most (0: all), the number of patterns, and the patterns that an object
+ * of the answer must contain. Lines of a pattern are alternatives.
  */
 function asPatterns(wanted: JsonCount): string[] {
   const { count, least = count, most = count, where, address } = wanted;
@@ -51,7 +51,7 @@ function asPatterns(wanted: JsonCount): string[] {
   return [String(least * (each ?? 1)), String(most * (each ?? 0)), String(patterns.length), ...patterns];
 }
 
-/** A list of bare addresses is one line to bash: each address has to be in it, or any. */
+/** Bash sees a list of bare addresses as one line: it must contain each address, or any of them. */
 const bareAddresses = (among: readonly string[], any: boolean): string[] =>
   (any ? [among] : among.map((address) => [address])).flatMap((group) => [
     ...['1', '0', '1'],

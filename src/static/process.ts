@@ -7,20 +7,23 @@ import { probeCommand } from './probe.ts';
 
 export interface ProcessContext {
   readonly markers: Markers;
-  /** Number of the point: its functions are told apart by it. */
+  /** Number of the point; part of its functions' names. */
   readonly ordinal: number;
   readonly mounts: readonly string[];
   readonly srunOptions: Readonly<Record<string, string>>;
   /** Directory of srtctl's bundled programs. */
   readonly distDir: string;
   /**
-   * Steps that change the image, to be taken before the command: with a container for each srun there is no other way
-   * to the container of the engine.
+   * Steps that change the image, to run before the command: each srun has its own container, so a step in
+   * another srun could not change the engine's container.
    */
   readonly before: readonly ProcessSpec[];
 }
 
-/** Runs commands that are given as their length and their words, until a length of 0; then becomes what follows. */
+/**
+ * Runs commands, each given as its length and its words, until a length of 0; then becomes the command that
+ * follows.
+ */
 const WITH_STEPS = `while [ "$1" -gt 0 ]; do
   "\${@:2:$1}" || exit
   shift $(($1 + 1))
@@ -60,7 +63,7 @@ ${name}.ready() { ${probeCommand(spec.probe, markers)}; }
 `;
 }
 
-/** What is chosen in the task is no variable of the plan's any more. */
+/** The task chooses its devices, so the plan's variables must not set them. */
 const without = (env: ProcessSpec['env'], devices: readonly string[]): ProcessSpec['env'] => {
   if (devices.length === 0) return env;
   const { CUDA_VISIBLE_DEVICES: _, ...rest } = env;
@@ -73,7 +76,7 @@ const withSteps = (first: readonly (readonly string[])[], argv: readonly string[
   ...['0', ...argv],
 ];
 
-/** For pyxis. What an image sets in its environment would go over ours without --container-env. */
+/** For pyxis. Without --container-env the image's environment would override ours. */
 function containerOptions(
   image: string,
   names: readonly string[],

@@ -18,11 +18,11 @@ export interface StaticScriptInput {
   readonly cluster: ClusterConfig;
   /** The `#SBATCH` lines of the recipe and the cluster. */
   readonly directives: readonly string[];
-  /** What `#SBATCH --output` says. */
+  /** The path in `#SBATCH --output`. */
   readonly log: string;
-  /** How long before the time limit Slurm tells the job to end. */
+  /** How long before the time limit Slurm signals the job. */
   readonly warningS: number;
-  /** Absolute; the job's directory is made in it. */
+  /** Absolute path of the job directory's parent. */
   readonly outputs: string;
   readonly distDir: string;
   /** Path of the node binary by architecture (uname -m). */
@@ -38,13 +38,13 @@ export interface StaticScriptInput {
   /** For `$VAR` in the cluster's mounts. */
   readonly env: NodeJS.ProcessEnv;
   readonly exists: (path: string) => boolean;
-  /** library.sh: the words that the script is written in. */
+  /** library.sh: the functions that the script calls. */
   readonly library: string;
 }
 
 /**
- * The whole run of a variant as one bash script: an srun for each process, polling, and a cleanup however it ends. It
- * comes of the same plan as a run through agents, needs no Node on the compute nodes, and can be read.
+ * The whole run of a variant as one bash script: an srun for each process, polling, and a cleanup at every
+ * end. It uses the same plan as a run with agents, needs no Node on the compute nodes, and can be read.
  */
 export function staticScript(input: StaticScriptInput): string {
   const { variant, cluster, outputs, distDir, mock, containers } = input;

@@ -21,7 +21,7 @@ const findingSchema = z.object({
   advice: z.string().nullable(),
 });
 
-/** In place of Slurm: two idle nodes and one that is drained; srun runs its command here, once for each node. */
+/** A stand-in for Slurm: two idle nodes and a drained one; srun runs its command here, once for each node. */
 const SLURM: Readonly<Record<string, string>> = {
   sinfo: `case "$*" in
   *--version*) echo 'slurm 23.02' ;;
@@ -57,7 +57,7 @@ function standIn(name: string, script: string): void {
 function doctor(args: string[] = [], options: { slurm?: boolean; cluster?: string } = {}) {
   if (options.slurm !== false) for (const [name, script] of Object.entries(SLURM)) standIn(name, script);
   if (options.cluster !== undefined) writeFileSync(join(cwd, 'srtslurm.yaml'), options.cluster);
-  // Real Slurm commands may be in /usr/bin; the shell's own tools are needed by the stand-ins.
+  // Real Slurm commands may be in /usr/bin; the stand-ins only need the shell's own tools.
   for (const tool of ['cat', 'tr', 'uname', 'sh', 'env'])
     if (!readdirSync(bin).includes(tool)) standIn(tool, `exec /usr/bin/${tool} "$@"`);
   const env = { HOME: cwd, PATH: `${bin}:${dirname(process.execPath)}/none`, NO_COLOR: '1' };
@@ -77,14 +77,14 @@ function doctor(args: string[] = [], options: { slurm?: boolean; cluster?: strin
 const CLUSTER = 'default_partition: batch\ndefault_time_limit: "01:00:00"\noutput_dir: outputs\n';
 
 describe('srtctl doctor', () => {
-  it('without Slurm says so, and what works all the same', () => {
+  it('without Slurm reports that, and what works without it', () => {
     const { status, stdout } = doctor([], { slurm: false });
-    expect(stdout).toMatch(/warn +slurm +slurm +Slurm is not here.*\n +→ .*--local/);
+    expect(stdout).toMatch(/warn +slurm +slurm +no Slurm here.*\n +→ .*--local/);
     expect(status).toBe(0);
     expect(doctor(['--all'], { slurm: false }).status).toBe(1);
   });
 
-  it('finds a cluster well through stand-ins, and one job looks at all idle nodes', () => {
+  it('accepts a healthy cluster of stand-ins, and checks all idle nodes in one job', () => {
     const { status, of, findings, stderr } = doctor(['--all', '--json'], { cluster: CLUSTER });
     expect(stderr).toBe('');
     expect(of('partition')[0]).toMatchObject({ status: 'ok', text: expect.stringContaining('2 idle') });
@@ -93,14 +93,14 @@ describe('srtctl doctor', () => {
       expect(of(check, 'n1,n2')[0], check).toMatchObject({ status: 'ok' });
     expect(of('output_dir', 'n1,n2')[0]).toMatchObject({ status: 'ok' });
     expect(readdirSync(join(cwd, 'outputs'))).toEqual([]);
-    // What other tests run here at this moment, and how full the disk is, is no matter of this one.
+    // Other tests that run now, and how full the disk is, must not affect this test.
     const ofThisMachine = ['leftovers', 'free space', 'nats-server', 'programs'];
     const failed = findings.filter((each) => each.status === 'fail');
     expect(failed.filter(({ check }) => !ofThisMachine.includes(check))).toEqual([]);
     expect(status).toBe(failed.length === 0 ? 0 : 1);
   });
 
-  it('names what is wrong with srtslurm.yaml, Slurm and a node, and fails', () => {
+  it('names the problems of srtslurm.yaml, Slurm and a node, and fails', () => {
     const { status, of } = doctor(['--json', '--node', 'n[1,9]', '--model', '/not/there'], {
       cluster: `${CLUSTER.replace('batch', 'gone')}containers: {sglang: /not/there.sqsh}\nnetwork_interface: ib9\n`,
     });
@@ -112,7 +112,7 @@ describe('srtctl doctor', () => {
     expect(of('network', 'n1')[0]?.text).toMatch(/ib9/);
   });
 
-  it('passes on why sbatch would not take a job, and what to change', () => {
+  it('reports why sbatch would refuse a job, and what to change', () => {
     for (const [name, script] of Object.entries(SLURM)) standIn(name, script);
     standIn('sbatch', 'echo "sbatch: error: Invalid account or account/partition combination" >&2; exit 1');
     const { status, stdout } = doctor([], { slurm: false, cluster: CLUSTER });
@@ -120,36 +120,36 @@ describe('srtctl doctor', () => {
     expect(status).toBe(1);
   });
 
-  it('says that a node has no Node runtime for its architecture', () => {
+  it('reports a node without a Node runtime for its architecture', () => {
     standIn('uname', 'echo riscv64');
     const { of } = doctor(['--json', '--node', 'n1'], { cluster: CLUSTER });
     expect(of('runtime', 'n1')[0]).toMatchObject({
       status: 'fail',
-      text: 'there is no Node runtime for riscv64',
+      text: 'no Node runtime for riscv64',
       advice: expect.stringContaining('runtime.riscv64'),
     });
   });
 
-  it('has a line for a srtslurm.yaml that cannot be read', () => {
+  it('reports a srtslurm.yaml that cannot be read', () => {
     const { status, of } = doctor(['--json'], { cluster: 'default_partitoin: x\n' });
     expect(of('srtslurm.yaml')).toHaveLength(1);
     expect(of('srtslurm.yaml')[0]?.text).toMatch(/default_partitoin/);
     expect(status).toBe(1);
   });
 
-  it('says what apply would refuse of a recipe, and ends as apply does', () => {
+  it('reports what apply would refuse in a recipe, and exits as apply does', () => {
     writeFileSync(join(cwd, 'recipe.yaml'), `${small}sbatch_directives: {mem: 0, mem-per-gpu: 1G}\n`);
     const { status, of } = doctor(['--json', '-f', 'recipe.yaml'], { cluster: CLUSTER });
     expect(of('recipe')[0]).toMatchObject({ status: 'fail', text: expect.stringContaining('/models/m') });
     expect(status).toBe(2);
   });
 
-  it('refuses to look at all nodes and at some', () => {
+  it('refuses --all together with --node', () => {
     expect(doctor(['--all', '--node', 'n1']).status).toBe(2);
   });
 });
 
-it('sees which ports are taken', async () => {
+it('finds which ports are in use', async () => {
   const server = createServer();
   await new Promise<void>((listening) => server.listen(0, listening));
   const address = server.address();
@@ -161,7 +161,7 @@ it('sees which ports are taken', async () => {
   }
 });
 
-it('finds what has cleared its environment by its limits, and nothing of another user', async () => {
+it('finds processes that cleared their environment by their limits, and none of another user', async () => {
   const owner = spawn('sleep', ['1000']);
   const hard = ownerMark(owner.pid ?? 0, 'agent') ?? 0n;
   owner.kill('SIGKILL');
@@ -176,7 +176,7 @@ it('finds what has cleared its environment by its limits, and nothing of another
   process_(11, { environ: '' });
   process_(12, { environ: 'SRTCTL_JOB=7\0' });
   process_(13, { environ: 'HOME=/x\0', limits: 'Max file locks  unlimited  unlimited  locks\n' });
-  // The kernel shows the limits of another user's process, and not its environment.
+  // The kernel shows the limits of another user's process, but not its environment.
   process_(14, {});
   const found = await marked(proc);
   expect(found.map(({ pid, job }) => [pid, job])).toEqual([

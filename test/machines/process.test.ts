@@ -126,7 +126,7 @@ describe('the process machine', () => {
     expect(step.did).toContain('TERM');
     step.world(exited(null, 'SIGTERM'));
     expect(step.states.at(-1)).toBe('failed');
-    expect(step.context().why).toBe('has not ended after 5 s');
+    expect(step.context().why).toBe('did not end within 5 s');
   });
 
   it('names the signal that ended it', async () => {

@@ -18,10 +18,15 @@ describe('an engine’s command line', () => {
   it.each([
     ['no model', ['python3', '-m', 'sglang.launch_server', '--port', '6100'], 2, '--model-path'],
     ['a rank outside nnodes', rank('2', '2', '127.0.0.1:8300'), 1, 'node_rank 2'],
-    ['several nodes without a meeting place', engineArgv(6100, '--nnodes', '2'), 1, '--dist-init-addr'],
-    ['tp that the nodes do not share', [...rank('0', '2', 'h:1'), '--tp-size', '3'], 1, 'divisible'],
+    ['several nodes without --dist-init-addr', engineArgv(6100, '--nnodes', '2'), 1, '--dist-init-addr'],
+    [
+      'a tp that the node count does not divide',
+      [...rank('0', '2', 'h:1'), '--tp-size', '3'],
+      1,
+      'divisible',
+    ],
     ['an unknown mode', engineArgv(6100, '--disaggregation-mode', 'both'), 2, "invalid choice: 'both'"],
-    ['a port that is no number', [...engineArgv(1), '--port', 'http'], 2, "invalid int value: 'http'"],
+    ['a port that is not a number', [...engineArgv(1), '--port', 'http'], 2, "invalid int value: 'http'"],
   ])('is refused with %s', async (_, argv, code, message) => {
     const engine = start(address, argv);
     expect(await engine.ended()).toBe(code);
@@ -38,7 +43,7 @@ describe('an engine’s command line', () => {
       'dynamo.trtllm: error: unrecognized arguments: --kv-mode flux',
     ],
     [['trtllm-serve', '/model', '--chat_template', 'x'], 'Error: No such option: --chat_template'],
-  ])('is refused with an option that the engine is said not to have: %j', async (argv, message) => {
+  ])('is refused with an option in SRTCTL_SIM_UNKNOWN_OPTIONS: %j', async (argv, message) => {
     const engine = start(address, argv, { SRTCTL_SIM_UNKNOWN_OPTIONS: '--other --kv-mode --chat_template' });
     expect(await engine.ended(), engine.output).toBe(2);
     expect(engine.output.trim().split('\n').at(-1)).toBe(message);
@@ -69,7 +74,7 @@ describe('an engine’s command line', () => {
     ).toThrow('divisible');
   });
 
-  it('accepts what it does not know, with no value, several or one in JSON', () => {
+  it('accepts unknown options, with no value, several, or one in JSON', () => {
     const { record } = optionsOf(
       ...['--trust-remote-code', '--cuda-graph-bs', '1', '2', '4', '--chunked-prefill-size', '-1'],
       ...['--deepep-config', '{"normal_dispatch":{"num_sms":96}}', '--kv=a=b'],
@@ -77,19 +82,19 @@ describe('an engine’s command line', () => {
     expect(record).toMatchObject({
       trust_remote_code: true,
       cuda_graph_bs: ['1', '2', '4'],
-      // A number, as the real server info has it: routers refuse texts there.
+      // The real server info has a number here, and routers refuse a text.
       chunked_prefill_size: -1,
       deepep_config: '{"normal_dispatch":{"num_sms":96}}',
       kv: 'a=b',
     });
   });
 
-  it('has a bootstrap port without being told one', () => {
+  it('has a bootstrap port even without the option', () => {
     expect(optionsOf('--disaggregation-mode', 'prefill').bootstrapPort).toBe(8_998);
   });
 
-  // What the reference plans for the public recipes is not part of the repository.
-  it.skipIf(!existsSync(golden) && process.env.CI !== 'true')('is accepted as real recipes have it', () => {
+  // The reference's plans for the public recipes are not part of the repository.
+  it.skipIf(!existsSync(golden) && process.env.CI !== 'true')('is accepted for every public recipe', () => {
     let count = 0;
     for (const line of gunzipSync(readFileSync(golden)).toString().trim().split('\n')) {
       const plan = JSON.parse(line) as { workers: { argv: string[] }[] };
@@ -106,7 +111,7 @@ describe('an engine’s command line', () => {
   });
 });
 
-describe('the python on the stand-ins’ PATH', () => {
+describe("python on the stand-ins' PATH", () => {
   const mockBin = resolve('dist/mock-bin');
   let realBin: string;
   beforeAll(async () => {
@@ -123,7 +128,7 @@ describe('the python on the stand-ins’ PATH', () => {
     expect(real.output).toContain(`real ${realBin}/${name} -m http.server a b\n`);
   });
 
-  it('does not find itself again when its directory is on PATH in another spelling', async () => {
+  it('does not find itself again when PATH contains its directory in another spelling', async () => {
     const PATH = `${mockBin}:${mockBin}/:${resolve('dist')}/../dist/mock-bin:${realBin}:${process.env.PATH}`;
     const real = start(address, ['python3', '-V'], { PATH });
     expect(await real.ended()).toBe(0);
@@ -131,7 +136,7 @@ describe('the python on the stand-ins’ PATH', () => {
     expect(real.output).not.toContain('mock-bin');
   });
 
-  it('says so when there is no other', async () => {
+  it('reports when there is no other python', async () => {
     const real = start(address, [join(mockBin, 'python3'), '-V'], { PATH: mockBin });
     expect(await real.ended()).toBe(127);
   });

@@ -54,7 +54,7 @@ describe('prefill and decode workers', () => {
     expect(await (await decoding).json()).toMatchObject({ usage });
   });
 
-  it('a prefill that is over before its decode asks is kept for it', async () => {
+  it('a prefill that ends before its decode asks is kept for it', async () => {
     const prefilled = await post(`${prefillUrl}/v1/completions`, { ...request(3), stream: true });
     expect(await prefilled.json()).toMatchObject({ usage: { completion_tokens: 1 } });
     expect(await (await post(`${decodeUrl}/v1/completions`, request(3))).json()).toMatchObject({ usage });
@@ -68,12 +68,12 @@ describe('prefill and decode workers', () => {
     expect(await answer.text()).toContain('KVTransferError');
   });
 
-  it('a decode refuses what names no prefill', async () => {
+  it('a decode refuses a request that names no prefill', async () => {
     expect((await post(`${decodeUrl}/v1/completions`, { prompt: 'a' })).status).toBe(400);
   });
 });
 
-describe('the router before prefill and decode workers', () => {
+describe('the router in front of prefill and decode workers', () => {
   interface Workers {
     workers: { url: string; worker_type: string; is_healthy: boolean }[];
     total: number;
@@ -98,7 +98,7 @@ describe('the router before prefill and decode workers', () => {
     await healthy(`${routerUrl}/health`);
   };
 
-  it('starts at once, lists who is healthy, and sends each request to both', async () => {
+  it('starts at once, lists the healthy workers, and sends each request to both roles', async () => {
     await startRouter('--policy', 'cache_aware');
     await until('both healthy', async () => (await healthyOnes()).length === 2);
     const { workers: list, total, stats } = await workers();
@@ -114,7 +114,7 @@ describe('the router before prefill and decode workers', () => {
     expect(await metric(decodeUrl, 'sglang:prompt_tokens_total')).toBe(0);
   });
 
-  it('passes the end of its client on to both workers', async () => {
+  it("forwards a client's disconnect to both workers", async () => {
     await startRouter();
     await until('both healthy', async () => (await healthyOnes()).length === 2);
     const stop = new AbortController();
@@ -127,7 +127,7 @@ describe('the router before prefill and decode workers', () => {
     await until('no request left', async () => (await metric(decodeUrl, 'sglang:num_running_reqs')) === 0);
   });
 
-  it('calls a worker that has gone healthy, names it in errors, and then sends it nothing', async () => {
+  it('still reports a lost worker as healthy, names it in errors, and then sends it nothing', async () => {
     await startRouter();
     await until('both healthy', async () => (await healthyOnes()).length === 2);
     decode.child.kill('SIGKILL');

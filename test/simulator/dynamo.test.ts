@@ -105,7 +105,7 @@ describe.skipIf(!etcd)('Dynamo’s workers and frontend, over a real etcd', () =
     });
   });
 
-  it('a worker takes itself out of the registry when it is stopped', async () => {
+  it('a stopping worker removes itself from the registry', async () => {
     startFrontend();
     const worker = startWorker(decodeNode, 7501);
     await until('registered', async () => (await components()).join() === 'backend');
@@ -115,7 +115,7 @@ describe.skipIf(!etcd)('Dynamo’s workers and frontend, over a real etcd', () =
     await until('forgotten by the frontend', async () => (await components()).length === 0);
   });
 
-  it('a worker says on its system port whether it is ready, and dumps its options', async () => {
+  it('a worker reports on its system port whether it is ready, and writes its options to a file', async () => {
     const file = join(directory, 'config.json');
     startWorker(decodeNode, 7501, '--dump-config-to', file);
     await healthy(`http://${decodeNode}:7501/health`);
@@ -138,14 +138,14 @@ describe.skipIf(!etcd)('Dynamo’s workers and frontend, over a real etcd', () =
   it.each([
     ['a worker', mocker],
     ['a frontend', ['python3', '-m', 'dynamo.frontend', `--http-port=${frontendPort}`]],
-  ])('%s without a registry tries for a while and ends with exit code 1', async (_, argv) => {
+  ])('%s without a registry retries for a while and ends with exit code 1', async (_, argv) => {
     const standIn = start(decodeNode, argv, withoutRegistry);
     expect(await standIn.ended()).toBe(1);
     expect(standIn.output).toContain('etcd not reachable yet; retrying');
     expect(standIn.output).toMatch(/Exception: etcd startup connection timed out after 1 seconds\n$/);
   });
 
-  it('a worker waits for a NATS server that is not there yet', async () => {
+  it('a worker waits for a NATS server that does not run yet', async () => {
     const port = await freePort(infra);
     const worker = start(decodeNode, mocker, {
       ...environment(7502),

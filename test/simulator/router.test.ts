@@ -15,8 +15,8 @@ const routerArgv = (...options: string[]) => [
   ...['--host', '0.0.0.0', '--port', String(routerPort), '--worker-startup-check-interval', '1', ...options],
 ];
 
-describe('the router before aggregated workers', () => {
-  it('answers 503 before any of them is up, then takes them in as they come', async () => {
+describe('the router in front of aggregated workers', () => {
+  it('answers 503 before any worker is up, then adds workers as they become healthy', async () => {
     start(routerNode, routerArgv());
     await healthy(`${routerUrl}/health`);
     expect((await fetch(`${routerUrl}/readiness`)).status).toBe(503);
@@ -27,7 +27,7 @@ describe('the router before aggregated workers', () => {
     expect(await (await fetch(`${routerUrl}/v1/models`)).json()).toMatchObject({ data: [{ id: 'a/model' }] });
   });
 
-  it('spreads requests in turn', async () => {
+  it('sends requests to the workers in turn', async () => {
     for (const port of [6100, 6132]) start(node, engineArgv(port));
     start(routerNode, routerArgv('--policy', 'round_robin'));
     await until('two healthy workers', async () => {
@@ -39,7 +39,7 @@ describe('the router before aggregated workers', () => {
     for (const url of workerUrls) expect(await metric(url, 'sglang:num_requests_total')).toBe(3);
   });
 
-  it('ends with exit code 1 when its port is taken', async () => {
+  it('ends with exit code 1 when its port is in use', async () => {
     start(routerNode, routerArgv());
     await healthy(`${routerUrl}/health`);
     const second = start(routerNode, routerArgv());
@@ -52,7 +52,7 @@ describe('a policy', () => {
   const targets = (...loads: number[]) =>
     loads.map((load, index) => ({ url: new URL(`http://w${index}`), load }));
 
-  it.each(['cache_aware', 'kv'])('%s sends what begins alike to the same worker', (name) => {
+  it.each(['cache_aware', 'kv'])('%s sends prompts with the same prefix to the same worker', (name) => {
     const policy = policyOf(name);
     const all = targets(0, 0, 0);
     const homes = ['a', 'b', 'c'].map((prefix) => policy(all, prefix));
@@ -60,7 +60,7 @@ describe('a policy', () => {
     for (let n = 0; n < 3; n++) expect(['a', 'b', 'c'].map((prefix) => policy(all, prefix))).toEqual(homes);
   });
 
-  it('cache_aware leaves a worker that is much busier than the others', () => {
+  it('cache_aware avoids a worker that is much busier than the others', () => {
     const policy = policyOf('cache_aware');
     const all = targets(0, 0);
     const home = policy(all, 'a');
@@ -71,7 +71,7 @@ describe('a policy', () => {
     expect(policy(all, 'a')).toBe(other);
   });
 
-  it('cache_aware sends on what belonged to a worker that has gone', () => {
+  it('cache_aware moves the prefixes of a lost worker to another one', () => {
     const policy = policyOf('cache_aware');
     const all = targets(0, 0);
     const home = policy(all, 'a');
@@ -79,14 +79,14 @@ describe('a policy', () => {
     expect(policy(rest, 'a')).toBe(rest[0]);
   });
 
-  it('power_of_two never takes the busiest of all when it sees another', () => {
+  it('power_of_two never picks the busiest worker when it compares it with another', () => {
     const policy = policyOf('power_of_two');
     const picks = Array.from({ length: 200 }, () => policy(targets(0, 1), '')?.load);
     expect(picks.filter((load) => load === 0).length).toBeGreaterThan(100);
   });
 
   it.each(['random', 'round_robin', 'power_of_two', 'cache_aware', 'least_load', 'unheard_of', undefined])(
-    '%s has nobody to choose when there is nobody',
+    '%s picks no worker when there is none',
     (name) => {
       expect(policyOf(name)([], 'a')).toBeUndefined();
     },

@@ -6,11 +6,14 @@ import { until } from '../support/bus.ts';
 
 const MOCK_BIN = resolve('dist/mock-bin');
 
-/** A loopback address for the simulated node `n` (1 to 50) that no other test process has: real ports can be used. */
+/**
+ * A loopback address for the simulated node `n` (1 to 50) that no other test process has, so that real ports
+ * can be used.
+ */
 export const nodeAddress = (n: number): string =>
   `127.${200 + n}.${(process.pid >> 8) & 255}.${process.pid & 255}`;
 
-/** A stand-in that runs, found along PATH by its real command line. */
+/** A running stand-in, found along PATH by its real command line. */
 export class StandIn {
   readonly child: ChildProcess;
   output = '';
@@ -62,12 +65,12 @@ export function start(address: string, argv: readonly string[], env: Record<stri
   return standIn;
 }
 
-/** For afterEach or afterAll: ends what this file has started. */
+/** For afterEach or afterAll: ends everything that this file has started. */
 export const destroyAll = async (): Promise<void> => {
   await Promise.all(started.splice(0).map((each) => each.destroy()));
 };
 
-/** The command line of an engine as srtctl plans it, with options added. */
+/** The command line of an engine as srtctl plans it, with additional options. */
 export const engineArgv = (port: number, ...options: string[]): string[] => [
   ...['python3', '-m', 'sglang.launch_server', '--model-path', '/model', '--served-model-name', 'a/model'],
   ...['--host', '0.0.0.0', '--port', String(port), ...options],
@@ -85,7 +88,7 @@ export const post = (url: string, body: unknown, signal?: AbortSignal): Promise<
     ...(signal ? { signal } : {}),
   });
 
-/** etcd, where this machine has it; in CI it always has. */
+/** The etcd of this machine, if any; CI always has one. */
 export function findEtcd(): string | undefined {
   try {
     return findProgram('etcd', process.env, process.cwd());
@@ -95,7 +98,7 @@ export function findEtcd(): string | undefined {
   }
 }
 
-/** Starts an etcd that clients reach at `url`. Returns what ends it. */
+/** Starts an etcd that listens at `url`. Returns a function that ends it. */
 export async function startEtcd(program: string, url: string, dataDir: string): Promise<() => Promise<void>> {
   const { hostname } = new URL(url);
   const peer = `http://${hostname}:${await freePort(hostname)}`;
@@ -117,7 +120,7 @@ export async function startEtcd(program: string, url: string, dataDir: string): 
   };
 }
 
-/** What was killed stays registered until its lease is over: the next test begins with nobody. */
+/** Empties the registry, because killed processes stay registered until their leases expire. */
 export async function emptyEtcd(url: string): Promise<void> {
   const everything = Buffer.from([0]).toString('base64');
   await post(`${url}/v3/kv/deleterange`, { key: everything, range_end: everything });

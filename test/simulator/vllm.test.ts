@@ -39,7 +39,7 @@ function coreOf({ child: { pid: parent } }: StandIn): number {
       )
         return Number(pid);
     } catch {
-      // It has ended meanwhile.
+      // It has ended in the meantime.
     }
   }
   throw new Error('there is no engine core');
@@ -47,11 +47,11 @@ function coreOf({ child: { pid: parent } }: StandIn): number {
 
 const prompt = { model: 'tiny', prompt: [5, 6, 7], max_tokens: 3, ignore_eos: true };
 
-describe('the stand-in of vllm serve', () => {
+describe('the stand-in for vllm serve', () => {
   it.each([
     [['--max-model-length', '4'], 'vllm serve: error: unrecognized arguments: --max-model-length 4'],
     [['--enforce-eager', 'true'], 'vllm serve: error: unrecognized arguments: true'],
-  ])('refuses what the parser of vLLM 0.32 does: %j', async (more, message) => {
+  ])('refuses what the parser of vLLM 0.32 refuses: %j', async (more, message) => {
     const server = start(address, argv(...more));
     expect(await server.ended(), server.output).toBe(2);
     expect(server.output.trim().split('\n').at(-1)).toBe(message);
@@ -92,7 +92,7 @@ describe('the stand-in of vllm serve', () => {
     expect(server.output).toContain('non-default args');
   });
 
-  it('ends with 0 three seconds after its engine core, and answers 500 and 503 meanwhile', async () => {
+  it('ends with 0 three seconds after its engine core, and answers 500 and 503 until then', async () => {
     const server = await up();
     signal(coreOf(server), 'SIGKILL');
     await until('dead', async () => (await fetch(`${url}/health`)).status === 503);
@@ -108,7 +108,7 @@ describe('the stand-in of vllm serve', () => {
     await until('its end', () => !exists(core));
   });
 
-  it('stands still with its engine core, and is healthy all the same', async () => {
+  it('hangs with its engine core, but stays healthy', async () => {
     const server = await up();
     const core = coreOf(server);
     signal(core, 'SIGSTOP');

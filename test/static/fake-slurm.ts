@@ -6,7 +6,7 @@ import { inOwnNetwork } from '../support/alone.ts';
 import { findMarked } from '../support/marked.ts';
 import { endIfThere } from '../support/signal.ts';
 
-/** Slurm's commands on one machine: srun becomes what it is told to start, its pid the number of the step. */
+/** Slurm's commands on one machine: srun becomes its command, and its pid is the number of the step. */
 const COMMANDS: Readonly<Record<string, string>> = {
   srun: `printf '%s\\0' "$@" >>"$FAKE_DIR/srun.log"
 nodes=()
@@ -68,7 +68,7 @@ export class FakeSlurm {
     return join(this.dir, name);
   }
 
-  /** Starts a script; `ended` resolves with its exit code and what it said. */
+  /** Starts a script; `ended` resolves with its exit code and its output. */
   start(script: string, more: NodeJS.ProcessEnv = {}) {
     // A script takes the ports that the plan names, because the nodes of a job are its own.
     const [program = '', ...args] = [...inOwnNetwork, 'bash', script];
@@ -92,12 +92,12 @@ export class FakeSlurm {
     return { child, ended, said: () => said };
   }
 
-  /** The command lines that srun was given, in order. */
+  /** All command lines of srun, in order. */
   sruns(): string[] {
     return readFileSync(join(this.dir, 'srun.log'), 'utf8').split('\0');
   }
 
-  /** What of the job still runs. */
+  /** Processes of the job that still run. */
   async left(): Promise<number[]> {
     const mark = `SRTCTL_JOB=${this.#jobId}`;
     return (await findMarked([mark])).get(mark) ?? [];
@@ -106,7 +106,7 @@ export class FakeSlurm {
   async destroy(): Promise<void> {
     for (const child of this.#running) child.kill('SIGKILL');
     for (const pid of await this.left()) endIfThere(pid);
-    // The last of them may write still.
+    // The last processes may still write files.
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
 }

@@ -109,7 +109,7 @@ describe('the script', () => {
     expect(script).not.toContain('--container-writable');
   });
 
-  it('does what changes a container in the container of each engine, before the engine', () => {
+  it('runs steps that change a container in the container of each engine, before the engine', () => {
     const dynamo = 'dynamo: {install: true, version: "1.2.3"}\n';
     const script = scriptOf(recipe('dynamo', dynamo), {}, { setupScript: 'echo hello\n' });
     const engine = /p0\.agg-0-0\(\) \{[\s\S]*?\n\}/.exec(script)?.[0] ?? '';
@@ -121,7 +121,7 @@ describe('the script', () => {
     isBash(script);
   });
 
-  it('keeps to its owner what holds a password, and no value in a command line', () => {
+  it('makes files with passwords private, and puts no value into a command line', () => {
     const script = scriptOf(
       recipe('sglang', 'environment: {HF_TOKEN: hf_abc, https_proxy: "http://u:secret@p"}\n'),
     );
@@ -135,7 +135,7 @@ describe('the script', () => {
     isBash(script);
   });
 
-  it('has no marker left, whatever the recipe says', () => {
+  it('has no marker left, whatever the recipe contains', () => {
     const hostile = 'environment: {A: "@srt-node-0@", B: "@srt1-job-id@"}\n';
     const script = scriptOf(recipe('sglang', hostile));
     expect(script).toContain('export A=@srt-node-0@');
@@ -164,7 +164,7 @@ const text = fc.oneof(
   ),
 );
 
-it('a command and its environment come out of the rendered functions as they were', async () => {
+it('a command and its environment survive rendering unchanged', async () => {
   const slurm = new FakeSlurm(1);
   const names = fc.constantFrom(
     'A',
@@ -217,7 +217,7 @@ p0.p`;
   }
 }, 60_000);
 
-it('a rank keeps what tells it its place, an engine nothing of it, a command of the recipe what tells of the job', async () => {
+it("a rank keeps Slurm's task variables, an engine none of them, a command of the recipe those of the job", async () => {
   const slurm = new FakeSlurm(1);
   try {
     const around = {
@@ -274,14 +274,14 @@ p0.p`;
   }
 });
 
-/** The first `count` words, and what follows after one that is empty. */
+/** The first `count` words, and the text after the empty word that ends them. */
 function split(said: string, count: number): [string, string] {
   let at = 0;
   for (let word = 0; word < count; word++) at = said.indexOf('\0', at) + 1;
   return [said.slice(0, at), said.slice(at + 1)];
 }
 
-it('no command of the script has two substitutions: in bash 5.2 a signal during the first is lost, and all else with it', () => {
+it('no command of the script has two substitutions, because bash 5.2 loses a signal during the first one', () => {
   const commands = library
     .replaceAll(/'[^'\n]*'/g, "''")
     .replaceAll('\\\n', '')
@@ -290,7 +290,7 @@ it('no command of the script has two substitutions: in bash 5.2 a signal during 
   expect(commands.filter((command) => (command.match(/\$\((?!\()|<\(/g) ?? []).length > 1)).toEqual([]);
 });
 
-it('a signal that comes while a state is being written is heeded', async () => {
+it('handles a signal that arrives while it writes state.json', async () => {
   const slurm = new FakeSlurm(1);
   try {
     const script = `outputs=${slurm.dir} point_names=(x) job_id=job
@@ -327,7 +327,7 @@ describe('readiness', () => {
       encoding: 'utf8',
     }).status === 0;
 
-  it('counts addresses and takes further steps as agents do, where there is python3', async () => {
+  it('with python3 counts addresses and runs further steps as agents do', async () => {
     const slurm = new FakeSlurm(1);
     const server = createServer((request, response) => {
       request.resume();
@@ -415,7 +415,7 @@ describe('readiness', () => {
     },
   );
 
-  it('accepts a status that says ready in its body', async () => {
+  it('accepts a status whose body says that the process is ready', async () => {
     const slurm = new FakeSlurm(1);
     const command = probeCommand(
       {

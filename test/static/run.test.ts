@@ -34,7 +34,7 @@ function render(text: string, ...options: string[]): string {
   return slurm.write('script.sh', script);
 }
 
-/** Id of the process that a pid belongs to; undefined for what is not one of the plan's. */
+/** Id of the process that a pid belongs to; undefined when it is not a process of the plan. */
 function processOf(pid: number): string | undefined {
   try {
     const environment = readFileSync(`/proc/${pid}/environ`, 'latin1');
@@ -48,7 +48,7 @@ const state = (): JobState =>
   jobStateSchema.parse(JSON.parse(readFileSync(join(slurm.jobDir, 'state.json'), 'utf8')));
 
 describe('a rendered script', { timeout: 120_000 }, () => {
-  it('runs the recipe, leaves the files of a job, and nothing that runs', async () => {
+  it('runs the recipe, writes the files of a job, and leaves no process', async () => {
     const { code, said } = await slurm.start(render(recipe(measured))).ended;
     expect(code, said).toBe(0);
     expect(state()).toMatchObject({ sweep: 'finished', exitCode: 0, points: [{ state: 'done' }] });
@@ -65,11 +65,11 @@ describe('a rendered script', { timeout: 120_000 }, () => {
     expect(await slurm.left()).toEqual([]);
     const steps = slurm.sruns().filter((word) => word.startsWith('--job-name=srtctl-'));
     expect(steps.filter((word) => !word.endsWith('-all'))).toHaveLength(5);
-    // The routers are asked to end, then the workers; then the nodes are cleared.
+    // Stops the routers, then the workers; then clears the nodes.
     expect(steps.filter((word) => word.endsWith('-all'))).toHaveLength(3);
   });
 
-  it('goes on after a failed point, does a step once, and ends with 1 and the first cause', async () => {
+  it('continues after a failed point, runs a step once, and ends with 1 and the first cause', async () => {
     const command = 'echo last words; test {n} = 2';
     const text = recipe(`{type: custom, command: '${command}'}`, 'sweep: {n: [1, 2]}\n');
     const setup = slurm.write('setup.sh', `echo done >>"${join(slurm.dir, 'setup.log')}"\n`);
@@ -79,11 +79,11 @@ describe('a rendered script', { timeout: 120_000 }, () => {
     expect(points.map(({ status }) => status)).toEqual(['failed', 'done']);
     expect(cause).toMatchObject({ summary: 'the benchmark ended with exit code 1', process: 'benchmark' });
     expect(cause?.logTail).toContain('last words');
-    // Once on each of the two nodes, not once more for the second point.
+    // Once on each of the two nodes, and not again for the second point.
     expect(readFileSync(join(slurm.dir, 'setup.log'), 'utf8')).toBe('done\ndone\n');
   });
 
-  it('is what apply runs inside an allocation, a script for each part of a variant', async () => {
+  it('is used by apply inside an allocation, one script for each part of a variant', async () => {
     const text = recipe(
       `{type: custom, command: 'test {n} = 2'}`,
       'sweep: {allocation: per-point, n: [1, 2]}\n',
@@ -105,7 +105,7 @@ describe('a rendered script', { timeout: 120_000 }, () => {
     expect(await slurm.left()).toEqual([]);
   });
 
-  it('ends at the next poll when a worker has died, and says which', async () => {
+  it('ends at the next poll after a worker has died, and names the worker', async () => {
     const env = 'backend:\n  decode_environment: {SRTCTL_SIM_CRASH_AFTER_MS: "300"}\n';
     const { code, said } = await slurm.start(render(recipe(long).replace('backend:\n', env))).ended;
     expect(code, said).toBe(1);
@@ -120,7 +120,7 @@ describe('a rendered script', { timeout: 120_000 }, () => {
       /the result is not valid: a request failed at concurrency 2, which ended/,
     ],
     ['at its end', false, /the result is not valid: \d+ of 8 requests failed at concurrency 2/],
-  ])('ends with 1 when a result is not valid, which is said %s', async (_, stops, reason) => {
+  ])('ends with 1 when a result is not valid, and says so %s', async (_, stops, reason) => {
     const benchmark = measured.replace('}', `, stop_when_invalid: ${stops}}`);
     const SRTCTL_SIM_FAULTS = '[{do: refuse, process: decode, request: 3}]';
     const { code, said } = await slurm.start(render(recipe(benchmark)), { SRTCTL_SIM_FAULTS }).ended;
@@ -131,7 +131,7 @@ describe('a rendered script', { timeout: 120_000 }, () => {
     expect(await slurm.left()).toEqual([]);
   });
 
-  it('does not call requests failures that a lost worker has had, where it is not critical', async () => {
+  it('counts no request as failed that a lost worker had, when it is not critical', async () => {
     const text = recipe(measured, 'supervision: {critical: {decode: false}}\n');
     const SRTCTL_SIM_FAULTS = '[{do: refuse, process: decode, request: 5}]';
     const { code, said } = await slurm.start(render(text), { SRTCTL_SIM_FAULTS }).ended;
@@ -139,7 +139,7 @@ describe('a rendered script', { timeout: 120_000 }, () => {
     expect(await slurm.left()).toEqual([]);
   });
 
-  it('goes on at once without a worker that died and is not critical', async () => {
+  it('continues at once without a worker that died and is not critical', async () => {
     const text = recipe(
       `{type: custom, command: 'true'}`,
       'supervision: {critical: {decode: false}}\nhealth_check: {interval_seconds: 1, max_attempts: 100000}\n',
@@ -161,8 +161,9 @@ describe('a rendered script', { timeout: 120_000 }, () => {
     expect(await slurm.left()).toEqual([]);
   });
 
-  it('stops clients before routers and these before workers, each by its main process', async () => {
-    // A shell around a program that takes a second to end: the shell alone would end at once, and leave it behind.
+  it('stops clients before routers and routers before workers, each by its main process', async () => {
+    // A shell around a program that takes a second to end: the shell alone would end at once, and leave the
+    // program running.
     const wellEnded = join(slurm.dir, 'ended-well');
     const client = slurm.write(
       'client.py',
@@ -202,21 +203,21 @@ while True: time.sleep(0.1)
   it.each([
     ['too few nodes', { FAKE_NODES: 'node1' }, /needs 2 nodes, and this allocation has 1/],
     ['no allocation', { SLURM_JOB_ID: '', SRTCTL_JOB_ID: '' }, /submit it with sbatch/],
-  ])('with %s it starts nothing and ends with 2', async (_what, env, message) => {
+  ])('with %s starts nothing and ends with 2', async (_what, env, message) => {
     const { code, said } = await slurm.start(render(recipe(measured)), env).ended;
     expect(said).toMatch(message);
     expect(code).toBe(2);
     expect(await slurm.left()).toEqual([]);
   });
 
-  it('says at once that a program of srtctl needs Node, where there is none', async () => {
+  it('reports at once that a program of srtctl needs Node, where there is none', async () => {
     const script = render(recipe(measured));
     slurm.write(
       'script.sh',
       readFileSync(script, 'utf8').replaceAll(/node_binary=\S+ ;;/g, 'node_binary=/not/there ;;'),
     );
     const { code, said } = await slurm.start(script).ended;
-    expect(said).toMatch(/^srtctl: .*\/not\/there is not there.*custom needs none\n$/);
+    expect(said).toMatch(/^srtctl: .*\/not\/there does not exist.*custom needs none\n$/);
     expect(code).toBe(2);
   });
 });

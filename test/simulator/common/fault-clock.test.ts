@@ -20,13 +20,13 @@ describe('the faults of a stand-in', () => {
   });
 
   it.each(['{', '[{do: dance}]', '[{do: die, when: 3}]', './no-such-file', 'die'])(
-    'end it when they cannot be read: %s',
+    'end it when they cannot be parsed: %s',
     (text) => {
       expect(() => readFaults(text)).toThrow(/^SRTCTL_SIM_FAULTS: /);
     },
   );
 
-  it('are on from a time on, for a while, for some paths', () => {
+  it('apply from a time on, for a while, to some paths', () => {
     const clock = clockOf('[{do: slow, after_ms: 100, for_ms: 50, path: /health}]');
     expect(clock.on('slow', 1_099, '/health')).toBeUndefined();
     expect(clock.on('slow', 1_100, '/health_generate')).toBeDefined();
@@ -35,7 +35,7 @@ describe('the faults of a stand-in', () => {
     expect(clock.on('slow', 1_150, '/health')).toBeUndefined();
   });
 
-  it('begin with the n-th request', () => {
+  it('start with the n-th request', () => {
     const clock = clockOf('[{do: stall, request: 2, after_ms: 10}]');
     clock.requestAt(2_000);
     expect(clock.on('stall', 9_000)).toBeUndefined();
@@ -44,7 +44,7 @@ describe('the faults of a stand-in', () => {
     expect(clock.on('stall', 3_010)).toBeDefined();
   });
 
-  it('are those of a point, of which the requests are counted anew', () => {
+  it('apply to one point, and count the requests of that point', () => {
     const clock = clockOf('[{do: stall, point: 1, request: 2}, {do: slow, point: late, after_ms: 5}]');
     clock.pointIs({ ordinal: 0, name: 'early', attempt: 1 }, 1_000);
     for (let request = 0; request < 5; request++) clock.requestAt(1_500);
@@ -60,7 +60,7 @@ describe('the faults of a stand-in', () => {
     expect([clock.on('stall', 9_000), clock.on('slow', 9_000)]).toEqual([undefined, undefined]);
   });
 
-  it('are those of an attempt', () => {
+  it('apply to one attempt', () => {
     const clock = clockOf('[{do: refuse, attempt: 2}]');
     clock.pointIs({ ordinal: 0, name: 'p', attempt: 1 }, 1_000);
     expect(clock.on('refuse', 1_000)).toBeUndefined();

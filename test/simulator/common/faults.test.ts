@@ -24,13 +24,13 @@ const statusOf = (path: string) =>
 const stateOf = (pid = 0) => readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.[0];
 
 describe('a stand-in with a fault', () => {
-  it('is as without when the fault is another process’s', async () => {
+  it('works normally when the fault belongs to another process', async () => {
     engine({ do: 'die', process: 'prefill' }, { do: 'refuse', process: 'decode-1' });
     await healthy(`${url}/health`);
     expect((await events(await complete())).done).toBe(true);
   });
 
-  it('dies by exit code or signal, with its last words, when its n-th request comes', async () => {
+  it('dies by exit code or signal, with its last words, at its n-th request', async () => {
     const one = engine({
       do: 'die',
       process: 'decode-0',
@@ -46,7 +46,7 @@ describe('a stand-in with a fault', () => {
     expect(await engine({ do: 'die', signal: 'SIGKILL' }).ended()).toBe('SIGKILL');
   });
 
-  it('freezes, and goes on after a while', async () => {
+  it('freezes, and continues after a while', async () => {
     const one = engine({ do: 'freeze', request: 1, for_ms: 300 });
     await healthy(`${url}/health`);
     const answer = complete();
@@ -54,7 +54,7 @@ describe('a stand-in with a fault', () => {
     expect((await events(await answer)).done).toBe(true);
   });
 
-  it('stands still, and its health check says so in the end', async () => {
+  it('stalls, and its health check fails in the end', async () => {
     engine({ do: 'stall', request: 2 });
     await healthy(`${url}/health`);
     expect((await events(await complete())).done).toBe(true);
@@ -65,7 +65,7 @@ describe('a stand-in with a fault', () => {
     await expect(answer).rejects.toThrow();
   });
 
-  it('answers late, some paths alone', async () => {
+  it('answers late, on some paths only', async () => {
     engine({ do: 'slow', delay_ms: 400, path: '/health' });
     await until('it listens', async () => (await statusOf('/v1/models')) === 200);
     const at = performance.now();
@@ -73,7 +73,7 @@ describe('a stand-in with a fault', () => {
     expect(performance.now() - at).toBeGreaterThanOrEqual(400);
   });
 
-  it('refuses with a status, or connections, for a while', async () => {
+  it('refuses with a status, or closes its port, for a while', async () => {
     const one = engine({ do: 'refuse', status: 429, request: 1, path: '/v1' });
     await healthy(`${url}/health`);
     expect((await complete()).status).toBe(429);
@@ -87,7 +87,7 @@ describe('a stand-in with a fault', () => {
     await healthy(`${url}/health`);
   });
 
-  it.each(['error', 'event', 'cut'])('gives a stream that goes wrong: %s', async (how) => {
+  it.each(['error', 'event', 'cut'])('breaks a stream: %s', async (how) => {
     engine({ do: 'stream-error', chunk: 1, how });
     await healthy(`${url}/health`);
     const text = await complete().then((response) => response.text().catch(() => 'cut'));
@@ -97,7 +97,7 @@ describe('a stand-in with a fault', () => {
     if (how === 'cut') expect(text).toBe('cut');
   });
 
-  it('begins late, or is never ready', async () => {
+  it('becomes ready late, or never', async () => {
     const at = performance.now();
     const one = engine({ do: 'late', delay_ms: 700 });
     await healthy(`${url}/health`);
@@ -110,7 +110,7 @@ describe('a stand-in with a fault', () => {
     expect(never.output).not.toContain('fired up');
   });
 
-  it('has a title, and children with one and without an environment', async () => {
+  it('has a title, and children with a title and without an environment', async () => {
     const title = `test::scheduler-${process.pid}`;
     const one = engine({ do: 'title', title: 'test::engine' }, { do: 'children', count: 2, title });
     const titleOf = (pid: number): string => {
@@ -141,7 +141,7 @@ describe('a stand-in with a fault', () => {
     }
   });
 
-  it('has no environment in /proc and goes by it all the same', async () => {
+  it('has no environment in /proc, but still uses it', async () => {
     const one = start(node, engineArgv(6100), {
       SRTCTL_PROCESS: 'job/node1/decode-0-0/1',
       SRTCTL_SIM_ERASE: 'prefill-* decode-*',

@@ -101,7 +101,7 @@ describe('a simulated engine', () => {
     ['more than one prompt', '/v1/completions', { prompt: ['a', 'b'] }, /one prompt/],
     ['no messages', '/v1/chat/completions', { messages: [] }, /messages/],
     [
-      'more than the context',
+      'a prompt longer than the context',
       '/v1/completions',
       { prompt: 'a', max_tokens: 1_000 },
       /context length of 1000/,
@@ -112,7 +112,7 @@ describe('a simulated engine', () => {
     expect(JSON.stringify(await answer.json())).toMatch(message);
   });
 
-  it('tells its model, its options and its figures', async () => {
+  it('reports its model, its options and its figures', async () => {
     expect(await (await fetch(`${url}/v1/models`)).json()).toMatchObject({ data: [{ id: 'a/model' }] });
     expect(await (await fetch(`${url}/get_model_info`)).json()).toMatchObject({ model_path: '/model' });
     expect(await (await fetch(`${url}/get_server_info`)).json()).toMatchObject({ max_running_requests: 2 });
@@ -126,9 +126,9 @@ describe('a simulated engine', () => {
     expect(text).toContain('# TYPE sglang:inter_token_latency_seconds histogram');
   });
 
-  it('queues what is over max-running-requests, and an abort frees a place', async () => {
+  it('queues requests above max-running-requests, and an abort frees a place', async () => {
     const own = `http://${address}:6260`;
-    // So slow that what is asked for does not end meanwhile.
+    // So slow that the requests do not end during the test.
     start(address, engineArgv(6260, '--max-running-requests', '2'), { SRTCTL_SIM_SPEED: '0.5' });
     await healthy(`${own}/health`);
     const stop = new AbortController();
@@ -138,7 +138,8 @@ describe('a simulated engine', () => {
         .then((answer) => answer.text())
         .catch(() => undefined),
     );
-    // What runs and waits is written with every 40th batch, and may say 0 until then; what its server has open is not.
+    // The running and waiting counts change with every 40th batch, and may be 0 until then; the count of open
+    // HTTP requests is always current.
     const active = 'sglang:http_requests_active{endpoint="/v1/completions"}';
     await until('three requests', async () => (await textOf(`${own}/metrics`)).includes(`${active} 3`));
     await until('one in the queue', async () => (await metric(own, 'sglang:num_queue_reqs')) === 1, 60_000);
@@ -152,7 +153,7 @@ describe('a simulated engine', () => {
     expect(await metric(own, 'sglang:num_queue_reqs')).toBe(0);
   });
 
-  it('survives a client that goes away in the middle of its request', async () => {
+  it('survives a client that disconnects during its request', async () => {
     await new Promise<void>((resolve) => {
       const socket = connect({ host: address, port: 6100 }, () => {
         socket.write(
@@ -168,7 +169,7 @@ describe('a simulated engine', () => {
     expect(engine.child.exitCode).toBeNull();
   });
 
-  it('is the process that was started: its pid is the engine’s', async () => {
+  it("is the started process: its pid is the engine's", async () => {
     expect(await readFile(`/proc/${engine.child.pid}/cmdline`, 'utf8')).toContain('simulator.js');
   });
 
@@ -177,7 +178,8 @@ describe('a simulated engine', () => {
     await healthy(`http://${address}:6132/health`);
     const body = { prompt: 'a', max_tokens: 31, ignore_eos: true, stream: true };
     const { chunks } = await events<Chunk>(await post(`http://${address}:6132/v1/completions`, body));
-    // The first token, three times ten; fewer when the machine was busy, as what is due then comes at once.
+    // The first token, then three times ten; fewer chunks on a busy machine, because late tokens are sent
+    // together.
     expect(chunks.length).toBeLessThanOrEqual(4);
     expect(words(chunks.map(({ choices }) => choices[0]?.text).join(''))).toBe(31);
   });
@@ -186,7 +188,7 @@ describe('a simulated engine', () => {
 const textOf = async (url: string): Promise<string> => (await fetch(url)).text();
 
 describe('the life of a simulated engine', () => {
-  it('is not healthy any more while it answers what it has before it ends', async () => {
+  it('is unhealthy while it drains its requests before its end', async () => {
     const ending = start(address, engineArgv(6228), { SRTCTL_SIM_SPEED: '1' });
     await healthy(`http://${address}:6228/health`);
     const stop = new AbortController();
@@ -201,7 +203,7 @@ describe('the life of a simulated engine', () => {
     expect(await ending.ended()).toBe(0);
   });
 
-  it('loads before it is healthy, and says so in its log', async () => {
+  it('loads before it is healthy, and logs it', async () => {
     const loading = start(address, engineArgv(6164), { SRTCTL_SIM_LOAD_MS: '4000' });
     await loading.says('Load weight begin');
     const answer = await fetch(`http://${address}:6164/health`).catch(() => undefined);
@@ -213,7 +215,7 @@ describe('the life of a simulated engine', () => {
     expect(await loading.ended()).toBe(0);
   });
 
-  it('says that its port is taken, and goes on running', async () => {
+  it('reports that its port is in use, and keeps running', async () => {
     const second = start(address, engineArgv(6100));
     await second.says(
       /ERROR: {4}\[Errno 98\] .*address already in use\nINFO: {5}Waiting for application shutdown/,

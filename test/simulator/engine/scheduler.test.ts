@@ -10,7 +10,7 @@ import {
   transferMs,
 } from '../../../src/simulator/engine/speed-model.ts';
 
-/** Time that a test moves on; a timer fires when the clock passes it, as late as the clock is moved past it. */
+/** A clock that the test advances. A timer fires when the clock passes it, as late as the jump makes it. */
 class ManualClock implements Clock {
   #now = 0;
   readonly timers = new Map<object, { at: number; run: () => void }>();
@@ -20,7 +20,7 @@ class ManualClock implements Clock {
     this.timers.set(key, { at, run });
     return () => this.timers.delete(key);
   }
-  /** Moves on to `at` in one jump. */
+  /** Advances to `at` in one jump. */
   jumpTo(at: number): void {
     this.#now = at;
     for (;;) {
@@ -30,7 +30,7 @@ class ManualClock implements Clock {
       due[1].run();
     }
   }
-  /** Moves on from timer to timer, so that each fires in time. */
+  /** Advances from timer to timer, so that each fires on time. */
   run(until = Number.POSITIVE_INFINITY): void {
     for (;;) {
       const next = Math.min(...[...this.timers.values()].map(({ at }) => at));
@@ -65,7 +65,7 @@ function setUp(options: { maxRunning?: number; speed?: number } = {}) {
 }
 
 describe('the scheduler of a simulated engine', () => {
-  it.each([1, 2])('gives a lone request its tokens when the speed model says, at speed %i', (speed) => {
+  it.each([1, 2])('gives a lone request its tokens at the times of the speed model, at speed %i', (speed) => {
     const { clock, submit } = setUp({ speed });
     const { tokens } = submit('generate', 1_000, 4);
     clock.run();
@@ -95,11 +95,11 @@ describe('the scheduler of a simulated engine', () => {
     expect(all.map(({ tokens }) => tokens[0]?.at)).toEqual([one, one + two, one + two + three]);
   });
 
-  it('steps all running requests together, each step as long as its batch asks', () => {
+  it('steps all running requests together, each step as long as its batch needs', () => {
     const { clock, submit } = setUp();
     const all = Array.from({ length: 4 }, () => submit('decode', 10, 3));
     clock.run();
-    // The first that is ready begins a step; the others join at its end.
+    // The first ready request starts a step; the others join at its end.
     const stepsAlone = transferMs(10) + stepMs(1);
     expect(all[0]?.tokens.map(({ at }) => at)).toEqual(
       [0, 1, 2].map((steps) => expect.closeTo(stepsAlone + steps * stepMs(4))),
@@ -107,7 +107,7 @@ describe('the scheduler of a simulated engine', () => {
     for (const { tokens } of all.slice(1)) expect(tokens[0]?.at).toBeCloseTo(stepsAlone + stepMs(4));
   });
 
-  it('lets no more than max-running-requests in, the others in order', () => {
+  it('admits at most max-running-requests, the others in order', () => {
     const { clock, scheduler, submit } = setUp({ maxRunning: 2 });
     const all = Array.from({ length: 5 }, () => submit('generate', 10, 3));
     expect([scheduler.running, scheduler.queued]).toEqual([2, 3]);
@@ -117,7 +117,7 @@ describe('the scheduler of a simulated engine', () => {
     expect([scheduler.running, scheduler.queued]).toEqual([0, 0]);
   });
 
-  it('does not drift when its timers are late: what is due by then is given at once', () => {
+  it('does not drift with late timers: every due token is given at once', () => {
     const { clock, submit } = setUp();
     const { tokens } = submit('generate', 0, 1_000);
     for (let at = 50; at <= 1_000; at += 50) clock.jumpTo(at);
@@ -125,7 +125,7 @@ describe('the scheduler of a simulated engine', () => {
     expect(tokens.at(-1)?.produced).toBe(1 + steps);
   });
 
-  it('forgets an aborted prompt, so that the next does not wait for it', () => {
+  it('drops an aborted prompt, so that the next does not wait for it', () => {
     const { clock, submit } = setUp();
     const first = submit('prefill', 10_000, 1);
     const second = submit('prefill', 10_000, 1);
@@ -149,7 +149,7 @@ describe('the scheduler of a simulated engine', () => {
     expect(second.tokens.at(-1)?.produced).toBe(2);
   });
 
-  it('gives every request that is not aborted all of its tokens once, whatever comes in between', () => {
+  it('gives every request that is not aborted all of its tokens once, in any order of events', () => {
     const requestArbitrary = fc.record({
       work: fc.constantFrom<Work>('generate', 'prefill', 'decode'),
       prompt: fc.nat(2_000),

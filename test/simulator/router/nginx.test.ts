@@ -33,12 +33,12 @@ http {
 }`,
   );
   start(proxyNode, ['nginx', '-c', file, '-g', 'daemon off;']);
-  // It listens: whatever it answers, it answers.
+  // Any answer shows that nginx listens.
   await until('an answer', async () => fetch(`${proxyUrl}/health`).catch(() => undefined));
 }
 
-describe('nginx before several routers', () => {
-  it('passes requests on in turn, streams included', async () => {
+describe('nginx in front of several routers', () => {
+  it('forwards requests in turn, streams included', async () => {
     for (const port of [6100, 6132]) start(node, engineArgv(port));
     for (const port of [6100, 6132]) await healthy(`http://${node}:${port}/health`);
     await startNginx(`least_conn; keepalive 64; server ${node}:6100 max_fails=0; server ${node}:6132;`);
@@ -51,7 +51,7 @@ describe('nginx before several routers', () => {
       expect(await metric(`http://${node}:${port}`, 'sglang:num_requests_total')).toBe(2);
   });
 
-  it('passes over an upstream that is down, and answers 502 when all are', async () => {
+  it('skips an upstream that is down, and answers 502 when all are', async () => {
     await startNginx(`server ${node}:1; server ${node}:6100 fail_timeout=50ms;`);
     expect((await fetch(`${proxyUrl}/health`)).status).toBe(502);
     start(node, engineArgv(6100));
@@ -60,13 +60,13 @@ describe('nginx before several routers', () => {
     for (let n = 0; n < 4; n++) expect((await fetch(`${proxyUrl}/health`)).status).toBe(200);
   });
 
-  it('refuses a configuration that is not there', async () => {
+  it('refuses a configuration file that does not exist', async () => {
     const nginx = start(proxyNode, ['nginx', '-c', join(directory, 'none.conf'), '-g', 'daemon off;']);
     expect(await nginx.ended()).toBe(1);
     expect(nginx.output).toContain('[emerg] open()');
   });
 
-  it('reads blocks in blocks, comments and quotes', () => {
+  it('parses nested blocks, comments and quotes', () => {
     expect(parseConf('a "b c" d; # e;\nf { g { h; } i \'j;\'; }')).toEqual([
       { words: ['a', 'b c', 'd'], block: [] },
       {
