@@ -4,9 +4,6 @@ import { describe, expect, it } from 'vitest';
 
 const src = resolve(import.meta.dirname, '../src');
 
-/** The kinds are parts of the recipe's schema, and their plans read a whole recipe: a schema is a floor of its own. */
-const SCHEMAS = 'schemas of engines, routers and benchmarks';
-
 /** All folders, from the ground up. A file may import from its own folder and from those before it in this list. */
 const FLOORS = [
   'os',
@@ -18,14 +15,8 @@ const FLOORS = [
   'engine-options',
   'recipe/values',
   'recipe/source',
-  SCHEMAS,
   'recipe/schema',
   'model',
-  'frontends/dynamo/runnable.ts',
-  'recipe/checks',
-  'recipe',
-  'machines',
-  'why',
   ...[
     'backends/common',
     'backends/mocker',
@@ -36,6 +27,9 @@ const FLOORS = [
   ],
   ...['frontends/common', 'frontends/dynamo', 'frontends'],
   ...['benchmarks/common', 'benchmarks/loadgen', 'benchmarks'],
+  ...['recipe', 'recipe/checks'],
+  'machines',
+  'why',
   'plan',
   ...['platform/containers', 'platform/launch', 'platform/local', 'platform/slurm', 'platform'],
   ...['node-agent/start', 'node-agent/leftovers', 'node-agent/ports', 'node-agent/watch'],
@@ -66,7 +60,7 @@ const KNOWS_ONLY: Readonly<Record<string, readonly string[]>> = {
   simulator: ['engine-options'],
   'node-agent': ['machines', 'messages', 'os', 'platform/containers'],
   doctor: ['messages', 'os', 'platform', 'recipe'],
-  static: ['frontends', 'messages', 'model', 'os', 'plan', 'platform', 'recipe'],
+  static: ['benchmarks', 'frontends', 'messages', 'model', 'os', 'plan', 'platform', 'recipe'],
 };
 
 /** Folders of more files than this are hard to find one's way in. */
@@ -81,10 +75,7 @@ const files = all.filter((path) => path.endsWith('.ts'));
 
 const roomOf = (path: string): string => path.split('/')[0] ?? '';
 
-function floorOf(path: string): string {
-  if (/^(backends|frontends|benchmarks)\/.*schema\.ts$/.test(path)) return SCHEMAS;
-  return FLOORS.includes(path) ? path : dirname(path);
-}
+const floorOf = (path: string): string => dirname(path);
 
 function importsOf(path: string): string[] {
   const text = readFileSync(join(src, path), 'utf8');

@@ -1,11 +1,26 @@
+import * as z from 'zod';
 import type { BackendProtocol } from './common/protocol.ts';
 import { mocker } from './mocker/plan.ts';
 import { sglang } from './sglang/plan.ts';
 import { trtllm } from './trtllm/plan.ts';
 import { vllm } from './vllm/plan.ts';
 
-/** Every engine there is. A new one is its file here, and its shape of `backend` in recipe/. */
-const backends: readonly BackendProtocol[] = [sglang, trtllm, vllm, mocker];
+/** Every engine. A new one is one line here, and its file. The first one is that of a recipe that names none. */
+const engines = [sglang, trtllm, vllm, mocker] as const;
+
+const [preset, ...others] = engines;
+
+/** `backend` of a recipe: each engine has its own shape of it. */
+export const backendSchema = z
+  .discriminatedUnion('type', [preset.schema, ...others.map(({ schema }) => schema)])
+  .prefault({});
+
+const all: readonly BackendProtocol[] = engines;
+
+/** Engines that a recipe may name. */
+export const backendTypes: readonly string[] = all.map(({ type }) => type);
+
+export const numberMaps: readonly string[] = all.flatMap((engine) => engine.numberMaps ?? []);
 
 export const backendFor = (type: string): BackendProtocol | undefined =>
-  backends.find((backend) => backend.type === type);
+  all.find((backend) => backend.type === type);

@@ -43,6 +43,11 @@ function environmentOf({
  */
 export const custom: BenchmarkProtocol = {
   type: 'custom',
+  uses: ['command', 'container_image'],
+  cannotRun: ({ benchmark }) =>
+    benchmark.command == null
+      ? [{ path: ['benchmark', 'command'], text: 'is missing: a custom benchmark is its command' }]
+      : [],
 
   plan(context): PlannedBenchmark {
     const { command, container_image: image } = context.recipe.benchmark;

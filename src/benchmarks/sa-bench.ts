@@ -5,6 +5,7 @@ import {
   type ServingResult,
   servingResultSchema,
 } from '../messages/job-directory/result.ts';
+import { VAIN, YET } from '../model/checks.ts';
 import type { CacheFigures, PlannedBenchmark } from '../model/kinds.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
 import { parseJson } from './common/parse-json.ts';
@@ -18,6 +19,16 @@ const DEFAULTS = { randomRangeRatio: 0.8, promptsMultiplier: 10, warmupMultiplie
 const CONFIG_FILE = 'loadgen.json';
 /** A request of 32k tokens on a loaded system takes minutes, not hours. */
 const REQUEST_TIMEOUT_MS = 1_800_000;
+
+/** What becomes of keys that srtctl's own load generator does not have. */
+const UNUSED: BenchmarkProtocol['unused'] = {
+  custom_tokenizer: `${VAIN}prompts are token ids or plain words, and no tokenizer is used`,
+  dataset_name: `${YET}prompts are random`,
+  dataset_path: `${YET}prompts are random, and the file is not read`,
+  slow_down_sleep_time: `${YET}decode workers are not slowed down`,
+  slow_down_wait_time: `${YET}decode workers are not slowed down`,
+  reuse_http_connections: `${VAIN}connections are kept open from request to request`,
+};
 
 /** null when the recipe does not say what to measure: it can be planned, and requireRunnable says what is missing. */
 function loadgenConfig({
@@ -78,6 +89,23 @@ function hubHome({ recipe, runtime }: BenchmarkContext): Record<string, string> 
 /** Random prompts at a list of concurrencies, by srtctl's own load generator. */
 export const saBench: BenchmarkProtocol = {
   type: 'sa-bench',
+  uses: [
+    ...(['isl', 'osl', 'concurrencies', 'req_rate', 'random_range_ratio', 'seed'] as const),
+    ...(['num_prompts_mult', 'num_warmup_mult', 'use_chat_template', 'stop_when_invalid'] as const),
+  ],
+  unused: UNUSED,
+  leavesFigures: true,
+  judged: (argv, { lossy }) => [...argv, '--judge', ...(lossy ? ['--lossy'] : [])],
+  cannotRun: ({ benchmark }) => [
+    ...(['isl', 'osl'] as const).flatMap((key) =>
+      benchmark[key] == null
+        ? [{ path: ['benchmark', key], text: 'is missing: sa-bench needs a length in tokens' }]
+        : [],
+    ),
+    ...(benchmark.concurrencies.length === 0
+      ? [{ path: ['benchmark', 'concurrencies'], text: 'is missing' }]
+      : []),
+  ],
 
   plan(context): PlannedBenchmark {
     const { runtime, pointDir } = context;

@@ -3,6 +3,7 @@ import { toldRouter } from './common/told-workers.ts';
 /** SGLang's router, sgl-model-gateway (sglang-router 0.3.2). */
 export const sglangRouter = toldRouter({
   type: 'sglang',
+  summary: 'the SGLang router',
   module: 'sglang_router.launch_router',
   // Its /v1/completions takes text alone and answers ids with HTTP 422.
   takesTokenIds: false,

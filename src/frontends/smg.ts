@@ -3,6 +3,7 @@ import { toldRouter } from './common/told-workers.ts';
 /** Shepherd Model Gateway (smg 1.13.0), which began as SGLang's router and takes its command line. */
 export const smg = toldRouter({
   type: 'smg',
+  summary: 'the Shepherd model gateway',
   module: 'smg.launch_router',
   // Its /v1/completions takes text alone and answers ids with HTTP 400.
   takesTokenIds: false,

@@ -13,17 +13,13 @@ const CONFIG = 'ser.yaml';
  */
 export const trtllmServe: FrontendProtocol = {
   type: 'trtllm_serve',
+  summary: 'the TensorRT-LLM orchestrator, or the only aggregated worker itself',
   needsEtcd: false,
   waitsForWorkers: false,
   takesTokenIds: true,
   entry: (context) => entryOn(context, aggregated(context)?.node ?? orchestratorNode(context)),
   processes(context) {
     const { recipe, runtime } = context;
-    if (recipe.backend.type !== 'trtllm') {
-      throw new PlanError('wrong-frontend', `trtllm_serve has no ${recipe.backend.type} workers`, {
-        place: { file: '', path: 'frontend.type' },
-      });
-    }
     if (aggregated(context)) return [];
     return [
       frontendProcess(context, {

@@ -7,6 +7,7 @@ import { toldRouter } from './common/told-workers.ts';
  */
 export const vllmRouter = toldRouter({
   type: 'vllm-router',
+  summary: 'the vLLM router',
   module: 'vllm_router.launch_router',
   takesTokenIds: true,
   disaggregated: '--vllm-pd-disaggregation',

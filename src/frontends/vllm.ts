@@ -6,13 +6,12 @@ import type { FrontendContext, FrontendProtocol } from './common/protocol.ts';
 /** No router at all: the only aggregated worker serves the public port itself. */
 export const vllmDirect: FrontendProtocol = {
   type: 'vllm',
+  summary: 'the only aggregated worker itself',
   needsEtcd: false,
   waitsForWorkers: false,
   takesTokenIds: true,
   entry: (context) => entryOn(context, onlyWorker(context).node),
   processes(context) {
-    const { type } = context.recipe.backend;
-    if (type !== 'vllm') throw wrong('frontend.type', `vllm has no ${type} workers`);
     onlyWorker(context);
     return [];
   },

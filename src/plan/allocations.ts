@@ -1,6 +1,6 @@
 import type { LoadedVariant } from '../recipe/load.ts';
-import { ordinalOf, placeIn } from '../recipe/schema/variant.ts';
 import { timeLimitMs, timeText } from '../recipe/values/time-limit.ts';
+import { ordinalOf, placeIn } from '../recipe/variant.ts';
 import { nodesOfPoint } from './plan.ts';
 
 /** With a point that is smaller by more, most of an allocation would stand idle. */

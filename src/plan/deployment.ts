@@ -2,6 +2,7 @@ import type { BackendProtocol } from '../backends/common/protocol.ts';
 import { backendFor } from '../backends/index.ts';
 import type { BenchmarkContext } from '../benchmarks/common/protocol.ts';
 import { benchmarkFor } from '../benchmarks/index.ts';
+import type { FrontendProtocol } from '../frontends/common/protocol.ts';
 import { frontendFor } from '../frontends/index.ts';
 import { type DeployPhase, deployPhases, type ProcessSpec } from '../messages/spec/process-spec.ts';
 import type { JobContext, PlannedBenchmark, PlannedPoint, RuntimeContext } from '../model/kinds.ts';
@@ -39,19 +40,22 @@ export function planDeployment(recipe: Recipe, job: JobContext, isLinked: boolea
   const assigned = assignRoles(recipe, job.nodes, backend.workerNodesNeeded(recipe));
   const endpoints = backend.allocateEndpoints(recipe, assigned.workers);
   const roles = afterPlacement(recipe, assigned, endpoints);
+  requireTogether(recipe, backend, frontend);
   const endpointProcesses = withRealPorts(backend.endpointsToProcesses(recipe, endpoints), runtime);
-  const around = { recipe, runtime, roles, processes: endpointProcesses };
+  const registers = backend.registers?.(recipe) ?? { each: 1, ranks: false };
+  const around = { recipe, runtime, roles, processes: endpointProcesses, registers };
   const engines = [
-    ...workerProcesses(backend, recipe, runtime, roles, endpointProcesses),
+    ...workerProcesses({ backend, frontend }, recipe, runtime, roles, endpointProcesses),
     ...frontend.processes(around),
   ];
-  const before = imageSteps(recipe, runtime);
+  const own = frontend.steps?.(recipe, runtime) ?? { once: [], inImage: [] };
+  const before = imageSteps(runtime, own);
   const complete = (process: ProcessSpec) =>
     withPreamble(withImageSteps(supervised(process, recipe), before, runtime), runtime);
   const processes = byPhase([
     ...(frontend.needsEtcd ? [etcdProcess(job, roles)] : []),
     ...mooncakeProcesses(recipe, runtime, roles),
-    ...stepProcesses(recipe, runtime, engines),
+    ...stepProcesses(recipe, runtime, engines, own),
     ...engines,
   ]).map(complete);
   return {
@@ -94,6 +98,31 @@ export function planPoint(
 function planBenchmark(context: BenchmarkContext): PlannedBenchmark {
   const { type } = context.recipe.benchmark;
   return benchmarkFor(type)?.plan(context) ?? { type, process: null, resultDir: context.pointDir };
+}
+
+/**
+ * Each router knows the workers of some engines, and of some of those not how prefill workers hand over to decode workers.
+ * @throws PlanError for an engine and a router that do not go together
+ */
+function requireTogether(
+  { resources }: Recipe,
+  { type: engine, name, routers }: BackendProtocol,
+  { type, engines }: FrontendProtocol,
+): void {
+  const which = routers[type] ?? engines?.[engine];
+  const place = { file: '', path: 'frontend.type' };
+  if (which === undefined) {
+    const types = Object.keys(routers);
+    throw new PlanError('wrong-frontend', `a ${type} frontend has no ${name} workers`, {
+      place,
+      hint: `${types.join(' and ')} ${types.length > 1 ? 'do' : 'does'}`,
+    });
+  }
+  if (which === 'aggregated' && (resources.agg_workers ?? 0) === 0)
+    throw new PlanError('wrong-frontend', `${type} has no prefill and decode workers of ${name}`, {
+      place,
+      hint: 'give it aggregated workers, or use another frontend',
+    });
 }
 
 export function backendOf(recipe: Recipe): BackendProtocol {

@@ -1,7 +1,7 @@
 import type { JobContext, Plan, PlannedPoint, SweepPlan } from '../model/kinds.ts';
 import { PlanError } from '../os/errors.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
-import { type LoadedVariant, numbersOf, ordinalOf, placeIn } from '../recipe/schema/variant.ts';
+import { type LoadedVariant, numbersOf, ordinalOf, placeIn } from '../recipe/variant.ts';
 import { catalogueOf } from './catalogue.ts';
 import { backendOf, deploymentKey, type PlannedDeployment, planDeployment, planPoint } from './deployment.ts';
 import { extraNodes } from './roles.ts';

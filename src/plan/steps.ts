@@ -1,7 +1,8 @@
-import type { DeployPhase, ProcessSpec } from '../messages/spec/process-spec.ts';
+import type { RouterSteps, Step } from '../frontends/common/protocol.ts';
+import type { ProcessSpec } from '../messages/spec/process-spec.ts';
 import type { RuntimeContext } from '../model/kinds.ts';
-import { fillNode } from '../recipe/resolve.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
+import { fillNode } from '../recipe/values/fill-node.ts';
 import type { ImageSteps } from './prelude.ts';
 import { sourceInside, stagedAt } from './runtime-context.ts';
 
@@ -10,25 +11,20 @@ const START_TIMEOUT_MS = 60_000;
 const GRACE_MS = 5_000;
 const UNHEALTHY_AFTER_MS = 60_000;
 
-interface Step {
-  /** `fetch-model`, `setup`; with the number of its node it is the process's id. */
-  readonly name: string;
-  readonly phase: DeployPhase;
-  readonly argv: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
-  readonly timeoutMs: number;
+interface PlacedStep extends Step {
   readonly nodes: readonly string[];
 }
 
 /**
- * What has to be done before an engine can start, each on all its nodes at once: the model and Dynamo's sources are
- * fetched, then the setup script runs, then Dynamo is installed and the model is copied to the nodes' disks. Steps that
- * have ended well are not done again for the next point.
+ * What has to be done before an engine can start, each on all its nodes at once: the model and the router's sources
+ * are fetched, then the setup script runs, then the router is installed and the model is copied to the nodes' disks. Steps
+ * that have ended well are not done again for the next point.
  */
 export function stepProcesses(
   recipe: Recipe,
   runtime: RuntimeContext,
   engines: readonly ProcessSpec[],
+  router: RouterSteps,
 ): ProcessSpec[] {
   const nodesOf = (wanted: readonly ProcessSpec[]): string[] =>
     runtime.nodes.filter((node) =>
@@ -38,9 +34,9 @@ export function stepProcesses(
   const workers = nodesOf(engines.filter(({ role }) => role !== 'nginx' && role !== 'frontend'));
   const steps = [
     ...(runtime.realEngines ? fetchModel(recipe, runtime, workers) : []),
-    ...(runtime.realEngines ? buildDynamo(recipe, runtime, workers) : []),
+    ...(runtime.realEngines ? on(router.once, workers.slice(0, 1)) : []),
     ...(runtime.containerPerProcess ? [] : setUp(runtime, inImage)),
-    ...(runtime.realEngines && !runtime.containerPerProcess ? installDynamo(recipe, runtime, inImage) : []),
+    ...(runtime.realEngines && !runtime.containerPerProcess ? on(router.inImage, inImage) : []),
     ...(runtime.realEngines ? stageModel(recipe, runtime, workers) : []),
   ];
   return steps.flatMap((step) =>
@@ -54,10 +50,8 @@ export function stepProcesses(
 }
 
 /** Those of them that change what is in the engines' image. */
-export const imageSteps = (recipe: Recipe, runtime: RuntimeContext): ImageSteps =>
-  [...setUp(runtime, []), ...(runtime.realEngines ? installDynamo(recipe, runtime, []) : [])].map(
-    ({ argv }) => argv,
-  );
+export const imageSteps = (runtime: RuntimeContext, router: RouterSteps): ImageSteps =>
+  [...setUp(runtime, []), ...(runtime.realEngines ? router.inImage : [])].map(({ argv }) => argv);
 
 const isTaskOn = ({ mpi }: ProcessSpec, node: string): boolean => mpi?.nodes.includes(node) ?? false;
 
@@ -66,7 +60,7 @@ function fetchModel(
   { model, environment }: Recipe,
   runtime: RuntimeContext,
   nodes: readonly string[],
-): Step[] {
+): PlacedStep[] {
   if (!model.path.startsWith('hf:')) return [];
   const shared = runtime.hfHome !== null || environment.HF_HOME !== undefined;
   return [
@@ -81,60 +75,15 @@ function fetchModel(
   ];
 }
 
-function buildDynamo(
-  { dynamo, frontend }: Recipe,
-  runtime: RuntimeContext,
-  nodes: readonly string[],
-): Step[] {
-  const commit = dynamo.hash ?? (dynamo.top_of_tree ? 'HEAD' : null);
-  if (!installs(dynamo, frontend, runtime) || commit === null) return [];
-  const script = `${runtime.distDir}/steps/build-dynamo.sh`;
-  return [
-    {
-      name: 'build-dynamo',
-      phase: 'fetch',
-      argv: ['bash', script, commit, wheelsOf(runtime), ...(dynamo.cargo_patches ?? [])],
-      timeoutMs: 2 * HOUR_MS,
-      nodes: nodes.slice(0, 1),
-    },
-  ];
-}
+const on = (steps: readonly Step[], nodes: readonly string[]): PlacedStep[] =>
+  steps.map((step) => ({ ...step, nodes }));
 
-function installDynamo(
-  { dynamo, frontend }: Recipe,
-  runtime: RuntimeContext,
-  nodes: readonly string[],
-): Step[] {
-  if (!installs(dynamo, frontend, runtime)) return [];
-  const built = dynamo.hash != null || dynamo.top_of_tree;
-  const source = built ? ['--built', wheelsOf(runtime)] : [dynamo.wheel ?? dynamo.version];
-  return [
-    {
-      name: 'install-dynamo',
-      phase: 'install',
-      argv: ['bash', `${runtime.distDir}/steps/install-dynamo.sh`, ...source.map(String)],
-      timeoutMs: HOUR_MS,
-      nodes,
-    },
-  ];
-}
-
-/** Only into a container, which is gone after the job; and only when the recipe says which Dynamo. */
-const installs = (
-  { install, version, wheel, hash, top_of_tree: newest }: Recipe['dynamo'],
-  { type }: Recipe['frontend'],
-  { containers }: RuntimeContext,
-): boolean =>
-  containers && install && type === 'dynamo' && (newest || version != null || wheel != null || hash != null);
-
-const wheelsOf = ({ jobDir }: RuntimeContext): string => `${jobDir}/dynamo-wheels`;
-
-function setUp({ setupScript }: RuntimeContext, nodes: readonly string[]): Step[] {
+function setUp({ setupScript }: RuntimeContext, nodes: readonly string[]): PlacedStep[] {
   if (setupScript === null) return [];
   return [{ name: 'setup', phase: 'step', argv: ['bash', setupScript], timeoutMs: HOUR_MS, nodes }];
 }
 
-function stageModel({ model }: Recipe, runtime: RuntimeContext, nodes: readonly string[]): Step[] {
+function stageModel({ model }: Recipe, runtime: RuntimeContext, nodes: readonly string[]): PlacedStep[] {
   const { path, stage_dir: disk } = model;
   if (disk == null || path.startsWith('hf:')) return [];
   const program = `${runtime.distDir}/stage-model.js`;
@@ -151,7 +100,7 @@ function stageModel({ model }: Recipe, runtime: RuntimeContext, nodes: readonly 
   ];
 }
 
-function stepProcess(step: Step, runtime: RuntimeContext, node: string): Omit<ProcessSpec, 'id'> {
+function stepProcess(step: PlacedStep, runtime: RuntimeContext, node: string): Omit<ProcessSpec, 'id'> {
   return {
     role: 'step',
     phase: step.phase,

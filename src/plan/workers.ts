@@ -1,14 +1,12 @@
 import { takesRequestsOverTcp } from '../backends/common/dynamo-environment.ts';
 import type { BackendProtocol, WorkerContext } from '../backends/common/protocol.ts';
+import type { FrontendProtocol } from '../frontends/common/protocol.ts';
 import type { ProcessSpec } from '../messages/spec/process-spec.ts';
 import type { EndpointProcess, Roles, RuntimeContext, WorkerRest } from '../model/kinds.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
 
-/** Engines flush and leave their process groups on SIGTERM; ten seconds is what they need at most. */
 /** An engine ends what it has begun, and its children; only one that hangs takes all of it. */
 const GRACE_MS = 30_000;
-/** With Dynamo a worker drains for up to 30 s. */
-const DYNAMO_GRACE_MS = 40_000;
 /** The indices of the plan would name GPUs that are not there. */
 const NO_GPUS = { CUDA_VISIBLE_DEVICES: '' };
 const UNHEALTHY_AFTER_MS = 300_000;
@@ -21,7 +19,7 @@ function workerLog({ node, mode, index, rank }: EndpointProcess, ranks: readonly
 
 /** What agents start for each endpoint: a process for each rank, or one for all where MPI starts the others. */
 export function workerProcesses(
-  backend: BackendProtocol,
+  { backend, frontend }: { readonly backend: BackendProtocol; readonly frontend: FrontendProtocol },
   recipe: Recipe,
   runtime: RuntimeContext,
   roles: Roles,
@@ -66,7 +64,7 @@ export function workerProcesses(
       critical: true,
       terminates: false,
       startTimeoutMs: seconds * attempts * 1000,
-      graceMs: recipe.frontend.type === 'dynamo' ? DYNAMO_GRACE_MS : GRACE_MS,
+      graceMs: frontend.workerGraceMs ?? GRACE_MS,
       unhealthyAfterMs: UNHEALTHY_AFTER_MS,
     };
   });

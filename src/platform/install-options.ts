@@ -1,3 +1,4 @@
+import { installsDynamo } from '../frontends/dynamo/steps.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
 
 type Options = Readonly<Record<string, string>>;
@@ -16,8 +17,3 @@ export function installOptions(recipe: Recipe, setupScript: string | null): Opti
     ...recipe.srun_options,
   };
 }
-
-const installsDynamo = ({ dynamo, frontend }: Recipe): boolean =>
-  dynamo.install &&
-  frontend.type === 'dynamo' &&
-  (dynamo.top_of_tree || dynamo.version != null || dynamo.wheel != null || dynamo.hash != null);

@@ -1,6 +1,6 @@
 import * as z from 'zod';
+import { recipeSchema } from './recipe-schema.ts';
 import { clusterConfigSchema } from './schema/cluster.ts';
-import { recipeSchema } from './schema/schema.ts';
 import { sweepSettingsSchema } from './values/sweep-settings.ts';
 
 /** A JSON Schema, or a part of one. */

@@ -1,10 +1,10 @@
-import { benchmarkTypes } from '../benchmarks/schema.ts';
-import { frontendTypes } from '../frontends/schema.ts';
+import { backendTypes, numberMaps } from '../backends/index.ts';
+import { benchmarkTypes } from '../benchmarks/index.ts';
+import { frontendTypes } from '../frontends/index.ts';
 import { type SourcePlace, SrtctlError } from '../os/errors.ts';
+import { recipeSchema } from './recipe-schema.ts';
 import { type Environment, resolveRecipe } from './resolve.ts';
 import type { ClusterConfig } from './schema/cluster.ts';
-import { backendTypes, type Recipe, recipeSchema } from './schema/schema.ts';
-import type { LoadedVariant } from './schema/variant.ts';
 import type { RecipeFile } from './source/find.ts';
 import { type OnProblem, parseKnown } from './source/parse-known.ts';
 import { nearest, type Path, type Problem, pathText, RecipeProblems } from './source/problems.ts';
@@ -14,11 +14,13 @@ import { readTrustedFile } from './source/trusted-file.ts';
 import { expandSweep, type SweepPoint, SweepProblem, sweepSettings } from './sweep.ts';
 import { isPlain, type Plain } from './values/merge.ts';
 import type { SweepSettings } from './values/sweep-settings.ts';
+import type { LoadedVariant } from './variant.ts';
 import { expandVariants, type RawVariant } from './variants.ts';
 
-export { requireRunnable, warningsOf } from './checks/runnable.ts';
-export { type LoadedVariant, loadedVariantSchema } from './schema/variant.ts';
 export { findRecipes } from './source/find.ts';
+export { type LoadedVariant, loadedVariantSchema } from './variant.ts';
+
+type LoadedRecipe = LoadedVariant['points'][number]['recipe'];
 
 export interface LoadOptions {
   readonly cluster: ClusterConfig;
@@ -62,7 +64,11 @@ export function* loadEach(
 /** The variants of one file; an error that concerns the whole file is one result with variant ''. */
 export function loadRecipeFile({ file, selector }: RecipeFile, options: LoadOptions): VariantResult[] {
   try {
-    const source = parseSource(file, readTrustedFile(file, { env: options.env, onWarning: warn }));
+    const source = parseSource(
+      file,
+      readTrustedFile(file, { env: options.env, onWarning: warn }),
+      numberMaps,
+    );
     return expandVariants(source, selector, options.onUnknownKey).map((raw) =>
       result(raw.variant, () => loadVariant(source, raw, options)),
     );
@@ -130,7 +136,7 @@ function checkRecipe(
   value: Plain,
   place: (path: Path) => SourcePlace,
   { problems, onUnknownKey }: Found,
-): Recipe | undefined {
+): LoadedRecipe | undefined {
   const add = (found: readonly Problem[]) => {
     for (const problem of found) {
       const same = (other: Problem) =>
@@ -167,7 +173,7 @@ function unknownTypes(value: Plain, place: (path: Path) => SourcePlace): Problem
 }
 
 /** A point's name is the recipe's; where the recipe leaves that the same for all points, its parameters are added. */
-function pointName(raw: RawVariant, recipe: Recipe | undefined, params: SweepPoint['params']): string {
+function pointName(raw: RawVariant, recipe: LoadedRecipe | undefined, params: SweepPoint['params']): string {
   const name = recipe?.name ?? '';
   if (params === null || name !== raw.value.name) return name;
   return [name, ...Object.entries(params).map(([key, value]) => `${key}${textOf(value)}`)].join('_');

@@ -10,6 +10,7 @@ import {
   YAMLMap,
   type YAMLSeq,
 } from 'yaml';
+import { numberMaps } from '../backends/index.ts';
 import type { Selector } from './source/selector.ts';
 import { isMergeKey, readYaml } from './source/source.ts';
 import { expandVariants, type RawVariant } from './variants.ts';
@@ -27,7 +28,7 @@ export interface ResolvedText {
  * @throws RecipeProblems when the file or its overrides are wrong; NoVariant when the selector takes none
  */
 export function resolveOverrides(file: string, text: string, selector?: Selector): ResolvedText[] {
-  const { source, document } = readYaml(file, text);
+  const { source, document } = readYaml(file, text, numberMaps);
   return expandVariants(source, selector).map((raw) => ({
     variant: raw.variant,
     text: raw.key === '' ? text : write(document, raw),

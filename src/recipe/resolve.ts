@@ -84,20 +84,3 @@ function expandVariables(part: unknown, env: Environment): unknown {
   if (!isPlain(part)) return part;
   return Object.fromEntries(Object.entries(part).map(([key, value]) => [key, expandVariables(value, env)]));
 }
-
-/** `{node}` and `{node_id}` in the values of an environment are those of the node where the process runs. */
-export function fillNode(
-  env: Readonly<Record<string, string>>,
-  { nodes, host }: { readonly nodes: readonly string[]; host(node: string): string },
-  node: string,
-): Record<string, string> {
-  let own: Record<string, string> | undefined;
-  const fill = (value: string): string => {
-    own ??= { node: host(node), node_id: String(nodes.indexOf(node)) };
-    const known = own;
-    return value.replaceAll(/(?<!\$)\{(\w+)\}/g, (text, name: string) => known[name] ?? text);
-  };
-  return Object.fromEntries(
-    Object.entries(env).map(([key, value]) => [key, value.includes('{') ? fill(value) : value]),
-  );
-}

@@ -1,3 +1,4 @@
+import { benchmarkFor } from '../benchmarks/index.ts';
 import { frontendFor } from '../frontends/index.ts';
 import type { ProcessSpec } from '../messages/spec/process-spec.ts';
 import type { JobContext, Plan, PlannedPoint } from '../model/kinds.ts';
@@ -42,14 +43,15 @@ export function staticPlan(input: StaticPlanInput): { plan: Plan; runtime: JobCo
 }
 
 /**
- * Makes the load generator fail on invalid figures, because a script only sees exit codes. Requests may fail
- * where a process is not critical.
+ * Makes the benchmark fail on invalid figures, because a script only sees exit codes. Requests may fail where a process
+ * is not critical.
  */
 function judgedByItself(point: PlannedPoint): PlannedPoint {
   const { benchmark, processes } = point;
-  if (benchmark.type !== 'sa-bench' || !benchmark.process) return point;
-  const mayLose = processes.some(({ critical }) => !critical);
-  const argv = [...benchmark.process.argv, '--judge', ...(mayLose ? ['--lossy'] : [])];
+  if (!benchmark.process) return point;
+  const lossy = processes.some(({ critical }) => !critical);
+  const argv = benchmarkFor(benchmark.type)?.judged?.(benchmark.process.argv, { lossy });
+  if (!argv) return point;
   const process = { ...benchmark.process, argv };
   return {
     ...point,

@@ -3,7 +3,7 @@ import { parse } from 'yaml';
 import { PlanError } from '../../src/os/errors.ts';
 import { nodesNeeded, planVariant } from '../../src/plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-context.ts';
-import { requireRunnable } from '../../src/recipe/load.ts';
+import { requireRunnable } from '../../src/recipe/checks/runnable.ts';
 import { cluster, loadText } from '../recipe/write.ts';
 
 const recipe = `name: t

@@ -11,8 +11,9 @@ import { benchmarkResultSchema } from '../../src/messages/job-directory/result.t
 import { processSpecSchema } from '../../src/messages/spec/process-spec.ts';
 import type { EndpointProcess } from '../../src/model/kinds.ts';
 import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-context.ts';
+import { recipeSchema } from '../../src/recipe/recipe-schema.ts';
 import { clusterConfigSchema } from '../../src/recipe/schema/cluster.ts';
-import { type Recipe, recipeSchema } from '../../src/recipe/schema/schema.ts';
+import type { Recipe } from '../../src/recipe/schema/schema.ts';
 
 const nodes = ['n1', 'n2'];
 

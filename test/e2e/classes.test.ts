@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { runnableBenchmarkTypes } from '../../src/benchmarks/schema.ts';
+import { runnableBenchmarkTypes } from '../../src/benchmarks/index.ts';
 import { useJobs } from '../support/jobs.ts';
 import { arePresent, type RecipeClass, recipeClasses, shortened } from './classes.ts';
 

@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { nodesToAllocate } from '../../src/plan/plan.ts';
 import { findRecipes, type LoadedVariant, loadEach } from '../../src/recipe/load.ts';
+import { recipeSchema } from '../../src/recipe/recipe-schema.ts';
 import { findClusterConfig } from '../../src/recipe/schema/cluster.ts';
-import { type Recipe, recipeSchema } from '../../src/recipe/schema/schema.ts';
+import type { Recipe } from '../../src/recipe/schema/schema.ts';
 
 /** The public recipes are kept beside this repository and not in it. */
 const shared = resolve(import.meta.dirname, '../../../shared');

@@ -5,8 +5,8 @@ import { PlanError } from '../../src/os/errors.ts';
 import { nodesNeeded, planVariant } from '../../src/plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-context.ts';
 import type { LoadedVariant } from '../../src/recipe/load.ts';
+import { recipeSchema } from '../../src/recipe/recipe-schema.ts';
 import { clusterConfigSchema } from '../../src/recipe/schema/cluster.ts';
-import { recipeSchema } from '../../src/recipe/schema/schema.ts';
 import { sweepSettingsSchema } from '../../src/recipe/values/sweep-settings.ts';
 
 const cluster = clusterConfigSchema.parse({});

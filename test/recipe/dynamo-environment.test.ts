@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { dynamoAddresses } from '../../src/backends/common/dynamo-environment.ts';
 import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-context.ts';
+import { recipeSchema } from '../../src/recipe/recipe-schema.ts';
 import { clusterConfigSchema } from '../../src/recipe/schema/cluster.ts';
-import { recipeSchema } from '../../src/recipe/schema/schema.ts';
 
 const recipe = recipeSchema.parse({
   name: 'a',

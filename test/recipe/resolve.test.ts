@@ -1,10 +1,9 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { benchmarkFor } from '../../src/benchmarks/index.ts';
-import { benchmarkTypes, runnableBenchmarkTypes } from '../../src/benchmarks/schema.ts';
-import { requireRunnable, warningsOf } from '../../src/recipe/load.ts';
+import { benchmarkFor, benchmarkTypes, runnableBenchmarkTypes } from '../../src/benchmarks/index.ts';
+import { requireRunnable, warningsOf } from '../../src/recipe/checks/runnable.ts';
+import { recipeSchema } from '../../src/recipe/recipe-schema.ts';
 import { findClusterConfig } from '../../src/recipe/schema/cluster.ts';
-import { recipeSchema } from '../../src/recipe/schema/schema.ts';
 import { cluster, loadText, small, writeFiles } from './write.ts';
 
 const recipeOf = (...args: Parameters<typeof loadText>) => loadText(...args)[0]?.points[0]?.recipe;

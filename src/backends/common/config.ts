@@ -1,48 +1,17 @@
 import type { EndpointMode } from '../../model/kinds.ts';
-import { PlanError } from '../../os/errors.ts';
-import type { BackendConfig, BackendType, Recipe } from '../../recipe/schema/schema.ts';
+import type { Recipe } from '../../recipe/schema/schema.ts';
+import { optionName } from '../../recipe/values/argv.ts';
 import type { Flags } from '../../recipe/values/values.ts';
 import { recipeMode } from './recipe-mode.ts';
 
-/** `backend` of a recipe for the engine that it names. */
-export function backendConfig<Type extends BackendType>(recipe: Recipe, type: Type): BackendConfig<Type> {
-  const { backend } = recipe;
-  if (!isOf(backend, type)) throw new TypeError(`a recipe for ${backend.type}, not for ${type}`);
-  return backend;
-}
-
-const isOf = <Type extends BackendType>(
-  backend: Recipe['backend'],
-  type: Type,
-): backend is BackendConfig<Type> => backend.type === type;
-
-/**
- * Workers register with Dynamo or are told to their engine's own router; no other router knows them.
- * @throws PlanError for a recipe whose frontend is none of `types`
- */
-export function requireFrontend(
-  { frontend: { type } }: Recipe,
-  engine: string,
-  types: readonly string[],
-): void {
-  if (types.includes(type)) return;
-  throw new PlanError('wrong-frontend', `a ${type} frontend has no ${engine} workers`, {
-    place: { file: '', path: 'frontend.type' },
-    hint: `${types.join(' and ')} ${types.length > 1 ? 'do' : 'does'}`,
-  });
-}
-
-/**
- * A router may know an engine's aggregated workers, and not how its prefill workers hand over to its decode workers.
- * @throws PlanError for a recipe with such workers and that router
- */
-export function requireAggregated({ frontend, resources }: Recipe, engine: string, type: string): void {
-  if (frontend.type !== type || (resources.agg_workers ?? 0) > 0) return;
-  throw new PlanError('wrong-frontend', `${type} has no prefill and decode workers of ${engine}`, {
-    place: { file: '', path: 'frontend.type' },
-    hint: 'give it aggregated workers, or use another frontend',
-  });
-}
+/** Reads `backend` of a recipe as the engine of `type` has it. Only recipes of that engine come here. */
+export const configReader =
+  <Config extends Recipe['backend']>(type: Config['type']) =>
+  ({ backend }: Recipe): Config => {
+    const isOwn = (config: Recipe['backend']): config is Config => config.type === type;
+    if (!isOwn(backend)) throw new TypeError(`a recipe for ${backend.type}, not for ${type}`);
+    return backend;
+  };
 
 /** vllm-router asks prefill workers at their bootstrap port where they are told to transfer by Mooncake's connector. */
 export const takesMooncake = ({ frontend: { type, args } }: Recipe): boolean =>
@@ -53,5 +22,5 @@ type ByMode = Readonly<Partial<Record<ReturnType<typeof recipeMode>, Flags | nul
 /** Options of a mode; a recipe may spell them with dashes or underscores. */
 export function optionsOf(config: ByMode | null | undefined, mode: EndpointMode): Flags {
   const options = Object.entries(config?.[recipeMode(mode)] ?? {});
-  return Object.fromEntries(options.map(([name, value]) => [name.replaceAll('_', '-'), value]));
+  return Object.fromEntries(options.map(([name, value]) => [optionName(name), value]));
 }

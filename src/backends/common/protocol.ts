@@ -1,4 +1,6 @@
+import type * as z from 'zod';
 import type { FileSpec, ProbeSpec, ProcessPorts, ProgressSpec } from '../../messages/spec/process-spec.ts';
+import type { Checks } from '../../model/checks.ts';
 import type {
   Endpoint,
   EndpointMode,
@@ -22,15 +24,33 @@ export interface WorkerContext {
   readonly all: readonly EndpointProcess[];
 }
 
+/** How often the workers of a mode register. */
+export interface Registers {
+  /** Times that each process registers, from the same address. */
+  readonly each: number;
+  /** Each rank of an endpoint may register for itself. */
+  readonly ranks: boolean;
+}
+
 export type EngineProgress = Omit<Extract<ProgressSpec, { kind: 'metrics' }>, 'hungAfterMs'>;
 
 /**
- * An engine, as the planner sees it. A new engine is one file that implements this, and one line in
- * backends/index.ts; nothing else knows which engines there are.
+ * An engine: its part of a recipe, what srtctl cannot do with it, and how it is planned. A new engine is one file that
+ * exports this, and one line in backends/index.ts; nothing else knows which engines there are.
  */
-export interface BackendProtocol {
+export interface BackendProtocol extends Checks {
   /** `backend.type` in the recipe. */
   readonly type: string;
+  /** As people write it. */
+  readonly name: string;
+  /** `backend` of a recipe with this type. */
+  readonly schema: z.ZodType<Recipe['backend']>;
+  /** Keys of `schema` whose values go into a file as they are, so that a float stays a number when it is read. */
+  readonly numberMaps?: readonly string[];
+  /** Types of the routers that can have its workers: all of them, or aggregated ones alone. */
+  readonly routers: Readonly<Record<string, 'all' | 'aggregated'>>;
+  /** How its workers register with a router that workers register with. Default: one time for each leader. */
+  registers?(recipe: Recipe): Registers;
   /** `endpoint`: one MPI launch starts all ranks of an endpoint, and its leader stands for it. Default: each rank by itself. */
   readonly launch?: 'process' | 'endpoint';
   /** Nodes that the workers need, beside those for infrastructure. Throws PlanError as allocateEndpoints does. */

@@ -1,4 +1,4 @@
-import { fillNode } from '../../recipe/resolve.ts';
+import { fillNode } from '../../recipe/values/fill-node.ts';
 import { dynamoEnvironment, dynamoWorkerAddresses } from './dynamo-environment.ts';
 import type { WorkerContext } from './protocol.ts';
 

@@ -1,26 +1,32 @@
 import type { ProbeSpec } from '../../messages/spec/process-spec.ts';
 import { flagsToArgv } from '../../recipe/values/argv.ts';
 import { allocate, toProcesses, workerNodesNeeded } from '../common/allocation.ts';
-import { backendConfig, requireFrontend } from '../common/config.ts';
+import { configReader } from '../common/config.ts';
 import { nsysPrefix, profilingEnvironment } from '../common/profiling.ts';
+import { noStepsToProfile } from '../common/profiling-checks.ts';
 import type { BackendProtocol, WorkerContext } from '../common/protocol.ts';
 import { recipeMode } from '../common/recipe-mode.ts';
 import { dynamoProgress } from '../common/rest.ts';
 import { commonEnvironment, fillIn, visibleDevices } from '../common/worker-environment.ts';
+import { type MockerConfig, mockerBackendSchema } from './schema.ts';
+
+const configOf = configReader<MockerConfig>('mocker');
 
 /** Dynamo's simulated engine: it registers as a real one does, and computes nothing. */
-export const mocker: BackendProtocol = {
+export const mocker = {
   type: 'mocker',
+  name: 'mocker',
+  schema: mockerBackendSchema,
+  routers: { dynamo: 'all' },
+  registers: (recipe) => ({ each: configOf(recipe).num_workers, ranks: false }),
+  notDone: noStepsToProfile,
   modes: ['prefill', 'decode', 'agg'],
   workerNodesNeeded,
   allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes),
-  endpointsToProcesses: (recipe, endpoints) => {
-    requireFrontend(recipe, 'mocker', ['dynamo']);
-    return toProcesses(endpoints, backendConfig(recipe, 'mocker').num_workers);
-  },
+  endpointsToProcesses: (recipe, endpoints) => toProcesses(endpoints, configOf(recipe).num_workers),
   command,
   servedModel: (recipe, runtime) => {
-    const { mocker_config: config } = backendConfig(recipe, 'mocker');
+    const { mocker_config: config } = configOf(recipe);
     const mode = (recipe.resources.agg_workers ?? 0) > 0 ? 'agg' : 'decode';
     const options = config?.[recipeMode(mode)] ?? {};
     const given = options['model-name'] ?? options.model_name;
@@ -34,21 +40,18 @@ export const mocker: BackendProtocol = {
   }),
   environment: (context) => ({
     ...commonEnvironment(context),
-    ...fillIn(
-      backendConfig(context.recipe, 'mocker')[`${recipeMode(context.process.mode)}_environment`],
-      context,
-    ),
+    ...fillIn(configOf(context.recipe)[`${recipeMode(context.process.mode)}_environment`], context),
     ...profilingEnvironment(context),
     ...visibleDevices(context),
   }),
   healthProbe,
   progress: dynamoProgress,
-};
+} satisfies BackendProtocol;
 
 function command(context: WorkerContext): string[] {
   const { recipe, runtime, process } = context;
   const { mode, ports } = process;
-  const config = backendConfig(recipe, 'mocker');
+  const config = configOf(recipe);
   return [
     ...nsysPrefix(context, { forks: true }),
     ...['python3', '-m', 'dynamo.mocker', '--model-path', runtime.modelPathInside],

@@ -29,3 +29,4 @@ export const mockerBackendSchema = z.strictObject({
     .nullish()
     .describe('further options by mode, without the leading dashes'),
 });
+export type MockerConfig = z.infer<typeof mockerBackendSchema>;

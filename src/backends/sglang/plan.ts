@@ -6,14 +6,16 @@ import { baseName } from '../../recipe/values/model-name.ts';
 import { distInitPort, ncclPort } from '../../recipe/values/ports.ts';
 import type { Flags } from '../../recipe/values/values.ts';
 import { allocate, toProcesses, workerNodesNeeded } from '../common/allocation.ts';
-import { backendConfig, optionsOf, requireAggregated, requireFrontend } from '../common/config.ts';
+import { configReader, optionsOf } from '../common/config.ts';
 import { kvEventsArguments } from '../common/kv-events.ts';
 import { mooncakeEnvironment, requireMooncakeUser } from '../common/mooncake.ts';
 import { nsysPrefix, profilingEnvironment } from '../common/profiling.ts';
+import { noStepsToProfile } from '../common/profiling-checks.ts';
 import type { BackendProtocol, EngineProgress, WorkerContext } from '../common/protocol.ts';
 import { recipeMode } from '../common/recipe-mode.ts';
 import { DYNAMO_GAUGES, DYNAMO_PROGRESS } from '../common/rest.ts';
 import { commonEnvironment, fillIn, visibleDevices } from '../common/worker-environment.ts';
+import { type SglangConfig, sglangBackendSchema } from './schema.ts';
 
 /** What SGLang's logger writes before a message, or nothing: `[2026-11-20 12:30:44] `. */
 const LOGGED = '^(?:\\[[^\\]]{1,40}\\] )?';
@@ -28,15 +30,19 @@ const FATAL_LINES = [
   `${LOGGED}Subprocess [A-Za-z0-9_]{1,40} \\(pid=[0-9]{1,10}\\) crashed with exit code `,
 ];
 
+const configOf = configReader<SglangConfig>('sglang');
+
 /** SGLang, as its own server behind its router, or wrapped by Dynamo. */
-export const sglang: BackendProtocol = {
+export const sglang = {
   type: 'sglang',
+  name: 'SGLang',
+  schema: sglangBackendSchema,
+  routers: { dynamo: 'all', sglang: 'all', smg: 'all', 'vllm-router': 'aggregated' },
+  notDone: noStepsToProfile,
   modes: ['prefill', 'decode', 'agg'],
   workerNodesNeeded,
   allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes),
   endpointsToProcesses: (recipe, endpoints) => {
-    requireFrontend(recipe, 'SGLang', ['dynamo', 'sglang', 'smg', 'vllm-router']);
-    requireAggregated(recipe, 'SGLang', 'vllm-router');
     const transfers = (mode: EndpointMode) =>
       flagsOf(recipe, mode)['disaggregation-transfer-backend'] === 'mooncake';
     requireMooncakeUser(recipe, transfers, 'disaggregation-transfer-backend: mooncake');
@@ -50,7 +56,7 @@ export const sglang: BackendProtocol = {
   progress,
   rest,
   fatalLines: FATAL_LINES,
-};
+} satisfies BackendProtocol;
 
 /** The name that clients use is one for all modes: where two differ, that of the workers that answer. */
 function servedModel(recipe: Recipe): ServedModel {
@@ -89,7 +95,7 @@ function command(context: WorkerContext): string[] {
 }
 
 const flagsOf = (recipe: Recipe, mode: EndpointMode): Flags =>
-  optionsOf(backendConfig(recipe, 'sglang').sglang_config, mode);
+  optionsOf(configOf(recipe).sglang_config, mode);
 
 function disaggregation({ process: { mode, ports } }: WorkerContext): string[] {
   if (mode === 'agg') return [];
@@ -151,7 +157,7 @@ function environment(context: WorkerContext): Record<string, string> {
   return {
     ...commonEnvironment(context),
     ...mooncakeEnvironment(context),
-    ...fillIn(backendConfig(recipe, 'sglang')[mode], context),
+    ...fillIn(configOf(recipe)[mode], context),
     ...profilingEnvironment(context),
     ...visibleDevices(context),
   };

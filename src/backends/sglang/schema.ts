@@ -20,3 +20,4 @@ export const sglangBackendSchema = z.strictObject({
     .nullish()
     .describe('run a Mooncake master on the infra node and tell the workers where it is'),
 });
+export type SglangConfig = z.infer<typeof sglangBackendSchema>;

@@ -4,13 +4,15 @@ import type { Recipe } from '../../recipe/schema/schema.ts';
 import { baseName } from '../../recipe/values/model-name.ts';
 import { PUBLIC_PORT } from '../../recipe/values/public-port.ts';
 import { allocate, toProcesses, workerNodesNeeded } from '../common/allocation.ts';
-import { backendConfig, requireFrontend } from '../common/config.ts';
+import { configReader } from '../common/config.ts';
 import { nsysPrefix, profilingEnvironment } from '../common/profiling.ts';
 import type { BackendProtocol, WorkerContext } from '../common/protocol.ts';
 import { recipeMode } from '../common/recipe-mode.ts';
 import { dynamoProgress } from '../common/rest.ts';
 import { commonEnvironment, fillIn, visibleDevices } from '../common/worker-environment.ts';
 import { configYaml } from './config-file.ts';
+import { cannotRun, notDone } from './runnable.ts';
+import { type TrtllmConfig, trtllmBackendSchema } from './schema.ts';
 
 /** What TensorRT-LLM's logger writes before a message: `[11/18/2025-09:33:30] [TRT-LLM] [RANK 0] [E] `. */
 const LOGGED = '^\\[[^\\]]{1,40}\\] \\[TRT-LLM\\](?: ?\\[[^\\]]{1,40}\\]){0,4} ';
@@ -28,20 +30,25 @@ const FATAL_LINES = [
   `${LOGGED}Hang detected on rank [0-9]{1,6} in PyExecutor`,
 ];
 
+const configOf = configReader<TrtllmConfig>('trtllm');
+
 /**
  * TensorRT-LLM, as its own server or wrapped by Dynamo. An endpoint is one MPI launch with a task for each GPU, which
  * its leader stands for; the engine's options are in a file.
  */
-export const trtllm: BackendProtocol = {
+export const trtllm = {
   type: 'trtllm',
+  name: 'TensorRT-LLM',
+  schema: trtllmBackendSchema,
+  routers: { dynamo: 'all', trtllm_serve: 'all' },
+  numberMaps: ['trtllm_config'],
+  cannotRun,
+  notDone,
   modes: ['prefill', 'decode', 'agg'],
   launch: 'endpoint',
   workerNodesNeeded,
   allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes),
-  endpointsToProcesses: (recipe, endpoints) => {
-    requireFrontend(recipe, 'TensorRT-LLM', ['dynamo', 'trtllm_serve']);
-    return toProcesses(endpoints);
-  },
+  endpointsToProcesses: (_, endpoints) => toProcesses(endpoints),
   command,
   servedModel,
   environment,
@@ -58,7 +65,7 @@ export const trtllm: BackendProtocol = {
   fatalLines: FATAL_LINES,
   // Its own server tells its figures in no form that says whether it gets on.
   progress: (context) => (underDynamo(context.recipe) ? dynamoProgress(context) : undefined),
-};
+} satisfies BackendProtocol;
 
 const underDynamo = (recipe: Recipe): boolean => recipe.frontend.type === 'dynamo';
 
@@ -67,19 +74,19 @@ function servedModel(recipe: Recipe, { modelPathInside: path }: RuntimeContext):
   if (underDynamo(recipe))
     return {
       name: dynamoName(recipe),
-      isGiven: backendConfig(recipe, 'trtllm').served_model_name != null,
+      isGiven: configOf(recipe).served_model_name != null,
     };
   return { name: path.startsWith('/') ? baseName(path) : path, isGiven: false };
 }
 
 const dynamoName = (recipe: Recipe): string =>
-  backendConfig(recipe, 'trtllm').served_model_name ?? baseName(recipe.model.path);
+  configOf(recipe).served_model_name ?? baseName(recipe.model.path);
 
 /** All endpoints of a mode have the same options, so they share a file. */
 const configFile = (mode: EndpointMode): string => `trtllm_config_${mode}.yaml`;
 
 const optionsOf = (recipe: Recipe, mode: EndpointMode): Readonly<Record<string, unknown>> =>
-  backendConfig(recipe, 'trtllm').trtllm_config?.[recipeMode(mode)] ?? {};
+  configOf(recipe).trtllm_config?.[recipeMode(mode)] ?? {};
 
 function command(context: WorkerContext): string[] {
   const { recipe } = context;
@@ -97,8 +104,7 @@ function command(context: WorkerContext): string[] {
  */
 function memoryBinding({ recipe, process: { mode } }: WorkerContext): string[] {
   const wanted =
-    backendConfig(recipe, 'trtllm').numa_memory_bind ??
-    ['gb200', 'gb300'].includes(recipe.resources.gpu_type ?? '');
+    configOf(recipe).numa_memory_bind ?? ['gb200', 'gb300'].includes(recipe.resources.gpu_type ?? '');
   return wanted && mode !== 'agg' ? ['numactl', '-m', '0,1'] : [];
 }
 
@@ -109,9 +115,7 @@ function dynamoWorker({ recipe, runtime, process: { mode } }: WorkerContext): st
     ...(mode === 'agg' ? [] : ['--disaggregation-mode', mode]),
     ...['--extra-engine-args', `${runtime.logDirInside}/${configFile(mode)}`],
     ...['--request-plane', recipe.dynamo.request_plane],
-    ...(backendConfig(recipe, 'trtllm').publish_events_and_metrics === true
-      ? ['--publish-events-and-metrics']
-      : []),
+    ...(configOf(recipe).publish_events_and_metrics === true ? ['--publish-events-and-metrics'] : []),
   ];
 }
 
@@ -126,7 +130,7 @@ function server(context: WorkerContext): string[] {
     ...sizes.flatMap((size) => (options[size] == null ? [] : [`--${size}`, String(options[size])])),
     // `--config` is another name for it since 1.2 only.
     ...['--extra_llm_api_options', `${runtime.logDirInside}/${configFile(process.mode)}`],
-    ...backendConfig(recipe, 'trtllm')[`${recipeMode(process.mode)}_extra_args`],
+    ...configOf(recipe)[`${recipeMode(process.mode)}_extra_args`],
   ];
 }
 
@@ -138,7 +142,7 @@ function environment(context: WorkerContext): Record<string, string> {
   const { mode, index } = process;
   return {
     ...commonEnvironment(context),
-    ...fillIn(backendConfig(recipe, 'trtllm')[`${recipeMode(mode)}_environment`], context),
+    ...fillIn(configOf(recipe)[`${recipeMode(mode)}_environment`], context),
     // Shared memory of the expert balancer: endpoints and jobs that share a node must not meet in it.
     TRTLLM_EPLB_SHM_NAME: `moe_shared_${runtime.jobId}_${mode}_${index}`,
     ...profilingEnvironment(context),

@@ -41,3 +41,4 @@ export const trtllmBackendSchema = z.strictObject({
     .nullish()
     .describe('options of TensorRT-LLM by mode, as they stand in its config file'),
 });
+export type TrtllmConfig = z.infer<typeof trtllmBackendSchema>;

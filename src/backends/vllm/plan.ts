@@ -9,13 +9,7 @@ import { dataParallelRpcPort, scanPort } from '../../recipe/values/ports.ts';
 import { PUBLIC_PORT } from '../../recipe/values/public-port.ts';
 import type { Flags } from '../../recipe/values/values.ts';
 import { allocate, shapesOf, workerNodesNeeded } from '../common/allocation.ts';
-import {
-  backendConfig,
-  optionsOf as optionsOfMode,
-  requireAggregated,
-  requireFrontend,
-  takesMooncake,
-} from '../common/config.ts';
+import { configReader, optionsOf as optionsOfMode, takesMooncake } from '../common/config.ts';
 import { kvEventsArguments } from '../common/kv-events.ts';
 import {
   MOONCAKE_CONFIG,
@@ -25,6 +19,7 @@ import {
   requireMooncakeUser,
 } from '../common/mooncake.ts';
 import { nsysPrefix, profiledSteps, profilingEnvironment } from '../common/profiling.ts';
+import { stepsToProfile } from '../common/profiling-checks.ts';
 import type { BackendProtocol, EngineProgress, WorkerContext } from '../common/protocol.ts';
 import { recipeMode } from '../common/recipe-mode.ts';
 import { DYNAMO_GAUGES, DYNAMO_PROGRESS } from '../common/rest.ts';
@@ -32,6 +27,7 @@ import { commonEnvironment, fillIn, visibleDevices } from '../common/worker-envi
 import { kvTransferConfig } from './connector.ts';
 import { type Layout, layoutOf, processesOf } from './layout.ts';
 import { withoutApiServer, withoutLaunch } from './options.ts';
+import { type VllmConfig, vllmBackendSchema } from './schema.ts';
 
 /** Options that are on, or that vLLM decides on, unless they are said to be off. */
 const ON_UNLESS_TOLD = { vllm: onUnlessTold('vllm'), dynamo: onUnlessTold('vllm', 'dynamo.vllm') };
@@ -45,15 +41,21 @@ const FATAL_LINES = [
   '^(?:\\([A-Za-z0-9_]{1,40} pid=[0-9]{1,10}\\) )?ERROR [-0-9:. ]{1,30}\\[[^\\]]{1,80}\\] AsyncLLM output_handler failed',
 ];
 
+const configOf = configReader<VllmConfig>('vllm');
+
 /** vLLM, wrapped by Dynamo, or as its own server that clients talk to. */
-export const vllm: BackendProtocol = {
+export const vllm = {
   type: 'vllm',
+  name: 'vLLM',
+  schema: vllmBackendSchema,
+  routers: { dynamo: 'all', vllm: 'all', 'vllm-router': 'all', smg: 'aggregated' },
+  // Newer releases register each data-parallel rank, older ones all of them as one.
+  registers: () => ({ each: 1, ranks: true }),
+  notDone: stepsToProfile,
   modes: ['prefill', 'decode', 'agg'],
   workerNodesNeeded: (recipe) => (colocates(recipe) ? fewestNodes(recipe) : workerNodesNeeded(recipe)),
   allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes, { colocate: colocates(recipe) }),
   endpointsToProcesses: (recipe, endpoints) => {
-    requireFrontend(recipe, 'vLLM', ['dynamo', 'vllm', 'vllm-router', 'smg']);
-    requireAggregated(recipe, 'vLLM', 'smg');
     const mooncake = (mode: EndpointMode) =>
       /mooncake/i.test(String(optionsOf(recipe, mode)['kv-transfer-config'] ?? ''));
     requireMooncakeUser(recipe, mooncake, 'a kv-transfer-config with a Mooncake connector');
@@ -63,7 +65,7 @@ export const vllm: BackendProtocol = {
   servedModel: (recipe) => ({ name: servedName(recipe), isGiven: givenName(recipe) !== undefined }),
   environment,
   files: ({ recipe, runtime, roles }) => {
-    const mooncake = backendConfig(recipe, 'vllm').mooncake_kv_store;
+    const mooncake = configOf(recipe).mooncake_kv_store;
     if (!mooncake) return [];
     const master = `${runtime.address(roles.infra)}:${mooncakePorts(runtime, roles).rpc}`;
     const content = { ...mooncake.store_config, master_server_address: master };
@@ -84,7 +86,7 @@ export const vllm: BackendProtocol = {
   progress,
   rest,
   fatalLines: FATAL_LINES,
-};
+} satisfies BackendProtocol;
 
 /** Clients talk to the only worker itself. */
 const isDirect = (recipe: Recipe): boolean => recipe.frontend.type === 'vllm';
@@ -112,7 +114,7 @@ function nixlPort(context: WorkerContext): number | null {
 
 /** Whether prefill and decode workers share nodes from the start. */
 function colocates(recipe: Recipe): boolean {
-  const config = backendConfig(recipe, 'vllm');
+  const config = configOf(recipe);
   const shapes = shapesOf(recipe);
   if (!config.allow_prefill_decode_colocation || shapes.length < 2) return false;
   const wanted = shapes.reduce((sum, { workers, gpus }) => sum + workers * gpus, 0);
@@ -138,7 +140,7 @@ function fewestNodes(recipe: Recipe): number {
 }
 
 const optionsOf = (recipe: Recipe, mode: EndpointMode): Flags =>
-  optionsOfMode(backendConfig(recipe, 'vllm').vllm_config, mode);
+  optionsOfMode(configOf(recipe).vllm_config, mode);
 
 /** @throws PlanError when the parallel sizes of the recipe do not make up the endpoint's GPUs */
 function layoutFor(
@@ -146,7 +148,7 @@ function layoutFor(
   mode: EndpointMode,
   endpoint: { nodes: readonly string[]; gpus: readonly number[] },
 ): Layout {
-  const launch = backendConfig(recipe, 'vllm').dp_launch_mode;
+  const launch = configOf(recipe).dp_launch_mode;
   // Its own server starts all ranks of its node itself.
   return layoutOf(mode, optionsOf(recipe, mode), endpoint, isServer(recipe) ? 'none' : launch);
 }
@@ -185,7 +187,7 @@ function server(context: WorkerContext, options: Flags): string[] {
   const named = { 'served-model-name': servedName(recipe), ...withoutLaunch(options, 'server') };
   return [
     ...nsysPrefix(context, { forks: false }),
-    ...[backendConfig(recipe, 'vllm').vllm_serve_binary, 'serve', runtime.modelPathInside],
+    ...[configOf(recipe).vllm_serve_binary, 'serve', runtime.modelPathInside],
     ...(headless
       ? []
       : ['--host', runtime.listenAddress(process.node), '--port', String(servingPort(context))]),
@@ -209,13 +211,13 @@ function givenName(recipe: Recipe): string | undefined {
 
 function transfer({ recipe }: WorkerContext, options: Flags): string[] {
   if (options['kv-transfer-config'] != null) return [];
-  const connector = options.connector ?? backendConfig(recipe, 'vllm').connector;
+  const connector = options.connector ?? configOf(recipe).connector;
   const config = kvTransferConfig(connector);
   return config === null ? [] : ['--kv-transfer-config', config];
 }
 
 function devices({ recipe, process }: WorkerContext): string[] {
-  if (backendConfig(recipe, 'vllm').set_cuda_visible_devices) return [];
+  if (configOf(recipe).set_cuda_visible_devices) return [];
   return ['--device-ids', process.gpus.join(',')];
 }
 
@@ -297,7 +299,7 @@ const configDump = ({ runtime, process: { node, mode, index, rank } }: WorkerCon
 function environment(context: WorkerContext): Record<string, string> {
   const { recipe, runtime, process, all } = context;
   const { mode, ports, node } = process;
-  const config = backendConfig(recipe, 'vllm');
+  const config = configOf(recipe);
   return {
     ...commonEnvironment(context),
     ...mooncakeEnvironment(context),

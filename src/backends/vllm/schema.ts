@@ -49,3 +49,4 @@ export const vllmBackendSchema = z.strictObject({
     .nullish()
     .describe('run a Mooncake master on the infra node and tell the workers where it is'),
 });
+export type VllmConfig = z.infer<typeof vllmBackendSchema>;

@@ -1,4 +1,5 @@
 import type { BenchmarkResult } from '../../messages/job-directory/result.ts';
+import type { Checks } from '../../model/checks.ts';
 import type {
   EndpointProcess,
   PlannedBenchmark,
@@ -32,10 +33,23 @@ export interface BenchmarkContext {
   readonly rest: readonly WorkerRest[];
 }
 
-/** What runs against the frontend, and how its result is read. A new benchmark is one file and one line in index.ts. */
-export interface BenchmarkProtocol {
+export type BenchmarkKey = keyof Recipe['benchmark'];
+
+/**
+ * What runs against the frontend, and how its result is read. A new benchmark is one file that exports this, and one line in
+ * index.ts; keys that only it has are added to recipe/schema/benchmark.ts.
+ */
+export interface BenchmarkProtocol extends Checks {
   /** `benchmark.type` in the recipe. */
   readonly type: string;
+  /** Keys of `benchmark` that it uses, beside those that say where its process runs. */
+  readonly uses: readonly BenchmarkKey[];
+  /** What to say of keys that it does not use; by default that it does not use them. */
+  readonly unused?: Partial<Record<BenchmarkKey, string>>;
+  /** true: it leaves figures as it goes, so that what was measured can be read when it did not come to its end. */
+  readonly leavesFigures?: boolean;
+  /** Its command for a script, which knows exit codes only: it fails unless its result is valid. */
+  judged?(argv: readonly string[], given: { readonly lossy: boolean }): string[];
   plan(context: BenchmarkContext): PlannedBenchmark;
   /**
    * Reads what the benchmark left in its directory after it ended with exit code 0. The result says itself

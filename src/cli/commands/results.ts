@@ -45,7 +45,7 @@ async function show(told: string, { output, csv, json }: ResultsOptions): Promis
 /** Points without a result that have measured something already. */
 async function unfinished({ jobId, jobDir, spec }: JobOnDisk) {
   const { readUnfinished } = await import('../../coordinator/record/unfinished-points.ts');
-  const { loadedVariantSchema, ordinalOf } = await import('../../recipe/schema/variant.ts');
+  const { loadedVariantSchema, ordinalOf } = await import('../../recipe/variant.ts');
   const found = await readUnfinished(jobDir);
   const variant = found.length === 0 ? undefined : loadedVariantSchema.safeParse(spec.variant).data;
   const points = new Map(variant?.points.map((point, at) => [ordinalOf(variant, at), point]));

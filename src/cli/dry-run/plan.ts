@@ -8,9 +8,10 @@ import { nodesToAllocate, planSweep, requirePlannable } from '../../plan/plan.ts
 import { createRuntimeContext, dryRunInput } from '../../plan/runtime-context.ts';
 import { changesOf, loadsAlone, runningOrder } from '../../plan/sweep-order.ts';
 import { sbatchDirectives } from '../../platform/slurm/sbatch.ts';
-import { type LoadedVariant, warningsOf } from '../../recipe/load.ts';
+import { warningsOf } from '../../recipe/checks/runnable.ts';
+import type { LoadedVariant } from '../../recipe/load.ts';
 import type { ClusterConfig } from '../../recipe/schema/cluster.ts';
-import { ordinalOf } from '../../recipe/schema/variant.ts';
+import { ordinalOf } from '../../recipe/variant.ts';
 import { launchPrefix } from './launch.ts';
 
 /** What is said of an allocation before its points. */

@@ -7,7 +7,7 @@ import type { JobSpec } from '../../messages/job-directory/job-files.ts';
 import { SrtctlError } from '../../os/errors.ts';
 import { pointNumber } from '../../plan/runtime-context.ts';
 import { type LoadedVariant, loadedVariantSchema } from '../../recipe/load.ts';
-import { numbersOf } from '../../recipe/schema/variant.ts';
+import { numbersOf } from '../../recipe/variant.ts';
 import { coordinatorOf, isOver, type JobOnDisk } from '../jobs/job-dir.ts';
 import { differences, differenceText } from './recipe-diff.ts';
 

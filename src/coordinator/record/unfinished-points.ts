@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { partialResult } from '../../benchmarks/partial-result.ts';
+import { unfinishedResult } from '../../benchmarks/partial-result.ts';
 import type { BenchmarkResult } from '../../messages/job-directory/result.ts';
 
 export interface UnfinishedPoint {
@@ -10,7 +10,7 @@ export interface UnfinishedPoint {
 
 /**
  * What points without a result.json have measured so far: one that runs, or one whose coordinator was killed. Only of
- * sa-bench, because other benchmarks leave their figures at their end.
+ * benchmarks that leave figures as they go.
  */
 export async function readUnfinished(jobDir: string): Promise<UnfinishedPoint[]> {
   const points = join(jobDir, 'points');
@@ -20,7 +20,7 @@ export async function readUnfinished(jobDir: string): Promise<UnfinishedPoint[]>
     const number = /^\d+(?=-)/.exec(name)?.[0];
     const files: string[] = await readdir(resultDir).catch(() => []);
     if (number === undefined || files.includes('result.json')) continue;
-    const benchmark = await partialResult({ type: 'sa-bench', process: null, resultDir });
+    const benchmark = await unfinishedResult(resultDir);
     if (benchmark) found.push({ ordinal: Number(number), benchmark });
   }
   return found;

@@ -1,13 +1,11 @@
 import type { HttpProbe, ProbeStep } from '../../messages/spec/probe-spec.ts';
 import type { DeployPhase, JsonCount, ProcessRole, ProcessSpec } from '../../messages/spec/process-spec.ts';
-import { fillNode } from '../../recipe/resolve.ts';
+import { fillNode } from '../../recipe/values/fill-node.ts';
 import type { FrontendContext } from './protocol.ts';
 
 /** A router ends the requests that it has; smg takes 5 s in any case. */
 const GRACE_MS = 15_000;
 const NGINX_GRACE_MS = 5_000;
-/** Dynamo's frontend drains for up to 30 s. */
-const DYNAMO_GRACE_MS = 40_000;
 const UNHEALTHY_AFTER_MS = 300_000;
 /** How long a model may not be listed, or a request not be answered, when all workers are there. */
 const STEPS_WITHIN_MS = 600_000;
@@ -59,9 +57,7 @@ export function frontendProcess({ recipe, runtime }: FrontendContext, own: Front
     critical: true,
     terminates: false,
     startTimeoutMs: startTimeoutMs(recipe),
-    graceMs:
-      own.graceMs ??
-      (role === 'nginx' ? NGINX_GRACE_MS : recipe.frontend.type === 'dynamo' ? DYNAMO_GRACE_MS : GRACE_MS),
+    graceMs: own.graceMs ?? (role === 'nginx' ? NGINX_GRACE_MS : GRACE_MS),
     ...(own.givesUp === undefined ? {} : { givesUp: own.givesUp }),
     unhealthyAfterMs: UNHEALTHY_AFTER_MS,
   };

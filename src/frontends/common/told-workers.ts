@@ -8,8 +8,7 @@ import { endpointCounts, frontendProcess, nobodyElse, routerEnvironment, startTi
 import type { FrontendContext, FrontendProtocol } from './protocol.ts';
 
 /** A router of the family that SGLang's began: its workers are on its command line, and it waits for them itself. */
-export interface ToldRouter {
-  readonly type: string;
+export interface ToldRouter extends Pick<FrontendProtocol, 'type' | 'summary' | 'engines'> {
   /** Python module that starts it. */
   readonly module: string;
   readonly takesTokenIds: boolean;
@@ -33,6 +32,8 @@ const INTERVAL = 'worker-startup-check-interval';
 export function toldRouter(router: ToldRouter): FrontendProtocol {
   return {
     type: router.type,
+    summary: router.summary,
+    ...(router.engines ? { engines: router.engines } : {}),
     needsEtcd: false,
     waitsForWorkers: true,
     takesTokenIds: router.takesTokenIds,

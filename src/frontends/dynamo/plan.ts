@@ -18,15 +18,26 @@ import {
   routerEnvironment,
 } from '../common/process.ts';
 import type { FrontendContext, FrontendProtocol } from '../common/protocol.ts';
+import { notDone, refused } from './runnable.ts';
+import { installSteps } from './steps.ts';
 
 /** At info a frontend writes 3 KB for each request, and releases before 1.0 a line for each time that its /health is asked. */
 const DYNAMO_LOG = 'info,dynamo_llm::http=warn,http-request=warn,dynamo_runtime::discovery::kv_store=warn';
+
+/** Its frontend and its workers drain for up to 30 s. */
+const GRACE_MS = 40_000;
 
 const ON_UNLESS_TOLD = onUnlessTold('dynamo.frontend');
 
 /** Dynamo's frontend: it learns of its workers from etcd, and its /health says which of them have registered. */
 export const dynamo: FrontendProtocol = {
   type: 'dynamo',
+  summary: 'workers register with it',
+  traces: true,
+  workerGraceMs: GRACE_MS,
+  notDone,
+  refused,
+  steps: installSteps,
   needsEtcd: true,
   waitsForWorkers: false,
   takesTokenIds: true,
@@ -63,6 +74,7 @@ export const dynamo: FrontendProtocol = {
         expect: registered(context),
         // An instance is registered up to 6 s before its model is listed: the frontend reads the tokenizer meanwhile.
         steps: modelAnswers(),
+        graceMs: GRACE_MS,
       }),
     );
     return [...routers, ...nginxProcesses(context, placement, modelAnswers())];
@@ -86,13 +98,11 @@ const TCP = ['transport', 'tcp'];
 /** Each planned worker by its address, and nobody else. */
 function registered(context: FrontendContext): JsonCount[] {
   const { recipe, runtime, processes } = context;
-  const { backend } = recipe;
-  const each = backend.type === 'mocker' ? backend.num_workers : 1;
+  const { each, ranks: ranksRegister } = context.registers;
   const addressOf = ({ node, ports }: EndpointProcess) => `${runtime.address(node)}:${ports.requests}`;
   const endpoints = endpointCounts(context);
   const mostOf = (mode: EndpointMode, count: number) =>
-    // vLLM's data-parallel ranks register each for itself in newer releases, and all as one in older ones.
-    backend.type === 'vllm' ? processes.filter((process) => process.mode === mode).length : count;
+    ranksRegister ? processes.filter((process) => process.mode === mode).length : count;
   const planned = endpoints.map(({ mode, count, least }): JsonCount => {
     const ranks = processes.filter((process) => process.mode === mode);
     const leaders = ranks.filter(({ ports }) => ports.http > 0);

@@ -1,5 +1,8 @@
 import { parserOptions } from '../../engine-options/options.ts';
+import { type Checks, type Finding, YET } from '../../model/checks.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
+import { optionName } from '../../recipe/values/argv.ts';
+import { namesRelease } from './steps.ts';
 
 const { version: KNOWN, flag, negatable, value, values } = parserOptions['dynamo.frontend'];
 const OPTIONS: ReadonlySet<string> = new Set([
@@ -7,9 +10,18 @@ const OPTIONS: ReadonlySet<string> = new Set([
   ...negatable.flatMap(({ name }) => [name, `no-${name}`]),
 ]);
 
+export const notDone: NonNullable<Checks['notDone']> = ({ dynamo }, { mock, containers }) =>
+  !mock && !containers && dynamo.install && namesRelease(dynamo)
+    ? [
+        {
+          path: ['dynamo', 'install'],
+          text: `${YET}without a container srtctl installs nothing: the node's own Python must have Dynamo`,
+        },
+      ]
+    : [];
+
 /** What the Dynamo of a recipe refuses, by the place in the recipe. Silent on releases whose options are not known here. */
-export function refusedByDynamo({ frontend, dynamo }: Recipe): { path: string[]; text: string }[] {
-  if (frontend.type !== 'dynamo') return [];
+export function refused({ frontend, dynamo }: Recipe): Finding[] {
   const version = dynamo.version ?? dynamo.wheel ?? null;
   if (version !== null && !sameRelease(version, KNOWN)) return [];
   const release =
@@ -25,11 +37,11 @@ export function refusedByDynamo({ frontend, dynamo }: Recipe): { path: string[];
       : []),
     ...Object.entries(frontend.args).flatMap(([name, given]) => {
       const isLeftOut = given === null || given === false;
-      if (isLeftOut || OPTIONS.has(name.replaceAll('_', '-'))) return [];
+      if (isLeftOut || OPTIONS.has(optionName(name))) return [];
       return [
         {
           path: ['frontend', 'args', name],
-          text: `the frontend of ${release} has no option --${name.replaceAll('_', '-')}, and ends at it: python3 -m dynamo.frontend --help lists those that there are`,
+          text: `the frontend of ${release} has no option --${optionName(name)}, and ends at it: python3 -m dynamo.frontend --help lists those that there are`,
         },
       ];
     }),

@@ -1,5 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type BenchmarkType, benchmarkSchema, runnableBenchmarkTypes } from '../../benchmarks/schema.ts';
+import { backendFor } from '../../backends/index.ts';
+import type { BenchmarkKey } from '../../benchmarks/common/protocol.ts';
+import { benchmarkFor, benchmarkSchema } from '../../benchmarks/index.ts';
+import { frontendFor } from '../../frontends/index.ts';
+import { VAIN, type Way, YET } from '../../model/checks.ts';
 import type { ClusterConfig } from '../schema/cluster.ts';
 import type { Recipe } from '../schema/schema.ts';
 
@@ -10,19 +14,10 @@ export interface NotDone {
   readonly text: string;
 }
 
-/** How the recipe is run. */
-export interface Way {
-  /** Engines are simulated: nothing is installed and no image is used. */
-  readonly mock: boolean;
-  readonly containers: boolean;
-}
-
 type Rule = readonly [path: string, isAsked: (recipe: Recipe, way: Way) => boolean, text: string];
 
-const YET = 'not done by srtctl yet: ';
-const VAIN = 'has no effect: ';
-
-const rules: readonly Rule[] = [
+/** Of sections that belong to no kind. Kinds have their own (model/checks.ts), which are said between these two parts. */
+const beforeKinds: readonly Rule[] = [
   [
     'observability',
     ({ observability: all }) =>
@@ -34,7 +29,8 @@ const rules: readonly Rule[] = [
   [
     'observability.enable_otel',
     ({ observability, frontend }) =>
-      observability?.enable_otel === true && (frontend.type !== 'dynamo' || !observability.otel_endpoint),
+      observability?.enable_otel === true &&
+      (!frontendFor(frontend.type)?.traces || !observability.otel_endpoint),
     `${VAIN}traces need otel_endpoint, and come from Dynamo alone (frontend.type: dynamo)`,
   ],
   ['telemetry', ({ telemetry }) => telemetry?.enabled === true, `${YET}the GPUs' power is not recorded`],
@@ -56,42 +52,9 @@ const rules: readonly Rule[] = [
     ({ profiling }) => profiling.type === 'torch',
     `${YET}the profiler of the engine is not started, so it records nothing`,
   ],
-  [
-    'profiling.type',
-    ({ profiling, backend }) =>
-      profiling.type === 'nsys' && (backend.type === 'sglang' || backend.type === 'mocker'),
-    `${YET}the engine is not told at which step to start, so Nsight Systems records nothing (nsys-time does)`,
-  ],
-  [
-    'profiling.type',
-    ({ profiling, backend }) =>
-      profiling.type === 'nsys' &&
-      (backend.type === 'vllm' || backend.type === 'trtllm') &&
-      [profiling.prefill, profiling.decode, profiling.aggregated].every(
-        (steps) => steps?.start_step == null || steps.stop_step == null,
-      ),
-    `${VAIN}Nsight Systems records between start_step and stop_step of a mode, and no mode has both`,
-  ],
-  [
-    'backend.sequential_node_start',
-    ({ backend }) => backend.type === 'trtllm' && backend.sequential_node_start > 0,
-    `${YET}all workers of a node load at once`,
-  ],
-  [
-    'backend.numa_cpu_bind',
-    ({ backend }) => backend.type === 'trtllm' && backend.numa_cpu_bind,
-    `${YET}workers are not bound to CPUs`,
-  ],
-  [
-    'dynamo.install',
-    ({ dynamo, frontend }, { mock, containers }) =>
-      !mock &&
-      !containers &&
-      frontend.type === 'dynamo' &&
-      dynamo.install &&
-      Boolean(dynamo.version ?? dynamo.hash ?? dynamo.wheel ?? dynamo.top_of_tree),
-    `${YET}without a container srtctl installs nothing: the node's own Python must have Dynamo`,
-  ],
+];
+
+const afterKinds: readonly Rule[] = [
   [
     'model.container',
     ({ model }, { containers }) =>
@@ -107,8 +70,20 @@ const rules: readonly Rule[] = [
 
 /** What a recipe asks for and srtctl does not do. */
 export function notDoneOf(recipe: Recipe, way: Way): NotDone[] {
-  const found = rules.flatMap(([path, isAsked, text]) => (isAsked(recipe, way) ? [{ path, text }] : []));
-  return [...found, ...ofBenchmark(recipe)];
+  const found = (rules: readonly Rule[]): NotDone[] =>
+    rules.flatMap(([path, isAsked, text]) => (isAsked(recipe, way) ? [{ path, text }] : []));
+  const kinds = [
+    backendFor(recipe.backend.type),
+    frontendFor(recipe.frontend.type),
+    benchmarkFor(recipe.benchmark.type),
+  ];
+  const ofKinds = kinds.flatMap((kind) => kind?.notDone?.(recipe, way) ?? []);
+  return [
+    ...found(beforeKinds),
+    ...ofKinds.map(({ path, text }) => ({ path: path.join('.'), text })),
+    ...found(afterKinds),
+    ...ofBenchmark(recipe),
+  ];
 }
 
 /** The same of srtslurm.yaml. */
@@ -121,8 +96,6 @@ export function notDoneOfCluster(cluster: ClusterConfig): NotDone[] {
   return asked.flatMap(([path, isAsked, text]) => (isAsked ? [{ path, text }] : []));
 }
 
-type BenchmarkKey = keyof Recipe['benchmark'];
-
 /** Of every type: where its process runs, and with which environment. */
 const OF_ALL: readonly BenchmarkKey[] = [
   'type',
@@ -131,37 +104,18 @@ const OF_ALL: readonly BenchmarkKey[] = [
   'client_dedicated_node',
   'colocate_with_frontend',
 ];
-/** What each type that can run makes of the rest. */
-const USED_BY: Partial<Record<BenchmarkType, readonly BenchmarkKey[]>> = {
-  'sa-bench': [
-    ...(['isl', 'osl', 'concurrencies', 'req_rate', 'random_range_ratio', 'seed'] as const),
-    ...(['num_prompts_mult', 'num_warmup_mult', 'use_chat_template', 'stop_when_invalid'] as const),
-  ],
-  custom: ['command', 'container_image'],
-  manual: [],
-};
-/** What becomes of keys that srtctl's own load generator does not have. */
-const OF_SA_BENCH: Partial<Record<BenchmarkKey, string>> = {
-  custom_tokenizer: `${VAIN}prompts are token ids or plain words, and no tokenizer is used`,
-  dataset_name: `${YET}prompts are random`,
-  dataset_path: `${YET}prompts are random, and the file is not read`,
-  slow_down_sleep_time: `${YET}decode workers are not slowed down`,
-  slow_down_wait_time: `${YET}decode workers are not slowed down`,
-  reuse_http_connections: `${VAIN}connections are kept open from request to request`,
-};
-
 function ofBenchmark({ benchmark }: Recipe): NotDone[] {
   const { type } = benchmark;
-  const used = USED_BY[type];
-  if (!runnableBenchmarkTypes.includes(type) || !used) return [];
+  const kind = benchmarkFor(type);
+  if (!kind) return [];
   const preset: Partial<Record<string, unknown>> = benchmarkSchema.parse({ type });
   return (Object.keys(benchmark) as BenchmarkKey[]).flatMap((key) => {
-    if (OF_ALL.includes(key) || used.includes(key)) return [];
+    if (OF_ALL.includes(key) || kind.uses.includes(key)) return [];
     const value = benchmark[key];
     if (value == null || isDeepStrictEqual(value, preset[key])) return [];
     if (key === 'dataset_name' && value === 'random') return [];
     if (key === 'reuse_http_connections' && value === true) return [];
-    const own = type === 'sa-bench' ? OF_SA_BENCH[key] : undefined;
+    const own = kind.unused?.[key];
     return [{ path: `benchmark.${key}`, text: own ?? `${VAIN}a benchmark of type ${type} does not use it` }];
   });
 }

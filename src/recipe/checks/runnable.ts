@@ -1,26 +1,14 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
-import { runnableBenchmarkTypes } from '../../benchmarks/schema.ts';
-import { refusedByDynamo } from '../../frontends/dynamo/runnable.ts';
+import { backendFor } from '../../backends/index.ts';
+import { benchmarkFor, runnableBenchmarkTypes } from '../../benchmarks/index.ts';
+import { frontendFor } from '../../frontends/index.ts';
+import type { Finding, Way } from '../../model/checks.ts';
 import type { ClusterConfig } from '../schema/cluster.ts';
-import type { BackendType } from '../schema/schema.ts';
-import { type LoadedVariant, placeIn } from '../schema/variant.ts';
 import { type Path, type Problem, RecipeProblems } from '../source/problems.ts';
-import { notDoneOf, notDoneOfCluster, type Way } from './not-done.ts';
+import { type LoadedVariant, placeIn } from '../variant.ts';
+import { notDoneOf, notDoneOfCluster } from './not-done.ts';
 import { samePoints } from './same-points.ts';
-
-/** Engines whose ranks MPI starts. */
-const withMpi: readonly BackendType[] = ['trtllm'];
-
-export interface RunOptions {
-  /** Engines are stand-ins: neither the model nor an image is used. */
-  readonly mock: boolean;
-  readonly containers: boolean;
-  /** What starts the containers; undefined where nothing does. */
-  readonly runtime?: string;
-  /** false on this machine alone: MPI launches are steps of Slurm. */
-  readonly slurm?: boolean;
-}
 
 /**
  * A recipe can be planned without its model at hand, but not run.
@@ -28,7 +16,7 @@ export interface RunOptions {
  */
 export function requireRunnable(
   variant: LoadedVariant,
-  options: RunOptions,
+  options: Way,
   exists: (path: string) => boolean = existsSync,
 ): void {
   const problems: Problem[] = [];
@@ -38,6 +26,9 @@ export function requireRunnable(
       (problem) => problem.place.path === place.path && problem.message === message,
     );
     if (!known) problems.push({ message, place, hint });
+  };
+  const say = (found: readonly Finding[] = []) => {
+    for (const { path, text, hint } of found) complain(path, text, hint);
   };
   for (const { recipe } of variant.points) {
     const { model, backend, benchmark, frontend } = recipe;
@@ -55,42 +46,32 @@ export function requireRunnable(
         );
       }
     }
-    if (withMpi.includes(backend.type) && !options.mock) {
-      const cannot = mpiProblem(options);
-      if (cannot) complain(['backend', 'type'], ...cannot);
-    }
+    say(backendFor(backend.type)?.cannotRun?.(recipe, options));
+    say(frontendFor(frontend.type)?.cannotRun?.(recipe, options));
     if (recipe.dynamo.engine_mode === 'sidecar') {
       complain(['dynamo', 'engine_mode'], 'an engine beside its Dynamo worker cannot be run yet');
     }
-    if (!runnableBenchmarkTypes.includes(benchmark.type)) {
+    const kind = benchmarkFor(benchmark.type);
+    if (!kind) {
       complain(
         ['benchmark', 'type'],
         `benchmark "${benchmark.type}" is known but cannot be run yet`,
         `these can: ${runnableBenchmarkTypes.join(', ')}`,
       );
     }
-    if (benchmark.type === 'custom' && benchmark.command == null) {
-      complain(['benchmark', 'command'], 'is missing: a custom benchmark is its command');
-    }
-    if (benchmark.type === 'sa-bench') {
-      for (const key of ['isl', 'osl'] as const) {
-        if (benchmark[key] == null)
-          complain(['benchmark', key], 'is missing: sa-bench needs a length in tokens');
-      }
-      if (benchmark.concurrencies.length === 0) complain(['benchmark', 'concurrencies'], 'is missing');
-    }
+    say(kind?.cannotRun?.(recipe, options));
   }
   if (problems.length > 0) throw new RecipeProblems(problems, 'not-runnable');
 }
 
 /**
  * What a user should know before the run begins: what the recipe or srtslurm.yaml asks for and srtctl does not do, though
- * the run is valid without it, and what the recipe's Dynamo is known to refuse. A line for each.
+ * the run is valid without it, and what the recipe's router is known to refuse. A line for each.
  */
 export function warningsOf(variant: LoadedVariant, way: Way, cluster?: ClusterConfig): string[] {
   const ofRecipes = variant.points.flatMap(({ recipe }) => [
     ...notDoneOf(recipe, way).map(({ path, text }) => ({ path: path.split('.'), text })),
-    ...(way.mock ? [] : refusedByDynamo(recipe)),
+    ...(way.mock ? [] : (frontendFor(recipe.frontend.type)?.refused?.(recipe) ?? [])),
   ]);
   const ofSweep = samePoints(variant).map(({ parameter, repeated }) => ({
     path: ['sweep', ...(parameter === null ? [] : [parameter])],
@@ -128,21 +109,6 @@ function checkModel(path: string, exists: (path: string) => boolean, complain: C
       'hf:org/name names a model to download',
     );
   }
-}
-
-/** Why ranks of an MPI launch cannot be started, and what to do. */
-function mpiProblem({ slurm, runtime }: RunOptions): [string, string] | undefined {
-  if (slurm === false)
-    return [
-      'TensorRT-LLM is started by MPI, through Slurm: --local cannot',
-      'leave --local out, or add --mock for simulated engines',
-    ];
-  if (runtime === 'docker' || runtime === 'podman')
-    return [
-      `TensorRT-LLM is started by MPI, which does not reach into containers of ${runtime}`,
-      'container_runtime: pyxis, enroot, apptainer or none (srtslurm.yaml)',
-    ];
-  return undefined;
 }
 
 /** What a runtime can start: a file, or an image of a registry. */

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { LoadedVariant } from '../schema/variant.ts';
+import type { LoadedVariant } from '../variant.ts';
 
 /** Points of a sweep that differ in their names alone. */
 export interface SamePoints {

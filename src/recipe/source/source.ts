@@ -27,7 +27,8 @@ export interface Source {
 }
 
 /** @throws RecipeProblems with line and column when the YAML is broken */
-export const parseSource = (file: string, text: string): Source => readYaml(file, text).source;
+export const parseSource = (file: string, text: string, numberMaps: readonly string[] = []): Source =>
+  readYaml(file, text, numberMaps).source;
 
 /** Brackets within brackets. A parser needs time and memory for each, and no recipe has many. */
 const DEEPEST = 200;
@@ -44,8 +45,15 @@ function tooDeep(text: string): number | undefined {
   return undefined;
 }
 
-/** The same, with the nodes and comments that it was read from. */
-export function readYaml(file: string, text: string): { source: Source; document: Document } {
+/**
+ * The same, with the nodes and comments that it was read from.
+ * @param numberMaps keys of maps whose floats stay numbers, because their values do not end as text on a command line
+ */
+export function readYaml(
+  file: string,
+  text: string,
+  numberMaps: readonly string[] = [],
+): { source: Source; document: Document } {
   const deep = tooDeep(text);
   if (deep !== undefined) {
     const before = text.slice(0, deep).split('\n');
@@ -80,7 +88,7 @@ export function readYaml(file: string, text: string): { source: Source; document
   };
   const source: Source = {
     file,
-    value: plainReader(document, complain)(document.contents, false),
+    value: plainReader(document, complain, numberMaps)(document.contents, false),
     place(path) {
       const offset = offsetOf(document, path);
       return { file, ...(offset === undefined ? {} : at(offset)), path: pathText(path) };
@@ -100,11 +108,15 @@ const LONGEST = 120_000;
 const MOST_VALUES = 200_000;
 
 /**
- * Nodes to plain values. Below a map of engine options or of environment variables a float that has no fraction
- * keeps its point ("1.0"), since it ends as text on a command line. TensorRT-LLM's options end in a file and stay numbers.
+ * Nodes to plain values. Below a map of engine options or of environment variables a float without a fraction keeps its
+ * point ("1.0"), because it ends as text on a command line. Below `numberMaps` it stays a number.
  * @throws RecipeProblems for aliases that stand for nothing, for themselves, or for too much
  */
-function plainReader(document: Document, complain: (node: Node, message: string) => never) {
+function plainReader(
+  document: Document,
+  complain: (node: Node, message: string) => never,
+  numberMaps: readonly string[],
+) {
   const open = new Set<Node>();
   let values = 0;
 
@@ -131,6 +143,12 @@ function plainReader(document: Document, complain: (node: Node, message: string)
     const isRound = typeof value === 'number' && Number.isInteger(value);
     return asText === true && isRound && /^[^xo]*[.eE]/.test(source ?? '') ? value.toFixed(1) : value;
   };
+  const textBelow = (name: string, below: AsText): AsText =>
+    below === 'never' || numberMaps.includes(name)
+      ? 'never'
+      : below || /(_config|environment|^args|^env)$/.test(name);
+  // An override may have any name, so its name says nothing of what is below.
+  const belowTop = (name: string): AsText => !/^(zip_)?override_/.test(name) && textBelow(name, false);
   const map = (node: YAMLMap, asText: AsText): unknown => {
     // A map of its own, since a key may be called __proto__.
     const plain = new Map<string, unknown>();
@@ -163,14 +181,6 @@ function plainReader(document: Document, complain: (node: Node, message: string)
 
 /** The parser reads a merge key (`<<`) as a symbol, and a quoted "<<" as text. */
 export const isMergeKey = (key: unknown): boolean => isScalar(key) && typeof key.value === 'symbol';
-
-const textBelow = (name: string, below: AsText): AsText =>
-  below === 'never' || name === 'trtllm_config'
-    ? 'never'
-    : below || /(_config|environment|^args|^env)$/.test(name);
-
-/** An override's name is anybody's choice, and says nothing of what is below. */
-const belowTop = (name: string): AsText => !/^(zip_)?override_/.test(name) && textBelow(name, false);
 
 /** Where the key of `path` starts; for what the file does not have, its nearest ancestor that it has. */
 function offsetOf(document: Document, path: Path): number | undefined {

@@ -11,10 +11,13 @@ export function flagsToArgv(flags: Flags, negatable: ReadonlySet<string> = NONE)
     .flatMap((name) => option(name, flags[name] ?? null, negatable));
 }
 
+/** A recipe may write an option's name with underscores, as Python does. */
+export const optionName = (name: string): string => name.replaceAll('_', '-');
+
 const NONE: ReadonlySet<string> = new Set();
 
 function option(name: string, value: FlagValue, negatable: ReadonlySet<string>): string[] {
-  const flag = name.replaceAll('_', '-');
+  const flag = optionName(name);
   if (value === false && negatable.has(flag)) return [`--no-${flag}`];
   if (value === null || value === false) return [];
   if (value === true) return [`--${flag}`];

@@ -4,7 +4,7 @@ import {
   type NatsPrograms,
   natsServerFor,
 } from '../../../src/coordinator/bus-server/nats-release.ts';
-import { recipeSchema } from '../../../src/recipe/schema/schema.ts';
+import { recipeSchema } from '../../../src/recipe/recipe-schema.ts';
 
 const recipe = (dynamo: object, frontend: object = { type: 'dynamo' }) =>
   recipeSchema.parse({

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { notDoneOf, notDoneOfCluster } from '../../../src/recipe/checks/not-done.ts';
+import { warningsOf } from '../../../src/recipe/checks/runnable.ts';
 import { clusterJsonSchema, type JsonSchema, recipeJsonSchema } from '../../../src/recipe/json-schema.ts';
-import { warningsOf } from '../../../src/recipe/load.ts';
-import { recipeSchema } from '../../../src/recipe/schema/schema.ts';
+import { recipeSchema } from '../../../src/recipe/recipe-schema.ts';
 import { cluster, loadText, small } from '../write.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
@@ -41,17 +41,15 @@ const USED: Readonly<Record<string, readonly string[]>> = {
     'cluster:default_mounts',
     'cluster:hf_home',
   ],
-  'plan/steps.ts': [
-    'model.path',
-    'model.container',
-    'model.stage_dir',
+  'plan/steps.ts': ['model.path', 'model.stage_dir', 'cluster:default_bash_preamble'],
+  'plan/runtime-context.ts': ['model.container'],
+  'frontends/dynamo/steps.ts': [
     'dynamo.install',
     'dynamo.version',
     'dynamo.hash',
     'dynamo.top_of_tree',
     'dynamo.wheel',
     'dynamo.cargo_patches',
-    'cluster:default_bash_preamble',
   ],
   'recipe/resolve.ts': [
     'resources.gpu_type',
@@ -215,8 +213,8 @@ const USED: Readonly<Record<string, readonly string[]>> = {
     'supervision.critical.agg',
     'supervision.critical.frontend',
   ],
-  'benchmarks/schema.ts': ['benchmark.placement'],
-  'frontends/schema.ts': ['frontend.placement'],
+  'recipe/schema/benchmark.ts': ['benchmark.placement'],
+  'recipe/schema/frontend.ts': ['frontend.placement'],
   'frontends/index.ts': ['frontend.type'],
   'backends/index.ts': ['backend.type'],
   'benchmarks/index.ts': ['benchmark.type'],

@@ -1,8 +1,8 @@
 import * as z from 'zod';
-import type { SourcePlace } from '../../os/errors.ts';
-import { type Path, pathText } from '../source/problems.ts';
-import { sweepSettingsSchema } from '../values/sweep-settings.ts';
-import { recipeSchema } from './schema.ts';
+import type { SourcePlace } from '../os/errors.ts';
+import { recipeSchema } from './recipe-schema.ts';
+import { type Path, pathText } from './source/problems.ts';
+import { sweepSettingsSchema } from './values/sweep-settings.ts';
 
 /**
  * One variant of a recipe file, ready to plan: an allocation with all its points. It is plain data, so the process
