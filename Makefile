@@ -21,7 +21,10 @@ build: node_modules/.stamp ## bundle the command line into dist/
 demo: setup build ## a whole run on this machine: real processes, simulated engines, live progress, results
 	node dist/srtctl.js apply -f examples/quickstart.yaml --local --mock --again
 
-test: setup ## lint, format, types, dead code, and all tests
+check: node_modules/.stamp ## lint, types, dead code and unit tests: whether `make test` is worth its time
+	bash scripts/check.sh
+
+test: setup ## lint, format, types, dead code, and all tests, some of them on the LTS of Node as well
 	bash scripts/test.sh
 
 test-real: setup ## all runs and faults with real routers and engines (test/real); `make test` has the quick ones, REAL=rest the others
@@ -37,4 +40,4 @@ chaos: setup build ## random faults against whole runs: SECONDS=120, or SEED=…
 clean: ## remove what build and runs made
 	rm -rf dist outputs coverage
 
-.PHONY: help setup runtimes build demo test test-real bench chaos clean
+.PHONY: help setup runtimes build demo check test test-real bench chaos clean

@@ -11,21 +11,13 @@ declare -A integrity=(
   [aarch64]=sha512-T28TZKZJ9yyf/ZZI1hVnzkvD3HhVrVe8O/5oSNO2WtlYVshqJrWuGnOOOk/7R3xF7psP2aVzHnbtQ1Q5UeWKmA==
 )
 
+. scripts/node-from-npm.sh
+
 bring() { # MACHINE
-  local machine=$1 dir=.srtctl/node/$1 work file digest
+  local dir=.srtctl/node/$1
   [ "$(cat "$dir/version" 2>/dev/null)" = "$version" ] && return 0
-  work=$(mktemp -d)
-  trap 'rm -rf "$work"' RETURN
-  file=$(cd "$work" && npm pack --silent "${package[$machine]}@$version") || return 1
-  digest=sha512-$(node -p 'require("crypto").createHash("sha512").update(require("fs").readFileSync(process.argv[1])).digest("base64")' "$work/$file") || return 1
-  if [ "$digest" != "${integrity[$machine]}" ]; then
-    echo "runtimes: ${package[$machine]}@$version is not what it was: $digest" >&2
-    return 1
-  fi
-  mkdir -p "$dir"
-  tar -xzf "$work/$file" -C "$dir" --strip-components=1 package/bin/node package/LICENSE
-  echo "$version" >"$dir/version"
-  echo "runtimes: Node $version for $machine is in $dir"
+  node_from_npm "${package[$1]}" "$version" "${integrity[$1]}" "$dir" || return 1
+  echo "runtimes: Node $version for $1 is in $dir"
 }
 
 for machine in "${!package[@]}"; do

@@ -2,14 +2,7 @@
 # Everything that must hold, in the order of how soon it tells: lint and format, types, dead code, tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export PATH="$PWD/node_modules/.bin:$PATH"
-
-echo '== lint and format (biome)'
-biome check --error-on-warnings .
-echo '== types (tsc)'
-tsc --noEmit
-echo '== dead exports and unused dependencies (knip)'
-knip
+bash scripts/lint.sh
 # The tests on a Slurm cluster need its programs; without them, or without root, they say so and are left out.
 lab=(slurm-wlm munge iproute2 libslurm-dev gcc libc6-dev)
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! PATH="$PATH:/usr/sbin" command -v slurmctld >/dev/null; then
@@ -32,5 +25,19 @@ if [ "${REAL:-quick}" != no ] || [ -n "${CI:-}" ]; then
   fi
 fi
 
+# What fails on the LTS is counted by the last run, whose totals are those of the whole suite.
+echo '== unit tests and the quickstart on the LTS of Node'
+export FAILURES_BEFORE
+FAILURES_BEFORE=$(mktemp)
+trap 'rm -f "$FAILURES_BEFORE"' EXIT
+code=0
+FAILURES_TO=$FAILURES_BEFORE bash scripts/lts.sh || code=$?
+if [ "$code" = 3 ]; then
+  [ -z "${CI:-}" ] || exit 1
+  echo 'the tests on the LTS of Node are left out'
+elif [ "$code" != 0 ] && [ ! -s "$FAILURES_BEFORE" ]; then
+  echo "LTS of Node: its tests ended with exit code $code" >"$FAILURES_BEFORE"
+fi
+
 echo '== tests (vitest)'
-exec vitest run "$@"
+node_modules/.bin/vitest run "$@"

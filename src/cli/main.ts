@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { EXIT, SrtctlError } from '../os/errors.ts';
 import { setOwnUmask } from '../os/processes/own-umask.ts';
+import { sourceStack } from '../os/source-stack.ts';
 import { registerApply } from './commands/apply.ts';
 import { registerCancel } from './commands/cancel.ts';
 import { registerDoctor } from './commands/doctor.ts';
@@ -128,17 +129,17 @@ function report(error: unknown): number {
   if (error instanceof SrtctlError) {
     sayError(error);
     if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify(errorBody(error))}\n`);
-    if (verbose) process.stderr.write(`${error.stack}\n`);
+    if (verbose) process.stderr.write(`${sourceStack(error)}\n`);
     return error.exitCode;
   }
   const ofFile = fileError(error);
   if (ofFile !== undefined) {
     process.stderr.write(`srtctl: ${ofFile}\n`);
-    if (verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    if (verbose && error instanceof Error) process.stderr.write(`${sourceStack(error)}\n`);
     return EXIT.usage;
   }
   const text = error instanceof Error ? error.message : String(error);
   process.stderr.write(`srtctl: internal error: ${text} (--verbose shows where)\n`);
-  if (verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  if (verbose && error instanceof Error) process.stderr.write(`${sourceStack(error)}\n`);
   return 70;
 }

@@ -5,6 +5,7 @@ import { jobPaths } from '../messages/job-directory/files.ts';
 import type { JobState, StateChange } from '../messages/job-directory/job-files.ts';
 import type { Cause } from '../messages/job-directory/result.ts';
 import type { AgentState, SweepState } from '../messages/spec/states.ts';
+import { sourceStack } from '../os/source-stack.ts';
 import type { Channel } from './bus-server/coordinator-bus.ts';
 import type { CoordinatorOptions } from './coordinator-options.ts';
 import { StateFile } from './record/state-file.ts';
@@ -96,7 +97,7 @@ export class JobRecord {
   }
 
   defect(what: string, error: unknown): void {
-    this.#options.log.error({ error: error instanceof Error ? error.stack : error }, what);
+    this.#options.log.error({ error: error instanceof Error ? sourceStack(error) : error }, what);
   }
 
   /** Tells of the end, which is on disk by then, and resolves when all events are in their file. */

@@ -19,6 +19,7 @@ import {
   ownerMark,
 } from '../os/processes/owner-mark.ts';
 import { adopt } from '../os/processes/process-handle.ts';
+import { sourceStack } from '../os/source-stack.ts';
 import { createSteadyClock } from '../os/steady-clock.ts';
 import { natsLogins } from '../plan/infra.ts';
 import { nodesNeeded, planSweep, spareNodesOf } from '../plan/plan.ts';
@@ -297,7 +298,10 @@ async function main(): Promise<void> {
       process.stderr.write(`srtctl: ${error.oneLine()}\n`);
       process.exit(error.exitCode);
     }
-    log.fatal({ error: error instanceof Error ? error.stack : String(error) }, 'the coordinator broke');
+    log.fatal(
+      { error: error instanceof Error ? sourceStack(error) : String(error) },
+      'the coordinator broke',
+    );
     process.exit(70);
   }
 }

@@ -13,6 +13,7 @@ import { ownLog } from '../os/own-log.ts';
 import { startGuard } from '../os/processes/guard.ts';
 import { setOwnUmask } from '../os/processes/own-umask.ts';
 import { findMarker, limitsPattern, OWNER_VARIABLE, ownerMark } from '../os/processes/owner-mark.ts';
+import { sourceStack } from '../os/source-stack.ts';
 import { createSteadyClock } from '../os/steady-clock.ts';
 import { NodeAgent } from './agent.ts';
 import { endOrphanedJob } from './leftovers/end-orphaned-job.ts';
@@ -198,7 +199,7 @@ async function main(): Promise<void> {
 
   function die(why: string, error: unknown): void {
     table.killAll();
-    log.fatal({ error: error instanceof Error ? error.stack : String(error) }, why);
+    log.fatal({ error: error instanceof Error ? sourceStack(error) : String(error) }, why);
     process.exit(70);
   }
 }

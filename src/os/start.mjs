@@ -24,10 +24,12 @@ function read() {
   }
 }
 
-const wrapped = `(function (require, moduleUrl, __filename, __dirname) {${readFileSync(file, 'utf8')}\n})`;
+const wrapped = `(function (require, moduleUrl, __filename, __dirname) {\n${readFileSync(file, 'utf8')}\n})`;
 const cachedData = read();
 const script = new Script(wrapped, {
   filename: file,
+  // The line before the program's own is not counted, so that positions in a stack are those of the source map.
+  lineOffset: -1,
   ...(cachedData ? { cachedData } : {}),
 });
 

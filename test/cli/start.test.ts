@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -15,6 +15,16 @@ const version = () =>
   execFileSync(process.execPath, [join(copy, 'srtctl.mjs'), '--version'], { encoding: 'utf8' });
 
 describe('the command line', () => {
+  it('shows the stack of an error with the lines of the source', () => {
+    const args = [join(dist, 'srtctl.js'), '--verbose', 'dry-run', '-f', join(copy, 'not-there.yaml')];
+    const { stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    expect(status).toBe(2);
+    const [, file = '', line] = /\n +at .*?(src\/[^:]+\.ts):(\d+):\d+/.exec(stderr) ?? [];
+    const source = readFileSync(resolve(import.meta.dirname, '../..', file), 'utf8').split('\n');
+    expect(source[Number(line) - 1]).toContain('Error(');
+    expect(stderr).not.toContain('.cjs');
+  });
+
   it('starts with the code that was compiled when it was built', () => {
     expect(readFileSync(compiled).length).toBeGreaterThan(100_000);
     expect(version()).toMatch(/^\d+\.\d+\.\d+\n$/);
@@ -30,5 +40,11 @@ describe('the command line', () => {
     }
     rmSync(compiled);
     expect(version()).toMatch(/^\d+\./);
+  });
+
+  it('runs from the sources without a build', () => {
+    const run = ['scripts/dev.mjs', '--version'];
+    const cwd = resolve(import.meta.dirname, '../..');
+    expect(execFileSync(process.execPath, run, { cwd, encoding: 'utf8' })).toBe(version());
   });
 });

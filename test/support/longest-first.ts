@@ -14,6 +14,8 @@ const LONG = [
   'e2e/faults',
   'real/',
   'e2e/',
+  'recipe/mutations',
+  'plan/properties',
 ];
 
 const rankOf = ({ moduleId }: TestSpecification): number => {

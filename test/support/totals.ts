@@ -1,3 +1,4 @@
+import { appendFileSync, readFileSync } from 'node:fs';
 import type { Reporter, TestModule } from 'vitest/node';
 
 /** As much of a text as fits where only the end of a log is shown. */
@@ -6,13 +7,17 @@ const SHORT = 100;
 /**
  * Prints, after all else, what failed in a line each and the totals alone on the last line: `N passed, N failed`. In CI
  * nothing may be skipped: what is, is named and has failed.
+ *
+ * A run of some tests on another Node (scripts/lts.sh) has no such line: its failures go into a file, and the run of the
+ * whole suite counts them.
  */
 export default class Totals implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
     const count = { passed: 0, failed: 0, skipped: 0, pending: 0 };
     let broken = errors.length;
     const lines = errors.map((error) => `no test's: ${inShort(error)}`);
-    const inCi = process.env.CI === 'true';
+    const { FAILURES_TO, FAILURES_BEFORE, TESTS_OF, CI } = process.env;
+    const inCi = CI === 'true' && !TESTS_OF;
     for (const module of modules) {
       for (const test of module.children.allTests()) {
         const { state, errors: whys } = test.result();
@@ -26,15 +31,23 @@ export default class Totals implements Reporter {
       broken++;
       for (const error of module.errors()) lines.push(`${module.relativeModuleId}: ${inShort(error)}`);
     }
-    if (inCi && count.skipped + count.pending > 0) process.exitCode = 1;
+    const skipped = count.skipped + count.pending;
+    if (TESTS_OF) {
+      const left = `${TESTS_OF}: ${count.passed} tests hold, ${count.failed + broken} do not`;
+      process.stdout.write(`\n${[...lines, left].join('\n')}\n`);
+      if (FAILURES_TO && count.failed + broken > 0)
+        appendFileSync(FAILURES_TO, lines.map((line) => `${TESTS_OF}: ${line}\n`).join(''));
+      return;
+    }
+    const before = FAILURES_BEFORE ? readFileSync(FAILURES_BEFORE, 'utf8').split('\n').filter(Boolean) : [];
+    if ((inCi && skipped > 0) || before.length > 0) process.exitCode = 1;
+    lines.push(...before);
     if (lines.length > 0) {
       process.stdout.write(`\nFailed${inCi ? ' (in CI also what is skipped)' : ''}:\n${lines.join('\n')}\n`);
     }
-    const skipped = inCi ? 0 : count.skipped + count.pending;
-    const failed = count.failed + broken + (inCi ? count.skipped + count.pending : 0);
-    process.stdout.write(
-      `\n${count.passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}\n`,
-    );
+    const failed = count.failed + broken + before.length + (inCi ? skipped : 0);
+    const notRun = skipped > 0 && !inCi ? `, ${skipped} skipped` : '';
+    process.stdout.write(`\n${count.passed} passed, ${failed} failed${notRun}\n`);
   }
 }
 
