@@ -11,7 +11,9 @@ beforeAll(async () => {
   good = await readFile(await writeRecipe(jobs.dir, { frontend: 'sglang' }), 'utf8');
 });
 
-/** Runs apply on a recipe and returns what a person sees. Nothing may have been started or written. */
+/**
+ * Runs apply on a recipe and returns what a person sees. Checks that apply has started and written nothing.
+ */
 async function applyText(
   text: string | null,
   env: Record<string, string> = {},
@@ -27,7 +29,7 @@ async function applyText(
 }
 const lineOf = (text: string, part: string): number => text.slice(0, text.indexOf(part)).split('\n').length;
 
-describe('bad input ends with exit code 2, one line that says where, and nothing started', () => {
+describe('bad input exits with code 2 and one line that names the place, and starts nothing:', () => {
   it.each<[string, (text: string) => string, string, RegExp]>([
     [
       'an unknown key, with the nearest known one',
@@ -90,7 +92,7 @@ describe('bad input ends with exit code 2, one line that says where, and nothing
     expect(result.stderr).toContain('bad.yaml');
   });
 
-  it('an alias that nothing resolves, when a real engine would need it', async () => {
+  it('an alias that is not defined, when a real engine needs it', async () => {
     const oneNode = good
       .replace('decode_nodes: 2', 'decode_nodes: 0')
       .replace('prefill_workers: 1', 'prefill_workers: 1\n  gpus_per_prefill: 2')
@@ -106,14 +108,14 @@ describe('bad input ends with exit code 2, one line that says where, and nothing
     expect(tooFew.stderr).toMatch(/needs 3 nodes/);
   });
 
-  it('a nats-server that is not there, and how to get it', async () => {
+  it('a nats-server that does not exist, and how to get it', async () => {
     const result = await applyText(good, { SRTCTL_NATS_SERVER: '/no/such/nats-server' });
     expect(result).toMatchObject({ exitCode: 2, left: [] });
     expect(result.stderr).toMatch(/SRTCTL_NATS_SERVER=\/no\/such\/nats-server.*apt-get install nats-server/);
     expect(result.stderr.trim().split('\n')).toHaveLength(1);
   });
 
-  it('a setup script that does not exist, and a model that does not when it is to run for real', async () => {
+  it('a setup script that does not exist, and for real engines a model that does not exist', async () => {
     const script = await applyText(good, {}, ['--local', '--mock', '--setup-script', 'no-such.sh']);
     expect(script).toMatchObject({ exitCode: 2, left: [] });
     expect(script.stderr).toContain('no-such.sh');
@@ -123,7 +125,7 @@ describe('bad input ends with exit code 2, one line that says where, and nothing
   });
 });
 
-it('dry-run says what is asked for and not done, and what is measured twice', async () => {
+it('dry-run reports ignored settings and repeated measurements', async () => {
   const file = join(jobs.dir, 'vain.yaml');
   await writeFile(file, `${good}telemetry: { enabled: true }\nsweep: { trial: [1, 2] }\n`);
   const { stderr, status } = jobs.run(jobs.dir, ['dry-run', '-f', file]);

@@ -8,10 +8,10 @@ import { arePresent, type RecipeClass, recipeClasses, shortened } from './classe
 
 const jobs = useJobs({ SRTCTL_SIM_LOAD_MS: '0', SRTCTL_SIM_SPEED: '50' });
 
-/** Classes that srtctl runs and a simulated run cannot do, with the reason. */
+/** Classes that srtctl runs but a simulated run cannot, with the reason. */
 const NOT_YET: readonly { readonly class: RegExp; readonly reason: string }[] = [];
 
-/** In the place of commands that download harnesses and data. */
+/** Replaces commands that download harnesses and data. */
 const COMMAND = `curl -fsS "$SRT_FRONTEND_URL/v1/models" && echo "asked $SRT_FRONTEND_URL"`;
 
 const classes = arePresent ? await recipeClasses() : [];
@@ -32,7 +32,7 @@ describe.skipIf(!arePresent)('a public recipe of each class, with simulated engi
     async ({ name, example, benchmark }: RecipeClass) => {
       const job = await jobs.apply(await written(name, stringify(shortened(example, COMMAND))));
       if (benchmark === 'manual') {
-        // One that ends before its benchmark is told by what it said, not by a wait.
+        // A run that ends before its benchmark shows its own error, instead of a timeout.
         await Promise.race([job.pointReached('benchmarking', undefined, 200_000), job.ended()]);
         job.child.kill('SIGINT');
       }
@@ -62,7 +62,7 @@ describe.skipIf(!arePresent)('a public recipe of each class, with simulated engi
     },
   );
 
-  it('has no class on the list of those that cannot run yet that is not there', () => {
+  it('the list of classes that cannot run yet has only existing classes', () => {
     const names = runnable.map(({ name }) => name);
     expect(NOT_YET.filter((entry) => !names.some((name) => entry.class.test(name)))).toEqual([]);
   });

@@ -10,12 +10,12 @@ import type { Recipe } from '../../src/recipe/schema/schema.ts';
 const shared = resolve(import.meta.dirname, '../../../shared');
 export const arePresent = existsSync(join(shared, 'recipes')) || process.env.CI === 'true';
 
-/** Recipes that differ in nothing that makes another run of them: engine, router, roles, benchmark. */
+/** Recipes whose runs do not differ: same engine, router, roles and benchmark. */
 export interface RecipeClass {
   /** `sglang, dynamo behind nginx, prefill and decode, sa-bench` */
   readonly name: string;
   readonly variants: number;
-  /** Of the class the variant that needs the fewest nodes. */
+  /** The variant of the class that needs the fewest nodes. */
   readonly example: LoadedVariant;
   readonly benchmark: Recipe['benchmark']['type'];
 }
@@ -57,12 +57,12 @@ export async function recipeClasses(): Promise<RecipeClass[]> {
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** More nodes than this are more agents than two cores start in a few seconds. */
+/** Two cores do not start more agents than this within a few seconds. */
 const MOST_NODES = 4;
 
 /**
- * A variant as a recipe of one point that is over soon: few and short requests, a command of our own where the benchmark
- * is a command, and, where it has many nodes, as many GPUs on fewer of them.
+ * A variant as a short recipe of one point: few and short requests, a command of our own where the benchmark
+ * is a command, and fewer nodes with as many GPUs in all where it has many.
  */
 export function shortened(variant: LoadedVariant, command: string): Recipe {
   const recipe = recipeOf(variant);
@@ -82,13 +82,13 @@ export function shortened(variant: LoadedVariant, command: string): Recipe {
   });
 }
 
-/** A port that a recipe gives to all workers of a role was for one worker on each node. */
+/** A fixed port for all workers of a role is only possible with one worker on each node. */
 const withoutOwnPorts = (backend: Recipe['backend']): Recipe['backend'] =>
   JSON.parse(
     JSON.stringify(backend, (key, value) => (key === 'disaggregation-bootstrap-port' ? undefined : value)),
   );
 
-/** The largest factor by which both roles' nodes can be divided; a role's GPUs stay as many as they were. */
+/** The largest factor that divides both roles' nodes; a role keeps its number of GPUs. */
 function denser(resources: Recipe['resources']): Recipe['resources'] {
   const { prefill_nodes: prefill = 0, decode_nodes: decode = 0, gpus_per_node: gpus } = resources;
   const [first, second] = [prefill ?? 0, decode ?? 0];

@@ -7,7 +7,7 @@ import { writeRecipe } from './recipe.ts';
 
 const jobs = useJobs(DEFAULT_LIMITS);
 
-it('a test that fails in the middle leaves no process and no directory of its job, frozen ones included', async () => {
+it('a test that fails in the middle leaves no process and no directory of its job, frozen processes included', async () => {
   const job = await jobs.apply(await writeRecipe(jobs.dir, { frontend: 'sglang', requests: 20_000 }));
   await job.pointReached('deploying');
   await until('an agent', async () => (await job.agentPid('node2')) > 0);

@@ -20,7 +20,7 @@ const natsPid = (job: RunningJob): Promise<number> => job.ownPid('nats-server');
 
 const whyOf = (job: RunningJob): string => jobs.run(job.outputs, ['why', '--output', job.outputs]).stdout;
 
-describe('kill -9 in mid-benchmark', () => {
+describe('kill -9 during a benchmark', () => {
   it.each([
     ['a prefill worker', 'prefill-0-0', 'sglang'],
     ['a decode worker', 'decode-1-0', 'sglang'],
@@ -30,7 +30,7 @@ describe('kill -9 in mid-benchmark', () => {
     ['a dynamo worker', 'decode-0-0', 'dynamo'],
     ['the dynamo frontend', 'frontend-0', 'dynamo'],
   ] as const)(
-    'of %s: the run ends with the cause named and nothing left',
+    'of %s: the run ends, names the cause and leaves nothing',
     async (_, process_, frontend) => {
       const job = await inBenchmark(frontend);
       signal(await job.pidOf(process_), 'SIGKILL');
@@ -46,14 +46,14 @@ describe('kill -9 in mid-benchmark', () => {
     90_000,
   );
 
-  it('of no process: an agent that only freezes is noticed by its silence', async () => {
+  it('of no process: the silence of a frozen agent is noticed', async () => {
     const job = await inBenchmark();
     signal(await job.agentPid('node3'), 'SIGSTOP');
     await fails(job);
     expect((await job.results())[0]).toMatchObject({ status: 'failed', cause: { node: 'node3' } });
   }, 90_000);
 
-  it('of an agent: the run ends with the cause named and nothing left', async () => {
+  it('of an agent: the run ends, names the cause and leaves nothing', async () => {
     const job = await inBenchmark();
     signal(await job.agentPid('node2'), 'SIGKILL');
     await fails(job);
@@ -62,7 +62,7 @@ describe('kill -9 in mid-benchmark', () => {
     expect(result?.cause?.summary).toMatch(/agent of node2/);
   }, 90_000);
 
-  it('of nats-server, as often as it comes back: the run ends with the cause named and nothing left', async () => {
+  it('of nats-server, each time it returns: the run ends, names the cause and leaves nothing', async () => {
     const job = await inBenchmark();
     let killed = 0;
     void (async () => {
@@ -80,7 +80,7 @@ describe('kill -9 in mid-benchmark', () => {
     expect(job.said).toContain('nats-server ended');
   }, 120_000);
 
-  it('of nats-server: it is started again, nothing is stopped, and the result is whole', async () => {
+  it('of nats-server: it is started again, nothing is stopped, and the result is complete', async () => {
     const job = await inBenchmark('sglang', 400);
     const pids = await Promise.all(['prefill-0-0', 'decode-0-0', 'frontend-0'].map((id) => job.pidOf(id)));
     const nats = await natsPid(job);
@@ -100,7 +100,7 @@ describe('kill -9 in mid-benchmark', () => {
   }, 90_000);
 });
 
-describe('a deployment that does not come up', () => {
+describe('a deployment that does not become ready', () => {
   it('names the process that failed to start, before any benchmark', async () => {
     const recipe = await writeRecipe(jobs.dir, { frontend: 'sglang' });
     const job = await jobs.apply(recipe, { env: { SRTCTL_SIM_CRASH_AFTER_MS: '50' } });

@@ -4,7 +4,7 @@ import { writeSweep } from './sweep-recipe.ts';
 
 const jobs = useJobs();
 
-/** A fault for each second point, and what is to be said of it. */
+/** A fault for every second point, and the cause to expect. */
 const REHEARSED = [
   [
     { do: 'die', process: 'decode', signal: 'SIGKILL', request: 3 },
@@ -28,7 +28,7 @@ const REHEARSED = [
   ],
 ] as const;
 
-it('each fault of a stand-in fails its point with the right cause, leaves the next one untouched, and nothing behind', async () => {
+it('each fault of a stand-in fails its point with the right cause, does not affect the next point, and leaves nothing behind', async () => {
   const faults = REHEARSED.map(([fault], at) => ({ ...fault, point: 2 * at }));
   const osl = REHEARSED.flatMap((_, at) => [20 + 2 * at, 21 + 2 * at]);
   const recipe = await writeSweep(jobs.dir, {

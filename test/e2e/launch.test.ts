@@ -26,7 +26,7 @@ benchmark: {type: sa-bench, isl: 64, osl: 32, concurrencies: "2", num_prompts_mu
   return file;
 }
 
-describe('TensorRT-LLM, whose ranks MPI starts', () => {
+describe('TensorRT-LLM, whose ranks are started by MPI', () => {
   it.each(['dynamo', 'trtllm_serve'] as const)(
     'runs behind %s to a valid result and leaves nothing',
     async (frontend) => {
@@ -42,7 +42,7 @@ describe('TensorRT-LLM, whose ranks MPI starts', () => {
     90_000,
   );
 
-  it('fails by a line of a rank’s log that TensorRT-LLM names as fatal, though all of it goes on running', async () => {
+  it("fails on a line of a rank's log that TensorRT-LLM lists as fatal, although all its processes keep running", async () => {
     const says =
       '[11/20/2026-09:20:11] [TRT-LLM] [RANK 3] [E] Executor loop crashed on this rank; hard-killing all 4 ranks in 10s';
     const faults = [
@@ -59,7 +59,7 @@ describe('TensorRT-LLM, whose ranks MPI starts', () => {
     await job.nothingLeft();
   }, 90_000);
 
-  it('ends with its first rank, wherever the others are', async () => {
+  it('ends with its first rank, wherever the other ranks are', async () => {
     const job = await jobs.apply(await trtllmRecipe('trtllm_serve', 4_000), {
       env: { SRTCTL_SIM_CRASH_AFTER_MS: '4000' },
     });
@@ -69,7 +69,9 @@ describe('TensorRT-LLM, whose ranks MPI starts', () => {
   }, 90_000);
 });
 
-/** Takes the command line of a container runtime, writes it down, and runs the command where it stands. */
+/**
+ * A stand-in for a container runtime: records its command line, and runs the command on the machine itself.
+ */
 const RUNTIME = `#!/bin/bash
 { printf '%s\\n' "\${0##*/} $*"; } >>"$SRTCTL_TEST_CALLS"
 [ "$1" = rm ] && exit 0
@@ -80,7 +82,7 @@ done
 exit 125
 `;
 
-describe('containers that the agents start', () => {
+describe('containers that agents start', () => {
   it.each([
     [
       'apptainer',
@@ -90,7 +92,7 @@ describe('containers that the agents start', () => {
     ['docker', /^docker run --rm --init --name srtctl-\S+-prefill-0-0-\S+ .*--gpus all [\s\S]*?python3/m],
     ['podman', /^podman run --rm --init --name srtctl-\S+-prefill-0-0-\S+ [\s\S]*?python3/m],
   ])(
-    '%s: a whole job runs in them, setup script and all',
+    '%s: a whole job runs in them, including the setup script',
     async (runtime, expected) => {
       const own = await mkdtemp(join(jobs.dir, 'c-'));
       await mkdir(join(own, 'bin'));
@@ -115,7 +117,7 @@ describe('containers that the agents start', () => {
       expect(expected.test(calls)).toBe(true);
       expect(calls).toContain(`${await job.jobDir()}/logs`);
       expect(calls).not.toContain('hidden-token');
-      // Before each command of the engines' image: three workers and the router.
+      // Runs before each command of the engines' image: three workers and the router.
       const prepared = (await readFile(join(own, 'prepared'), 'utf8')).trim().split('\n');
       expect(prepared.map((mark) => mark.split('/')[2]).sort()).toEqual([
         ...['decode-0-0', 'decode-1-0', 'frontend-0', 'prefill-0-0'],

@@ -29,7 +29,7 @@ describe('apply --local --mock', () => {
     90_000,
   );
 
-  it('lets two jobs run at once without disturbing each other', async () => {
+  it('runs two jobs at once without disturbing either', async () => {
     const recipe = await writeRecipe(jobs.dir, { frontend: 'dynamo' });
     const [a, b] = await Promise.all([jobs.apply(recipe), jobs.apply(recipe)]);
     expect(await Promise.all([a.ended(), b.ended()]), a.stderr + b.stderr).toEqual([0, 0]);

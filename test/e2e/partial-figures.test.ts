@@ -9,7 +9,9 @@ import { writeSweep } from './sweep-recipe.ts';
 
 const jobs = useJobs();
 
-/** A run that has finished concurrency 1 (a probe and 4 requests), and gets no more answers of concurrency 2. */
+/**
+ * A run that has finished concurrency 1 (a probe and 4 requests), and gets no more answers at concurrency 2.
+ */
 async function afterTheFirst(sweep: string): Promise<RunningJob> {
   const recipe = await writeSweep(jobs.dir, {
     sweep,

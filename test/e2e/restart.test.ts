@@ -18,7 +18,7 @@ const jobs = useJobs(DEFAULT_LIMITS);
 const inBenchmark = async (requests: number, env: Record<string, string> = {}) =>
   jobs.inBenchmark(await writeRecipe(jobs.dir, { frontend: 'sglang', requests }), { env });
 
-/** A successor goes through them again, until it has found what runs. */
+/** States that a new coordinator passes again until it has adopted the running processes. */
 const beforeBenchmark: (string | undefined)[] = ['planned', 'deploying', 'warming'];
 
 async function killCoordinator(job: RunningJob): Promise<number> {
@@ -27,7 +27,7 @@ async function killCoordinator(job: RunningJob): Promise<number> {
   return coordinatorPid;
 }
 
-/** Those whose configuration is in a job's directory. */
+/** nats-servers whose configuration is in a job's directory. */
 const natsServersIn = (directory: string): number[] =>
   readdirSync('/proc').flatMap((name) => {
     try {
@@ -38,7 +38,7 @@ const natsServersIn = (directory: string): number[] =>
     }
   });
 
-/** Two points, of different output lengths; `more` goes to the end of the recipe. */
+/** A recipe with two points of different output lengths; `more` is appended to the recipe. */
 async function twoPoints(requests: number, more = ''): Promise<string> {
   const file = await writeRecipe(jobs.dir, { frontend: 'sglang', requests });
   const text = await readFile(file, 'utf8');
@@ -52,7 +52,7 @@ async function withSpare(recipe: string): Promise<string> {
   return recipe;
 }
 
-/** Nodes on which something came up. */
+/** Nodes on which a process became ready. */
 async function usedNodes(job: RunningJob): Promise<string[]> {
   const nodes = (await job.events()).flatMap((event) =>
     event.kind === 'process.transition' && event.to === 'ready' ? [event.node] : [],
@@ -60,7 +60,7 @@ async function usedNodes(job: RunningJob): Promise<string[]> {
   return [...new Set(nodes)].sort();
 }
 
-/** For NODE_OPTIONS: the agent of a node is killed before its first line. */
+/** For NODE_OPTIONS: kills the agent of a node before its first line of code. */
 async function killerOf(node: string): Promise<string> {
   const file = join(jobs.dir, 'killer.cjs');
   const condition = `process.argv.some((word) => word.endsWith('/agent-${node}.json'))`;
@@ -68,8 +68,8 @@ async function killerOf(node: string): Promise<string> {
   return file;
 }
 
-describe('a coordinator that is killed in mid-benchmark', () => {
-  it('is started again, keeps what runs, and comes to a valid result', async () => {
+describe('a coordinator that is killed during a benchmark', () => {
+  it('is started again, adopts the running processes, and gets a valid result', async () => {
     const job = await inBenchmark(600);
     const watching = await jobs.start(['watch', '--json', await job.jobDir()]);
     const ids = ['prefill-0-0', 'decode-0-0', 'decode-1-0', 'frontend-0', 'benchmark'];
@@ -89,12 +89,12 @@ describe('a coordinator that is killed in mid-benchmark', () => {
     expect(result).toMatchObject({ status: 'done', benchmark: { valid: true } });
     const events = await job.events();
     expectWhole(events);
-    // As the first coordinator said it, not the one that came to the same state again.
+    // From the first coordinator, not from its successor, which passes the same state again.
     const begun = events.find((event) => event.kind === 'point.transition' && event.to === 'benchmarking');
     expect(result?.benchmarkStartedAt).toBe(begun?.at);
     for (const id of ids)
       expect((await job.transitions(id)).filter(({ from }) => from === 'preparing')).toHaveLength(1);
-    // Who watched it all the time has seen it all, once.
+    // A viewer that followed the whole job has seen every event once.
     expect(await watching.ended()).toBe(0);
     const seen = watching.stdout
       .trim()
@@ -107,13 +107,13 @@ describe('a coordinator that is killed in mid-benchmark', () => {
     await job.nothingLeft();
   }, 120_000);
 
-  it('finds the benchmark ended when it took longer to come back', async () => {
+  it('finds the benchmark ended when its restart took longer', async () => {
     const recipe = await writeRecipe(jobs.dir, { frontend: 'sglang', requests: 200 });
     // On a busy machine the benchmark takes longer than the ten seconds that agents wait for a coordinator.
     await appendFile(recipe, 'supervision: { lease: 60 }\n');
     const job = await jobs.inBenchmark(recipe);
     const { pid } = await job.reached('benchmark', 'ready');
-    // Who starts it again has to wait for the end of the benchmark.
+    // The process that restarts the coordinator must not do so before the benchmark has ended.
     signal(job.child.pid, 'SIGSTOP');
     await killCoordinator(job);
     await until('the end of the benchmark', () => !exists(pid ?? 0));
@@ -124,7 +124,7 @@ describe('a coordinator that is killed in mid-benchmark', () => {
     await job.nothingLeft();
   }, 120_000);
 
-  it('together with an agent: the point has failed, and the next one runs', async () => {
+  it('together with an agent: the point fails, and the next one runs', async () => {
     const job = await jobs.apply(await twoPoints(400));
     await job.pointReached('benchmarking');
     const agent = await job.agentPid('node2');
@@ -137,7 +137,7 @@ describe('a coordinator that is killed in mid-benchmark', () => {
     await job.nothingLeft();
   }, 120_000);
 
-  it('as soon as it has started a killed nats-server again: the successor finds that one', async () => {
+  it('right after it has restarted nats-server: the successor finds that server', async () => {
     const job = await inBenchmark(600);
     const directory = (await job.state()).home?.directory ?? '';
     const servers = () => natsServersIn(directory);
@@ -152,7 +152,7 @@ describe('a coordinator that is killed in mid-benchmark', () => {
   }, 120_000);
 
   it.each(['SIGKILL', 'SIGSTOP'] as const)(
-    'and is not started again, nor was its guard spared (%s), leaves nothing',
+    'without a restart and without its guard (%s), leaves nothing',
     async (name) => {
       const job = await inBenchmark(20_000, { SRTCTL_COORDINATOR_RESTARTS: '0' });
       const mark = `SRTCTL_COORDINATOR=${await job.jobId()}/`;
@@ -169,7 +169,7 @@ describe('a coordinator that is killed in mid-benchmark', () => {
 });
 
 describe('an agent that is killed', () => {
-  it('fails its point, and a new one on its node runs the next', async () => {
+  it('fails its point, and a new agent on its node runs the next', async () => {
     const job = await jobs.apply(await twoPoints(400));
     await job.pointReached('benchmarking');
     signal(await job.agentPid('node2'), 'SIGKILL');
@@ -179,7 +179,7 @@ describe('an agent that is killed', () => {
     const states = (await job.events()).flatMap((event) =>
       event.kind === 'agent.transition' && event.node === 'node2' ? [event] : [],
     );
-    // One that was silent for a moment, as on a busy machine, is suspect and joins a second time.
+    // On a busy machine an agent may be silent for a moment: it becomes suspect and joins again.
     const isMoment = ({ from, to }: (typeof states)[number]) =>
       to === 'suspect' || (from === 'suspect' && to === 'joined');
     expect(states.filter((state) => !isMoment(state)).map(({ to }) => to)).toEqual([
@@ -195,7 +195,7 @@ describe('an agent that is killed', () => {
 });
 
 describe('a node that is lost', () => {
-  it('is replaced by a spare one, on which its point is tried again', async () => {
+  it('is replaced by a spare one, and its point is tried again there', async () => {
     const recipe = await withSpare(await twoPoints(400, 'supervision:\n  lease: 8\n'));
     const job = await jobs.apply(recipe);
     await job.pointReached('benchmarking');
@@ -206,7 +206,7 @@ describe('a node that is lost', () => {
     await job.nothingLeft();
   }, 120_000);
 
-  it('while the job boots is replaced, too: its agent never came to say hello', async () => {
+  it('before its agent says hello is replaced, too', async () => {
     const recipe = await withSpare(await writeRecipe(jobs.dir, { frontend: 'sglang' }));
     const job = await jobs.apply(recipe, { env: { NODE_OPTIONS: `--require=${await killerOf('node2')}` } });
     expect(await job.ended(), job.said).toBe(0);
@@ -219,7 +219,7 @@ describe('a node that is lost', () => {
     await job.nothingLeft();
   }, 120_000);
 
-  it('while the job boots ends the run when there is no spare one, which says so', async () => {
+  it('before its agent says hello ends the run when there is no spare node, and the run says so', async () => {
     const recipe = await writeRecipe(jobs.dir, { frontend: 'sglang' });
     const job = await jobs.apply(recipe, { env: { NODE_OPTIONS: `--require=${await killerOf('node2')}` } });
     expect(await job.ended(), job.said).toBe(1);
@@ -230,13 +230,14 @@ describe('a node that is lost', () => {
 });
 
 describe('an allocation that ends', () => {
-  it('before another point could: the point is not started, and the exit code says so', async () => {
-    // Time for the first point (on a machine that is not busy), and none for what is as long as it was.
+  it('before another point could finish: the point is not started, and the exit code shows it', async () => {
+    // Time for the first point (unless the machine is busy), and not enough for a second one of the same
+    // length.
     const end = Math.ceil(Date.now() / 1_000) + 8 + 12;
     const job = await jobs.apply(await twoPoints(600), { env: { SLURM_JOB_END_TIME: String(end) } });
     expect(await job.ended(), job.said).toBe(124);
     const { points } = await job.state();
-    // On a machine that is so busy that there is no time for the first either, that one is not started.
+    // On a very busy machine there is no time for the first point either, so it is not started.
     expect(['done', 'interrupted', 'planned']).toContain(points[0]?.state);
     expect(points[1]?.state).toBe('planned');
     expect(job.said).toContain('the allocation ends');
@@ -245,7 +246,7 @@ describe('an allocation that ends', () => {
 });
 
 describe('a coordinator that is frozen', () => {
-  it('and replaced, ends by itself when it thaws, and touches nothing', async () => {
+  it('and replaced, ends by itself when it thaws, and changes nothing', async () => {
     const job = await inBenchmark(600);
     const { coordinatorPid, epoch } = await job.state();
     signal(coordinatorPid, 'SIGSTOP');

@@ -17,7 +17,7 @@ async function resultFiles(jobDir: string): Promise<Map<string, string>> {
   return files;
 }
 
-it('a sweep whose coordinator was killed with all it had started goes on where it was', async () => {
+it('a sweep whose coordinator and processes were all killed continues with its remaining points', async () => {
   const recipe = await writeSweep(jobs.dir, {
     sweep: 'fraction: [0.7, 0.8, 0.9]\nc: [1, 2, 3, 4]',
     prefill: 'mem-fraction-static: "{fraction}"',
@@ -27,12 +27,13 @@ it('a sweep whose coordinator was killed with all it had started goes on where i
   });
   const apply = ['apply', '-f', recipe, '--local', '--mock'];
   const first = await jobs.start(apply);
-  // It runs: there is nothing to resume.
+  // A running job cannot be resumed.
   await first.pointReached('benchmarking');
   const running = jobs.run(first.outputs, ['resume', 'latest']);
   expect([running.status, running.stderr]).toEqual([2, expect.stringContaining('has not ended')]);
   await first.pointReached('benchmarking', 4);
-  // Who would start it again, the coordinator, then all that it and its agents have started.
+  // Kills the process that would restart the coordinator, then the coordinator, then all that it and its
+  // agents have started.
   first.child.kill('SIGKILL');
   process.kill((await first.state()).coordinatorPid, 'SIGKILL');
   for (const line of await first.leftovers()) {
@@ -41,7 +42,7 @@ it('a sweep whose coordinator was killed with all it had started goes on where i
   }
   expect(await first.ended()).not.toBe(0);
   const before = await resultFiles(await first.jobDir());
-  // Those before the fifth, and those that were done until we got to it.
+  // The points before the fifth, and any that were done by the time of the kill.
   expect(before.size).toBeGreaterThanOrEqual(4);
   expect([...before.keys()].map((name) => Number(name.slice(0, 2)))).toEqual([...Array(before.size).keys()]);
   const left = 12 - before.size;
@@ -59,7 +60,7 @@ it('a sweep whose coordinator was killed with all it had started goes on where i
   expect(lines.map((line) => JSON.parse(line).ordinal)).toEqual(Array.from({ length: 12 }, (_, at) => at));
   expect(second.stdout).toContain(`${before.size} points have a result`);
 
-  // Nothing is left to run, and all three ways to ask for it say so.
+  // No point is left to run, and all three commands say so.
   const known = await readdir(first.outputs);
   const ways = [apply, ['resume', 'latest'], [...apply, '--resume', 'latest']];
   for (const way of ways) {
@@ -81,7 +82,7 @@ it('a sweep whose coordinator was killed with all it had started goes on where i
   expect(await readdir(first.outputs)).toEqual(known);
 }, 180_000);
 
-it('a recipe with results is run again when --again says so, and points that are new are run alone', async () => {
+it('a recipe with results runs again with --again, and without it only its new points run', async () => {
   const recipe = (c: string) => writeSweep(jobs.dir, { sweep: `c: [${c}]`, concurrencies: '{c}' });
   const apply = ['apply', '-f', await recipe('1'), '--local', '--mock'];
   const first = await jobs.start(apply);
@@ -89,7 +90,7 @@ it('a recipe with results is run again when --again says so, and points that are
   const again = await jobs.start([...apply, '--again'], { outputs: first.outputs });
   expect(await again.ended(), again.stderr).toBe(0);
   expect((await again.transitions('benchmark')).filter(({ to }) => to === 'ready')).toHaveLength(1);
-  // What state.json says of results that are gone does not count.
+  // A missing result file counts, whatever state.json says.
   for (const job of [first, again])
     for (const name of (await resultFiles(await job.jobDir())).keys())
       await rm(join(await job.jobDir(), 'points', name, 'result.json'));

@@ -7,8 +7,8 @@ import { useJobs } from '../support/jobs.ts';
 const jobs = useJobs();
 
 /**
- * Stands for `vllm serve`: streams tokens until the first request has come, and then `sick` says what becomes of it.
- * `unhealthy`: /health answers 503 and requests that run go on. `mute`: /health answers 200 and no token comes any more.
+ * Replaces `vllm serve`: it streams tokens until the first request arrives, and then falls sick. `unhealthy`:
+ * /health answers 503 and running requests continue. `mute`: /health answers 200 and no token follows.
  */
 const SERVER = `#!/usr/bin/env node
 import { createServer } from 'node:http';
@@ -70,7 +70,7 @@ async function start(sick: string, supervision: object) {
   return jobs.start(['apply', '-f', recipe, '--local']);
 }
 
-it('a worker whose health check fails while its requests go on has failed after unhealthy_after', async () => {
+it('a worker whose health check fails while its requests continue has failed after unhealthy_after', async () => {
   const job = await start('unhealthy', { unhealthy_after: 3 });
   expect(await job.ended(), job.said).toBe(1);
   const [result] = await job.results();
@@ -79,7 +79,7 @@ it('a worker whose health check fails while its requests go on has failed after 
   await job.nothingLeft();
 }, 90_000);
 
-it('requests in flight without a token are a hang, whatever is printed and whatever the engine says', async () => {
+it('requests in flight without a token count as a hang, whatever the engine prints and reports', async () => {
   const job = await start('mute', { hung_after: 2 });
   expect(await job.ended(), job.said).toBe(1);
   const [result] = await job.results();

@@ -39,7 +39,7 @@ describe('steps before the engines', () => {
     expect(lastSetup).toBeLessThan(firstWorker);
   }, 120_000);
 
-  it('fail the point before any engine is up, with the end of their log', async () => {
+  it('fail the point before any engine starts, with the end of their log', async () => {
     const script = join(jobs.dir, 'broken.sh');
     await writeFile(script, 'echo "cannot install"; exit 7');
     const job = await jobs.apply(recipe, { args: ['--setup-script', script] });
@@ -53,7 +53,7 @@ describe('steps before the engines', () => {
 });
 
 describe('benchmark.type custom', () => {
-  it('runs the command in bash with the deployment in its environment, quotes and all', async () => {
+  it('runs the command in bash with the deployment in its environment, quotes included', async () => {
     const file = await withBenchmark(
       'custom.yaml',
       `benchmark:
@@ -82,7 +82,7 @@ describe('benchmark.type custom', () => {
 
   it.each([
     ['the command fails', 'echo no luck; exit 3', 3],
-    ['its program is not there', '(echo no luck; no-such-bench 2>/dev/null) | tee log', 127],
+    ['its program does not exist', '(echo no luck; no-such-bench 2>/dev/null) | tee log', 127],
   ])(
     'fails the run when %s',
     async (name, command, exitCode) => {
@@ -101,7 +101,7 @@ describe('benchmark.type custom', () => {
   );
 });
 
-/** Everything that tells of a job tells that it is done and has no figures, and nothing calls it valid. */
+/** Every view of a job reports that it is done and has no figures, and none calls it valid. */
 async function tellsOfNoFigures(job: RunningJob): Promise<void> {
   const dir = await job.jobDir();
   expect(job.said).toContain('done, no figures');
@@ -121,7 +121,7 @@ async function tellsOfNoFigures(job: RunningJob): Promise<void> {
   expect(resume.said).toContain('every point is done already, not all with figures');
 }
 
-it('benchmark.type manual stays up until it is stopped, and has then ended well', async () => {
+it('benchmark.type manual keeps the endpoints up until the job is stopped, and then counts as done', async () => {
   const job = await jobs.apply(await withBenchmark('manual.yaml', 'benchmark:\n  type: manual\n'));
   await job.pointReached('benchmarking');
   const status = await jobs.start(['status', await job.jobDir(), '--json']);
@@ -143,6 +143,6 @@ it('a sweep runs its points one after the other in one allocation, each with its
     ['done', { isl: 16 }],
     ['done', { isl: 32 }],
   ]);
-  // What did not change from point to point was not started twice.
+  // A process that no point changed was started once.
   expect(await job.pidsOf('decode-0-0')).toHaveLength(1);
 }, 120_000);

@@ -15,7 +15,7 @@ afterEach(() => {
   for (const { pid } of strangers.splice(0)) if (pid !== undefined) signal(pid, 'SIGKILL');
 });
 
-/** Answers 200 to everything as an engine would, on every address. */
+/** Answers 200 to everything, as an engine would, on every address. */
 const STRANGER = `
 require('node:http').createServer((request, response) => {
   console.log('request', request.url);
@@ -36,7 +36,7 @@ async function stranger(port: number): Promise<{ pid: number; said: () => string
   return { pid: child.pid ?? 0, said: () => said };
 }
 
-/** A recipe with one worker that is the entry itself, or that has a router before it. */
+/** A recipe with one worker, which is the entry itself or has a router in front of it. */
 async function writeRecipe(type: 'vllm' | 'sglang'): Promise<string> {
   const file = join(jobs.dir, `${type}.yaml`);
   const config = `${type}_config: { aggregated: { served-model-name: test/model } }`;
@@ -53,9 +53,9 @@ benchmark: { type: sa-bench, isl: 32, osl: 8, concurrencies: "1", num_prompts_mu
   return file;
 }
 
-describe('a stranger that answers as a healthy engine would', () => {
+describe('a foreign program that answers as a healthy engine would', () => {
   it.each(['vllm', 'sglang'] as const)(
-    'on the port of the entry is named before anything is started (%s)',
+    'on the port of the entry is named before anything starts (%s)',
     async (type) => {
       const port = await freePort('127.0.0.1');
       const { pid, said } = await stranger(port);
@@ -75,7 +75,7 @@ describe('a stranger that answers as a healthy engine would', () => {
     120_000,
   );
 
-  it('is named with its job where it is of another job of this user, and why says that and nothing of NCCL', async () => {
+  it('of another job of this user is named with its job, and why blames the port and not NCCL', async () => {
     const port = await freePort('127.0.0.1');
     const file = join(jobs.dir, 'first.yaml');
     const listen = `require('node:net').createServer().listen(${port}, () => console.log('NCCL WARN listens'))`;
@@ -120,7 +120,7 @@ benchmark: { type: custom, command: ${JSON.stringify(`exec ${process.execPath} -
     await second.nothingLeft();
   }, 120_000);
 
-  it('and takes the port while the engine loads is never measured', async () => {
+  it('that takes the port while the engine loads is never measured', async () => {
     const port = await freePort('127.0.0.1');
     const recipe = await writeRecipe('vllm');
     const job = await jobs.apply(recipe, {
@@ -137,7 +137,7 @@ benchmark: { type: custom, command: ${JSON.stringify(`exec ${process.execPath} -
     await job.nothingLeft();
   }, 120_000);
 
-  it('is no matter for a job that takes free ports', async () => {
+  it('does not disturb a job that takes free ports', async () => {
     const { said } = await stranger(await freePort('127.0.0.1'));
     const job = await jobs.apply(await writeRecipe('sglang'));
     expect(await job.ended(), job.said).toBe(0);

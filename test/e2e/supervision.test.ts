@@ -7,7 +7,7 @@ import { findMarked } from '../support/marked.ts';
 import { signal } from '../support/signal.ts';
 import { writeRecipe } from './recipe.ts';
 
-/** Whether this machine lets us have PID namespaces. */
+/** Whether this machine allows PID namespaces. */
 const possible = await requirePidNamespace().then(
   () => true,
   () => false,
@@ -24,7 +24,7 @@ async function start(
 }
 
 describe('supervision', () => {
-  it('lets a run go on without a worker that is not critical, and notes the loss in the result', async () => {
+  it('continues a run without a worker that is not critical, and notes the loss in the result', async () => {
     const job = await start('{ critical: { decode: false } }', { requests: 400 });
     await job.pointReached('benchmarking');
     const { logFile } = await job.reached('benchmark', 'ready');
@@ -41,7 +41,7 @@ describe('supervision', () => {
     await job.nothingLeft();
   }, 90_000);
 
-  it('fails an engine that stands still with requests running', async () => {
+  it('fails an engine that hangs with running requests', async () => {
     const job = await start('{ hung_after: 2 }', {
       env: { SRTCTL_SIM_HANG_AFTER_REQUESTS: '20' },
     });
@@ -80,7 +80,7 @@ describe('supervision', () => {
       const mark = `SRTCTL_JOB=${await job.jobId()}`;
       const pids = (await findMarked([mark])).get(mark) ?? [];
       expect(pids.length).toBeGreaterThanOrEqual(4);
-      // Its first process: everything in the namespace ends with it, the kernel sees to that.
+      // It is the first process of the namespace, so the kernel ends everything in the namespace with it.
       signal(await job.ownPid(/(keeper\..*\/node2|srtctl-init.*agent-node2\.json)/), 'SIGKILL');
       expect(await job.ended(), job.said).toBe(1);
       expect((await job.results())[0]).toMatchObject({ status: 'failed', cause: { node: 'node2' } });

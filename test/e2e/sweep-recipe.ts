@@ -4,18 +4,18 @@ import { join } from 'node:path';
 interface SweepRecipe {
   /** Lines of the `sweep` section: lists of parameters and settings. */
   readonly sweep: string;
-  /** Where `{…}` of the sweep go. */
+  /** Options that contain parameters of the sweep (`{…}`). */
   readonly prefill?: string;
   readonly decode?: string;
   readonly concurrencies?: string;
-  /** How long a point's benchmark takes: prompts for each of its concurrency. */
+  /** Length of a point's benchmark: prompts for each of its concurrencies. */
   readonly requests?: number | string;
-  /** Output tokens, or the parameter that says so. */
+  /** Output tokens, or the parameter that sets them. */
   readonly osl?: number | string;
   readonly extra?: string;
 }
 
-/** A disaggregated recipe on two nodes with a sweep in it. */
+/** Writes a disaggregated recipe with a sweep on two nodes. */
 export async function writeSweep(dir: string, options: SweepRecipe): Promise<string> {
   const {
     sweep,

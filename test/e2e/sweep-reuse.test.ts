@@ -5,7 +5,7 @@ import { writeRecipe } from './recipe.ts';
 
 const jobs = useJobs();
 
-/** Decode workers take two settings, written such that each point would load them anew. */
+/** Decode workers with two settings, in an order in which each point would restart them. */
 async function sweptRecipe(frontend: 'sglang' | 'dynamo'): Promise<string> {
   const file = await writeRecipe(jobs.dir, { frontend, requests: 1 });
   const text = (await readFile(file, 'utf8'))
@@ -17,7 +17,7 @@ async function sweptRecipe(frontend: 'sglang' | 'dynamo'): Promise<string> {
 
 describe('a sweep in one allocation', () => {
   it.each(['sglang', 'dynamo'] as const)(
-    'runs in the planned order behind %s, and starts what a point changes and nothing else',
+    'runs in the planned order behind %s, and starts only what a point changes',
     async (frontend) => {
       const job = await jobs.apply(await sweptRecipe(frontend));
       expect(await job.ended(), job.said).toBe(0);
@@ -34,7 +34,8 @@ describe('a sweep in one allocation', () => {
             event.from === 'preparing',
         ).length;
       expect([starts('prefill-0'), starts('decode-0'), starts('decode-1')]).toEqual([1, 2, 2]);
-      // A router that is told its workers begins with them; one that finds them stays, and is asked once more.
+      // A router with a fixed list of workers starts again with them; one that discovers them keeps running,
+      // and is probed again.
       expect(starts('frontend-0')).toBe(frontend === 'sglang' ? 2 : 1);
       const ready = events.filter(
         (event) =>

@@ -27,20 +27,20 @@ const resultLinesOf = async (job: RunningJob): Promise<ResultLine[]> =>
     .slice(0, -1)
     .map((line) => JSON.parse(line) as ResultLine);
 
-/** Ends a process of the point with this ordinal, or of one soon after it on a busy machine. */
+/** Kills a process during the point with this ordinal, or during a point soon after it on a busy machine. */
 async function killInPoint(job: RunningJob, ordinal: number, id: string): Promise<void> {
   await job.pointReached('benchmarking', ordinal);
   signal((await job.pidsOf(id)).at(-1), 'SIGKILL');
 }
 
 describe('a sweep', () => {
-  it('loads the engines once for each setting of theirs, and has the result of every point', async () => {
+  it('loads the engines once for each of their settings, and has the result of every point', async () => {
     const job = await jobs.apply(await twelve());
     expect(await job.ended(), job.said).toBe(0);
     expect(await job.statuses()).toEqual(Array(12).fill('done'));
     for (const id of ['prefill-0-0', 'decode-0-0']) expect(await job.pidsOf(id)).toHaveLength(3);
     expect(await job.pidsOf('benchmark')).toHaveLength(12);
-    // Caches of engines that stay are emptied, and a point that restarts nothing asks for its benchmark alone.
+    // The caches of reused engines are flushed, and a point that restarts nothing only starts its benchmark.
     for (const { caches } of await job.results())
       expect(caches?.map(({ process: id, flushed }) => [id, flushed])).toEqual([
         ['prefill-0-0', true],
@@ -60,7 +60,7 @@ describe('a sweep', () => {
     expect(csv.split('\r\n')[0]).toContain('params.fraction');
   }, 120_000);
 
-  it('that changes the decode workers alone leaves the prefill workers as they are', async () => {
+  it('keeps the prefill workers when only the decode workers change', async () => {
     const recipe = await writeSweep(jobs.dir, {
       sweep: 'fraction: [0.7, 0.8, 0.9]',
       decode: 'mem-fraction-static: "{fraction}"',
@@ -73,7 +73,7 @@ describe('a sweep', () => {
 });
 
 describe('a worker that is killed in the fifth point', () => {
-  it('fails that point alone, with its cause, and the run ends with exit code 3', async () => {
+  it('fails only that point, with its cause, and the run ends with exit code 3', async () => {
     const job = await jobs.apply(await twelve('', 60));
     await killInPoint(job, 4, 'decode-0-0');
     expect(await job.ended(), job.said).toBe(3);
@@ -88,7 +88,7 @@ describe('a worker that is killed in the fifth point', () => {
     await job.nothingLeft();
   }, 120_000);
 
-  it('costs no result with on_failure: {retry: 1}, and what the failed attempt left is kept', async () => {
+  it('loses no result with on_failure: {retry: 1}, and the files of the failed attempt are kept', async () => {
     const job = await jobs.apply(await twelve('on_failure: { retry: 1, pause: 0.1 }', 60));
     await killInPoint(job, 4, 'prefill-0-0');
     expect(await job.ended(), job.said).toBe(0);
@@ -109,7 +109,7 @@ describe('a worker that is killed in the fifth point', () => {
   }, 120_000);
 });
 
-it('a failed point that was to be tried again has failed when the run is stopped in the pause', async () => {
+it('a failed point with a retry left has failed when the run is stopped during the pause', async () => {
   const recipe = await writeSweep(jobs.dir, {
     sweep: 'requests: [100000, 4]\npoint_time_limit: "0:05"\non_failure: { retry: 1, pause: 3600 }',
     requests: '{requests}',
@@ -124,7 +124,7 @@ it('a failed point that was to be tried again has failed when the run is stopped
   expect((await resultLinesOf(job))[0]).toMatchObject({ status: 'failed', attempt: 1 });
 }, 120_000);
 
-it('a point that takes longer than sweep.point_time_limit fails with that cause, and the next has its turn', async () => {
+it('a point that takes longer than sweep.point_time_limit fails with that cause, and the next one runs', async () => {
   const recipe = await writeSweep(jobs.dir, {
     sweep: 'requests: [100000, 4]\npoint_time_limit: "0:15"',
     requests: '{requests}',

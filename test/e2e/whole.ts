@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { SrtEvent } from '../../src/messages/events/events.ts';
 
-/** Every event once, and in order, from each source. */
+/** Expects every event once, and in order within each source. */
 export function expectWhole(events: readonly SrtEvent[]): void {
   const bySource = new Map<string, number[]>();
   for (const { source, seq } of events) bySource.set(source, [...(bySource.get(source) ?? []), seq]);

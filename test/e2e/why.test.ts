@@ -5,7 +5,7 @@ import { writeRecipe } from './recipe.ts';
 
 const jobs = useJobs();
 
-it('a wrong flag of the engine: why names the worker, its node, the engine’s own words, and what to do', async () => {
+it("why explains a wrong engine flag: it names the worker, its node, the engine's own words, and what to do", async () => {
   const recipe = await writeRecipe(jobs.dir, { frontend: 'sglang' });
   const decode = '    decode:\n';
   const text = (await readFile(recipe, 'utf8')).replace(decode, `${decode}      enable-flux-mode: true\n`);
@@ -19,7 +19,7 @@ it('a wrong flag of the engine: why names the worker, its node, the engine’s o
     benchmarkStartedAt: null,
     cause: { exitCode: 2, error, signature: 'wrong-option' },
   });
-  // Both decode workers have it; which of them ends first is chance.
+  // Both decode workers have the flag; which one ends first is chance.
   const { process, node, advice = '' } = result?.cause ?? {};
   expect(['decode-0-0 node2', 'decode-1-0 node3']).toContain(`${process} ${node}`);
   const why = jobs.run(job.outputs, ['why']).stdout;

@@ -15,7 +15,7 @@ import { processStateSchema } from '../../src/messages/spec/states.ts';
 import { explain } from '../../src/why/explain.ts';
 import { readSignatures } from '../../src/why/signatures.ts';
 
-/** Whoever has an agent's key may say, in its name, whatever fits the schema. */
+/** The owner of an agent's key can publish, in that agent's name, whatever fits the schema. */
 
 let dir: string;
 beforeAll(() => {
@@ -65,7 +65,7 @@ const event = fc.record({
   logFrom: fc.nat(),
 });
 
-it('no event that an agent can send breaks who shows it, keeps it or looks for the cause', async () => {
+it('no event that an agent can send breaks a program that shows it, stores it or looks for the cause', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(event, { maxLength: 12 }), async (sent) => {
       const files = sent.map((each) => ({

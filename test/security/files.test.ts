@@ -28,7 +28,7 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }));
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
 
 describe('private files', () => {
-  it('are 0600 whatever the umask says, and replace a link and not what it points to', async () => {
+  it('are 0600 whatever the umask is, and replace a link instead of its target', async () => {
     const before = process.umask(0);
     try {
       const path = join(dir, 'secret');
@@ -43,14 +43,14 @@ describe('private files', () => {
     }
   });
 
-  it('are in a directory that is closed to others, also when it was there', () => {
+  it('are in a directory that is closed to others, even when it existed before', () => {
     mkdirSync(join(dir, 'open'), { mode: 0o777 });
     makePrivateDirectory(join(dir, 'open'));
     makePrivateDirectory(join(dir, 'new'));
     expect([modeOf(join(dir, 'open')), modeOf(join(dir, 'new'))]).toEqual(['700', '700']);
   });
 
-  it('are never in a directory that is a link or somebody else’s', async () => {
+  it('are never in a directory that is a link or belongs to another user', async () => {
     mkdirSync(join(dir, 'elsewhere'));
     symlinkSync(join(dir, 'elsewhere'), join(dir, 'link'));
     expect(() => makePrivateDirectory(join(dir, 'link'))).toThrow(/not a directory of this user/);
@@ -75,7 +75,7 @@ describe('a job’s directory', () => {
       cluster: {},
     }) as unknown as JobSpec;
 
-  it('is readable for all and writable for nobody else; what holds a password is its owner’s alone', async () => {
+  it('is readable for all and writable only for its owner; files with passwords are readable only for the owner', async () => {
     const before = process.umask(0);
     try {
       writeFileSync(join(dir, 'recipe.yaml'), 'name: x');
@@ -99,7 +99,7 @@ describe('a job’s directory', () => {
     }
   });
 
-  it('is refused where somebody has made it before', async () => {
+  it('is refused when another user has created it before', async () => {
     const jobDir = join(dir, 'j');
     mkdirSync(jobDir);
     chmodSync(jobDir, 0o777);
@@ -114,8 +114,8 @@ describe('a job’s directory', () => {
   });
 });
 
-describe('what the server listens on', () => {
-  it('is the head’s address where its name means that alone, and else everything', async () => {
+describe('the address on which the server listens', () => {
+  it("is the head node's address where its name resolves to nothing else, and every address otherwise", async () => {
     const told = (addresses: string[]) => listenAddress('head', '10.0.0.1', async () => addresses);
     expect(await told(['10.0.0.1'])).toBe('10.0.0.1');
     expect(await told(['127.0.1.1'])).toBe('0.0.0.0');
@@ -126,7 +126,7 @@ describe('what the server listens on', () => {
   });
 });
 
-it('a log tells the first of many lines, and then now and again how many there were', () => {
+it('a log gets the first of many lines, and then now and again their number', () => {
   const lines: string[] = [];
   let now = 0;
   const log = throttled(

@@ -34,7 +34,7 @@ const heapMb = (): number => {
   return process.memoryUsage().heapUsed / 1_048_576;
 };
 
-/** What a node's agent may say, again and again, each time something else. */
+/** Messages that a node's agent may repeat, each time with another content. */
 const said = (n: number): [string, object][] => {
   const who = { v: 1, node: 'node1', incarnation: `i${n}`, epoch: 1 + n, generation: n };
   const report = {
@@ -61,7 +61,7 @@ const said = (n: number): [string, object][] => {
   ];
 };
 
-it('an agent that says what it likes as fast as it can takes no memory, and nobody else’s turn', async () => {
+it('an agent that publishes anything as fast as it can does not use up memory and does not hold up others', async () => {
   const coordinator = await bus.coordinator();
   const transitions: string[] = [];
   const roster = new Roster(

@@ -66,7 +66,7 @@ default_bash_preamble: a preamble
 runtime: {x86_64: /opt/node}
 `;
 
-/** What people who mean harm, or who make a mistake, write into a field. */
+/** Text that hostile or careless people write into a field. */
 const PARTS = [
   ...[
     '\n',
@@ -112,7 +112,7 @@ const stringsOf = (value: unknown, at: Path = []): Path[] => {
   );
 };
 
-/** A copy with another text at the end of a path; with `asKey` it is the key that is another one. */
+/** A copy with another text at the end of a path; with `asKey` the text replaces the key. */
 function changed(source: Parts, path: Path, text: string, asKey = false): Parts {
   const copy = structuredClone(source);
   const parent = path.slice(0, -1).reduce<Parts>((part, key) => part[key] as Parts, copy);
@@ -126,7 +126,9 @@ function changed(source: Parts, path: Path, text: string, asKey = false): Parts 
   return copy;
 }
 
-/** The scripts of a recipe, without the words that are the same in all of them; undefined where it is refused. */
+/**
+ * The scripts of a recipe, without the words that all of them share; undefined where the recipe is refused.
+ */
 function scriptsOf(recipe: Parts, config: Parts): string[] | undefined {
   try {
     const cluster = clusterConfigSchema.parse(config);
@@ -160,7 +162,7 @@ function scriptsOf(recipe: Parts, config: Parts): string[] | undefined {
 
 const plain = new Map<string, string[] | undefined>();
 
-/** The same for what is asked again and again. */
+/** The same, cached for repeated calls. */
 function plainScriptsOf(recipe: Parts, config: Parts): string[] | undefined {
   const key = JSON.stringify([recipe, config]);
   if (!plain.has(key)) plain.set(key, scriptsOf(recipe, config));
@@ -184,18 +186,18 @@ describe('text of a recipe or of srtslurm.yaml', () => {
   const recipes = Object.values(RECIPES).map((text) => parse(text) as Parts);
   const fields = recipes.flatMap((recipe) => stringsOf(recipe).map((path) => ({ recipe, path })));
 
-  it('gives scripts that bash reads', () => {
+  it('gives scripts that bash can parse', () => {
     for (const recipe of recipes)
       for (const script of scriptsOf(recipe, config) ?? expect.fail('refused'))
         expect(spawnSync('bash', ['-n'], { input: script, encoding: 'utf8' }).stderr).toBe('');
   });
 
-  it('adds no line and no word to a script, whatever it is', () => {
+  it('adds no line and no word to a script, whatever the text is', () => {
     let taken = 0;
     fc.assert(
       fc.property(fc.constantFrom(...fields), hostile, ({ recipe, path }, text) => {
         const plain = changed(recipe, path, 'plain');
-        // A field that takes some words only takes none of these.
+        // A field with a fixed set of words accepts none of these texts.
         if (!plainScriptsOf(plain, config)) return;
         if (keepsShape(changed(recipe, path, text), config, [plain, config])) taken++;
       }),
@@ -204,7 +206,7 @@ describe('text of a recipe or of srtslurm.yaml', () => {
     expect(taken).toBeGreaterThan(50);
   }, 120_000);
 
-  it('adds none as srtslurm.yaml’s', () => {
+  it('of srtslurm.yaml adds none either', () => {
     const [recipe] = recipes;
     if (!recipe) throw new Error('no recipe');
     fc.assert(

@@ -15,10 +15,10 @@ const jobs = useJobs();
 const login = (url: string, seed: string, inboxPrefix: string) =>
   connect({ servers: url, authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)), inboxPrefix });
 
-/** A secret key of nats, as it is written. */
+/** A secret nkey. */
 const SEED = /SU[A-Z2-7]{56}/;
 
-it('a run ends well under 10,000 malformed messages, and its keys are in private files alone', async () => {
+it('a run succeeds under 10,000 malformed messages, and its keys are only in private files', async () => {
   const recipe = await writeRecipe(jobs.dir, { frontend: 'sglang', requests: 600 });
   const job = await jobs.apply(recipe);
   await job.pointReached('benchmarking');
@@ -40,7 +40,7 @@ it('a run ends well under 10,000 malformed messages, and its keys are in private
     flood(operator, [s.log('node1', '%zz'), s.log('node2', 'nginx'), s.cancel], 3_000, random),
     flood(engine, [s.allDesired, s.desired('node1'), s.cancel, 'x.y'], 1_000, random),
   ]);
-  // Well formed, and meant to make the coordinator believe that another one is in charge.
+  // A valid message that claims to come from a newer coordinator.
   const claim = { v: 1, node: 'node1', incarnation: 'x', epoch: 1_000_000, generation: 0, processes: [] };
   agent.publish(
     s.heartbeat('node1'),
@@ -56,7 +56,7 @@ it('a run ends well under 10,000 malformed messages, and its keys are in private
   expect((await job.state()).epoch).toBe(1);
   const states = (await job.events()).filter((event) => event.kind === 'agent.transition');
   expect(states.filter((event) => event.to === 'lost')).toEqual([]);
-  // What was dropped is told, but fills no log.
+  // Dropped messages are logged, but do not fill a log.
   for (const name of await readdir(join(jobDir, 'logs'))) {
     const text = await readFile(join(jobDir, 'logs', name), 'utf8');
     if (/sweep_|_agent/.test(name)) expect(text.split('\n').length, name).toBeLessThan(300);
@@ -65,12 +65,12 @@ it('a run ends well under 10,000 malformed messages, and its keys are in private
   await job.nothingLeft();
 }, 90_000);
 
-/** Where a key can be read by others: files that are not private, command lines, environments. */
+/** Places where others can read a key: files that are not private, command lines, environments. */
 async function keysInTheOpen(jobDir: string): Promise<string[]> {
   const found: string[] = [];
   for (const name of await readdir(jobDir, { recursive: true })) {
     const path = join(jobDir, name);
-    // What is written anew meanwhile may be gone.
+    // A file may be replaced during the search.
     const now = await stat(path).catch(() => undefined);
     if (!now?.isFile() || !SEED.test(await readFile(path, 'latin1').catch(() => ''))) continue;
     if ((now.mode & 0o077) !== 0) found.push(`${path} ${now.mode.toString(8)}`);

@@ -1,6 +1,6 @@
 import type { NatsConnection } from 'nats';
 
-/** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */
+/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
 export function randomOf(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -11,7 +11,7 @@ export function randomOf(seed: number): () => number {
   };
 }
 
-/** Messages that fit no schema, or fit one and mean harm. */
+/** Messages that fit no schema, or that fit one and are hostile. */
 export function malformed(random: () => number): Uint8Array | string {
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
   const bytes = Uint8Array.from({ length: Math.floor(random() * 400) }, () => random() * 256);
@@ -34,7 +34,7 @@ export function malformed(random: () => number): Uint8Array | string {
   ])();
 }
 
-/** The few that are large: half a megabyte of wrong elements, of depth, of digits. */
+/** A few large ones: half a megabyte of wrong elements, of depth, of digits. */
 export const large: readonly string[] = [
   `{"v":1,"node":"node1","processes":[${'1,'.repeat(250_000)}1]}`,
   `${'['.repeat(250_000)}${']'.repeat(250_000)}`,
@@ -42,7 +42,10 @@ export const large: readonly string[] = [
   `{"v":1,"at":"${'x'.repeat(500_000)}"}`,
 ];
 
-/** Sends `count` of them over `subjects` in turn, with replies that are wanted nowhere, and waits until they are taken. */
+/**
+ * Sends `count` messages over `subjects` in turn, with reply subjects that do not exist, and waits until the
+ * server has them.
+ */
 export async function flood(
   connection: NatsConnection,
   subjects: readonly string[],

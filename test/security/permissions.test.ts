@@ -23,7 +23,7 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((connection) => connection.close()));
 });
 
-/** A client that keeps to no rule but the server's. */
+/** A client that obeys no rule but the server's. */
 async function hostile(seed?: string, inbox?: string) {
   const connection = await connect({
     servers: bus.nats.url,
@@ -37,7 +37,7 @@ async function hostile(seed?: string, inbox?: string) {
       if (status.permissionContext)
         refused.push(`${status.permissionContext.operation} ${status.permissionContext.subject}`);
   })();
-  /** Subjects, of those given, that the server refuses to publish on. */
+  /** The given subjects on which the server refuses the operation. */
   const refuses = async (operation: 'publish' | 'subscription', subjects: readonly string[]) => {
     refused.length = 0;
     for (const subject of subjects)
@@ -62,8 +62,8 @@ const administration = [
   '$JS.API.ACCOUNT.PURGE.SRT',
 ];
 
-describe('what the server refuses', () => {
-  it('an agent: whatever is another agent’s, the coordinator’s or the stream’s', async () => {
+describe('the server refuses', () => {
+  it('an agent: all subjects of other agents, of the coordinator and of the stream', async () => {
     const { refuses } = await agent('node1');
     const publish = [
       s.hello('node2'),
@@ -102,7 +102,7 @@ describe('what the server refuses', () => {
     expect(await refuses('subscription', subscribe)).toEqual(subscribe);
   });
 
-  it('the operator: commands, other people’s questions and answers, and changes of the stream', async () => {
+  it('the operator: commands, questions and answers of others, and changes of the stream', async () => {
     const { refuses } = await operator();
     const publish = [
       s.desired('node1'),
@@ -117,7 +117,7 @@ describe('what the server refuses', () => {
       ...administration,
     ];
     expect(await refuses('publish', publish)).toEqual(publish);
-    // Whoever hears a hello could answer it, with processes to start.
+    // A subscriber to hello could answer it with processes to start.
     const subscribe = [
       s.everything,
       s.hello('*'),
@@ -130,7 +130,7 @@ describe('what the server refuses', () => {
     expect(await refuses('subscription', subscribe)).toEqual(subscribe);
   });
 
-  it('the coordinator’s ear in the system account: anything but to listen', async () => {
+  it("the coordinator's user in the system account: anything but listening", async () => {
     const { refuses } = await hostile(bus.keys.system.seed, inboxOf('system'));
     const publish = ['$SYS.REQ.SERVER.PING', '$SYS.ACCOUNT.SRT.DISCONNECT', s.allDesired];
     expect(await refuses('publish', publish)).toEqual(publish);
@@ -145,7 +145,7 @@ describe('what the server refuses', () => {
       );
     expect(await ask('$SYS.REQ.SERVER.PING', '', 500)).toMatch(/^refused/);
     expect(await ask('$SYS.REQ.ACCOUNT.SRT.CONNZ', '', 500)).toMatch(/^refused/);
-    // Of an account that it cannot name it could delete the streams, in nats-server before 2.10.27.
+    // From an account that it cannot name it could delete the streams, in nats-server before 2.10.27.
     for (const account of ['SRT', 'SRT_', '*']) {
       expect(await ask(`$JS.API.ACCOUNT.PURGE.${account}`, '', 500)).toMatch(/^refused/);
       connection.publish('big', '{}', { reply: `$JS.API.ACCOUNT.PURGE.${account}` });
@@ -163,7 +163,7 @@ describe('what the server refuses', () => {
     await keptEvent(await bus.coordinator(), 'still there');
   });
 
-  it('an engine: more streams and consumers than its account has, and the turn of srtctl’s own messages', async () => {
+  it("an engine: more streams and consumers than its account allows, and it cannot delay srtctl's own messages", async () => {
     const { connection } = await hostile();
     const api = (subject: string, body: object) =>
       connection
@@ -190,7 +190,7 @@ describe('what the server refuses', () => {
       }),
     );
     expect(consumers.refusal).toMatch(/maximum consumers/);
-    // It talks as fast as it can, and many others listen to it.
+    // One engine publishes as fast as it can, and many others listen.
     const listeners = Array.from({ length: 20 }, () => connection.subscribe('loud', { callback: () => {} }));
     const coordinator = await bus.coordinator();
     let isLoud = true;
@@ -212,8 +212,8 @@ describe('what the server refuses', () => {
   });
 });
 
-describe('what could be said in somebody else’s name', () => {
-  it('nobody has an honest party answer to a subject of his choice', async () => {
+describe('impersonation', () => {
+  it('no role can make another role publish on a subject of its choice', async () => {
     const coordinator = await bus.coordinator();
     const honest = await bus.agent('node2');
     let asked = 0;
@@ -240,7 +240,7 @@ describe('what could be said in somebody else’s name', () => {
       first.connection.publish(s.hello('node1'), '{}', { reply });
       second.connection.publish(s.cancel, '{}', { reply });
       second.connection.publish(s.log('node2', 'p'), '{}', { reply });
-      // The server itself acknowledges what it keeps, wherever it is told to.
+      // The server itself acknowledges stored messages, on any reply subject.
       first.connection.publish(s.processTransition('node1', 'p'), '{}', { reply });
     }
     await until('all to be asked', () => asked >= targets.length * 3);
@@ -250,12 +250,12 @@ describe('what could be said in somebody else’s name', () => {
     const late = await bus.operator();
     late.follow(1, (event) => heard.push(event));
     await until('what was kept before', () => heard.some((event) => event.seq === before));
-    // An acknowledgement that ends on a command's subject is not a command.
+    // An acknowledgement on a command's subject is not a command.
     expect(desiredSchema.safeParse({ stream: STREAM, seq: 1 }).success).toBe(false);
     expect(allDesiredSchema.safeParse({ stream: STREAM, seq: 1 }).success).toBe(false);
   });
 
-  it('an event under one’s own subject that speaks of others is not believed', async () => {
+  it("an event on an agent's own subject that claims to be about another node is ignored", async () => {
     const { connection } = await agent('node1');
     const follower = await bus.operator();
     const seen: SrtEvent[] = [];
@@ -282,7 +282,7 @@ describe('what could be said in somebody else’s name', () => {
     expect(follower.status.malformed).toBeGreaterThanOrEqual(5);
   });
 
-  it('a message id that others can foresee does not make the coordinator’s own a repeat', async () => {
+  it("a foreseen message id does not turn the coordinator's own message into a duplicate", async () => {
     const { connection } = await agent('node1');
     for (let seq = 1; seq <= 5; seq++) {
       const header = headers();
@@ -297,7 +297,7 @@ describe('what could be said in somebody else’s name', () => {
     await until('the coordinator’s event', () => seen.includes('coordinator:7'));
   });
 
-  it('the stream can be made again by a coordinator that starts again, and by nobody be emptied', async () => {
+  it('a restarted coordinator can create the stream again, but no other role can empty it', async () => {
     await createStream({ url: bus.nats.url, seed: bus.keys.coordinator.seed, jobId: JOB });
     const { refuses } = await hostile(bus.keys.coordinator.seed, inboxOf('coordinator'));
     const emptying = administration.filter((subject) => !/UPDATE/.test(subject));

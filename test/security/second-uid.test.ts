@@ -20,7 +20,7 @@ import { writeRecipe } from '../e2e/recipe.ts';
 import { RunningJob } from '../support/job.ts';
 import { removeLeftovers } from '../support/leftovers.ts';
 
-/** Users without a name: one whose job runs, and one who has a shell on the same machine. */
+/** Users without a name: one whose job runs, and one with a shell on the same machine. */
 const OWNER = 20_001;
 const HOSTILE = 20_002;
 const SECRET = 'hf_zQ7secretOfTheOwner91';
@@ -31,10 +31,12 @@ const as = (uid: number): string[] => [
 ];
 
 let dir: string;
-/** srtctl's programs, where both users can read them; a checkout may lie in root's own directory. */
+/**
+ * srtctl's programs, in a place that both users can read, because a checkout may lie in root's own directory.
+ */
 let installation: string;
 let home: string;
-/** Everyone can write there, as in /tmp, and nobody can remove what is another's. */
+/** Everyone can write there, as in /tmp, and only the owner of a file can remove it. */
 let shared: string;
 let recipe: string;
 const jobs: RunningJob[] = [];
@@ -73,7 +75,7 @@ const environment = (more: Record<string, string> = {}) => ({
   ...{ HOME: home, TMPDIR: '/tmp', SRTCTL_SIM_LOAD_MS: '100', SRTCTL_SIM_SPEED: '10', ...more },
 });
 
-/** The owner applies a recipe, in a directory where everyone can write. */
+/** The owner applies a recipe in a directory where everyone can write. */
 function apply(file: string, env: Record<string, string>): RunningJob {
   const args = ['apply', '-f', file, '--local', '--mock'];
   const place = { cwd: shared, srtctl: join(installation, 'dist/srtctl.js') };
@@ -92,11 +94,11 @@ function hostile(command: string, ...args: string[]) {
   });
 }
 
-/** A program that leaves a witness if anybody runs it. */
+/** A program that creates a file when it is run. */
 const witness = (): string => join(shared, 'witness');
 const program = `#!/bin/sh\nid -u >>"${'$'}WITNESS"\nexit 1\n`;
 
-/** What the hostile user puts where the owner works. */
+/** Files that the hostile user plants in the owner's working directory. */
 function plant(): void {
   const text = program.replaceAll('$WITNESS', witness());
   const script = ['.srtctl/bin/nats-server', 'nats-server', 'etcd', 'python3', 'node', 'dist/guard.sh']
@@ -107,7 +109,7 @@ function plant(): void {
 }
 
 describe('another user of the machine, with a shell on it', () => {
-  it('plants no configuration and no recipe: they are refused with his name', async ({ skip }) => {
+  it('plants no configuration and no recipe: srtctl refuses them and names the user', async ({ skip }) => {
     if (!isRoot && process.env.CI !== 'true') skip('only root can be two other users');
     plant();
     const config = 'printf \'srtctl_root: /tmp\\ndefault_bash_preamble: touch %s\\n\' "$1" >srtslurm.yaml';
@@ -132,7 +134,7 @@ describe('another user of the machine, with a shell on it', () => {
     expect(existsSync(witness())).toBe(false);
   }, 120_000);
 
-  it('gets nothing of a job that runs, and cannot change how it ends', async ({ skip }) => {
+  it('reads nothing of a running job, and cannot change how it ends', async ({ skip }) => {
     if (!isRoot && process.env.CI !== 'true') skip('only root can be two other users');
     plant();
     const job = apply(recipe, { SRTSLURM_CONFIG: join(dir, 'patient.yaml') });
@@ -144,7 +146,7 @@ describe('another user of the machine, with a shell on it', () => {
     const got = Object.entries(report).filter(([, each]) => each.got.length > 0);
     expect(Object.fromEntries(got)).toEqual({});
     const never = Object.entries(report).filter(([, each]) => each.tried === 0);
-    // No part of srtctl has a socket with a path.
+    // No part of srtctl uses a Unix socket.
     expect(never.map(([name]) => name)).toEqual(['connect to sockets of the job']);
     expect(Object.keys(report).length).toBeGreaterThan(20);
     expect(report.processes?.tried).toBeGreaterThan(8);

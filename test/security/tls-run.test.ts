@@ -14,7 +14,7 @@ async function encrypted(frontend: 'sglang' | 'dynamo', requests: number) {
   return jobs.apply(recipe);
 }
 
-it('on an encrypted bus a run goes on when its coordinator and its nats-server were killed, and ends well', async () => {
+it('on an encrypted bus a run survives the kill of its coordinator and its nats-server, and succeeds', async () => {
   const job = await encrypted('sglang', 600);
   await job.pointReached('benchmarking');
   const { coordinatorPid, home } = await job.state();
@@ -32,7 +32,7 @@ it('on an encrypted bus a run goes on when its coordinator and its nats-server w
     expect((await job.transitions(id)).filter(({ from }) => from === 'preparing')).toHaveLength(1);
 }, 90_000);
 
-it('Dynamo’s engines find their account on an encrypted bus', async () => {
+it("on an encrypted bus Dynamo's engines find their account", async () => {
   const job = await encrypted('dynamo', 4);
   expect(await job.ended(), job.said).toBe(0);
   expect(await job.results()).toMatchObject([{ status: 'done', benchmark: { valid: true } }]);

@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => bus?.stop());
 
-it('the job’s own authority signs a certificate for the head’s address and name', async () => {
+it("the job's own authority signs a certificate for the head node's address and name", async () => {
   const certificate = new X509Certificate(tls.cert);
   expect(certificate.verify(new X509Certificate(tls.ca).publicKey)).toBe(true);
   expect(certificate.checkIP('127.0.0.1')).toBe('127.0.0.1');
@@ -31,7 +31,7 @@ it('the job’s own authority signs a certificate for the head’s address and n
   expect((await stat(join(bus.directory, 'nats/server.key'))).mode & 0o777).toBe(0o600);
 });
 
-it('srtctl’s own clients talk encrypted, and engines find their account without', async () => {
+it("srtctl's own clients use TLS, and engines find their account without TLS", async () => {
   const coordinator = await bus.coordinator();
   const agent = await bus.agent('node1');
   coordinator.subscribe(s.hello('*'), z.unknown(), ({ respond }) => respond({ yes: 1 }));
@@ -44,7 +44,7 @@ it('srtctl’s own clients talk encrypted, and engines find their account withou
   await engine.close();
 });
 
-it('a client that knows another authority, or a server without a certificate, is not connected to', async () => {
+it('a client refuses a server of another authority, and a server without a certificate', async () => {
   const other = await createServerCertificate(['127.0.0.1']);
   const options = { seed: bus.keys.coordinator.seed, job: JOB, name: 'x', inbox: inboxOf('coordinator') };
   await expect(connectBus({ ...options, url: bus.nats.url, ca: other.ca })).rejects.toThrow(/cannot reach/);

@@ -65,7 +65,7 @@ configure() {
   {
     for ((index = 1; index <= count; index++)); do echo "NodeName=node$index NodeAddr=$(address $index)"; done
     echo "PartitionName=batch Nodes=node[1-$count] Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=20"
-    # Its jobs take the nodes of those in batch.
+    # Its jobs preempt those of batch on the same nodes.
     echo "PartitionName=urgent Nodes=node[1-$count] MaxTime=INFINITE State=UP PriorityTier=10"
   } >>"$lab/slurm.conf"
 }
@@ -80,7 +80,7 @@ plug_in() {
   ip -n "srtlab-$name" link set eth0 up
 }
 
-# The first process of a node is a shell; with it ends everything on the node, as with its power.
+# The first process of a node is a shell; killing it ends everything on the node, as a power cut does.
 boot() {
   local name=$1
   mkdir -p "$lab/$name/spool"
@@ -90,7 +90,7 @@ boot() {
   until_true 60 "$name" test -s "$lab/$name/init"
 }
 
-# A lab whose owner has ended without taking it down is in the way of every other: it goes.
+# Removes a lab whose owner ended without taking it down, because it blocks every other lab.
 clear_abandoned() {
   local other owner
   ip link show $bridge >/dev/null 2>&1 || return 0
@@ -134,7 +134,7 @@ down() {
     ip netns delete "srtlab-$name" 2>/dev/null || true
     ip link delete "srtlab-v${name#node}" 2>/dev/null || true
   done
-  # The bridge tells of an abandoned lab, and of one that is somebody else's: only its own goes.
+  # The bridge's alias names its lab: an abandoned one, another owner's, or this one, which alone is removed.
   if [ "$(ip -o link show $bridge 2>/dev/null | sed -n 's/.*alias //p')" = "$lab" ]; then
     ip link delete $bridge 2>/dev/null || true
   fi
@@ -152,13 +152,13 @@ case ${1:-} in
     shift 2
     exec nsenter --target "$pid" --net --uts --pid --mount env SLURM_CONF="$SLURM_CONF" "$@"
     ;;
-  kill) # its pid may soon be another's: nobody finds it any more
+  kill) # removes its pid file, because another process may soon have the pid
     pid=$(init_of "$2")
     kill -9 "$pid"
     until_true 10 "the end of $2" gone "$pid"
     rm "$lab/$2/init"
     ;;
-  start) # a node that was killed
+  start) # starts a killed node again
     if [ -n "$(init_of "$2")" ]; then fail "$2 is up"; fi
     boot "$2"
     ;;

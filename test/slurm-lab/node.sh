@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The first process of a node: node.sh NAME LAB. It tells its pid as the machine outside sees it, before /proc is its own.
+# The first process of a node: node.sh NAME LAB. It reports its pid outside of the PID namespace, before it
+# mounts its own /proc.
 read -r pid _ </proc/self/stat
 mount -t proc proc /proc
 mount --bind "$2/hosts" /etc/hosts
@@ -7,7 +8,7 @@ mountpoint -q /sys/fs/cgroup || mount -t tmpfs tmpfs /sys/fs/cgroup
 hostname "$1"
 echo "$pid" >"$2/$1/init"
 slurmd -D &
-# Reaps whatever loses its parent.
+# Reaps orphaned processes.
 while :; do
   wait
   sleep 1000 &
