@@ -18,7 +18,7 @@ const completion = { model: 'tiny', prompt: [1000, 1001], max_tokens: 3, ignore_
 const chat = { model: 'tiny', messages: [{ role: 'user', content: 'hi' }], max_tokens: 3, ignore_eos: true };
 const [COMPLETIONS, CHAT] = ['/v1/completions', '/v1/chat/completions'];
 const usage = { stream: true, stream_options: { include_usage: true } };
-/** Which instances there are, with their data left out. */
+/** Compares the set of instances without their data. */
 const health = { path: '/health', values: ['status'] };
 const error = { values: ['code', 'type'] };
 const whole = { values: ['code', 'type', 'message'] };
@@ -82,18 +82,19 @@ describeReal('Dynamo 1.6.1 and its stand-ins', ['dynamo'], () => {
   const both = () => [sides.real, sides.standIn];
 
   it('answer alike, without workers and with one', async () => {
-    // All of these take milliseconds, and on a busy machine as long as they like.
+    // Real answers take milliseconds; on a busy machine they may take any time.
     const steps = [...withoutWorkers, ...requests].map((step) =>
       'act' in step ? step : { ...step, timing: false as const },
     );
     expect(await contract(sides, steps)).toEqual([]);
   }, 120_000);
 
-  it('the first token is late on a kept connection, and not on a new one', {
+  it('the first token is late on a reused connection, and not on a new one', {
     retry: 3,
     timeout: 60_000,
   }, async () => {
-    // A delayed ACK takes 40 ms or more, whatever else the machine does; the least of many is not late by chance.
+    // A delayed ACK takes 40 ms or more, whatever else the machine does; the minimum of many is not late by
+    // chance.
     const late = 35;
     const body = { ...completion, max_tokens: 8 };
     const classes = await Promise.all(
@@ -140,7 +141,7 @@ describeReal('Dynamo 1.6.1 and its stand-ins', ['dynamo'], () => {
     expect(shapes[0]?.[0]?.[0]).toBe(503);
   });
 
-  it('workers stand in etcd under the same keys, with leases of 30 s', async () => {
+  it('workers have the same keys in etcd, with leases of 30 s', async () => {
     const found = await Promise.all(
       both().map(async (side) => ({
         keys: (await side.keys())
@@ -153,7 +154,7 @@ describeReal('Dynamo 1.6.1 and its stand-ins', ['dynamo'], () => {
     expect(found[0]?.leases).toEqual([30]);
   });
 
-  it('a worker that is killed: the stream ends in an error, requests are refused, and it is dropped as late', async () => {
+  it("after a worker's death the stream ends in an error, requests are refused, and the worker is dropped equally late", async () => {
     const cut = (side: DynamoSide): Promise<string> =>
       fetch(`${side.url}${COMPLETIONS}`, {
         method: 'POST',
@@ -176,7 +177,7 @@ describeReal('Dynamo 1.6.1 and its stand-ins', ['dynamo'], () => {
     expect(await contract(sides, after)).toEqual([]);
   }, 120_000);
 
-  /** How a worker ends, what it says last, and how often it says before that somebody is not there. */
+  /** How a worker ends, its last words, and how many failed connection attempts it logged before. */
   const ending = async (side: DynamoSide, env: Readonly<Record<string, string>>) => {
     const { ended, log } = await side.worker(env);
     const code = await ended;
@@ -191,7 +192,7 @@ describeReal('Dynamo 1.6.1 and its stand-ins', ['dynamo'], () => {
     };
   };
 
-  it('a worker whose login to NATS is refused ends at once', async () => {
+  it('a worker ends at once when NATS refuses its login', async () => {
     const env = { NATS_AUTH_USERNAME: 'somebody', NATS_AUTH_PASSWORD: 'else' };
     const ends = await Promise.all(both().map((side) => ending(side, env)));
     expect(ends[1]).toEqual(ends[0]);
@@ -202,7 +203,7 @@ describeReal('Dynamo 1.6.1 and its stand-ins', ['dynamo'], () => {
     ['NATS', 'NATS_SERVER', 'nats', ' (2 attempts)'],
     ['etcd', 'ETCD_ENDPOINTS', 'http', ''],
   ])(
-    'a worker tries for a while to reach %s, and ends with the same words',
+    'a worker retries for a while when it cannot reach %s, and ends with the same words',
     async (name, variable, scheme, attempts) => {
       // Without this variable, 120 s (seen: 26 attempts at NATS, after 0, 1, 3, 7, 12, 17… s).
       const limit = { [`${name.toUpperCase()}_STARTUP_CONNECT_TIMEOUT_SECONDS`]: '3' };
@@ -219,18 +220,18 @@ describeReal('Dynamo 1.6.1 and its stand-ins', ['dynamo'], () => {
     60_000,
   );
 
-  it('a wrong flag ends them with the same exit code', async () => {
+  it('a wrong flag ends both with the same exit code', async () => {
     const ends = await Promise.all(
       both().map(async (side) => (await side.worker({}, ['--no-such-option', '1'])).ended),
     );
     expect(ends).toEqual([2, 2]);
   }, 60_000);
 
-  it('a worker that is stopped takes itself out of the registry', async () => {
+  it('a stopping worker removes itself from the registry', async () => {
     await Promise.all(
       both().map(async (side) => {
         const { child, ended } = await side.worker();
-        // The real one hears signals only some time after it has registered.
+        // The real one handles signals only some time after it has registered.
         const models = async () => (await fetch(`${side.url}/v1/models`)).text();
         await until(`${side.kind} is listed`, async () => (await models()).includes('"tiny"'));
         signal(child.pid ?? 0, 'SIGTERM');

@@ -17,7 +17,7 @@ describeReal('faults of Dynamo', ['dynamo'], () => {
     model = await tinyModel(join(jobs.dir, 'model'), 'dynamo');
   }, 60_000);
 
-  /** Two points on the same deployment; the first one takes long enough to be hurt. */
+  /** Two points on the same deployment; the first one is long enough to inject a fault. */
   const twoPoints = (change: Parameters<typeof dynamoRecipe>[1] = {}) =>
     dynamoRecipe(model, {
       backend: { speedup_ratio: 1 },
@@ -26,7 +26,7 @@ describeReal('faults of Dynamo', ['dynamo'], () => {
       ...change,
     });
 
-  describe('in the first of two points', () => {
+  describe('a fault in the first of two points', () => {
     it.each([
       ['a killed frontend', /dynamo\.frontend/, /frontend-0.*SIGKILL/],
       ['a killed etcd', /etcd --name/, /etcd.*SIGKILL/],
@@ -55,7 +55,7 @@ describeReal('faults of Dynamo', ['dynamo'], () => {
       await job.nothingLeft();
     }, 300_000);
 
-    it('a worker that stands still is the cause, and the next point is valid', async () => {
+    it('a hung worker is the cause, and the next point is valid', async () => {
       const job = await jobs.apply(twoPoints({ supervision: { unhealthy_after: 10, hung_after: 20 } }));
       await job.benchmarking();
       await job.hurt(MOCKER, 'SIGSTOP');
@@ -67,7 +67,7 @@ describeReal('faults of Dynamo', ['dynamo'], () => {
     }, 300_000);
   });
 
-  it('Ctrl-C ends all of it', async () => {
+  it('Ctrl-C ends every process', async () => {
     const job = await jobs.apply(twoPoints());
     await job.benchmarking();
     job.child.kill('SIGINT');
@@ -75,7 +75,7 @@ describeReal('faults of Dynamo', ['dynamo'], () => {
     await job.nothingLeft();
   }, 180_000);
 
-  it('agent and guard are killed together: nothing is left', async () => {
+  it('nothing is left when agent and guard are killed together', async () => {
     const job = await jobs.apply(twoPoints());
     await job.benchmarking();
     const agent = await job.processOf(/node-agent\.js|agent-node1/);
@@ -85,7 +85,7 @@ describeReal('faults of Dynamo', ['dynamo'], () => {
     await job.nothingLeft();
   }, 300_000);
 
-  it('a port that is taken is refused before anything starts, with its holder', async () => {
+  it('a port in use is reported before anything starts, with its holder', async () => {
     const job = await jobs.apply(dynamoRecipe(model), {
       env: await strangerOn(18_000, jobs.dir),
       args: ['--port', '18000'],
@@ -98,7 +98,7 @@ describeReal('faults of Dynamo', ['dynamo'], () => {
     await job.nothingLeft();
   }, 120_000);
 
-  it('a server of somebody else’s that takes the port while workers load is never measured', async () => {
+  it('a foreign server that takes the port while workers load is never measured', async () => {
     const job = await jobs.apply(dynamoRecipe(model), {
       env: await strangerOn(18_000, jobs.dir, /dynamo\.mocker/),
       args: ['--port', '18000'],

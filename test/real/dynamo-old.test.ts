@@ -7,7 +7,7 @@ import { tinyModel } from './support/tiny-model.ts';
 
 const SHIM = resolve('test/real/support/dynamo_engine.py');
 
-/** The release that most public recipes name. It needs a newer nats-server than Debian 12 has. */
+/** The release that most public recipes use. It needs a newer nats-server than Debian 12 has. */
 describeReal('Dynamo 0.8.1', ['dynamo-old'], () => {
   const jobs = useRealJobs({ python: 'dynamo-old', modules: { 'dynamo.sglang': SHIM } });
   let model = '';
@@ -21,7 +21,7 @@ describeReal('Dynamo 0.8.1', ['dynamo-old'], () => {
   ])(
     'with %s runs to exact figures',
     async (_, resources, modes) => {
-      // Its mocker looks for the served name at the hub, should that not be the model's directory.
+      // Its mocker looks up the served name on the hub unless it is the model's directory.
       const options = { 'served-model-name': model, 'tensor-parallel-size': 2 };
       const sglang_config = Object.fromEntries(modes.map((mode) => [mode, options]));
       const job = await jobs.apply(

@@ -33,11 +33,11 @@ describeReal('all runs of Dynamo', ['dynamo', 'debian'], () => {
   const kv = { args: { 'router-mode': 'kv' } };
   const tp2 = { 'served-model-name': 'tiny', 'tensor-parallel-size': 2 };
 
-  describe('to exact figures', () => {
+  describe('give exact figures', () => {
     it.each([
       ['prefill and decode workers', { resources: DISAGGREGATED }],
-      ['a router that knows the KV caches', { frontend: kv }],
-      ['prefill and decode workers behind such a router', { resources: DISAGGREGATED, frontend: kv }],
+      ['a KV-aware router', { frontend: kv }],
+      ['prefill and decode workers behind a KV-aware router', { resources: DISAGGREGATED, frontend: kv }],
       ['requests over NATS', { dynamo: { request_plane: 'nats' } }],
       [
         'prefill and decode workers, with requests over NATS',
@@ -80,7 +80,7 @@ describeReal('all runs of Dynamo', ['dynamo', 'debian'], () => {
       );
     }, 180_000);
 
-    it('a tokenizer that takes seconds to read: the model is listed before the benchmark begins', async () => {
+    it('a tokenizer that takes seconds to load: the model is listed before the benchmark starts', async () => {
       const large = await tinyModel(join(jobs.dir, 'large'), 'dynamo', { vocabulary: 151_000, merges: true });
       const job = await jobs.apply(dynamoRecipe(large));
       expect(await job.ended(), job.said).toBe(0);
@@ -88,7 +88,7 @@ describeReal('all runs of Dynamo', ['dynamo', 'debian'], () => {
       await job.nothingLeft();
     }, 240_000);
 
-    it('two points, of which the second has other workers', async () => {
+    it('two points, the second with other workers', async () => {
       const { results } = await runs({
         backend: { speedup_ratio: '{speed}' },
         sweep: { speed: [10, 5] },

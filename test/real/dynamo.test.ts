@@ -12,14 +12,14 @@ describeReal('Dynamo', ['dynamo'], () => {
     model = await tinyModel(join(jobs.dir, 'model'), 'dynamo');
   }, 60_000);
 
-  it('with two mockers runs to exact figures, without a workaround', async () => {
+  it('gives exact figures with two mockers, without a workaround', async () => {
     const job = await jobs.apply(dynamoRecipe(model));
     expect(await job.ended(), job.said).toBe(0);
     expectExact((await job.results())[0]);
     await job.nothingLeft();
   }, 180_000);
 
-  it('a killed worker is the cause, and what it left in the registry does not spoil the next point', async () => {
+  it('a killed worker is the cause, and its stale registration does not affect the next point', async () => {
     const job = await jobs.apply(
       dynamoRecipe(model, {
         backend: { speedup_ratio: 1 },

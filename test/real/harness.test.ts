@@ -31,7 +31,7 @@ const recipe = {
 describeReal('a run of a real program', ['routers'], () => {
   const jobs = useRealJobs({ python: 'routers', modules: { 'sglang.launch_server': 'simulator' } });
 
-  it('has a network and shared memory of its own, and is seen whatever title a process has', async () => {
+  it('has its own network and shared memory, and sees processes whatever their titles', async () => {
     const job = await jobs.apply({ ...recipe, model: { ...recipe.model, path: jobs.dir } });
     const router = await job.processOf(/sglang_router|sglang-router|sglang::router/);
     expect(router.pid).toBeGreaterThan(0);
@@ -44,12 +44,12 @@ describeReal('a run of a real program', ['routers'], () => {
 describeReal('what real programs need', ['dynamo', 'debian'], () => {
   const jobs = useRealJobs({ python: 'dynamo' });
 
-  it('is a tiny model with a tokenizer', async () => {
+  it('are a tiny model with a tokenizer', async () => {
     const model = await tinyModel(join(jobs.dir, 'model'), 'dynamo', { vocabulary: 2_000, sparse: true });
     expect(readdirSync(model)).toEqual(expect.arrayContaining(['config.json', 'tokenizer.json']));
   });
 
-  it('is nginx, and the libraries of Debian', () => {
+  it('are nginx and the libraries of Debian', () => {
     execFileSync(programOf('debian', 'nginx'), ['-v'], { stdio: 'ignore' });
     expect(readdirSync(debianLibraries)).toContain('libibverbs.so.1');
   });

@@ -13,7 +13,7 @@ import { ask } from './support/answer.ts';
 import { contract, type KnownDifference, type Side, type Step } from './support/contract.ts';
 import { describeReal, programOf } from './support/programs.ts';
 
-/** A router of the test behind nginx: what it answers is fixed. */
+/** A router of the test behind nginx, with fixed answers. */
 class Upstream {
   readonly #server: Server;
   #port = 0;
@@ -46,7 +46,7 @@ class Upstream {
   }
 
   async listen(): Promise<string> {
-    // No router closes connections that nginx keeps; one that is closed as a POST comes is a 502.
+    // Routers keep nginx's connections open; a connection that closes as a POST arrives gives a 502.
     this.#server.keepAliveTimeout = 60_000;
     await new Promise<void>((resolve) => this.#server.listen(this.#port, '127.0.0.1', resolve));
     const address = this.#server.address();
@@ -61,8 +61,8 @@ class Upstream {
 }
 
 /**
- * A host that drops connection requests: a program that stands still behind a full queue of connections, where the
- * kernel drops what else wants to connect.
+ * A host that drops connection requests: a stopped program with a full accept queue, so that the kernel drops
+ * further connections.
  */
 class Deaf {
   #child: ChildProcess | undefined;
@@ -79,7 +79,7 @@ class Deaf {
     await until('a program that stands still', async () =>
       (await readFile(`/proc/${child.pid}/stat`, 'latin1')).includes(') T '),
     );
-    // Connections are taken by the kernel until its queue is full.
+    // The kernel accepts connections until its queue is full.
     const isFull = async (): Promise<boolean> => {
       const socket = connect(port, '127.0.0.1').on('error', () => undefined);
       this.#waiting.push(socket);
@@ -97,7 +97,7 @@ class Deaf {
   }
 }
 
-/** What nginx hands requests to. */
+/** An upstream of nginx. */
 interface Place {
   listen(): Promise<string>;
   close(): Promise<void>;
@@ -150,7 +150,7 @@ describeReal('nginx and its stand-in', ['debian'], () => {
     directory = await mkdtemp(join(tmpdir(), 'srtctl-real-'));
   });
   afterAll(async () => {
-    // By SIGTERM, which nginx hands on to its workers.
+    // By SIGTERM, which nginx forwards to its workers.
     for (const each of running.splice(0)) {
       each.child.kill('SIGTERM');
       await each.ended();
@@ -160,7 +160,7 @@ describeReal('nginx and its stand-in', ['debian'], () => {
     await rm(directory, { recursive: true, force: true });
   });
 
-  /** nginx with the configuration that srtctl writes, before two upstreams of its own. */
+  /** nginx with the configuration that srtctl writes, in front of two upstreams of the test. */
   async function side(
     name: string,
     program: string,
@@ -190,7 +190,7 @@ describeReal('nginx and its stand-in', ['debian'], () => {
     expect(await contract({ real, standIn }, steps, known)).toEqual([]);
   }, 60_000);
 
-  it('a host that drops connection requests costs requests seconds and fails none, and then gets none', async () => {
+  it('a host that drops connection requests delays requests by seconds, fails none, and then gets none', async () => {
     const { url } = await side('deaf', programOf('debian', 'nginx'), nodeAddress(32), [
       new Deaf(),
       new Upstream(),
@@ -203,13 +203,13 @@ describeReal('nginx and its stand-in', ['debian'], () => {
       expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
       rounds.push(Math.max(...answers.map(({ ms }) => ms)));
     }
-    // The limit is 5 s; a busy machine is late.
+    // The limit is 5 s; a busy machine takes longer.
     expect(Math.max(...rounds)).toBeLessThan(15_000);
-    // After three failures the host is left out for 10 s.
+    // After three failures nginx skips the host for 10 s.
     expect(rounds.filter((ms) => ms < 2_000).length, rounds.join(' ms, ')).toBeGreaterThanOrEqual(2);
   }, 90_000);
 
-  it('end alike: with the same exit code for a configuration that is wrong or not there, and for SIGTERM', async () => {
+  it('end alike: with the same exit code for a wrong or missing configuration, and for SIGTERM', async () => {
     const file = join(directory, 'wrong.conf');
     await writeFile(file, 'events {}\nhttp { upstream { }\n');
     for (const argv of [['-c', join(directory, 'none.conf')], ['-c', file], ['-x']]) {

@@ -41,7 +41,7 @@ function run(argv: readonly string[], address: string): ChildProcess {
   return child;
 }
 
-/** A router, real or not, before two simulated engines on one address. */
+/** A router, real or simulated, in front of two simulated engines on one address. */
 async function side(kind: Kind, isReal: boolean, isDisaggregated: boolean): Promise<Routed> {
   const address = network();
   const engine = (port: number, ...more: string[]): ChildProcess =>
@@ -79,7 +79,7 @@ async function side(kind: Kind, isReal: boolean, isDisaggregated: boolean): Prom
 
 const ask = { model: MODEL, max_tokens: 3, ignore_eos: true, temperature: 0 };
 const chat = { ...ask, messages: [{ role: 'user', content: 'a b c' }] };
-/** So many tokens that a stream has chunks of each kind however late they are read. */
+/** Enough tokens that a stream has chunks of each kind, however late they are read. */
 const long = { max_tokens: 60 };
 const alsoHeaders = ['x-smg-error-code'];
 const listsTwo = async (url: string): Promise<boolean> => {
@@ -87,7 +87,9 @@ const listsTwo = async (url: string): Promise<boolean> => {
   return ((await answer?.text()) ?? '').match(/"is_healthy":true/g)?.length === 2;
 };
 
-/** Those that users look at. Which of the others are there depends on what has happened, on retries for example. */
+/**
+ * The families that users read. Whether the others exist depends on earlier events, for example on retries.
+ */
 const families =
   /^(vllm_router_|smg_(http_(requests_total|responses_total|connections_active|request_duration)|router_requests_total|router_request_duration|worker_(health|pool_size|cb_state|cb_outcomes_total|selection_total)$))/;
 
@@ -124,7 +126,7 @@ const table: readonly Step<Routed>[] = [
   post('no model', '/v1/completions', { prompt: 'a', max_tokens: 2 }),
   post('no prompt', '/v1/completions', { model: MODEL }),
   post('another model', '/v1/completions', { ...ask, model: 'other/model', prompt: 'a' }),
-  // Which of two workers refuses first, and is named in a header, is chance.
+  // Which of two workers refuses first, and appears in a header, is chance.
   post(
     'too long',
     '/v1/completions',
@@ -149,7 +151,7 @@ const table: readonly Step<Routed>[] = [
   },
   post('after a death', '/v1/completions', { ...ask, prompt: 'a b c' }),
   post('after a death, again', '/v1/completions', { ...ask, prompt: 'a b c' }),
-  // Routers look after their workers each minute, and three times: till then a dead one is called healthy.
+  // Routers check their workers each minute, and three times; until then a dead worker counts as healthy.
   { name: 'workers after a death', act: async ({ url }) => expect(await listsTwo(url)).toBe(true) },
   {
     name: 'the first worker is killed',
@@ -163,7 +165,10 @@ const table: readonly Step<Routed>[] = [
   { name: 'readiness without workers', path: '/readiness' },
 ];
 
-/** smg lists the load that it heard last, if any; and of a refused stream it passes on what came first, of either worker. */
+/**
+ * smg lists the load that was reported last, if any; and of a refused stream it forwards the first part, from
+ * either worker.
+ */
 const CHANCE = new Set(['GET /workers', 'too long, streamed']);
 
 const comparable = (kind: Kind): readonly Step<Routed>[] =>
@@ -188,8 +193,8 @@ describeReal('a router and its stand-in answer alike', ['routers'], () => {
   );
 
   const refused = [
-    ['an option that it does not have', ['--no-such-option', '1']],
-    ['a policy that it does not have', ['--policy', 'clever']],
+    ['an unknown option', ['--no-such-option', '1']],
+    ['an unknown policy', ['--policy', 'clever']],
   ] as const;
   it.each(
     refused.flatMap(([what, argv]) =>

@@ -17,7 +17,7 @@ const RUN_MS = 240_000;
 describeReal('faults with a real router', ['routers'], () => {
   const jobs = useRealJobs({ python: 'routers', modules: ENGINES });
 
-  /** Two points on the same deployment; the first takes long enough to be hurt. */
+  /** Two points on the same deployment; the first one is long enough to inject a fault. */
   const twoPoints = (type: RouterType, rest: object = {}, more: Partial<RouterRecipe> = {}) =>
     aggregated({
       ...{ type, model: jobs.dir },
@@ -26,7 +26,7 @@ describeReal('faults with a real router', ['routers'], () => {
       ...more,
     });
 
-  /** The first point failed because of `process`, and the second one did not notice. */
+  /** Expects that the first point failed because of `process`, and that the second one is not affected. */
   async function secondIsValid(job: RealJob, process: RegExp): Promise<string> {
     expect(await job.ended(), job.said).toBe(3);
     const [first, second] = await job.results();
@@ -62,7 +62,7 @@ describeReal('faults with a real router', ['routers'], () => {
     );
 
     it(
-      'a worker that stands still is the cause, and the next point is valid',
+      'a hung worker is the cause, and the next point is valid',
       async () => {
         const job = await jobs.apply(
           twoPoints(type, { supervision: { unhealthy_after: 5, hung_after: 15 } }),
@@ -75,7 +75,7 @@ describeReal('faults with a real router', ['routers'], () => {
     );
 
     it(
-      'Ctrl-C ends all of it',
+      'Ctrl-C ends every process',
       async () => {
         const job = await jobs.apply(twoPoints(type));
         await job.benchmarking();
@@ -87,7 +87,7 @@ describeReal('faults with a real router', ['routers'], () => {
     );
 
     it(
-      'agent and guard are killed together: nothing is left',
+      'nothing is left when agent and guard are killed together',
       async () => {
         const job = await jobs.apply(twoPoints(type));
         await job.benchmarking();
@@ -101,7 +101,7 @@ describeReal('faults with a real router', ['routers'], () => {
     );
 
     it(
-      'an option that it does not have is the cause, in its own words',
+      "an unknown option is the cause, in the router's own words",
       async () => {
         const job = await jobs.apply(aggregated({ type, model: jobs.dir, args: { 'no-such-option': 1 } }));
         expect(await job.ended(), job.said).toBe(1);
@@ -115,7 +115,7 @@ describeReal('faults with a real router', ['routers'], () => {
   });
 
   it(
-    'a port that is taken is refused before anything starts, with its holder',
+    'a port in use is reported before anything starts, with its holder',
     async () => {
       const recipe = aggregated({ type: 'sglang', model: jobs.dir, args: { port: 18_000 } });
       const job = await jobs.apply(recipe, { env: await strangerOn(18_000, jobs.dir) });

@@ -20,14 +20,14 @@ const policies: Readonly<Record<RouterType, readonly string[]>> = {
   smg: ['random', 'cache_aware', 'power_of_two', 'least_load', 'consistent_hashing', 'prefix_hash'],
   'vllm-router': ['random', 'cache_aware', 'power_of_two', 'consistent_hash'],
 };
-/** Routers that hand a request to a prefill and a decode worker of SGLang. */
+/** Routers that send a request to a prefill and a decode worker of SGLang at once. */
 const forPairs = ['sglang', 'smg'] as const;
 
 describeReal('real routers', ['routers', 'debian'], () => {
   const jobs = useRealJobs({ python: 'routers', modules: ENGINES });
 
   it.each(forPairs)(
-    '%s before prefill and decode workers',
+    '%s in front of prefill and decode workers',
     (type) => jobs.apply(disaggregated({ type, model: jobs.dir })).then((job) => wentWell(job)),
     RUN_MS,
   );
@@ -44,7 +44,7 @@ describeReal('real routers', ['routers', 'debian'], () => {
     ['smg', { 'dp-aware': true }],
     ['vllm-router', { 'intra-node-data-parallel-size': 2, 'api-key': 'none' }],
   ] as const)(
-    '%s aware of data parallelism: a worker is one, however many ranks it lists',
+    '%s aware of data parallelism: a worker counts once, however many ranks it lists',
     async (type, args) => {
       const options = { 'dp-size': 2, 'enable-dp-attention': true };
       const job = await jobs.apply(aggregated({ type, model: jobs.dir, args, options }));
@@ -56,7 +56,7 @@ describeReal('real routers', ['routers', 'debian'], () => {
   );
 
   it.each(routerTypes)(
-    '%s waits for workers that load for longer than it looks for them once',
+    '%s waits for workers that load for longer than one of its health checks',
     async (type) => {
       const job = await jobs.apply(aggregated({ type, model: jobs.dir }), {
         env: { SRTCTL_SIM_LOAD_MS: '8000' },
@@ -84,7 +84,7 @@ describeReal('real routers', ['routers', 'debian'], () => {
   );
 });
 
-describeReal("vLLM's router before workers of vLLM", ['routers'], () => {
+describeReal("vLLM's router in front of vLLM workers", ['routers'], () => {
   const jobs = useRealJobs({ python: 'routers' });
   let model = '';
   beforeAll(async () => {
@@ -93,9 +93,9 @@ describeReal("vLLM's router before workers of vLLM", ['routers'], () => {
   });
 
   it(
-    'gives each request to a prefill worker, and then to a decode worker',
+    'sends each request to a prefill worker, and then to a decode worker',
     async () => {
-      // The stand-in for vLLM's command; python3 stays the environment's, which comes before it.
+      // A stand-in for the command vllm; python3 stays that of the environment, which comes first on PATH.
       const job = await jobs.apply(vllmDisaggregated(model), { path: [resolve('dist/mock-bin')] });
       await wentWell(job);
       const ready = (await job.transitions('frontend-0')).find(({ to }) => to === 'ready');

@@ -9,7 +9,7 @@ describeReal("SGLang's router", ['routers'], () => {
   const jobs = useRealJobs({ python: 'routers', modules: ENGINES });
 
   it(
-    'before a prefill and two decode workers: every request is answered',
+    'in front of a prefill and two decode workers answers every request',
     async () => {
       const job = await jobs.apply(disaggregated({ type: 'sglang', model: jobs.dir }));
       await wentWell(job);
@@ -20,7 +20,7 @@ describeReal("SGLang's router", ['routers'], () => {
   );
 
   it(
-    'gives a worker up: the wait is over at once, and says so',
+    'removes a worker: the wait ends at once, with that reason',
     async () => {
       const patient = { interval_seconds: 60, max_attempts: 10 };
       const args = { 'worker-startup-timeout-secs': 2 };
@@ -37,7 +37,7 @@ describeReal("SGLang's router", ['routers'], () => {
   );
 
   it(
-    'is killed in mid-benchmark: the point fails because of it, and nothing is left',
+    'is killed during the benchmark: the point fails because of it, and nothing is left',
     async () => {
       const benchmark = { concurrencies: '4', num_prompts_mult: 10_000 };
       const job = await jobs.apply(aggregated({ type: 'sglang', model: jobs.dir, benchmark }));
@@ -55,7 +55,7 @@ describeReal("SGLang's router", ['routers'], () => {
 describeReal('smg', ['routers'], () => {
   const jobs = useRealJobs({ python: 'routers', modules: ENGINES });
   it(
-    'before two aggregated workers: every request is answered',
+    'in front of two aggregated workers answers every request',
     async () => {
       const job = await jobs.apply(aggregated({ type: 'smg', model: jobs.dir }));
       await wentWell(job);
@@ -67,7 +67,7 @@ describeReal('smg', ['routers'], () => {
 describeReal("vLLM's router", ['routers'], () => {
   const jobs = useRealJobs({ python: 'routers', modules: ENGINES });
   it(
-    'before two aggregated workers: every request is answered',
+    'in front of two aggregated workers answers every request',
     async () => {
       const job = await jobs.apply(aggregated({ type: 'vllm-router', model: jobs.dir }));
       await wentWell(job);

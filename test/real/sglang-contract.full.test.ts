@@ -22,7 +22,7 @@ const stream = { stream: true };
 const usage = { ...stream, stream_options: { include_usage: true } };
 const error = { values: ['code', 'type', 'error.code', 'error.type'] };
 const counts = ['usage.prompt_tokens', 'usage.completion_tokens', 'choices[].finish_reason'];
-/** Those that srtctl reads, or that users of it look at first. */
+/** The families that srtctl reads, or that its users read first. */
 const families =
   /^sglang:(num_running_reqs|num_queue_reqs|http_requests_active|num_(prefill|decode)_\w+_queue_reqs|generation_tokens_total|prompt_tokens_total|realtime_tokens_total|inter_token_latency_seconds|time_to_first_token_seconds|gen_throughput|token_usage|cached_tokens_total|num_requests_total)$/;
 
@@ -99,7 +99,7 @@ describeReal('SGLang 0.5.23 and its stand-in', ['sglang'], () => {
     await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   });
 
-  /** Both, started with the same command line. */
+  /** Both sides, started with the same command line. */
   async function both() {
     directory = await mkdtemp(join(tmpdir(), 'srtctl-contract-'));
     const model = await tinyModel(join(directory, 'tiny'), 'sglang');
@@ -118,11 +118,11 @@ describeReal('SGLang 0.5.23 and its stand-in', ['sglang'], () => {
   }
 
   it(
-    'answer alike; a flush is refused while requests run; and a server that is to end answers what it has begun',
+    'answer alike; a flush is refused while requests run; and a stopping server completes its running requests',
     async () => {
       const { real, standIn } = await both();
       await Promise.all([real.ready(START), standIn.ready(START)]);
-      // All but health checks take milliseconds, and on a busy machine as long as they like.
+      // Everything but health checks takes milliseconds; on a busy machine it may take any time.
       const steps = table.map((step) =>
         'act' in step || step.path.startsWith('/health') ? step : { ...step, timing: false as const },
       );

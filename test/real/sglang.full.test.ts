@@ -23,12 +23,12 @@ describeReal('a real SGLang', ['sglang'], () => {
   };
 
   it.each([
-    // It would look into it for 5 and 65 s.
+    // It would investigate for 5 and 65 s.
     [/^sglang::scheduler/, /Subprocess scheduler_0 .*crashed with exit code -9/],
     [/^sglang::detokenizer/, /Subprocess detokenizer .*crashed with exit code -9/],
     [/sglang\.launch_server/, /SIGKILL/],
   ])(
-    'whose %s is killed has failed for that',
+    'fails because its %s was killed',
     async (title, cause) => {
       const job = await measuring();
       await job.hurt(title, 'SIGKILL');
@@ -42,7 +42,7 @@ describeReal('a real SGLang', ['sglang'], () => {
   );
 
   it(
-    'whose detokenizer stands still is noticed within hung_after, and named',
+    'with a hung detokenizer fails within hung_after, and the cause names it',
     async () => {
       const job = await measuring({ supervision: { hung_after: 15 } });
       await job.hurt(/^sglang::detokenizer/, 'SIGSTOP');
@@ -54,7 +54,7 @@ describeReal('a real SGLang', ['sglang'], () => {
   );
 
   it(
-    'without metrics whose scheduler stands still is named by its health check',
+    'without metrics and with a hung scheduler fails by its health check',
     async () => {
       const job = await measuring({ flags: { 'enable-metrics': false }, supervision: { hung_after: 15 } });
       await job.hurt(/^sglang::scheduler/, 'SIGSTOP');
@@ -68,7 +68,7 @@ describeReal('a real SGLang', ['sglang'], () => {
   );
 
   it(
-    'that answers while we stop it has no error of its own, and leaves nothing',
+    'that answers while it is being stopped has no error of its own, and leaves nothing',
     async () => {
       const job = await measuring();
       signal(job.child.pid ?? 0, 'SIGINT');
@@ -80,7 +80,7 @@ describeReal('a real SGLang', ['sglang'], () => {
   );
 
   it(
-    'without a model in its directory has failed with what is not there',
+    'without a model in its directory fails with the missing file in the cause',
     async () => {
       const empty = join(jobs.dir, 'empty');
       await mkdir(empty);
@@ -93,7 +93,7 @@ describeReal('a real SGLang', ['sglang'], () => {
   );
 
   it(
-    'serves a second point with prompts of its own, on empty caches',
+    'serves a second point with its own prompts, on empty caches',
     async () => {
       const job = await jobs.apply(
         recipeOf(model, { benchmark: { osl: '{osl}' }, more: { sweep: { osl: [8, 12] } } }),
@@ -107,7 +107,7 @@ describeReal('a real SGLang', ['sglang'], () => {
       ]);
       const [first, second] = results.map(({ benchmark }) => benchmark?.serving[0]);
       expect(first?.seed).not.toBe(second?.seed);
-      // Only the chat template's first tokens are the same in all prompts.
+      // Only the first tokens, from the chat template, are the same in all prompts.
       for (const one of [first, second]) {
         expect(one?.cache).toMatchObject({ promptTokens: one?.inputTokens });
         expect(one?.cache?.share).toBeLessThan(0.2);

@@ -15,7 +15,7 @@ describeReal('a real SGLang behind its real router', ['sglang'], () => {
   });
 
   it(
-    'runs to valid figures with exact counts, and leaves nothing',
+    'gives valid figures with exact counts, and leaves nothing',
     async () => {
       const job = await jobs.apply(recipeOf(model));
       expect(await job.ended(), job.said).toBe(0);
@@ -29,7 +29,7 @@ describeReal('a real SGLang behind its real router', ['sglang'], () => {
   );
 
   it(
-    'whose scheduler stands still is noticed within hung_after, and named',
+    'with a hung scheduler fails within hung_after, and the cause names it',
     async () => {
       const job = await jobs.apply(recipeOf(model, { benchmark: LONG, supervision: { hung_after: 15 } }));
       await job.measuring(8 * MINUTES);
@@ -46,7 +46,7 @@ describeReal('a real SGLang behind its real router', ['sglang'], () => {
   );
 
   it(
-    'that does not know an option has failed with the option in the cause',
+    'that does not know an option fails with the option in the cause',
     async () => {
       const job = await jobs.apply(recipeOf(model, { flags: { 'max-total-tokenz': 4_096 } }));
       expect(await job.ended(), job.said).toBe(1);

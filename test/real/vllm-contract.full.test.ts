@@ -21,7 +21,7 @@ const stream = { stream: true };
 const usage = { ...stream, stream_options: { include_usage: true } };
 const error = { values: ['error.code', 'error.type', 'error.param'] };
 const counts = ['usage.prompt_tokens', 'usage.completion_tokens', 'choices[].finish_reason'];
-/** Those that srtctl reads, or that users of it look at first. */
+/** The families that srtctl reads, or that its users read first. */
 const families =
   /^vllm:(num_requests_|kv_cache_usage_perc|generation_tokens|prompt_tokens_total|(external_)?prefix_cache_|num_preemptions|request_success|time_to_first_token)/;
 
@@ -89,8 +89,9 @@ const table: readonly Step<EngineSide>[] = [
 const known: readonly KnownDifference[] = [];
 
 /**
- * The process runs for 3 of every 33 ms until the promise is settled. An engine core left alone makes a thousand tokens
- * of this model before the first of them has reached the client, and could not be killed in the middle of an answer.
+ * Lets the process run for 3 of every 33 ms until the promise is settled. At full speed an engine core
+ * generates a thousand tokens of this model before the first of them has reached the client, and could not be
+ * killed in the middle of an answer.
  */
 async function slowedUntil<T>(pid: number, promise: Promise<T>): Promise<T> {
   let settled = false;
@@ -115,7 +116,7 @@ describeReal('vLLM 0.32 and its stand-in', ['vllm'], () => {
     await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   });
 
-  /** Both, started with the same command line. */
+  /** Both sides, started with the same command line. */
   async function both(more: readonly string[] = []) {
     directory = await mkdtemp(join(tmpdir(), 'srtctl-contract-'));
     const model = await tinyModel(join(directory, 'tiny'), 'vllm', { vocabulary: 2_000 });
@@ -139,7 +140,7 @@ describeReal('vLLM 0.32 and its stand-in', ['vllm'], () => {
     async () => {
       const { real, standIn } = await both();
       await Promise.all([real.ready(START), standIn.ready(START)]);
-      // All of these take milliseconds, and on a busy machine as long as they like.
+      // Real answers take milliseconds; on a busy machine they may take any time.
       const steps = table.map((step) => ('act' in step ? step : { ...step, timing: false as const }));
       expect(await contract({ real, standIn }, steps, known)).toEqual([]);
       const cut = async (side: EngineSide): Promise<unknown> => {
@@ -168,7 +169,7 @@ describeReal('vLLM 0.32 and its stand-in', ['vllm'], () => {
   );
 
   it(
-    'end with the same exit code for an option that they do not have',
+    'end with the same exit code for an unknown option',
     async () => {
       const { real, standIn } = await both(['--no-such-option', '1']);
       const ends = await Promise.all([real.ended(2 * MINUTES), standIn.ended()]);

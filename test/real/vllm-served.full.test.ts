@@ -18,7 +18,7 @@ describeReal("a real vLLM behind vLLM's router", ['vllm', 'routers'], () => {
   });
 
   it(
-    'runs to valid figures with exact counts',
+    'gives valid figures with exact counts',
     async () => {
       const model = await tinyModel(join(jobs.dir, 'model'), 'vllm', { vocabulary: 2_000 });
       const frontend = { type: 'vllm-router', enable_multiple_frontends: false };
@@ -35,7 +35,7 @@ describeReal('a real vLLM 0.31 behind Dynamo', ['dynamo-vllm'], () => {
   const jobs = useRealJobs({ python: 'dynamo-vllm' });
 
   it(
-    'runs to valid figures with exact counts',
+    'gives valid figures with exact counts',
     async () => {
       const model = await tinyModel(join(jobs.dir, 'model'), 'dynamo-vllm', { vocabulary: 2_000 });
       const frontend = { type: 'dynamo', enable_multiple_frontends: false };
@@ -74,7 +74,7 @@ describeReal("a foreign server on a real vLLM's port", ['vllm'], () => {
   );
 
   it(
-    'that comes while vLLM loads is never measured',
+    'that starts while vLLM loads is never measured',
     async () => {
       const job = await besideStranger(/vllm serve/);
       expect(await job.ended(), job.said).toBe(1);

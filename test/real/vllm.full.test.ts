@@ -26,7 +26,7 @@ describeReal('a real vLLM', ['vllm'], () => {
   };
 
   it(
-    'runs to valid figures with exact counts, also for tokens that decode to nothing, and leaves nothing',
+    'gives valid figures with exact counts, also for tokens that decode to nothing, and leaves nothing',
     async () => {
       const sparse = await tinyModel(join(jobs.dir, 'sparse'), 'vllm', { vocabulary: 2_000, sparse: true });
       for (const path of [model, sparse]) {
@@ -38,7 +38,7 @@ describeReal('a real vLLM', ['vllm'], () => {
   );
 
   it(
-    'serves a second point on an empty cache, with prompts of its own',
+    'serves a second point on an empty cache, with its own prompts',
     async () => {
       const job = await jobs.apply(
         recipeOf(model, {
@@ -52,7 +52,7 @@ describeReal('a real vLLM', ['vllm'], () => {
       expect(results.map(({ status }) => status)).toEqual(['done', 'done']);
       const [first, second] = results.map(({ benchmark }) => benchmark?.serving[0]);
       expect(first?.seed).not.toBe(second?.seed);
-      // One process for both points: the model is loaded once.
+      // One process for both points, because the model is loaded once.
       expect(new Set(await job.pidsOf('agg-0-0')).size).toBe(1);
       await job.nothingLeft();
     },
@@ -60,7 +60,7 @@ describeReal('a real vLLM', ['vllm'], () => {
   );
 
   it.each([/EngineCore/, /vllm serve/])(
-    'whose %s is killed has failed for that',
+    'fails because its %s was killed',
     async (title) => {
       const job = await measuring();
       await job.hurt(title, 'SIGKILL');
@@ -72,9 +72,10 @@ describeReal('a real vLLM', ['vllm'], () => {
   );
 
   it(
-    'whose engine core stands still is noticed within hung_after, and named',
+    'with a hung engine core fails within hung_after, and the cause names it',
     async () => {
-      // Answers of many lengths: between those of one length the engine has nothing to do, and says so when it is stopped.
+      // Answers of many lengths: with a single length the engine is idle between them, and logs that when it
+      // is stopped.
       const uneven = { ...LONG, concurrencies: '8', osl: 400, random_range_ratio: 0.2 };
       const job = await measuring({ benchmark: uneven, supervision: { hung_after: 20 } });
       await job.hurt(/EngineCore/, 'SIGSTOP');
@@ -86,7 +87,7 @@ describeReal('a real vLLM', ['vllm'], () => {
   );
 
   it(
-    'that answers while we stop it leaves nothing, and has no error of its own',
+    'that answers while it is being stopped leaves nothing, and has no error of its own',
     async () => {
       const job = await measuring();
       signal(job.child.pid, 'SIGINT');
@@ -98,7 +99,7 @@ describeReal('a real vLLM', ['vllm'], () => {
   );
 
   it(
-    'with a wrong option has failed for it',
+    'with a wrong option fails because of it',
     async () => {
       const job = await jobs.apply(recipeOf(model, { flags: { 'max-model-length': 4 } }));
       expect(await job.ended(), job.said).toBe(1);
@@ -110,7 +111,7 @@ describeReal('a real vLLM', ['vllm'], () => {
   );
 
   it(
-    'without a model in its directory has failed with what is not there',
+    'without a model in its directory fails with the missing file in the cause',
     async () => {
       const empty = join(jobs.dir, 'empty');
       await mkdir(empty);

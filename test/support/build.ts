@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 
-/** Bundles once, before the first test of any kind that needs it: such tests run what users run. */
+/** Bundles once, before the first test that needs it, because such tests run the programs that users run. */
 export default function setup(): void {
   if (process.env.SRTCTL_SKIP_BUILD) return;
   process.env.SRTCTL_SKIP_BUILD = '1';

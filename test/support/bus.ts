@@ -72,8 +72,8 @@ export async function startTestBus(
 export type TestBus = Awaited<ReturnType<typeof startTestBus>>;
 
 /**
- * Resolves as soon as `holds` does; rejects after `ms` with what was waited for. How soon is not what tests are about: a
- * busy machine may take long, and what never comes is told all the same.
+ * Resolves as soon as `holds` does; rejects after `ms` with the description. The limit is generous, because a
+ * busy machine may be slow; it only turns an endless wait into an error.
  */
 export async function until<T>(
   what: string,
@@ -84,12 +84,12 @@ export async function until<T>(
   for (;;) {
     const value = await holds();
     if (value) return value as NonNullable<T>;
-    if (performance.now() > end) throw new Error(`waited ${ms} ms in vain for: ${what}`);
+    if (performance.now() > end) throw new Error(`no ${what} within ${ms} ms`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
-/** false for a zombie too: it has ended, and waits for whoever adopted it to say so. */
+/** false for a zombie too: it has ended, and only waits to be reaped. */
 export const exists = (pid: number): boolean => {
   try {
     return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));

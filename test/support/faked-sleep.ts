@@ -1,4 +1,7 @@
-/** In place of node:timers/promises: its functions on the global timers, which alone vitest's fake timers replace. */
+/**
+ * Replaces node:timers/promises by functions on the global timers, because vitest's fake timers only replace
+ * those.
+ */
 
 export const setImmediate = (): Promise<void> => new Promise((resolve) => globalThis.setImmediate(resolve));
 

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 /** Pids of the guards whose mark begins with `mark`. */
 export function guardsOf(mark: string): number[] {
-  // Every mark begins with nothing, those of other jobs too.
+  // Every mark begins with the empty text, those of other jobs too.
   if (mark === '') return [];
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

@@ -14,10 +14,10 @@ import { until } from './bus.ts';
 import { leftoversOf } from './leftovers.ts';
 
 export const SRTCTL = resolve('dist/srtctl.js');
-/** How long the end of a command that was told to end is waited for. */
+/** How long to wait for the end of a stopped command. */
 const END_MS = 20_000;
 
-/** A run of the real command line. Its job is the one that was not in `outputs` before. */
+/** A run of the real command line. Its job is the one that did not exist in `outputs` before. */
 export class RunningJob {
   readonly child: ChildProcess;
   readonly outputs: string;
@@ -27,8 +27,9 @@ export class RunningJob {
   readonly #earlier: readonly string[];
 
   /**
+   *
    * @param through a program, with its options, that runs the command
-   * @param place where it runs, and of which installation, if not of this directory's
+   * @param place working directory and installation, unless both are this directory's
    */
   constructor(
     outputs: string,
@@ -59,7 +60,7 @@ export class RunningJob {
     return this.#ended;
   }
 
-  /** Everything that it printed. */
+  /** Everything that it has printed. */
   get said(): string {
     return this.stdout + this.stderr;
   }
@@ -99,7 +100,7 @@ export class RunningJob {
     );
   }
 
-  /** Waits until a point (any, unless it is told which) is in a state. */
+  /** Waits until a point (any, unless `ordinal` is given) is in a state. */
   pointReached(to: string, ordinal?: number, ms = 60_000): Promise<SrtEvent> {
     return until(
       `point ${ordinal ?? ''} ${to}`,
@@ -121,10 +122,10 @@ export class RunningJob {
     await until('the benchmark to say something', async () => (await readFile(logFile, 'utf8')) !== '');
   }
 
-  /** Waits until a request of what is measured has been answered. */
+  /** Waits until a measured request has been answered. */
   async measuring(ms = 60_000): Promise<void> {
     const answered = async (): Promise<boolean> => {
-      if (this.child.exitCode !== null) throw new Error(`it has ended instead: ${this.said}`);
+      if (this.child.exitCode !== null) throw new Error(`the command has ended instead: ${this.said}`);
       const points = join(await this.jobDir(), 'points');
       for (const name of existsSync(points) ? await readdir(points) : []) {
         const text = await readFile(join(points, name, 'progress.json'), 'utf8').catch(() => '');
@@ -136,18 +137,18 @@ export class RunningJob {
     await until('a measured request', answered, ms);
   }
 
-  /** Waits until a process is ready; which one it is. */
+  /** Waits until a process is ready, and returns its pid. */
   async pidOf(process: string): Promise<number> {
     return (await this.reached(process, 'ready')).pid ?? 0;
   }
 
-  /** Each process that has been ready under this name, in their order. */
+  /** Each process that was ready under this name, in order. */
   async pidsOf(process: string): Promise<number[]> {
     const ready = (await this.transitions(process)).filter(({ to }) => to === 'ready');
     return [...new Set(ready.flatMap(({ pid }) => pid ?? []))];
   }
 
-  /** The job's own program whose command line holds a text; NaN when there is none. */
+  /** The job's own program whose command line contains a text; NaN when there is none. */
   async ownPid(text: string | RegExp): Promise<number> {
     const line = (await this.leftovers()).find((each) => new RegExp(text).test(each));
     return Number(/^process (\d+)/.exec(line ?? '')?.[1]);
@@ -175,12 +176,12 @@ export class RunningJob {
     return (await this.results()).map(({ status }) => status);
   }
 
-  /** Everything of this job that is still there: processes, its temporary directories. */
+  /** Everything that is left of this job: processes, its temporary directories. */
   async leftovers(): Promise<string[]> {
     return leftoversOf(await this.jobId());
   }
 
-  /** Waits until nothing of the job is left, and says what it was that stayed. */
+  /** Waits until nothing of the job is left; the error names what is left. */
   async nothingLeft(): Promise<void> {
     let left: string[] = [];
     const look = async (): Promise<boolean> => {
@@ -192,7 +193,7 @@ export class RunningJob {
     );
   }
 
-  /** Ends the command, in good order unless that takes too long. */
+  /** Ends the command, gracefully unless that takes too long. */
   async stop(): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     const exit = once(this.child, 'exit');
@@ -202,10 +203,10 @@ export class RunningJob {
     clearTimeout(timer);
   }
 
-  /** For the end of a test, also of one that failed. */
+  /** Runs at the end of a test, also of a failed one. */
   async destroy(): Promise<void> {
     await this.stop();
-    // What the job's last processes write may come in between.
+    // The job's last processes may still write files.
     await rm(this.outputs, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
 }

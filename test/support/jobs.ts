@@ -7,27 +7,27 @@ import { afterAll, afterEach, beforeAll } from 'vitest';
 import { RunningJob, SRTCTL } from './job.ts';
 import { removeLeftovers } from './leftovers.ts';
 
-/** Simulated engines that are up and done soon. */
+/** Simulated engines with a short load time and high speed. */
 const FAST = { SRTCTL_SIM_LOAD_MS: '100', SRTCTL_SIM_SPEED: '10' };
 /**
- * A busy machine makes agents silent for longer than the defaults allow, and most tests are not about that. Those that are
- * begin with `useJobs(DEFAULT_LIMITS)`.
+ * On a busy machine agents are silent for longer than the defaults allow. Tests about silence use
+ * `useJobs(DEFAULT_LIMITS)`.
  */
 const PATIENT = { SRTSLURM_CONFIG: resolve(import.meta.dirname, 'patient.yaml') };
-/** Silence counts as soon as it does for users. */
+/** The same limits as for users. */
 export const DEFAULT_LIMITS = { SRTSLURM_CONFIG: '' };
 
 type Environment = Readonly<Record<string, string>>;
 interface Ways {
   readonly args?: readonly string[];
   readonly env?: Environment;
-  /** Where its job goes: the outputs of another job, to go on with what it did. */
+  /** The outputs of another job, to resume it. */
   readonly outputs?: string;
 }
 
 /**
- * Jobs on this machine for the tests of one file, below one temporary directory. After each test all that it has started
- * is ended, whatever state a test that failed has left it in. `env` is what all of the jobs are given.
+ * Jobs on this machine for the tests of one file, below one temporary directory. After each test everything
+ * that it started is ended, even when the test failed. All jobs get `env`.
  */
 export function useJobs(env: Environment = {}) {
   let directory = '';
@@ -48,7 +48,7 @@ export function useJobs(env: Environment = {}) {
     await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   });
 
-  /** Runs a command of srtctl beside the test. */
+  /** Starts a command of srtctl beside the test. */
   async function start(args: readonly string[], ways: Omit<Ways, 'args'> = {}): Promise<RunningJob> {
     const outputs = ways.outputs ?? (await mkdtemp(join(directory, 'out-')));
     const job = new RunningJob(outputs, args, { ...FAST, ...PATIENT, ...env, ...ways.env });
@@ -61,14 +61,14 @@ export function useJobs(env: Environment = {}) {
     start(['apply', '-f', recipe, '--local', '--mock', ...args], ways);
 
   return {
-    /** For what the tests write. */
+    /** A directory for files of the tests. */
     get dir(): string {
       return directory;
     },
     start,
     apply,
     endAll,
-    /** Runs a recipe into its benchmark, which has sent requests. */
+    /** Runs a recipe until its benchmark has sent requests. */
     async inBenchmark(recipe: string, ways?: Ways): Promise<RunningJob> {
       const job = await apply(recipe, ways);
       await job.benchmarking();

@@ -2,15 +2,18 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * What a test needs. `unit`: this process alone. `process`: programs of this machine that it starts, among them srtctl's
- * own from dist/. `lab`: a Slurm cluster, or real engines and routers.
+ * What a test needs. `unit`: only this process. `process`: programs that it starts on this machine, among
+ * them srtctl's own from dist/. `lab`: a Slurm cluster, or real engines and routers.
  */
 export const KINDS = ['unit', 'process', 'lab'] as const;
 export type Kind = (typeof KINDS)[number];
 
 const LAB = /^test\/(real\/|platform\/slurm\/cluster\.test\.ts$)/;
 
-/** A test that mentions one of these starts programs. Read from the text, so that no list of tests goes out of date. */
+/**
+ * A test that mentions one of these starts programs. Derived from the text, so that no list of tests can
+ * become outdated.
+ */
 const STARTS_PROGRAMS =
   /node:child_process|execa|dist\/|startTestBus|NatsServer|\/(job|jobs|marked|signal|leftovers|simulated-node|stand-ins)\.ts'/;
 

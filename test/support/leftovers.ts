@@ -10,7 +10,7 @@ interface OwnProcess {
   readonly line: string;
 }
 
-/** Coordinator, agents, guards and nats-server of a job: their command lines name its id or directory. */
+/** Coordinator, agents, guards and nats-server of a job: their command lines contain its id or directory. */
 async function programsOf(jobId: string): Promise<OwnProcess[]> {
   const found: OwnProcess[] = [];
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
@@ -20,7 +20,7 @@ async function programsOf(jobId: string): Promise<OwnProcess[]> {
   return found;
 }
 
-/** What its agents have started carries its mark. */
+/** Processes that its agents have started; they carry its mark. */
 async function markedWith(jobId: string): Promise<number[]> {
   const mark = `SRTCTL_JOB=${jobId}`;
   return (await findMarked([mark])).get(mark) ?? [];
@@ -29,14 +29,17 @@ async function markedWith(jobId: string): Promise<number[]> {
 const directoriesOf = async (jobId: string): Promise<string[]> =>
   (await readdir(tmpdir())).filter((name) => name.includes(jobId));
 
-/** Everything of a job that is still there: processes with its mark, its own programs, its temporary directories. */
+/** Everything that is left of a job: processes with its mark, its own programs, its temporary directories. */
 export async function leftoversOf(jobId: string): Promise<string[]> {
   const marked = (await markedWith(jobId)).map((pid) => `process ${pid}`);
   const own = (await programsOf(jobId)).map(({ pid, line }) => `process ${pid}: ${line}`);
   return [...marked, ...own, ...(await directoriesOf(jobId))];
 }
 
-/** Ends whatever a local job has left, whose id nothing else has. Guards start others again: one look is not enough. */
+/**
+ * Ends everything that is left of a local job with a unique id. It searches repeatedly, because guards start
+ * each other again.
+ */
 export async function removeLeftovers(jobId: string): Promise<void> {
   await until(`the end of ${jobId}`, async () => {
     const own = (await programsOf(jobId)).map(({ pid }) => pid);

@@ -1,6 +1,6 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Files that take minutes, the longest first: one that begins last would be waited for alone. */
+/** Files that take minutes, the longest first: the run would wait for one that starts last. */
 const LONG = [
   'real/sglang',
   'real/vllm',

@@ -4,7 +4,7 @@ import type { SrtEvent } from '../../src/messages/events/events.ts';
 
 type Handler = (subject: string, text: string, respond: (text: string) => void) => void;
 
-/** What all clients of a lossy bus share. */
+/** State that all clients of a lossy bus share. */
 export class LossyNetwork {
   readonly #random: () => number;
   readonly #handlers: { pattern: RegExp; handle: Handler }[] = [];
@@ -20,7 +20,7 @@ export class LossyNetwork {
     return this.lossy && this.#random() < part;
   }
 
-  /** Lost, repeated, late and out of order, as it comes. */
+  /** Delivers a message never, once, twice, late or out of order. */
   send(deliver: () => void): void {
     if (this.#chance(0.3)) return;
     const copies = this.#chance(0.2) ? 2 : 1;
@@ -37,7 +37,7 @@ export class LossyNetwork {
       if (pattern.test(subject)) this.send(() => handle(subject, text, respond));
   }
 
-  /** As JetStream: what has an id that was seen is acknowledged and not kept again. */
+  /** As JetStream does: acknowledges a message with a known id and does not store it again. */
   keep(event: SrtEvent, id: string): boolean {
     if (this.#chance(0.2)) return false;
     if (!this.#ids.has(id)) {

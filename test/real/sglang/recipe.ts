@@ -1,9 +1,9 @@
-/** A real SGLang on a CPU: dummy weights, and kernels that are stubbed so that torch computes (stub/). */
+/** A real SGLang on a CPU: dummy weights, and stubbed kernels so that torch computes (stub/). */
 export const ON_CPU = {
   SGLANG_USE_CPU_ENGINE: '1',
   HF_HUB_OFFLINE: '1',
   CUDA_VISIBLE_DEVICES: '',
-  // Two threads each: tests share the machine.
+  // Two threads each, because tests share the machine.
   OMP_NUM_THREADS: '2',
 } as const;
 
@@ -43,5 +43,5 @@ export const recipeOf = (model: string, { flags, benchmark, supervision, more }:
   ...more,
 });
 
-/** A benchmark that runs until somebody ends it. */
+/** A benchmark that runs until the test ends it. */
 export const LONG = { concurrencies: '4', num_prompts_mult: 5_000, osl: 64 } as const;

@@ -5,26 +5,26 @@ import { familiesOf, framesOf, parsed, type Shape, type ShapeOptions, shapeOf } 
 export interface Ask extends ShapeOptions {
   readonly method?: string;
   readonly path: string;
-  /** Sent as JSON; text and bytes as they are. */
+  /** Sent as JSON; text and bytes are sent unchanged. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Other headers of the answer that count, besides the usual ones. */
+  /** Further headers of the answer to compare, besides the usual ones. */
   readonly alsoHeaders?: readonly string[];
-  /** Another port of the same host, such as that of metrics. */
+  /** Another port of the same host, for example that of metrics. */
   readonly port?: number;
   readonly timeoutMs?: number;
 }
 
-/** An answer, as far as it is compared. */
+/** The compared parts of an answer. */
 export interface Answer {
   /** HTTP status, or how the connection ended without one: ECONNREFUSED, ECONNRESET, TIMEOUT. */
   readonly status: number | string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Shape;
-  /** Until its head came, and until it ended. */
+  /** Time until the head arrived, and until the answer ended. */
   readonly firstMs: number;
   readonly ms: number;
-  /** Not compared: for `until`, and to show. */
+  /** Not compared: for `until`, and for messages. */
   readonly text: string;
 }
 
@@ -33,7 +33,7 @@ const USUAL_HEADERS = ['content-type', 'cache-control', 'retry-after', 'location
 const sent = (body: unknown): string | Buffer | undefined =>
   body === undefined || typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
 
-/** Asks with a connection of its own. Never throws: no answer is an answer, too. */
+/** Sends a request on a new connection. Never throws, because no answer counts as an answer, too. */
 export function ask(base: string, request: Ask): Promise<Answer> {
   const { hostname, port } = new URL(base);
   const body = sent(request.body);
@@ -77,7 +77,10 @@ export function ask(base: string, request: Ask): Promise<Answer> {
   });
 }
 
-/** Headers that a client may go by. How the body's end is told counts (`chunked` or a length), not how long it is. */
+/**
+ * Headers that a client may use. The way the end of the body is marked counts (`chunked` or a length), its
+ * length does not.
+ */
 function chosen(headers: IncomingHttpHeaders, also: readonly string[]): Record<string, string> {
   const named = [...USUAL_HEADERS, ...also].flatMap((name) => {
     const value = headers[name];

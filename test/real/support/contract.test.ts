@@ -54,7 +54,7 @@ describe('a contract', () => {
     ]);
   });
 
-  it('compares the values that count, and keys that are data by what is below them', async () => {
+  it('compares the selected values, and ignores the names of keys that are data', async () => {
     const one = json({ object: 'list', byId: { a1: { up: true }, a2: { up: true } } });
     const other = json({ object: 'lists', byId: { b1: { up: true } } });
     const step = { ...models, values: ['object'], keyed: ['byId'] };
@@ -84,7 +84,7 @@ describe('a contract', () => {
     );
   });
 
-  it('asks until the answer is as awaited', async () => {
+  it('repeats a request until its answer is as expected', async () => {
     let asked = 0;
     const later: RequestListener = (...each) => json({}, ++asked > 3 ? 200 : 503)(...each);
     const step = { ...models, until: ({ status }: { status: unknown }) => status === 200 };
@@ -92,7 +92,7 @@ describe('a contract', () => {
     expect(asked).toBe(4);
   });
 
-  it('lets a known difference be, and fails for one that does not show', async () => {
+  it('accepts a known difference, and fails for one that does not occur', async () => {
     const known = [
       { step: 'models', at: 'body.data', reason: 'ids are numbers' },
       { step: /^mod/, at: 'status', reason: 'it was 404 once' },
@@ -101,7 +101,7 @@ describe('a contract', () => {
     expect(lines).toEqual(['/^mod/: status is listed as different and is not (it was 404 once)']);
   });
 
-  it('tells of times of another class', async () => {
+  it('reports times that differ in magnitude', async () => {
     const slow: RequestListener = (request, response) =>
       void setTimeout(() => json({})(request, response), 900);
     const [line] = await compared(slow, json({}), [models]);

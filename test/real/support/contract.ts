@@ -2,30 +2,33 @@ import { type Answer, type Ask, ask } from './answer.ts';
 import type { Shape } from './shape.ts';
 
 /**
- * Holds a stand-in against the program that it stands for: one table of requests and faults is run against both, and
- * what differs is either in the list of known differences, with its reason, or a failure.
+ * Checks a stand-in against its real program: one table of requests and faults runs against both. Each
+ * difference is either in the list of known differences, with its reason, or a failure.
  */
 export interface Side {
-  /** Where it answers: `http://127.0.0.1:8000`. */
+  /** Its address: `http://127.0.0.1:8000`. */
   readonly url: string;
 }
 
-/** A request whose answers are compared, or something that is done to both sides: a fault, a wait. */
+/** A request whose answers are compared, or an action on both sides: a fault, a wait. */
 export type Step<S extends Side> =
   | (Ask & {
       readonly name: string;
-      /** Asked again until the answer is so, for at most `withinMs`; then the time that it took is compared as well. */
+      /**
+       * The request is repeated until the answer satisfies this, for at most `withinMs`; then that time is
+       * compared as well.
+       */
       readonly until?: (answer: Answer) => boolean;
       readonly withinMs?: number;
-      /** Times say nothing here. */
+      /** Times are not compared here. */
       readonly timing?: false;
     })
   | { readonly name: string; readonly act: (side: S) => Promise<unknown> };
 
 export interface KnownDifference {
-  /** The step's name, or what it matches. */
+  /** The step's name, or a pattern for it. */
   readonly step: string | RegExp;
-  /** Where: `status`, `headers.allow`, `body`, `body.data[].id`, `time`. What is below it is meant, too. */
+  /** Place: `status`, `headers.allow`, `body`, `body.data[].id`, `time`. It includes everything below it. */
   readonly at: string;
   readonly reason: string;
 }
@@ -38,18 +41,20 @@ interface Difference {
 }
 
 /**
- * Two times differ when one is more than four times the other and more than half a second away from it (two seconds
- * where asking again would change what comes next).
+ * Two times differ when one is more than four times the other and more than half a second away from it (two
+ * seconds where a repeated request would change later answers).
  */
 const TIMES = 4;
 const LEAST_APART_MS = 500;
 const LEAST_APART_ONCE_MS = 2_000;
-/** A busy machine is late at times; a program that takes its time takes it each time. */
+/** A busy machine is late now and then; a slow program is slow each time. */
 const MOST_ASKED = 3;
 const AGAIN_MS = 100;
 
-/** Runs the table against both, each for itself. Returns a line for each difference that is not known, and for each
- * known one that does not show: a test expects none. */
+/**
+ * Runs the table against each side. Returns a line for each unknown difference, and for each known one that
+ * does not occur: a test expects none.
+ */
 export async function contract<S extends Side>(
   sides: { readonly real: S; readonly standIn: S },
   steps: readonly Step<S>[],

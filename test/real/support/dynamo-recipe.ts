@@ -16,7 +16,7 @@ export const DISAGGREGATED: Section = {
 
 const [ISL, OSL, REQUESTS] = [128, 32, 24];
 
-/** A recipe for Dynamo and its mocker without anything that works around a fault. */
+/** A recipe for Dynamo and its mocker without workarounds. */
 export function dynamoRecipe(model: string, change: Record<string, Section> = {}): Record<string, unknown> {
   const { frontend = {}, backend = {}, benchmark = {}, resources = AGGREGATED, dynamo, ...rest } = change;
   return {
@@ -37,7 +37,7 @@ export function dynamoRecipe(model: string, change: Record<string, Section> = {}
   };
 }
 
-/** Valid, with every request and every token. */
+/** Expects a valid result, with every request and every token. */
 export function expectExact(result: PointResult | undefined, prompts: 'tokens' | 'words' = 'tokens'): void {
   expect(result?.benchmark, JSON.stringify(result?.cause)).toMatchObject({
     valid: true,

@@ -12,7 +12,7 @@ import { pythonOf } from './programs.ts';
 export type Kind = 'real' | 'standIn';
 type Environment = Readonly<Record<string, string>>;
 
-/** How `python3 -m MODULE` is started of each kind. */
+/** The Python of each kind for `python3 -m MODULE`. */
 const PYTHON: Record<Kind, readonly string[]> = {
   real: [pythonOf('dynamo')],
   standIn: [process.execPath, resolve('dist/simulator.js')],
@@ -42,7 +42,7 @@ async function freePort(host: string): Promise<number> {
   }
 }
 
-/** etcd and nats-server, and on them Dynamo's frontend and its mockers: real ones, or stand-ins. */
+/** etcd, nats-server, Dynamo's frontend and its mockers: real ones, or stand-ins. */
 export class DynamoSide implements Side {
   readonly kind: Kind;
   readonly host: string;
@@ -67,7 +67,7 @@ export class DynamoSide implements Side {
     return `http://${this.host}:${this.#frontendPort}`;
   }
 
-  /** The infrastructure and a frontend. */
+  /** Starts the infrastructure and a frontend. */
   async begin(): Promise<void> {
     const { host } = this;
     const [client, peer, nats] = [await freePort(host), await freePort(host), await freePort(host)];
@@ -108,7 +108,7 @@ export class DynamoSide implements Side {
     );
   }
 
-  /** A mocker more; it answers for its health on `statusPort`. */
+  /** Starts another mocker; its status server listens on `statusPort`. */
   async worker(env: Environment = {}, options: readonly string[] = []): Promise<Started> {
     const { host } = this;
     this.statusPort = await freePort(host);
@@ -131,7 +131,7 @@ export class DynamoSide implements Side {
     return worker;
   }
 
-  /** What is in the registry, by key. */
+  /** All keys in the registry. */
   async keys(): Promise<string[]> {
     const body = JSON.stringify({ key: 'AA==', range_end: 'AA==', keys_only: true });
     const answer = await fetch(`${this.#registry}/v3/kv/range`, { method: 'POST', body });
@@ -139,7 +139,7 @@ export class DynamoSide implements Side {
     return kvs.map(({ key }) => Buffer.from(key, 'base64').toString());
   }
 
-  /** Seconds for which the leases of workers were given. */
+  /** TTLs of the workers' leases, seconds. */
   async leases(): Promise<number[]> {
     const ask = async (path: string, body: object) =>
       (await (

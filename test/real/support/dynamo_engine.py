@@ -39,7 +39,7 @@ mode = options.get("disaggregation-mode")
 arguments = ["--model-path", options.get("model-path") or options["model"], "--speedup-ratio", "10.0"]
 names = {"served-model-name": "model-name", "request-plane": "request-plane"}
 if version("ai-dynamo").startswith("0."):
-    # The mocker of these releases has one kind of engine, and other words for its part.
+    # The mocker of these releases has one kind of engine, and other names for its role.
     arguments += [f"--is-{mode}-worker"] if mode in ("prefill", "decode") else []
 else:
     arguments += ["--engine-type", ENGINE_TYPES[module]]
@@ -58,6 +58,6 @@ if "kv-events-config" in options:
 component = os.environ.get("DYNAMO_COMPONENT")
 if component:
     arguments += ["--endpoint", f"dyn://dynamo.{component}.generate"]
-# Engines give an example of a request for the health check, and are `ready` with it. The mocker gives none.
+# Engines register a sample request for the health check, and are `ready` with it. The mocker registers none.
 os.environ["DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS"] = '["generate"]'
 os.execvp("python3", ["python3", "-m", "dynamo.mocker", *arguments])

@@ -10,18 +10,18 @@ export const SIMULATOR = resolve('dist/simulator.js');
 const PORT = 8_000;
 const ENDS_MS = 30_000;
 
-/** An engine that is started by itself: the real one, or its stand-in. */
+/** A single engine: the real one, or its stand-in. */
 export class EngineSide implements Side {
   readonly host: string;
   readonly child: ChildProcess;
-  /** Everything that it printed. */
+  /** Everything that it has printed. */
   said = '';
 
   constructor(host: string, argv: readonly string[], env: Readonly<Record<string, string>> = {}) {
     this.host = host;
     const [program = '', ...args] = [...argv, '--host', host, '--port', String(PORT)];
     this.child = spawn(program, args, {
-      // A group of its own: signals to the group are among the faults.
+      // A process group of its own, because some faults signal the group.
       detached: true,
       env: { ...process.env, SRTCTL_SIM_LOAD_MS: '500', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -50,7 +50,7 @@ export class EngineSide implements Side {
     );
   }
 
-  /** Processes of its session and group, with the titles that they gave themselves. */
+  /** Processes of its session and group, with the titles that they set. */
   processes(): { pid: number; title: string }[] {
     return readdirSync('/proc').flatMap((name) => {
       const pid = Number(name);
@@ -60,7 +60,7 @@ export class EngineSide implements Side {
         if (Number(stat[3]) !== this.child.pid || stat[0] === 'Z') return [];
         return [{ pid, title: readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ').trim() }];
       } catch {
-        // It has ended meanwhile.
+        // It has ended in the meantime.
         return [];
       }
     });

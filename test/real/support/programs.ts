@@ -31,8 +31,8 @@ export const programOf = (name: Environment, program: string): string =>
 export const debianLibraries = join(HOME, 'debian/usr/lib/x86_64-linux-gnu');
 
 /**
- * A suite that runs real programs. Without them it is left out and says so; in CI a suite that is left out fails the run
- * (test/support/totals.ts).
+ * A suite that runs real programs. Without them it is skipped with a message; in CI a skipped suite fails the
+ * run (test/support/totals.ts).
  */
 export function describeReal(name: string, needs: readonly Environment[], suite: () => void): void {
   const missing = needs.filter((environment) => !existsSync(marker(environment)));

@@ -11,31 +11,33 @@ import { removeLeftovers } from '../../support/leftovers.ts';
 import { signal } from '../../support/signal.ts';
 import { type Environment, pythonOf } from './programs.ts';
 
-/** Engines that load take all of a small machine: that loses no agent. */
+/** Loading engines use all of a small machine; these limits keep agents from being lost. */
 const PATIENT = resolve(import.meta.dirname, '../../support/patient.yaml');
 
 export interface RealWays {
-  /** The Python environment that `python3` of the recipe's commands is. */
+  /** The Python environment of `python3` in the recipe's commands. */
   readonly python: Exclude<Environment, 'debian'>;
   /**
-   * Modules that `python3 -m MODULE` runs elsewhere: `simulator` is srtctl's own stand-in, a path is a program that
-   * gets all arguments of python3.
+   * Modules that `python3 -m MODULE` runs elsewhere: `simulator` is srtctl's own stand-in; a path is a
+   * program that gets all arguments of python3.
    */
   readonly modules?: Readonly<Record<string, 'simulator' | (string & {})>>;
-  /** Directories that come before the rest of PATH. */
+  /** Directories in front of the rest of PATH. */
   readonly path?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** More options of `srtctl apply`. */
   readonly args?: readonly string[];
 }
 
-/** A process of a run: what the kernel says of it, since a program that sets a title hides its own words. */
+/**
+ * A process of a run, as the kernel reports it, because a program that sets a title hides its command line.
+ */
 export interface RunProcess {
   readonly pid: number;
   readonly ppid: number;
   readonly group: number;
   readonly session: number;
-  /** The command line, or the title that the program gave itself. */
+  /** The command line, or the title that the program set. */
   readonly title: string;
 }
 
@@ -48,7 +50,7 @@ export class RealJob extends RunningJob {
     this.shm = shm;
   }
 
-  /** Processes in the run's network, the command itself left out. */
+  /** Processes in the run's network, without the command itself. */
   processes(): RunProcess[] {
     const net = this.#network();
     if (net === undefined) return [];
@@ -69,22 +71,22 @@ export class RealJob extends RunningJob {
           title: title || readFileSync(`/proc/${pid}/comm`, 'utf8').trim(),
         });
       } catch {
-        // It has ended meanwhile.
+        // It has ended in the meantime.
       }
     }
     return found;
   }
 
-  /** The network stays the run's own after the command has ended, as long as it was seen once. */
+  /** Seen once, the network identifies the run even after the command has ended. */
   #net: string | undefined;
   #network(): string | undefined {
     if (this.#net !== undefined) return this.#net;
     try {
       const net = readlinkSync(`/proc/${this.child.pid}/ns/net`);
-      // Until unshare(1) has made the new one, the command is in ours.
+      // Until unshare(1) has made the new network, the command is in the test's own.
       if (net !== readlinkSync('/proc/self/ns/net')) this.#net = net;
     } catch {
-      // It has not begun, or has ended.
+      // It has not started, or has ended.
     }
     return this.#net;
   }
@@ -94,21 +96,24 @@ export class RealJob extends RunningJob {
     return until(`a process ${title}`, () => this.processes().find((each) => title.test(each.title)));
   }
 
-  /** Sends a signal to the first process whose title matches, and says which it was. */
+  /** Sends a signal to the first process whose title matches, and returns that process. */
   async hurt(title: RegExp, name: NodeJS.Signals): Promise<RunProcess> {
     const found = await this.processOf(title);
     signal(found.pid, name);
     return found;
   }
 
-  /** Processes in the run's network and files in its /dev/shm that are still there. */
+  /** Remaining processes in the run's network and files in its /dev/shm. */
   stillThere(): string[] {
     const processes = this.processes().map(({ pid, title }) => `process ${pid}: ${title.slice(0, 200)}`);
     const shared = existsSync(this.shm) ? readdirSync(this.shm).map((name) => `/dev/shm/${name}`) : [];
     return [...processes, ...shared];
   }
 
-  /** Waits until no process, no shared memory and no directory of the run is left, and says what stayed. */
+  /**
+   * Waits until no process, no shared memory and no directory of the run is left; the error names what is
+   * left.
+   */
   override async nothingLeft(): Promise<void> {
     let left: string[] = [];
     const look = (): boolean => {
@@ -121,7 +126,7 @@ export class RealJob extends RunningJob {
     await super.nothingLeft();
   }
 
-  /** For the end of a test, also of one that failed: whatever is in the run's network is ended. */
+  /** Ends everything in the run's network, at the end of a test, also of a failed one. */
   async endAll(): Promise<void> {
     this.#network();
     await this.stop();
@@ -134,7 +139,7 @@ export class RealJob extends RunningJob {
   }
 }
 
-/** `python3` of a run: the environment's own, but for modules that are run elsewhere. */
+/** `python3` of a run: the environment's own, except for modules that run elsewhere. */
 function pythonScript({ python, modules = {} }: RealWays): string {
   const cases = Object.entries(modules).map(([module, where]) =>
     where === 'simulator'
@@ -154,7 +159,7 @@ exec "${pythonOf(python)}" "$@"
 `;
 }
 
-/** Real runs for the tests of one file. After each test all that it has started is ended. */
+/** Real runs for the tests of one file. After each test everything that it started is ended. */
 export function useRealJobs(common: RealWays) {
   let directory = '';
   const started: RealJob[] = [];
@@ -199,7 +204,7 @@ export function useRealJobs(common: RealWays) {
   }
 
   return {
-    /** For what the tests write. */
+    /** A directory for files of the tests. */
     get dir(): string {
       return directory;
     },

@@ -5,12 +5,12 @@ import type { RealJob } from './real-jobs.ts';
 export const routerTypes = ['sglang', 'smg', 'vllm-router'] as const;
 export type RouterType = (typeof routerTypes)[number];
 
-/** What their titles and command lines have. */
+/** Matches their titles and command lines. */
 export const ROUTER_TITLE = /(sglang|smg|vllm)(_router)?([:.]|-)+(:?router|launch_router)/;
 
 const NAME = 'Qwen/Qwen3-32B';
 
-/** Engines of these recipes are srtctl's simulator, whatever is before them. */
+/** Engines of these recipes are srtctl's simulator, behind any router. */
 export const ENGINES = { 'sglang.launch_server': 'simulator' } as const;
 
 export interface RouterRecipe {
@@ -24,7 +24,7 @@ export interface RouterRecipe {
 
 const common = { precision: 'fp8', container: 'none' } as const;
 const measured = { type: 'sa-bench', isl: 64, osl: 16, req_rate: 'inf', concurrencies: '2x4' } as const;
-/** Lengths are exact, so that tokens can be counted. */
+/** Exact lengths, so that tokens can be counted. */
 const exact = { random_range_ratio: 1 } as const;
 const few = { num_prompts_mult: 3, num_warmup_mult: 1 } as const;
 
@@ -56,7 +56,7 @@ export const disaggregated = (own: RouterRecipe): object =>
     ...{ decode_nodes: 0, decode_workers: 2, gpus_per_decode: 2 },
   });
 
-/** Two prefill and two decode workers on four nodes, with nginx before three routers. */
+/** Two prefill and two decode workers on four nodes, with nginx in front of three routers. */
 export const severalRouters = (own: RouterRecipe): object => {
   const one = recipe(own, ['prefill', 'decode'], {
     ...{ gpus_per_node: 4, prefill_nodes: 2, prefill_workers: 2, gpus_per_prefill: 4 },
@@ -65,7 +65,7 @@ export const severalRouters = (own: RouterRecipe): object => {
   return { ...one, frontend: { ...one.frontend, enable_multiple_frontends: true } };
 };
 
-/** Prefill and decode workers of vLLM, which vLLM's router hands one request after the other. */
+/** Prefill and decode workers of vLLM; vLLM's router sends a request to one after the other. */
 export const vllmDisaggregated = (model: string): object => ({
   name: 'vllm-router-vllm',
   model: { path: model, ...common },
@@ -85,7 +85,7 @@ export const vllmDisaggregated = (model: string): object => ({
   benchmark: { ...measured, ...exact, ...few },
 });
 
-/** The figures of a run that went well: every request answered, every token counted, nothing left. */
+/** Expects the figures of a good run: every request answered, every token counted, nothing left. */
 export async function wentWell(job: RealJob, requests: readonly number[] = [6, 12]): Promise<void> {
   expect(await job.ended(), job.said).toBe(0);
   const [point] = await job.results();

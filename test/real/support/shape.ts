@@ -1,12 +1,12 @@
-/** What a body is made of, without its values: two programs that answer alike have the same shape. */
+/** The structure of a body without its values: two programs that answer alike have the same shape. */
 export type Shape = string | { readonly [key: string]: Shape } | readonly Shape[];
 
 export interface ShapeOptions {
-  /** Paths (`data[].id`) whose values count too; `''` for the whole body. */
+  /** Paths (`data[].id`) whose values are compared, too; `''` for the whole body. */
   readonly values?: readonly string[];
-  /** Paths of objects whose keys are data (ids, addresses): what is below one key counts, not its name. */
+  /** Paths of objects whose keys are data (ids, addresses): the names of these keys are ignored. */
   readonly keyed?: readonly string[];
-  /** Of metrics, the families that count; all unless given. */
+  /** Metric families to compare; all unless given. */
   readonly families?: RegExp;
 }
 
@@ -23,13 +23,13 @@ export function shapeOf(value: unknown, options: ShapeOptions = {}, path = ''): 
   return Object.fromEntries(entries.map(([key, item]) => [key, shapeOf(item, options, below(key))]));
 }
 
-/** In an order of their own: which of a list's items comes first may be chance. */
+/** Sorted, because the order of a list's items may be chance. */
 const distinct = (shapes: readonly Shape[]): readonly Shape[] =>
   [...new Map(shapes.map((shape) => [JSON.stringify(shape), shape])).entries()]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([, shape]) => shape);
 
-/** A stream's frames without repetitions: `{"a":"string"} ×n` however many of them follow one another. */
+/** A stream's frames without repetitions: `{"a":"string"} ×n` for any number of equal frames in a row. */
 export function framesOf(text: string, options: ShapeOptions): string[] {
   const ends = text.includes('\r\n') ? 'CRLF' : 'LF';
   const frames = text
@@ -54,7 +54,10 @@ function lineOf(line: string, options: ShapeOptions): string {
   return `data: ${json === undefined ? 'text' : JSON.stringify(shapeOf(json, options))}`;
 }
 
-/** The families of a Prometheus text with their types. Which there are is shape; how many lines each has is not. */
+/**
+ * The families of a Prometheus text with their types. Which families exist is part of the shape; their number
+ * of lines is not.
+ */
 export const familiesOf = (text: string, { families = /^/ }: ShapeOptions = {}): string[] =>
   [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)]
     .filter(([, name = '']) => families.test(name))

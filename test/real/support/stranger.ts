@@ -2,9 +2,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
- * Environment with which the command `srtctl` itself also listens on a port of the run's network, where nobody else is:
- * a server of somebody else's that answers each request as a ready vLLM answers for its models.
- * @param begins when it begins: at once, or as soon as a process runs whose command line matches
+ * Environment that makes the command `srtctl` itself also listen on a port of the run's network. It is a
+ * foreign server that answers each request as a ready vLLM answers for its models.
+ * @param begins when it starts: at once, or as soon as a process runs whose command line matches
  */
 export async function strangerOn(
   port: number,

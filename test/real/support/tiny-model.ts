@@ -8,7 +8,7 @@ const SCRIPT = resolve(import.meta.dirname, 'tiny_model.py');
 export interface TinyModel {
   /** Number of token ids; default 32,000. */
   readonly vocabulary?: number;
-  /** A tokenizer that takes as long to read as a large model's. */
+  /** Use a tokenizer that takes as long to load as a large model's. */
   readonly merges?: boolean;
   /** Most token ids decode to nothing. */
   readonly sparse?: boolean;

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { RealJob } from '../support/real-jobs.ts';
 
-/** The figures of the recipe: every request answered, every token counted. */
+/** Expects the figures of the recipe: every request answered, every token counted. */
 export async function expectFigures(job: RealJob): Promise<void> {
   expect(await job.ended(), job.said).toBe(0);
   const [result] = await job.results();

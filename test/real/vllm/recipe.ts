@@ -7,7 +7,7 @@ export interface VllmRecipe {
   readonly more?: Readonly<Record<string, unknown>>;
 }
 
-/** So many requests that a fault comes while they run. */
+/** Enough requests that a fault hits some of them. */
 export const LONG = { concurrencies: '4', num_prompts_mult: 2_000 };
 
 export const recipeOf = (model: string, given: VllmRecipe = {}): object => ({

@@ -30,7 +30,7 @@ class MissingKernel:
 
 
 def kernel(owner, name):
-    # Python asks modules for names such as __all__ or __file__, for which "missing" is the right answer.
+    # Python asks modules for names such as __all__ or __file__; for these AttributeError is the right answer.
     if name.startswith("__"):
         raise AttributeError(f"{owner} has no {name}")
     return MissingKernel(f"{owner}.{name}")
@@ -57,6 +57,6 @@ class KernelFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 sys.meta_path.append(KernelFinder())
-# The package's own path would offer nothing, and the finder above is to be asked for what is below it.
+# An empty path, so that Python asks the finder above for submodules.
 __path__ = []
 sys.modules[__name__].__class__ = KernelModule
