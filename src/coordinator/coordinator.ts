@@ -146,7 +146,7 @@ export class Coordinator {
       saved: () => this.#record.saved(),
       timeLimitMs: timeLimitMs(sweep.point_time_limit ?? ''),
       triesAgain: () => this.#attempts.triesForLostNode(),
-      send: (subject, body) => this.#record.send(subject, body),
+      send: (body) => this.#record.send(body),
       publish: (subject, message) => this.#channel?.bus.publish(subject, message),
       cleanup: () => this.#cleanup(),
       mayWrite: () => epochLock.check(),
@@ -251,7 +251,7 @@ export class Coordinator {
     this.#clocks = new Clocks({
       ...{ bus, subjects: this.#subjects, clock, log },
       joined: () => this.#roster.nodes.filter((agent) => this.#roster.stateOf(agent) === 'joined'),
-      send: (subject, body) => this.#record.send(subject, body),
+      send: (body) => this.#record.send(body),
     });
     this.#receive(bus, this.#deployment);
     await channel.watchDisconnects((name, reason) => this.#roster.disconnected(name, reason));

@@ -1,6 +1,5 @@
 import { hostname } from 'node:os';
 import type { EventBody } from '../messages/events/events.ts';
-import { type Subjects, subjectsOf } from '../messages/events/subjects.ts';
 import { jobPaths } from '../messages/job-directory/files.ts';
 import type { JobState, StateChange } from '../messages/job-directory/job-files.ts';
 import type { Cause } from '../messages/job-directory/result.ts';
@@ -15,7 +14,6 @@ import type { PreviousRun } from './takeover/previous-run.ts';
 export class JobRecord {
   readonly #options: CoordinatorOptions;
   readonly #state: StateFile;
-  readonly #subjects: Subjects;
   #channel: Channel | undefined;
   /** Tells of the end: whoever hears it finds it in state.json, too. */
   #lastWord: () => void = () => undefined;
@@ -23,7 +21,6 @@ export class JobRecord {
   constructor(options: CoordinatorOptions, previousRun: PreviousRun) {
     const { spec, epoch, home, points, epochLock } = options;
     this.#options = options;
-    this.#subjects = subjectsOf(spec.jobId);
     const state: JobState = {
       v: 1,
       jobId: spec.jobId,
@@ -54,8 +51,8 @@ export class JobRecord {
     this.#channel = channel;
   }
 
-  send(subject: string, body: EventBody): void {
-    this.#channel?.outbox.send(subject, body);
+  send(body: EventBody): void {
+    this.#channel?.outbox.send(body);
   }
 
   save(change: StateChange): void {
@@ -79,13 +76,13 @@ export class JobRecord {
     this.#options.log.info({ from, to, why, exitCode, cause: cause?.summary }, 'sweep');
     const points = this.#options.points.length;
     const event = { kind: 'sweep.transition', from, to, why, points, exitCode, cause } as const;
-    const tell = (): void => this.send(this.#subjects.sweepTransition, event);
+    const tell = (): void => this.send(event);
     if (to === 'finished') this.#lastWord = tell;
     else tell();
   }
 
   agent(node: string, from: AgentState | null, to: AgentState, why: string): void {
-    this.send(this.#subjects.agentTransition(node), { kind: 'agent.transition', node, from, to, why });
+    this.send({ kind: 'agent.transition', node, from, to, why });
     this.#options.log.info({ node, from, to, why }, 'agent');
   }
 
@@ -93,7 +90,7 @@ export class JobRecord {
   warning(node: string, state: AgentState, why: string): void {
     this.#options.log.warn({ node, why }, 'agent');
     const event = { kind: 'agent.transition', node, from: state, to: state, why } as const;
-    this.send(this.#subjects.agentTransition(node), event);
+    this.send(event);
   }
 
   defect(what: string, error: unknown): void {

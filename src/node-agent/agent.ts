@@ -127,9 +127,9 @@ export class NodeAgent {
 
   /** What happened to a process goes on the bus, to stay. */
   publish(transition: Transition): void {
-    const { config, subjects, outbox, log } = this.#options;
+    const { config, outbox, log } = this.#options;
     const { spec, ...rest } = transition;
-    outbox.send(subjects.processTransition(config.node, spec.id), {
+    outbox.send({
       kind: 'process.transition',
       node: config.node,
       process: spec.id,

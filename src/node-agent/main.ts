@@ -72,7 +72,7 @@ async function main(): Promise<void> {
   });
   const clock = createSteadyClock();
   const source = `agent:${config.node}:${incarnation}`;
-  const outbox = createOutbox({ bus, source, now: clock.date });
+  const outbox = createOutbox({ bus, job: config.jobId, source, now: clock.date });
   const guard = startGuard({
     script: join(here, 'guard.sh'),
     mark: `SRTCTL_AGENT=${agentMark}`,

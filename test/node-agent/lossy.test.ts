@@ -49,7 +49,7 @@ function startAgent(node: string, network: LossyNetwork) {
   const agent = new NodeAgent({
     config: { v: 1, jobId: JOB, node, address: null, url: '', seed: '', logDir: '/tmp' },
     ...{ incarnation: node, address: '127.0.0.1', gpuHolders: [], bus, subjects: s, table },
-    outbox: createOutbox({ bus, source: `agent:${node}:x`, now: () => new Date(0), retryMs: 2 }),
+    outbox: createOutbox({ bus, job: JOB, source: `agent:${node}:x`, now: () => new Date(0), retryMs: 2 }),
     log: pino({ level: 'silent' }),
     now: () => performance.now(),
     clock: { now: () => 0, source: `agent:${node}:x` },

@@ -286,7 +286,7 @@ class World {
   /** Kept events reach the coordinator late at worst, and in order. */
   #outbox(node: string): EventOutbox {
     return {
-      send: (_, body: EventBody) => {
+      send: (body: EventBody) => {
         const { deployment } = this;
         setTimeout(
           () => {

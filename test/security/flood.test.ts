@@ -55,7 +55,7 @@ const said = (n: number): [string, object][] => {
       { ...who, processes: [report], alive: n, rssBytes: n, malformed: n, leaving: false },
     ],
     [
-      s.processTransition('node1', `p${n}`),
+      s.kept('process.transition', { node: 'node1', process: `p${n}` }),
       { ...own, kind: 'process.transition', v: 1, at: '', source: `agent:node1:${n}`, seq: n + 1 },
     ],
   ];

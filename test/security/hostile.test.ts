@@ -36,7 +36,12 @@ it('a run succeeds under 10,000 malformed messages, and its keys are only in pri
   const engine = await connect({ servers: url });
   const random = randomOf(6);
   await Promise.all([
-    flood(agent, [s.hello('node1'), s.heartbeat('node1'), s.processTransition('node1', 'x')], 7_000, random),
+    flood(
+      agent,
+      [s.hello('node1'), s.heartbeat('node1'), s.kept('process.transition', { node: 'node1', process: 'x' })],
+      7_000,
+      random,
+    ),
     flood(operator, [s.log('node1', '%zz'), s.log('node2', 'nginx'), s.cancel], 3_000, random),
     flood(engine, [s.allDesired, s.desired('node1'), s.cancel, 'x.y'], 1_000, random),
   ]);

@@ -68,16 +68,16 @@ describe('the server refuses', () => {
     const publish = [
       s.hello('node2'),
       s.heartbeat('node2'),
-      s.processTransition('node2', 'p'),
+      s.kept('process.transition', { node: 'node2', process: 'p' }),
       s.desired('node1'),
       s.desired('node2'),
       s.allDesired,
       s.allLease,
-      s.agentTransition('node1'),
-      s.pointTransition(0),
-      s.pointResult(0),
+      s.kept('agent.transition', { node: 'node1' }),
+      s.kept('point.transition', { ordinal: 0 }),
+      s.kept('point.result', { ordinal: 0 }),
       s.pointProgress(0),
-      s.sweepTransition,
+      s.kept('sweep.transition'),
       s.log('node2', 'p'),
       s.cancel,
       `${inboxOf('agent', 'node2')}.x`,
@@ -110,8 +110,8 @@ describe('the server refuses', () => {
       s.allLease,
       s.hello('node1'),
       s.heartbeat('node1'),
-      s.processTransition('node1', 'p'),
-      s.sweepTransition,
+      s.kept('process.transition', { node: 'node1', process: 'p' }),
+      s.kept('sweep.transition'),
       `${inboxOf('agent', 'node1')}.x`,
       `${inboxOf('coordinator')}.x`,
       ...administration,
@@ -234,18 +234,20 @@ describe('impersonation', () => {
     honest.subscribe(s.all, anything, ({ subject }) => victim.push(subject));
     await Promise.all([coordinator.settled(), honest.settled()]);
     const before = await keptEvent(coordinator, 'kept');
-    const targets = [...administration, s.desired('node2'), s.allDesired, s.sweepTransition];
+    const targets = [...administration, s.desired('node2'), s.allDesired, s.kept('sweep.transition')];
     const [first, second] = [await agent('node1'), await operator()];
     for (const reply of targets) {
       first.connection.publish(s.hello('node1'), '{}', { reply });
       second.connection.publish(s.cancel, '{}', { reply });
       second.connection.publish(s.log('node2', 'p'), '{}', { reply });
       // The server itself acknowledges stored messages, on any reply subject.
-      first.connection.publish(s.processTransition('node1', 'p'), '{}', { reply });
+      first.connection.publish(s.kept('process.transition', { node: 'node1', process: 'p' }), '{}', {
+        reply,
+      });
     }
     await until('all to be asked', () => asked >= targets.length * 3);
     await Promise.all([coordinator.settled(), honest.settled()]);
-    expect(victim.filter((subject) => subject === s.sweepTransition)).toEqual([]);
+    expect(victim.filter((subject) => subject === s.kept('sweep.transition'))).toEqual([]);
     const heard: SrtEvent[] = [];
     const late = await bus.operator();
     late.follow(1, (event) => heard.push(event));
@@ -266,7 +268,10 @@ describe('impersonation', () => {
       ...{ signal: null, generation: 1, logFile: '/x' },
     };
     const say = (over: object) =>
-      connection.publish(s.processTransition('node1', 'mine'), JSON.stringify({ ...real, ...over }));
+      connection.publish(
+        s.kept('process.transition', { node: 'node1', process: 'mine' }),
+        JSON.stringify({ ...real, ...over }),
+      );
     say({ node: 'node2', source: 'agent:node2:i' });
     say({ process: 'other' });
     say({ source: 'coordinator:1' });
@@ -287,7 +292,9 @@ describe('impersonation', () => {
     for (let seq = 1; seq <= 5; seq++) {
       const header = headers();
       header.set('Nats-Msg-Id', `coordinator:7:${seq}`);
-      connection.publish(s.processTransition('node1', 'p'), '{}', { headers: header });
+      connection.publish(s.kept('process.transition', { node: 'node1', process: 'p' }), '{}', {
+        headers: header,
+      });
     }
     await connection.flush();
     const coordinator = await bus.coordinator();
@@ -311,9 +318,15 @@ async function keptEvent(
   why: string,
   source = 'coordinator:1',
 ) {
-  const outbox = createOutbox({ bus: coordinator, source, firstSeq: ++events * 100, now: () => new Date(0) });
+  const outbox = createOutbox({
+    bus: coordinator,
+    job: JOB,
+    source,
+    firstSeq: ++events * 100,
+    now: () => new Date(0),
+  });
   const body = { kind: 'sweep.transition', from: null, to: 'booting', why, points: 1 } as const;
-  outbox.send(s.sweepTransition, { ...body, exitCode: null, cause: null });
+  outbox.send({ ...body, exitCode: null, cause: null });
   expect(await outbox.flush(30_000)).toBe(true);
   return events * 100;
 }

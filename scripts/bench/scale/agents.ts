@@ -56,7 +56,7 @@ async function startAgent(file: string): Promise<void> {
   });
   const agent = new NodeAgent({
     ...{ config, incarnation, bus, table, address: '127.0.0.1', gpuHolders: [] },
-    outbox: createOutbox({ bus, source: `agent:${node}:${incarnation}`, now: () => new Date() }),
+    outbox: createOutbox({ bus, job: jobId, source: `agent:${node}:${incarnation}`, now: () => new Date() }),
     subjects: subjectsOf(jobId),
     log: pino({ level: 'silent' }),
     now: () => performance.now(),

@@ -47,7 +47,7 @@ export interface ClocksOptions {
   readonly clock: SteadyClock;
   /** Agents that answer now. */
   readonly joined: () => readonly string[];
-  readonly send: (subject: string, body: EventBody) => void;
+  readonly send: (body: EventBody) => void;
   readonly log: Pick<Logger, 'debug'>;
 }
 
@@ -115,8 +115,7 @@ export class Clocks {
       Math.abs(found.offsetMs - before.offsetMs) > CHANGE_MS + found.errorMs + before.errorMs;
     if (!isNews) return;
     this.#told.set(source, found);
-    const { subjects, send } = this.#options;
-    send(subjects.clockOffset(agent), { kind: 'clock.offset', node: agent, of: source, ...found });
+    this.#options.send({ kind: 'clock.offset', node: agent, of: source, ...found });
   }
 
   async #ask(agent: string): Promise<ClockSample & { reply: ClockReply }> {

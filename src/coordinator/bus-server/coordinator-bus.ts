@@ -68,7 +68,12 @@ export async function openChannel(options: ChannelOptions): Promise<Channel> {
     onDenied: options.onDenied,
   });
   await createStream({ ...connection, jobId, seed: keys.coordinator.seed });
-  const outbox = createOutbox({ bus, source: `coordinator:${epoch}`, now: () => options.clock.date() });
+  const outbox = createOutbox({
+    bus,
+    job: jobId,
+    source: `coordinator:${epoch}`,
+    now: () => options.clock.date(),
+  });
   const journal = new Journal(bus, options.eventsFile, options.eventsFrom, options.onEvent, options.mayWrite);
   let systemBus: Bus | undefined;
   return {

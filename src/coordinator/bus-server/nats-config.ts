@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { inboxOf } from '../../messages/bus/nats-bus.ts';
-import { SYSTEM_DISCONNECT, streamOf, subjectsOf } from '../../messages/events/subjects.ts';
+import { keptSubjects, SYSTEM_DISCONNECT, streamOf, subjectsOf } from '../../messages/events/subjects.ts';
 import { type NatsLogin, natsPayload } from '../../plan/infra.ts';
 import type { JobKeys } from './keys.ts';
 
@@ -160,13 +160,10 @@ export function srtUsers(jobId: string, keys: JobKeys): User[] {
       nkey: keys.operator.publicKey,
       publish: [s.log('*', '*'), s.cancel, ...readStream],
       subscribe: [
+        ...keptSubjects(jobId),
         s.heartbeat('*'),
-        s.agentTransition('*'),
-        s.clockOffset('*'),
         s.processesOf('*'),
         s.points,
-        s.sweepTransition,
-        s.sweepProgress,
         s.allLease,
         `${inboxOf('operator')}.>`,
       ],

@@ -47,7 +47,7 @@ export interface PointsOptions {
   /** Whether a point that has failed just now is tried again, whatever `policy` says. */
   readonly triesAgain: () => boolean;
   /** Kept events, and what the next message says again. */
-  readonly send: (subject: string, body: EventBody) => void;
+  readonly send: (body: EventBody) => void;
   readonly publish: (subject: string, message: unknown) => void;
   /** What a recipe asks for and srtctl does not do. */
   readonly notDone: (recipe: Recipe) => readonly string[];
@@ -95,7 +95,7 @@ export class Points {
    * job's own events do not have them.
    */
   async begin(there: readonly PointResult[], { announce }: { announce: boolean }): Promise<void> {
-    const { results, send, subjects } = this.#options;
+    const { results, send } = this.#options;
     await results.begin(there);
     for (const result of announce ? there : []) {
       const { ordinal, name, job } = result;
@@ -107,8 +107,8 @@ export class Points {
         why: `has a result, of job ${job}`,
         cause: null,
       } as const;
-      send(subjects.pointTransition(ordinal), { kind: 'point.transition', ...news });
-      send(subjects.pointResult(ordinal), { kind: 'point.result', ordinal, result });
+      send({ kind: 'point.transition', ...news });
+      send({ kind: 'point.result', ordinal, result });
     }
   }
 
@@ -195,8 +195,8 @@ export class Points {
     why: string,
     cause: Cause | null,
   ): void {
-    const { subjects, send, log } = this.#options;
-    send(subjects.pointTransition(ordinal), {
+    const { send, log } = this.#options;
+    send({
       kind: 'point.transition',
       ordinal,
       name,
@@ -211,9 +211,9 @@ export class Points {
   }
 
   async #onResult(result: PointResult): Promise<void> {
-    const { subjects, send, saved, policy } = this.#options;
+    const { send, saved, policy } = this.#options;
     const { ordinal, status, cause, attempt } = result;
-    send(subjects.pointResult(ordinal), { kind: 'point.result', ordinal, result });
+    send({ kind: 'point.result', ordinal, result });
     const forLost = status === 'failed' && this.#options.triesAgain();
     if (status === 'failed' && cause && !forLost) this.#failures.push(cause);
     const isRetried =
@@ -258,13 +258,13 @@ export class Points {
 
   /** A point is over; of a sweep it is told how far it is. */
   #tellProgress(): void {
-    const { clock, points, save, send, subjects } = this.#options;
+    const { clock, points, save, send } = this.#options;
     this.#ended++;
     if (points().length < 2) return;
     const elapsedMs = this.#tookMs + performance.now() - this.#beganAt;
     const progress = sweepProgress(points(), { ended: this.#ended, elapsedMs, now: clock.date() });
     save({ progress });
-    send(subjects.sweepProgress, { kind: 'sweep.progress', ...progress });
+    send({ kind: 'sweep.progress', ...progress });
   }
 
   #onProgress(ordinal: number, progress: BenchmarkProgress): void {

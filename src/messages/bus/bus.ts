@@ -48,7 +48,7 @@ export interface Follower {
 
 /** Numbers, dates and delivers kept events: each once, in order, resent until the server has it. */
 export interface EventOutbox {
-  send(subject: string, body: EventBody): void;
+  send(body: EventBody): void;
   /** Resolves when all that was sent is on the server's disk, or after `deadlineMs` (false). */
   flush(deadlineMs: number): Promise<boolean>;
   /** What the server does not have yet, in order. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EventBody, type SrtEvent, WIRE_VERSION } from '../events/events.ts';
+import { subjectsOf } from '../events/subjects.ts';
 import type { Bus, EventOutbox } from './bus.ts';
 import { fitMessage } from './fit.ts';
 
@@ -18,6 +19,7 @@ interface Pending {
  */
 export function createOutbox(options: {
   bus: Pick<Bus, 'keep'>;
+  job: string;
   source: string;
   /** First sequence number (after a restart: the one after the last that was sent). */
   firstSeq?: number;
@@ -26,6 +28,7 @@ export function createOutbox(options: {
   retryMs?: number;
 }): EventOutbox {
   const { bus, source, now } = options;
+  const subjects = subjectsOf(options.job);
   // The stream drops what has an id that it has seen: one that others could guess could be used up before us.
   const author = randomUUID();
   const queue: Pending[] = [];
@@ -51,8 +54,9 @@ export function createOutbox(options: {
   }
 
   return {
-    send(subject: string, body: EventBody): void {
+    send(body: EventBody): void {
       seq++;
+      const subject = subjects.kept(body.kind, body);
       const at = now().toISOString();
       const message = { ...body, v: WIRE_VERSION, at, source, seq } as SrtEvent;
       queue.push({ subject, message: fitMessage(message, MOST_BYTES) });

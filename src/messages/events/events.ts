@@ -97,16 +97,36 @@ export const sweepProgressEventSchema = z.object({
   ...sweepProgressSchema.shape,
 });
 
+/**
+ * Every kept message: its schema, who may tell it, and under which subject (`{x}` is its field x). A new one is one entry:
+ * the stream keeps it, events.jsonl has it, and every viewer may read it.
+ */
+const messages = [
+  { schema: processTransitionSchema, by: 'agent', subject: 'process.{node}.{process}.transition' },
+  { schema: agentTransitionSchema, by: 'coordinator', subject: 'agent.{node}.transition' },
+  { schema: clockOffsetSchema, by: 'coordinator', subject: 'agent.{node}.clock-offset' },
+  { schema: pointTransitionSchema, by: 'coordinator', subject: 'point.{ordinal}.transition' },
+  { schema: pointResultMessageSchema, by: 'coordinator', subject: 'point.{ordinal}.result' },
+  { schema: sweepTransitionSchema, by: 'coordinator', subject: 'sweep.transition' },
+  { schema: sweepProgressEventSchema, by: 'coordinator', subject: 'sweep.progress' },
+] as const;
+
+const [first, ...others] = messages;
+
 /** What the stream keeps and events.jsonl holds, one JSON object a line. */
 export const eventSchema = z.discriminatedUnion('kind', [
-  processTransitionSchema,
-  agentTransitionSchema,
-  clockOffsetSchema,
-  pointTransitionSchema,
-  sweepTransitionSchema,
-  pointResultMessageSchema,
-  sweepProgressEventSchema,
+  first.schema,
+  ...others.map(({ schema }) => schema),
 ]);
+
+export type EventKind = SrtEvent['kind'];
+
+/** Who tells each kept message, and the pattern of its subject after the job's own root. */
+export const keptMessages: ReadonlyMap<
+  EventKind,
+  { readonly by: 'agent' | 'coordinator'; readonly subject: string }
+> = new Map(messages.map(({ schema, by, subject }) => [schema.shape.kind.value, { by, subject }]));
+
 export type SrtEvent = z.infer<typeof eventSchema>;
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;

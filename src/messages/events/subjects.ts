@@ -1,4 +1,6 @@
-/** Every subject on the bus. Nothing else in srtctl spells one out. */
+import { type EventKind, keptMessages } from './events.ts';
+
+/** Every subject on the bus, but for the patterns of kept messages. Nothing else in srtctl spells one out. */
 
 /**
  * A node or process name as one subject token: a dot or a wildcard in a host name would split or widen
@@ -25,6 +27,12 @@ export function fromToken(token: string): string {
 
 const nodeToken = (node: string) => (node === '*' ? '*' : toToken(node));
 
+const patternOf = (kind: EventKind): string => {
+  const message = keptMessages.get(kind);
+  if (!message) throw new TypeError(`${kind} is no kept message`);
+  return message.subject;
+};
+
 /** The subjects of one job. Give `*` as a node, process or point to listen to all of them. */
 export function subjectsOf(job: string) {
   const root = `srt.${toToken(job)}`;
@@ -34,26 +42,21 @@ export function subjectsOf(job: string) {
     hello: (node: string) => `${root}.agent.${nodeToken(node)}.hello`,
     heartbeat: (node: string) => `${root}.agent.${nodeToken(node)}.heartbeat`,
     desired: (node: string) => `${root}.agent.${nodeToken(node)}.desired`,
-    /** Asks an agent for its clock, and tells everybody how far that is from the coordinator's. */
+    /** Asks an agent for its clock. */
     clock: (node: string) => `${root}.agent.${nodeToken(node)}.clock`,
-    clockOffset: (node: string) => `${root}.agent.${nodeToken(node)}.clock-offset`,
+    /** Of a kept message with these fields; a field that is not given is `*`, for all of them. */
+    kept: (kind: EventKind, fields: Readonly<Record<string, unknown>> = {}) =>
+      `${root}.${patternOf(kind).replaceAll(/\{(\w+)\}/g, (_, field: string) => nodeToken(String(fields[field] ?? '*')))}`,
     allDesired: `${root}.all.desired`,
     allLease: `${root}.all.lease`,
     all: `${root}.all.*`,
-    processTransition: (node: string, process: string) =>
-      `${root}.process.${nodeToken(node)}.${nodeToken(process)}.transition`,
     processMetrics: (node: string, process: string) =>
       `${root}.process.${nodeToken(node)}.${nodeToken(process)}.metrics`,
     /** All that one agent may publish about its processes. */
     processesOf: (node: string) => `${root}.process.${nodeToken(node)}.>`,
-    agentTransition: (node: string) => `${root}.agent.${nodeToken(node)}.transition`,
-    pointTransition: (ordinal: number | '*') => `${root}.point.${ordinal}.transition`,
     pointProgress: (ordinal: number | '*') => `${root}.point.${ordinal}.progress`,
-    pointResult: (ordinal: number | '*') => `${root}.point.${ordinal}.result`,
     /** All that is said of points. */
     points: `${root}.point.>`,
-    sweepTransition: `${root}.sweep.transition`,
-    sweepProgress: `${root}.sweep.progress`,
     log: (node: string, process: string) => `${root}.log.${nodeToken(node)}.${nodeToken(process)}`,
     /** Asks the coordinator to stop the job. */
     cancel: `${root}.control.cancel`,
@@ -62,18 +65,8 @@ export function subjectsOf(job: string) {
 export type Subjects = ReturnType<typeof subjectsOf>;
 
 /** Subjects whose messages the JetStream stream keeps, so that a viewer who comes late sees all from the start. */
-export function keptSubjects(job: string): string[] {
-  const s = subjectsOf(job);
-  return [
-    s.processTransition('*', '*'),
-    s.agentTransition('*'),
-    s.clockOffset('*'),
-    s.pointTransition('*'),
-    s.pointResult('*'),
-    s.sweepTransition,
-    s.sweepProgress,
-  ];
-}
+export const keptSubjects = (job: string): string[] =>
+  [...keptMessages.keys()].map((kind) => subjectsOf(job).kept(kind));
 
 /** Name of the stream of a job (JetStream names may not hold `.`, `*`, `>` or spaces). */
 export const streamOf = (job: string): string => `SRT_${toToken(job).replaceAll('%', '_')}`;

@@ -6,8 +6,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { JobOnDisk } from '../../../src/cli/jobs/job-dir.ts';
 import { followJob } from '../../../src/cli/view/follow.ts';
 import { BusTimeout } from '../../../src/messages/bus/bus.ts';
-import { subjectFor } from '../../../src/messages/events/authorship.ts';
 import type { SrtEvent } from '../../../src/messages/events/events.ts';
+import { subjectsOf } from '../../../src/messages/events/subjects.ts';
 import { jobPaths, writeJson } from '../../../src/messages/job-directory/files.ts';
 import { startTestBus, type TestBus, until } from '../../support/bus.ts';
 import { fakeOut, linesOf, writeJob } from '../job.ts';
@@ -95,7 +95,9 @@ async function liveJob(): Promise<{ job: JobOnDisk; keep(event: SrtEvent): Promi
   // Again and again, as an outbox does: an answer may be late.
   const keep = async (event: SrtEvent): Promise<void> => {
     const kept = () =>
-      bus.keep(subjectFor('a', event), event, `${event.source}:${event.seq}`).then(() => true);
+      bus
+        .keep(subjectsOf('a').kept(event.kind, event), event, `${event.source}:${event.seq}`)
+        .then(() => true);
     const isLate = (error: unknown) => (error instanceof BusTimeout ? false : Promise.reject(error));
     await until('the event to be kept', () => kept().catch(isLate));
   };

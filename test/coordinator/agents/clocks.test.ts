@@ -59,7 +59,7 @@ function world(ahead: Record<string, number>, incarnation = () => 'x') {
     subjects: s,
     clock: { offsetMs: 0, now: () => now, date: () => new Date(now) },
     joined: () => Object.keys(ahead),
-    send: (_subject, body) => told.push(body),
+    send: (body) => told.push(body),
     log: silent,
   });
   return { clocks, told, asked: () => asked };

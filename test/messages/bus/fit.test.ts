@@ -25,6 +25,7 @@ describe('a message that is too large for the bus', () => {
   it('does not hold up what comes after it', async () => {
     const kept: SrtEvent[] = [];
     const outbox = createOutbox({
+      job: 'a',
       source: 'test',
       now: () => new Date(0),
       bus: {
@@ -36,8 +37,8 @@ describe('a message that is too large for the bus', () => {
     });
     const transition = { kind: 'agent.transition', node: 'n', from: null, to: 'joined' } as const;
     // As JSON each NUL is six characters.
-    outbox.send('a', { ...transition, why: '\0'.repeat(256 * 1024) });
-    outbox.send('b', { ...transition, why: 'next' });
+    outbox.send({ ...transition, why: '\0'.repeat(256 * 1024) });
+    outbox.send({ ...transition, why: 'next' });
     expect(await outbox.flush(5_000)).toBe(true);
     expect(kept.map(({ seq, v }) => [seq, v])).toEqual([
       [1, WIRE_VERSION],

@@ -38,7 +38,7 @@ describe('permissions on the bus', () => {
     const agent = await bus.agent('node1', (error) => denied.push(error.message));
     agent.publish(s.heartbeat('node1'), { mine: true });
     agent.publish(s.heartbeat('gpu.node2'), { forged: true });
-    agent.publish(s.processTransition('gpu.node2', 'p'), { forged: true });
+    agent.publish(s.kept('process.transition', { node: 'gpu.node2', process: 'p' }), { forged: true });
     agent.publish(s.desired('gpu.node2'), { forged: true });
     agent.publish(s.allDesired, { forged: true });
     agent.publish(s.heartbeat('node1'), { mine: 'last' });
@@ -183,11 +183,12 @@ describe('kept events', () => {
     const coordinator = await bus.coordinator();
     const outbox = createOutbox({
       bus: coordinator,
+      job: JOB,
       source: 'coordinator:1',
       now: () => new Date(0),
       retryMs: 20,
     });
-    for (let n = 0; n < 50; n++) outbox.send(s.sweepTransition, sweepEvent(`before ${n}`));
+    for (let n = 0; n < 50; n++) outbox.send(sweepEvent(`before ${n}`));
     expect(await outbox.flush(30_000)).toBe(true);
 
     const early: SrtEvent[] = [];
@@ -195,7 +196,7 @@ describe('kept events', () => {
     await until('the first fifty', () => early.length === 50);
     const pid = bus.nats.pid ?? 0;
     process.kill(pid, 'SIGKILL');
-    for (let n = 0; n < 50; n++) outbox.send(s.sweepTransition, sweepEvent(`after ${n}`));
+    for (let n = 0; n < 50; n++) outbox.send(sweepEvent(`after ${n}`));
     expect(await outbox.flush(30_000)).toBe(true);
     await until('a new nats-server', () => bus.nats.pid !== pid);
 
