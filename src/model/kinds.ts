@@ -1,6 +1,6 @@
 /**
- * The kinds that plan/ deals in. This file holds types alone and imports only messages/, so the rooms below
- * plan/ (backends, frontends, benchmarks) may use it too: it is the vocabulary that they share.
+ * The types of a plan. This file contains only types and imports only messages/, so that the rooms below
+ * plan/ (backends, frontends, benchmarks) can use it, too.
  */
 import type { EndpointMode, ProcessPorts, ProcessSpec } from '../messages/spec/process-spec.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
@@ -25,14 +25,14 @@ export interface EndpointProcess {
   readonly ports: ProcessPorts;
 }
 
-/** Name by which workers serve the model. */
+/** The name by which workers serve the model. */
 export interface ServedModel {
   readonly name: string;
-  /** The recipe gives it; else it follows from the model's path. */
+  /** Whether the recipe sets it; else it is derived from the model's path. */
   readonly isGiven: boolean;
 }
 
-/** Which node does what beside the workers. */
+/** The nodes with other tasks than workers. */
 export interface Roles {
   readonly head: string;
   readonly infra: string;
@@ -40,7 +40,9 @@ export interface Roles {
   readonly workers: readonly string[];
 }
 
-/** Addresses of what the job itself runs; decided when the job starts, since fixed ports collide on shared nodes. */
+/**
+ * Ports of the job's own servers; chosen when the job starts, because fixed ports collide on shared nodes.
+ */
 export interface InfraPorts {
   readonly nats: number;
   readonly etcdClient: number;
@@ -48,60 +50,66 @@ export interface InfraPorts {
 }
 
 /**
- * The one place where paths, addresses and names of a job are computed. It is pure: everything that
- * it answers follows from what it was made of (job id, nodes and addresses, directories, cluster config).
+ * The one place where paths, addresses and names of a job are computed. It is pure: all results depend only
+ * on its input (job id, nodes and addresses, directories, cluster config).
  */
 export interface JobContext {
   readonly jobId: string;
   readonly nodes: readonly string[];
   readonly infraPorts: InfraPorts;
-  /** Name by which other nodes reach a node (Slurm: its host name; local: its loopback address). */
+  /** The name by which other nodes reach a node (Slurm: its host name; local: its loopback address). */
   host(node: string): string;
   /** IP address of a node. */
   address(node: string): string;
-  /**
-   * The port that a process of `node` has in place of one of the plan's own: the same one, except where nodes and jobs
-   * share a machine.
-   */
+  /** The port of a process on `node` for a planned one: the same, unless nodes and jobs share a machine. */
   port(node: string, planned: number): number;
-  /** What a server of ours binds on a node: its own address where nodes share a machine, else every address. */
+  /**
+   * The address that a server of ours binds on a node: the node's own where nodes share a machine, else every
+   * address.
+   */
   listenAddress(node: string): string;
-  /** The interface by which nodes are to reach each other, where srtslurm.yaml names one; of nodes on one machine `lo`. */
+  /**
+   * The interface that connects the nodes, where srtslurm.yaml names one; `lo` when all nodes are one
+   * machine.
+   */
   readonly networkInterface: string | null;
   /** true: engines run in containers, with the job's directories mounted at fixed places. */
   readonly containers: boolean;
-  /** true: what is written into a container is gone with its process, for each has a container of its own. */
+  /** true: each process has its own container, so changes in it are lost at its end. */
   readonly containerPerProcess: boolean;
   /** Directory of the job on the shared file system, as the coordinator and agents see it. */
   readonly jobDir: string;
   readonly logDir: string;
-  /** `logDir` as a process of the job sees it: in a container /logs, on a bare host the same as logDir. */
+  /** `logDir` as a process of the job sees it: /logs in a container, on a bare host the same as logDir. */
   readonly logDirInside: string;
-  /** Directory for what need not outlive the job (etcd's data, nginx's buffers). It exists on every node. */
+  /** Directory for data that only the job needs (etcd's data, nginx's buffers). It exists on every node. */
   readonly tmpDir: string;
   /** Directory of srtctl's own bundled programs (loadgen.js), and the node binary that runs them. */
   readonly distDir: string;
   readonly nodeBinary: string;
-  /** etcd: a path where one was named or came with srtctl, else the name by which each node finds its own. */
+  /**
+   * etcd: a path where the user named one or srtctl brought it, else the name by which each node finds its
+   * own.
+   */
   readonly etcdBinary: string;
   /** Script (absolute path, as a container sees it) that runs once on each node before any engine. */
   readonly setupScript: string | null;
   /** false with simulated engines, which need no model and no Dynamo. */
   readonly realEngines: boolean;
-  /** false: there is none, on any node, and engines are to look for none. */
+  /** false: no node has GPUs, and engines must not look for any. */
   readonly hasGpus: boolean;
-  /** Directory on the shared file system where `hf:` models are kept; null: each node has its own. */
+  /** Directory on the shared file system for `hf:` models; null: each node has its own. */
   readonly hfHome: string | null;
   /** Shell commands before every command of the engines' image. */
   readonly bashPreamble: string | null;
   /** Directory of a point (`points/<nn>-<name>`). */
-  /** `numbers`: how many a sweep has (numbersOf). */
+  /** `numbers`: count of the sweep's points (numbersOf). */
   pointDir(ordinal: number, name: string, numbers: number): string;
-  /** The same context with what depends on the recipe. */
+  /** The same context, extended by everything that depends on the recipe. */
   forRecipe(recipe: Recipe): RuntimeContext;
 }
 
-/** A job's context for one recipe: what the model and the image are called where the engines run. */
+/** A job's context for one recipe: paths of the model and the image where the engines run. */
 export interface RuntimeContext extends JobContext {
   /** The model as an engine sees it: /model in a container, the path itself on a bare host, `org/name` for hf: ids. */
   readonly modelPathInside: string;
@@ -109,46 +117,58 @@ export interface RuntimeContext extends JobContext {
   readonly image: string | null;
 }
 
-/** Where something is asked over HTTP, as every node reaches it. */
+/** An HTTP endpoint, at an address that every node reaches. */
 export interface HttpPlace {
   readonly host: string;
   readonly port: number;
   readonly path: string;
 }
 
-/** A POST that empties a cache: 200; 400, or 200 with `"success": false`, while requests run. */
+/** A POST that flushes a cache: 200; 400, or 200 with `"success": false`, while requests run. */
 export interface Flush extends HttpPlace {
-  /** The path in older releases, asked where `path` is 404. */
+  /** The path in older releases, used where `path` is 404. */
   readonly older?: string;
-  /** What to do where it is 404. */
+  /** The hint when it is 404. */
   readonly advice?: string;
 }
 
-/** How a worker is brought to rest before a measurement: its caches emptied, no request of the previous point running. */
+/**
+ * How to bring a worker to rest before a measurement: flush its caches, and wait until no request of the
+ * previous point runs.
+ */
 export interface WorkerRest {
-  /** Its leader. */
+  /** The worker's leader. */
   readonly process: string;
   readonly node: string;
-  /** Done in this order. Empty: it offers no such thing, for the reason `why`. */
+  /** Sent in this order. Empty when the worker cannot flush, for the reason `why`. */
   readonly flush: readonly Flush[];
   readonly why?: string;
-  /** GET here answers Prometheus metrics in which each of `gauges` that is there counts requests that run. */
+  /** A GET here returns Prometheus metrics; each existing one of `gauges` counts running requests. */
   readonly load: (HttpPlace & { readonly gauges: readonly string[] }) | null;
-  /** GET here answers the requests of each data-parallel rank, since a flush answers for the first rank alone. */
+  /**
+   * A GET here returns the requests of each data-parallel rank, because a flush answers for the first rank
+   * alone.
+   */
   readonly ranks?: HttpPlace & { readonly older: string };
-  /** Where it says how many tokens of prompts came from its caches; not for workers that get prompts prefilled. */
+  /**
+   * Where the worker reports how many prompt tokens came from its caches; unset for workers that receive
+   * prefilled prompts.
+   */
   readonly cacheFigures?: CacheFigures;
 }
 
-/** Prometheus metrics of a worker that count tokens of prompts, and those of them that came from a cache. */
+/** Prometheus metrics of a worker: all prompt tokens, and those that came from a cache. */
 export interface CacheFigures extends HttpPlace {
   readonly hits: readonly string[];
   readonly prompts: readonly string[];
 }
 
-/** One combination of sweep parameters, planned: everything that is to run for it, benchmark included. */
+/** One combination of sweep parameters, planned: all its processes, including the benchmark. */
 export interface PlannedPoint {
-  /** Its number in the recipe's sweep, from 0; other points may be in another allocation, or run before it. */
+  /**
+   * Its number in the recipe's sweep, from 0; the allocation may lack some numbers and run them in another
+   * order.
+   */
   readonly ordinal: number;
   readonly name: string;
   readonly params: Readonly<Record<string, unknown>> | null;
@@ -167,11 +187,11 @@ export interface PlannedPoint {
 export interface PlannedBenchmark {
   readonly type: string;
   readonly process: ProcessSpec | null;
-  /** Directory (absolute) into which the benchmark writes, and from which its result is read. */
+  /** Absolute path of the directory where the benchmark writes its result. */
   readonly resultDir: string;
 }
 
-/** What running a point does to the processes that its predecessor left; all by their ids, without the benchmark. */
+/** What a point changes in the processes of the previous point; all by their ids, without the benchmark. */
 export interface PointChange {
   readonly ordinal: number;
   readonly keep: readonly string[];
@@ -189,14 +209,17 @@ interface Allocation {
   readonly gpusPerNode: number;
 }
 
-/** An allocation whose points are planned when they are asked for: thousands of plans are too many to be held. */
+/** An allocation that plans its points on request, because thousands of plans would need too much memory. */
 export interface SweepPlan extends Allocation {
-  /** Ordinals of the points, as the recipe has them. */
+  /** Ordinals of the points, in the recipe's order. */
   readonly ordinals: readonly number[];
-  /** Ordinals of points whose recipes differ in nothing but their name and what is measured; each as the recipe has them. */
+  /**
+   * Groups of points whose recipes differ only in their name and their measurement; ordinals in the recipe's
+   * order.
+   */
   readonly groups: readonly (readonly number[])[];
   /**
-   * A point; undefined when there is none of that number.
+   * A point; undefined when the number does not exist.
    * @throws PlanError with the place in the recipe when it cannot be planned
    */
   point(ordinal: number): PlannedPoint | undefined;
@@ -204,10 +227,13 @@ export interface SweepPlan extends Allocation {
 
 /** An allocation with all its points planned. */
 export interface Plan extends Allocation {
-  /** As the recipe has them. */
+  /** In the recipe's order. */
   readonly points: readonly PlannedPoint[];
-  /** Ordinals of the points in the order in which they run. */
+  /** Ordinals of the points in running order. */
   readonly order: readonly number[];
-  /** What each does, in that order; as long as no point fails, after which everything is started anew. */
+  /**
+   * The changes of each point in that order, as long as no point fails. After a failure everything is started
+   * again.
+   */
   readonly changes: readonly PointChange[];
 }

@@ -1,6 +1,6 @@
 /**
- * Does the same with each, `most` at a time, in their order. Rejects with the first that fails; others that are under way
- * then go on by themselves.
+ * Calls a function for each element, at most `most` at a time, in order. Rejects with the first failure;
+ * running calls then continue unobserved.
  */
 export async function atATime<T>(
   most: number,

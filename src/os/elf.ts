@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 
-/** e_machine of elf(5), as `uname -m` names it. */
+/** e_machine of elf(5) to the name that `uname -m` prints. */
 const MACHINES: Readonly<Record<number, string>> = {
   3: 'i686',
   21: 'ppc64le',
@@ -9,7 +9,7 @@ const MACHINES: Readonly<Record<number, string>> = {
   243: 'riscv64',
 };
 
-/** The architecture that a program was built for; undefined for a script, or what cannot be read. */
+/** The architecture that a program was built for; undefined for a script or an unreadable file. */
 export function machineOf(file: string): string | undefined {
   const head = Buffer.alloc(20);
   try {
@@ -23,6 +23,6 @@ export function machineOf(file: string): string | undefined {
     return undefined;
   }
   if (head.readUInt32BE(0) !== 0x7f_45_4c_46) return undefined;
-  // Byte 5 tells the byte order.
+  // Byte 5 holds the byte order.
   return MACHINES[head[5] === 2 ? head.readUInt16BE(18) : head.readUInt16LE(18)];
 }

@@ -1,15 +1,15 @@
-/** Exit codes of srtctl; docs/cli.md lists them for people. */
+/** Exit codes of srtctl, documented in docs/cli.md. */
 export const EXIT = {
   ok: 0,
   /** The run failed: a process ended, an agent was lost, the benchmark's result was not valid. */
   failed: 1,
   /** Nothing was started: bad input, a missing program, wrong usage. */
   usage: 2,
-  /** Every point of a sweep had its turn; some failed, and the others are done. */
+  /** Every point of a sweep has run; some failed, and the others are done. */
   partly: 3,
-  /** Of a coordinator: another one has taken over its job. */
+  /** A coordinator: another one has taken over its job. */
   fenced: 75,
-  /** The allocation ends too soon for the points that are left. */
+  /** The allocation ends too soon for the remaining points. */
   outOfTime: 124,
   /** Stopped by Ctrl-C. */
   interrupted: 130,
@@ -17,7 +17,7 @@ export const EXIT = {
   terminated: 143,
 } as const;
 
-/** Where in a recipe something is wrong. `path` as in `resources.decode_nodes`; line and column from 1. */
+/** The place of an error in a recipe. `path` as in `resources.decode_nodes`; line and column from 1. */
 export interface SourcePlace {
   readonly file: string;
   readonly line?: number | undefined;
@@ -26,8 +26,8 @@ export interface SourcePlace {
 }
 
 /**
- * An error that a person can act on: one sentence, where in the recipe, what to do. The command line prints it in
- * one line and exits with `exitCode`; anything else that is thrown is a defect of srtctl.
+ * An error that a person can act on: one sentence, the place in the recipe, and what to do. The command line
+ * prints it in one line and exits with `exitCode`; any other exception is a defect of srtctl.
  */
 export class SrtctlError extends Error {
   override readonly name: string = 'SrtctlError';
@@ -59,7 +59,7 @@ export class SrtctlError extends Error {
     return text.replace(/\s*\n\s*/g, ' ');
   }
 
-  /** All that is wrong, a line for each thing. */
+  /** All problems, one per line. */
   lines(): string[] {
     return [this.oneLine()];
   }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { machineOf } from './elf.ts';
 import { SrtctlError } from './errors.ts';
 
-/** How to get a program that the coordinator or an agent needs. */
+/** How to install a program that the coordinator or an agent needs. */
 const HOW_TO_GET: Record<string, string> = {
   'nats-server':
     'install it (Debian: apt-get install nats-server), put it into .srtctl/bin, or set SRTCTL_NATS_SERVER to its path',
@@ -20,15 +20,15 @@ const isExecutable = (file: string): boolean => {
   }
 };
 
-/** `uname -m` of a machine on which Node says `arch`. */
+/** Node's name of an architecture to the name that `uname -m` prints. */
 const MACHINE: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64', ppc64: 'ppc64le' };
 
 /**
- * Absolute path of nats-server or etcd: the variable (SRTCTL_NATS_SERVER, SRTCTL_ETCD) if it is set, else .srtctl/bin of
- * srtctl's own installation (`make setup` puts them there), else PATH. Never from the working directory: what somebody
- * else put there would run as this user. Below .srtctl/bin a directory named as `uname -m` says goes first, because nodes
- * of several architectures may share it.
- * @throws SrtctlError that says how to get it, or that what is there is for other machines
+ * Absolute path of nats-server or etcd: the variable (SRTCTL_NATS_SERVER, SRTCTL_ETCD) if it is set, else
+ * .srtctl/bin of srtctl's own installation (`make setup` puts them there), else PATH. Never the working
+ * directory, because a program that another user puts there would run as this user. A directory below
+ * .srtctl/bin with the machine's `uname -m` goes first, because nodes of several architectures may share it.
+ * @throws SrtctlError with how to install it, or when the program is for another architecture
  */
 export function findProgram(
   name: 'nats-server' | 'etcd',
@@ -61,8 +61,9 @@ export function findProgram(
 }
 
 /**
- * The program as it stands in a command: its path where a variable names it or it came with srtctl, because another one on
- * a node's PATH must not take its place; else its name, because each node may have its own somewhere else.
+ * The word for the program in a command. It is the path where a variable sets it or srtctl brought it,
+ * because another program on a node's PATH must not replace it. Otherwise it is the name, because each node
+ * may have its own elsewhere.
  */
 export function commandOf(
   name: 'nats-server' | 'etcd',
@@ -74,7 +75,10 @@ export function commandOf(
   return env[variableOf(name)] || found.startsWith(`${ownDirectory(installation)}/`) ? found : name;
 }
 
-/** The nats-server that `make setup` puts beside a system's old one; undefined when there is none for this machine. */
+/**
+ * The nats-server that `make setup` installs beside an old one of the system; undefined when this machine has
+ * none.
+ */
 export function findNewerNats(installation: string = INSTALLATION): string | undefined {
   const machine = MACHINE[process.arch] ?? process.arch;
   const file = join(ownDirectory(installation), 'newer', 'nats-server');
@@ -85,7 +89,7 @@ const variableOf = (name: string): string => `SRTCTL_${name.toUpperCase().replac
 
 const ownDirectory = (installation: string): string => join(installation, '.srtctl/bin');
 
-/** The directory that dist/ is in, or src/ where the sources run. */
+/** The directory that contains dist/, or src/ when the sources run. */
 const INSTALLATION = (() => {
   let at = dirname(fileURLToPath(import.meta.url));
   while (!['dist', 'src'].includes(basename(at)) && dirname(at) !== at) at = dirname(at);

@@ -1,7 +1,7 @@
-/** How long a slice may hold up what else there is to do, ms. */
+/** How long a slice may block the event loop, ms. */
 const SLICE_MS = 20;
 
-/** Runs to its end what yields between its steps, and lets everything else have its turn meanwhile: leases, messages. */
+/** Runs an iterator to its end in slices, so that leases and messages are handled in between. */
 export async function inSlices<T>(steps: Iterator<unknown, T>): Promise<T> {
   for (;;) {
     const until = performance.now() + SLICE_MS;

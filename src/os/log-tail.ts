@@ -1,19 +1,22 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 
-/** Most that one answer carries, bytes: well below the bus's limit for a message. */
+/** The largest piece of one answer, bytes; well below the bus's limit for a message. */
 const PIECE = 256 * 1024;
 
 export interface LogPiece {
   readonly text: string;
-  /** Byte after the last one in `text`: where to go on. */
+  /** Byte after the last one in `text`, where the next piece starts. */
   readonly offset: number;
 }
 
-/** The last `lines` lines of a file (of its last 256 KiB, and none before byte `from`). Throws when there is no such file. */
+/**
+ * The last `lines` lines of a file (of its last 256 KiB, and not before byte `from`). Throws when the file
+ * does not exist.
+ */
 export const tailOf = (file: string, lines: number, from = 0): Promise<LogPiece> =>
   withFile(file, async (handle, size) => {
-    // A file that has become shorter was written anew.
+    // A shorter file was written anew.
     const text = await read(handle, Math.max(from > size ? 0 : from, size - PIECE), size);
     const all = text.split('\n');
     const ending = all.at(-1) === '' ? 1 : 0;
@@ -21,15 +24,15 @@ export const tailOf = (file: string, lines: number, from = 0): Promise<LogPiece>
   });
 
 /**
- * The last `most` bytes of a file between byte `from` and byte `to` (its end), from the beginning of a line. `whole`:
- * nothing between them is left out. Throws when there is no such file.
+ * The last `most` bytes of a file between byte `from` and byte `to` (its end), from the beginning of a line.
+ * `whole`: nothing between them is left out. Throws when the file does not exist.
  */
 export const endOf = (
   file: string,
   { from, to, most }: { readonly from: number; readonly to: number | undefined; readonly most: number },
 ): Promise<{ text: string; whole: boolean }> =>
   withFile(file, async (handle, size) => {
-    // A file that has become shorter was written anew.
+    // A shorter file was written anew.
     const first = from > size ? 0 : from;
     const last = Math.max(first, Math.min(to ?? size, size));
     const begin = Math.max(first, last - most);
@@ -38,7 +41,7 @@ export const endOf = (
     return { text: whole ? text : text.slice(text.indexOf('\n') + 1), whole };
   });
 
-/** What follows byte `offset`, at most 256 KiB. A file that has become shorter is read from its start. */
+/** The text after byte `offset`, at most 256 KiB. A file that has become shorter is read from its start. */
 export const pieceFrom = (file: string, offset: number): Promise<LogPiece> =>
   withFile(file, async (handle, size) => {
     const from = offset > size ? 0 : offset;
@@ -46,7 +49,10 @@ export const pieceFrom = (file: string, offset: number): Promise<LogPiece> =>
     return { text: await read(handle, from, to), offset: to };
   });
 
-/** Where a log is says an event, that anybody with an agent's key may send: a pipe must not hold up who reads it. */
+/**
+ * Refuses pipes, because their reader would block. An event names the log's path, and any owner of an agent's
+ * key can send one.
+ */
 async function withFile<T>(file: string, use: (handle: FileHandle, size: number) => Promise<T>): Promise<T> {
   const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
   try {

@@ -6,8 +6,8 @@ export const addressOfInterface = (name: string): string | undefined =>
   networkInterfaces()[name]?.find(({ family }) => family === 'IPv4')?.address;
 
 /**
- * The address that this machine has on its way to `host`. Nothing is sent: connecting a datagram socket only asks the
- * kernel for the route.
+ * This machine's address on the route to `host`. No packet is sent: connecting a datagram socket only asks
+ * the kernel for the route.
  */
 export function addressTowards(host: string, port = 9): Promise<string> {
   const socket = createSocket('udp4');

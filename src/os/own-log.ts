@@ -1,13 +1,13 @@
 import { write, writeSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
 
-/** Characters that wait for the disk; lines beyond them are lost. */
+/** Limit of characters that wait for the disk; later lines are lost. */
 const MOST_WAITING = 1024 * 1024;
 const AGAIN_MS = 100;
 
 /**
- * A program's log of its own doings, on standard output (`fd`). A disk that is full takes lines from it, and nothing else; one
- * that stands still holds up nobody: lines wait for it beside the work.
+ * A program's own log, on standard output (`fd`). A full disk loses lines and has no other effect. A hung
+ * disk blocks nothing, because lines wait beside the work.
  */
 export function ownLog(fd = 1): Logger {
   let waiting = '';
@@ -22,7 +22,7 @@ export function ownLog(fd = 1): Logger {
     isWriting = rest.length > 0;
     if (!isWriting) return;
     write(fd, rest, (error, written) => {
-      // A pipe whose reader is slow takes it later; a full disk does not.
+      // A slow reader of a pipe takes the line later; a full disk does not.
       const isBusy = error?.code === 'EAGAIN';
       rest = error ? (isBusy ? rest : Buffer.alloc(0)) : rest.subarray(written);
       if (isBusy) setTimeout(pump, AGAIN_MS);
@@ -32,10 +32,10 @@ export function ownLog(fd = 1): Logger {
 
   process.on('exit', () => {
     try {
-      // What is being written reaches the disk all the same.
+      // A write that has started still reaches the disk.
       if (waiting !== '') writeSync(fd, waiting);
     } catch {
-      // The last lines do not fit on the disk.
+      // The disk has no room for the last lines.
     }
   });
   return pino(

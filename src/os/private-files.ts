@@ -7,8 +7,8 @@ import { isOwnDirectory } from './own-directory.ts';
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 
 /**
- * Writes a file that only its owner can read: made anew under a name that nobody can foresee (so no link that somebody
- * put there is followed), with mode 0600 from its first moment, synced, and then renamed over `path`.
+ * Writes a file that only its owner can read. The file is created under an unpredictable name, so it follows
+ * no planted link, with mode 0600 from the start, synced, and then renamed to `path`.
  */
 export async function writePrivateFile(path: string, text: string): Promise<void> {
   const aside = `${path}.${randomUUID()}`;
@@ -28,9 +28,9 @@ export async function writePrivateFile(path: string, text: string): Promise<void
 }
 
 /**
- * Makes a directory that only its owner can enter. One that is there already is taken only when it is a directory, not
- * a link, and ours: in /tmp anybody may have put it there.
- * @throws SrtctlError when it is somebody else's
+ * Makes a directory that only its owner can enter. An existing one is accepted only when it is a directory of
+ * this user and no link, because in /tmp any user may have created it.
+ * @throws SrtctlError when it belongs to another user
  */
 export function makePrivateDirectory(path: string): void {
   try {
@@ -38,28 +38,28 @@ export function makePrivateDirectory(path: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     if (!isOwnDirectory(path))
-      throw new SrtctlError('not-ours', `${path} is there already and is not a directory of this user`, {
-        hint: 'somebody may have put it there: remove it, or set TMPDIR to a directory of your own',
+      throw new SrtctlError('not-ours', `${path} exists and is not a directory of this user`, {
+        hint: 'another user may have created it: remove it, or set TMPDIR to a directory of your own',
       });
   }
-  // What the umask left away or an earlier run left open.
+  // Corrects a mode that the umask reduced or an earlier run left open.
   chmodSync(path, 0o700);
 }
 
 /**
- * Makes a job's directory, which all may read and nobody else may write. One that is there already is taken only when it
- * is ours: where many write into one directory, somebody may have foreseen the job's id.
- * @throws SrtctlError when it is somebody else's, or anybody can write in it
+ * Makes a job's directory, which everyone may read and only the owner may write. An existing one is accepted
+ * only when it belongs to this user, because in a shared parent another user may have foreseen the job's id.
+ * @throws SrtctlError when it belongs to another user, or when anybody can write to it
  */
 export function makeJobDirectory(path: string): void {
   try {
     mkdirSync(path, { mode: 0o755 });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    // What was made here and now is ours, also on file systems that say nothing of it.
+    // A directory that this call created is ours, even on file systems that do not report owners.
     if (!isOwnDirectory(path) || (lstatSync(path).mode & 0o002) !== 0)
-      throw new SrtctlError('not-ours', `${path} is there already, and others can write in it`, {
-        hint: 'somebody may have put it there: remove it, or choose another directory with --output',
+      throw new SrtctlError('not-ours', `${path} exists, and other users can write to it`, {
+        hint: 'another user may have created it: remove it, or choose another directory with --output',
       });
   }
 }

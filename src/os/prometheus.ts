@@ -1,15 +1,17 @@
-/** `name{label="value",…} 12.5 1395066363000`: the name, its labels, and the value. A comment begins with #. */
+/**
+ * `name{label="value",…} 12.5 1395066363000`: the name, its labels, and the value. A comment begins with #.
+ */
 const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{.*\})?[ \t]+(\S+)/;
 /** `name`, or `name{label=~"regular expression"}` as PromQL writes it. */
 const SELECTOR = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(\w+)=~"(.*)"\})?$/;
 
 interface Selector {
-  /** As it was given; the sum stands under it. */
+  /** The selector as given; its sum has this key. */
   readonly text: string;
   readonly matches: (labels: string) => boolean;
 }
 
-/** Selectors by the metric that they select from. */
+/** Selectors by the name of their metric. */
 function selectorsOf(texts: Iterable<string>): Map<string, Selector[]> {
   const byName = new Map<string, Selector[]>();
   for (const text of texts) {
@@ -25,8 +27,8 @@ function selectorsOf(texts: Iterable<string>): Map<string, Selector[]> {
 }
 
 /**
- * The sums over all label sets of what `selectors` select from a text in Prometheus' format. An engine's /metrics has
- * thousands of lines, so a line of another metric is passed over before it is read.
+ * For each selector, the sum over all label sets that it matches in a text in Prometheus' format. An engine's
+ * /metrics has thousands of lines, so lines of other metrics are skipped before they are parsed.
  */
 export function sumsOf(text: string, selectors: ReadonlySet<string>): Record<string, number> {
   const sums: Record<string, number> = {};

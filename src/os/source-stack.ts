@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs';
 import { SourceMap, type SourceMapPayload } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
-/** Where a frame of a stack is: the bundle, its line and column, both counted from 1. */
+/** The position in a stack frame: bundle, line and column, both counted from 1. */
 const POSITION = /((?:file:\/\/)?\/[^():\n]*\.[cm]?js):(\d+):(\d+)/g;
 
 /**
- * The stack of an error with the files and lines of the source, which the source maps beside the bundles tell. Where there
- * is no map, the stack is as Node has it. Maps are read only here, because they are megabytes and few errors are shown.
+ * The stack of an error with the files and lines of the source, from the source maps beside the bundles.
+ * Without a map it is Node's own stack. Maps are read only here, because they are megabytes and few errors
+ * are shown.
  */
 export function sourceStack(error: Error, read = readMap): string {
   const maps = new Map<string, SourceMap | undefined>();
@@ -29,5 +30,5 @@ function readMap(path: string): SourceMap | undefined {
   }
 }
 
-/** A source's path from the root of the repository; the map has it relative to the bundle. */
+/** A source's path from the root of the repository; in the map it is relative to the bundle. */
 const fromRoot = (source: string): string => source.replace(/^(?:\.\.\/)+/, '');

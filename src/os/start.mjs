@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// Starts a program from one file, with the code that V8 compiled when it was built: Node 20 compiles everything
-// anew at each start otherwise, and that is half of what a short command takes. Without the compiled code, or with that
-// of another version of Node, it is compiled as ever.
+// Starts a program from one file, with the code that V8 compiled at build time. Otherwise Node 20 compiles
+// everything at each start, which is half the time of a short command. Without the compiled code, or with
+// that of another version of Node, V8 compiles as usual.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
@@ -13,7 +13,7 @@ const directory = dirname(own);
 const file = join(directory, 'programs', `${basename(own).replace(/\.m?js$/, '')}.cjs`);
 const compiled = `${file}.v8`;
 
-// V8 takes code of another build of the same V8 for its own, and crashes (20.19.6 with that of 20.20.2).
+// V8 accepts code of another build of the same V8, and then crashes (20.19.6 with that of 20.20.2).
 const builder = `${process.version} ${process.arch}`;
 
 function read() {
@@ -28,12 +28,12 @@ const wrapped = `(function (require, moduleUrl, __filename, __dirname) {\n${read
 const cachedData = read();
 const script = new Script(wrapped, {
   filename: file,
-  // The line before the program's own is not counted, so that positions in a stack are those of the source map.
+  // Does not count the line before the program's own, so that positions in a stack match the source map.
   lineOffset: -1,
   ...(cachedData ? { cachedData } : {}),
 });
 
-// Functions are compiled when they are first called: what a whole command has called is worth keeping.
+// V8 compiles functions when they are first called, so the code is saved after a whole command has run.
 if (process.env.SRTCTL_KEEP_COMPILED === '1') {
   process.on('exit', () => {
     writeFileSync(compiled, script.createCachedData());

@@ -138,5 +138,5 @@ it('a log gets the first of many lines, and then now and again their number', ()
   for (let n = 0; n < 1_000; n++) log('dropped');
   now = 1_500;
   log('dropped');
-  expect(lines).toEqual(['dropped', 'dropped', 'dropped (and 998 more that were not told)']);
+  expect(lines).toEqual(['dropped', 'dropped', 'dropped (and 998 more that were left out)']);
 });

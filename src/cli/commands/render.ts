@@ -95,7 +95,7 @@ async function render(options: RenderOptions): Promise<number> {
       writeFileSync(path, text, { flag: force ? 'w' : 'wx', mode: 0o755 });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      throw new SrtctlError('file-there', `${path} is there already`, { hint: '--force writes over it' });
+      throw new SrtctlError('file-there', `${path} exists already`, { hint: '--force writes over it' });
     }
     process.stdout.write(`${path}\n`);
   }

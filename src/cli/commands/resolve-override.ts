@@ -54,7 +54,7 @@ async function resolve({ file: paths, output, force }: ResolveOptions): Promise<
       writeFileSync(path, text, { flag: force ? 'w' : 'wx' });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      throw new SrtctlError('file-there', `${path} is there already`, { hint: '--force writes over it' });
+      throw new SrtctlError('file-there', `${path} exists already`, { hint: '--force writes over it' });
     }
     process.stdout.write(`${path}\n`);
   }

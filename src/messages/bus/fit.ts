@@ -1,4 +1,4 @@
-/** Limits that are tried in turn until a message is small enough: characters of a text, elements of a list. */
+/** Limits to try in turn until a message is small enough: characters of a text, elements of a list. */
 const STEPS = [
   { characters: 4_000, elements: 500 },
   { characters: 500, elements: 100 },
@@ -9,8 +9,8 @@ const STEPS = [
 const bytesOf = (message: unknown): number => Buffer.byteLength(JSON.stringify(message));
 
 /**
- * A message that is at most `bytes` as JSON. Texts and lists that are too long lose their middle and say so, so the
- * message keeps its shape and its reader what matters. A message that fits comes back as it is.
+ * A message of at most `bytes` as JSON. Long texts lose their middle, long lists their beginning, with a
+ * note, so the message keeps its shape and its important parts. A message that fits is returned unchanged.
  */
 export function fitMessage<T extends object>(message: T, bytes: number): T {
   if (bytesOf(message) <= bytes) return message;
@@ -18,13 +18,13 @@ export function fitMessage<T extends object>(message: T, bytes: number): T {
     const shorter = shorten(message, step) as T;
     if (bytesOf(shorter) <= bytes) return shorter;
   }
-  throw new Error(`a message of ${bytesOf(message)} bytes cannot be made as short as ${bytes}`);
+  throw new Error(`a message of ${bytesOf(message)} bytes cannot be shortened to ${bytes}`);
 }
 
 function shorten(value: unknown, step: (typeof STEPS)[number]): unknown {
   if (typeof value === 'string') return shortText(value, step.characters);
   if (Array.isArray(value)) {
-    // The end of a list says most: the last lines of a log.
+    // The end of a list matters most: the last lines of a log.
     const kept = value.length > step.elements ? value.slice(-step.elements) : value;
     return kept.map((element) => shorten(element, step));
   }

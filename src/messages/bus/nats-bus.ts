@@ -13,31 +13,40 @@ import { throttled } from './throttle.ts';
 const MAX_PAYLOAD = 1_048_576;
 const FIRST_RETRY_MS = 250;
 const RECONNECT_MS = 100;
-/** A server that dies just as it is connected to is not noticed earlier. */
+/** A server that dies during the connection attempt is noticed after this time. */
 export const CONNECT_MS = 5_000;
-/** How long the stream may take to acknowledge: a server that is busy must not be asked ever more often. */
+/**
+ * How long the stream may take to acknowledge. The time grows, because repeated requests would slow a busy
+ * server further.
+ */
 const KEEP_MS = { least: 1_000, most: 8_000 } as const;
 
 export interface BusOptions {
   readonly url: string;
-  /** nkey seed; without it the connection lands in the engines' account and sees nothing of SRT. */
+  /** nkey seed; without it the connection is in the engines' account and sees nothing of SRT. */
   readonly seed: string;
   readonly job: string;
   /** Shown in the server's list of connections. */
   readonly name: string;
   /** First token of the inbox of this client; permissions allow each role only its own. */
   readonly inbox: string;
-  /** A refused subject or login: fatal for an actor, since what it says is no longer heard. */
+  /**
+   * Called for a refused subject or login, which is fatal for an actor, because its messages are no longer
+   * delivered.
+   */
   readonly onDenied?: (error: Error) => void;
   readonly log?: (message: string, detail?: unknown) => void;
   /**
-   * How long to go on trying when the server does not answer at first, ms (0: one try). Where a thousand agents start
-   * at once, or nodes are busy, the first try may well be too early; a refused login is final.
+   * How long to retry the first connection, ms (0: one attempt). When a thousand agents start at once, or
+   * nodes are busy, the first attempt may be too early; a refused login is final.
    */
   readonly patienceMs?: number;
-  /** Nobody waits for the connection any more. */
+  /** Aborted when the connection is no longer needed. */
   readonly signal?: AbortSignal;
-  /** Certificate (PEM) of the job's own authority, where the bus is encrypted: nothing else is then connected to. */
+  /**
+   * Certificate (PEM) of the job's own authority, where the bus is encrypted; the client connects to no other
+   * server.
+   */
   readonly ca?: string | undefined;
 }
 
@@ -45,11 +54,11 @@ export interface BusOptions {
 export const inboxOf = (role: string, node?: string): string =>
   node === undefined ? `_INBOX_${role}` : `_INBOX_${role}_${toToken(node)}`;
 
-/** Connects, and reconnects without end: when to give up is for the lease to say, not for the client. */
+/** Connects, and reconnects without limit, because the lease decides when to give up, not the client. */
 export const connectBus = (options: BusOptions): Promise<Bus> =>
   patiently(options, async () => new NatsBus(await connectOnce(options), options));
 
-/** Tries until it works, or there is no patience any more, or a login is refused. */
+/** Retries until it works, until the patience is over, or until a login is refused. */
 export async function patiently<T>(
   { url, patienceMs = 0, signal }: Pick<BusOptions, 'url' | 'patienceMs' | 'signal'>,
   attempt: () => Promise<T>,
@@ -75,18 +84,18 @@ const connectOnce = (options: BusOptions): Promise<NatsConnection> =>
     inboxPrefix: options.inbox,
     maxReconnectAttempts: -1,
     reconnectDelayHandler: createReconnectDelay(),
-    // A peer that is frozen or cut off shows after two missed pings.
+    // Two missed pings reveal a peer that is frozen or cut off.
     pingInterval: 750,
     maxPingOut: 2,
     timeout: CONNECT_MS,
     ...tlsOf(options.url, options.ca),
-    // Server addresses that nats-server gossips are of other interfaces of the same machine.
+    // nats-server gossips addresses of the machine's other interfaces.
     ignoreClusterUpdates: true,
   });
 
 /**
- * How long nats.js is to wait from its last try to connect to the next one. It reckons by the wall clock, and would wait
- * for an hour when that was set back by one: so when the time has passed, it is told that it has passed long ago.
+ * The delay before nats.js tries to connect again. nats.js uses the wall clock, and would wait for an hour
+ * after the clock was set back by one; so once the time has passed, it gets a time far in the past.
  */
 function createReconnectDelay(): () => number {
   let waitMs = 0;
@@ -95,23 +104,24 @@ function createReconnectDelay(): () => number {
     const now = performance.now();
     if (now - triedAt < waitMs) return waitMs;
     triedAt = now;
-    // Of a thousand agents not all at once.
+    // Random, so that a thousand agents do not reconnect at once.
     waitMs = RECONNECT_MS * (1 + Math.random() / 2);
     return Number.NEGATIVE_INFINITY;
   };
 }
 
 /**
- * null: also where the server offers TLS (to whoever has its authority's certificate). `host` goes to tls.connect(),
- * which else would look for `localhost` in the certificate when the address is a number.
+ * null disables TLS even when the server offers it (to clients with its authority's certificate). `host` goes
+ * to tls.connect(), which would otherwise look for `localhost` in the certificate when the address is
+ * numeric.
  */
 export function tlsOf(url: string, ca: string | undefined): { tls: { ca: string; host: string } | null } {
   return { tls: ca === undefined ? null : { ca, host: new URL(url).hostname } };
 }
 
 /**
- * The only kind of subject that an answer goes to. Whoever asks chooses it, and an answer to, say, the stream's
- * administration or another agent would be said with our permissions.
+ * The only kind of subject that gets an answer. The requester chooses the subject, and an answer to the
+ * stream's administration or to another agent would be published with our permissions.
  */
 const INBOX = /^_INBOX_[\w%-]+\.[\w.-]+$/;
 
@@ -140,7 +150,7 @@ class NatsBus implements Bus {
   }
 
   publish(subject: string, message: unknown): void {
-    // Who takes leave has said all; the client throws then.
+    // After a drain everything is sent, and the client would throw.
     if (this.#connection.isClosed() || this.#connection.isDraining()) return;
     this.#connection.publish(subject, encode(subject, message));
   }
@@ -150,7 +160,7 @@ class NatsBus implements Bus {
     const parsed = reply.safeParse(parseJson(answer));
     if (!parsed.success) {
       this.#status.malformed++;
-      throw new BusError(`answer on ${subject} is not readable: ${parsed.error.issues[0]?.message}`);
+      throw new BusError(`cannot parse the answer on ${subject}: ${parsed.error.issues[0]?.message}`);
     }
     return parsed.data;
   }
@@ -192,13 +202,13 @@ class NatsBus implements Bus {
         deadlineMs,
       );
     });
-    // flush() of the client has no deadline of its own.
+    // The client's flush() has no deadline of its own.
     await Promise.race([this.#connection.flush(), late]).finally(() => clearTimeout(timer));
   }
 
   async keep(subject: string, message: unknown, id: string): Promise<void> {
     const header = headers();
-    // The server drops a second message of the same id (JetStream's duplicate window).
+    // The server drops a second message with the same id (JetStream's duplicate window).
     header.set('Nats-Msg-Id', id);
     let answer: Uint8Array;
     try {
@@ -230,7 +240,7 @@ class NatsBus implements Bus {
           return;
         }
         this.#status.malformed++;
-        this.#complain(`dropped an event on ${subject}: malformed, or of another author`);
+        this.#complain(`dropped an event on ${subject}: malformed, or forged`);
       },
     );
     this.#followers.add(follower);
@@ -277,7 +287,7 @@ class NatsBus implements Bus {
   }
 
   #denied(error: Error): void {
-    this.#options.log?.(`the bus refused us: ${error.message}`);
+    this.#options.log?.(`the bus refused an operation: ${error.message}`);
     this.#options.onDenied?.(error);
   }
 
@@ -302,7 +312,10 @@ class NatsBus implements Bus {
   }
 }
 
-/** The server lets each question be answered once and for a while: whoever asked has given up, and asks again. */
+/**
+ * The server allows one answer to each request, for a limited time. The requester has given up by then, and
+ * asks again.
+ */
 const isAnswer = (refused: { operation: string; subject: string } | undefined): boolean =>
   refused?.operation === 'publish' && INBOX.test(refused.subject);
 
@@ -312,7 +325,7 @@ const decoder = new TextDecoder();
 function encode(subject: string, message: unknown): Uint8Array {
   const data = encoder.encode(JSON.stringify(message));
   if (data.length > MAX_PAYLOAD)
-    throw new BusError(`a message of ${data.length} bytes on ${subject} is over the limit of ${MAX_PAYLOAD}`);
+    throw new BusError(`a message of ${data.length} bytes on ${subject} exceeds the limit of ${MAX_PAYLOAD}`);
   return data;
 }
 

@@ -1,9 +1,9 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 
 /**
- * The keys of NATS (nkeys: ed25519 in base32 with a checksum) by Node's own crypto. nats.js has them in JavaScript, where
- * a key takes 10 ms to make and to sign with: a third of a second of a coordinator with 32 agents, and ten of one with
- * 1,000.
+ * The keys of NATS (nkeys: ed25519 in base32 with a checksum), made with Node's own crypto. nats.js
+ * implements them in JavaScript, where making a key and signing with it takes 10 ms: a third of a second for
+ * a coordinator with 32 agents, ten seconds with 1,000.
  */
 export interface NkeyPair {
   readonly seed: string;
@@ -13,7 +13,7 @@ export interface NkeyPair {
 /** Prefixes of a user's seed and public key: their first letters are S, then U. */
 const SEED = 18 << 3;
 const USER = 20 << 3;
-/** What stands before the 32 bytes of a key in DER (RFC 8410). */
+/** The bytes before a key's 32 bytes in DER (RFC 8410). */
 const PRIVATE_DER = Buffer.from('302e020100300506032b657004220420', 'hex');
 const KEY_BYTES = 32;
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
@@ -25,7 +25,7 @@ export function createUserKey(): NkeyPair {
   return { seed: base32(seed), publicKey: publicKeyOf(privateKey) };
 }
 
-/** Who one is, and the proof of it: what a nats client answers to the server's nonce. */
+/** The client's identity and its proof: the answer to the server's nonce. */
 export function answerTo(seed: string, nonce: string | undefined): { nkey: string; sig: string } {
   if (seed === '') return { nkey: '', sig: '' };
   const key = privateKeyOf(seed);
@@ -50,7 +50,7 @@ function publicKeyOf(key: KeyObject): string {
   return base32(withChecksum(Buffer.concat([Buffer.from([USER]), raw])));
 }
 
-/** With its CRC-16 (XMODEM) behind it, low byte first. */
+/** Appends a CRC-16 (XMODEM), low byte first. */
 function withChecksum(bytes: Buffer): Buffer {
   let crc = 0;
   for (const byte of bytes) {

@@ -5,7 +5,10 @@ import { subjectsOf } from '../events/subjects.ts';
 import type { Bus, EventOutbox } from './bus.ts';
 import { fitMessage } from './fit.ts';
 
-/** Below the server's limit for a message (1 MiB), which counts the headers too. One that is refused would be tried for ever. */
+/**
+ * Below the server's limit for a message (1 MiB), which includes the headers. A refused message would be
+ * repeated for ever.
+ */
 const MOST_BYTES = 1_000_000;
 
 interface Pending {
@@ -14,14 +17,14 @@ interface Pending {
 }
 
 /**
- * Kept events of one source: numbered, dated, and sent in order, each until the server has it on disk. What
- * nats.js is given while disconnected would be lost without an error.
+ * Kept events of one source: numbered, dated, and sent in order, each repeatedly until the server has it on
+ * disk. nats.js would lose messages without an error while disconnected.
  */
 export function createOutbox(options: {
   bus: Pick<Bus, 'keep'>;
   job: string;
   source: string;
-  /** First sequence number (after a restart: the one after the last that was sent). */
+  /** First sequence number (after a restart: the one after the last sent event). */
   firstSeq?: number;
   now: () => Date;
   onStored?: (seq: number) => void;
@@ -29,7 +32,7 @@ export function createOutbox(options: {
 }): EventOutbox {
   const { bus, source, now } = options;
   const subjects = subjectsOf(options.job);
-  // The stream drops what has an id that it has seen: one that others could guess could be used up before us.
+  // The stream drops a message with a known id, so a guessable id could be used up by another client first.
   const author = randomUUID();
   const queue: Pending[] = [];
   let seq = (options.firstSeq ?? 1) - 1;

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type ConsumerMessages, DeliverPolicy, type NatsConnection } from 'nats';
 import type { Follower } from './bus.ts';
 
-/** An ordered consumer that begins again after the last message it handled, as often as it must. */
+/** An ordered consumer that starts again after the last handled message, as often as necessary. */
 export class StreamFollower implements Follower {
   readonly #connection: NatsConnection;
   readonly #stream: string;
@@ -34,7 +34,7 @@ export class StreamFollower implements Follower {
     this.#waiters = [];
   }
 
-  /** The connection is new: the server may have forgotten the consumer. */
+  /** After a reconnect the server may have forgotten the consumer. */
   renew(): void {
     if (this.#stopped) return;
     this.#messages?.stop();
@@ -74,7 +74,7 @@ export class StreamFollower implements Follower {
           this.#wake(message.seq);
         }
       } catch {
-        // The bus is away or the stream is not there yet: the connection's own policy brings it back.
+        // The bus is away or the stream does not exist yet; the connection's reconnect restores it.
       }
       await sleep(100);
     }

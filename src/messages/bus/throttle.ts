@@ -1,4 +1,7 @@
-/** The first `burst` lines at once, then one in `everyMs` that says how many were left out: no sender can fill a log. */
+/**
+ * Passes the first `burst` lines at once, then one line in `everyMs` with the number of suppressed ones, so
+ * that no sender can fill a log.
+ */
 export function throttled(
   log: (message: string, detail?: unknown) => void,
   now: () => number = () => performance.now(),
@@ -15,7 +18,7 @@ export function throttled(
       return;
     }
     lastAt = now();
-    log(leftOut === 0 ? message : `${message} (and ${leftOut} more that were not told)`, detail);
+    log(leftOut === 0 ? message : `${message} (and ${leftOut} more that were left out)`, detail);
     leftOut = 0;
   };
 }

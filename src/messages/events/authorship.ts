@@ -2,8 +2,8 @@ import { keptMessages, type SrtEvent } from './events.ts';
 import { subjectsOf } from './subjects.ts';
 
 /**
- * Whether an event says of itself what its subject says. The server lets everybody publish under his own subjects
- * only; what a message claims inside is worth nothing by itself.
+ * Whether an event's content matches its subject. The server only lets a client publish under its own
+ * subjects, so the subject is trustworthy and the content is not.
  */
 export function isGenuine(job: string, subject: string, event: SrtEvent): boolean {
   const isOfAgent = keptMessages.get(event.kind)?.by === 'agent';

@@ -8,7 +8,7 @@ import { WIRE_VERSION } from './events.ts';
 const v = z.literal(WIRE_VERSION);
 const count = z.number().int().nonnegative();
 
-/** What an agent says of one of its processes. */
+/** An agent's report on one of its processes. */
 export const processReportSchema = z.object({
   id: z.string(),
   state: processStateSchema,
@@ -20,40 +20,43 @@ export const processReportSchema = z.object({
 });
 export type ProcessReport = z.infer<typeof processReportSchema>;
 
-/** A whole desired state for one node: what is not in it is stopped. */
+/** The complete desired state of one node: the agent stops every process that is not in it. */
 export const desiredSchema = z.object({
   v,
   epoch: count,
   generation: count,
   processes: z.array(processSpecSchema),
   /**
-   * Ports on which processes of the same point will listen that are started later. Whether somebody else has one of them
-   * is said before anything is started, and not when the engines have loaded.
+   * Ports of processes of the same point that start later. The agent reports a port in use before anything
+   * starts, and not after the engines have loaded.
    */
   later: z.array(processSpecSchema.pick({ id: true, ports: true })).optional(),
-  /** Only the ports of `later` are looked at, and nothing is started or stopped: all nodes look before any of them acts. */
+  /**
+   * The agent only checks the ports of `later`, and starts or stops nothing: all nodes are checked before any
+   * of them acts.
+   */
   look: z.literal(true).optional(),
 });
 export type Desired = z.infer<typeof desiredSchema>;
 
 export const desiredReplySchema = z.discriminatedUnion('accepted', [
   z.object({ v, accepted: z.literal(true), generation: count, processes: z.array(processReportSchema) }),
-  /** `taken`: it is a port that somebody else has, and `reason` says all that there is to say. */
+  /** `taken`: another program has the port, and `reason` is complete. */
   z.object({ v, accepted: z.literal(false), reason: z.string(), taken: z.literal(true).optional() }),
 ]);
 export type DesiredReply = z.infer<typeof desiredReplySchema>;
 
-/** Only ever the empty set, at the end: stop everything. With `end` the agents also end themselves. */
+/** Only ever the empty set, at the end: stop everything. With `end` the agents end, too. */
 export const allDesiredSchema = z.object({
   v,
   epoch: count,
   generation: count,
   end: z.boolean(),
-  /** What runs of these roles is to stay for now, because others use it that stop first. */
+  /** Processes of these roles stay for now, because the processes that use them stop first. */
   keep: z.array(processRoleSchema).optional(),
   /**
-   * Ms from the word of an agent that it heard this until it acts on it. When a thousand agents stop, what they have to
-   * tell of their processes would else come before the word of some that they heard it. At once when it is missing.
+   * How long after its acknowledgement an agent acts, ms. When a thousand agents stop, the transitions of the
+   * first ones would otherwise delay the acknowledgements of the others. Without it the agent acts at once.
    */
   afterMs: count.max(1_000).optional(),
 });
@@ -62,15 +65,15 @@ export type AllDesired = z.infer<typeof allDesiredSchema>;
 export const helloSchema = z.object({
   v,
   node: z.string(),
-  /** Made anew by each agent process, so that a restarted agent is not mistaken for its predecessor. */
+  /** New for each agent process, so that a restarted agent is not mistaken for its predecessor. */
   incarnation: z.string(),
   pid: z.number().int(),
-  /** Ends up in command lines and configuration of other nodes: an address, and nothing else. */
+  /** It is used in command lines and configuration of other nodes, so it must be an address. */
   address: z.string().regex(/^[0-9A-Za-z.:%_-]{1,255}$/),
   epoch: count,
   generation: count,
   processes: z.array(processReportSchema),
-  /** What held GPUs of the node before the agent started anything, and is not of the job. */
+  /** Processes outside of the job that held GPUs of the node before the agent started anything. */
   gpuHolders: z.array(gpuHolderSchema).optional(),
 });
 export type Hello = z.infer<typeof helloSchema>;
@@ -80,12 +83,15 @@ export const helloReplySchema = z.discriminatedUnion('welcome', [
     v,
     welcome: z.literal(true),
     leaseMs: z.number().int().positive(),
-    /** From one heartbeat to the next. */
+    /** Time from one heartbeat to the next. */
     heartbeatMs: z.number().int().positive().optional(),
-    /** Of the coordinator, where `desired` does not say them. */
+    /** The coordinator's epoch and generation, when `desired` is null. */
     epoch: count.optional(),
     generation: count.optional(),
-    /** null: it has not made up its mind (it took over, and learns what runs); what runs is left alone. */
+    /**
+     * null: undecided, because the coordinator has just taken over and first learns what runs; agents keep
+     * what runs.
+     */
     desired: desiredSchema.nullable(),
   }),
   z.object({ v, welcome: z.literal(false), reason: z.string() }),
@@ -100,16 +106,19 @@ export const heartbeatSchema = z.object({
   generation: count,
   /** Processes that exist or ended in this generation. */
   processes: z.array(processReportSchema),
-  /** OS processes (of any state) that the agent has not yet seen gone. 0 = nothing of the job is left on the node. */
+  /**
+   * OS processes (of any state) that the agent has not yet seen gone. 0 = no process of the job is left on
+   * the node.
+   */
   alive: count,
   rssBytes: count,
-  /** Messages that it could not read and dropped. */
+  /** Messages that it dropped because it could not parse them. */
   malformed: count,
   leaving: z.boolean(),
 });
 export type Heartbeat = z.infer<typeof heartbeatSchema>;
 
-/** Answers a heartbeat that says goodbye. */
+/** The answer to a last heartbeat (goodbye). */
 export const goodbyeReplySchema = z.object({ v, heard: z.literal(true) });
 
 export type GoodbyeReply = z.infer<typeof goodbyeReplySchema>;
@@ -118,9 +127,9 @@ export const leaseSchema = z.object({
   v,
   epoch: count,
   generation: count,
-  /** Nodes held for lost: an agent that finds itself here stops by itself. */
+  /** Lost nodes: an agent that finds its node here stops by itself. */
   lost: z.array(z.string()),
-  /** Incarnations of agents in whose place others were started: they stop by themselves, too. */
+  /** Incarnations of replaced agents: they stop by themselves, too. */
   replaced: z.array(z.string()).optional(),
 });
 export type Lease = z.infer<typeof leaseSchema>;
@@ -137,7 +146,10 @@ export const clockReplySchema = z.object({
 });
 export type ClockReply = z.infer<typeof clockReplySchema>;
 
-/** A piece of a process's log: its last `lines`, or what follows byte `offset`; waits up to `waitMs` for more. */
+/**
+ * Requests a piece of a process's log: its last `lines`, or the text after byte `offset`; waits up to
+ * `waitMs` for more.
+ */
 export const logRequestSchema = z.object({
   v,
   lines: count.max(10_000).optional(),

@@ -3,15 +3,15 @@ import { causeSchema, pointResultSchema, sweepProgressSchema } from '../job-dire
 import { processRoleSchema } from '../spec/process-spec.ts';
 import { agentStateSchema, pointStateSchema, processStateSchema, sweepStateSchema } from '../spec/states.ts';
 
-/** Version of the messages. Readers ignore fields that they do not know; a change that breaks them raises this. */
+/** Version of the messages. Readers ignore unknown fields; an incompatible change raises the version. */
 export const WIRE_VERSION = 1;
 const envelope = {
   v: z.literal(WIRE_VERSION),
   /** Wall clock of the sender, ISO 8601; for people, never for deadlines. */
   at: z.string(),
-  /** Who numbered this: an agent's or coordinator's incarnation. */
+  /** The incarnation of the agent or coordinator that numbered the event. */
   source: z.string(),
-  /** Grows by one with each kept message of `source`: a gap shows what is missing. */
+  /** Grows by one with each kept message of `source`; a gap shows a missing message. */
   seq: z.number().int().positive(),
 };
 
@@ -29,9 +29,12 @@ export const processTransitionSchema = z.object({
   signal: z.string().nullable(),
   generation: z.number().int(),
   logFile: z.string(),
-  /** Byte of the log file where what this process said begins; before it are earlier ones of the name. */
+  /**
+   * Byte of the log file where this process's output starts, after that of earlier processes of the same
+   * name.
+   */
   logFrom: z.number().int().nonnegative().optional(),
-  /** Byte of the log file where it was when the process was asked to end: what follows is about that. */
+  /** Byte of the log file at the time of the stop; later output is about the shutdown. */
   logTo: z.number().int().nonnegative().optional(),
 });
 export type ProcessTransition = z.infer<typeof processTransitionSchema>;
@@ -46,15 +49,15 @@ export const agentTransitionSchema = z.object({
 });
 export type AgentTransition = z.infer<typeof agentTransitionSchema>;
 
-/** How far the clock by which an agent dates its events is ahead of the coordinator's, as measured by round trips. */
+/** How far the clock of an agent's events is ahead of the coordinator's, measured by round trips. */
 export const clockOffsetSchema = z.object({
   kind: z.literal('clock.offset'),
   ...envelope,
   node: z.string(),
-  /** The agent's `source`: its clock is read once, and another agent on the node has another one. */
+  /** The agent's `source`. Its clock is read once, and another agent on the node has a different one. */
   of: z.string(),
   offsetMs: z.number(),
-  /** By how much `offsetMs` may be wrong, either way: half of the round trip. */
+  /** Maximum error of `offsetMs` in either direction: half of the round trip. */
   errorMs: z.number().nonnegative(),
 });
 export type ClockOffset = z.infer<typeof clockOffsetSchema>;
@@ -90,7 +93,7 @@ export const pointResultMessageSchema = z.object({
   result: pointResultSchema,
 });
 
-/** After each point of a sweep. */
+/** Sent after each point of a sweep. */
 export const sweepProgressEventSchema = z.object({
   kind: z.literal('sweep.progress'),
   ...envelope,
@@ -113,7 +116,7 @@ const messages = [
 
 const [first, ...others] = messages;
 
-/** What the stream keeps and events.jsonl holds, one JSON object a line. */
+/** The events that the stream keeps and events.jsonl contains, one JSON object a line. */
 export const eventSchema = z.discriminatedUnion('kind', [
   first.schema,
   ...others.map(({ schema }) => schema),
@@ -133,7 +136,7 @@ type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K>
 /** An event before its sender has numbered and dated it. */
 export type EventBody = DistributiveOmit<SrtEvent, 'v' | 'at' | 'source' | 'seq'>;
 
-/** All complete lines of an events.jsonl; lines that are not events are passed over. */
+/** All complete lines of an events.jsonl; skips lines that are not events. */
 export const parseEvents = (text: string): SrtEvent[] =>
   text.split('\n').flatMap((line) => {
     try {

@@ -3,8 +3,8 @@ import { type EventKind, keptMessages } from './events.ts';
 /** Every subject on the bus, but for the patterns of kept messages. Nothing else in srtctl spells one out. */
 
 /**
- * A node or process name as one subject token: a dot or a wildcard in a host name would split or widen
- * a subject. Everything but letters, digits, `_` and `-` becomes %XX of its UTF-8 bytes, so that two
+ * A node or process name as one subject token, because a dot or a wildcard in a host name would split or
+ * widen a subject. Everything but letters, digits, `_` and `-` becomes %XX of its UTF-8 bytes, so that two
  * names never share a token.
  */
 export function toToken(name: string): string {
@@ -16,7 +16,7 @@ export function toToken(name: string): string {
   return token;
 }
 
-/** The name that `toToken` was given; a token that it never makes (anybody can send one) is its own name. */
+/** The name of a token; returns a token unchanged that `toToken` never makes (anybody can send one). */
 export function fromToken(token: string): string {
   try {
     return decodeURIComponent(token);
@@ -33,7 +33,7 @@ const patternOf = (kind: EventKind): string => {
   return message.subject;
 };
 
-/** The subjects of one job. Give `*` as a node, process or point to listen to all of them. */
+/** The subjects of one job. Pass `*` as a node, process or point to listen to all of them. */
 export function subjectsOf(job: string) {
   const root = `srt.${toToken(job)}`;
   return {
@@ -52,10 +52,10 @@ export function subjectsOf(job: string) {
     all: `${root}.all.*`,
     processMetrics: (node: string, process: string) =>
       `${root}.process.${nodeToken(node)}.${nodeToken(process)}.metrics`,
-    /** All that one agent may publish about its processes. */
+    /** All subjects on which one agent may publish about its processes. */
     processesOf: (node: string) => `${root}.process.${nodeToken(node)}.>`,
     pointProgress: (ordinal: number | '*') => `${root}.point.${ordinal}.progress`,
-    /** All that is said of points. */
+    /** All subjects of points. */
     points: `${root}.point.>`,
     log: (node: string, process: string) => `${root}.log.${nodeToken(node)}.${nodeToken(process)}`,
     /** Asks the coordinator to stop the job. */
@@ -64,7 +64,7 @@ export function subjectsOf(job: string) {
 }
 export type Subjects = ReturnType<typeof subjectsOf>;
 
-/** Subjects whose messages the JetStream stream keeps, so that a viewer who comes late sees all from the start. */
+/** Subjects that the JetStream stream keeps, so that a late viewer sees everything from the start. */
 export const keptSubjects = (job: string): string[] =>
   [...keptMessages.keys()].map((kind) => subjectsOf(job).kept(kind));
 

@@ -2,7 +2,10 @@ import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { writePrivateFile } from '../../os/private-files.ts';
 
-/** Written aside, synced and renamed: whole or not at all. `secret` files are 0600. Resolves with its length. */
+/**
+ * Writes a temporary file, syncs and renames it, so the file is complete or absent. `secret` files are 0600.
+ * Resolves with its length.
+ */
 export async function writeJson(
   path: string,
   value: unknown,
@@ -13,14 +16,14 @@ export async function writeJson(
   return text.length;
 }
 
-/** Paths below a job's directory that are not a point's or a log. */
+/** Paths below a job's directory, except those of points and logs. */
 export const jobPaths = (jobDir: string, jobId: string) => ({
   spec: join(jobDir, `${jobId}.json`),
   state: join(jobDir, 'state.json'),
   events: join(jobDir, 'events.jsonl'),
   results: join(jobDir, 'results.jsonl'),
   connection: join(jobDir, 'connection.json'),
-  /** 0700; one file with the key of each agent. */
+  /** 0700; contains one file for each agent's key. */
   credentials: join(jobDir, '.credentials'),
   logs: join(jobDir, 'logs'),
 });

@@ -3,7 +3,10 @@ import { mpiLauncherSchema, processContainersSchema } from '../spec/launch-setti
 import { pointStateSchema, sweepStateSchema } from '../spec/states.ts';
 import { causeSchema, pointStatusSchema, sweepProgressSchema } from './result.ts';
 
-/** <job id>.json: what was asked. Written by `apply`, read by the coordinator; `variant` and `cluster` are read with recipe/'s schemas. */
+/**
+ * <job id>.json: the request. `apply` writes it, the coordinator reads it; `variant` and `cluster` are parsed
+ * with recipe/'s schemas.
+ */
 export const jobSpecSchema = z.object({
   v: z.literal(1),
   jobId: z.string(),
@@ -15,15 +18,17 @@ export const jobSpecSchema = z.object({
   submittedAt: z.string(),
   tags: z.array(z.string()),
   jobDir: z.string(),
-  /** Names of the allocation's nodes, the head first; of a Slurm job that has not started: none. */
+  /** Names of the allocation's nodes, the head node first; empty for a Slurm job that has not started. */
   nodes: z.array(z.string()),
-  /** The Slurm job that it runs in. `own`: it was submitted for this, and ends with it. */
+  /** The Slurm job that it runs in. `own`: srtctl submitted it for this job, so it ends with it. */
   slurm: z.object({ jobId: z.string(), own: z.boolean() }).optional(),
   /** Script (absolute path) that runs once on each node before any engine. */
   setupScript: z.string().nullable(),
-  /** Which results it is about: the same for whoever asks for the same points (cli/result-set.ts). */
+  /**
+   * Identifies the set of points (cli/submit/result-set.ts): the same for every request of the same points.
+   */
   resultSet: z.string().optional(),
-  /** The job that this one goes on with, and the points whose results it brought along. */
+  /** The job that this one resumes, and the points whose results it copied. */
   resumed: z
     .object({ jobId: z.string(), jobDir: z.string(), finished: z.array(z.number().int()) })
     .optional(),
@@ -32,67 +37,73 @@ export const jobSpecSchema = z.object({
 });
 export type JobSpec = z.infer<typeof jobSpecSchema>;
 
-/** connection.json (0600): how the user who owns the job reaches its bus. */
+/** connection.json (0600): how the job's owner connects to its bus. */
 export const connectionSchema = z.object({
   v: z.literal(1),
   jobId: z.string(),
   url: z.string(),
-  /** nkey seed of the operator: may watch, read logs and cancel; not command agents. */
+  /** nkey seed of the operator: it may watch, read logs and cancel, but not command agents. */
   operatorSeed: z.string(),
   /** Certificate (PEM) of the job's authority, where the bus is encrypted. */
   ca: z.string().optional(),
 });
 export type Connection = z.infer<typeof connectionSchema>;
 
-/** What one agent needs to join (a file with mode 0600; never argv or environment). */
+/** What one agent needs to join; a file with mode 0600, never argv or environment. */
 export const agentConfigSchema = z.object({
   v: z.literal(1),
   jobId: z.string(),
   /** The agent's name; a node's second agent (another image) is `<node>/<group>`. */
   node: z.string(),
-  /** null: the agent finds it out, by `networkInterface` or by the way to the bus. */
+  /** null: the agent finds it, by `networkInterface` or by the route to the bus. */
   address: z.string().nullable(),
   networkInterface: z.string().nullish(),
-  /** The coordinator's Node binary, which plans name; where this node has another architecture its own takes the place. */
+  /**
+   * The coordinator's Node binary, which plans contain; a node with another architecture replaces it by its
+   * own.
+   */
   nodeBinary: z.string().optional(),
-  /** Directories before and after what PATH has. */
+  /** Directories in front of and after PATH. */
   path: z.object({ prepend: z.array(z.string()), append: z.array(z.string()) }).optional(),
-  /** Directory that the agent makes for its processes, and removes at its end. */
+  /** Directory that the agent creates for its processes, and removes at its end. */
   tmpDir: z.string().optional(),
-  /** How commands that have an image are started; left out, they run as they are. */
+  /** How commands with an image start; without it they run on the host. */
   containers: processContainersSchema.optional(),
   mpi: mpiLauncherSchema.optional(),
-  /** Directory of this agent alone, for what has to be run should it be killed. */
+  /** Directory of this agent alone, for scripts to run when it is killed. */
   stopDir: z.string().optional(),
   url: z.string(),
   seed: z.string(),
   /** Certificate (PEM) of the job's authority, where the bus is encrypted. */
   ca: z.string().optional(),
   logDir: z.string(),
-  /** The job's own allocation in Slurm, which the last agents end when the head node is lost. */
+  /** The job's own Slurm allocation, which the last agents end when the head node is lost. */
   allocation: z
     .object({ slurmJobId: z.string(), head: z.string(), aliveFile: z.string(), logFile: z.string() })
     .optional(),
 });
 export type AgentConfig = z.infer<typeof agentConfigSchema>;
 
-/** Files of what has changed since a state.json was written: `state.changes-<epoch>-<n>.jsonl`. */
+/** Files with the changes since a state.json was written: `state.changes-<epoch>-<n>.jsonl`. */
 export const STATE_CHANGES = /^state\.changes-[\w-]+\.jsonl$/;
 
-/** state.json: where the job stands; enough, with the agents' own reports, to go on. */
+/**
+ * state.json: the state of the job; with the agents' own reports it is enough for another coordinator to
+ * continue.
+ */
 export const jobStateSchema = z.object({
   v: z.literal(1),
   jobId: z.string(),
   name: z.string(),
   epoch: z.number().int(),
   generation: z.number().int(),
-  /** Last message of the stream that is in events.jsonl. */
+  /** Sequence number of the last message of the stream that is in events.jsonl. */
   streamSeq: z.number().int(),
   coordinatorPid: z.number().int(),
-  /** Directory on the coordinator's node with what another one needs to take over, and that node. */
+  /** Directory with the files for a takeover, and the coordinator's node that has it. */
   home: z.object({ host: z.string(), directory: z.string() }).optional(),
   updatedAt: z.string(),
-  /** Of the job's spec. */
+  /** Copied from the job's spec. */
   resultSet: z.string().optional(),
   sweep: sweepStateSchema,
   exitCode: z.number().int().nullable(),
@@ -102,24 +113,24 @@ export const jobStateSchema = z.object({
       name: z.string(),
       state: pointStateSchema,
       status: pointStatusSchema.nullable(),
-      /** How often it was tried, when that is more than once. */
+      /** Number of attempts, when there was more than one. */
       attempts: z.number().int().optional(),
-      /** How long its last attempt took, when it is over. */
+      /** Duration of its last attempt, when it is over. */
       tookMs: z.number().optional(),
-      /** It is done, and its benchmark left no figures. */
+      /** The point is done, and its benchmark left no figures. */
       noFigures: z.boolean().optional(),
-      /** Its benchmark did not come to its end: how many concurrencies have figures. */
+      /** The benchmark did not finish: how many concurrencies have figures. */
       partialFigures: z.number().int().optional(),
     }),
   ),
-  /** Of a sweep of which a point is over. */
+  /** Set for a sweep once a point is over. */
   progress: sweepProgressSchema.optional(),
   cause: causeSchema.nullable(),
-  /** The file beside it with what has changed since; of a sweep of many points that runs. */
+  /** The file beside it with later changes; set for a running sweep of many points. */
   changes: z.string().regex(STATE_CHANGES).optional(),
 });
 export type JobState = z.infer<typeof jobStateSchema>;
 
-/** A line of that file; of the points it has those that have changed. */
+/** A line of that file; it contains only the points that have changed. */
 export const stateChangeSchema = jobStateSchema.omit({ changes: true }).partial();
 export type StateChange = z.infer<typeof stateChangeSchema>;

@@ -13,10 +13,12 @@ export const distributionSchema = z.object({
 });
 export type Distribution = z.infer<typeof distributionSchema>;
 
-/** What a serving benchmark measured at one concurrency. Times in ms, rates per second, counts in tokens. */
+/**
+ * Measurements of a serving benchmark at one concurrency. Times in ms, rates per second, counts in tokens.
+ */
 export const servingResultSchema = z.object({
   concurrency: z.number().int().positive(),
-  /** Requests per second asked for; null = as fast as concurrency allows ("inf"). */
+  /** Configured requests per second; null = as fast as concurrency allows ("inf"). */
   requestRate: z.number().nullable(),
   isl: z.number().int(),
   osl: z.number().int(),
@@ -36,11 +38,14 @@ export const servingResultSchema = z.object({
   tpotMs: distributionSchema,
   itlMs: distributionSchema,
   e2elMs: distributionSchema,
-  /** It was broken off: the figures are of the requests that ended before. */
+  /** It was aborted: the figures are of the requests that ended before. */
   partial: z.boolean().optional(),
-  /** What the prompts and the gaps between them follow from. */
+  /** Determines the prompts and the gaps between them. */
   seed: z.number().int().optional(),
-  /** Tokens of the measured prompts that came from the engines' caches, as the engines count them; null = not known, for the reason `why`. */
+  /**
+   * Tokens of the measured prompts that came from the engines' caches, by the engines' own counters; null =
+   * unknown, for the reason `why`.
+   */
   cache: z
     .object({
       hitTokens: z.number().nullable(),
@@ -52,23 +57,23 @@ export const servingResultSchema = z.object({
 });
 export type ServingResult = z.infer<typeof servingResultSchema>;
 
-/** Benchmarks that may end well without figures. */
+/** Benchmarks that may succeed without figures. */
 const FREE_TYPES: readonly string[] = ['custom', 'manual'];
 
 /**
- * The result of a point's benchmark. `valid`: true when its figures count; false when the point has failed, for
- * `reason`; null when the benchmark ended well and left no figures, so that there is nothing to be valid. (Jobs from
- * before there was null say true: that is read as null.)
+ * The result of a point's benchmark. `valid`: true when its figures count; false when the point has failed,
+ * for `reason`; null when the benchmark succeeded without figures, so there is nothing to validate. (Jobs of
+ * releases before null have true there: that is read as null.)
  */
 export const benchmarkResultSchema = z
   .object({
     type: z.string(),
     valid: z.boolean().nullable(),
     reason: z.string().optional(),
-    /** The benchmark did not come to its end: `serving` has what it finished, and is never valid. */
+    /** The benchmark did not finish: `serving` has the completed part, which is never valid. */
     partial: z.boolean().optional(),
     serving: z.array(servingResultSchema),
-    /** Files that the benchmark left, relative to the point's directory. */
+    /** Files of the benchmark, relative to the point's directory. */
     artifacts: z.array(z.string()),
   })
   .transform((result) => {
@@ -80,7 +85,7 @@ export const benchmarkResultSchema = z
   });
 export type BenchmarkResult = z.infer<typeof benchmarkResultSchema>;
 
-/** The load generator writes this (whole, atomically) to progress.json in the point's directory as it goes. */
+/** The load generator writes progress.json (atomically) in the point's directory during its run. */
 export const benchmarkProgressSchema = z.object({
   /** "warmup" | "measure" | "done" */
   stage: z.enum(['warmup', 'measure', 'done']),
@@ -92,13 +97,13 @@ export const benchmarkProgressSchema = z.object({
   requestsTotal: z.number().int(),
   failed: z.number().int(),
   outputThroughput: z.number(),
-  /** Requests that have no end yet, and chunks with text that came in this stage: they tell whether the engine gets on. */
+  /** Requests in flight, and chunks with text in this stage: they show whether the engine makes progress. */
   inFlight: z.number().int().optional(),
   chunks: z.number().int().optional(),
 });
 export type BenchmarkProgress = z.infer<typeof benchmarkProgressSchema>;
 
-/** Why a point failed: the first thing that went wrong, where, and the end of the log that tells of it. */
+/** Why a point failed: the first failure, its place, and the end of the log that explains it. */
 export const causeSchema = z.object({
   /** One sentence for a person. */
   summary: z.string(),
@@ -107,20 +112,20 @@ export const causeSchema = z.object({
   exitCode: z.number().int().nullable().optional(),
   signal: z.string().nullable().optional(),
   logFile: z.string().optional(),
-  /** Last lines of the guilty log, at most 50. */
+  /** Last lines of that process's log, at most 50. */
   logTail: z.array(z.string()).optional(),
-  /** The line of the log that explains it. */
+  /** The log line that explains the failure. */
   error: z.string().optional(),
-  /** Its entry in the catalogue of known failures, what that means, and what to do. */
+  /** Its entry in the catalogue of known failures, the meaning, and what to do. */
   signature: z.string().optional(),
   says: z.string().optional(),
   advice: z.string().optional(),
-  /** Processes that ended with it. */
+  /** Processes that ended because of it. */
   followed: z.array(z.string()).optional(),
 });
 export type Cause = z.infer<typeof causeSchema>;
 
-/** Whether a worker's caches were emptied before the measurement, and how or why not. */
+/** Whether a worker's caches were flushed before the measurement, and how, or why not. */
 export const cacheRecordSchema = z.object({ process: z.string(), flushed: z.boolean(), why: z.string() });
 export type CacheRecord = z.infer<typeof cacheRecordSchema>;
 
@@ -133,33 +138,33 @@ export const pointResultSchema = z.object({
   ordinal: z.number().int(),
   name: z.string(),
   params: z.record(z.string(), z.unknown()).nullable(),
-  /** From 1; what earlier ones left is in attempt-1, attempt-2, … beside result.json. */
+  /** From 1; the files of earlier attempts are in attempt-1, attempt-2, … beside result.json. */
   attempt: z.number().int().positive().optional(),
   status: pointStatusSchema,
   startedAt: z.string(),
   benchmarkStartedAt: z.string().nullable(),
   finishedAt: z.string(),
-  /** Of each worker; null when the point did not get so far. */
+  /** One for each worker; null when the point did not get so far. */
   caches: z.array(cacheRecordSchema).nullish(),
   benchmark: benchmarkResultSchema.nullable(),
   cause: causeSchema.nullable(),
-  /** What was asked for and not done, though the result is valid without it; a line for each. */
+  /** Unsupported options, without which the result is valid; a line for each. */
   notDone: z.array(z.string()).optional(),
-  /** Processes that ended while they were wanted, and that the run did without (`critical: false`). */
+  /** Processes that ended while they were wanted, and that the run could do without (`critical: false`). */
   lost: z.array(causeSchema).optional(),
 });
 export type PointResult = z.infer<typeof pointResultSchema>;
 
-/** How a point that ended well without figures is told of, wherever a status is shown. */
+/** Status of a point that succeeded without figures, in every view. */
 const WITHOUT_FIGURES = 'done, no figures';
 
-/** A point's status for people. `partial`: its benchmark did not come to its end, and left figures. */
+/** A point's status for people. `partial`: its benchmark did not finish, but left figures. */
 export function statusOf(status: string, noFigures: boolean | undefined, partial?: boolean): string {
   if (status === 'done') return noFigures ? WITHOUT_FIGURES : status;
   return partial ? `${status}, partial figures` : status;
 }
 
-/** Whether a point ended well and left no figures. */
+/** Whether a point succeeded without figures. */
 export const hasNoFigures = ({ status, benchmark }: Pick<PointResult, 'status' | 'benchmark'>): boolean =>
   status === 'done' && benchmark !== null && benchmark.valid === null;
 

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 
-/** A process that is not this job's and has memory on a GPU of a node. */
+/** A process outside of this job that has memory on a GPU of a node. */
 export const gpuHolderSchema = z.object({
   /** Index of the GPU on the node. */
   gpu: z.number().int().nonnegative(),

@@ -1,15 +1,17 @@
 import * as z from 'zod';
 
-/** Container runtimes that start a container for each process; with pyxis it is Slurm that starts one, around the agent. */
+/**
+ * Container runtimes that start a container for each process; with pyxis Slurm starts one around the agent.
+ */
 export const processRuntimeSchema = z.enum(['apptainer', 'enroot', 'docker', 'podman']);
 export type ProcessRuntime = z.infer<typeof processRuntimeSchema>;
 
-/** How an agent on a bare host starts commands that have an image. */
+/** How an agent on a bare host starts commands with an image. */
 export const processContainersSchema = z.object({
   runtime: processRuntimeSchema,
-  /** `host:container[:flags]`, in the order in which they are made. */
+  /** `host:container[:flags]`, in mount order. */
   mounts: z.array(z.string()),
-  /** HOME in the container, where it has none of its own: a directory of the job on each node. */
+  /** HOME in a container without one: a directory of the job on each node. */
   home: z.string(),
 });
 export type ProcessContainers = z.infer<typeof processContainersSchema>;
@@ -18,7 +20,7 @@ export type ProcessContainers = z.infer<typeof processContainersSchema>;
 export const mpiLauncherSchema = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('srun'),
-    /** What connects the ranks, as `srun --mpi` names it. */
+    /** The value of `srun --mpi`, which connects the ranks. */
     mpi: z.string(),
     /** Mounts of the container that pyxis starts around the ranks; null where it starts none. */
     pyxisMounts: z.array(z.string()).nullable(),

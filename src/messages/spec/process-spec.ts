@@ -3,7 +3,7 @@ import { probeSchema } from './probe-spec.ts';
 
 export type { JsonCount, ProbeSpec } from './probe-spec.ts';
 
-/** What a process is in the job. Workers are prefill, decode and agg. */
+/** The role of a process in the job. Workers are prefill, decode and agg. */
 export const processRoleSchema = z.enum([
   'prefill',
   'decode',
@@ -22,7 +22,7 @@ export type EndpointMode = z.infer<typeof endpointModeSchema>;
 
 const port = z.number().int().min(0).max(65535);
 
-/** TCP ports of one rank. `http` 0 marks a follower: it serves nothing. */
+/** TCP ports of one rank. `http` 0 marks a follower, which serves nothing. */
 export const processPortsSchema = z.object({
   http: port,
   bootstrap: port.nullable(),
@@ -35,13 +35,14 @@ export const processPortsSchema = z.object({
 export type ProcessPorts = z.infer<typeof processPortsSchema>;
 
 /**
- * How an agent sees that a process which is ready gets on with its work. What is alive and stands still for
- * `hungAfterMs` has failed.
+ * How an agent sees that a ready process makes progress. A live process without progress for `hungAfterMs`
+ * has failed.
  */
 export const progressSchema = z.discriminatedUnion('kind', [
   /**
-   * An engine with requests (any of `running` above 0), of whose `counters` none changes. Prometheus' text format; a
-   * name may have a condition on a label, as in `http_requests_active{endpoint=~"/v1/.*"}`.
+   * An engine is hung when it has requests (any of `running` above 0) and none of its `counters` changes.
+   * Prometheus' text format; a name may have a condition on a label, as in
+   * `http_requests_active{endpoint=~"/v1/.*"}`.
    */
   z.object({
     kind: z.literal('metrics'),
@@ -53,8 +54,8 @@ export const progressSchema = z.discriminatedUnion('kind', [
     hungAfterMs: z.number().int().positive(),
   }),
   /**
-   * A program of whose files (absolute paths) none changes, and that computes next to nothing. `counts` is a file of
-   * BenchmarkProgress: while it tells of requests in flight, their tokens count and nothing else does.
+   * A program is hung when none of its files (absolute paths) changes and it uses almost no CPU. `counts` is
+   * a file of BenchmarkProgress: while it reports requests in flight, only their tokens count.
    */
   z.object({
     kind: z.literal('output'),
@@ -70,8 +71,8 @@ export const fileSpecSchema = z.object({ path: z.string(), content: z.string() }
 export type FileSpec = z.infer<typeof fileSpecSchema>;
 
 /**
- * When a process is started in the deployment of a point, lowest first. Processes of a phase start together;
- * the next phase starts when all of this one are ready (a step: has ended with 0).
+ * When a process starts in the deployment of a point, lowest first. Processes of a phase start together; the
+ * next phase starts when all of this one are ready (a step: has exited with 0).
  */
 export const deployPhases = [
   'infra',
@@ -87,9 +88,9 @@ export const deployPhaseSchema = z.enum(deployPhases);
 export type DeployPhase = z.infer<typeof deployPhaseSchema>;
 
 /**
- * The order in which processes are stopped. Clients stop before routers, these before workers, and last what workers are
- * registered with: in another order each reports that the one it uses is gone, and a worker that cannot deregister waits
- * for it.
+ * The order in which processes stop: clients before routers, routers before workers, and the registries last.
+ * In another order each process would report that the one it uses is gone, and a worker that cannot
+ * deregister would wait for its registry.
  */
 export const STOP_ORDER: readonly (readonly ProcessRole[])[] = [
   ['benchmark'],
@@ -97,11 +98,12 @@ export const STOP_ORDER: readonly (readonly ProcessRole[])[] = [
   ['prefill', 'decode', 'agg', 'step'],
   ['etcd', 'mooncake'],
 ];
-/** How long one of these groups may keep the next waiting, ms. */
+/** How long one of these groups may delay the next one, ms. */
 export const STOP_GROUP_MS = 10_000;
 
 /**
- * Environment variables, by name. Not `z.record`, which leaves out a name that JavaScript has a use for (`__proto__`).
+ * Environment variables, by name. Not `z.record`, which drops names with a meaning in JavaScript
+ * (`__proto__`).
  */
 const environmentSchema = z.custom<Record<string, string>>(
   (value) =>
@@ -112,7 +114,10 @@ const environmentSchema = z.custom<Record<string, string>>(
   'must be a map of texts',
 );
 
-/** Everything that an agent needs to run one OS process. When two are the same process says same-process.ts. */
+/**
+ * Everything that an agent needs to run one OS process. same-process.ts defines when two specs describe the
+ * same process.
+ */
 export const processSpecSchema = z.object({
   /** Unique in the job, stable from point to point: `prefill-0-0` (mode, index, rank), `frontend-0`, `etcd`. */
   id: z.string().regex(/^[a-zA-Z0-9_-]+$/),
@@ -120,46 +125,60 @@ export const processSpecSchema = z.object({
   phase: deployPhaseSchema,
   node: z.string(),
   argv: z.array(z.string()).min(1),
-  /** Added to (and over) the agent's own environment. */
+  /** Added to the agent's own environment, and overrides it. */
   env: environmentSchema,
-  /** Absolute path of the file that takes stdout and stderr, as the agent sees it. */
+  /** Absolute path of the file for stdout and stderr, as the agent sees it. */
   logFile: z.string(),
   cwd: z.string().optional(),
   files: z.array(fileSpecSchema).optional(),
-  /** Absolute paths of directories that are removed before the process starts: it must not find what an earlier one left. */
+  /**
+   * Absolute paths of directories to remove before the process starts, so that it finds no data of an earlier
+   * one.
+   */
   emptyDirs: z.array(z.string().startsWith('/')).optional(),
-  /** The command is the task of an MPI launch over `nodes` (of which `node` is the first), so many tasks in all. */
+  /**
+   * The command is the task of an MPI launch over `nodes` (`node` is the first one), with this many tasks in
+   * all.
+   */
   mpi: z.object({ tasks: z.number().int().positive(), nodes: z.array(z.string()).min(1) }).optional(),
   /** Device indices on the node; empty = none. */
   gpus: z.array(z.number().int().nonnegative()),
   /** Container image, null on a bare host. */
   image: z.string().nullable(),
-  /** TCP ports that it listens on (0 left out), for people and for checks; by name. */
+  /** TCP ports that it listens on (without 0), for people and for checks; by name. */
   ports: z.record(z.string(), port),
   probe: probeSchema,
-  /** Without it nobody watches whether it gets on. */
+  /** Without it, hangs are not detected. */
   progress: progressSchema.optional(),
-  /** Its end while wanted fails the point. */
+  /** Whether its end while wanted fails the point. */
   critical: z.boolean(),
-  /** true: expected to end, exit code 0 is success (steps, benchmarks). */
+  /** true: it must exit, and exit code 0 is success (steps, benchmarks). */
   terminates: z.boolean(),
   startTimeoutMs: z.number().int().positive(),
-  /** A line of its log that matches this regular expression while it starts says that it never becomes ready. */
+  /**
+   * A line of its log that matches this regular expression during the start shows that it never becomes
+   * ready.
+   */
   givesUp: z.string().optional(),
   /**
-   * Regular expressions. A line of its log that matches one says that the process is of no use any more, though it goes on
-   * running; it has failed then.
+   * Regular expressions. A matching line of its log shows that the process can no longer serve although it
+   * keeps running; it has failed then.
    */
   fatalLines: z.array(z.string()).optional(),
-  /** How long a process that is expected to end may run. */
+  /** How long a process with `terminates` may run. */
   endTimeoutMs: z.number().int().positive().optional(),
-  /** From SIGTERM to SIGKILL. */
+  /** Time from SIGTERM to SIGKILL. */
   graceMs: z.number().int().nonnegative(),
-  /** How long probes may fail after it was ready before it counts as failed. */
+  /** How long probes may fail after the process was ready; then it has failed. */
   unhealthyAfterMs: z.number().int().positive(),
-  /** Stands for processes without which it is of no use: when they change it is started again with them. */
+  /**
+   * Identifies processes that it cannot work without: when it changes, the process starts again with them.
+   */
   restartsWith: z.string().optional(),
-  /** Stands for processes behind it: when they change it is kept, and has to become ready once more. */
+  /**
+   * Identifies processes behind it: when it changes, the process keeps running but must become ready once
+   * more.
+   */
   readyAfter: z.string().optional(),
 });
 export type ProcessSpec = z.infer<typeof processSpecSchema>;

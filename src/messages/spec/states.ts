@@ -31,5 +31,5 @@ export type PointState = z.infer<typeof pointStateSchema>;
 export const sweepStateSchema = z.enum(['booting', 'running', 'cleaning', 'finishing', 'finished']);
 export type SweepState = z.infer<typeof sweepStateSchema>;
 
-/** true when a process no longer exists. */
+/** Whether a process no longer exists. */
 export const hasEnded = (state: ProcessState): boolean => state === 'stopped' || state === 'failed';

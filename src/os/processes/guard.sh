@@ -1,15 +1,15 @@
 #!/bin/sh
-# Kills an agent's processes when the agent is gone, however it went: it holds the other end of our standard input.
+# Kills an agent's processes when the agent is gone, for whatever reason: the agent holds the other end of standard input.
 #   guard.sh MARK [DIRECTORY [STOPDIR [PATIENCE_S EPOCH_FILE EPOCH [LIMITS [PGID...]]]]]
-# Lines on standard input: "+PGID" a process group began, "-PGID" it is over, "." all is in order, end without a word.
-# MARK is an environment entry (NAME=value) that processes of the agent carry, as long as they do not erase it. LIMITS is the
-# mark that they cannot lose: how /proc/PID/limits shows their soft and hard limit of file locks, as an expression of
-# grep -E (src/os/processes/owner-mark.ts). PGID are the groups that began before. DIRECTORY is removed at the end.
-# STOPDIR holds a script for each process of which a part is in no group and may be on another node (a container under a
-# daemon, the tasks of an srun): they are run, all at once, and the directory is removed. Directories that are not ours
-# are let alone: they are in /tmp, where anybody may have made them.
-# PATIENCE_S: another one may take over meanwhile, which EPOCH_FILE shows by naming another epoch; then nothing is done.
-# The line "!", or a file EPOCH_FILE-over: nobody will take over.
+# Lines on standard input: "+PGID" a process group started, "-PGID" it is over, "." a clean end, the guard exits silently.
+# MARK is an environment entry (NAME=value) of the agent's processes, as long as they do not erase it. LIMITS is the mark
+# that they cannot lose: an expression of grep -E for their soft and hard limit of file locks in /proc/PID/limits
+# (src/os/processes/owner-mark.ts). PGID are groups that exist already. DIRECTORY is removed at the end.
+# STOPDIR holds a script for each process with a part that is in no group and may be on another node (a container under a
+# daemon, the tasks of an srun): the guard runs them all at once, and removes the directory. It leaves directories of other
+# users alone, because they are in /tmp, where any user may have created them.
+# PATIENCE_S: another coordinator may take over in this time; when EPOCH_FILE then has another epoch, the guard does nothing.
+# The line "!", or a file EPOCH_FILE-over: no process will take over.
 mark=$1
 directory=${2-}
 stops=${3-}
@@ -22,9 +22,10 @@ if [ $# -gt 7 ]; then
   shift 7
   groups=$*
 fi
-# A coordinator's mark is on its agents' guards too: one that has no number is none of those to be ended.
+# Removes the number from this guard's own mark: an agent's guard has the coordinator's mark, and without a number it is not
+# killed as one of the coordinator's processes.
 { ulimit -S -x "$(ulimit -H -x)" || ulimit -S -w "$(ulimit -H -w)"; } 2>/dev/null
-# Whoever ends a step or a session by signal is not to take us first: the end of our input is what counts.
+# Ignores signals to a whole step or session, because only the end of the input shows that the agent is gone.
 trap '' HUP INT TERM
 while read -r line; do
   case $line in
@@ -38,7 +39,7 @@ while read -r line; do
     .) exit 0 ;;
   esac
 done
-# A fifth of a second each.
+# A round takes a fifth of a second.
 rounds=$((patience * 5))
 while [ -n "$file" ]; do
   now=$(cat "$file" 2>/dev/null)
@@ -47,15 +48,15 @@ while [ -n "$file" ]; do
   rounds=$((rounds - 1))
   sleep 0.2 2>/dev/null || sleep 1
 done
-# A zombie has its mark still, and cannot be ended.
+# A zombie still has its mark, and cannot be killed.
 is_zombie() {
   IFS= read -r stat 2>/dev/null <"/proc/$1/stat" || return 1
   case $stat in *') Z '* | *') X '*) return 0 ;; esac
   return 1
 }
 
-# kill_found FILE...: what has one of the marks. The user's other containers share the process that holds a rootless
-# podman's namespace.
+# kill_found FILE...: kills processes with one of the marks. It spares the process that holds a rootless
+# podman's namespace, because the user's other containers share it.
 kill_found() {
   found=
   for file; do
@@ -71,8 +72,8 @@ kill_found() {
 
 by_limits() { [ -z "$limits" ] || grep -lsE -- "^Max file locks +$limits " "$@"; }
 
-# What forks again and again is gone from where the last look saw it: it is caught among the newest pids, which are few
-# enough to be looked at faster than it forks.
+# A process that forks repeatedly is gone from its last place. It is among the newest pids, which are few
+# enough to be searched faster than it forks.
 kill_newest() {
   round=0
   while [ "$round" -lt 40 ]; do
@@ -87,7 +88,7 @@ kill_newest() {
   done
 }
 
-# What made its own session is in none of the groups, but still has the marks (of the environment: a whole entry;
+# A process in its own session is in none of the groups, but has the marks (of the environment: a whole entry;
 # entries end with NUL).
 kill_marked() {
   rounds=0
@@ -102,8 +103,8 @@ kill_marked() {
 
 is_own() { [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]; }
 
-# A keeper that is asked ends its agent and all that this has started, and can tell that nothing is left; killed, it leaves
-# that to the agent's guard.
+# A keeper that gets the signal ends its agent and the agent's whole tree, and can prove that nothing is left;
+# after a kill the agent's guard must do that.
 end_keepers() {
   files=
   for group in $groups; do files="$files /proc/$group/cmdline"; done
@@ -132,7 +133,7 @@ for script in "$stops"/*.sh; do
   if [ -n "$stops" ] && is_own "$stops" && [ -f "$script" ]; then sh "$script" >/dev/null 2>&1 & fi
 done
 kill_marked
-# A second look for what was between fork and exec, when it did not have the mark yet.
+# A second search, for a process that was between fork and exec and had no mark yet.
 sleep 0.2 2>/dev/null || sleep 1
 kill_marked
 wait

@@ -2,50 +2,60 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** How often it is looked whether the guard is able to act: one that was stopped (SIGSTOP) guards nothing. */
+/** How often the guard is checked, because a stopped guard (SIGSTOP) protects nothing. */
 const LOOK_EVERY_MS = 1_000;
-/** A guard that ends as soon as it begins is not started again at once. */
+/** Delay before a guard is started again that ends at once. */
 const AGAIN_MS = 1_000;
 const DISMISS_MS = 500;
 const AT_WORK_MS = 20;
-/** A container's daemon may take its time. */
+/** A container's daemon may be slow. */
 const STOP_MS = 10_000;
 
-/** The small process that ends an agent's processes when the agent itself was killed. See guard.sh. */
+/** The small process that ends an agent's processes when the agent was killed. See guard.sh. */
 export interface Guard {
   began(processGroup: number): void;
   over(processGroup: number): void;
-  /** All is in order: the guard ends without doing anything. Resolves when it has ended. */
+  /** Ends the guard without any action, after a clean end. Resolves when the guard has ended. */
   dismiss(): Promise<void>;
 }
 
 export interface PatientGuard extends Guard {
-  /** Nobody will take over: should this process end, what runs ends at once. */
+  /** Announces that no process will take over: should this process end, the guard ends what runs at once. */
   despair(): void;
 }
 
 export interface GuardOptions {
   readonly script: string;
-  /** Environment entry (NAME=value) that everything to be killed carries, as long as it does not erase it. */
+  /**
+   * Environment entry (NAME=value) of every process to be killed, as long as the process does not erase it.
+   */
   readonly mark: string;
-  /** The mark that nothing can erase, as an expression (`limitsPattern`); left out where none can be set. */
+  /**
+   * The mark that no process can erase, as an expression (`limitsPattern`); left out where none can be set.
+   */
   readonly limits?: string | undefined;
-  /** Groups that run already. */
+  /** Process groups that exist already. */
   readonly groups?: readonly number[];
   /** Removed after an unclean end. */
   readonly directory?: string | undefined;
-  /** Scripts that end what is in no process group and may be on another node; run and removed after an unclean end. */
+  /**
+   * Scripts that end what is in no process group and may be on another node; run and removed after an unclean
+   * end.
+   */
   readonly stopDir?: string | undefined;
-  /** Nothing is done for so long after an unclean end, nor at all when `epochFile` names another epoch by then. */
+  /**
+   * After an unclean end the guard waits this long, and then does nothing when `epochFile` names another
+   * epoch.
+   */
   readonly patience?: { readonly seconds: number; readonly epochFile: string; readonly epoch: number };
-  /** Told when the guard was found dead or stopped; another one is started, and told all groups. */
+  /** Called when the guard was found dead or stopped; a new one gets all groups. */
   readonly onLost?: (why: string) => void;
 }
 
 /**
- * Starts guard.sh in a session of its own. It takes the mark as an argument and has a bare environment, so that it
- * does not find itself. After an unclean end it runs the scripts in `stopDir`, and removes both directories. One that is
- * killed or stopped is replaced.
+ * Starts guard.sh in its own session. The mark is an argument and the environment is empty, so that the guard
+ * does not find itself. After an unclean end it runs the scripts in `stopDir`, and removes both directories.
+ * A killed or stopped guard is replaced.
  */
 export function startGuard({
   script,
@@ -69,7 +79,7 @@ export function startGuard({
   const start = (): void => {
     if (dismissed) return;
     startedAt = performance.now();
-    // With the groups: one that is left alone before it has read a line must know them.
+    // Passes the groups as arguments, because a guard may lose its agent before it has read a line.
     child = spawn(
       '/bin/sh',
       [script, mark, directory, stopDir, ...wait, limits, ...[...groups].map(String)],
@@ -80,9 +90,9 @@ export function startGuard({
       },
     );
     child.unref();
-    // A guard that was killed must not take the agent with it (EPIPE).
+    // A killed guard must not end the agent as well (EPIPE).
     child.stdin?.on('error', () => undefined);
-    child.once('error', (error) => lost(`cannot be started: ${error.message}`));
+    child.once('error', (error) => lost(`could not be started: ${error.message}`));
     child.once('exit', (code, signal) => lost(signal ? `was ended by ${signal}` : `ended with ${code}`));
   };
   const lost = (why: string): void => {
@@ -114,7 +124,7 @@ export function startGuard({
       const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
       say('.');
       child.stdin?.end();
-      // One that was stopped does not hear it.
+      // A stopped guard does not handle SIGTERM.
       const timer = setTimeout(() => child.kill('SIGKILL'), DISMISS_MS);
       await ended;
       clearTimeout(timer);
@@ -122,11 +132,11 @@ export function startGuard({
   };
 }
 
-/** Does what a guard does that was killed with its agent: runs the scripts in `stopDir`, and removes it. */
+/** Does the work of a guard that was killed with its agent: runs the scripts in `stopDir`, and removes it. */
 export const standInForGuard = (script: string, stopDir: string): void =>
   void spawnSync('/bin/sh', [script, 'SRTCTL_AGENT=none', '', stopDir], { input: '', timeout: STOP_MS });
 
-/** Words for a guard that has nothing to do but to end all that has one owner's mark. */
+/** Command of a guard whose only task is to end every process with one owner's mark. */
 const enderOf = (script: string, limits: string): string[] => [
   ...[script, 'SRTCTL_AGENT=none', '', '', '', '', ''],
   limits,

@@ -1,11 +1,11 @@
-# Keeps an agent: the parent of the agent and, as a child subreaper (prctl(2)), of everything in its tree that its own
-# parent has left. Once the agent has ended, however it ended, this ends all that until wait(2) says that nothing is left.
+# Keeps an agent: the keeper is the parent of the agent and, as a child subreaper (prctl(2)), of every orphan in its tree.
+# When the agent has ended, for whatever reason, the keeper kills them until wait(2) reports that nothing is left.
 #   SRTCTL_KEPT=WORDS perl keeper.pl NAME
-# WORDS are the agent's command, each followed by the control character US (0x1f): as arguments they would make this process
-# look like an agent. NAME is for people who list processes.
-# A process of its tree can change its title, environment, session and descriptors; it cannot leave the tree.
-# SIGUSR1: ends agent and tree at once. SIGTERM, SIGINT and SIGHUP are for the agent, which is in the same process group.
-# Where this one is killed the kernel kills the agent (PR_SET_PDEATHSIG), and the agent's guard ends the rest.
+# WORDS are the agent's command, each followed by the control character US (0x1f), because as arguments they would make this
+# process look like an agent. NAME is for people who list processes.
+# A process of the tree can change its title, environment, session and descriptors; it cannot leave the tree.
+# SIGUSR1 ends agent and tree at once. SIGTERM, SIGINT and SIGHUP are for the agent, which is in the same process group.
+# When the keeper is killed, the kernel kills the agent (PR_SET_PDEATHSIG), and the agent's guard kills the rest.
 use strict;
 use Config;
 
@@ -17,7 +17,8 @@ sub prctl { defined $prctl && syscall($prctl, $_[0], $_[1], 0, 0, 0) == 0 }
 my @command = split /\x1f/, delete $ENV{SRTCTL_KEPT} // '';
 die "srtctl: keeper: SRTCTL_KEPT names no command\n" unless @command;
 my $keeper = $$;
-# Without that it could keep nothing: the agent is started all the same, and its guard looks for what it leaves.
+# Without a subreaper it could keep nothing. It starts the agent nevertheless; the guard then searches for
+# leftover processes.
 exec { $command[0] } @command unless prctl(36, 1);
 
 my $agent = 0;
@@ -40,8 +41,8 @@ sub children {
   return split ' ', text($path) if -e $path;
   grep { text("/proc/$_/stat") =~ /.*\) \S (\d+)/s && $1 == $keeper } map { m{^/proc/(\d+)$} } glob '/proc/[0-9]*';
 }
-# The guard has still to remove directories and containers; it ends by itself. The process that holds a user's rootless
-# podman namespace is shared by all of the user's containers.
+# The guard must still remove directories and containers, and ends by itself. All of the user's containers
+# share the process that holds the user's rootless podman namespace.
 sub is_guard { text("/proc/$_[0]/cmdline") =~ /guard\.sh\0SRTCTL_AGENT=/ }
 sub is_shared { text("/proc/$_[0]/comm") =~ /^(podman pause|catatonit)$/ }
 

@@ -26,7 +26,7 @@ for name in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
 signal.signal(signal.SIGUSR1, end)
 agent = os.fork()
 if agent == 0:
-    # Python ignores SIGPIPE and SIGXFSZ, which an exec would hand on.
+    # Python ignores SIGPIPE and SIGXFSZ, and exec would pass that on.
     for name in ("SIGHUP", "SIGINT", "SIGTERM", "SIGUSR1", "SIGPIPE", "SIGXFSZ"):
         signal.signal(getattr(signal, name), signal.SIG_DFL)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** A command that keeps an agent, without the agent's own words, which are in its environment. */
+/** The command of a keeper, without the agent's own words, which are in its environment. */
 export interface Keeper {
   readonly command: readonly string[];
-  /** What the keeper of `argv` finds in its environment. */
+  /** Environment from which the keeper reads `argv`. */
   environment(argv: readonly string[]): Record<string, string>;
 }
 
@@ -14,7 +14,7 @@ const PROGRAMS = [
   { name: 'python3', options: ['-I', '-S'], check: ['-c', 'import ctypes'], script: 'keeper.py' },
 ] as const;
 
-/** The keeper of this machine (keeper.pl says what it is for); undefined where neither perl nor python3 runs. */
+/** The keeper of this machine (its task is in keeper.pl); undefined where neither perl nor python3 runs. */
 export function findKeeper(distDir: string, env: NodeJS.ProcessEnv = process.env): Keeper | undefined {
   const directories = (env.PATH ?? '/usr/bin:/bin').split(delimiter);
   for (const { name, options, check, script } of PROGRAMS) {

@@ -1,9 +1,9 @@
-/** No process of srtctl, and none that it starts, makes files that others can write. */
+/** Write permission for group and others, which no file of srtctl or its children gets. */
 const FOR_OTHERS = 0o022;
 
 /**
- * Takes the right to write away from the group and from others for every file that this process and its children make,
- * whatever the user's umask allows; a stricter umask stays as it is. Results that somebody else can write prove nothing.
+ * Removes the permission to write from group and others for every file that this process and its children
+ * create, whatever the user's umask; a stricter umask stays. Results that others can write prove nothing.
  */
 export function setOwnUmask(): void {
   const users = process.umask(FOR_OTHERS);

@@ -3,7 +3,10 @@ import { userInfo } from 'node:os';
 /** This process's user id; 0 where the system has none. */
 export const ownUid = (): number => process.getuid?.() ?? 0;
 
-/** The user's name, or the number of one that the system knows by no name: an id given to a container, a directory service that is away. */
+/**
+ * The user's name, or the number when the system has no name for it: an id given to a container, an
+ * unreachable directory service.
+ */
 export function ownUserName(): string {
   try {
     return userInfo().username;

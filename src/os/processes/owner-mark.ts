@@ -4,22 +4,25 @@ import { delimiter, join } from 'node:path';
 import { startOf } from './process-handle.ts';
 
 /**
- * A mark that a process cannot lose: its limit of file locks (RLIMIT_LOCKS), which Linux has not enforced since 2.4.25
- * (getrlimit(2)). Every child inherits it, whatever the child does to its title, environment, session or descriptors; it
- * can be read of every process, and nobody without CAP_SYS_RESOURCE can raise a hard limit again.
+ * A mark that a process cannot lose: its limit of file locks (RLIMIT_LOCKS), which Linux has not enforced since
+ * 2.4.25 (getrlimit(2)). Every child inherits it, whatever the child does to its title, environment, session or
+ * descriptors. It can be read for every process, and only CAP_SYS_RESOURCE can raise a hard limit again.
  *
- * The hard limit names the owner, so that anybody can ask later whether the owner is still alive:
+ * The hard limit names the owner, so that any process can check later whether the owner is alive:
  *
  *     8 bits magic | 32 bits (2^32 - 1 - start ticks of the owner) | 22 bits pid of the owner | 1 bit kind
  *
- * The start is inverted because an owner inside the tree of another one began later: its limit is lower, and a limit can
- * always be lowered. The soft limit is the hard one less the number of the process (1 and up).
+ * The start is inverted because an owner inside another owner's tree started later: its limit is lower, and a
+ * limit can always be lowered. The soft limit is the hard one less the number of the process (1 and up).
  */
 const MAGIC = 0x5fn;
 const TICKS = 1n << 32n;
 const PIDS = 1n << 22n;
 
-/** What an agent started, or what a coordinator started (nats-server and local agents), which another one may take over. */
+/**
+ * Started by an agent, or by a coordinator (nats-server and local agents), whose processes another
+ * coordinator may take over.
+ */
 export type OwnerKind = 'agent' | 'coordinator';
 
 export interface OwnerMark {
@@ -29,7 +32,7 @@ export interface OwnerMark {
   readonly pid: number;
   /** Clock ticks from boot to the start of the owner, modulo 2^32. */
   readonly start: bigint;
-  /** Number of the process; 0 when the soft limit is another one. */
+  /** Number of the process; 0 when the soft limit does not match. */
   readonly number: number;
 }
 
@@ -37,13 +40,15 @@ export interface OwnerMark {
 export const COORDINATORS = { natsServer: 1, agent: 2 };
 export const COORDINATORS_NUMBERS: readonly number[] = Object.values(COORDINATORS);
 
-/** Variable in the environment of an agent and of its keeper, `<job>/<node>`: says whose agent it is that a mark names. */
+/**
+ * Environment variable of an agent and its keeper, `<job>/<node>`: identifies the agent that a mark names.
+ */
 export const OWNER_VARIABLE = 'SRTCTL_OWNER';
 
-/** Largest number of a process that a soft limit holds beside the hard one. */
+/** Number of values that a soft limit can hold below the hard one. */
 const MOST = 1n << 53n;
 
-/** The hard limit of what process `pid` owns; undefined when that process has ended. */
+/** The hard limit of processes that `pid` owns; undefined when that process has ended. */
 export function ownerMark(pid: number, kind: OwnerKind): bigint | undefined {
   const start = startOf(pid);
   if (start === undefined) return undefined;
@@ -51,10 +56,10 @@ export function ownerMark(pid: number, kind: OwnerKind): bigint | undefined {
   return (((MAGIC * TICKS + inverted) * PIDS + BigInt(pid)) << 1n) | (kind === 'agent' ? 0n : 1n);
 }
 
-/** Exactly two columns of numbers: an unlimited process has none. */
+/** Exactly two columns of numbers, because an unlimited process has no mark. */
 const LIMIT = /^Max file locks +(\d+) +(\d+) /m;
 
-/** The mark in the text of /proc/PID/limits; undefined for a process that no owner of ours has marked. */
+/** The mark in the text of /proc/PID/limits; undefined for a process without one. */
 export function markIn(limits: string): OwnerMark | undefined {
   const [, soft, text] = LIMIT.exec(limits) ?? [];
   if (soft === undefined || text === undefined) return undefined;
@@ -73,13 +78,13 @@ export function markIn(limits: string): OwnerMark | undefined {
   };
 }
 
-/** false: the owner has ended; undefined: it cannot be told, because /proc hides the processes of other users. */
+/** false: the owner has ended; undefined: unknown, because /proc hides the processes of other users. */
 export function ownerLives({ pid, start }: Pick<OwnerMark, 'pid' | 'start'>): boolean | undefined {
   const found = startOf(pid);
   if (found !== undefined) return BigInt(found) % TICKS === start;
   try {
     process.kill(pid, 0);
-    // A zombie has ended; of a process that nobody shows us only the pid is known.
+    // A zombie has ended. Of a hidden process only the pid is known.
     return isHidden(pid) ? undefined : false;
   } catch (error) {
     return error instanceof Error && 'code' in error && error.code === 'EPERM' ? undefined : false;
@@ -95,10 +100,10 @@ function isHidden(pid: number): boolean {
   }
 }
 
-/** Puts a mark on a command: the command's words with what sets the limit before them. */
+/** Adds a mark to a command: returns its words after those that set the limit. */
 export type Marker = (hard: bigint, number: number, argv: readonly string[]) => string[];
 
-/** In place of prlimit(1): bash calls the limit -x, dash and busybox call it -w. */
+/** Replaces prlimit(1): bash calls the limit -x, dash and busybox call it -w. */
 const SHELL = `{ ulimit -S -x "$1" && ulimit -H -x "$2" || ulimit -S -w "$1" && ulimit -H -w "$2"; } 2>/dev/null
 shift 2
 exec "$@"`;
@@ -106,18 +111,18 @@ exec "$@"`;
 const byPrlimit =
   (prlimit: string): Marker =>
   (hard, number, argv) => [...[prlimit, `--locks=${hard - BigInt(number)}:${hard}`], ...argv];
-/** Costs variables whose names are no words of a shell, and adds PWD: only where there is no prlimit(1). */
+/** Used only without prlimit(1), because it loses variables whose names are not shell words, and adds PWD. */
 const byShell: Marker = (hard, number, argv) => [
   ...['/bin/sh', '-c', SHELL, 'srtctl-mark', `${hard - BigInt(number)}`, `${hard}`],
   ...argv,
 ];
 
 /**
- * The way to set marks on this machine, tried out once; undefined where there is none: no prlimit(1) and no shell that
- * knows the limit, or this process is marked itself by an owner that began later.
+ * The way to set marks on this machine, after a trial; undefined where there is none: no prlimit(1) and no
+ * shell that can set the limit, or this process has a mark itself of an owner that started later.
  */
 export function findMarker(hard: bigint, env: NodeJS.ProcessEnv = process.env): Marker | undefined {
-  // By its path: the command's own PATH may not lead to it.
+  // By its path, because the command's own PATH may not contain it.
   const prlimit = (env.PATH ?? '/usr/bin:/bin')
     .split(delimiter)
     .map((directory) => join(directory, 'prlimit'))
@@ -131,21 +136,23 @@ export function findMarker(hard: bigint, env: NodeJS.ProcessEnv = process.env): 
 }
 
 /**
- * How /proc/PID/limits shows the limits of what an owner started, as an expression of grep -E. What has the hard limit of
- * a coordinator and no number is an agent's guard, which ends by itself.
+ * An expression of grep -E for /proc/PID/limits of processes that an owner started. A process with the hard
+ * limit of a coordinator and no number is an agent's guard, which ends by itself.
  */
 export const limitsPattern = (hard: bigint, numbers?: readonly number[]): string =>
   numbers === undefined
     ? `[0-9]+ +${hard}`
     : `(${numbers.map((number) => hard - BigInt(number)).join('|')}) +${hard}`;
 
-/** The hard limit of what the process $pid owns that began at $start, in a shell's arithmetic: of an agent's kind. */
+/**
+ * The hard limit of processes that an agent owns, with pid $pid and start $start, in a shell's arithmetic.
+ */
 export const SHELL_MARK = `$((((${MAGIC} * ${TICKS} + ${TICKS - 1n} - start % ${TICKS}) * ${PIDS} + pid) * 2))`;
 
 /**
- * A command that marks itself before it runs: for what is not started by an agent, as the tasks of an srun. The owner is
- * the parent, slurmstepd, which lives as long as the step. The agent is on another node as a rule, where nobody could tell
- * whether it lives.
+ * A command that marks itself before it runs, for processes that no agent starts, such as the tasks of an
+ * srun. The owner is the parent, slurmstepd, which lives as long as the step. The agent is usually on another
+ * node, where its life could not be checked.
  */
 const SELF_MARK = `pid=$PPID
 start=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d ' ' -f 20)
