@@ -104,12 +104,12 @@ describe('a job’s directory', () => {
     mkdirSync(jobDir);
     chmodSync(jobDir, 0o777);
     await expect(writeJobDir(spec(jobDir, {}), join(dir, 'none'), null)).rejects.toThrow(
-      /others can write in it/,
+      /other users can write to it/,
     );
     rmSync(jobDir, { recursive: true });
     symlinkSync(dir, jobDir);
     await expect(writeJobDir(spec(jobDir, {}), join(dir, 'none'), null)).rejects.toThrow(
-      /others can write in it/,
+      /other users can write to it/,
     );
   });
 });
