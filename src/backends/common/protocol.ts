@@ -3,7 +3,6 @@ import type { FileSpec, ProbeSpec, ProcessPorts, ProgressSpec } from '../../mess
 import type { Checks } from '../../model/checks.ts';
 import type {
   Endpoint,
-  EndpointMode,
   EndpointProcess,
   Roles,
   RuntimeContext,
@@ -83,6 +82,4 @@ export interface BackendProtocol extends Checks {
   readonly fatalLines?: readonly string[];
   /** How a worker (its leader's context) is brought to rest between two measurements. Default: it cannot be. */
   rest?(context: WorkerContext): Omit<WorkerRest, 'process' | 'node'>;
-  /** Roles whose flags the recipe gives, for messages to people. */
-  readonly modes: readonly EndpointMode[];
 }

@@ -20,7 +20,6 @@ export const mocker = {
   routers: { dynamo: 'all' },
   registers: (recipe) => ({ each: configOf(recipe).num_workers, ranks: false }),
   notDone: noStepsToProfile,
-  modes: ['prefill', 'decode', 'agg'],
   workerNodesNeeded,
   allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes),
   endpointsToProcesses: (recipe, endpoints) => toProcesses(endpoints, configOf(recipe).num_workers),

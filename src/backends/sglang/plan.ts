@@ -39,7 +39,6 @@ export const sglang = {
   schema: sglangBackendSchema,
   routers: { dynamo: 'all', sglang: 'all', smg: 'all', 'vllm-router': 'aggregated' },
   notDone: noStepsToProfile,
-  modes: ['prefill', 'decode', 'agg'],
   workerNodesNeeded,
   allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes),
   endpointsToProcesses: (recipe, endpoints) => {

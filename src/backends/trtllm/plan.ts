@@ -44,7 +44,6 @@ export const trtllm = {
   numberMaps: ['trtllm_config'],
   cannotRun,
   notDone,
-  modes: ['prefill', 'decode', 'agg'],
   launch: 'endpoint',
   workerNodesNeeded,
   allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes),

@@ -52,7 +52,6 @@ export const vllm = {
   // Newer releases register each data-parallel rank, older ones all of them as one.
   registers: () => ({ each: 1, ranks: true }),
   notDone: stepsToProfile,
-  modes: ['prefill', 'decode', 'agg'],
   workerNodesNeeded: (recipe) => (colocates(recipe) ? fewestNodes(recipe) : workerNodesNeeded(recipe)),
   allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes, { colocate: colocates(recipe) }),
   endpointsToProcesses: (recipe, endpoints) => {

@@ -51,6 +51,8 @@ export const progressSchema = z.discriminatedUnion('kind', [
     path: z.string(),
     running: z.array(z.string()).min(1),
     counters: z.array(z.string()).min(1),
+    /** Further metrics that are published with these, and say nothing of whether it hangs. */
+    recorded: z.array(z.string()).optional(),
     hungAfterMs: z.number().int().positive(),
   }),
   /**

@@ -13,12 +13,12 @@ type Output = Extract<ProgressSpec, { kind: 'output' }>;
 
 /** Figures of an engine by name; undefined when it does not give them. */
 export async function readMetrics(
-  { host, port, path, running, counters }: Metrics,
+  { host, port, path, running, counters, recorded = [] }: Metrics,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<Record<string, number> | undefined> {
   const text = await fetchText({ host, port, path }, timeoutMs, signal);
-  return text === undefined ? undefined : sumsOf(text, new Set([...running, ...counters]));
+  return text === undefined ? undefined : sumsOf(text, new Set([...running, ...counters, ...recorded]));
 }
 
 /** An engine without any of these figures cannot be judged. */

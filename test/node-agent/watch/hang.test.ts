@@ -102,6 +102,17 @@ describe('figures in Prometheus’ text format', () => {
       fingerprint: '3',
     });
   });
+
+  it('that are only recorded do not change whether an engine hangs', () => {
+    const progress = {
+      ...({ kind: 'metrics', host: 'h', port: 1, path: '/', hungAfterMs: 1 } as const),
+      ...{ running: ['running'], counters: ['tokens'] },
+    };
+    const values = { running: 1, tokens: 3 };
+    const look = lookAtMetrics(progress, values);
+    expect(lookAtMetrics({ ...progress, recorded: ['hits'] }, { ...values, hits: 8 })).toEqual(look);
+    expect(lookAtMetrics({ ...progress, recorded: ['hits'] }, { hits: 8 })).toBeUndefined();
+  });
 });
 
 describe('the counts of a benchmark', () => {
