@@ -5,7 +5,7 @@ import {
   sweepJsonSchema,
 } from '../src/recipe/json-schema.ts';
 
-/** docs/config-reference.md: every key of a recipe and of srtslurm.yaml, as their schemas have them. */
+/** docs/reference/config.md: every key of a recipe and of srtslurm.yaml, as their schemas have them. */
 export function configReference(): string {
   const recipe = recipeJsonSchema();
   return `${[

@@ -1,4 +1,4 @@
-// Writes docs/config-reference.md from the schemas.
+// Writes docs/reference/config.md from the schemas.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -19,7 +19,7 @@ try {
     logLevel: 'warning',
   });
   const { configReference } = await import(pathToFileURL(outfile).href);
-  writeFileSync(join(root, 'docs/config-reference.md'), configReference());
+  writeFileSync(join(root, 'docs/reference/config.md'), configReference());
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }

@@ -20,7 +20,7 @@ export const LOGIN_CHECKS: readonly Check[] = [
       return [
         warn(
           'no srtslurm.yaml: every setting has its default',
-          'write one (docs/slurm.md), or set SRTSLURM_CONFIG to its path',
+          'write one (docs/how-to/slurm.md), or set SRTSLURM_CONFIG to its path',
         ),
       ];
     },

@@ -1,4 +1,4 @@
-/** Exit codes of srtctl, documented in docs/cli.md. */
+/** Exit codes of srtctl, documented in docs/reference/cli.md. */
 export const EXIT = {
   ok: 0,
   /** The run failed: a process ended, an agent was lost, the benchmark's result was not valid. */

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { configReference } from '../../scripts/config-reference.ts';
 
-describe('docs/config-reference.md', () => {
+describe('docs/reference/config.md', () => {
   const text = configReference();
 
   it('says what the schemas say: npm run docs writes it', () => {
-    const written = readFileSync(join(import.meta.dirname, '../../docs/config-reference.md'), 'utf8');
+    const written = readFileSync(join(import.meta.dirname, '../../docs/reference/config.md'), 'utf8');
     expect(written).toBe(text);
   });
 

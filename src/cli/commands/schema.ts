@@ -14,7 +14,7 @@ and as the first line of a recipe, for editors with the YAML language server:
 
   # yaml-language-server: $schema=./recipe.schema.json
 
-srtctl schema --json --cluster prints that of srtslurm.yaml. docs/config-reference.md says what each key means.
+srtctl schema --json --cluster prints that of srtslurm.yaml. docs/reference/config.md says what each key means.
 `;
 
 export function registerSchema(program: Command): void {

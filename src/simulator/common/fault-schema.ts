@@ -5,7 +5,7 @@ import { Fatal } from './fatal.ts';
 
 const ms = z.number().nonnegative();
 
-/** The effect of a fault, described in docs/simulator.md. */
+/** The effect of a fault, described in docs/reference/simulator.md. */
 const kinds = z.enum([
   'die',
   'say',

@@ -1,6 +1,6 @@
 /**
  * How fast a simulated engine is. The figures describe no particular GPU; they are simple so that a
- * measurement can be checked against them (docs/simulator.md). All times in ms, before SRTCTL_SIM_SPEED
+ * measurement can be checked against them (docs/reference/simulator.md). All times in ms, before SRTCTL_SIM_SPEED
  * divides them.
  */
 export const SPEED = {
