@@ -53,7 +53,9 @@ export async function checkNodes(world: World, nodes: readonly string[], waitS: 
       const why = reader.failed.get(node);
       if (why !== undefined) {
         const [text = '', ...advice] = why.split(': ');
-        return [{ check: 'runtime', where: node, ...fail(text, advice.join(': ') || 'see docs/how-to/slurm.md') }];
+        return [
+          { check: 'runtime', where: node, ...fail(text, advice.join(': ') || 'see docs/how-to/slurm.md') },
+        ];
       }
       const text = `the check sent no report${said === '' ? '' : `; srun: ${said}`}`;
       return [{ check: 'runtime', where: node, ...fail(text, adviceFor(said, waitS)) }];
