@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { CausedError } from '../machines/point.ts';
-import { jobPaths } from '../messages/job-directory/files.ts';
+import { agentLogName, jobPaths } from '../messages/job-directory/files.ts';
 import type { JobSpec } from '../messages/job-directory/job-files.ts';
 import type { Cause } from '../messages/job-directory/result.ts';
 import type { ProcessSpec } from '../messages/spec/process-spec.ts';
@@ -140,7 +140,7 @@ export class Agents {
     return {
       ...agent,
       configFile: agentConfigFile(spec, agent.name),
-      logFile: join(logs, `${agent.name.replace('/', '_')}_agent.out`),
+      logFile: join(logs, agentLogName(agent.name)),
     };
   }
 }

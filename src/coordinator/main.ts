@@ -69,7 +69,7 @@ async function main(): Promise<void> {
   const settings = variant.points[0]?.recipe.supervision ?? supervisionSchema.parse({});
   const distDir = dirname(fileURLToPath(import.meta.url));
   const guardScript = join(distDir, 'guard.sh');
-  const { logs } = jobPaths(spec.jobDir, spec.jobId);
+  const { logs, natsLog } = jobPaths(spec.jobDir, spec.jobId);
   await mkdir(logs, { recursive: true });
   const { epoch, home: tmpDir, found } = await findRun(spec);
   const last = found?.handover ?? null;
@@ -149,7 +149,7 @@ async function main(): Promise<void> {
     jobId: spec.jobId,
     host: headAddress,
     listen,
-    logFile: join(logs, 'nats.log'),
+    logFile: natsLog,
     keys,
     maxPayloadMb: Math.max(1, ...recipes.map(({ infra }) => infra.nats_max_payload_mb ?? 1)),
     logins: natsLogins(recipes),

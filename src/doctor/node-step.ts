@@ -4,9 +4,10 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { EXIT, SrtctlError } from '../os/errors.ts';
+import { BESIDE_OTHERS, optionWords } from '../platform/containers/srun-options.ts';
+import { stepEnvironment } from '../platform/containers/step-environment.ts';
 import { runtimesOf } from '../platform/runtimes.ts';
 import { allocationOf } from '../platform/slurm/allocation.ts';
-import { stepEnvironment } from '../platform/slurm/srun.ts';
 import { type Finding, fail } from './finding.ts';
 import { judge } from './judge.ts';
 import { versionOf } from './node-looks.ts';
@@ -86,7 +87,7 @@ function stepArgs({ cluster, wanted, env }: World, nodes: readonly string[], wai
     ...['--job-name=srtctl-doctor', '--mpi=none', '--wait=0', '--kill-on-bad-exit=0'],
     ...['--no-kill', '--input=none', '--quiet'],
   ];
-  if (allocationOf(env)) return ['--overlap', '--mem=0', ...place, ...always];
+  if (allocationOf(env)) return [...optionWords(BESIDE_OTHERS), ...place, ...always];
   const further = Object.entries(cluster.default_sbatch_directives ?? {}).filter(([name]) =>
     PASSED_ON.has(name),
   );

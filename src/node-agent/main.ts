@@ -4,6 +4,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { connectBus, inboxOf } from '../messages/bus/nats-bus.ts';
 import { createOutbox } from '../messages/bus/outbox.ts';
+import { agentSource } from '../messages/events/authorship.ts';
 import { subjectsOf, toToken } from '../messages/events/subjects.ts';
 import { agentConfigSchema } from '../messages/job-directory/job-files.ts';
 import type { GpuHolder } from '../messages/spec/gpu-holder.ts';
@@ -71,7 +72,7 @@ async function main(): Promise<void> {
       log.warn({ detail: detail === undefined ? undefined : String(detail) }, message),
   });
   const clock = createSteadyClock();
-  const source = `agent:${config.node}:${incarnation}`;
+  const source = agentSource(config.node, incarnation);
   const outbox = createOutbox({ bus, job: config.jobId, source, now: clock.date });
   const guard = startGuard({
     script: join(here, 'guard.sh'),

@@ -1,8 +1,8 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { basename, delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { machineOf } from './elf.ts';
 import { SrtctlError } from './errors.ts';
+import { machineOfArch, machineOfProgram } from './machine.ts';
 
 /** How to install a program that the coordinator or an agent needs. */
 const HOW_TO_GET: Record<string, string> = {
@@ -20,9 +20,6 @@ const isExecutable = (file: string): boolean => {
   }
 };
 
-/** Node's name of an architecture to the name that `uname -m` prints. */
-const MACHINE: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64', ppc64: 'ppc64le' };
-
 /**
  * Absolute path of nats-server or etcd: the variable (SRTCTL_NATS_SERVER, SRTCTL_ETCD) if it is set, else
  * .srtctl/bin of srtctl's own installation (`make setup` puts them there), else PATH. Never the working
@@ -34,7 +31,7 @@ export function findProgram(
   name: 'nats-server' | 'etcd',
   env: NodeJS.ProcessEnv,
   cwd: string,
-  machine: string = MACHINE[process.arch] ?? process.arch,
+  machine: string = machineOfArch(),
   installation: string = INSTALLATION,
 ): string {
   const variable = variableOf(name);
@@ -80,7 +77,7 @@ export function commandOf(
  * none.
  */
 export function findNewerNats(installation: string = INSTALLATION): string | undefined {
-  const machine = MACHINE[process.arch] ?? process.arch;
+  const machine = machineOfArch();
   const file = join(ownDirectory(installation), 'newer', 'nats-server');
   return isExecutable(file) && runsOn(file, machine) ? file : undefined;
 }
@@ -97,11 +94,15 @@ const INSTALLATION = (() => {
 })();
 
 function runsOn(file: string, machine: string): boolean {
-  const built = machineOf(file);
+  const built = machineOfProgram(file);
   return built === undefined || built === machine;
 }
 
 const otherMachine = (name: string, file: string, machine: string): SrtctlError =>
-  new SrtctlError('program-not-found', `${file} is for ${machineOf(file)}, and this node is ${machine}`, {
-    hint: `put a ${name} for ${machine} into .srtctl/bin/${machine}`,
-  });
+  new SrtctlError(
+    'program-not-found',
+    `${file} is for ${machineOfProgram(file)}, and this node is ${machine}`,
+    {
+      hint: `put a ${name} for ${machine} into .srtctl/bin/${machine}`,
+    },
+  );

@@ -1,9 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { MACHINE_OF_ARCH, machineOfArch } from '../os/machine.ts';
 import type { ClusterConfig } from '../recipe/schema/cluster.ts';
-
-/** Architectures as Node calls them, and as `uname -m` does. */
-const MACHINE: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64', ppc64: 'ppc64le' };
 
 interface Here {
   readonly arch: string;
@@ -23,7 +21,7 @@ export function runtimesOf(
   distDir: string,
   here: Here = HERE,
 ): Record<string, string> {
-  return { ...broughtTo(distDir, here), [machineOf(here)]: here.nodeBinary, ...cluster.runtime };
+  return { ...broughtTo(distDir, here), [machineOfArch(here.arch)]: here.nodeBinary, ...cluster.runtime };
 }
 
 /**
@@ -36,16 +34,14 @@ export function spareRuntimesOf(
   distDir: string,
   here: Here = HERE,
 ): Record<string, string> {
-  const machine = machineOf(here);
+  const machine = machineOfArch(here.arch);
   const { [machine]: brought } = broughtTo(distDir, here);
   const isMeant = cluster.runtime?.[machine] !== undefined;
   return brought === undefined || isMeant || brought === here.nodeBinary ? {} : { [machine]: brought };
 }
 
-const machineOf = ({ arch }: Here): string => MACHINE[arch] ?? arch;
-
 function broughtTo(distDir: string, { exists }: Here): Record<string, string> {
-  const brought = Object.values(MACHINE).flatMap((machine) => {
+  const brought = Object.values(MACHINE_OF_ARCH).flatMap((machine) => {
     const path = join(dirname(distDir), '.srtctl/node', machine, 'bin/node');
     return exists(path) ? [[machine, path]] : [];
   });

@@ -23,9 +23,6 @@ launched=()
 point_states=()
 for point in "${!point_names[@]}"; do point_states[point]=planned; done
 
-# Every srun shares the node with the batch script and the other steps, and may use all that the job has on
-# the node.
-step_options=(--overlap --mem=0 --cpu-bind=none --input=none --no-kill --wait=0)
 # srun starts this launcher: it records the number of its step and its pid, which signals need, and becomes
 # the process. The directory is in /tmp, where another user may have created one of the same name.
 launcher='

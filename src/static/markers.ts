@@ -1,5 +1,5 @@
 import { PlanError } from '../os/errors.ts';
-import { shellQuote } from '../platform/slurm/quote.ts';
+import { shellQuote } from '../os/quote.ts';
 
 /**
  * A plan contains a marker for each value that only the running script knows (names and addresses of nodes,

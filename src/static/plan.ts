@@ -1,5 +1,6 @@
 import { benchmarkFor } from '../benchmarks/index.ts';
 import { frontendFor } from '../frontends/index.ts';
+import { NATS_LOG } from '../messages/job-directory/files.ts';
 import type { ProcessSpec } from '../messages/spec/process-spec.ts';
 import type { JobContext, Plan, PlannedPoint } from '../model/kinds.ts';
 import { natsPayload } from '../plan/infra.ts';
@@ -122,7 +123,7 @@ function natsProcess(
       ...(mb ? ['-c', config] : []),
     ],
     env: {},
-    logFile: `${runtime.logDir}/nats.log`,
+    logFile: `${runtime.logDir}/${NATS_LOG}`,
     // nats-server has no option for the payload, only a setting in its file.
     ...(mb ? { files: [{ path: config, content: `${natsPayload(mb)}\n` }] } : {}),
     gpus: [],

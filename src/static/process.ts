@@ -1,6 +1,7 @@
 import type { ProcessSpec } from '../messages/spec/process-spec.ts';
 import { devicesInTask } from '../platform/containers/devices.ts';
 import { endingWithServer } from '../platform/containers/mpi.ts';
+import { optionWords, pyxisOptions } from '../platform/containers/srun-options.ts';
 import { environmentOf } from './environment.ts';
 import type { Markers } from './markers.ts';
 import { probeCommand } from './probe.ts';
@@ -76,22 +77,10 @@ const withSteps = (first: readonly (readonly string[])[], argv: readonly string[
   ...['0', ...argv],
 ];
 
-/** For pyxis. Without --container-env the image's environment would override ours. */
 function containerOptions(
   image: string,
   names: readonly string[],
   { mounts, srunOptions }: ProcessContext,
 ): string[] {
-  const options: Record<string, string> = {
-    'container-image': image,
-    ...(mounts.length > 0 ? { 'container-mounts': mounts.join(',') } : {}),
-    ...(names.length > 0 ? { 'container-env': names.join(',') } : {}),
-    'no-container-entrypoint': '',
-    'no-container-mount-home': '',
-    ...srunOptions,
-  };
-  return Object.entries(options).flatMap(([name, value]) => {
-    if (value === 'false') return [];
-    return [value === '' || value === 'true' ? `--${name}` : `--${name}=${value}`];
-  });
+  return optionWords({ ...pyxisOptions(image, mounts, names), ...srunOptions });
 }

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { shellQuote } from '../os/quote.ts';
+import { INDEPENDENT_TASKS, optionWords } from '../platform/containers/srun-options.ts';
 import { taskPatterns } from '../platform/containers/task-environment.ts';
 import { installOptions } from '../platform/install-options.ts';
 import { containerMounts } from '../platform/mounts.ts';
-import { shellQuote } from '../platform/slurm/quote.ts';
 import { directiveValue } from '../platform/slurm/sbatch.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
 import type { ClusterConfig } from '../recipe/schema/cluster.ts';
@@ -119,6 +120,8 @@ needs_node=${needsNode ? 'yes' : 'no'}
 network_interface=${shellQuote(cluster.network_interface ?? '')}
 path_before=${markers.word(path.map((dir) => `${dir}:`).join(''))}
 path_after=${markers.word(input.programDirs.map((dir) => `:${dir}`).join(''))}
+# For every srun: beside the batch script and the other steps, with all that the job has on the node.
+step_options=(${optionWords(INDEPENDENT_TASKS).join(' ')})
 task_variables=${shellQuote(taskPatterns.task)}
 job_variables=${shellQuote(taskPatterns.job)}
 on_failure='${variant.sweep.on_failure === 'abort' ? 'abort' : 'continue'}'

@@ -1,4 +1,5 @@
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
+import { jobPaths } from '../messages/job-directory/files.ts';
 import type { Witness } from './diagnose.ts';
 import { errorLine } from './error-line.ts';
 import { evidenceOf } from './evidence.ts';
@@ -23,7 +24,7 @@ export async function natsWitness(
   signatures: readonly Signature[],
 ): Promise<Witness | undefined> {
   if (!others.some(({ line }) => COMPLAINTS.has(line?.signature?.id ?? ''))) return undefined;
-  const logFile = join(dirname(eventsFile), 'logs', 'nats.log');
+  const logFile = jobPaths(dirname(eventsFile), '').natsLog;
   const lines = (await evidenceOf({ logFile })).split('\n').filter((line) => timeOf(line) >= since);
   const line = errorLine(lines.join('\n'), signatures);
   if (line?.weight !== 'origin') return undefined;

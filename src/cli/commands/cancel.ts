@@ -54,10 +54,11 @@ async function untilOver(job: JobOnDisk): Promise<void> {
   let told = '';
   while (!(await isOver(job)) || (job.spec.mode === 'local' && (await coordinatorOf(job)) !== undefined)) {
     if (performance.now() > deadline) {
+      const { jobPaths } = await import('../../messages/job-directory/files.ts');
       const { EXIT, SrtctlError } = await import('../../os/errors.ts');
       throw new SrtctlError('cancel-timeout', `${job.jobId} is not over after ${TIMEOUT_MS / 1_000} s`, {
         exitCode: EXIT.failed,
-        hint: `see ${job.jobDir}/logs/sweep_${job.jobId}.log`,
+        hint: `see ${jobPaths(job.jobDir, job.jobId).sweepLog}`,
       });
     }
     const sweep = (await readState(job))?.sweep ?? '';

@@ -1,4 +1,5 @@
 import { createColors } from 'picocolors';
+import { shellQuote } from '../../os/quote.ts';
 import { hasColours } from '../terminal/terminal.ts';
 import type { AllocationPoint, AllocationProcess, Planned } from './plan.ts';
 
@@ -109,15 +110,11 @@ function tableOf(head: readonly string[], rows: readonly (readonly string[])[]):
 function showProcess(process: AllocationProcess): string {
   const { id, node, argv, env, log, launch } = process;
   if (process.startedBy !== null) return `${pc.cyan(id)} on ${node}, started by ${process.startedBy}`;
-  const variables = Object.entries(env).map(([key, value]) => `${key}=${quote(value)}`);
+  const variables = Object.entries(env).map(([key, value]) => `${key}=${shellQuote(value)}`);
   return [
     `${pc.cyan(id)} on ${node}, log ${log}`,
     ...(variables.length > 0 ? [`  ${pc.dim(variables.join(' '))}`] : []),
-    ...(launch.length > 0 ? [`  ${pc.dim(launch.map(quote).join(' '))}`] : []),
-    `  ${argv.map(quote).join(' ')}`,
+    ...(launch.length > 0 ? [`  ${pc.dim(launch.map(shellQuote).join(' '))}`] : []),
+    `  ${argv.map(shellQuote).join(' ')}`,
   ].join('\n');
 }
-
-/** A word as a shell takes it, so that a command can be copied. */
-const quote = (word: string): string =>
-  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;

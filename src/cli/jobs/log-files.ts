@@ -2,7 +2,9 @@ import { existsSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { closest } from 'fastest-levenshtein';
+import { agentOfSource } from '../../messages/events/authorship.ts';
 import type { SrtEvent } from '../../messages/events/events.ts';
+import { agentOfLog, jobPaths } from '../../messages/job-directory/files.ts';
 import { SrtctlError } from '../../os/errors.ts';
 import { type JobOnDisk, readEvents } from './job-dir.ts';
 
@@ -21,12 +23,12 @@ export async function logFilesOf(job: JobOnDisk): Promise<LogFile[]> {
   for (const event of await readEvents(job))
     if (event.kind === 'process.transition')
       found.set(event.process, { agent: agentOf(event), file: event.logFile });
-  const logs = join(job.jobDir, 'logs');
-  found.set('coordinator', { agent: null, file: join(logs, `sweep_${job.jobId}.log`) });
-  found.set('nats', { agent: null, file: join(logs, 'nats.log') });
+  const { logs, sweepLog, natsLog } = jobPaths(job.jobDir, job.jobId);
+  found.set('coordinator', { agent: null, file: sweepLog });
+  found.set('nats', { agent: null, file: natsLog });
   for (const name of existsSync(logs) ? await readdir(logs) : []) {
-    const [, node] = name.match(/^(.+)_agent\.out$/) ?? [];
-    if (node !== undefined) found.set(`agent-${node}`, { agent: null, file: join(logs, name) });
+    const agent = agentOfLog(name);
+    if (agent !== undefined) found.set(`agent-${agent}`, { agent: null, file: join(logs, name) });
   }
   const sized = await Promise.all(
     [...found].map(async ([process, { agent, file }]) => ({
@@ -44,7 +46,7 @@ export async function logFilesOf(job: JobOnDisk): Promise<LogFile[]> {
 
 /** On a node there may be several, one for each image; who says what became of a process is the one that runs it. */
 const agentOf = ({ source, node }: SrtEvent & { readonly node: string }): string =>
-  /^agent:(.+):[^:]+$/.exec(source)?.[1] ?? node;
+  agentOfSource(source) ?? node;
 
 /** The error for a name that no log has, with the nearest that one has. */
 export function unknownProcess(name: string, known: readonly LogFile[]): SrtctlError {

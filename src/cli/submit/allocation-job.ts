@@ -9,8 +9,9 @@ import { subjectsOf } from '../../messages/events/subjects.ts';
 import { jobPaths } from '../../messages/job-directory/files.ts';
 import type { JobSpec } from '../../messages/job-directory/job-files.ts';
 import { EXIT, SrtctlError } from '../../os/errors.ts';
+import { BESIDE_OTHERS, optionWords } from '../../platform/containers/srun-options.ts';
+import { stepEnvironment } from '../../platform/containers/step-environment.ts';
 import type { SlurmAllocation } from '../../platform/slurm/allocation.ts';
-import { stepEnvironment } from '../../platform/slurm/srun.ts';
 import { connectOperator } from '../jobs/operator-bus.ts';
 import { followJob } from '../view/follow.ts';
 import {
@@ -89,11 +90,11 @@ async function startOnHead(spec: JobSpec, { nodes }: SlurmAllocation): Promise<C
   const command = [process.execPath, join(distDirectory(), 'coordinator.js'), paths.spec];
   const onHead = (process.env.SLURMD_NODENAME ?? hostname()) === head;
   const step = [
-    ...['srun', '--overlap', '--nodes=1', '--ntasks=1', `--nodelist=${head}`, '--mem=0', '--cpu-bind=none'],
+    ...['srun', ...optionWords(BESIDE_OTHERS), '--nodes=1', '--ntasks=1', `--nodelist=${head}`],
     ...['--mpi=none', '--input=none', '--job-name=srtctl-coordinator', '--unbuffered'],
   ];
   const [program = '', ...args] = onHead ? command : [...step, ...command];
-  const log = await open(join(paths.logs, `sweep_${spec.jobId}.log`), 'a', 0o644);
+  const log = await open(paths.sweepLog, 'a', 0o644);
   try {
     const child = spawn(program, args, {
       detached: true,

@@ -148,9 +148,7 @@ export async function runLocalJob(
   const spec: JobSpec = { ...job.spec, jobId, jobDir, submittedAt: now.toISOString() };
   await writeJobDir(spec, job.source, null, resumption);
   if (!view.json && !process.stdout.isTTY) process.stdout.write(`job ${jobId} in ${jobDir}\n`);
-  const coordinator = await superviseCoordinator(() =>
-    startCoordinator(paths.spec, join(paths.logs, `sweep_${jobId}.log`)),
-  );
+  const coordinator = await superviseCoordinator(() => startCoordinator(paths.spec, paths.sweepLog));
   const { ended } = coordinator;
   // A coordinator that is told to end before it can do so in good order is ended by the signal itself.
   let asked: number | undefined;

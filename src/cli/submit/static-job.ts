@@ -80,9 +80,9 @@ export async function runInAllocation(
   const spec = specInAllocation(job, allocation);
   const { jobId, jobDir } = spec;
   await writeJobDir(spec, job.variant.file, script);
-  const { logs } = jobPaths(jobDir, jobId);
+  const { sweepLog } = jobPaths(jobDir, jobId);
   if (!json) process.stdout.write(`job ${jobId} in ${jobDir}\n`);
-  const log = await open(join(logs, `sweep_${jobId}.log`), 'a', 0o644);
+  const log = await open(sweepLog, 'a', 0o644);
   const child = spawn('bash', [join(jobDir, 'sbatch_script.sh')], {
     detached: true,
     stdio: ['ignore', 'pipe', log.fd],

@@ -1,9 +1,9 @@
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../../messages/bus/bus.ts';
 import { heartbeatSchema, progressMessageSchema } from '../../messages/events/control.ts';
 import type { SrtEvent } from '../../messages/events/events.ts';
 import { subjectsOf } from '../../messages/events/subjects.ts';
+import { jobPaths } from '../../messages/job-directory/files.ts';
 import type { Cause } from '../../messages/job-directory/result.ts';
 import { EXIT } from '../../os/errors.ts';
 import { tailOf } from '../../os/log-tail.ts';
@@ -86,7 +86,7 @@ export async function followJob(options: FollowOptions): Promise<{ exitCode: num
 
 /** The cause of a run whose coordinator is gone before it was finished: the end of its log tells. */
 export async function deathOf({ jobDir, jobId }: JobOnDisk, inSlurm: QueueEntry | undefined): Promise<Cause> {
-  const logFile = join(jobDir, 'logs', `sweep_${jobId}.log`);
+  const { sweepLog: logFile } = jobPaths(jobDir, jobId);
   const text = await tailOf(logFile, LOG_LINES).then(
     (piece) => piece.text.trimEnd(),
     () => '',

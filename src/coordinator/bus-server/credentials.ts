@@ -44,7 +44,7 @@ export async function writeCredentials(job: {
         slurmJobId: spec.slurm.jobId,
         head: hostname(),
         aliveFile: aliveFile(jobDir),
-        logFile: join(paths.logs, `sweep_${jobId}.log`),
+        logFile: paths.sweepLog,
       }
     : undefined;
   await Promise.all(

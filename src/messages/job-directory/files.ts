@@ -16,7 +16,19 @@ export async function writeJson(
   return text.length;
 }
 
-/** Paths below a job's directory, except those of points and logs. */
+/** Name of the file with nats-server's log. */
+export const NATS_LOG = 'nats.log';
+
+/** Name of the file with the output of the coordinator and of the script around it. */
+const sweepLogName = (jobId: string): string => `sweep_${jobId}.log`;
+
+/** Name of the file with an agent's output: `<agent>_agent.out`. */
+export const agentLogName = (agent: string): string => `${agent.replace('/', '_')}_agent.out`;
+
+/** The agent's name in the name of its log; undefined for another file. */
+export const agentOfLog = (name: string): string | undefined => /^(.+)_agent\.out$/.exec(name)?.[1];
+
+/** Paths below a job's directory, except those of points and of the plan's processes. */
 export const jobPaths = (jobDir: string, jobId: string) => ({
   spec: join(jobDir, `${jobId}.json`),
   state: join(jobDir, 'state.json'),
@@ -26,4 +38,6 @@ export const jobPaths = (jobDir: string, jobId: string) => ({
   /** 0700; contains one file for each agent's key. */
   credentials: join(jobDir, '.credentials'),
   logs: join(jobDir, 'logs'),
+  sweepLog: join(jobDir, 'logs', sweepLogName(jobId)),
+  natsLog: join(jobDir, 'logs', NATS_LOG),
 });

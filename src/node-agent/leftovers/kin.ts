@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { markIn, OWNER_VARIABLE, type OwnerMark } from '../../os/processes/owner-mark.ts';
+import { STAT, statOf } from '../../os/processes/proc-stat.ts';
 import { isMarked, type Sought, valueIn } from './marks.ts';
 
 /** What ties processes to one start of a spec. */
@@ -90,13 +91,11 @@ function* ancestry(pid: number): Generator<Place> {
 }
 
 function placeOf(pid: number): Place | undefined {
-  try {
-    // The second field is the program's name in parentheses, which may hold anything.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ') ?? [];
-    return { pid, parent: Number(fields[1]), group: Number(fields[2]), session: Number(fields[3]) };
-  } catch {
-    return undefined;
-  }
+  const fields = statOf(pid);
+  if (!fields) return undefined;
+  const numberAt = (at: number): number => Number(fields[at]);
+  const [parent, group, session] = [numberAt(STAT.parent), numberAt(STAT.group), numberAt(STAT.session)];
+  return { pid, parent, group, session };
 }
 
 function environmentOf(pid: number): string | undefined {

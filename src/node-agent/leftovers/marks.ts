@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { markIn, type OwnerMark } from '../../os/processes/owner-mark.ts';
-import { startOf } from '../../os/processes/process-handle.ts';
+import { startOf } from '../../os/processes/proc-stat.ts';
 
 /** Files of /proc that are read at the same time, as many as Node has threads for it. */
 const PARALLEL = 4;

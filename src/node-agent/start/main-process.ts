@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { STAT, statOf } from '../../os/processes/proc-stat.ts';
 
 /** A shell that waits for one command is only around it; told to end it would leave the command behind. */
 const SHELLS = new Set(['sh', 'bash', 'dash', 'ash', 'busybox', 'ksh', 'zsh']);
@@ -23,9 +24,8 @@ export function mainProcess(group: number): number | undefined {
 }
 
 function groupOf(pid: string): number | undefined {
-  // The second field is the program's name in parentheses, which may hold anything.
-  const fields = textOf(`/proc/${pid}/stat`).split(') ').at(-1)?.split(' ') ?? [];
-  return fields[2] === undefined ? undefined : Number(fields[2]);
+  const group = statOf(pid)?.[STAT.group];
+  return group === undefined ? undefined : Number(group);
 }
 
 function textOf(path: string): string {

@@ -2,6 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { get } from 'node:http';
 import { benchmarkProgressSchema } from '../../messages/job-directory/result.ts';
 import type { ProgressSpec } from '../../messages/spec/process-spec.ts';
+import { STAT, statFields } from '../../os/processes/proc-stat.ts';
 import { sumsOf } from '../../os/prometheus.ts';
 import type { Look } from './hang.ts';
 
@@ -89,12 +90,14 @@ export async function cpuTicksOf(group: number): Promise<number> {
   const all: Stat[] = [];
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
     const line = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
-    // From the third field on: state ppid pgrp session … utime (14) stime cutime cstime.
-    const fields = (line.split(') ').at(-1)?.split(' ') ?? []).map(Number);
-    const [, parent = 0, pgrp = 0, session = 0] = fields;
-    if (fields.length < 15) continue;
-    const ticks = fields.slice(11, 15).reduce((sum, field) => sum + field, 0);
-    all.push({ pid: Number(pid), parent, group: pgrp, session, ticks });
+    const fields = statFields(line).map(Number);
+    const [parent = 0, group = 0, session = 0] = [STAT.parent, STAT.group, STAT.session].map(
+      (at) => fields[at],
+    );
+    // Its own and its children's, as a user and in the kernel.
+    const ticks = fields.slice(STAT.userTicks, STAT.userTicks + 4);
+    if (ticks.length < 4) continue;
+    all.push({ pid: Number(pid), parent, group, session, ticks: ticks.reduce((sum, each) => sum + each) });
   }
   const own = new Set([group]);
   for (let before = 0; own.size > before; ) {

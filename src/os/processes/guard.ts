@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { STAT, statOf } from './proc-stat.ts';
 
 /** How often the guard is checked, because a stopped guard (SIGSTOP) protects nothing. */
 const LOOK_EVERY_MS = 1_000;
@@ -170,10 +171,4 @@ function isGuardOf(pid: string, mark: string): boolean {
   }
 }
 
-function isStopped(pid: number): boolean {
-  try {
-    return /\) [Tt] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-  } catch {
-    return false;
-  }
-}
+const isStopped = (pid: number): boolean => statOf(pid)?.[STAT.state]?.toLowerCase() === 't';

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { startOf } from './process-handle.ts';
+import { SHELL_START, startOf, statOf } from './proc-stat.ts';
 
 /**
  * A mark that a process cannot lose: its limit of file locks (RLIMIT_LOCKS), which Linux has not enforced since
@@ -85,18 +85,9 @@ export function ownerLives({ pid, start }: Pick<OwnerMark, 'pid' | 'start'>): bo
   try {
     process.kill(pid, 0);
     // A zombie has ended. Of a hidden process only the pid is known.
-    return isHidden(pid) ? undefined : false;
+    return statOf(pid) === undefined ? undefined : false;
   } catch (error) {
     return error instanceof Error && 'code' in error && error.code === 'EPERM' ? undefined : false;
-  }
-}
-
-function isHidden(pid: number): boolean {
-  try {
-    readFileSync(`/proc/${pid}/stat`);
-    return false;
-  } catch {
-    return true;
   }
 }
 
@@ -155,7 +146,7 @@ export const SHELL_MARK = `$((((${MAGIC} * ${TICKS} + ${TICKS - 1n} - start % ${
  * node, where its life could not be checked.
  */
 const SELF_MARK = `pid=$PPID
-start=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d ' ' -f 20)
+${SHELL_START}
 if [ -n "$start" ] && [ "$pid" -gt 1 ]; then
   hard=${SHELL_MARK} soft=$((hard - 1))
   { ulimit -S -x "$soft" && ulimit -H -x "$hard" || ulimit -S -w "$soft" && ulimit -H -w "$hard"; } 2>/dev/null

@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { startOf } from './proc-stat.ts';
 
 /** How often a process that is not a child is checked, ms. */
 const LOOK_EVERY_MS = 100;
@@ -73,15 +73,3 @@ export function adopt({ pid, startedAt }: ProcessName): ProcessHandle | undefine
 
 /** An empty start means that it is gone. */
 export const processName = (pid: number): ProcessName => ({ pid, startedAt: startOf(pid) ?? '' });
-
-/** undefined for a process that is gone, or is a zombie. */
-export function startOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The second field is the program's name in brackets, which may contain anything.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
-  } catch {
-    return undefined;
-  }
-}

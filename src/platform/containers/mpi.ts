@@ -1,6 +1,7 @@
 import type { MpiLauncher } from '../../messages/spec/launch-settings.ts';
 import { markedByItself } from '../../os/processes/owner-mark.ts';
 import { devicesInTask } from './devices.ts';
+import { BESIDE_OTHERS, optionWords, pyxisOptions } from './srun-options.ts';
 
 /** One MPI launch: a command with so many ranks on some nodes. */
 export interface MpiStart {
@@ -61,23 +62,11 @@ function srunOptions(
   { mpi, pyxisMounts, options, components }: Extract<MpiLauncher, { kind: 'srun' }>,
 ): string[] {
   const component = components.findIndex((names) => nodes.every((node) => names.includes(node)));
-  const pyxis: Record<string, string> =
-    image === null || pyxisMounts === null
-      ? {}
-      : {
-          'container-image': image,
-          ...(pyxisMounts.length > 0 ? { 'container-mounts': pyxisMounts.join(',') } : {}),
-          'no-container-entrypoint': '',
-          'no-container-mount-home': '',
-        };
-  const all: Record<string, string> = {
-    ...pyxis,
+  return optionWords({
+    ...(image === null || pyxisMounts === null ? {} : pyxisOptions(image, pyxisMounts)),
     ...options,
-    // Beside the agents, with all that the job has on the nodes.
     mpi,
-    overlap: '',
-    mem: '0',
-    'cpu-bind': 'none',
+    ...BESIDE_OTHERS,
     ...(components.length > 1 && component >= 0 ? { 'het-group': `${component}` } : {}),
     nodes: `${nodes.length}`,
     ntasks: `${tasks}`,
@@ -88,10 +77,6 @@ function srunOptions(
     wait: '15',
     input: 'none',
     'job-name': name,
-  };
-  return Object.entries(all).flatMap(([option, value]) => {
-    if (value === 'false') return [];
-    return [value === '' || value === 'true' ? `--${option}` : `--${option}=${value}`];
   });
 }
 

@@ -1,4 +1,5 @@
 import { OWNER_VARIABLE, SHELL_MARK } from '../../os/processes/owner-mark.ts';
+import { SHELL_START } from '../../os/processes/proc-stat.ts';
 import { NOT_POSSIBLE, UNSHARE } from '../launch/pid-namespace.ts';
 
 /**
@@ -73,7 +74,7 @@ fi
 trap : HUP INT TERM
 SRTCTL_KEPT=$kept ${OWNER_VARIABLE}=$owner "$@" &
 pid=$!
-start=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d ' ' -f 20)
+${SHELL_START}
 # wait returns when a trap has run, too.
 while
   wait "$pid"

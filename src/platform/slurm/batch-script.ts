@@ -1,4 +1,5 @@
-import { shellQuote } from './quote.ts';
+import { jobPaths } from '../../messages/job-directory/files.ts';
+import { shellQuote } from '../../os/quote.ts';
 import { directiveValue } from './sbatch.ts';
 
 export interface BatchScriptInput {
@@ -15,7 +16,8 @@ export interface BatchScriptInput {
 }
 
 /** Where Slurm writes what the batch script and the coordinator print; `%j` is the job id. */
-export const batchLog = (outputs: string): string => `${outputs.replaceAll('%', '%%')}/%j/logs/sweep_%j.log`;
+export const batchLog = (outputs: string): string =>
+  jobPaths(`${outputs.replaceAll('%', '%%')}/%j`, '%j').sweepLog;
 
 /**
  * The batch script of a job: it finds the Node runtime and runs the coordinator on the head node. All else is the

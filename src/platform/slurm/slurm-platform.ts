@@ -3,13 +3,15 @@ import { closeSync, openSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
+import { agentLogName } from '../../messages/job-directory/files.ts';
 import { childHandle, ORDERLY } from '../../os/processes/process-handle.ts';
+import { stepEnvironment } from '../containers/step-environment.ts';
 import { LaunchedAgents } from '../launch/launched.ts';
 import type { AgentGroup, AgentLaunch, OnAgentEnd, Platform } from '../launch/launcher.ts';
 import { agentLauncher, FAILED_SUFFIX } from './agent-launcher.ts';
 import type { SlurmAllocation } from './allocation.ts';
 import { lastWords } from './last-words.ts';
-import { agentStepArgs, stepEnvironment } from './srun.ts';
+import { agentStepArgs } from './srun.ts';
 
 /** How long srun may take to notice that its agents have ended by themselves. */
 const LEAVE_MS = 10_000;
@@ -86,8 +88,7 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
   };
 
   const suffixOf = ({ name }: AgentGroup): string => (name === '' ? '' : `/${name}`);
-  const outputOf = (group: AgentGroup): string =>
-    join(logDir, `%N${suffixOf(group).replace('/', '_')}_agent.out`);
+  const outputOf = (group: AgentGroup): string => join(logDir, agentLogName(`%N${suffixOf(group)}`));
   const srunLogOf = (group: AgentGroup): string =>
     join(logDir, `srun${suffixOf(group).replace('/', '_')}.out`);
 

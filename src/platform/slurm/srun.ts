@@ -1,3 +1,5 @@
+import { INDEPENDENT_TASKS, optionWords, pyxisOptions } from '../containers/srun-options.ts';
+
 /** One srun: the agents of one image, on all nodes that need it. */
 export interface AgentStep {
   readonly nodes: readonly string[];
@@ -15,17 +17,10 @@ export interface AgentStep {
 
 /** Options that the agents depend on; a recipe's srun_options do not change them. */
 const OURS: Readonly<Record<string, string>> = {
-  // Beside the batch script and the other steps, with all that the job has on the node.
-  overlap: '',
-  mem: '0',
-  'cpu-bind': 'none',
+  ...INDEPENDENT_TASKS,
   'ntasks-per-node': '1',
   mpi: 'none',
-  // A node, or an agent, that ends does not take the others with it.
-  'no-kill': '',
-  wait: '0',
   'kill-on-bad-exit': '0',
-  input: 'none',
 };
 
 /** Arguments of srun(1) for the agents of one image. */
@@ -35,28 +30,13 @@ export function agentStepArgs(step: AgentStep): string[] {
     everyNode && hetGroups > 1
       ? { 'het-group': `0-${hetGroups - 1}` }
       : { nodes: `${nodes.length}`, ntasks: `${nodes.length}`, nodelist: nodes.join(',') };
-  const pyxis: Record<string, string> = container
-    ? {
-        'container-image': container.image,
-        ...(container.mounts.length > 0 ? { 'container-mounts': container.mounts.join(',') } : {}),
-        'no-container-entrypoint': '',
-        'no-container-mount-home': '',
-      }
-    : {};
   const options = {
-    ...pyxis,
+    ...(container ? pyxisOptions(container.image, container.mounts) : {}),
     ...step.options,
     ...OURS,
     ...place,
     'job-name': step.jobName,
     output: step.output,
   };
-  return [...Object.entries(options).flatMap(asOption), ...step.command];
+  return [...optionWords(options), ...step.command];
 }
-
-const asOption = ([name, value]: [string, string]): string[] => {
-  if (value === 'false') return [];
-  return [value === '' || value === 'true' ? `--${name}` : `--${name}=${value}`];
-};
-
-export { stepEnvironment } from '../containers/step-environment.ts';

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { shellQuote } from '../../../src/os/quote.ts';
 import { warningSeconds } from '../../../src/platform/slurm/allocation.ts';
 import { batchScript } from '../../../src/platform/slurm/batch-script.ts';
-import { shellQuote } from '../../../src/platform/slurm/quote.ts';
 import { submitError } from '../../../src/platform/slurm/submit.ts';
 import { timeLimitMs } from '../../../src/recipe/values/time-limit.ts';
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { stepEnvironment } from '../../../src/platform/containers/step-environment.ts';
 import { runtimesOf, spareRuntimesOf } from '../../../src/platform/runtimes.ts';
 import { agentLauncher } from '../../../src/platform/slurm/agent-launcher.ts';
-import { type AgentStep, agentStepArgs, stepEnvironment } from '../../../src/platform/slurm/srun.ts';
+import { type AgentStep, agentStepArgs } from '../../../src/platform/slurm/srun.ts';
 import { cluster } from '../../recipe/write.ts';
 
 const step = (over: Partial<AgentStep> = {}): string[] =>

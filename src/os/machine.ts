@@ -1,5 +1,14 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 
+/** Node's name of an architecture (process.arch) to the name that `uname -m` prints. */
+export const MACHINE_OF_ARCH: Readonly<Record<string, string>> = {
+  x64: 'x86_64',
+  arm64: 'aarch64',
+  ppc64: 'ppc64le',
+};
+
+export const machineOfArch = (arch: string = process.arch): string => MACHINE_OF_ARCH[arch] ?? arch;
+
 /** e_machine of elf(5) to the name that `uname -m` prints. */
 const MACHINES: Readonly<Record<number, string>> = {
   3: 'i686',
@@ -10,7 +19,7 @@ const MACHINES: Readonly<Record<number, string>> = {
 };
 
 /** The architecture that a program was built for; undefined for a script or an unreadable file. */
-export function machineOf(file: string): string | undefined {
+export function machineOfProgram(file: string): string | undefined {
   const head = Buffer.alloc(20);
   try {
     const descriptor = openSync(file, 'r');
