@@ -23,7 +23,7 @@ for (const stream of [process.stdout, process.stderr]) guardTerminal(stream, pro
 
 const VERSION = '0.1.0';
 
-/** Commands that look at the directory of outputs anyway. */
+/** Commands that read the outputs directory anyway. */
 const OF_JOBS: ReadonlySet<string> = new Set([
   ...['apply', 'resume', 'status', 'watch', 'logs', 'results', 'why', 'cancel'],
 ]);
@@ -34,10 +34,10 @@ const program = new Command('srtctl')
   )
   .version(VERSION)
   .option('--verbose', 'show the stack of an error')
-  .option('--all-errors', 'show everything that is wrong with a recipe, not the first thing alone')
+  .option('--all-errors', 'show all problems of a recipe, not only the first one')
   .option(
     '--safe-directory <directories>',
-    'directories, with colons between them, whose recipes and srtslurm.yaml are taken whoever owns them; * = all (SRTCTL_SAFE_DIRECTORY)',
+    'colon-separated directories whose recipes and srtslurm.yaml are accepted with any owner; * = all (SRTCTL_SAFE_DIRECTORY)',
   )
   .hook('preAction', (command) => {
     const { safeDirectory } = command.opts<{ safeDirectory?: string }>();
@@ -47,7 +47,7 @@ const program = new Command('srtctl')
     if (!OF_JOBS.has(command.name())) return;
     const { removeStaleKeys } = await import('./jobs/stale-keys.ts');
     const { outputsRoot } = await import('./jobs/job-dir.ts');
-    // What could not be removed is tried again by the next command.
+    // The next command tries again to remove the rest.
     await removeStaleKeys(outputsRoot(command.opts<{ output?: string }>().output)).catch(() => []);
   })
   .showSuggestionAfterError()
@@ -82,25 +82,25 @@ for (const register of [
   register(program);
 for (const command of program.commands) command.exitOverride();
 
-// A reader that has seen enough (`srtctl … | head`) is no error.
+// A reader that stops early (`srtctl … | head`) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(EXIT.ok);
 });
 
-// A client of the bus that was cut off in the middle of a request goes on trying after it was closed (nats.js' ordered
-// consumer, without end): a command is over when it says so, not when nothing is left to wait for.
+// Ends the process explicitly: after a bus client lost its connection during a request it retries even when
+// it was closed (nats.js' ordered consumer, without end), so the event loop would not become empty.
 program.parseAsync().then(
   () => end(),
   (error: unknown) => end(report(error)),
 );
 
-/** A pipe that is full takes the rest of what was printed later: a process that ends before cuts it off. */
+/** A full pipe takes the rest of the output later; process.exit() would cut it off. */
 function end(exitCode?: number): void {
   if (exitCode !== undefined) process.exitCode = exitCode;
   process.stdout.write('', () => process.exit());
 }
 
-/** What the operating system says of a file that a person named; these are theirs to mend. */
+/** The operating system's errors for a file that the user named; the user can correct them. */
 const OF_FILES: Readonly<Record<string, string>> = {
   EACCES: 'this user may not read or write it',
   EPERM: 'this user may not read or write it',
@@ -111,7 +111,7 @@ const OF_FILES: Readonly<Record<string, string>> = {
   EISDIR: 'it is a directory',
   ENOENT: 'it does not exist',
   ENAMETOOLONG: 'the name is too long',
-  ELOOP: 'its links go in a circle',
+  ELOOP: 'its links form a cycle',
   ESTALE: 'the network file system has lost it (Stale file handle)',
   EIO: 'the file system cannot read or write it (I/O error)',
 };
@@ -122,7 +122,7 @@ function fileError(error: unknown): string | undefined {
   return typeof path === 'string' && Object.hasOwn(OF_FILES, code) ? `${path}: ${OF_FILES[code]}` : undefined;
 }
 
-/** One line for a person, and the exit code. */
+/** Prints one line for a person, and returns the exit code. */
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   const verbose = program.opts<{ verbose?: boolean }>().verbose === true;

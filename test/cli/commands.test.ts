@@ -281,9 +281,9 @@ describe('srtctl status', () => {
 });
 
 describe('srtctl cancel', () => {
-  it('says so when the job is over already', async () => {
+  it('reports a job that has already ended', async () => {
     await writeJob(root, 'a');
-    expect(await srtctl('cancel', 'a')).toMatchObject({ exitCode: 0, stdout: 'a is over already\n' });
+    expect(await srtctl('cancel', 'a')).toMatchObject({ exitCode: 0, stdout: 'a has already ended\n' });
   });
 
   it('asks the coordinator over the bus, and returns when that has ended', async () => {
@@ -298,7 +298,7 @@ describe('srtctl cancel', () => {
     await ears.settled();
     const { exitCode, stdout } = await srtctl('cancel', 'a');
     expect({ exitCode, asked }).toEqual({ exitCode: 0, asked: [userInfo().username] });
-    expect(stdout).toMatch(/a is being stopped\n[\s\S]*a is over \(exit code 143\)\n$/);
+    expect(stdout).toMatch(/a is being stopped\n[\s\S]*a has ended \(exit code 143\)\n$/);
     await until('its end', () => coordinator.exitCode === 143);
   });
 
@@ -307,7 +307,7 @@ describe('srtctl cancel', () => {
     await bus.nats.stop();
     const { exitCode, stdout } = await srtctl('cancel', 'a');
     expect(exitCode).toBe(0);
-    expect(stdout).toContain('its coordinator was sent SIGTERM');
+    expect(stdout).toContain('sent SIGTERM to its coordinator');
     await until('its end', () => coordinator.exitCode === 143);
   });
 
@@ -317,7 +317,7 @@ describe('srtctl cancel', () => {
     await writeJob(root, 'a', {
       state: { sweep: 'running', exitCode: null, coordinatorPid: stranger.pid ?? 0 },
     });
-    expect(await srtctl('cancel', 'a')).toMatchObject({ exitCode: 0, stdout: 'a is over already\n' });
+    expect(await srtctl('cancel', 'a')).toMatchObject({ exitCode: 0, stdout: 'a has already ended\n' });
     expect(stranger.exitCode ?? stranger.signalCode).toBeNull();
   });
 });

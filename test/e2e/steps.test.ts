@@ -118,7 +118,7 @@ async function tellsOfNoFigures(job: RunningJob): Promise<void> {
   expect(JSON.parse(line ?? '')).toMatchObject({ status: 'done', valid: null });
   const resume = await jobs.start(['resume', dir]);
   expect(await resume.ended(), resume.said).toBe(0);
-  expect(resume.said).toContain('every point is done already, not all with figures');
+  expect(resume.said).toContain('every point is already done, not all with figures');
 }
 
 it('benchmark.type manual keeps the endpoints up until the job is stopped, and then counts as done', async () => {

@@ -30,7 +30,7 @@ export function registerApply(program: Command): void {
       '-f, --file <path...>',
       'recipes: files, file.yaml:variant, directories, or patterns such as "recipes/**/*.yaml:override_*"',
     )
-    .option('--allow-unknown', 'warn of unknown keys, and pass them over')
+    .option('--allow-unknown', 'warn about unknown keys and ignore them')
     .option('--watch', 'follow the job to its end; the exit code is then that of the run')
     .option(
       '--current-allocation',
@@ -52,20 +52,23 @@ export function registerApply(program: Command): void {
       'with --local: port for the requests of clients (default: a free one)',
       positive('--port', 65_535),
     )
-    .option('--mock', 'simulated engines and routers in place of the real ones')
+    .option('--mock', 'simulated engines and routers instead of the real ones')
     .option(
       '--output <dir>',
-      'where the directory of the job is made (default: $SRTCTL_OUTPUT; on Slurm output_dir of srtslurm.yaml; ./outputs)',
+      'parent of the job directory (default: $SRTCTL_OUTPUT; on Slurm output_dir of srtslurm.yaml; ./outputs)',
     )
     .option('--json', 'one JSON object a line on standard output, for programs')
     .option(
       '--setup-script <file>',
-      'bash script that runs once on each node before any engine (over setup_script)',
+      'bash script that runs once on each node before any engine (overrides setup_script)',
     )
     .option('--tags <tags>', 'words to find the job by, separated by commas')
-    .option('--again', 'run it also when every point has a valid result in the outputs directory already')
-    .option('--resume <job>', 'go on with a job: run the points that have no valid result in it')
-    .option('-y, --yes', 'ask nothing (on a terminal, more than five jobs are asked about)')
+    .option(
+      '--again',
+      'run the recipe even when every point already has a valid result in the outputs directory',
+    )
+    .option('--resume <job>', 'resume a job: run its points without a valid result')
+    .option('-y, --yes', 'submit without confirmation (on a terminal, more than five jobs need one)')
     .addHelpText(
       'after',
       `
@@ -89,7 +92,7 @@ const positive =
     const value = Number(text);
     const range = most === Number.MAX_SAFE_INTEGER ? 'from 1 on' : `from 1 to ${most}`;
     if (!Number.isInteger(value) || value < 1 || value > most)
-      throw new SrtctlError('usage', `${option} ${text}: a whole number ${range} is needed`);
+      throw new SrtctlError('usage', `${option} ${text}: not a whole number ${range}`);
     return value;
   };
 
@@ -97,9 +100,9 @@ async function apply(options: ApplyOptions): Promise<number> {
   if (options.resume !== undefined && options.useOrchestrator === false)
     throw new SrtctlError(
       'usage',
-      '--resume goes on with an orchestrated run: static mode keeps no results',
+      '--resume needs an orchestrated run, because static mode keeps no results',
       {
-        hint: 'leave one of the two out',
+        hint: 'use only one of the two options',
       },
     );
   if (!options.local) {
@@ -111,7 +114,7 @@ async function apply(options: ApplyOptions): Promise<number> {
       'usage',
       '--no-use-orchestrator runs on Slurm: there is no static mode with --local',
       {
-        hint: 'leave one of the two out',
+        hint: 'use only one of the two options',
       },
     );
   const { prepareLocalJobs, runLocalJob } = await import('../submit/local-job.ts');
@@ -126,11 +129,11 @@ async function apply(options: ApplyOptions): Promise<number> {
     stoppedWith = EXIT.terminated;
   });
   for (const { job, resumption } of jobs) {
-    // A `manual` run that is stopped has ended well, and still none of the others is wanted.
+    // A stopped `manual` run has succeeded, but the user wants no further run either.
     if (stoppedWith !== undefined) return stoppedWith;
     const exitCode = await runLocalJob(job, { json: options.json === true }, resumption);
     if (exitCode !== EXIT.ok) worst = worst === EXIT.ok ? exitCode : worst;
-    // Who stops one run wants none of the others.
+    // A user who stops one run wants none of the others.
     if (exitCode === EXIT.interrupted || exitCode === EXIT.terminated) return exitCode;
   }
   return worst;

@@ -3,17 +3,17 @@ import type { Command } from 'commander';
 import type { JobOnDisk } from '../jobs/job-dir.ts';
 import { OUTPUT_OPTION } from '../terminal/options.ts';
 
-/** Longer than the slowest cleanup: graces, leases and goodbyes together. */
+/** Longer than the slowest cleanup: all graces and leases together. */
 const TIMEOUT_MS = 90_000;
 const ANSWER_MS = 5_000;
 const LOOK_EVERY_MS = 100;
-/** How long a batch script may take to end after its coordinator. */
+/** How long a batch script may run after its coordinator's end. */
 const BATCH_END_MS = 10_000;
 
 export function registerCancel(program: Command): void {
   program
     .command('cancel')
-    .description('Stop a job in good order: results so far are kept, everything that runs is stopped.')
+    .description('Stop a job gracefully: its results so far are kept, and all its processes are stopped.')
     .argument('<job>', 'job id, the path of its directory, or "latest"')
     .option(...OUTPUT_OPTION)
     .addHelpText(
@@ -33,21 +33,21 @@ const print = (text: string): void => void process.stdout.write(`${text}\n`);
 async function cancel(told: string, output: string | undefined): Promise<void> {
   const { findJob, isOver, outputsRoot, readState } = await import('../jobs/job-dir.ts');
   const job = await findJob(told, outputsRoot(output));
-  if (await isOver(job)) return print(`${job.jobId} is over already`);
+  if (await isOver(job)) return print(`${job.jobId} has already ended`);
   print((await askOverBus(job)) ?? (await askBySignal(job)));
   try {
     await untilOver(job);
   } catch (error) {
-    // Its head node may be lost, and then nobody in the job hears of it; Slurm ends it all the same.
+    // The head node may be lost, so that no process of the job gets the request; Slurm can still end the job.
     if (!job.spec.slurm?.own) throw error;
-    print(`${(error as Error).message}: it is cancelled in Slurm`);
+    print(`${(error as Error).message}; cancelling the job in Slurm`);
   }
   await endInSlurm(job);
   const exitCode = (await readState(job))?.exitCode ?? 'unknown';
-  print(`${job.jobId} is over (exit code ${exitCode})`);
+  print(`${job.jobId} has ended (exit code ${exitCode})`);
 }
 
-/** Waits until the job has finished and (local) its coordinator is gone, and says how far it is. */
+/** Waits until the job has finished and its (local) coordinator is gone, and prints the progress. */
 async function untilOver(job: JobOnDisk): Promise<void> {
   const { coordinatorOf, isOver, readState } = await import('../jobs/job-dir.ts');
   const deadline = performance.now() + TIMEOUT_MS;
@@ -56,7 +56,7 @@ async function untilOver(job: JobOnDisk): Promise<void> {
     if (performance.now() > deadline) {
       const { jobPaths } = await import('../../messages/job-directory/files.ts');
       const { EXIT, SrtctlError } = await import('../../os/errors.ts');
-      throw new SrtctlError('cancel-timeout', `${job.jobId} is not over after ${TIMEOUT_MS / 1_000} s`, {
+      throw new SrtctlError('cancel-timeout', `${job.jobId} has not ended after ${TIMEOUT_MS / 1_000} s`, {
         exitCode: EXIT.failed,
         hint: `see ${jobPaths(job.jobDir, job.jobId).sweepLog}`,
       });
@@ -68,7 +68,7 @@ async function untilOver(job: JobOnDisk): Promise<void> {
   }
 }
 
-/** Asks the coordinator; undefined when it cannot be reached. */
+/** Sends the request to the coordinator; undefined when it cannot be reached. */
 async function askOverBus(job: JobOnDisk): Promise<string | undefined> {
   const { connectOperator } = await import('../jobs/operator-bus.ts');
   const { cancelReplySchema } = await import('../../messages/events/control.ts');
@@ -88,50 +88,51 @@ async function askOverBus(job: JobOnDisk): Promise<string | undefined> {
   }
 }
 
-/** A local coordinator that cannot be reached over the bus is sent SIGTERM. */
+/** Sends SIGTERM to a local coordinator that cannot be reached over the bus. */
 async function askBySignal(job: JobOnDisk): Promise<string> {
   const { coordinatorOf } = await import('../jobs/job-dir.ts');
   const pid = job.spec.mode === 'local' ? await coordinatorOf(job) : undefined;
   if (pid !== undefined) {
     process.kill(pid, 'SIGTERM');
-    return `${job.jobId}: its bus does not answer, its coordinator was sent SIGTERM`;
+    return `${job.jobId}: its bus does not answer; sent SIGTERM to its coordinator`;
   }
   const { EXIT, SrtctlError } = await import('../../os/errors.ts');
   if (job.spec.slurm) return askSlurm(job, job.spec.slurm);
-  throw new SrtctlError('cannot-cancel', `${job.jobId} cannot be reached: no bus and no coordinator here`, {
-    exitCode: EXIT.failed,
-  });
+  throw new SrtctlError(
+    'cannot-cancel',
+    `cannot reach ${job.jobId}: no bus and no coordinator on this machine`,
+    {
+      exitCode: EXIT.failed,
+    },
+  );
 }
 
-/** Through Slurm: a job that waits is taken back; the batch script of one that runs hands SIGTERM to its coordinator. */
+/**
+ * Through Slurm: removes a pending job from the queue; sends SIGTERM to a running job's batch script, which
+ * forwards it to the coordinator.
+ */
 async function askSlurm(job: JobOnDisk, { jobId, own }: { jobId: string; own: boolean }): Promise<string> {
   const { EXIT, SrtctlError } = await import('../../os/errors.ts');
   const { slurmStateOf } = await import('../jobs/job-dir.ts');
   const { slurm } = await import('../../platform/slurm/commands.ts');
   const entry = await slurmStateOf(job);
   if (!own)
-    throw new SrtctlError(
-      'cannot-cancel',
-      `${job.jobId} does not answer, and its allocation is not its own`,
-      {
-        exitCode: EXIT.failed,
-        hint: `scancel ${jobId} ends the allocation`,
-      },
-    );
+    throw new SrtctlError('cannot-cancel', `${job.jobId} does not answer, and does not own its allocation`, {
+      exitCode: EXIT.failed,
+      hint: `scancel ${jobId} ends the allocation`,
+    });
   const waits = entry?.state === 'PENDING';
   const answer = await slurm('scancel', waits ? [jobId] : ['--batch', '--signal=TERM', jobId]);
   if (answer.exitCode !== 0)
     throw new SrtctlError('cannot-cancel', `scancel: ${answer.stderr.trim() || 'no answer'}`, {
       exitCode: EXIT.failed,
     });
-  return waits
-    ? `${job.jobId} was taken out of the queue`
-    : `${job.jobId}: its batch script was sent SIGTERM`;
+  return waits ? `${job.jobId} was removed from the queue` : `${job.jobId}: sent SIGTERM to its batch script`;
 }
 
 /**
- * A batch script ends with its coordinator; what is still there after a while is cancelled by Slurm.
- * @throws SrtctlError when Slurm does not take the cancellation
+ * Waits until the batch script has ended after its coordinator; after a while cancels the job in Slurm.
+ * @throws SrtctlError when Slurm refuses the cancellation
  */
 async function endInSlurm({ spec, jobId }: JobOnDisk): Promise<void> {
   if (!spec.slurm?.own) return;

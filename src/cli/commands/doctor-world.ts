@@ -17,7 +17,7 @@ import { PUBLIC_PORT } from '../../recipe/values/public-port.ts';
 import { distDirectory } from '../submit/local-job.ts';
 import { outputsDirectory, requireSubmittable, scriptOf } from '../submit/slurm-job.ts';
 
-/** What was asked of the doctor. */
+/** The options of the command. */
 export interface DoctorCliOptions {
   readonly file?: readonly string[];
   readonly model?: readonly string[];
@@ -28,7 +28,7 @@ export interface DoctorCliOptions {
   readonly json?: boolean;
 }
 
-/** What the doctor looks at; a srtslurm.yaml that is wrong is its first finding. */
+/** The world for the checks; an invalid srtslurm.yaml is the first finding. */
 export async function worldOf(options: DoctorCliOptions): Promise<{ world: World; findings: Finding[] }> {
   const { env } = process;
   const cwd = process.cwd();
@@ -63,25 +63,25 @@ function readCluster(env: NodeJS.ProcessEnv, cwd: string) {
     return { cluster: findClusterConfig(env, cwd), clusterFile: clusterConfigFile(env, cwd), findings };
   } catch (error) {
     if (!(error instanceof SrtctlError)) throw error;
-    const found = fail(error.lines().join('; '), 'correct it: every command reads it first');
+    const found = fail(error.lines().join('; '), 'correct it, because every command reads it');
     findings.push({ check: 'srtslurm.yaml', where: 'login', ...found });
     return { cluster: clusterConfigSchema.parse({}), clusterFile: undefined, findings };
   }
 }
 
-/** What `apply` would refuse. */
+/** The findings for which `apply` would refuse the variant. */
 function refusalOf(variant: LoadedVariant, cluster: ClusterConfig): Finding[] {
   try {
     requireSubmittable(variant, cluster, false);
     return [];
   } catch (error) {
     if (!(error instanceof SrtctlError)) throw error;
-    const found = fail(error.lines().join('; '), 'apply refuses it (exit code 2) until that is mended');
+    const found = fail(error.lines().join('; '), 'correct the recipe: apply refuses it (exit code 2)');
     return [{ check: 'recipe', where: 'login', ...found }];
   }
 }
 
-/** What recipes need; Slurm is asked about the first of them. */
+/** The needs of the recipes; Slurm checks the script of the first one. */
 function wantedBy(
   first: LoadedVariant,
   others: readonly LoadedVariant[],
@@ -106,7 +106,7 @@ function wantedBy(
     models: [...new Set(recipes.map(({ model }) => model.path).filter((path) => !path.startsWith('hf:')))],
     ports: [...new Set(ports)].filter((port) => port > 0),
     gpus: recipe?.resources.gpus_per_node,
-    // Some Slurms do not know it; then apply leaves it out.
+    // Some Slurm releases do not know the option; apply then leaves it out.
     script: script.replaceAll(/^#SBATCH --segment=.*\n/gm, ''),
   };
 }

@@ -7,13 +7,21 @@ const WAIT_S = 300;
 export function registerDoctor(program: Command): void {
   program
     .command('doctor')
-    .description('Look whether everything that a run needs is there, and say what to do where it is not.')
-    .option('-f, --file <path...>', 'recipes whose models, ports, partition and time limit are looked at')
+    .description('Check everything that a run needs, and say what to do about each problem.')
+    .option('-f, --file <path...>', 'recipes whose models, ports, partition and time limit to check')
     .option('--model <dir...>', 'further directories of models that nodes must be able to read')
-    .option('--node <nodes...>', 'look at these nodes too, as gpu1 or gpu[1-4], through a job of one minute')
-    .option('--all', 'look at all nodes of the partition that are idle now')
-    .option('--wait <seconds>', 'how long that job may wait for its nodes', seconds, WAIT_S)
-    .option('--output <dir>', 'where the directories of jobs would be made')
+    .option(
+      '--node <nodes...>',
+      'also check these nodes, for example gpu1 or gpu[1-4], in a job of one minute',
+    )
+    .option('--all', 'check all idle nodes of the partition')
+    .option(
+      '--wait <seconds>',
+      'how long the job of --node and --all may wait for its nodes',
+      seconds,
+      WAIT_S,
+    )
+    .option('--output <dir>', 'parent of the job directories')
     .option('--json', 'one JSON object a line, one for each finding')
     .addHelpText(
       'after',
@@ -34,21 +42,21 @@ Examples:
 function seconds(text: string): number {
   const value = Number(text);
   if (Number.isInteger(value) && value > 0) return value;
-  throw new SrtctlError('usage', `--wait ${text}: a whole number of seconds from 1 on is needed`);
+  throw new SrtctlError('usage', `--wait ${text}: not a whole number of seconds from 1`);
 }
 
 async function doctor(options: DoctorCliOptions): Promise<number> {
   const { worldOf } = await import('./doctor-world.ts');
   const { examine } = await import('../../doctor/doctor.ts');
   if (options.all && options.node)
-    throw new SrtctlError('usage', '--all and --node: one of them says which nodes');
+    throw new SrtctlError('usage', '--all and --node: use only one of the two options');
   const { world, findings: before } = await worldOf(options);
   const further = await examine(world, {
     nodes: options.node ?? [],
     all: options.all === true,
     waitS: options.wait,
   });
-  // A srtslurm.yaml that cannot be read is not missing, too.
+  // An unreadable srtslurm.yaml must not also be reported as missing.
   const said = new Set(before.map(({ check }) => check));
   const findings = [...before, ...further.filter(({ check }) => !said.has(check))];
   if (options.json) for (const finding of findings) process.stdout.write(`${JSON.stringify(finding)}\n`);
@@ -58,7 +66,7 @@ async function doctor(options: DoctorCliOptions): Promise<number> {
     process.stdout.write(findingsText(findings, colorsFor(process.stdout, process.env)));
   }
   const failed = findings.filter(({ status }) => status === 'fail');
-  // As apply ends with a recipe that it refuses.
+  // The exit code of apply for a recipe that it refuses.
   if (failed.some(({ check }) => check === 'recipe')) return EXIT.usage;
   return failed.length > 0 ? EXIT.failed : EXIT.ok;
 }

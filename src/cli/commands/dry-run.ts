@@ -16,23 +16,23 @@ interface DryRunOptions {
 export function registerDryRun(program: Command): void {
   program
     .command('dry-run')
-    .description('Show what a recipe would run, and start nothing.')
+    .description('Show what a recipe would run, without starting anything.')
     .requiredOption(
       '-f, --file <path...>',
       'recipes: files, file.yaml:variant, directories, or patterns such as "recipes/**/*.yaml:override_*"',
     )
-    .option('--allow-unknown', 'warn of unknown keys, and pass them over')
+    .option('--allow-unknown', 'warn about unknown keys and ignore them')
     .option('--json', 'one line of JSON for each allocation')
-    .option('--script', 'the batch script that apply would submit to Slurm, and nothing else')
+    .option('--script', 'only the batch script that apply would submit to Slurm')
     .action(async (options: DryRunOptions) => {
       process.exitCode = await dryRun(options);
     });
 }
 
-/** Resolves with the exit code: 0 when everything could be planned, 2 when something could not. */
+/** Resolves with the exit code: 0 when every variant could be planned, 2 otherwise. */
 async function dryRun(options: DryRunOptions): Promise<number> {
   await import('../submit/parse-once.ts');
-  // Loaded here and all at once: no other command needs them, and each waits for the disk.
+  // Loaded here, in parallel, because no other command needs them and each load waits for the disk.
   const [{ findClusterConfig }, { findRecipes, loadEach }, { planAllocations }, show] = await Promise.all([
     import('../../recipe/schema/cluster.ts'),
     import('../../recipe/load.ts'),
@@ -71,7 +71,7 @@ async function printScript(variant: LoadedVariant, cluster: ClusterConfig, nodes
   writeExactly(scriptOf({ variant, nodes, cluster, outputs: outputsDirectory(undefined, cluster) }));
 }
 
-/** At the pace of whoever reads it: a sweep of thousands of points comes to hundreds of MB. */
+/** Writes at the reader's pace, because a sweep of thousands of points prints hundreds of MB. */
 async function write(texts: Iterable<string>): Promise<void> {
   const { stdout } = process;
   for (const text of texts)

@@ -12,14 +12,14 @@ interface LogOptions {
 export function registerLogs(program: Command): void {
   program
     .command('logs')
-    .description('Show the log of a process of a job; without a process, which there are.')
+    .description('Show the log of a process of a job; without a process, list the logs.')
     .argument('<job>', 'job id, the path of its directory, or "latest"')
     .argument(
       '[process]',
-      'as in the list: prefill-0-0, frontend-0, benchmark, coordinator, nats, agent-<node>',
+      'a name from the list: prefill-0-0, frontend-0, benchmark, coordinator, nats, agent-<node>',
     )
-    .option('-f, --follow', 'go on as more is written')
-    .option('-n, --lines <n>', 'how many of the last lines, at most 10000', '50')
+    .option('-f, --follow', 'keep printing new lines')
+    .option('-n, --lines <n>', 'number of last lines, at most 10000', '50')
     .option(...OUTPUT_OPTION)
     .addHelpText(
       'after',

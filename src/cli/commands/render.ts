@@ -14,19 +14,24 @@ interface RenderOptions {
 export function registerRender(program: Command): void {
   program
     .command('render')
-    .description('Print the whole run of a recipe as one bash script (static mode), and start nothing.')
+    .description(
+      'Print the whole run of a recipe as one bash script (static mode), without starting anything.',
+    )
     .requiredOption(
       '-f, --file <path...>',
       'recipes: files, file.yaml:variant, directories, or patterns such as "recipes/**/*.yaml:override_*"',
     )
-    .option('--allow-unknown', 'warn of unknown keys, and pass them over')
-    .option('--mock', 'simulated engines and routers in place of the real ones')
+    .option('--allow-unknown', 'warn about unknown keys and ignore them')
+    .option('--mock', 'simulated engines and routers instead of the real ones')
     .option(
       '--setup-script <file>',
-      'bash script that runs once on each node before any engine (over setup_script)',
+      'bash script that runs once on each node before any engine (overrides setup_script)',
     )
-    .option('-o, --output <dir>', 'one file for each variant, <file>_<variant>.sh (several need it)')
-    .option('--force', 'with --output: write over files that are there')
+    .option(
+      '-o, --output <dir>',
+      'one file for each variant, <file>_<variant>.sh (required for several variants)',
+    )
+    .option('--force', 'with --output: overwrite existing files')
     .addHelpText(
       'after',
       `
@@ -68,12 +73,12 @@ async function render(options: RenderOptions): Promise<number> {
   const files = await findRecipes(options.file);
   const variants = splitAll(loadAll(files, { cluster, env: process.env, onUnknownKey }), cluster);
   if (variants.length > 1 && options.output === undefined)
-    throw new SrtctlError('several-variants', `these are ${variants.length} scripts`, {
-      hint: '--output DIR writes a file for each, and -f recipe.yaml:variant names one',
+    throw new SrtctlError('several-variants', `the recipes give ${variants.length} scripts`, {
+      hint: '--output DIR writes a file for each, and -f recipe.yaml:variant selects one',
     });
   const { output, force, ...rest } = options;
   const jobs = prepare(rest, cluster, variants);
-  // Slurm makes no directories for what a script prints; this one makes the job's.
+  // Slurm creates no directories for the output of a script, so this command creates the job's.
   const scripts = jobs.map((job) => ({
     variant: job.variant,
     text: staticScriptOf(job, 'srtctl-static-%j.log', { mustFind: false }),
@@ -87,7 +92,7 @@ async function render(options: RenderOptions): Promise<number> {
   for (const { variant, text } of scripts) {
     const of =
       basename(variant.file).replace(/\.ya?ml$/, '') + (variant.variant === '' ? '' : `_${variant.variant}`);
-    // A variant of several allocations.
+    // One allocation of several for the variant.
     const part = (parts.get(variant.file + of) ?? 0) + 1;
     parts.set(variant.file + of, part);
     const path = join(output, `${part === 1 ? of : `${of}_${part}`}.sh`);
@@ -95,7 +100,7 @@ async function render(options: RenderOptions): Promise<number> {
       writeFileSync(path, text, { flag: force ? 'w' : 'wx', mode: 0o755 });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      throw new SrtctlError('file-there', `${path} exists already`, { hint: '--force writes over it' });
+      throw new SrtctlError('file-there', `${path} exists already`, { hint: '--force overwrites it' });
     }
     process.stdout.write(`${path}\n`);
   }

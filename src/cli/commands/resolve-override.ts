@@ -11,13 +11,13 @@ interface ResolveOptions {
 export function registerResolveOverride(program: Command): void {
   program
     .command('resolve-override')
-    .description('Write the variants of a recipe as recipes of their own.')
+    .description('Write each variant of a recipe as a separate recipe.')
     .requiredOption(
       '-f, --file <path...>',
       'recipes: files, file.yaml:variant, directories, or patterns such as "recipes/**/*.yaml:override_*"',
     )
     .option('-o, --output <dir>', 'one file for each variant, <file>_<variant>.yaml (default: all on stdout)')
-    .option('--force', 'with --output: write over files that are there')
+    .option('--force', 'with --output: overwrite existing files')
     .action(async (options: ResolveOptions) => {
       process.exitCode = await resolve(options);
     });
@@ -54,7 +54,7 @@ async function resolve({ file: paths, output, force }: ResolveOptions): Promise<
       writeFileSync(path, text, { flag: force ? 'w' : 'wx' });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      throw new SrtctlError('file-there', `${path} exists already`, { hint: '--force writes over it' });
+      throw new SrtctlError('file-there', `${path} exists already`, { hint: '--force overwrites it' });
     }
     process.stdout.write(`${path}\n`);
   }

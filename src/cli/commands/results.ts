@@ -14,7 +14,7 @@ interface ResultsOptions {
 export function registerResults(program: Command): void {
   program
     .command('results')
-    .description('The results of a job: a line for each point and concurrency.')
+    .description('Show the results of a job: a line for each point and concurrency.')
     .argument('[job]', 'job id, the path of its directory, or "latest"', 'latest')
     .option(...OUTPUT_OPTION)
     .option('--csv', 'comma-separated values, a column for each parameter and figure')
@@ -30,7 +30,7 @@ Examples:
 }
 
 async function show(told: string, { output, csv, json }: ResultsOptions): Promise<void> {
-  if (csv && json) throw new SrtctlError('usage', '--csv and --json are two forms of the same: give one');
+  if (csv && json) throw new SrtctlError('usage', '--csv and --json: use only one of the two options');
   const { findJob, outputsRoot } = await import('../jobs/job-dir.ts');
   const { readPointResults } = await import('../../coordinator/record/point-results.ts');
   const { resultLines, toCsv } = await import('../../benchmarks/common/result-lines.ts');
@@ -42,7 +42,7 @@ async function show(told: string, { output, csv, json }: ResultsOptions): Promis
     process.stdout.write(`${lines.length === 0 ? `no results yet in ${job.jobDir}` : await table(lines)}\n`);
 }
 
-/** Points without a result that have measured something already. */
+/** Points without a result that have already measured some concurrencies. */
 async function unfinished({ jobId, jobDir, spec }: JobOnDisk) {
   const { readUnfinished } = await import('../../coordinator/record/unfinished-points.ts');
   const { loadedVariantSchema, ordinalOf } = await import('../../recipe/variant.ts');

@@ -15,11 +15,13 @@ interface ResumeOptions {
 export function registerResume(program: Command): void {
   program
     .command('resume')
-    .description('Run the points of a job that have no valid result, in a new job with the results so far.')
+    .description(
+      'Run the points of a job without a valid result, in a new job that keeps the results so far.',
+    )
     .argument('[job]', 'job id, the path of its directory, or "latest"', 'latest')
     .option(...OUTPUT_OPTION)
     .option('--watch', 'follow the new job to its end; the exit code is then that of the run')
-    .option('--current-allocation', 'run in the Slurm allocation that this shell is in')
+    .option('--current-allocation', 'run in the Slurm allocation of this shell')
     .option('--json', 'one JSON object a line on standard output, for programs')
     .addHelpText(
       'after',
@@ -66,18 +68,18 @@ async function resume(told: string, options: ResumeOptions): Promise<number> {
 }
 
 const planText = ({ job, finished, left }: Resumption): string =>
-  `${job.spec.name}: ${finished.length} points have a result in job ${job.jobId}, ${left} are to run`;
+  `${job.spec.name}: ${finished.length} points have a result in job ${job.jobId}, ${left} will run`;
 
-/** A job is resumed as it was asked for; who has changed the recipe since may mean something else. */
+/** A job is resumed with its own recipe, so notes a recipe file that has changed since. */
 async function noteOtherRecipe({ jobDir, jobId }: JobOnDisk, file: string): Promise<void> {
   const { readFile } = await import('node:fs/promises');
   const { join } = await import('node:path');
   const [kept, now] = await Promise.all(
     [join(jobDir, 'config.yaml'), file].map((path) => readFile(path, 'utf8').catch(() => undefined)),
   );
-  if (kept === undefined) throw new SrtctlError('job-unreadable', `${jobDir}/config.yaml is not there`);
+  if (kept === undefined) throw new SrtctlError('job-unreadable', `${jobDir}/config.yaml does not exist`);
   if (now !== undefined && now !== kept)
     process.stderr.write(
-      `srtctl: note: ${file} has changed since; job ${jobId} is resumed as it was (srtctl apply -f ${file} --resume ${jobId} takes it as it is now)\n`,
+      `srtctl: note: ${file} has changed since; job ${jobId} is resumed with its own copy (srtctl apply -f ${file} --resume ${jobId} uses the changed file)\n`,
     );
 }

@@ -12,7 +12,7 @@ export function registerStatus(program: Command): void {
   program
     .command('status')
     .alias('ls')
-    .description('Where a job stands; without a job, all of them, newest first.')
+    .description('Show the state of a job; without a job, list all jobs, newest first.')
     .argument('[job]', 'job id, the path of its directory, or "latest"')
     .option(...OUTPUT_OPTION)
     .option('--json', 'one JSON object a line')

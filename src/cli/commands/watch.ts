@@ -4,7 +4,7 @@ import { OUTPUT_OPTION } from '../terminal/options.ts';
 export function registerWatch(program: Command): void {
   program
     .command('watch')
-    .description('Show a job live, from its first event on; when it is over, what happened.')
+    .description('Show a job live from its first event; after its end, show what happened.')
     .argument('[job]', 'job id, the path of its directory, or "latest"', 'latest')
     .option(...OUTPUT_OPTION)
     .option('--json', 'one JSON object a line')

@@ -14,15 +14,10 @@ interface WhyOptions {
 export function registerWhy(program: Command): void {
   program
     .command('why')
-    .description(
-      'Say why a job or its points failed: what failed first, the line of its log, and what to do.',
-    )
+    .description('Explain why a job or its points failed: the first failure, its log line, and what to do.')
     .argument('[job]', 'job id, the path of its directory, or "latest"', 'latest')
     .option(...OUTPUT_OPTION)
-    .option(
-      '--json',
-      'one JSON object a line: who stopped the job, if somebody did, and each point that failed',
-    )
+    .option('--json', 'one JSON object a line: who stopped the job, if anyone, and each failed point')
     .addHelpText(
       'after',
       `
@@ -61,8 +56,7 @@ async function why(told: string, { output, json }: WhyOptions): Promise<void> {
   if (stop) {
     const { clock } = await import('../view/lines.ts');
     print(`job ${job.jobId} was stopped at ${clock(stop.at)}: ${plain(stop.why)}; ${stop.points}`);
-  } else if (failures.length === 0)
-    return print(`job ${job.jobId}: nothing has failed${await unmeasured(job)}`);
+  } else if (failures.length === 0) return print(`job ${job.jobId}: nothing has failed${await unmeasured(job)}`);
   const { explanation } = await import('../view/summary.ts');
   const { colorsFor } = await import('../view/printers.ts');
   const colors = colorsFor(process.stdout, process.env);
@@ -76,26 +70,26 @@ async function why(told: string, { output, json }: WhyOptions): Promise<void> {
   await printClocks(status);
 }
 
-/** Whose times in logs mislead people; what happened first was told by times without that. */
+/** Clocks that would mislead a reader of the logs; the first failure was found by corrected times. */
 async function printClocks({ nodes }: JobStatus): Promise<void> {
   const { clockText, isClockOff } = await import('../view/lines.ts');
   const { plain } = await import('../view/text.ts');
   for (const { node, clock } of nodes)
     if (clock && isClockOff(clock))
-      print(plain(`${clockText({ node, ...clock })}: what failed first was found by corrected times`));
+      print(plain(`${clockText({ node, ...clock })}: the first failure was found by corrected times`));
 }
 
 interface Stop {
-  /** What was said when it was stopped: by whom, or by what. */
+  /** The reason of the stop: a person or an event. */
   readonly why: string;
   readonly at: string;
-  /** How far it had come. */
+  /** The progress of the job at that time. */
   readonly points: string;
 }
 
 const STOPPED: readonly (number | null)[] = [EXIT.interrupted, EXIT.terminated, EXIT.outOfTime];
 
-/** Tells who stopped the job, when, and how far it had come; null when the job ended by itself. */
+/** Finds who stopped the job, when, and at what progress; null when the job ended by itself. */
 async function stopOf(events: readonly SrtEvent[], { exitCode, points }: JobStatus): Promise<Stop | null> {
   if (!STOPPED.includes(exitCode)) return null;
   const begun = events.find((event) => event.kind === 'sweep.transition' && event.to === 'cleaning');
@@ -112,13 +106,13 @@ async function stopOf(events: readonly SrtEvent[], { exitCode, points }: JobStat
   };
 }
 
-/** Of a job in which nothing has failed: the points that measured nothing. */
+/** For a job without a failure: the points without figures. */
 async function unmeasured(job: JobOnDisk): Promise<string> {
   const { readState } = await import('../jobs/job-dir.ts');
   const without = (await readState(job))?.points.filter(({ noFigures }) => noFigures) ?? [];
   if (without.length === 0) return '';
   const names = without.map(({ ordinal, name }) => `point ${ordinal} ${name}`).join(', ');
-  return `; ${names} ended well and left no figures, because the benchmark makes none that srtctl reads`;
+  return `; ${names} succeeded without figures, because srtctl can read none from this benchmark`;
 }
 
 async function failuresOf(

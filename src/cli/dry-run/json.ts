@@ -1,6 +1,9 @@
 import type { AllocationPoint, AllocationProcess, Planned } from './plan.ts';
 
-/** An allocation as a line of JSON, in pieces: of thousands of points it is longer than a text can be. */
+/**
+ * An allocation as a line of JSON, in pieces, because thousands of points exceed the maximum length of a
+ * string.
+ */
 export function* allocationLine({ head, points }: Planned): Generator<string> {
   const textOf = pointText();
   yield `${JSON.stringify(head).slice(0, -1)},"points":[`;
@@ -12,7 +15,7 @@ export function* allocationLine({ head, points }: Planned): Generator<string> {
   yield ']}\n';
 }
 
-/** Processes that several points have in common are made into text once. */
+/** Serialises processes that several points share only once. */
 function pointText(): (point: AllocationPoint) => string {
   const texts = new WeakMap<AllocationProcess, string>();
   const textOf = (process: AllocationProcess): string => {

@@ -9,8 +9,9 @@ import type { LoadedVariant } from '../../recipe/load.ts';
 import type { ClusterConfig } from '../../recipe/schema/cluster.ts';
 
 /**
- * What an agent puts before the command of a process on Slurm: a container of its own, the srun of its ranks; nothing
- * for what the agent runs as it is (with pyxis it is in the container itself).
+ * The words that an agent puts before the command of a process on Slurm: a container of its own, or the srun
+ * of its ranks. Empty for a process that the agent starts directly (with pyxis the agent itself is in the
+ * container).
  */
 export function launchPrefix(
   variant: LoadedVariant,
@@ -23,7 +24,7 @@ export function launchPrefix(
   const { jobId, jobDir, distDir, tmpDir, addresses } = input;
   const kind = containerRuntimeOf(cluster, { mock: false, mode: 'slurm' });
   const runtime = processRuntimeOf(kind);
-  // What is not on this machine may be on the nodes.
+  // A path that is missing on this machine may exist on the nodes.
   const mounts = containerMounts({
     recipe,
     cluster,

@@ -14,7 +14,7 @@ import type { ClusterConfig } from '../../recipe/schema/cluster.ts';
 import { ordinalOf } from '../../recipe/variant.ts';
 import { launchPrefix } from './launch.ts';
 
-/** What is said of an allocation before its points. */
+/** The part of an allocation before its points. */
 type AllocationHead = ReturnType<typeof headOf>;
 export type AllocationPoint = ReturnType<ReturnType<typeof pointMaker>>;
 export type AllocationProcess = AllocationPoint['processes'][number];
@@ -22,19 +22,22 @@ export type AllocationProcess = AllocationPoint['processes'][number];
 /** One line of `dry-run --json`. */
 export type Allocation = AllocationHead & { readonly points: readonly AllocationPoint[] };
 
-/** An allocation with the variant that it is of, which is the whole or a part of the recipe's. */
+/** An allocation, and the variant or the part of it that it runs. */
 export interface Planned {
   readonly variant: LoadedVariant;
   readonly head: AllocationHead;
-  /** What each point does, in the order in which they run; and its name. */
+  /** The changes of each point in running order, with its name. */
   readonly changes: readonly (PointChange & { readonly name: string })[];
-  /** What `engineLoads` would be if each point were a job of its own. */
+  /** Value of `engineLoads` if each point were a job of its own. */
   readonly loadsAlone: number;
-  /** The points in that order, each planned when it is its turn: of thousands the whole does not fit into memory. */
+  /**
+   * The points in that order, each planned when it is read, because thousands of plans do not fit into
+   * memory.
+   */
   points(): Iterable<AllocationPoint>;
 }
 
-/** The allocations that apply would make of a variant, and what a person should know of them. */
+/** The allocations that apply would make of a variant, and messages for the user. */
 export function planAllocations(
   whole: LoadedVariant,
   cluster: ClusterConfig,
@@ -48,7 +51,7 @@ export function planAllocations(
   return orError(() => {
     const { variants, notices } = allocationsOf(whole);
     const [only, ...others] = variants;
-    // Nothing is shown of a recipe that cannot be planned.
+    // Refuses the whole recipe when any of its points cannot be planned.
     if (others.length > 0)
       for (const each of variants) requirePlannable(each, contextOf(each, cluster).runtime);
     return {
@@ -59,7 +62,7 @@ export function planAllocations(
   });
 }
 
-/** Plans a variant on nodes that do not exist: node1, node2 and on. All of it at once. */
+/** Plans a variant on placeholder nodes (node1, node2, …), all points at once. */
 export const planAllocation = (
   variant: LoadedVariant,
   cluster: ClusterConfig,
@@ -132,7 +135,7 @@ function headOf(variant: LoadedVariant, cluster: ClusterConfig, whole: Whole) {
   };
 }
 
-/** Shows points; what one has in common with the one before is made once. */
+/** Formats points; a part that two consecutive points share is formatted once. */
 function pointMaker(launch: (spec: ProcessSpec) => string[]) {
   const known = new WeakMap<ProcessSpec, ReturnType<typeof processesOf>>();
   const ranksOf = new WeakMap<PlannedPoint['endpointProcesses'], ReturnType<typeof byId>>();
@@ -162,7 +165,7 @@ function pointMaker(launch: (spec: ProcessSpec) => string[]) {
 const byId = (ranks: PlannedPoint['endpointProcesses']) =>
   new Map(ranks.map((rank) => [`${rank.mode}-${rank.index}-${rank.rank}`, rank]));
 
-/** A process, and those that its MPI launch starts. */
+/** A process, and the ranks that its MPI launch starts. */
 function processesOf(
   spec: ProcessSpec,
   rank: PlannedPoint['endpointProcesses'][number] | undefined,
@@ -178,14 +181,14 @@ function common(spec: ProcessSpec) {
   return { id, role, node, gpus, argv, env, image, log: basename(logFile) };
 }
 
-/** Workers have a mode, an index and a rank; what else runs has the number in its id. */
+/** Workers have a mode, an index and a rank; other processes have their number in the id. */
 function ofRank(spec: ProcessSpec, rank: PlannedPoint['endpointProcesses'][number] | undefined) {
   if (rank) return { mode: rank.mode, index: rank.index, rank: rank.rank, ports: rank.ports };
   const index = Number(/-(\d+)$/.exec(spec.id)?.[1] ?? 0);
   return { mode: null, index, rank: 0, ports: spec.ports };
 }
 
-/** Ranks that the MPI launch of their leader starts: they are on nodes and GPUs, and no agent starts them. */
+/** Ranks that the MPI launch of their leader starts: they use nodes and GPUs, but no agent starts them. */
 function startedBy(spec: ProcessSpec, all: PlannedPoint['endpointProcesses']) {
   if (!spec.mpi) return [];
   return all.filter(({ mode, index, rank }) => rank > 0 && spec.id === `${mode}-${index}-0`);

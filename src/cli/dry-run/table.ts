@@ -3,12 +3,12 @@ import { shellQuote } from '../../os/quote.ts';
 import { hasColours } from '../terminal/terminal.ts';
 import type { AllocationPoint, AllocationProcess, Planned } from './plan.ts';
 
-/** On a terminal alone; picocolors by itself would take CI for one. */
+/** Colours only on a terminal, because picocolors itself would also use them in CI. */
 const pc = createColors(hasColours(process.stdout, process.env));
 
-/** A cell of the table of points names no more than this many. */
+/** A cell of the table of points lists at most this many names. */
 const MOST_LISTED = 6;
-/** An allocation for people, piece by piece: what is asked of Slurm, which node does what, and every command. */
+/** An allocation for people, piece by piece: the Slurm options, the task of each node, and every command. */
 export function* showAllocation({
   head: allocation,
   changes,
@@ -30,11 +30,11 @@ export function* showAllocation({
   yield '\n';
 }
 
-/** With what it would be if each point were a job of its own. */
+/** Adds the number for separate jobs. */
 const loadsText = (loads: number, alone: number): string =>
   `${loads} engine load${loads === 1 ? '' : 's'}${alone > loads ? ` in place of ${alone}` : ''}`;
 
-/** The points, by their numbers, in the order in which they run, and what each does to what the one before it left. */
+/** The points with their numbers, in running order, and the changes of each. */
 const orderTable = (points: Planned['changes']): string =>
   tableOf(
     ['point', 'name', 'loads', 'kept', 'restarted', 'started', 'stopped'],
@@ -64,7 +64,7 @@ function listed(ids: readonly string[]): string {
 
 function showPoint(point: AllocationPoint, at: number): string {
   const { ordinal, name, params, backend, frontend, benchmark, processes } = point;
-  // Of later points only what is new: the rest runs since an earlier one.
+  // A later point shows only new processes; the others run since an earlier point.
   const kept = new Set(point.keep);
   const isNew = ({ id, startedBy }: AllocationProcess) => at === 0 || !kept.has(startedBy ?? id);
   const title = params === null ? name : `point ${ordinal} ${name}  ${pc.dim(JSON.stringify(params))}`;
@@ -95,7 +95,7 @@ function nodeTable({ roles, processes }: AllocationPoint): string {
   return tableOf(['node', 'process', 'GPUs', 'ports'], rows);
 }
 
-/** With lines around it and its columns. To lay out thousands of rows, cli-table3 takes longer than all else together. */
+/** A table with borders. cli-table3 needs more time for thousands of rows than everything else together. */
 function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, at) =>
     rows.reduce((widest, row) => Math.max(widest, row[at]?.length ?? 0), title.length),

@@ -6,9 +6,12 @@ import { jobPaths } from '../../messages/job-directory/files.ts';
 import type { JobSpec } from '../../messages/job-directory/job-files.ts';
 import type { Cause } from '../../messages/job-directory/result.ts';
 
-/** A coordinator whose file is older than this may be lost, ms: six of its intervals, as its agents count. */
+/** A coordinator with an older file may be lost, ms: six of its intervals, as for its agents. */
 const SILENT_MS = 6 * ALIVE_EVERY_MS;
-/** The clocks of a login node and of a file server may differ, so a file that looks old is watched for this long, ms. */
+/**
+ * A file that looks old is watched for this long, ms, because the clocks of a login node and of a file server
+ * may differ.
+ */
 const WATCHED_MS = ALIVE_EVERY_MS + 2_000;
 
 export interface WatchedJob {
@@ -18,9 +21,9 @@ export interface WatchedJob {
 }
 
 /**
- * Says that the coordinator of a job on Slurm is silent: its head node may be lost, and the files that show how the job
- * stands are old. null when it gives signs of life, was not there yet, or has ended in good order.
- * @param watchedMs how long an old file is watched, for tests
+ * Detects a silent coordinator of a Slurm job: its head node may be lost, and the files with the job's state
+ * are old. null when it shows signs of life, has not started yet, or has ended in good order.
+ * @param watchedMs how long to watch an old file, for tests
  */
 export async function silenceOf(job: WatchedJob, watchedMs = WATCHED_MS): Promise<Cause | null> {
   if (job.spec.mode !== 'slurm') return null;
@@ -37,10 +40,10 @@ export async function silenceOf(job: WatchedJob, watchedMs = WATCHED_MS): Promis
   return {
     summary: `the coordinator${head === undefined ? '' : ` on the head node ${head}`} has given no sign of life for ${Math.round((ageMs + watchedMs) / 1_000)} s`,
     ...(head === undefined ? {} : { node: head }),
-    advice: `look whether ${head ?? 'its node'} is up (sinfo -N -l); the other nodes end the job when their leases are over, and \`srtctl cancel ${job.jobId}\` ends it now`,
+    advice: `check whether ${head ?? 'its node'} is up (sinfo -N -l); the other nodes end the job when their leases are over, and \`srtctl cancel ${job.jobId}\` ends it now`,
   };
 }
 
-/** Opened anew each time, because NFS asks the server again then. */
+/** Opens the file anew each time, because NFS then asks the server again. */
 const contentOf = (path: string): Promise<string | undefined> =>
   readFile(path, 'utf8').catch(() => undefined);

@@ -21,19 +21,19 @@ import { hasEndedInSlurm, type QueueEntry } from '../../platform/slurm/queue-ent
 import { findClusterConfig } from '../../recipe/schema/cluster.ts';
 import { silenceOf } from './coordinator-silence.ts';
 
-/** A job as its directory shows it. */
+/** A job as stored in its directory. */
 export interface JobOnDisk {
   readonly jobId: string;
   readonly jobDir: string;
   readonly spec: JobSpec;
 }
 
-/** Where jobs are; as `apply` has it, so that what it printed is found. */
+/** The directory of jobs, chosen as in `apply`, so that a printed job is found. */
 export function outputsRoot(told?: string): string {
   return resolve(told ?? process.env.SRTCTL_OUTPUT ?? sharedOutputs() ?? 'outputs');
 }
 
-/** `output_dir` of the cluster; a srtslurm.yaml that is wrong is no reason not to show a job. */
+/** `output_dir` of the cluster; an invalid srtslurm.yaml must not keep a job from being shown. */
 function sharedOutputs(): string | undefined {
   try {
     return findClusterConfig(process.env, process.cwd(), () => {}).output_dir ?? undefined;
@@ -42,7 +42,10 @@ function sharedOutputs(): string | undefined {
   }
 }
 
-/** Ids of the jobs below the outputs directory, newest first; of all users who share it, or `own` ones alone. */
+/**
+ * Ids of the jobs below the outputs directory, newest first: those of all users who share it, or only `own`
+ * ones.
+ */
 export async function listJobs(root: string, { own = false } = {}): Promise<string[]> {
   const names = await readdir(root).catch(() => []);
   const dated = await Promise.all(
@@ -60,7 +63,7 @@ export async function listJobs(root: string, { own = false } = {}): Promise<stri
     .map(({ name }) => name);
 }
 
-/** The job in a directory; undefined when there is none that can be read. */
+/** The job in a directory; undefined when there is no readable one. */
 export async function readJob(jobDir: string): Promise<JobOnDisk | undefined> {
   const jobId = basename(jobDir);
   const spec = await readAs(jobPaths(jobDir, jobId).spec, jobSpecSchema);
@@ -68,8 +71,8 @@ export async function readJob(jobDir: string): Promise<JobOnDisk | undefined> {
 }
 
 /**
- * Finds a job by its id, the path of its directory, or `latest`: one's own, since it may be resumed or cancelled by that.
- * Throws with what there is.
+ * Finds a job by its id, the path of its directory, or `latest`. `latest` is a job of this user, because the
+ * command may resume or cancel it. The error lists the existing jobs.
  */
 export async function findJob(told: string, root: string): Promise<JobOnDisk> {
   const jobs = await listJobs(root);
@@ -79,19 +82,19 @@ export async function findJob(told: string, root: string): Promise<JobOnDisk> {
     const job = await readJob(jobDir);
     if (job) return job;
     const { spec } = jobPaths(jobDir, basename(jobDir));
-    if (existsSync(spec)) throw new SrtctlError('job-unreadable', `${spec} is not the file of a job`);
+    if (existsSync(spec)) throw new SrtctlError('job-unreadable', `${spec} is not a valid job file`);
   }
   throw new SrtctlError('job-not-found', `there is no job ${told} in ${root}`, { hint: hintFor(told, jobs) });
 }
 
 function hintFor(told: string, jobs: readonly string[]): string {
   const [newest] = jobs;
-  if (newest === undefined) return 'there is none at all; --output names another directory';
+  if (newest === undefined) return 'the directory has no jobs; --output selects another one';
   const nearest = closest(told, jobs);
   return nearest === newest ? `the newest is ${newest}` : `the nearest is ${nearest}, the newest ${newest}`;
 }
 
-/** Reads a JSON file; undefined when it is not there (yet) or not what it should be. */
+/** Reads a JSON file; undefined when it does not exist (yet) or is invalid. */
 async function readAs<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
   try {
     return schema.safeParse(JSON.parse(await readFile(path, 'utf8'))).data;
@@ -109,11 +112,11 @@ export const readState = ({
 export const readConnection = ({ jobDir, jobId }: JobOnDisk): Promise<Connection | undefined> =>
   readAs(jobPaths(jobDir, jobId).connection, connectionSchema);
 
-/** What has happened, from events.jsonl. */
+/** The events of a job, from events.jsonl. */
 export const readEvents = async ({ jobDir, jobId }: JobOnDisk): Promise<SrtEvent[]> =>
   parseEvents(await readFile(jobPaths(jobDir, jobId).events, 'utf8').catch(() => ''));
 
-/** How long after `apply` a coordinator may not be there yet. */
+/** How long a coordinator may take to start after `apply`. */
 const START_MS = 3_000;
 
 /** Pid of a local job's coordinator; undefined when it does not run (any more). */
@@ -126,43 +129,46 @@ export async function coordinatorOf(job: JobOnDisk): Promise<number | undefined>
   return undefined;
 }
 
-/** true when a pid is the coordinator of this job, and not somebody who has the number now. */
+/** Whether a pid is still this job's coordinator, because the kernel reuses pids. */
 async function isCoordinator(pid: number, { jobDir, spec }: JobOnDisk): Promise<boolean> {
   const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
   const names = (dir: string) => words.some((word) => word.startsWith(`${dir}/`));
   return words.some((word) => basename(word) === 'coordinator.js') && (names(spec.jobDir) || names(jobDir));
 }
 
-/** A job is over when it says so; a local one also when its coordinator is gone, one on Slurm when Slurm says so. */
+/**
+ * A job has ended when its state says so; a local one also when its coordinator is gone, a Slurm job also
+ * when Slurm reports its end.
+ */
 export async function isOver(job: JobOnDisk): Promise<boolean> {
   const state = await readState(job);
   if (state?.sweep === 'finished') return true;
   if (job.spec.mode === 'slurm') {
     const inSlurm = await slurmStateOf(job);
-    // On a node that has lost its power a job completes only when Slurm gives up the node, which takes minutes.
+    // After a node's power loss the job stays COMPLETING until Slurm gives up the node, which takes minutes.
     return hasEndedInSlurm(inSlurm) || (inSlurm?.state === 'COMPLETING' && (await silenceOf(job)) !== null);
   }
   if ((await coordinatorOf(job)) !== undefined || isAwaited(state)) return false;
   return state !== undefined || Date.now() - Date.parse(job.spec.submittedAt) > START_MS;
 }
 
-/** A coordinator that was killed is started again within some seconds; what it leaves for that is kept so long. */
+/** A killed coordinator is restarted within some seconds; its takeover files are kept that long. */
 function isAwaited(state: JobState | undefined): boolean {
   if (state?.home?.host !== hostname()) return false;
   try {
     const { mtimeMs } = statSync(epochFile(state.home.directory));
-    // A clock that was set back since makes it a time to come.
+    // The time may lie in the future when the clock was set back.
     return Math.abs(Date.now() - mtimeMs) < (RESTART_PATIENCE_S + 2) * 1_000;
   } catch {
     return false;
   }
 }
 
-/** Slurm is asked no more often than this for a job, however often one looks. */
+/** Minimum interval between two queries to Slurm for a job, however often a caller asks. */
 const ASK_SLURM_MS = 2_000;
 const asked = new Map<string, { at: number; answer: Promise<QueueEntry | undefined> }>();
 
-/** Asks Slurm once about all jobs that are not over, for who looks at many. */
+/** Queries Slurm once for all jobs that have not ended, for callers that list many. */
 export async function askSlurmAbout(jobs: readonly JobOnDisk[]): Promise<void> {
   const open = await Promise.all(
     jobs.map(async (job) =>
@@ -178,7 +184,7 @@ export async function askSlurmAbout(jobs: readonly JobOnDisk[]): Promise<void> {
     asked.set(id, { at: performance.now(), answer: Promise.resolve(entry) });
 }
 
-/** What Slurm says of a job; undefined when it does not answer. */
+/** The state of a job in Slurm; undefined when Slurm does not answer. */
 export async function slurmStateOf({ spec, jobId }: JobOnDisk): Promise<QueueEntry | undefined> {
   const id = spec.slurm?.jobId ?? jobId;
   const before = asked.get(id);

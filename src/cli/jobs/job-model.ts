@@ -42,14 +42,14 @@ export interface PointView {
   readonly cause: Cause | null;
 }
 
-/** What an agent said of itself last. */
+/** The last state that an agent reported about itself. */
 export interface PulseView {
   readonly alive: number;
   readonly rssBytes: number;
   readonly malformed: number;
 }
 
-/** All that is known of a job, for people and for `--json`. */
+/** The complete view of a job, for people and for `--json`. */
 export interface JobView {
   readonly sweep: SweepState | null;
   readonly why: string;
@@ -61,14 +61,15 @@ export interface JobView {
   readonly points: ReadonlyMap<number, PointView>;
   readonly results: readonly PointResult[];
   readonly progress: BenchmarkProgress | null;
-  /** Of a sweep, when its first point is over. */
+  /** Set for a sweep when its first point is over. */
   readonly sweepProgress: SweepProgress | null;
   readonly pulses: ReadonlyMap<string, PulseView>;
 }
 
 /**
- * A job as its messages tell it. It is changed in place: a late viewer of a job on 1,000 nodes replays some 100,000
- * events, and a copy for each would take minutes. No clock and no I/O: the same messages make the same view.
+ * The view of a job, built from its messages. It is changed in place: a late viewer of a job on 1,000 nodes
+ * replays some 100,000 events, and a copy for each would take minutes. No clock and no I/O: the same messages
+ * make the same view.
  */
 export class JobModel implements JobView {
   sweep: SweepState | null = null;
@@ -83,13 +84,13 @@ export class JobModel implements JobView {
   readonly points = new Map<number, PointView>();
   readonly results: PointResult[] = [];
   readonly pulses = new Map<string, PulseView>();
-  /** How far the clock of a node's agent is ahead of the coordinator's, as measured last. */
+  /** Last measured offset of each node's agent clock from the coordinator's. */
   readonly clocks = new Map<string, { readonly offsetMs: number; readonly errorMs: number }>();
   readonly #resultAt = new Map<number, number>();
   /** Number of the last event of each source: the stream and events.jsonl are both in order. */
   readonly #seen = new Map<string, number>();
 
-  /** Takes an event; false when it was taken before. */
+  /** Applies an event; false when it was applied before. */
   take(event: SrtEvent): boolean {
     if ((this.#seen.get(event.source) ?? 0) >= event.seq) return false;
     this.#seen.set(event.source, event.seq);
@@ -120,7 +121,7 @@ export class JobModel implements JobView {
     return true;
   }
 
-  /** Progress of a point that is not measured any more may come late. */
+  /** Progress of an earlier point may arrive late. */
   takeProgress({ ordinal, progress }: ProgressMessage): void {
     const state = this.points.get(ordinal)?.state;
     if (state === undefined || state === 'benchmarking' || state === 'collecting') this.progress = progress;
@@ -133,22 +134,23 @@ export class JobModel implements JobView {
 
   #takeProcess(event: ProcessTransition): void {
     const { process: id, node, role, to, at, why, pid, exitCode, signal, generation } = event;
-    // Agents are not in step: the end of a process may be told after its successor's start on another node.
+    // Agents are not synchronised: the end of a process may arrive after its successor's start on another
+    // node.
     const known = this.processes.get(id);
     if (known && known.node !== node && known.generation > generation) return;
     this.processes.set(id, { id, node, role, state: to, since: at, why, pid, exitCode, signal, generation });
   }
 
   #takePoint({ ordinal, name, from, to, at, why, cause }: PointTransition): void {
-    // What ended in the point before is no news in this one.
+    // Processes that ended in the previous point are dropped.
     if (from === null) {
       const last = [...this.points.values()].at(-1)?.state;
-      // After a failure nothing is kept; the news of an agent may come after that of the coordinator.
+      // After a failure no process is kept; an agent's event may arrive after the coordinator's.
       const isGone = ({ state, role }: ProcessView): boolean =>
         hasEnded(state) || role === 'benchmark' || (last === 'failed' && state !== 'waiting');
       for (const process of [...this.processes.values()])
         if (isGone(process)) this.processes.delete(process.id);
-      // The current point is the last of the map, also when it is tried again.
+      // The current point is the last entry of the map, also when it is tried again.
       this.points.delete(ordinal);
     }
     if (to !== 'collecting') this.progress = null;
@@ -156,7 +158,7 @@ export class JobModel implements JobView {
     this.cause ??= cause;
   }
 
-  /** A point that was tried again has its last result. */
+  /** A repeated point has the result of its last attempt. */
   #takeResult(result: PointResult): void {
     const at = this.#resultAt.get(result.ordinal) ?? this.results.length;
     this.#resultAt.set(result.ordinal, at);
@@ -167,7 +169,7 @@ export class JobModel implements JobView {
     this.sweep = to;
     this.why = why;
     this.exitCode = exitCode;
-    // What a point failed of and then did not is no cause in the end.
+    // The cause of an attempt that was repeated successfully is not the job's cause.
     this.cause = to === 'finished' ? cause : (cause ?? this.cause);
     this.pointCount = points;
   }

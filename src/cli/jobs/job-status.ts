@@ -8,12 +8,12 @@ import { isOver, type JobOnDisk, readEvents, readState, slurmStateOf } from './j
 import { JobModel } from './job-model.ts';
 import { connectOperator } from './operator-bus.ts';
 
-/** A heartbeat comes each second; who has not been heard after this is shown without. */
+/** A heartbeat arrives each second; an agent that was silent for this long is shown without one. */
 const LISTEN_MS = 1_300;
 
 export type JobStatus = Awaited<ReturnType<typeof jobStatus>>;
 
-/** Where a job stands, from its files; with `live` also from its agents' next heartbeats. */
+/** The state of a job from its files; with `live` also from its agents' next heartbeats. */
 export async function jobStatus(job: JobOnDisk, options: { live: boolean }) {
   const { spec, jobId, jobDir } = job;
   const [state, events, over] = await Promise.all([readState(job), readEvents(job), isOver(job)]);
@@ -21,7 +21,7 @@ export async function jobStatus(job: JobOnDisk, options: { live: boolean }) {
   for (const event of events) model.take(event);
   if (options.live && !over) await listen(job, model);
   const points = await withPartial(state?.points ?? [], options.live ? jobDir : undefined);
-  // Of a job that has finished the list needs no more than what it left.
+  // For a finished job its files are enough.
   const asks = options.live || state?.sweep !== 'finished';
   const inSlurm = job.spec.mode === 'slurm' && asks ? await slurmStateOf(job) : undefined;
   const silence = over ? null : await silenceOf(job);
@@ -51,7 +51,7 @@ export async function jobStatus(job: JobOnDisk, options: { live: boolean }) {
   };
 }
 
-/** A point without a result has its figures on disk as they come. */
+/** A point without a result already has partial figures on disk. */
 async function withPartial(points: JobState['points'], jobDir: string | undefined) {
   if (jobDir === undefined || points.every(({ status }) => status !== null)) return points;
   const found = new Map(
@@ -63,7 +63,7 @@ async function withPartial(points: JobState['points'], jobDir: string | undefine
   });
 }
 
-/** A coordinator that is gone without having finished leaves a state that nobody keeps up any more: `dead`. */
+/** `dead`: the coordinator is gone without having finished, so its state is outdated. */
 function stateOf(sweep: string | undefined, over: boolean, inSlurm: QueueEntry | undefined): string {
   if (sweep === undefined && inSlurm) return inSlurm.state.toLowerCase();
   if (over && sweep !== 'finished') return 'dead';

@@ -10,14 +10,17 @@ import { type JobOnDisk, readEvents } from './job-dir.ts';
 
 export interface LogFile {
   readonly process: string;
-  /** The agent that runs the process; null for the coordinator, nats-server and agents, whose logs are only files. */
+  /**
+   * The agent that runs the process; null for the coordinator, nats-server and agents, whose logs are only
+   * files.
+   */
   readonly agent: string | null;
   readonly file: string;
   /** Bytes. */
   readonly size: number;
 }
 
-/** Every log of a job: those of its processes, as their events name them, and those of srtctl itself. */
+/** Every log of a job: those of its processes, named in their events, and those of srtctl itself. */
 export async function logFilesOf(job: JobOnDisk): Promise<LogFile[]> {
   const found = new Map<string, { agent: string | null; file: string }>();
   for (const event of await readEvents(job))
@@ -44,11 +47,14 @@ export async function logFilesOf(job: JobOnDisk): Promise<LogFile[]> {
   return sized.sort((a, b) => a.process.localeCompare(b.process, 'en', { numeric: true }));
 }
 
-/** On a node there may be several, one for each image; who says what became of a process is the one that runs it. */
+/**
+ * A node may have several agents, one for each image; the source of a process's event is the one that runs
+ * it.
+ */
 const agentOf = ({ source, node }: SrtEvent & { readonly node: string }): string =>
   agentOfSource(source) ?? node;
 
-/** The error for a name that no log has, with the nearest that one has. */
+/** The error for an unknown name, with the nearest known one. */
 export function unknownProcess(name: string, known: readonly LogFile[]): SrtctlError {
   const nearest = closest(
     name,

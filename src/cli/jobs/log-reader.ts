@@ -7,21 +7,24 @@ import { type LogPiece, pieceFrom, tailOf } from '../../os/log-tail.ts';
 import type { JobOnDisk } from './job-dir.ts';
 import type { LogFile } from './log-files.ts';
 
-/** How long an agent may wait for more before it answers with nothing. */
+/** How long an agent may wait for new text before it answers with none. */
 const WAIT_MS = 2_000;
-/** How long to wait before a file is looked at again. */
+/** Polling interval of a file. */
 const LOOK_AGAIN_MS = 200;
-/** Most that an agent is asked for (messages/control.ts). */
+/** The limit of one request (messages/events/control.ts). */
 const MOST_LINES = 10_000;
 
 export interface LogReader {
   tail(lines: number): Promise<LogPiece>;
-  /** What follows an offset; waits a while when there is nothing yet. */
+  /** The text after an offset; waits a while when there is none yet. */
   from(offset: number): Promise<LogPiece>;
   close(): Promise<void>;
 }
 
-/** Reads through the process's agent while the job runs (its file may be on that node alone), else from the file. */
+/**
+ * Reads through the process's agent while the job runs (the file may exist only on that node), else from the
+ * file.
+ */
 export async function readLog(job: JobOnDisk, log: LogFile): Promise<LogReader> {
   const file = fileReader(log.file);
   if (log.agent === null) return file;
@@ -48,7 +51,10 @@ function fileReader(file: string): LogReader {
   };
 }
 
-/** Asks an agent; undefined when it does not answer, at once when the bus is away (a request would only time out). */
+/**
+ * Sends requests to an agent; undefined when it does not answer, at once when the bus is away (a request
+ * would only time out).
+ */
 function asker(bus: Bus, subject: string): (request: Omit<LogRequest, 'v'>) => Promise<LogPiece | undefined> {
   let isAway = (): void => {};
   let away = new Promise<undefined>((resolve) => {

@@ -5,12 +5,12 @@ import { removeCredentials } from '../../coordinator/bus-server/credentials.ts';
 import { jobPaths } from '../../messages/job-directory/files.ts';
 import { isOver, type JobOnDisk, listJobs, readJob, readState } from './job-dir.ts';
 
-/** A directory of outputs may hold years of jobs; keys are left behind by late ones. */
+/** An outputs directory may hold years of jobs; only recent ones have stale keys. */
 const MOST_JOBS = 500;
 
 /**
- * Removes the keys of one's own jobs that are over: a coordinator removes them itself, unless it was killed together
- * with `apply`. Names the jobs.
+ * Removes the keys of this user's ended jobs and returns the jobs' names. A coordinator removes them itself,
+ * unless it was killed together with `apply`.
  */
 export async function removeStaleKeys(root: string): Promise<string[]> {
   const removed: string[] = [];
@@ -31,7 +31,7 @@ const isThere = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** Whether a local job of another machine still runs cannot be seen from here. */
+/** A local job of another machine cannot be checked from here. */
 async function isKnownToBeOver(job: JobOnDisk): Promise<boolean> {
   const state = await readState(job);
   if (job.spec.mode === 'local' && state?.sweep !== 'finished' && state?.home?.host !== hostname())

@@ -25,7 +25,10 @@ import type { PreparedSlurmJob } from './prepared-slurm-job.ts';
 import type { Resumption } from './resumed-job.ts';
 import { writeJobDir } from './write-job-dir.ts';
 
-/** Runs a job in the allocation that this shell is in, its coordinator on the head node, and follows it to its end. */
+/**
+ * Runs a job in the allocation of this shell, with its coordinator on the head node, and follows it to its
+ * end.
+ */
 export async function runInAllocation(
   job: PreparedSlurmJob,
   allocation: SlurmAllocation,
@@ -35,7 +38,7 @@ export async function runInAllocation(
   if (job.nodes > allocation.nodes.length)
     throw new SrtctlError(
       'too-few-nodes',
-      `the recipe needs ${job.nodes} nodes, and this allocation has ${allocation.nodes.length}`,
+      `the recipe needs ${job.nodes} nodes, but this allocation has ${allocation.nodes.length}`,
       { place: { file: job.variant.file, path: 'resources' }, hint: `salloc --nodes=${job.nodes} …` },
     );
   const spec = specInAllocation(job, allocation);
@@ -63,7 +66,7 @@ export async function runInAllocation(
   }
 }
 
-/** The job as one that runs on all nodes of an allocation which it did not ask for. */
+/** The job's spec for an existing allocation, all of whose nodes it uses. */
 export function specInAllocation(job: PreparedSlurmJob, allocation: SlurmAllocation): JobSpec {
   const jobId = freeId(job.outputs, allocation.jobId);
   return {
@@ -83,7 +86,9 @@ function freeId(outputs: string, slurmId: string): string {
   return id;
 }
 
-/** On the head node itself a process of its own, from anywhere else (salloc on a login node) a step on the head. */
+/**
+ * A process of its own on the head node, a step on the head from any other machine (salloc on a login node).
+ */
 async function startOnHead(spec: JobSpec, { nodes }: SlurmAllocation): Promise<ChildProcess> {
   const [head = ''] = nodes;
   const paths = jobPaths(spec.jobDir, spec.jobId);
@@ -107,7 +112,7 @@ async function startOnHead(spec: JobSpec, { nodes }: SlurmAllocation): Promise<C
   }
 }
 
-/** Over the bus: a signal to srun might kill the coordinator at once. */
+/** Sends the request over the bus, because a signal to srun might kill the coordinator at once. */
 async function askToStop(spec: JobSpec, coordinator: SupervisedCoordinator): Promise<void> {
   const { jobId, jobDir } = spec;
   const bus = await connectOperator({ jobId, jobDir, spec }, 'apply');

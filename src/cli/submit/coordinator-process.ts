@@ -3,24 +3,27 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, SrtctlError } from '../../os/errors.ts';
 
-/** How often a coordinator that was killed or broke is started again. */
+/** How often a coordinator that was killed or crashed is started again. */
 const RESTARTS = 3;
-/** Before each start, ms: agents wait for a coordinator as long as their lease. */
+/** Delays before the restarts, ms. Agents wait for a coordinator as long as their lease. */
 const PAUSES_MS = [100, 1_000, 3_000];
-/** Of a defect of ours; what a person must mend would be the same again. */
+/**
+ * Exit code of a defect of srtctl. Errors that a person must correct would only repeat, so they cause no
+ * restart.
+ */
 const BROKE = 70;
 
 export interface SupervisedCoordinator {
   /** The end of the last one. `exitCode` is null when a signal ended it. */
   readonly ended: Promise<{ exitCode: number | null }>;
-  /** Hands a signal on that asks it to end: it is not started again then. */
+  /** Forwards a stop signal to the coordinator, which is then not restarted. */
   kill(signal: NodeJS.Signals): void;
   stopRestarting(): void;
 }
 
 /**
- * Keeps a job's coordinator running: one that was killed is started again, and goes on with what runs. Resolves when
- * the first one is started.
+ * Keeps a job's coordinator running: a killed one is restarted, and continues with the running processes.
+ * Resolves when the first one is started.
  */
 export async function superviseCoordinator(
   start: () => Promise<ChildProcess>,
@@ -38,9 +41,7 @@ export async function superviseCoordinator(
       try {
         child = await start();
       } catch (error) {
-        process.stderr.write(
-          `srtctl: the coordinator cannot be started again: ${(error as Error).message}\n`,
-        );
+        process.stderr.write(`srtctl: cannot restart the coordinator: ${(error as Error).message}\n`);
         return { exitCode };
       }
     }
@@ -58,8 +59,8 @@ export async function superviseCoordinator(
 }
 
 /**
- * Resolves with a child when the kernel has started it. Node reports a program that cannot be started in an event, which
- * is lost, and ends srtctl, when nothing listens yet.
+ * Resolves with a child when the kernel has started it. Node reports a failed start in an event, which would
+ * end srtctl without a listener.
  * @throws SrtctlError when the program cannot be started
  */
 export async function whenSpawned(child: ChildProcess, program: string): Promise<ChildProcess> {
@@ -70,15 +71,16 @@ export async function whenSpawned(child: ChildProcess, program: string): Promise
     const { code, message } = error as NodeJS.ErrnoException;
     throw new SrtctlError(
       'cannot-start',
-      code === 'ENOENT' ? `${program} is not on the PATH` : `${program} cannot be started: ${message}`,
+      code === 'ENOENT' ? `${program} is not on the PATH` : `cannot start ${program}: ${message}`,
       { hint: `the coordinator is started with ${program}`, cause: error },
     );
   }
 }
 
 /**
- * The exit code of a command that ran a job. How the coordinator ended decides, since what it finished is finished;
- * `asked` is the code of the signal that this command was sent, and stands where the coordinator ended because of it.
+ * The exit code of a command that ran a job. The coordinator's end decides, because what it has finished is
+ * finished. `asked` is the code of the signal that this command received; it counts when the coordinator
+ * ended because of the signal.
  */
 export function exitCodeOfJob(
   coordinator: number | null,
@@ -90,7 +92,7 @@ export function exitCodeOfJob(
   return wasStopped ? (asked ?? coordinator) : coordinator;
 }
 
-/** srun and shells say 128 and the signal's number of a process that a signal has ended. */
+/** srun and shells return 128 plus the signal's number for a process that a signal ended. */
 const mayGoOn = (code: number | null): boolean =>
   code === BROKE || (code !== null && code > 128 && code !== EXIT.interrupted && code !== EXIT.terminated);
 

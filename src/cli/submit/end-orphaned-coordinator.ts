@@ -6,13 +6,13 @@ import { homePrefix } from '../../coordinator/takeover/dead-jobs.ts';
 import { epochFile, overFile } from '../../coordinator/takeover/epoch-lock.ts';
 import { toToken } from '../../messages/events/subjects.ts';
 
-/** Longer than guards take to kill what is there. */
+/** Longer than guards take to kill the remaining processes. */
 const MOST_MS = 15_000;
 const LOOK_EVERY_MS = 50;
 
 /**
- * After the end of a local job: a coordinator that ended out of order has left its guard waiting for a successor. There
- * will be none: the guard is told so, and has done its work when this resolves.
+ * After the end of a local job: when the coordinator crashed, its guard waits for a successor. This tells the
+ * guard that there will be none, and resolves when the guard has done its work.
  */
 export async function endLeftHome(jobId: string): Promise<void> {
   const prefix = `${homePrefix()}${toToken(jobId)}-`;
@@ -24,7 +24,7 @@ export async function endLeftHome(jobId: string): Promise<void> {
     try {
       writeFileSync(overFile(home), '', { flag: 'wx', mode: 0o600 });
     } catch {
-      // It is being removed, or was told before.
+      // Another process removes it, or has removed it.
     }
   }
   const until = performance.now() + MOST_MS;

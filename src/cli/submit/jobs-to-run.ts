@@ -11,9 +11,9 @@ interface Prepared {
 }
 
 interface StartOptions {
-  /** Also what has a complete set of results. */
+  /** Include jobs with a complete set of results. */
   readonly again?: boolean;
-  /** The job to go on with. */
+  /** The job to resume. */
   readonly resume?: string;
   readonly json?: boolean;
 }
@@ -23,7 +23,7 @@ export interface ToStart<J> {
   readonly resumption?: Resumption;
 }
 
-/** Of prepared jobs those that have something to run; of the others it is said where their results are. */
+/** Returns the prepared jobs with points to run; for the others prints where their results are. */
 export async function toStart<J extends Prepared>(
   jobs: readonly J[],
   options: StartOptions,
@@ -54,14 +54,18 @@ async function resuming<J extends Prepared>(
   const [own, ...more] =
     jobs.length === 1 ? jobs : jobs.filter((job) => isSameVariant(job, variantOf(before)));
   if (!own || more.length > 0)
-    throw new SrtctlError('resume-which', `${jobs.length} jobs would be made, and one is resumed`, {
-      hint: 'choose its variant, as in recipe.yaml:variant',
-    });
+    throw new SrtctlError(
+      'resume-which',
+      `the recipes give ${jobs.length} jobs, but --resume needs exactly one`,
+      {
+        hint: 'select its variant, for example recipe.yaml:variant',
+      },
+    );
   const { mode, mock } = before.spec;
   if (own.spec.mode !== mode || own.spec.mock !== mock)
     throw new SrtctlError(
       'resume-mode',
-      `job ${before.jobId} ran ${wayOf(before.spec)}, and this one would run ${wayOf(own.spec)}`,
+      `job ${before.jobId} ran ${wayOf(before.spec)}, but this one would run ${wayOf(own.spec)}`,
       { exitCode: EXIT.usage, hint: 'results of the two do not belong together' },
     );
   const resumption = await resumptionOf(before, own.spec.variant as LoadedVariant);

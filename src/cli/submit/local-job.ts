@@ -36,7 +36,7 @@ export interface LocalJobOptions {
   readonly tags?: string;
 }
 
-/** A job that is checked and planned and has nothing on disk yet. */
+/** A checked and planned job with no files yet. */
 export interface PreparedJob {
   readonly spec: Omit<JobSpec, 'jobId' | 'jobDir' | 'submittedAt'>;
   readonly outputs: string;
@@ -44,7 +44,10 @@ export interface PreparedJob {
   readonly source: string;
 }
 
-/** Loads, checks and plans everything before anything is started; throws what a person can mend (exit code 2). */
+/**
+ * Loads, checks and plans everything before anything starts; throws errors that a person can correct (exit
+ * code 2).
+ */
 export async function prepareLocalJobs(options: LocalJobOptions): Promise<PreparedJob[]> {
   const cwd = process.cwd();
   const onUnknownKey = options.allowUnknown ? warnOnce() : undefined;
@@ -58,7 +61,7 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
     const way = { mock, containers: !mock && runtime !== 'none' };
     for (const line of warningsOf(variant, way, cluster)) process.stderr.write(`srtctl: warning: ${line}\n`);
     const nodes = nodeNames(variant, options.nodes);
-    // Planned for its errors alone: the coordinator plans again when it knows the addresses.
+    // Planned only to find errors; the coordinator plans again when it knows the addresses.
     requirePlannable(variant, createRuntimeContext(dryRunInput(nodes, cluster)));
     return {
       source: variant.file,
@@ -90,9 +93,9 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
 }
 
 /**
- * The script of --setup-script, or of the recipe's setup_script: below the recipe's directory, the working directory or
- * the `configs` of either or of srtctl_root.
- * @throws SrtctlError when it is in none of them; with simulated engines a recipe's script is not needed
+ * The script of --setup-script, or of the recipe's setup_script: below the recipe's directory, the working
+ * directory or the `configs` of either or of srtctl_root.
+ * @throws SrtctlError when none of them has it; with simulated engines a recipe's script is not needed
  */
 export function setupScriptOf(
   variant: LoadedVariant,
@@ -114,12 +117,12 @@ export function setupScriptOf(
   if (found) return found;
   if (options.mock && options.setupScript === undefined) {
     process.stderr.write(
-      `srtctl: setup script ${told} is not here and is left out: no engine needs it with --mock\n`,
+      `srtctl: setup script ${told} does not exist and is skipped, because --mock does not need it\n`,
     );
     return null;
   }
   const path = options.setupScript === undefined ? 'setup_script' : '--setup-script';
-  throw new SrtctlError('no-setup-script', `setup script ${told} is not there`, {
+  throw new SrtctlError('no-setup-script', `setup script ${told} does not exist`, {
     place: { file: variant.file, path },
     hint: `looked for ${places.join(', ')}`,
   });
@@ -134,7 +137,9 @@ function nodeNames(variant: LoadedVariant, wanted: number | undefined): string[]
   return Array.from({ length: wanted ?? nodesToAllocate(variant) }, (_, index) => `node${index + 1}`);
 }
 
-/** Makes the job's directory, starts its coordinator and follows it to the end. Resolves with the exit code. */
+/**
+ * Makes the job's directory, starts its coordinator and follows it to the end. Resolves with the exit code.
+ */
 export async function runLocalJob(
   job: PreparedJob,
   view: { json: boolean },
@@ -150,7 +155,7 @@ export async function runLocalJob(
   if (!view.json && !process.stdout.isTTY) process.stdout.write(`job ${jobId} in ${jobDir}\n`);
   const coordinator = await superviseCoordinator(() => startCoordinator(paths.spec, paths.sweepLog));
   const { ended } = coordinator;
-  // A coordinator that is told to end before it can do so in good order is ended by the signal itself.
+  // A signal ends a coordinator at once that has not installed its handlers yet.
   let asked: number | undefined;
   const forward = (signal: NodeJS.Signals, exitCode: number) => () => {
     asked = exitCode;
@@ -171,7 +176,10 @@ export async function runLocalJob(
   }
 }
 
-/** The coordinator is a process of its own, in its own group: Ctrl-C reaches it as a request, not as a blow. */
+/**
+ * The coordinator runs in its own process group, so that Ctrl-C reaches it only as a request from this
+ * command.
+ */
 export async function startCoordinator(specFile: string, logFile: string): Promise<ChildProcess> {
   const main = join(distDirectory(), 'coordinator.js');
   const log = await open(logFile, 'a', 0o644);
@@ -186,7 +194,7 @@ export async function startCoordinator(specFile: string, logFile: string): Promi
   }
 }
 
-/** The directory of srtctl's bundled programs: this file is in it, or in its chunks/. */
+/** The directory of srtctl's bundled programs, which contains this file, possibly in its chunks/. */
 export function distDirectory(): string {
   const here = dirname(fileURLToPath(import.meta.url));
   const found = [here, dirname(here)].find((dir) => existsSync(join(dir, 'coordinator.js')));

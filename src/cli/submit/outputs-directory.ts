@@ -5,7 +5,7 @@ import { SrtctlError } from '../../os/errors.ts';
 
 const HINT = 'choose another directory with --output, SRTCTL_OUTPUT, or output_dir in srtslurm.yaml';
 
-/** What the operating system says, for a person. */
+/** The operating system's errors, for a person. */
 const WORDS: Readonly<Record<string, string>> = {
   EACCES: 'this user may not write there',
   EPERM: 'this user may not write there',
@@ -14,18 +14,20 @@ const WORDS: Readonly<Record<string, string>> = {
   EDQUOT: 'the quota is used up',
   ENOTDIR: 'a part of the path is a file',
   EEXIST: 'it is a file, or a link to nothing',
-  ENOENT: 'no directory can be made there',
+  ENOENT: 'no directory can be created there',
   ENAMETOOLONG: 'the name is too long',
-  ELOOP: 'its links go in a circle',
+  ELOOP: 'its links form a cycle',
 };
 
 /**
- * Makes the directory that job directories are in, and tries to write in it, before anything is submitted or started.
- * @throws SrtctlError that says what is wrong with it
+ * Creates the parent of job directories and checks that it is writable, before anything is submitted or
+ * started.
+ * @throws SrtctlError with the problem
  */
 export function makeOutputsDirectory(path: string): void {
   try {
-    // One at a time: Node's recursive mkdir tries for ever where a file system refuses with ENOENT, as /proc does.
+    // One at a time, because Node's recursive mkdir never ends where a file system refuses with ENOENT, as
+    // /proc does.
     for (const each of missing(path)) mkdirSync(each);
     const probe = join(path, `.srtctl-${randomUUID()}`);
     try {
@@ -35,18 +37,18 @@ export function makeOutputsDirectory(path: string): void {
     }
   } catch (error) {
     const { code = '', message } = error as NodeJS.ErrnoException;
-    throw new SrtctlError('no-outputs', `${path} cannot hold outputs: ${WORDS[code] ?? message}`, {
+    throw new SrtctlError('no-outputs', `cannot write outputs to ${path}: ${WORDS[code] ?? message}`, {
       hint: HINT,
       cause: error,
     });
   }
 }
 
-/** The directories of a path that are not there yet, the outermost first. */
+/** The missing directories of a path, the outermost first. */
 function missing(path: string): string[] {
   const found: string[] = [];
   for (let at = path; !isDirectory(at); at = dirname(at)) {
-    // What is there and is no directory cannot become one.
+    // An existing file cannot become a directory.
     if (lstatSync(at, { throwIfNoEntry: false }) || dirname(at) === at)
       throw Object.assign(new Error(`${at} is not a directory`), {
         code: at === path ? 'EEXIST' : 'ENOTDIR',

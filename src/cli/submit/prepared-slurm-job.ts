@@ -2,7 +2,7 @@ import type { JobSpec } from '../../messages/job-directory/job-files.ts';
 import type { LoadedVariant } from '../../recipe/load.ts';
 import type { ClusterConfig } from '../../recipe/schema/cluster.ts';
 
-/** A job for Slurm that is checked and planned, and neither submitted nor begun. */
+/** A checked and planned Slurm job that is neither submitted nor started. */
 export interface PreparedSlurmJob {
   readonly spec: Omit<JobSpec, 'jobId' | 'jobDir' | 'submittedAt' | 'slurm'>;
   readonly variant: LoadedVariant;

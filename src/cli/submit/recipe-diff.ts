@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 
-/** A value that differs, and where. */
+/** A value that differs, and its place. */
 export interface Difference {
   /** As in `benchmark.isl`. */
   readonly path: string;
@@ -8,7 +8,7 @@ export interface Difference {
   readonly after: unknown;
 }
 
-/** What is different between two values, as deep down as it can be said. */
+/** The differences between two values, at the deepest level possible. */
 export function differences(before: unknown, after: unknown, path = ''): Difference[] {
   if (isDeepStrictEqual(before, after)) return [];
   if (!isMap(before) || !isMap(after)) return [{ path, before, after }];

@@ -8,8 +8,8 @@ import type { LoadedVariant } from '../../recipe/load.ts';
 import { type JobOnDisk, listJobs, readJob, readState } from '../jobs/job-dir.ts';
 
 /**
- * What results are the results of: the points with their whole recipes, on real or simulated engines, here or on Slurm. How
- * the points are run (order, what follows a failure) and how the job is marked makes no other results.
+ * Identifies results: the points with their whole recipes, on real or simulated engines, here or on Slurm.
+ * The way to run the points (order, reaction to a failure) and the job's labels do not matter.
  */
 export async function resultSetOf(
   { mode, mock, setupScript }: Pick<JobSpec, 'mode' | 'mock' | 'setupScript'>,
@@ -26,8 +26,8 @@ export async function resultSetOf(
 }
 
 /**
- * The user's newest job below `outputs` that has the result of every point of a result set. The results themselves count:
- * what state.json says of results that are gone is worth nothing, and somebody else's job proves nothing.
+ * The user's newest job below `outputs` with the result of every point of a result set. Only existing result
+ * files count, whatever state.json says; a job of another user proves nothing.
  */
 export async function findComplete(outputs: string, resultSet: string): Promise<JobOnDisk | undefined> {
   for (const jobId of await listJobs(outputs, { own: true })) {
@@ -38,7 +38,7 @@ export async function findComplete(outputs: string, resultSet: string): Promise<
     const there = new Set((await readPointResults(jobDir)).filter(isResult).map(({ ordinal }) => ordinal));
     if (state.points.every(({ ordinal }) => there.has(ordinal))) return readJob(jobDir);
     process.stderr.write(
-      `srtctl: warning: job ${jobId} says that it finished this recipe, and ${jobDir}/points lacks results: it does not count\n`,
+      `srtctl: warning: job ${jobId} finished this recipe, but ${jobDir}/points lacks results, so the job does not count\n`,
     );
   }
   return undefined;
@@ -47,13 +47,13 @@ export async function findComplete(outputs: string, resultSet: string): Promise<
 const isResult = ({ status, benchmark }: PointResult): boolean =>
   status === 'done' && benchmark !== null && benchmark.valid !== false;
 
-/** Says that there is nothing to run; for a person or, with `json`, as one line. */
+/** Prints that there is nothing to run; for a person or, with `json`, as one line. */
 export async function sayComplete(job: JobOnDisk, json: boolean): Promise<void> {
   const { jobId, jobDir, spec } = job;
   const measured = !(await readState(job))?.points.some(({ noFigures }) => noFigures);
   const has = measured
-    ? 'every point has a valid result already'
-    : 'every point is done already, not all with figures';
+    ? 'every point already has a valid result'
+    : 'every point is already done, not all with figures';
   const points = (spec.variant as { points?: unknown[] }).points?.length ?? 0;
   const line = JSON.stringify({ kind: 'complete', jobId, jobDir, name: spec.name, points });
   const text = `${spec.name}: ${has}, in job ${jobId}\n  in       ${jobDir}\n  again    srtctl apply --again …\n`;

@@ -13,23 +13,24 @@ import { differences, differenceText } from './recipe-diff.ts';
 
 const MOST_LINES = 20;
 
-/** What a job that is resumed has already. */
+/** What a resumed job already has. */
 export interface Resumption {
   readonly job: JobOnDisk;
-  /** Points with a valid result: they are not run again. */
+  /** Points with a valid result; they are not run again. */
   readonly finished: readonly PointOnDisk[];
-  /** How many points are to run. */
+  /** Number of points to run. */
   readonly left: number;
-  /** Numbers of points that the new job has (numbersOf). */
+  /** Number of points of the new job (numbersOf). */
   readonly numbers: number;
 }
 
-/** A job's own variant, as it was asked for. */
+/** A job's own variant, as requested. */
 export const variantOf = ({ spec }: JobOnDisk): LoadedVariant => loadedVariantSchema.parse(spec.variant);
 
 /**
- * What is there of a job and what is left of `variant`, which is the job's own or what its recipe is now.
- * @throws SrtctlError while the job runs, or when a point with a result is another one in `variant`
+ * The finished points of a job and the rest of `variant`, which is the job's own or comes from its changed
+ * recipe.
+ * @throws SrtctlError while the job runs, or when `variant` differs in a finished point
  */
 export async function resumptionOf(job: JobOnDisk, variant: LoadedVariant): Promise<Resumption> {
   if (!(await willBeOver(job)))
@@ -45,10 +46,10 @@ export async function resumptionOf(job: JobOnDisk, variant: LoadedVariant): Prom
     if (more > 0) process.stderr.write(`srtctl: … ${more} more differences\n`);
     throw new SrtctlError(
       'recipe-changed',
-      `the recipe is not what job ${job.jobId} has results of: ${changes.length} differences in its finished points`,
+      `the recipe does not match the results of job ${job.jobId}: ${changes.length} differences in its finished points`,
       {
         place: { file: variant.file },
-        hint: 'take the changes back, add new points after the old ones, or apply it without --resume',
+        hint: 'undo the changes, add new points after the old ones, or apply the recipe without --resume',
       },
     );
   }
@@ -56,7 +57,7 @@ export async function resumptionOf(job: JobOnDisk, variant: LoadedVariant): Prom
   return { job, finished, left, numbers: numbersOf(variant) };
 }
 
-/** A job whose coordinator was killed may go on within seconds, and is over when it does not. */
+/** A job whose coordinator was killed may continue within seconds; otherwise it is over. */
 async function willBeOver(job: JobOnDisk): Promise<boolean> {
   const until = performance.now() + 1_000 * (RESTART_PATIENCE_S + 5);
   while (!(await isOver(job))) {
@@ -67,29 +68,29 @@ async function willBeOver(job: JobOnDisk): Promise<boolean> {
   return true;
 }
 
-/** The point that a sweep counts so: a part of a sweep has its points' numbers with them. */
+/** The point with this number in the sweep: a part of a sweep keeps the numbers of its points. */
 const pointAt = ({ points }: LoadedVariant, ordinal: number) =>
   points.find((point, at) => ((point as { ordinal?: number }).ordinal ?? at) === ordinal);
 
-/** In which ways a finished point is another one now. */
+/** How a finished point differs from the new variant. */
 function changesOf({ result }: PointOnDisk, old: LoadedVariant, now: LoadedVariant): string[] {
   const { ordinal, name } = result;
   const [before, after] = [pointAt(old, ordinal), pointAt(now, ordinal)];
-  if (!before) return [`point ${ordinal} ${name} is not of this job`];
-  if (!after) return [`point ${ordinal} ${name} is finished, and is not there any more`];
+  if (!before) return [`point ${ordinal} ${name} is not part of this job`];
+  if (!after) return [`point ${ordinal} ${name} is finished, but no longer in the recipe`];
   return differences(before.recipe, after.recipe).map(
     (difference) => `point ${ordinal} ${name} is finished: ${differenceText(difference)}`,
   );
 }
 
-/** What the new job's spec says of where its first results are from. */
+/** The origin of the first results, for the new job's spec. */
 export const resumedFrom = ({ job, finished }: Resumption): NonNullable<JobSpec['resumed']> => ({
   jobId: job.jobId,
   jobDir: job.jobDir,
   finished: finished.map(({ result }) => result.ordinal),
 });
 
-/** Puts the finished points into the new job's directory, as they are, to the byte. */
+/** Copies the finished points unchanged into the new job's directory. */
 export async function carryOver({ finished, numbers }: Resumption, jobDir: string): Promise<void> {
   for (const { dir, result } of finished) {
     // With more points their numbers may have more digits.
@@ -98,7 +99,7 @@ export async function carryOver({ finished, numbers }: Resumption, jobDir: strin
   }
 }
 
-/** Links where that can be, else copies: files of a finished point are not written any more. */
+/** Hard links where possible, else copies; the files of a finished point never change. */
 async function linkTree(from: string, to: string): Promise<void> {
   await mkdir(to, { recursive: true });
   for (const entry of await readdir(from, { withFileTypes: true })) {

@@ -58,8 +58,8 @@ export async function startOnSlurm(
 ): Promise<number> {
   const current = allocationOf(process.env);
   if (options.currentAllocation === true && !current)
-    throw new SrtctlError('no-allocation', '--current-allocation: this shell is in no Slurm allocation', {
-      hint: 'run it inside salloc or sbatch, or leave the option out to submit a job',
+    throw new SrtctlError('no-allocation', '--current-allocation: this shell is not in a Slurm allocation', {
+      hint: 'run it inside salloc or sbatch, or omit the option to submit a job',
     });
   if (current) {
     const { runInAllocation } =
@@ -86,7 +86,10 @@ export async function startOnSlurm(
   return worst;
 }
 
-/** From this many jobs on, who sits at a terminal is asked first: a directory may hold more recipes than one thought. */
+/**
+ * From this many jobs on, srtctl asks a user on a terminal first, because a directory may contain more
+ * recipes than expected.
+ */
 const MANY_JOBS = 6;
 
 async function agreed(jobs: readonly ToStart<PreparedSlurmJob>[]): Promise<boolean> {
@@ -103,8 +106,8 @@ async function agreed(jobs: readonly ToStart<PreparedSlurmJob>[]): Promise<boole
 }
 
 /**
- * What keeps a variant from being submitted. Planned for its errors alone: the coordinator plans again when it knows its
- * nodes.
+ * Throws the reason why a variant cannot be submitted. Planned only to find errors; the coordinator plans
+ * again when it knows its nodes.
  * @returns how many nodes it needs
  */
 export function requireSubmittable(variant: LoadedVariant, cluster: ClusterConfig, mock: boolean): number {
@@ -118,7 +121,10 @@ export function requireSubmittable(variant: LoadedVariant, cluster: ClusterConfi
   return nodes;
 }
 
-/** Of the nats-server of this node. That of the head node, which may be another, is looked at when the job begins. */
+/**
+ * Checks the nats-server of this node. The coordinator checks that of the head node, which may differ, when
+ * the job starts.
+ */
 function oldNats({ points }: LoadedVariant, mock: boolean): string[] {
   try {
     const recipes = points.map(({ recipe }) => recipe);
@@ -164,11 +170,11 @@ export function prepare(
   });
 }
 
-/** Where the directories of jobs are made. */
+/** The parent of job directories. */
 export const outputsDirectory = (told: string | undefined, { output_dir: shared }: ClusterConfig): string =>
   resolve(process.cwd(), told ?? process.env.SRTCTL_OUTPUT ?? shared ?? 'outputs');
 
-/** The batch script of a job; dry-run shows the same. */
+/** The batch script of a job; dry-run shows the same one. */
 export function scriptOf({
   variant,
   nodes,
@@ -206,7 +212,7 @@ async function submit(
   const text = view.orchestrator === false ? await staticScriptOf(job) : scriptOf(job);
   const { jobId, script, leftOut } = await submitHeld(text, process.cwd());
   for (const name of leftOut)
-    process.stderr.write(`srtctl: this Slurm does not know --${name}: it is left out\n`);
+    process.stderr.write(`srtctl: this Slurm does not know --${name}, so it is omitted\n`);
   const jobDir = join(outputs, jobId);
   const spec: JobSpec = {
     ...job.spec,

@@ -2,7 +2,7 @@ import { allocationsOf, timeWarnings } from '../../plan/allocations.ts';
 import type { LoadedVariant } from '../../recipe/load.ts';
 import type { ClusterConfig } from '../../recipe/schema/cluster.ts';
 
-/** The allocations of variants as dry-run shows them; what a person should know of them is said on stderr. */
+/** The allocations of variants, as dry-run shows them; prints messages about them on stderr. */
 export function splitAll(variants: readonly LoadedVariant[], cluster: ClusterConfig): LoadedVariant[] {
   const say = (notice: string) => process.stderr.write(`srtctl: note: ${notice}\n`);
   return variants.flatMap((whole) => {

@@ -20,7 +20,7 @@ import { writeJobDir } from './write-job-dir.ts';
 
 /**
  * A job's run as one bash script.
- * @param log what `#SBATCH --output` says
+ * @param log the path for `#SBATCH --output`
  */
 export function staticScriptOf(job: PreparedSlurmJob, log: string, options = { mustFind: true }): string {
   const { variant, cluster, nodes, outputs, spec } = job;
@@ -66,11 +66,11 @@ function refuseOtherRuntimes({ cluster, spec }: PreparedSlurmJob): void {
   throw new SrtctlError(
     'not-static',
     `container_runtime: ${runtime} (srtslurm.yaml) cannot be used in static mode`,
-    { hint: 'leave --no-use-orchestrator out, or use pyxis or none' },
+    { hint: 'omit --no-use-orchestrator, or use pyxis or none' },
   );
 }
 
-/** Runs the script in the allocation that this shell is in. Resolves with its exit code. */
+/** Runs the script in the allocation of this shell. Resolves with its exit code. */
 export async function runInAllocation(
   job: PreparedSlurmJob,
   allocation: SlurmAllocation,

@@ -1,7 +1,7 @@
 import { RecipeError } from '../../os/errors.ts';
 import type { OnProblem } from '../../recipe/source/parse-known.ts';
 
-/** Says what can be passed over on stderr, each thing once. */
+/** Prints warnings on stderr, each of them once. */
 export function warnOnce(): OnProblem {
   const said = new Set<string>();
   return ({ place, message, hint }) => {

@@ -9,9 +9,10 @@ import { makeOutputsDirectory } from './outputs-directory.ts';
 import { carryOver, type Resumption, resumedFrom } from './resumed-job.ts';
 
 /**
- * What was asked, where the coordinator and everybody else find it. The setup script is kept too: it runs as it is now,
- * on nodes and in containers that see the job's directory and perhaps not the script's own. Others can read all of it, but
- * what a recipe with passwords in it came to; nobody else can write, since what is here is run.
+ * Writes the request for the coordinator and for viewers. The setup script is copied, because nodes and
+ * containers see the job's directory and perhaps not the script's own, and because it must run unchanged.
+ * Others may read everything except resolved recipes with passwords; only the owner may write, because the
+ * files are executed.
  */
 export async function writeJobDir(
   spec: JobSpec,
@@ -35,7 +36,7 @@ export async function writeJobDir(
   if (resumption) await carryOver(resumption, spec.jobDir);
   const resumed = resumption ? { resumed: resumedFrom(resumption) } : {};
   await writeJson(paths.spec, { ...spec, ...resumed, setupScript } satisfies JobSpec, { secret });
-  // As it was written; what it came to is in <job id>.json and each point's config.yaml.
+  // The recipe as written; its resolved form is in <job id>.json and each point's config.yaml.
   await writeFileAtomic(join(spec.jobDir, 'config.yaml'), await readFile(recipeFile, 'utf8'), { mode });
   if (script !== null) await writeFileAtomic(join(spec.jobDir, 'sbatch_script.sh'), script, { mode });
 }

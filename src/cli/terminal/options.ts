@@ -1,5 +1,5 @@
-/** Options that several commands have. */
+/** Options that several commands share. */
 export const OUTPUT_OPTION = [
   '--output <dir>',
-  'where jobs are (default: $SRTCTL_OUTPUT, output_dir of srtslurm.yaml, ./outputs)',
+  'directory of the jobs (default: $SRTCTL_OUTPUT, output_dir of srtslurm.yaml, ./outputs)',
 ] as const;

@@ -4,7 +4,7 @@ import { plain } from './text.ts';
 
 const WHERE_COLUMNS = 24;
 
-/** A table of what was found, with what to do below each line that asks for it, and a last line that counts. */
+/** A table of findings, with advice below each line that has any, and a last line with totals. */
 export function findingsText(findings: readonly Finding[], colors: Colors): string {
   const places = findings.map(({ where }) => shortened(where));
   const width = (texts: readonly string[]) => Math.max(0, ...texts.map((text) => text.length));
@@ -19,7 +19,7 @@ export function findingsText(findings: readonly Finding[], colors: Colors): stri
   return `${[...lines, '', total].join('\n')}\n`;
 }
 
-/** Of many nodes the first ones and how many there are more. */
+/** The first of many nodes, and the number of the others. */
 function shortened(where: string): string {
   if (where.length <= WHERE_COLUMNS) return where;
   const names = where.split(',');

@@ -22,24 +22,24 @@ import { createPrinter } from './printers.ts';
 
 const CONNECT_EVERY_MS = 50;
 const LOOK_EVERY_MS = 250;
-/** How long a job that is over may take to tell its last event over the bus, before the files are read. */
+/** How long to wait for the last event of an ended job on the bus, before the files are read. */
 const LAST_WORDS_MS = 300;
-/** How long a coordinator that says "finished" may take to write its last events and end. */
+/** How long a coordinator in state "finished" may take to write its last events and end. */
 const LAST_LINES_MS = 3_000;
 const LOG_LINES = 20;
 
 export interface FollowOptions {
   readonly job: JobOnDisk;
   readonly json: boolean;
-  /** Resolves when the coordinator has ended (apply knows); else it is looked for. */
+  /** Resolves when the coordinator has ended (apply knows); without it the function polls. */
   readonly coordinator?: Promise<unknown>;
   readonly out?: NodeJS.WriteStream;
 }
 
 /**
- * Shows a job from its first event to its last: live over the bus, and what is missing when the bus is gone from
- * events.jsonl, nothing missing and nothing twice. Resolves with the run's exit code; never later than a few
- * seconds after the coordinator's end.
+ * Shows a job from its first event to its last, live over the bus. When the bus is gone it reads the missing
+ * events from events.jsonl, so no event is missing or shown twice. Resolves with the run's exit code, at most
+ * a few seconds after the coordinator's end.
  */
 export async function followJob(options: FollowOptions): Promise<{ exitCode: number }> {
   const { job, json, out = process.stdout } = options;
@@ -70,7 +70,7 @@ export async function followJob(options: FollowOptions): Promise<{ exitCode: num
     await Promise.race([finished.told, sleep(LAST_WORDS_MS)]);
     await bus.close(500);
   }
-  // Who has heard the last event has heard all; apply waits for its coordinator in any case.
+  // After the last event nothing else follows; apply waits for its coordinator in any case.
   if (options.coordinator || model.sweep !== 'finished') await ended.told;
   stopLooking();
   for (const event of await readEvents(job)) take(event);
@@ -84,7 +84,7 @@ export async function followJob(options: FollowOptions): Promise<{ exitCode: num
   return { exitCode: model.exitCode };
 }
 
-/** The cause of a run whose coordinator is gone before it was finished: the end of its log tells. */
+/** The cause of a run whose coordinator died before the end; the end of its log explains it. */
 export async function deathOf({ jobDir, jobId }: JobOnDisk, inSlurm: QueueEntry | undefined): Promise<Cause> {
   const { sweepLog: logFile } = jobPaths(jobDir, jobId);
   const text = await tailOf(logFile, LOG_LINES).then(
@@ -124,7 +124,7 @@ function signal(): Signal {
   };
 }
 
-/** Tells when the coordinator has ended; the function that is returned stops looking. */
+/** Calls `tell` when the coordinator has ended; the returned function stops watching. */
 function whenEnded({ job, coordinator }: FollowOptions, tell: () => void): () => void {
   let stopped = false;
   const stop = (): void => {
@@ -136,20 +136,20 @@ function whenEnded({ job, coordinator }: FollowOptions, tell: () => void): () =>
   }
   void (async () => {
     while (!stopped && !(await isOver(job))) await sleep(LOOK_EVERY_MS);
-    // A job says "finished" a moment before the last events are in its file.
+    // A job is "finished" a moment before its last events are in the file.
     const deadline = performance.now() + LAST_LINES_MS;
     while (!stopped && performance.now() < deadline && (await isRunning(job))) await sleep(LOOK_EVERY_MS);
   })().then(tell, tell);
   return stop;
 }
 
-/** A coordinator on another node is not seen from here: its files are done when the connection is gone. */
+/** A coordinator on another node is invisible here; its files are complete when the connection is gone. */
 const isRunning = async (job: JobOnDisk): Promise<boolean> =>
   job.spec.mode === 'slurm'
     ? (await readConnection(job)) !== undefined
     : (await coordinatorOf(job)) !== undefined;
 
-/** A connection to the job's bus; undefined when the job ends before there is one. */
+/** A connection to the job's bus; undefined when the job ends first. */
 async function reach(job: JobOnDisk, ended: Signal): Promise<Bus | undefined> {
   while (!ended.isTold) {
     if (await readConnection(job)) {
@@ -157,7 +157,7 @@ async function reach(job: JobOnDisk, ended: Signal): Promise<Bus | undefined> {
       const connecting = connectOperator(job, 'watch');
       const bus = await Promise.race([connecting, ended.told.then(() => undefined)]);
       if (bus) return bus;
-      // One that comes when nobody waits any more is closed.
+      // Closes a connection that arrives too late.
       if (ended.isTold) void connecting.then((late) => late?.close(0));
     }
     await Promise.race([sleep(CONNECT_EVERY_MS), ended.told]);

@@ -1,5 +1,5 @@
 const ESC = '\u001b[';
-/** A terminal that knows it shows what is between the two at once; others pass it over. */
+/** A terminal that supports these sequences shows everything between them at once; others ignore them. */
 const [AT_ONCE, SHOWN] = [`${ESC}?2026h`, `${ESC}?2026l`];
 const ERASE_BELOW = `${ESC}J`;
 const CLEAR = `${ESC}H${ESC}2J`;
@@ -21,7 +21,7 @@ export class Frames {
     out.on('resize', this.#onResize);
   }
 
-  /** `picture`: lines that fit into the terminal, and one row less than it has. */
+  /** `picture`: lines that fit into the terminal, and one row fewer than it has. */
   draw(picture: string): void {
     const up = this.#rows === 0 ? '' : `${ESC}${this.#rows}A\r${ERASE_BELOW}`;
     const erase = this.#isMoved ? CLEAR : up;
@@ -30,7 +30,7 @@ export class Frames {
     this.#isMoved = false;
   }
 
-  /** The last picture stays, and what is written next is below it. */
+  /** Keeps the last picture; later output starts below it. */
   end(): void {
     this.#out.off('resize', this.#onResize);
   }

@@ -10,7 +10,7 @@ import { plain } from './text.ts';
 /** Local time of day. */
 export const clock = (at: string | Date): string => new Date(at).toTimeString().slice(0, 8);
 
-/** One line for one event, as it is printed where there is no terminal. */
+/** One line for one event, for output without a terminal. */
 export const lineOf = (event: SrtEvent): string => plain(`${clock(event.at)} ${whatHappened(event)}`);
 
 function whatHappened(event: SrtEvent): string {
@@ -35,7 +35,7 @@ function whatHappened(event: SrtEvent): string {
 const change = ({ from, to, why }: { from: string | null; to: string; why: string }): string =>
   `${from === null ? to : `${from} → ${to}`} (${why})`;
 
-/** From here on people look at times of a node and are misled, ms. */
+/** A larger clock offset misleads people who read a node's times, ms. */
 const MATTERS_MS = 1_000;
 
 /** Whether a node's clock is so far from the coordinator's that people should know. */
@@ -52,7 +52,7 @@ export function clockText({
   return `the clock of ${node} is ${off} the job's (± ${errorMs.toFixed(1)} ms)`;
 }
 
-/** How far a benchmark is, in a few words. */
+/** The progress of a benchmark in a few words. */
 export function progressText(progress: BenchmarkProgress): string {
   const { stage, concurrency, step, steps, requestsDone, requestsTotal, failed, outputThroughput } = progress;
   const failures = failed > 0 ? `, ${failed} failed` : '';
@@ -60,7 +60,9 @@ export function progressText(progress: BenchmarkProgress): string {
   return `${stage}, concurrency ${concurrency} (${step} of ${steps}): ${requestsDone} of ${requestsTotal} requests${failures}${rate}`;
 }
 
-/** `4 of 12 points done, 1 failed; 35 s a point, expected end 12:34:56`; no end is expected of what goes on no more. */
+/**
+ * `4 of 12 points done, 1 failed; 35 s a point, expected end 12:34:56`. A stopped sweep has no expected end.
+ */
 export function sweepText(
   { points, done, failed, left, meanPointMs, expectedEndAt }: SweepProgress,
   goesOn = true,

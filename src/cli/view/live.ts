@@ -4,7 +4,9 @@ import { progressText, sweepText } from './lines.ts';
 import { type Area, age, counts, paint, processLines } from './process-list.ts';
 import { cut } from './text.ts';
 
-/** The live picture of a job, the last row left free for the cursor: never wider or higher than the screen. */
+/**
+ * The live picture of a job, never wider or higher than the screen; the last row stays free for the cursor.
+ */
 export function render(view: JobView, title: string, screen: Area): string {
   const room = Math.max(1, screen.rows - 1);
   const head = [screen.colors.bold(cut(title, screen.columns)), ...overview(view, screen)].slice(0, room);
@@ -15,7 +17,7 @@ export function render(view: JobView, title: string, screen: Area): string {
 function overview(view: JobView, { columns, colors, now }: Area): string[] {
   const lines = [cut(`job: ${view.sweep ?? 'starting'}${view.why === '' ? '' : ` (${view.why})`}`, columns)];
   const current = [...view.points].at(-1);
-  // What an earlier point failed of is no cause of what runs.
+  // The cause of an earlier point's failure is not shown for the current one.
   const cause = view.sweep === 'running' && current ? current[1].cause : view.cause;
   if (cause) lines.push(colors.red(cut(`cause: ${cause.summary}`, columns)));
   lines.push(cut(`agents: ${agentsText(view)}`, columns));

@@ -12,11 +12,13 @@ import { summaryOf } from './summary.ts';
 const REDRAW_MS = 200;
 const SAY_PROGRESS_MS = 5_000;
 
-/** What is printed while a job is followed: a screen, lines, or JSON. The model has taken the message before. */
+/**
+ * The output while a job is followed: a screen, lines, or JSON. The model has applied each message before.
+ */
 export interface Printer {
   event(event: SrtEvent): void;
   progress(message: ProgressMessage): void;
-  /** Only a screen wants each second's news of each node. */
+  /** Only a screen shows each node's heartbeat. */
   heartbeat?(message: Heartbeat): void;
   end(): void;
 }
@@ -54,7 +56,7 @@ function linePrinter({ out, env, job: { jobDir }, model }: PrinterOptions): Prin
   let saidAt = Number.NEGATIVE_INFINITY;
   return {
     event(event) {
-      // Clocks that agree are no news.
+      // Clocks that agree are not reported.
       if (event.kind !== 'clock.offset' || isClockOff(event)) out.write(`${lineOf(event)}\n`);
     },
     progress({ at, progress }) {
@@ -75,7 +77,7 @@ function screenPrinter({ out, env, job: { jobId, jobDir, spec }, model }: Printe
     frames.draw(render(model, `${spec.name} (${jobId})`, area));
     dirty = false;
   };
-  // Ages grow by themselves: the screen is drawn again each second also when nothing happened.
+  // Ages grow by themselves, so the screen is drawn each second even without events.
   let ticks = 0;
   const timer = setInterval(() => {
     if (dirty || ++ticks % 5 === 0) draw();

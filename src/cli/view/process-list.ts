@@ -13,7 +13,7 @@ export interface Area {
   readonly now: number;
 }
 
-/** What needs looking at comes first; what is well comes last, where it may be cut. */
+/** Processes with problems come first; healthy ones come last, where the list may be cut. */
 const ORDER: readonly ProcessState[] = [
   'failed',
   'degraded',
@@ -49,7 +49,7 @@ export function paint(
   }
 }
 
-/** `3 s`, `4 min`, `2 h`: since when, on the clock of `now`. */
+/** `3 s`, `4 min`, `2 h`: the age on the clock of `now`. */
 export function age(since: string, now: number): string {
   const seconds = Math.max(0, Math.round((now - Date.parse(since)) / 1_000));
   if (seconds < 120) return `${seconds} s`;
@@ -63,7 +63,9 @@ export function counts(states: readonly string[]): string {
   return [...by].map(([state, count]) => `${count} ${state}`).join(', ');
 }
 
-/** Processes in at most `rows` lines: each, or the counts of each role and what is not ready. */
+/**
+ * Processes in at most `rows` lines: each of them, or the counts of each role and those that are not ready.
+ */
 export function processLines(processes: readonly ProcessView[], area: Area): string[] {
   const { rows, columns, colors } = area;
   if (rows <= 0) return [];
@@ -79,7 +81,7 @@ export function processLines(processes: readonly ProcessView[], area: Area): str
   const room = rows - totals.length;
   if (unready.length <= room) return [...totals, ...list(unready, area)];
   const shown = list(unready.slice(0, Math.max(0, room - 1)), area);
-  const more = colors.dim(cut(`  … ${unready.length - shown.length} more that are not ready`, columns));
+  const more = colors.dim(cut(`  … ${unready.length - shown.length} more not ready`, columns));
   return [...totals, ...shown, more].slice(0, rows);
 }
 

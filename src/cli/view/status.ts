@@ -4,11 +4,11 @@ import { clockText, duration, isClockOff, sweepText } from './lines.ts';
 import { type Colors, counts, paint, processLines } from './process-list.ts';
 import { plain } from './text.ts';
 
-/** More nodes or processes than this are counted, and only those listed that are not well. */
+/** More nodes or processes than this are counted, and only those with problems are listed. */
 const LIST_UP_TO = 40;
 const COLUMNS = 160;
 
-/** Where a job stands, for people; `now` in ms since the epoch. */
+/** The state of a job for people; `now` in ms since the epoch. */
 export function statusText(status: JobStatus, colors: Colors, now: number): string {
   const { jobId, name, state, exitCode, points, progress, cause, jobDir, over } = status;
   const { slurm } = status;
@@ -28,7 +28,7 @@ export function statusText(status: JobStatus, colors: Colors, now: number): stri
   ].join('\n');
 }
 
-/** Of a long sweep those that are over and well are only counted. */
+/** In a long sweep successful points are only counted. */
 function pointLines(points: JobStatus['points'], colors: Colors): string[] {
   const some = points.length <= LIST_UP_TO ? points : points.filter(isOfInterest).slice(0, LIST_UP_TO);
   const lines = some.map(({ ordinal, name, state, attempts, tookMs, noFigures, partialFigures }) => {
@@ -40,7 +40,7 @@ function pointLines(points: JobStatus['points'], colors: Colors): string[] {
   return some.length < points.length ? [total, ...lines] : lines;
 }
 
-/** Of a benchmark that did not come to its end. */
+/** For a benchmark that did not finish. */
 const kept = (concurrencies: number | undefined): string =>
   concurrencies === undefined
     ? ''

@@ -6,11 +6,14 @@ import { type Colors, paint } from './process-list.ts';
 import { plain } from './text.ts';
 
 const LOG_LINES = 50;
-/** Of more points than this each has its figures in `srtctl results`, not here. */
+/** With more points than this only `srtctl results` shows the figures of each. */
 const MOST_TABLES = 24;
 const MOST_NAMES = 8;
 
-/** What is said when a job is over: the results of each point, and for a failure its cause with the end of the log. */
+/**
+ * The summary of an ended job: the results of each point, and for a failure its cause with the end of the
+ * log.
+ */
 export function summaryOf(view: JobView, jobDir: string, colors: Colors, columns?: number): string {
   const results =
     view.results.length <= MOST_TABLES
@@ -33,7 +36,7 @@ function pointLines(
   const { ordinal, name, status, benchmark, cause, lost = [] } = result;
   const shown = statusOf(status, hasNoFigures(result), benchmark?.partial);
   const title = `point ${ordinal} ${name}: ${paint(colors, status)(shown)}`;
-  // The job's own cause follows in full; another point's is one line here.
+  // The job's own cause follows in full; another point's cause is one line here.
   const why = cause && cause.summary !== told?.summary ? ` (${plain(cause.summary)})` : '';
   const table =
     benchmark && benchmark.serving.length > 0 ? [servingTable(benchmark.serving, undefined, columns)] : [];
@@ -41,13 +44,16 @@ function pointLines(
   return [`${title}${why}`, ...losses, ...table];
 }
 
-/** What was asked for and is in no figure, once for all points. */
+/** Unsupported options that affect no figure, once for all points. */
 const notDone = (results: readonly PointResult[], colors: Colors): string[] =>
   [...new Set(results.flatMap((result) => result.notDone ?? []))].map(
     (line) => `${colors.yellow('not done')}: ${plain(line)}`,
   );
 
-/** Of a sweep each point that failed, and its cause, once more together: results between them may fill screens. */
+/**
+ * All failed points of a sweep with their causes, repeated together, because the results between them may
+ * fill screens.
+ */
 function failedPoints(results: readonly PointResult[], colors: Colors): string[] {
   const failed = results.filter(({ status }) => status === 'failed');
   if (results.length < 2 || failed.length === 0) return [];
@@ -75,7 +81,7 @@ function causeLines(cause: Cause, exitCode: number | null, colors: Colors): stri
   ];
 }
 
-/** What the log says of it, what that means, and what to do. */
+/** The log line of a cause, its meaning, and what to do. */
 export function explanation({ error, says, advice, followed = [] }: Cause, colors: Colors): string[] {
   return [
     ...(error === undefined ? [] : [`  error: ${colors.bold(plain(error))}`]),

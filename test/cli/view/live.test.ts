@@ -72,7 +72,7 @@ describe('the live screen', () => {
         processEvent({ process: `decode-${index}-0`, to: 'starting' }),
       ),
     );
-    expect(render(modelOf(events), 'job', area(80, 10))).toMatch(/… 26 more that are not ready$/);
+    expect(render(modelOf(events), 'job', area(80, 10))).toMatch(/… 26 more not ready$/);
   });
 
   it('names the cause of a failure while the job still cleans up', () => {

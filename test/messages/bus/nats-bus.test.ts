@@ -89,7 +89,7 @@ describe('permissions on the bus', () => {
     await engine.close();
   });
 
-  it('refuses a login with a key that is not of this job', async () => {
+  it('refuses a login with a key of another job', async () => {
     const { createJobKeys } = await import('../../../src/coordinator/bus-server/keys.ts');
     const { connectBus } = await import('../../../src/messages/bus/nats-bus.ts');
     const stranger = createJobKeys([]).coordinator.seed;

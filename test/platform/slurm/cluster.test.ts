@@ -226,7 +226,7 @@ describe.skipIf(lab.why !== '')(
       const listed = (await srtctl('ls')).stdout;
       expect(listed).toMatch(new RegExp(`${second} .*lab.*pending`));
       expect((await srtctl('cancel', second)).stdout).toContain('taken out of the queue');
-      expect((await srtctl('cancel', first)).stdout).toContain('is over (exit code 143)');
+      expect((await srtctl('cancel', first)).stdout).toContain('has ended (exit code 143)');
       lab.slurm('scancel', '--full', theirs);
       await lab.nothingLeft();
     });
@@ -378,7 +378,7 @@ while True: time.sleep(0.1)
         [resolve('dist/srtctl.js'), 'cancel', 'latest', '--output', manual.outputs],
         { env: { ...process.env, ...lab.env } },
       );
-      expect(stdout).toContain('is over (exit code 143)');
+      expect(stdout).toContain('has ended (exit code 143)');
       expect(await manual.ended()).toBe(143);
       await lab.nothingLeft();
     });
