@@ -65,7 +65,7 @@ describe('finding a job', () => {
   });
 
   it('says so when there are no jobs, or not even a directory', async () => {
-    const error = { code: 'job-not-found', hint: expect.stringContaining('none at all') };
+    const error = { code: 'job-not-found', hint: expect.stringContaining('has no jobs') };
     await expect(findJob('latest', root)).rejects.toMatchObject(error);
     await expect(findJob('latest', join(root, 'missing'))).rejects.toMatchObject(error);
   });
