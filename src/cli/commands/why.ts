@@ -56,7 +56,8 @@ async function why(told: string, { output, json }: WhyOptions): Promise<void> {
   if (stop) {
     const { clock } = await import('../view/lines.ts');
     print(`job ${job.jobId} was stopped at ${clock(stop.at)}: ${plain(stop.why)}; ${stop.points}`);
-  } else if (failures.length === 0) return print(`job ${job.jobId}: nothing has failed${await unmeasured(job)}`);
+  } else if (failures.length === 0)
+    return print(`job ${job.jobId}: nothing has failed${await unmeasured(job)}`);
   const { explanation } = await import('../view/summary.ts');
   const { colorsFor } = await import('../view/printers.ts');
   const colors = colorsFor(process.stdout, process.env);
