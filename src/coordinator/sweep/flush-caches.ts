@@ -1,10 +1,10 @@
-import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
 import { CausedError } from '../../machines/point.ts';
 import type { CacheRecord } from '../../messages/job-directory/result.ts';
 import type { Flush, HttpPlace, WorkerRest } from '../../model/kinds.ts';
 import { atATime } from '../../os/at-a-time.ts';
+import { askHttp, type HttpAnswer } from '../../os/http.ts';
 import { sumsOf } from '../../os/prometheus.ts';
 
 /** How long requests of the previous point may keep running, ms: engines drop those of a client that has gone within seconds. */
@@ -135,27 +135,6 @@ function tryJson(text: string): unknown {
   }
 }
 
-/** A POST has a body: a server that takes a request at every path would otherwise fail on what is no JSON. */
-const EMPTY_BODY = '{}';
-
-function ask(method: 'GET' | 'POST', { host, port, path }: HttpPlace) {
-  const headers =
-    method === 'POST' ? { 'content-type': 'application/json', 'content-length': EMPTY_BODY.length } : {};
-  return new Promise<{ status: number; text: string }>((resolve, reject) => {
-    const asked = request(
-      { method, host, port, path, headers, agent: false, timeout: ANSWER_TIMEOUT_MS },
-      (response) => {
-        let text = '';
-        response.setEncoding('utf8');
-        response.on('data', (piece: string) => {
-          text += piece;
-        });
-        response.once('end', () => resolve({ status: response.statusCode ?? 0, text }));
-        response.once('error', reject);
-      },
-    );
-    asked.once('timeout', () => asked.destroy(new Error(`no answer within ${ANSWER_TIMEOUT_MS / 1_000} s`)));
-    asked.once('error', reject);
-    asked.end(method === 'POST' ? EMPTY_BODY : undefined);
-  });
-}
+/** A POST has a body, because a server that accepts a request at every path would fail on text that is no JSON. */
+const ask = (method: 'GET' | 'POST', { host, port, path }: HttpPlace): Promise<HttpAnswer> =>
+  askHttp({ host, port, path, ...(method === 'POST' ? { body: {} } : {}) }, ANSWER_TIMEOUT_MS);

@@ -1,6 +1,6 @@
-import { request } from 'node:http';
 import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
 import { atATime } from '../../os/at-a-time.ts';
+import { answersHttp } from '../../os/http.ts';
 import { describe } from '../../why/describe.ts';
 
 /** A worker that is asked for its health when requests have just failed, and whose load has just ended. */
@@ -29,22 +29,6 @@ export async function silentWorkers(
 const isWorker = ({ role, probe }: ProcessSpec): boolean =>
   (role === 'agg' || role === 'prefill' || role === 'decode') && probe.kind === 'http';
 
-/** Any answer counts, and so does a refusal: the agent sees what has ended. */
-function answers({ probe }: ProcessSpec, withinMs: number, signal: AbortSignal): Promise<boolean> {
-  if (probe.kind !== 'http') return Promise.resolve(true);
-  const { host, port, path } = probe;
-  return new Promise((resolve) => {
-    const asked = request({ host, port, path, agent: false, signal }, (response) => {
-      response.resume();
-      done(true);
-    });
-    const timer = setTimeout(() => done(false), withinMs);
-    asked.on('error', () => done(true));
-    asked.end();
-    function done(answered: boolean): void {
-      clearTimeout(timer);
-      resolve(answered);
-      asked.destroy();
-    }
-  });
-}
+/** Any answer counts, and so does a refusal: the agent sees a process that ends. */
+const answers = ({ probe }: ProcessSpec, withinMs: number, signal: AbortSignal): Promise<boolean> =>
+  probe.kind === 'http' ? answersHttp(probe, withinMs, signal) : Promise.resolve(true);

@@ -1,12 +1,11 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { get } from 'node:http';
 import { benchmarkProgressSchema } from '../../messages/job-directory/result.ts';
 import type { ProgressSpec } from '../../messages/spec/process-spec.ts';
+import { askHttp } from '../../os/http.ts';
 import { STAT, statFields } from '../../os/processes/proc-stat.ts';
 import { sumsOf } from '../../os/prometheus.ts';
 import type { Look } from './hang.ts';
 
-const MAX_BODY = 8 * 1024 * 1024;
 const SMALL_FILE = 16 * 1024;
 
 type Metrics = Extract<ProgressSpec, { kind: 'metrics' }>;
@@ -18,8 +17,9 @@ export async function readMetrics(
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<Record<string, number> | undefined> {
-  const text = await fetchText({ host, port, path }, timeoutMs, signal);
-  return text === undefined ? undefined : sumsOf(text, new Set([...running, ...counters, ...recorded]));
+  const answer = await askHttp({ host, port, path }, timeoutMs, signal).catch(() => undefined);
+  if (answer?.status !== 200 || !answer.isWhole) return undefined;
+  return sumsOf(answer.text, new Set([...running, ...counters, ...recorded]));
 }
 
 /** An engine without any of these figures cannot be judged. */
@@ -106,31 +106,4 @@ export async function cpuTicksOf(group: number): Promise<number> {
       if (one.group === group || one.session === group || own.has(one.parent)) own.add(one.pid);
   }
   return all.reduce((sum, { pid, ticks }) => (own.has(pid) ? sum + ticks : sum), 0);
-}
-
-function fetchText(
-  where: { host: string; port: number; path: string },
-  timeoutMs: number,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const request = get({ ...where, timeout: timeoutMs, signal, agent: false }, (response) => {
-      if (response.statusCode !== 200) {
-        response.resume();
-        return resolve(undefined);
-      }
-      const chunks: Buffer[] = [];
-      let size = 0;
-      response.on('data', (chunk: Buffer) => {
-        size += chunk.length;
-        if (size <= MAX_BODY) chunks.push(chunk);
-        else request.destroy();
-      });
-      response.once('error', () => resolve(undefined));
-      response.once('close', () => resolve(undefined));
-      response.once('end', () => resolve(Buffer.concat(chunks).toString('latin1')));
-    });
-    request.once('timeout', () => request.destroy());
-    request.once('error', () => resolve(undefined));
-  });
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProbeInput, ProcessEvent } from '../../machines/process.ts';
+import { CONNECTION_REFUSED } from '../../os/http.ts';
 import { AnswerCheck, asksItself, type WhoAsks } from '../ports/answer-check.ts';
 import { LineWatch } from './line-watch.ts';
 import { probeOnce } from './probe.ts';
@@ -20,8 +21,6 @@ export const livenessOf = (unhealthyAfterMs: number): { everyMs: number; timeout
   everyMs: Math.min(LIVENESS.everyMs, unhealthyAfterMs / 4),
   timeoutMs: Math.min(LIVENESS.timeoutMs, unhealthyAfterMs / 2),
 });
-
-const REFUSED = 'connection refused';
 
 /**
  * Probes until it is stopped by the function that it returns. `who` says who listens at an address: an answer counts
@@ -54,7 +53,7 @@ export function watchProbe(
       const answer = await probeOnce(probe, STARTUP.timeoutMs, abort.signal);
       const verdict = answer.ok
         ? await check?.ready()
-        : answer.detail === REFUSED
+        : answer.detail === CONNECTION_REFUSED
           ? undefined
           : await check?.sometimes('starting');
       if (abort.signal.aborted) return;

@@ -1,6 +1,6 @@
 import type { HttpProbe, ProbeStep } from '../../messages/spec/probe-spec.ts';
+import { askHttp } from '../../os/http.ts';
 import { countAll, parsed, type Verdict, valueAt } from './count.ts';
-import { ask } from './http-ask.ts';
 
 /** Characters of a refusal that are passed on. */
 const REFUSAL_CHARS = 200;
@@ -41,7 +41,7 @@ async function takeStep(
 ): Promise<string | undefined> {
   try {
     const question = { ...place, path, ...(body ? { body: filledIn(body, taken) } : {}) };
-    const { status, text } = await ask(question, timeoutMs, signal);
+    const { status, text } = await askHttp(question, timeoutMs, signal);
     if (status < 200 || status > 299)
       return `${path} answers HTTP ${status} ${text.replaceAll(/\s+/g, ' ').slice(0, REFUSAL_CHARS)}`.trim();
     const counted = expect ? countAll(text, expect) : { ok: true, detail: '' };

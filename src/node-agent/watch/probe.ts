@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import type { HttpProbe, ProbeSpec } from '../../messages/spec/probe-spec.ts';
+import { askHttp, CONNECTION_REFUSED } from '../../os/http.ts';
 import { countAll, parsed, type Verdict, valueAt } from './count.ts';
-import { ask, plain } from './http-ask.ts';
 import { takeSteps } from './probe-steps.ts';
 
 export interface ProbeAnswer extends Verdict {
@@ -38,7 +38,9 @@ function probeTcp(host: string, port: number, timeoutMs: number, signal: AbortSi
     };
     socket.once('connect', () => end(true, `port ${port} accepts connections`));
     socket.once('timeout', () => end(false, `port ${port} does not answer`));
-    socket.once('error', (error: NodeJS.ErrnoException) => end(false, plain(error)));
+    socket.once('error', (error: NodeJS.ErrnoException) =>
+      end(false, error.code === 'ECONNREFUSED' ? CONNECTION_REFUSED : error.message),
+    );
   });
 }
 
@@ -58,7 +60,7 @@ async function probeHttp(
 async function firstQuestion(probe: HttpProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeAnswer> {
   const { path, expect, accept, older } = probe;
   try {
-    const { status, text } = await ask(probe, timeoutMs, signal);
+    const { status, text } = await askHttp(probe, timeoutMs, signal);
     if (status === 404 && older) {
       const { older: _, expect: __, ...place } = probe;
       return await firstQuestion({ ...place, ...older }, timeoutMs, signal);

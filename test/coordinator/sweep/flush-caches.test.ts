@@ -64,7 +64,7 @@ describe('flushCaches', () => {
     const records = await flushCaches([await worker(answering(404)), gone, none], signal);
     expect(records.map(({ flushed }) => flushed)).toEqual([false, false, false]);
     expect(records[0]?.why).toContain('HTTP 404');
-    expect(records[1]?.why).toContain('ECONNREFUSED');
+    expect(records[1]?.why).toContain('connection refused');
     expect(records[2]?.why).toBe('caches were warm: not in this engine');
   });
 
