@@ -12,6 +12,7 @@ const LONG = [
   'e2e/launch',
   'e2e/resume',
   'e2e/faults',
+  'docs',
   'real/',
   'e2e/',
   'recipe/mutations',
