@@ -95,7 +95,7 @@ describe('CONTRIBUTING.md', () => {
       (error: { stdout: string }) => error,
     );
     expect(stdout).toBe('');
-  });
+  }, 300_000);
 
   it('adds an engine that a recipe can be planned with', async () => {
     const commands = await commandsOf('toy.yaml');

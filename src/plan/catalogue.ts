@@ -1,6 +1,7 @@
 import type { ProcessSpec } from '../messages/spec/process-spec.ts';
 import type { PlannedPoint, SweepPlan } from '../model/kinds.ts';
-import { endpointOf, identityDigest, isWorker } from './links.ts';
+import { endpointsByWorker } from '../model/worker-id.ts';
+import { identityDigest, isWorker } from './links.ts';
 
 /**
  * What a start costs, for comparing orders: an engine that loads a model keeps each of its GPUs from work for minutes
@@ -49,15 +50,20 @@ export function* cataloguing(plan: SweepPlan): Generator<undefined, Catalogue> {
   const endpoints: (string | null)[] = [];
   // Of a single point nothing is compared with anything.
   const what = plan.ordinals.length > 1 ? identityDigest : ({ id }: ProcessSpec) => id;
-  const take = (spec: ProcessSpec): readonly [id: number, kind: number] => {
+  const take = (
+    spec: ProcessSpec,
+    endpointOf: ReadonlyMap<string, string>,
+  ): readonly [id: number, kind: number] => {
     const kind = kinds.of(what(spec));
     costs[kind] ??= startCost(spec);
-    if (endpoints.length === kind) endpoints.push(isWorker(spec) ? endpointOf(spec) : null);
+    if (endpoints.length === kind) endpoints.push(endpointOf.get(spec.id) ?? null);
     return [ids.of(spec.id), kind];
   };
   const deployments = new Map<string, Deployment>();
   for (const group of plan.groups) {
-    const deployment = deploymentOf(lastingOf(plan.point(group[0] ?? -1)).map(take));
+    const point = plan.point(group[0] ?? -1);
+    const endpointOf = endpointsByWorker(point?.endpointProcesses ?? []);
+    const deployment = deploymentOf(lastingOf(point).map((spec) => take(spec, endpointOf)));
     const key = [...deployment.kinds].join();
     const same = deployments.get(key) ?? deployment;
     same.ordinals.push(...group);

@@ -62,7 +62,9 @@ export function planDeployment(recipe: Recipe, job: JobContext, isLinked: boolea
     roles,
     endpoints,
     endpointProcesses,
-    processes: isLinked ? linked(processes, { findsWorkers: frontend.needsEtcd }) : processes,
+    processes: isLinked
+      ? linked(processes, { findsWorkers: frontend.needsEtcd, endpoints: endpointProcesses })
+      : processes,
     rest: workersAtRest(backend, recipe, runtime, roles, endpointProcesses),
     runtime,
     entry: {

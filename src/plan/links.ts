@@ -1,14 +1,13 @@
 import { hash } from 'node:crypto';
 import type { ProcessRole, ProcessSpec } from '../messages/spec/process-spec.ts';
 import { identityOf } from '../messages/spec/same-process.ts';
+import type { EndpointProcess } from '../model/kinds.ts';
+import { endpointsByWorker } from '../model/worker-id.ts';
 
 const WORKERS: ReadonlySet<ProcessRole> = new Set(['prefill', 'decode', 'agg']);
 const INFRA: ReadonlySet<ProcessRole> = new Set(['etcd', 'mooncake']);
 
 export const isWorker = ({ role }: ProcessSpec): boolean => WORKERS.has(role);
-
-/** The endpoint that a worker process belongs to: all but the rank of its id. */
-export const endpointOf = ({ id }: ProcessSpec): string => id.slice(0, id.lastIndexOf('-'));
 
 const digests = new WeakMap<ProcessSpec, string>();
 
@@ -32,8 +31,13 @@ export function identityDigest(spec: ProcessSpec): string {
  */
 export function linked(
   processes: readonly ProcessSpec[],
-  { findsWorkers }: { readonly findsWorkers: boolean },
+  {
+    findsWorkers,
+    endpoints,
+  }: { readonly findsWorkers: boolean; readonly endpoints: readonly EndpointProcess[] },
 ): ProcessSpec[] {
+  const byWorker = endpointsByWorker(endpoints);
+  const endpointOf = ({ id }: ProcessSpec): string => byWorker.get(id) ?? id;
   const ofRole = (role: ProcessRole) => processes.filter((spec) => spec.role === role);
   const ground = [
     ...processes.filter(({ role }) => INFRA.has(role)).map(identityDigest),

@@ -3,6 +3,7 @@ import type { BackendProtocol, WorkerContext } from '../backends/common/protocol
 import type { FrontendProtocol } from '../frontends/common/protocol.ts';
 import type { ProcessSpec } from '../messages/spec/process-spec.ts';
 import type { EndpointProcess, Roles, RuntimeContext, WorkerRest } from '../model/kinds.ts';
+import { endpointId, workerId } from '../model/worker-id.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
 
 /** An engine ends what it has begun, and its children; only one that hangs takes all of it. */
@@ -31,7 +32,7 @@ export function workerProcesses(
   return started.map((process): ProcessSpec => {
     const ranks = ranksOf(process);
     const context: WorkerContext = { recipe, runtime, roles, process, ranks, all };
-    const { mode, index, node, rank, gpus } = process;
+    const { mode, node, gpus } = process;
     const { requests, ...own } = process.ports;
     const ports = {
       ...own,
@@ -42,7 +43,7 @@ export function workerProcesses(
     const progress = backend.progress?.(context);
     const { interval_seconds: seconds, max_attempts: attempts } = recipe.health_check;
     return {
-      id: `${mode}-${index}-${rank}`,
+      id: workerId(process),
       role: mode,
       phase: 'worker',
       node,
@@ -74,14 +75,13 @@ export function workerProcesses(
 function byEndpoint(
   all: readonly EndpointProcess[],
 ): (process: EndpointProcess) => readonly EndpointProcess[] {
-  const key = ({ mode, index }: EndpointProcess): string => `${mode}-${index}`;
   const found = new Map<string, EndpointProcess[]>();
   for (const process of all) {
-    const ranks = found.get(key(process));
+    const ranks = found.get(endpointId(process));
     if (ranks) ranks.push(process);
-    else found.set(key(process), [process]);
+    else found.set(endpointId(process), [process]);
   }
-  return (process) => found.get(key(process)) ?? [];
+  return (process) => found.get(endpointId(process)) ?? [];
 }
 
 /** A task for each GPU, on all nodes of the endpoint. */
@@ -105,6 +105,6 @@ export function workersAtRest(
     .map((process) => {
       const ranks = ranksOf(process);
       const how = backend.rest?.({ recipe, runtime, roles, process, ranks, all }) ?? unknown;
-      return { process: `${process.mode}-${process.index}-0`, node: process.node, ...how };
+      return { process: workerId(process), node: process.node, ...how };
     });
 }

@@ -1,7 +1,6 @@
 import type { EndpointMode } from '../../model/kinds.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
-import { optionName } from '../../recipe/values/argv.ts';
-import type { Flags } from '../../recipe/values/values.ts';
+import { type Flags, optionName } from '../../recipe/values/flags.ts';
 import { recipeMode } from './recipe-mode.ts';
 
 /** Reads `backend` of a recipe as the engine of `type` has it. Only recipes of that engine come here. */

@@ -1,4 +1,4 @@
-import { pythonJson } from '../../recipe/values/argv.ts';
+import { pythonJson } from '../../recipe/values/flags.ts';
 import type { WorkerContext } from './protocol.ts';
 import { recipeMode } from './recipe-mode.ts';
 

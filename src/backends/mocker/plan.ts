@@ -1,5 +1,5 @@
 import type { ProbeSpec } from '../../messages/spec/process-spec.ts';
-import { flagsToArgv } from '../../recipe/values/argv.ts';
+import { flagsToArgv } from '../../recipe/values/flags.ts';
 import { allocate, toProcesses, workerNodesNeeded } from '../common/allocation.ts';
 import { configReader } from '../common/config.ts';
 import { nsysPrefix, profilingEnvironment } from '../common/profiling.ts';

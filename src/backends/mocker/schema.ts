@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { environmentsShape, flagsSchema, positiveSchema } from '../../recipe/values/values.ts';
+import { flagsSchema } from '../../recipe/values/flags.ts';
+import { environmentsShape, positiveSchema } from '../../recipe/values/values.ts';
 
 /** `backend` of a recipe with `type: mocker`: Dynamo's simulated engine. */
 export const mockerBackendSchema = z.strictObject({

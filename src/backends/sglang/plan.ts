@@ -1,10 +1,9 @@
 import type { ProbeSpec } from '../../messages/spec/process-spec.ts';
 import type { EndpointMode, EndpointProcess, ServedModel } from '../../model/kinds.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
-import { flagsToArgv } from '../../recipe/values/argv.ts';
+import { type Flags, flagsToArgv } from '../../recipe/values/flags.ts';
 import { baseName } from '../../recipe/values/model-name.ts';
 import { distInitPort, ncclPort } from '../../recipe/values/ports.ts';
-import type { Flags } from '../../recipe/values/values.ts';
 import { allocate, toProcesses, workerNodesNeeded } from '../common/allocation.ts';
 import { configReader, optionsOf } from '../common/config.ts';
 import { kvEventsArguments } from '../common/kv-events.ts';

@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { environmentsShape, flagsSchema, kvEventsSchema, mooncakeShape } from '../../recipe/values/values.ts';
+import { flagsSchema } from '../../recipe/values/flags.ts';
+import { environmentsShape, kvEventsSchema, mooncakeShape } from '../../recipe/values/values.ts';
 
 /** `backend` of a recipe with `type: sglang`, which is also what a recipe without a type means. */
 export const sglangBackendSchema = z.strictObject({

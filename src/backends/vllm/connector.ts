@@ -1,6 +1,5 @@
 import { PlanError } from '../../os/errors.ts';
-import { pythonJson } from '../../recipe/values/argv.ts';
-import type { FlagValue } from '../../recipe/values/values.ts';
+import { type FlagValue, pythonJson } from '../../recipe/values/flags.ts';
 
 /** Connectors that a recipe may name, as vLLM's --kv-transfer-config has them. */
 const CONNECTORS: Readonly<Record<string, Readonly<Record<string, string>>>> = {

@@ -1,7 +1,7 @@
 import type { Endpoint, EndpointMode, EndpointProcess } from '../../model/kinds.ts';
 import { PlanError } from '../../os/errors.ts';
+import type { Flags } from '../../recipe/values/flags.ts';
 import { PortAllocator } from '../../recipe/values/ports.ts';
-import type { Flags } from '../../recipe/values/values.ts';
 import { processPerNode } from '../common/allocation.ts';
 import { recipeMode } from '../common/recipe-mode.ts';
 

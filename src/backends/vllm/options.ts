@@ -1,4 +1,4 @@
-import type { Flags } from '../../recipe/values/values.ts';
+import type { Flags } from '../../recipe/values/flags.ts';
 import type { Layout } from './layout.ts';
 
 /** Options with which srtctl itself says which process does what: a recipe's would contradict them. */

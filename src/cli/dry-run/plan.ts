@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
 import type { PlannedPoint, PointChange } from '../../model/kinds.ts';
+import { workerId } from '../../model/worker-id.ts';
 import { SrtctlError } from '../../os/errors.ts';
 import { allocationsOf, timeWarnings } from '../../plan/allocations.ts';
 import { catalogueOf } from '../../plan/catalogue.ts';
@@ -163,7 +164,7 @@ function pointMaker(launch: (spec: ProcessSpec) => string[]) {
 }
 
 const byId = (ranks: PlannedPoint['endpointProcesses']) =>
-  new Map(ranks.map((rank) => [`${rank.mode}-${rank.index}-${rank.rank}`, rank]));
+  new Map(ranks.map((rank) => [workerId(rank), rank]));
 
 /** A process, and the ranks that its MPI launch starts. */
 function processesOf(
@@ -191,13 +192,13 @@ function ofRank(spec: ProcessSpec, rank: PlannedPoint['endpointProcesses'][numbe
 /** Ranks that the MPI launch of their leader starts: they use nodes and GPUs, but no agent starts them. */
 function startedBy(spec: ProcessSpec, all: PlannedPoint['endpointProcesses']) {
   if (!spec.mpi) return [];
-  return all.filter(({ mode, index, rank }) => rank > 0 && spec.id === `${mode}-${index}-0`);
+  return all.filter((process) => process.rank > 0 && spec.id === workerId({ ...process, rank: 0 }));
 }
 
 function follower(leader: ProcessSpec, rank: PlannedPoint['endpointProcesses'][number]) {
-  const { mode, index, node, gpus } = rank;
+  const { node, gpus } = rank;
   return {
-    id: `${mode}-${index}-${rank.rank}`,
+    id: workerId(rank),
     node,
     argv: [],
     launch: [],

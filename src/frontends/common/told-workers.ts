@@ -1,7 +1,7 @@
 import type { JsonCount } from '../../messages/spec/process-spec.ts';
 import type { EndpointProcess } from '../../model/kinds.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
-import { flagsToArgv } from '../../recipe/values/argv.ts';
+import { flagsToArgv } from '../../recipe/values/flags.ts';
 import { nginxProcesses } from './nginx.ts';
 import { entryOf, placeFrontends } from './placement.ts';
 import { endpointCounts, frontendProcess, nobodyElse, routerEnvironment, startTimeoutMs } from './process.ts';

@@ -7,7 +7,7 @@ import { onUnlessTold } from '../../engine-options/options.ts';
 import type { JsonCount } from '../../messages/spec/process-spec.ts';
 import type { EndpointMode, EndpointProcess } from '../../model/kinds.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
-import { flagsToArgv } from '../../recipe/values/argv.ts';
+import { flagsToArgv } from '../../recipe/values/flags.ts';
 import { nginxProcesses } from '../common/nginx.ts';
 import { entryOf, placeFrontends } from '../common/placement.ts';
 import {

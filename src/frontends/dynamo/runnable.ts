@@ -1,7 +1,7 @@
 import { parserOptions } from '../../engine-options/options.ts';
 import { type Checks, type Finding, YET } from '../../model/checks.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
-import { optionName } from '../../recipe/values/argv.ts';
+import { optionName } from '../../recipe/values/flags.ts';
 import { namesRelease } from './steps.ts';
 
 const { version: KNOWN, flag, negatable, value, values } = parserOptions['dynamo.frontend'];

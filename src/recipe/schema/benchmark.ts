@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { envSchema, flagsSchema, positiveSchema } from '../values/values.ts';
+import { flagsSchema } from '../values/flags.ts';
+import { envSchema, positiveSchema } from '../values/values.ts';
 
 /** `4x8x16`, a list, or one number. */
 const concurrenciesSchema = z

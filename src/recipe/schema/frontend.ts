@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { countSchema, envSchema, flagsSchema } from '../values/values.ts';
+import { flagsSchema } from '../values/flags.ts';
+import { countSchema, envSchema } from '../values/values.ts';
 
 /** Options that end in a file of the router's own, as they stand. */
 const routerOptionsSchema = z.record(z.string(), z.unknown()).nullish();

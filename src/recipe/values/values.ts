@@ -38,19 +38,6 @@ export const lineSchema = z.string().refine((text) => !/\p{Cc}/u.test(text), {
 /** A name of an option as sbatch(1) and srun(1) have them, without the leading dashes. */
 const OPTION_NAME = /^[A-Za-z][A-Za-z0-9-]*$/;
 
-const flagScalarSchema = z.union([z.string(), z.number(), z.boolean(), z.null()]);
-
-/** A command-line option's value: true = the bare option, false and null = left out, a map = JSON. */
-export const flagValueSchema = z.union([
-  flagScalarSchema,
-  z.array(flagScalarSchema),
-  z.record(z.string(), z.unknown()),
-]);
-export type FlagValue = z.infer<typeof flagValueSchema>;
-
-export const flagsSchema = z.record(z.string(), flagValueSchema);
-export type Flags = z.infer<typeof flagsSchema>;
-
 export const countSchema = z.number().int().min(0);
 export const positiveSchema = z.number().int().positive();
 

@@ -1,4 +1,17 @@
-import type { Flags, FlagValue } from './values.ts';
+import * as z from 'zod';
+
+const flagScalarSchema = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+
+/** A command-line option's value: true = the bare option, false and null = left out, a map = JSON. */
+export const flagValueSchema = z.union([
+  flagScalarSchema,
+  z.array(flagScalarSchema),
+  z.record(z.string(), z.unknown()),
+]);
+export type FlagValue = z.infer<typeof flagValueSchema>;
+
+export const flagsSchema = z.record(z.string(), flagValueSchema);
+export type Flags = z.infer<typeof flagsSchema>;
 
 /**
  * Options of a recipe as arguments, sorted, so that the same options make the same command in whatever order they
