@@ -24,7 +24,8 @@ import { fromToken, type Subjects } from '../messages/events/subjects.ts';
 import type { AgentConfig } from '../messages/job-directory/job-files.ts';
 import type { GpuHolder } from '../messages/spec/gpu-holder.ts';
 import { pieceFrom, tailOf } from '../os/log-tail.ts';
-import type { ProcessTable, Transition } from './processes/process-table.ts';
+import type { Transition } from './processes/entry.ts';
+import type { ProcessTable } from './processes/process-table.ts';
 
 const HEARTBEAT_MS = 1_000;
 const LEASE_CHECK_MS = 250;

@@ -1,6 +1,5 @@
-import { statSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
-import { type ActorRefFrom, createActor, fromCallback, fromPromise } from 'xstate';
+import { createActor, fromCallback, fromPromise } from 'xstate';
 import {
   type ProcessEvent,
   type ProcessMachine,
@@ -9,101 +8,16 @@ import {
 } from '../../machines/process.ts';
 import type { ProcessReport } from '../../messages/events/control.ts';
 import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
-import { hasEnded, type ProcessState } from '../../messages/spec/states.ts';
-import type { Guard } from '../../os/processes/guard.ts';
-import type { Marker } from '../../os/processes/owner-mark.ts';
-import { endLeft, endQuickly, endStrays, newestPids } from '../leftovers/end-left.ts';
+import { hasEnded } from '../../messages/spec/states.ts';
+import { endStrays } from '../leftovers/end-left.ts';
 import { isOfJob } from '../leftovers/kin.ts';
-import { findProcessesSync, isMarked, type Sought } from '../leftovers/marks.ts';
-import { removeSegments, type Segments, segments } from '../leftovers/shared-memory.ts';
 import { describeTaken, takenPorts } from '../ports/free-ports.ts';
-import { type WhoAnswers, whoAnswers } from '../ports/who-answers.ts';
-import type { Beyond, Launcher } from '../start/launch.ts';
-import { mainProcess } from '../start/main-process.ts';
-import { type OpenLog, prepareFiles } from '../start/prepare.ts';
-import type { Spawned, Spawner, SpawnListener } from '../start/spawn.ts';
-import { watchForFatalLine } from '../watch/fatal-watch.ts';
-import { watchProgress } from '../watch/hang-watch.ts';
 import { watchProbe } from '../watch/probe-loop.ts';
-import { stacksOf } from '../watch/stacks.ts';
+import { endRest, kill, killAll, signalGroup, terminate } from './ending.ts';
+import { type Entry, newEntry, sizeOf, type TableOptions, transitionOf } from './entry.ts';
+import { closeLog, openLog, spawnProcess } from './launching.ts';
 import { inTheWay, reconcile } from './reconcile.ts';
-
-/** A change of state of one process, before it is put on the bus. */
-export interface Transition {
-  readonly spec: ProcessSpec;
-  readonly from: ProcessState | null;
-  readonly to: ProcessState;
-  readonly why: string;
-  readonly pid: number | null;
-  readonly exitCode: number | null;
-  readonly signal: string | null;
-  readonly generation: number;
-  /** Byte of the log file where what it says begins. */
-  readonly logFrom: number;
-  /** Its size when the process was asked to end; what follows is about that. */
-  readonly logTo?: number;
-}
-
-interface Entry {
-  readonly key: string;
-  spec: ProcessSpec;
-  generation: number;
-  readonly mark: string;
-  /** Of all the agent's starts; a part of the mark that the process cannot lose. */
-  readonly number: number;
-  actor: ActorRefFrom<ProcessMachine>;
-  state: ProcessState;
-  why: string;
-  unwanted: boolean;
-  /** The process group, from the spawn until nothing of it is left. */
-  group: number | null;
-  /** What of it the process group does not hold, as long as that may exist. */
-  beyond: Beyond | undefined;
-  pid: number | null;
-  exitCode: number | null;
-  signal: string | null;
-  /** Shared memory that was there before the process. */
-  segments: Segments;
-  logFrom: number;
-  logTo?: number | undefined;
-  /** From when it is prepared until it is started. */
-  log: OpenLog | undefined;
-  /** Ends the watch over whether it gets on. */
-  unwatch: (() => void) | undefined;
-  /** Ends the watch over its log. */
-  unwatchLog: (() => void) | undefined;
-}
-
-export interface TableOptions {
-  readonly spawner: Spawner;
-  /** By default commands are started as they are. */
-  readonly launcher?: Launcher;
-  /** Words of commands that are other ones on this node. */
-  readonly words?: Readonly<Record<string, string>>;
-  readonly guard: Guard;
-  /** `<job>/<node>/<incarnation>`: the value of SRTCTL_AGENT in every process. */
-  readonly agentMark: string;
-  /** Which process the agent is (SRTCTL_AGENT_ID), so that a later one can tell that it has ended. */
-  readonly agentId: string;
-  readonly jobNode: string;
-  /**
-   * Where processes listen: the node's own address where nodes share a machine, else every address. Left out where no
-   * process is a real one: then nobody looks who has a port.
-   */
-  readonly listenAddress?: string;
-  /** The mark that no process can lose, and how it is set; left out where there is no way to set it. */
-  readonly owner?: { readonly hard: bigint; readonly marker: Marker } | undefined;
-  /** Pid of the process that everything becomes a child of whose own parent has ended (keeper.pl). */
-  readonly keeper?: number | undefined;
-  /** What every process inherits. */
-  readonly environment: Readonly<Record<string, string>>;
-  /** Processes that the kernel ended a moment ago for lack of memory. */
-  readonly oomKills?: () => number;
-  readonly onTransition: (transition: Transition) => void;
-  readonly onMetrics: (metrics: { process: string; values: Record<string, number> }) => void;
-  readonly onEmpty: () => void;
-  readonly onDefect: (what: string, error: unknown) => void;
-}
+import { watch, watchLog, whoAnswersFor } from './watching.ts';
 
 /**
  * The agent's running processes. The table is here, around the machines and not in them, so that `killAll` works in
@@ -198,19 +112,7 @@ export class ProcessTable {
    * by mark. For the last moments of the agent.
    */
   killAll(): void {
-    for (const { group } of this.#entries.values())
-      if (group !== null) this.#options.spawner.signalGroup(group, 'SIGKILL');
-    this.#options.launcher?.killAllSync();
-    const sought = { entry: `SRTCTL_AGENT=${this.#options.agentMark}`, hard: this.#options.owner?.hard };
-    for (let round = 0; round < 5; round++) {
-      const left = findProcessesSync(sought);
-      if (left.length === 0) return;
-      for (const pid of left) this.#options.spawner.signal(pid, 'SIGKILL');
-      endQuickly(
-        newestPids,
-        (pid, mark) => isMarked(mark, sought) && this.#options.spawner.signal(pid, 'SIGKILL'),
-      );
-    }
+    killAll(this.#options, this.#entries.values());
   }
 
   #stop(key: string, why: string): void {
@@ -229,38 +131,25 @@ export class ProcessTable {
     entry.spec = spec;
     if (hasEnded(entry.state)) return;
     entry.actor.send({ type: 'spec.changed', spec });
-    if (readAnew) this.#watchLog(entry, sizeOf(spec.logFile));
+    if (readAnew) watchLog(entry, sizeOf(spec.logFile));
     if (!watchedAnew) return;
     entry.unwatch?.();
     entry.unwatch = undefined;
-    this.#watch(entry);
+    watch(this.#options, entry);
   }
 
   #add(spec: ProcessSpec, generation: number): void {
     const key = `${spec.id}#${++this.#starts}`;
-    const entry: Entry = {
+    const entry = newEntry({
       key,
       spec,
       generation,
       mark: `${this.#options.jobNode}/${spec.id}/${this.#starts}`,
       number: this.#starts,
       actor: createActor(this.#machineFor(key), { input: { spec } }),
-      state: 'waiting',
-      why: 'wanted',
-      unwanted: false,
-      group: null,
-      beyond: undefined,
-      pid: null,
-      exitCode: null,
-      signal: null,
-      segments: new Map(),
-      logFrom: 0,
-      log: undefined,
-      unwatch: undefined,
-      unwatchLog: undefined,
-    };
+    });
     this.#entries.set(key, entry);
-    this.#tell(entry, null);
+    this.#options.onTransition(transitionOf(entry, null));
     entry.actor.subscribe({
       next: (snapshot) => {
         const { context } = snapshot;
@@ -274,12 +163,12 @@ export class ProcessTable {
         entry.why = context.why;
         if (context.unexpected.length > 0)
           this.#options.onDefect(`${spec.id}: unexpected events`, context.unexpected);
-        this.#tell(entry, from);
-        this.#watch(entry);
-        if (state === 'starting' && !entry.unwatchLog) this.#watchLog(entry);
+        this.#options.onTransition(transitionOf(entry, from));
+        watch(this.#options, entry);
+        if (state === 'starting' && !entry.unwatchLog) watchLog(entry);
         if (state === 'stopping' || hasEnded(state)) entry.unwatchLog?.();
         if (!hasEnded(state)) return;
-        this.#closeLog(entry);
+        closeLog(entry);
         this.#startWaiting();
       },
       error: (error) => {
@@ -288,64 +177,13 @@ export class ProcessTable {
         const from = entry.state;
         entry.state = 'failed';
         entry.why = 'srtctl: internal error in its machine';
-        this.#signal(entry, 'SIGKILL');
+        signalGroup(this.#options, entry, 'SIGKILL');
         entry.unwatch?.();
         entry.unwatchLog?.();
-        this.#tell(entry, from);
+        this.#options.onTransition(transitionOf(entry, from));
       },
     });
     entry.actor.start();
-  }
-
-  #tell(entry: Entry, from: ProcessState | null): void {
-    const { spec, state, why, pid, exitCode, signal, generation, logFrom } = entry;
-    if (state === 'stopping') entry.logTo ??= sizeOf(spec.logFile);
-    const { logTo } = entry;
-    this.#options.onTransition({
-      ...{ spec, from, to: state, why, pid, exitCode, signal, generation, logFrom },
-      ...(logTo === undefined ? {} : { logTo }),
-    });
-  }
-
-  /** From when it is ready until it is stopped or over. */
-  #watch(entry: Entry): void {
-    const { spec, state, group } = entry;
-    if (state === 'ready' && !entry.unwatch && spec.progress && group !== null) {
-      entry.unwatch = watchProgress({
-        progress: spec.progress,
-        group,
-        onMetrics: (values) => this.#options.onMetrics({ process: spec.id, values }),
-        onHung: (says) => void this.#hung(entry, says),
-      });
-    } else if (state === 'stopping' || hasEnded(state)) entry.unwatch?.();
-  }
-
-  /** From when it is started until it is stopped or over. `from`: byte of its log. */
-  #watchLog(entry: Entry, from = entry.logFrom): void {
-    const { logFile: file, fatalLines: lines = [] } = entry.spec;
-    entry.unwatchLog?.();
-    entry.unwatchLog =
-      lines.length === 0 || entry.state === 'stopping'
-        ? undefined
-        : watchForFatalLine({
-            ...{ file, from, lines },
-            onLine: (line) => entry.actor.send({ type: 'log.fatal', line }),
-          });
-  }
-
-  /** Says so, has a look at what it is doing, and only then ends it. */
-  async #hung(entry: Entry, says: string): Promise<void> {
-    const { spec } = entry;
-    entry.actor.send({ type: 'hang.suspected', detail: says });
-    let detail = says;
-    try {
-      const env = { ...this.#options.environment, ...spec.env };
-      const file = await stacksOf(this.#sought(entry), spec.logFile, env);
-      if (file !== undefined) detail += `; stacks in ${file}`;
-    } catch (error) {
-      this.#options.onDefect(`stacks of ${spec.id}`, error);
-    }
-    if (!hasEnded(entry.state)) entry.actor.send({ type: 'hang.detected', detail });
   }
 
   /** Starts what waits and has nothing in its way. */
@@ -375,11 +213,14 @@ export class ProcessTable {
         prepare: fromPromise(({ input, signal }) => this.#prepare(entryOf(), input.spec, signal)),
         life: fromCallback<ProcessEvent, { spec: ProcessSpec }>(({ sendBack, input }) => {
           const entry = entryOf();
-          if (entry) this.#spawn(entry, input.spec, sendBack);
+          if (entry)
+            spawnProcess(this.#options, entry, input.spec, sendBack, (onNothingBeyond) => {
+              void this.#sweep(entry, onNothingBeyond);
+            });
           return () => {
             // Left with the process alive: only when the machine was stopped from outside. Nothing may leak.
             if (entry?.group != null && entry.exitCode === null && entry.signal === null)
-              this.#signal(entry, 'SIGKILL');
+              signalGroup(this.#options, entry, 'SIGKILL');
           };
         }),
         probe: fromCallback(({ sendBack, input }) =>
@@ -388,160 +229,32 @@ export class ProcessTable {
             sendBack,
             this.#options.listenAddress === undefined
               ? undefined
-              : (host, port) => this.#whoAnswers(entryOf(), host, port),
+              : (host, port) => whoAnswersFor(this.#options, entryOf(), host, port),
             entryOf()?.logFrom,
           ),
         ),
       },
       actions: {
-        terminate: () => void this.#terminate(entryOf()),
-        terminateAll: () => this.#signal(entryOf(), 'SIGTERM'),
-        kill: () => this.#kill(entryOf()),
+        terminate: () => void terminate(this.#options, entryOf()),
+        terminateAll: () => signalGroup(this.#options, entryOf(), 'SIGTERM'),
+        kill: () => kill(this.#options, entryOf()),
       },
     });
-  }
-
-  #whoAnswers(entry: Entry | undefined, host: string, port: number): Promise<WhoAnswers> {
-    if (entry?.group == null) return Promise.resolve({ who: 'unseen', says: 'the process has ended' });
-    const { group, mark, beyond, spec } = entry;
-    const [jobId = ''] = this.#options.jobNode.split('/');
-    const isBeyond = beyond !== undefined || spec.mpi !== undefined;
-    return whoAnswers(host, port, { group, mark, sought: this.#sought(entry), jobId, isBeyond });
   }
 
   async #prepare(entry: Entry | undefined, spec: ProcessSpec, signal: AbortSignal): Promise<void> {
     const [taken] = await this.taken([spec], entry);
     if (taken !== undefined) throw new Error(taken);
-    const log = await prepareFiles(spec);
-    // It was stopped meanwhile.
-    if (!entry || signal.aborted) return log.close();
-    entry.log = log;
-    entry.logFrom = log.size;
-  }
-
-  #closeLog(entry: Entry): void {
-    entry.log?.close();
-    entry.log = undefined;
-  }
-
-  #spawn(entry: Entry, planned: ProcessSpec, sendBack: (event: ProcessEvent) => void): void {
-    const { words = {} } = this.#options;
-    const spec = { ...planned, argv: planned.argv.map((word) => words[word] ?? word) };
-    const env = {
-      ...this.#options.environment,
-      ...spec.env,
-      SRTCTL_AGENT: this.#options.agentMark,
-      SRTCTL_AGENT_ID: this.#options.agentId,
-      SRTCTL_PROCESS: entry.mark,
-    };
-    const { owner } = this.#options;
-    const locks = owner && { soft: owner.hard - BigInt(entry.number), hard: owner.hard };
-    let spawned: Spawned | undefined;
-    try {
-      const {
-        beyond,
-        env: inner,
-        ...launched
-      } = this.#options.launcher?.launch(spec, env, entry.mark, locks) ?? {
-        argv: spec.argv,
-        cwd: spec.cwd,
-        env,
-      };
-      entry.beyond = beyond;
-      const listener: SpawnListener = {
-        exited: (exitCode, signal) => {
-          const oomKills = signal === 'SIGKILL' ? (this.#options.oomKills?.() ?? 0) : 0;
-          const exited = () => sendBack({ type: 'process.exited', exitCode, signal, oomKills });
-          // Ranks on other nodes can outlive their srun: what comes next may be started by an agent that cannot see them.
-          if (!spec.mpi) exited();
-          void this.#sweep(entry, spec.mpi && exited);
-        },
-        failed: (error) => {
-          this.#nothingBeyond(entry);
-          sendBack({ type: 'process.spawnFailed', error });
-        },
-      };
-      if (!entry.log) throw new Error('its log is not open');
-      entry.segments = segments();
-      const mark = owner && ((argv: string[]) => owner.marker(owner.hard, entry.number, argv));
-      spawned = this.#options.spawner.spawn({ ...spec, ...launched }, inner, listener, entry.log, mark);
-    } catch (error) {
-      this.#nothingBeyond(entry);
-      const reason = error instanceof Error ? error.message : String(error);
-      queueMicrotask(() => sendBack({ type: 'process.spawnFailed', error: `cannot start: ${reason}` }));
-      return;
-    }
-    this.#closeLog(entry);
-    if (!spawned) return;
-    entry.group = spawned.pid;
-    entry.pid = spawned.pid;
-    this.#options.guard.began(spawned.pid);
-    sendBack({ type: 'process.spawned', pid: spawned.pid });
-  }
-
-  #signal(entry: Entry | undefined, signal: NodeJS.Signals): void {
-    if (entry?.group == null) return;
-    this.#options.spawner.signalGroup(entry.group, signal);
-  }
-
-  /** What is beyond the process group may have to be asked in another way. */
-  async #terminate(entry: Entry | undefined): Promise<void> {
-    if (entry?.beyond && (await entry.beyond.terminate())) return;
-    if (entry?.group == null) return;
-    const main = mainProcess(entry.group);
-    if (main === undefined || !this.#options.spawner.signal(main, 'SIGTERM')) this.#signal(entry, 'SIGTERM');
-  }
-
-  #kill(entry: Entry | undefined): void {
-    this.#signal(entry, 'SIGKILL');
-    void entry?.beyond?.kill();
-  }
-
-  #nothingBeyond(entry: Entry): void {
-    entry.beyond?.over();
-    entry.beyond = undefined;
-  }
-
-  #sought({ mark, number }: Entry): Sought {
-    return { entry: `SRTCTL_PROCESS=${mark}`, hard: this.#options.owner?.hard, number };
+    await openLog(entry, spec, signal);
   }
 
   /** The main process has ended: ends what it left behind, in its group or out of it, then lets go of the entry. */
   async #sweep(entry: Entry, onNothingBeyond?: () => void): Promise<void> {
-    const { group } = entry;
-    try {
-      await entry.beyond?.kill();
-    } catch (error) {
-      this.#options.onDefect(`what ${entry.spec.id} has beyond this node`, error);
-    }
-    onNothingBeyond?.();
-    try {
-      await endLeft({
-        spawner: this.#options.spawner,
-        group,
-        sought: this.#sought(entry),
-        keeper: this.#options.keeper,
-      });
-    } catch (error) {
-      this.#options.onDefect(`looking for what ${entry.spec.id} left`, error);
-    }
-    removeSegments(entry.segments);
-    if (group !== null) this.#options.guard.over(group);
-    this.#nothingBeyond(entry);
-    entry.group = null;
+    await endRest(this.#options, entry, onNothingBeyond);
     this.#startWaiting();
     this.#forgetOver();
     if (this.alive > 0) return;
     if (this.#options.keeper !== undefined) endStrays(this.#options.spawner, this.#options.keeper);
     this.#options.onEmpty();
-  }
-}
-
-/** undefined: a log of which nothing can be said, so that all of it counts. */
-function sizeOf(file: string): number | undefined {
-  try {
-    return statSync(file).size;
-  } catch {
-    return undefined;
   }
 }

@@ -2,7 +2,8 @@ import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ProcessTable, type Transition } from '../../../src/node-agent/processes/process-table.ts';
+import type { Transition } from '../../../src/node-agent/processes/entry.ts';
+import { ProcessTable } from '../../../src/node-agent/processes/process-table.ts';
 import { createLauncher } from '../../../src/node-agent/start/launch.ts';
 import { osSpawner } from '../../../src/node-agent/start/spawn.ts';
 import { exists, until } from '../../support/bus.ts';
