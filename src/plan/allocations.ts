@@ -3,10 +3,10 @@ import { timeLimitMs, timeText } from '../recipe/values/time-limit.ts';
 import { ordinalOf, placeIn } from '../recipe/variant.ts';
 import { nodesOfPoint } from './plan.ts';
 
-/** With a point that is smaller by more, most of an allocation would stand idle. */
+/** Points of more different sizes go to separate allocations, because most of a shared one would be idle. */
 const MOST_TIMES_LARGER = 2;
 
-/** The allocations of a variant, and what a person should know about how it came to them. */
+/** The allocations of a variant, and messages for the user about the split. */
 export interface Allocations {
   readonly variants: readonly LoadedVariant[];
   readonly notices: readonly string[];
@@ -15,9 +15,9 @@ export interface Allocations {
 type Point = LoadedVariant['points'][number];
 
 /**
- * One allocation for all points of a variant; one for each with `sweep.allocation: per-point`; several when the points
- * differ much in size, or in what an allocation has one of for all of them. Points keep the numbers that they have in
- * the recipe. Whoever plans or starts a variant goes through here, so what is shown is what happens.
+ * One allocation for all points of a variant; one for each with `sweep.allocation: per-point`; several when
+ * the points differ much in size, or in a property that an allocation has once. Points keep their numbers in
+ * the recipe. All code that plans or starts a variant calls this, so that the displayed plan is the real one.
  * @throws PlanError with the place in the recipe when a point cannot be planned
  */
 export function allocationsOf(variant: LoadedVariant): Allocations {
@@ -43,11 +43,11 @@ export function allocationsOf(variant: LoadedVariant): Allocations {
   };
 }
 
-/** What all points of an allocation have in common: how it is asked for, and what is mounted and set up in it. */
+/** Properties that all points of an allocation share: the request to Slurm, the mounts and the setup. */
 function ofAllocation({ recipe }: Point): Record<string, unknown> {
   const { model, slurm, resources, sbatch_directives, srun_options } = recipe;
   return {
-    // In a container every model is at the same place, where one can be mounted.
+    // In a container every model has the same path, where it can be mounted.
     'model.path': model.path.startsWith('hf:') ? null : model.path,
     'model.stage_dir': model.stage_dir,
     extra_mount: recipe.extra_mount,
@@ -79,13 +79,13 @@ function noticeOf(
 }
 
 interface Group {
-  /** Of its largest point. */
+  /** For its largest point. */
   readonly nodes: number;
   readonly smallest: number;
   readonly members: readonly Point[];
 }
 
-/** As few groups as there can be, the largest points first; in each the points as they are written. */
+/** As few groups as possible, the largest points first; each group keeps the recipe's order. */
 function bySize(points: readonly { readonly point: Point; readonly nodes: number }[]): Group[] {
   const sizes = [...new Set(points.map(({ nodes }) => nodes))].sort((a, b) => b - a);
   const groups: Group[] = [];
@@ -110,7 +110,9 @@ function groupBy<T>(values: readonly T[], keyOf: (value: T) => string): Map<stri
   return groups;
 }
 
-/** What does not fit into the time of an allocation; with points that have no limit nobody can say. */
+/**
+ * Warns about points that do not fit into the allocation's time; points without a limit cannot be checked.
+ */
 export function timeWarnings(allocation: LoadedVariant, defaultLimit: string | null | undefined): string[] {
   const { sweep, points } = allocation;
   const limit = points[0]?.recipe.slurm.time_limit ?? defaultLimit;

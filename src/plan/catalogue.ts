@@ -4,51 +4,51 @@ import { endpointsByWorker } from '../model/worker-id.ts';
 import { identityDigest, isWorker } from './links.ts';
 
 /**
- * What a start costs, for comparing orders: an engine that loads a model keeps each of its GPUs from work for minutes
- * (five is what a model of some hundred GB takes), anything else takes seconds.
+ * The cost of a start, to compare orders: an engine that loads a model blocks each of its GPUs for minutes
+ * (five for a model of some hundred GB), any other process takes seconds.
  */
 const ENGINE_S = 300;
 export const OTHER_S = 5;
 
-/** In `kinds` of a deployment: it has no process of that id. */
+/** In `kinds` of a deployment: it has no process with that id. */
 const ABSENT = -1;
 
-/** A deployment as numbers: which processes it has and what each of them is. */
+/** A deployment as numbers: its processes, and the identity of each. */
 export interface Deployment {
-  /** Numbers of the ids of its processes, in their order. */
+  /** Numbers of its processes' ids, in order. */
   readonly ids: Int32Array;
-  /** By number of an id: the number of what the process is (its kind), or ABSENT. */
+  /** By number of an id: the number of the process's identity (its kind), or ABSENT. */
   readonly kinds: Int32Array;
-  /** Of the points that have it, as the recipe has them. */
+  /** Ordinals of its points, in the recipe's order. */
   readonly ordinals: number[];
 }
 
-/** All that the order of points is decided by, of whose plans nothing else is kept. */
+/** The data that the order of points depends on; no other part of the plans is kept. */
 export interface Catalogue {
-  /** In the order in which the recipe first has them. */
+  /** In order of first use in the recipe. */
   readonly deployments: readonly Deployment[];
   readonly of: ReadonlyMap<number, Deployment>;
-  /** All points, as the recipe has them. */
+  /** All points, in the recipe's order. */
   readonly written: readonly number[];
   /** By number of an id. */
   readonly ids: readonly string[];
-  /** By kind: what its start costs, and the endpoint of a worker. */
+  /** By kind: the cost of its start, and the endpoint of a worker. */
   readonly costs: readonly number[];
   readonly endpoints: readonly (string | null)[];
 }
 
-/** Number of the kind of what a deployment calls by an id; undefined when it has none of it. */
+/** Number of the kind of a deployment's process with this id; undefined when it has none. */
 export function kindOf(deployment: Deployment | undefined, id: number): number | undefined {
   const kind = deployment?.kinds[id];
   return kind === ABSENT ? undefined : kind;
 }
 
-/** What is to run for each point. Yields after each deployment: of thousands of them it takes seconds. */
+/** Collects the processes of each point. Yields after each deployment, because thousands take seconds. */
 export function* cataloguing(plan: SweepPlan): Generator<undefined, Catalogue> {
   const [ids, kinds] = [new Numbers(), new Numbers()];
   const costs: number[] = [];
   const endpoints: (string | null)[] = [];
-  // Of a single point nothing is compared with anything.
+  // A single point needs no comparison.
   const what = plan.ordinals.length > 1 ? identityDigest : ({ id }: ProcessSpec) => id;
   const take = (
     spec: ProcessSpec,
@@ -91,7 +91,7 @@ export function catalogueOf(plan: SweepPlan): Catalogue {
   }
 }
 
-/** The benchmark is of its point alone. */
+/** The benchmark belongs to its point only. */
 const lastingOf = (point: PlannedPoint | undefined): ProcessSpec[] =>
   (point?.processes ?? []).filter(({ role }) => role !== 'benchmark');
 
@@ -105,7 +105,7 @@ function deploymentOf(processes: readonly (readonly [id: number, kind: number])[
 const startCost = (spec: ProcessSpec): number =>
   isWorker(spec) ? ENGINE_S * Math.max(spec.mpi?.tasks ?? spec.gpus.length, 1) : OTHER_S;
 
-/** Texts as small numbers: what is compared often is compared fast. */
+/** Texts as small numbers, for fast comparisons. */
 class Numbers {
   readonly #known = new Map<string, number>();
 

@@ -17,21 +17,21 @@ import { imageSteps, stepProcesses, withPreamble } from './steps.ts';
 import { supervised } from './supervised.ts';
 import { workerProcesses, workersAtRest } from './workers.ts';
 
-/** A point without its benchmark: what all points have in common whose recipes have the same deploymentKey. */
+/** A point without its benchmark: the part that all points with the same deploymentKey share. */
 export interface PlannedDeployment
   extends Pick<PlannedPoint, 'roles' | 'endpoints' | 'endpointProcesses' | 'processes' | 'rest'> {
   readonly runtime: RuntimeContext;
-  /** Where the benchmark sends its requests. */
+  /** The address for the benchmark's requests. */
   readonly entry: BenchmarkContext['entry'];
-  /** A process as the recipe's own settings and its image want it. */
+  /** Adds the recipe's own settings and its image to a process. */
   readonly complete: (process: ProcessSpec) => ProcessSpec;
 }
 
-/** All of a recipe that its deployment is planned from, as text: without its name, and without what is measured. */
+/** All of a recipe that determines its deployment, as text: without its name and its measurement. */
 export const deploymentKey = ({ name: _, benchmark, ...recipe }: Recipe): string =>
   JSON.stringify([placementOf(benchmark), recipe]);
 
-/** `isLinked`: its processes say which others they stand and fall with, which matters from one point to the next. */
+/** `isLinked`: the specs name the processes they depend on, which matters from one point to the next. */
 export function planDeployment(recipe: Recipe, job: JobContext, isLinked: boolean): PlannedDeployment {
   const backend = backendOf(recipe);
   const frontend = frontendFor(recipe.frontend.type);
@@ -76,7 +76,7 @@ export function planDeployment(recipe: Recipe, job: JobContext, isLinked: boolea
   };
 }
 
-/** A point on the deployment that its recipe makes. The benchmark's phase is the last one. */
+/** A point on its recipe's deployment. The benchmark's phase is the last one. */
 export function planPoint(
   { name, params, recipe }: Pick<PlannedPoint, 'name' | 'params' | 'recipe'>,
   { ordinal, pointDir }: { readonly ordinal: number; readonly pointDir: string },
@@ -96,15 +96,16 @@ export function planPoint(
   };
 }
 
-/** A type that a recipe may name and nobody can run yet plans without a process: requireRunnable says so. */
+/** A known type that srtctl cannot run yet is planned without a process; requireRunnable reports it. */
 function planBenchmark(context: BenchmarkContext): PlannedBenchmark {
   const { type } = context.recipe.benchmark;
   return benchmarkFor(type)?.plan(context) ?? { type, process: null, resultDir: context.pointDir };
 }
 
 /**
- * Each router knows the workers of some engines, and of some of those not how prefill workers hand over to decode workers.
- * @throws PlanError for an engine and a router that do not go together
+ * Each router supports the workers of some engines, and for some of those no split into prefill and decode
+ * workers.
+ * @throws PlanError for an engine and a router that do not fit together
  */
 function requireTogether(
   { resources }: Recipe,

@@ -2,25 +2,25 @@ import { PlanError } from '../os/errors.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
 import { extraNodes } from './roles.ts';
 
-/** One component of a heterogeneous Slurm job: nodes within one segment of their own. */
+/** One component of a heterogeneous Slurm job: nodes within one segment. */
 export interface HetComponent {
   readonly name: 'prefill' | 'decode';
   readonly nodes: number;
 }
 
 /**
- * The components of a recipe's job, infrastructure with the prefill workers; null for a job of one kind.
- * @throws PlanError when the recipe asks for components that it cannot have
+ * The components of a recipe's job, with infrastructure on the prefill side; null for a homogeneous job.
+ * @throws PlanError when the recipe asks for impossible components
  */
 export function hetComponents(recipe: Recipe): [HetComponent, HetComponent] | null {
   const { het_jobs: het, prefill_nodes: prefill, decode_nodes: decode } = recipe.resources;
   if (!het) return null;
   if (!prefill || !decode) {
-    throw misfit('needs prefill_nodes and decode_nodes of at least 1: they are its two components');
+    throw misfit('needs prefill_nodes and decode_nodes of at least 1, because they are its two components');
   }
   const extra = extraNodes(recipe);
   if (extra > (recipe.infra.etcd_nats_dedicated_node ? 1 : 0)) {
-    throw misfit('has no node for the router or the benchmark alone');
+    throw misfit('cannot give the router or the benchmark a node of its own');
   }
   return [
     { name: 'prefill', nodes: prefill + extra },

@@ -8,7 +8,9 @@ const MOONCAKE_START_TIMEOUT_MS = 120_000;
 const GRACE_MS = 5_000;
 const UNHEALTHY_AFTER_MS = 60_000;
 
-/** The registry that Dynamo's workers and frontends meet in. One member, gone with the job. */
+/**
+ * The registry in which Dynamo's workers and frontends find each other. One member, which ends with the job.
+ */
 export function etcdProcess(runtime: JobContext, roles: Roles): ProcessSpec {
   const node = roles.infra;
   const { etcdClient, etcdPeer } = runtime.infraPorts;
@@ -28,7 +30,7 @@ export function etcdProcess(runtime: JobContext, roles: Roles): ProcessSpec {
     ],
     env: {},
     logFile: `${runtime.logDir}/${node}_etcd.out`,
-    // On the old data it would list workers that have ended, until their leases expire after 30 s.
+    // With old data it would list ended workers until their leases expire after 30 s.
     emptyDirs: [dataDir],
     gpus: [],
     image: null,
@@ -42,7 +44,10 @@ export function etcdProcess(runtime: JobContext, roles: Roles): ProcessSpec {
   };
 }
 
-/** The master of Mooncake's store, when the recipe asks for one: workers register with it, so it is there before them. */
+/**
+ * The master of Mooncake's store, when the recipe asks for one. It starts before the workers, which register
+ * with it.
+ */
 export function mooncakeProcesses(recipe: Recipe, runtime: RuntimeContext, roles: Roles): ProcessSpec[] {
   const mooncake = mooncakeOf(recipe);
   if (!mooncake) return [];
@@ -77,8 +82,8 @@ export function mooncakeProcesses(recipe: Recipe, runtime: RuntimeContext, roles
 }
 
 /**
- * Lines of a nats-server's configuration for messages of up to so many MB. It refuses a max_payload above max_pending,
- * which is 64 MB unless it is said.
+ * Lines of a nats-server's configuration for messages of up to so many MB. nats-server refuses a max_payload
+ * above max_pending, whose default is 64 MB.
  */
 export const natsPayload = (mb: number): string =>
   `max_payload: ${mb}MB${mb > 32 ? `\nmax_pending: ${2 * mb}MB` : ''}`;
@@ -88,12 +93,12 @@ export interface NatsLogin {
   readonly password: string;
 }
 
-/** What nats-server's configuration can hold as it is: bcrypt hashes begin with `$2`. */
+/** Text that nats-server's configuration can contain unchanged: bcrypt hashes begin with `$2`. */
 const PLAIN = /^(?!\$2)[\x20-\x7e]+$/;
 
 /**
- * Names and passwords by which a recipe tells Dynamo to log in to NATS. The job's nats-server takes them: recipes that
- * were written for another nats-server have them.
+ * Dynamo's NATS logins in a recipe. The job's nats-server accepts them, because recipes that were written for
+ * another nats-server contain them.
  */
 export function natsLogins(recipes: readonly Recipe[]): NatsLogin[] {
   const logins = new Map<string, NatsLogin>();

@@ -11,7 +11,10 @@ export const isWorker = ({ role }: ProcessSpec): boolean => WORKERS.has(role);
 
 const digests = new WeakMap<ProcessSpec, string>();
 
-/** A process's identity in few letters: of a sweep of thousands of points the texts would be a gigabyte. */
+/**
+ * A short digest of a process's identity, because the texts of a sweep of thousands of points would be a
+ * gigabyte.
+ */
 export function identityDigest(spec: ProcessSpec): string {
   const known = digests.get(spec);
   if (known !== undefined) return known;
@@ -21,13 +24,15 @@ export function identityDigest(spec: ProcessSpec): string {
 }
 
 /**
- * Says of each process of a point which others it stands and falls with, so that from one point to the next none is
- * kept that could not go on:
- * - the ranks of an endpoint are started together, or not at all;
- * - workers and routers are started again when a step before them (another Dynamo) or etcd or Mooncake's master is new;
- * - a router that is told its workers is started again with any of them: its view of them would be of the old ones. One
- *   that finds them through etcd stays up, and becomes ready once more when they have registered;
- * - nginx stays up, and becomes ready once more when a router behind it is new.
+ * Adds to each process of a point the processes that it depends on, so that no process is kept between points
+ * that could not continue:
+ * - the ranks of an endpoint start together or not at all;
+ * - workers and routers start again when a step before them (another Dynamo), etcd or Mooncake's master is
+ *   new;
+ * - a router with a fixed list of workers starts again with any of them, because it would keep its view of
+ *   the old ones. A router that finds them through etcd keeps running, and becomes ready once more when they
+ *   have registered;
+ * - nginx keeps running, and becomes ready once more when a router behind it is new.
  */
 export function linked(
   processes: readonly ProcessSpec[],
@@ -64,7 +69,7 @@ export function linked(
       withLinks(spec, findsWorkers ? ground : [...ground, ...served], findsWorkers ? served : []),
     ]),
   );
-  // What is ready behind nginx is new also when a router was kept and its workers are new.
+  // The group behind nginx is also new when a router was kept and its workers are new.
   const behind = [...routers.values()].map((spec) => identityDigest(spec) + (spec.readyAfter ?? ''));
   return processes.map(
     (spec) =>

@@ -7,15 +7,15 @@ import { backendOf, deploymentKey, type PlannedDeployment, planDeployment, planP
 import { extraNodes } from './roles.ts';
 import { changesOf, runningOrder } from './sweep-order.ts';
 
-/** Deployments are kept, for points that come back to them, up to this many processes: some 10 MB. */
+/** Deployments are cached for later points up to this many processes: some 10 MB. */
 const MOST_KEPT = 5_000;
 
-/** Nodes of the allocation that runs a variant: as many as its largest point needs. */
+/** Nodes of a variant's allocation: as many as its largest point needs. */
 export function nodesNeeded(variant: LoadedVariant): number {
   return Math.max(...variant.points.map((point) => nodesOfPoint(variant, point)));
 }
 
-/** Nodes beyond those, which take the place of lost ones. */
+/** Additional nodes, which replace lost ones. */
 export const spareNodesOf = ({ points }: LoadedVariant): number =>
   Math.max(...points.map(({ recipe }) => recipe.resources.spare_nodes));
 
@@ -24,8 +24,8 @@ export const nodesToAllocate = (variant: LoadedVariant): number =>
   nodesNeeded(variant) + spareNodesOf(variant);
 
 /**
- * Everything that is to run for a variant on the nodes of `runtime`, planned point by point. Pure: the same input gives
- * the same plan. Points of the same deployment share its specs, as long as it is kept.
+ * All processes of a variant on the nodes of `runtime`, planned point by point. Pure: the same input gives
+ * the same plan. Points with the same deployment share its specs while it is cached.
  */
 export function planSweep(variant: LoadedVariant, runtime: JobContext): SweepPlan {
   const { points } = variant;
@@ -55,7 +55,7 @@ export function planSweep(variant: LoadedVariant, runtime: JobContext): SweepPla
   };
 }
 
-/** All points, those of a deployment one after the other, so that each deployment is planned once. */
+/** All points, grouped by deployment, so that each deployment is planned once. */
 export function* eachPoint({ groups, point }: Pick<SweepPlan, 'groups' | 'point'>): Generator<PlannedPoint> {
   for (const ordinal of groups.flat()) {
     const planned = point(ordinal);
@@ -69,14 +69,14 @@ export function requirePlannable(variant: LoadedVariant, runtime: JobContext): v
 }
 
 /**
- * All points of a variant at once: for what needs all of them, and not for sweeps of thousands.
+ * All points of a variant at once; not for sweeps of thousands.
  * @throws PlanError with the place in the recipe when it cannot be planned
  */
 export function planVariant(variant: LoadedVariant, runtime: JobContext): Plan {
   const sweep = planSweep(variant, runtime);
   const { name, totalNodes, gpusPerNode, ordinals } = sweep;
   const points = ordinals.flatMap((ordinal) => sweep.point(ordinal) ?? []);
-  // Not everybody wants to know.
+  // Computed on demand, because not every caller needs it.
   const inOrder = once(() => {
     const catalogue = catalogueOf(sweep);
     const order = runningOrder(catalogue, variant.sweep.order);
@@ -101,7 +101,7 @@ function once<T>(make: () => T): () => T {
   };
 }
 
-/** Places of points with the same deployment, in order; and by a point's place the number of its group. */
+/** Indices of points with the same deployment, in order; and the group number for each point's index. */
 function groupsOf({ points }: LoadedVariant): { groups: number[][]; groupAt: number[] } {
   const groups: number[][] = [];
   const numbers = new Map<string, number>();
@@ -116,7 +116,10 @@ function groupsOf({ points }: LoadedVariant): { groups: number[][]; groupAt: num
   return { groups, groupAt };
 }
 
-/** Deployments by the number of their group. Those that were not asked for longest are planned anew, should they be. */
+/**
+ * Deployments by the number of their group. The least recently used ones are dropped and planned again on
+ * demand.
+ */
 class RecentDeployments {
   readonly #kept = new Map<number, PlannedDeployment>();
   #processes = 0;
@@ -143,7 +146,7 @@ export const nodesOfPoint = (variant: LoadedVariant, { recipe }: LoadedVariant['
 const pointNodes = (recipe: Recipe): number =>
   extraNodes(recipe) + backendOf(recipe).workerNodesNeeded(recipe);
 
-/** What plans knows the path in the recipe; the variant knows the file and line. */
+/** The planner knows the path in the recipe; the variant adds the file and line. */
 function located<T>(variant: LoadedVariant, plan: () => T): T {
   try {
     return plan();

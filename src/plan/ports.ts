@@ -1,9 +1,9 @@
 import type { EndpointProcess, JobContext, ProcessPorts } from '../model/kinds.ts';
 
-/** Of these all ranks of an endpoint are told the leader's, or count on from the first rank's. */
+/** For these ports all ranks of an endpoint get the leader's, or count up from the first rank's. */
 const OF_ENDPOINT = new Set<string>(['bootstrap', 'kvEvents', 'nixl'] satisfies (keyof ProcessPorts)[]);
 
-/** The processes of a point with the ports that they really have (JobContext.port). */
+/** The processes of a point with their real ports (JobContext.port). */
 export function withRealPorts(
   processes: readonly EndpointProcess[],
   { port }: Pick<JobContext, 'port'>,

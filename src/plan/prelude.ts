@@ -2,12 +2,13 @@ import type { ProcessSpec } from '../messages/spec/process-spec.ts';
 import type { RuntimeContext } from '../model/kinds.ts';
 import { shellQuote } from '../os/quote.ts';
 
-/** Commands that change what is in an image, in the order in which they run. */
+/** Commands that change the file system of an image, in running order. */
 export type ImageSteps = readonly (readonly string[])[];
 
 /**
- * What steps write into a container is there for the processes that share it. A process with a container of its own, and
- * an MPI launch, has them before its command: as the reference does it for every process.
+ * Changes of a step in a container are visible to the processes that share the container. A process with its
+ * own container, and an MPI launch, runs the steps before its command, as the reference does for every
+ * process.
  */
 export function withImageSteps(
   process: ProcessSpec,
@@ -16,7 +17,7 @@ export function withImageSteps(
 ): ProcessSpec {
   const { role, mpi, argv } = process;
   const alone = containerPerProcess || mpi !== undefined;
-  // srtctl's own load generator needs nothing of the image.
+  // srtctl's own load generator does not use the image's content.
   const needs = role !== 'step' && argv[0] !== nodeBinary;
   if (steps.length === 0 || image === null || process.image !== image || !alone || !needs) return process;
   const commands = steps.map((step) => step.map(shellQuote).join(' '));
@@ -24,7 +25,9 @@ export function withImageSteps(
   return { ...process, argv: ['bash', '-c', `${script} || exit\nexec "$@"`, 'bash', ...argv] };
 }
 
-/** The ranks of a launch share a container on each node: the first one there does it, and the others wait. */
+/**
+ * The ranks of a launch share a container on each node: the first one runs the steps, and the others wait.
+ */
 const oncePerNode = (
   commands: readonly string[],
 ): string => `done=/tmp/srtctl-\${SRTCTL_AGENT##*/}-$SLURM_STEP_ID

@@ -2,7 +2,7 @@ import type { Endpoint, Roles } from '../model/kinds.ts';
 import { PlanError } from '../os/errors.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
 
-/** What may have a node of its own, in the order in which nodes are set aside. */
+/** Roles that may have a node of their own, in the order in which nodes are set aside. */
 type Reserved = 'infra' | 'frontend' | 'client';
 
 function reservedRoles({ infra, frontend, benchmark }: Placed): Reserved[] {
@@ -14,7 +14,9 @@ function reservedRoles({ infra, frontend, benchmark }: Placed): Reserved[] {
   return wanted.flatMap(([role, own]) => (own ? [role] : []));
 }
 
-/** What a benchmark says of where it runs, and with it all others; the rest of it is its own. */
+/**
+ * The placement fields of a benchmark, which matter to all processes; its other fields only concern itself.
+ */
 export const placementOf = ({
   client_dedicated_node,
   client_placement,
@@ -23,16 +25,16 @@ export const placementOf = ({
 
 type Placed = Omit<Recipe, 'benchmark'> & { readonly benchmark: ReturnType<typeof placementOf> };
 
-/** Nodes for infrastructure, router or benchmark alone, beside those of the workers. */
+/** Nodes for infrastructure, router or benchmark alone, besides those of the workers. */
 export function extraNodes(recipe: Placed): number {
   const { length } = reservedRoles(recipe);
   return recipe.benchmark.colocate_with_frontend ? Math.min(1, length) : length;
 }
 
 /**
- * Who does what. Nodes set aside are the first ones, but the benchmark's is the last: on the first node the
- * coordinator runs, which a measurement should not feel. The head is the router's own node, or the first that works.
- * Nodes beyond what the recipe needs stay idle.
+ * Assigns roles to nodes. Nodes set aside are the first ones, except that the benchmark's is the last: the
+ * coordinator runs on the first node, and must not disturb the measurement. The head is the router's own
+ * node, or the first worker node. Nodes beyond the recipe's need stay idle.
  */
 export function assignRoles(recipe: Placed, nodes: readonly string[], workersNeeded: number): Roles {
   const extra = extraNodes(recipe);
@@ -43,7 +45,7 @@ export function assignRoles(recipe: Placed, nodes: readonly string[], workersNee
   const workers = mine.slice(extra - atEnd, mine.length - atEnd);
   const [first] = workers;
   if (first === undefined || mine.length < needed) {
-    throw new PlanError('too-few-nodes', `needs ${needed} nodes, and there are ${nodes.length}`, {
+    throw new PlanError('too-few-nodes', `needs ${needed} nodes, but the allocation has ${nodes.length}`, {
       place: { file: '', path: 'resources' },
     });
   }
@@ -58,7 +60,7 @@ export function assignRoles(recipe: Placed, nodes: readonly string[], workersNee
   return { head, infra: nodeOf('infra') ?? head, bench: nodeOf('client') ?? head, workers };
 }
 
-/** Roles that follow from where the workers are: the benchmark may run beside the last decode worker. */
+/** Roles that depend on the placement of the workers: the benchmark may run beside the last decode worker. */
 export function afterPlacement(recipe: Placed, roles: Roles, endpoints: readonly Endpoint[]): Roles {
   if (recipe.benchmark.client_placement !== 'last_decode') return roles;
   const decode = endpoints.filter(({ mode }) => mode === 'decode');

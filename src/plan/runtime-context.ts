@@ -4,20 +4,23 @@ import type { InfraPorts, JobContext, RuntimeContext } from '../model/kinds.ts';
 import type { ClusterConfig } from '../recipe/schema/cluster.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
 
-/** What a job's context is made of. Everything else follows. */
+/** The input of a job's context. */
 export interface RuntimeInput {
   readonly jobId: string;
   /** Nodes of the allocation in order. */
   readonly nodes: readonly string[];
   /** IP address by node. */
   readonly addresses: Readonly<Record<string, string>>;
-  /** What goes into URLs: node names, or addresses where names of nodes mean nothing to the system (local mode). */
+  /**
+   * The hosts in URLs: node names, or addresses where the system cannot resolve the names of nodes (local
+   * mode).
+   */
   readonly hostNames: 'names' | 'addresses';
   readonly jobDir: string;
   readonly tmpDir: string;
   readonly infraPorts: InfraPorts;
   readonly containers: boolean;
-  /** Each process has a container of its own, in place of one on each node for all. */
+  /** Each process has its own container, instead of one per node for all. */
   readonly containerPerProcess?: boolean;
   readonly cluster: ClusterConfig;
   readonly distDir: string;
@@ -25,15 +28,15 @@ export interface RuntimeInput {
   readonly etcdBinary?: string;
   readonly setupScript: string | null;
   readonly realEngines: boolean;
-  /** Default: a node has the ports that the plan names. */
+  /** Default: a node has the planned ports. */
   readonly port?: (node: string, planned: number) => number;
   readonly hasGpus?: boolean;
 }
 
-/** Fixed places in a container where the job's directories are mounted. */
+/** Paths in a container where the job's directories are mounted. */
 const INSIDE = { model: '/model', logs: '/logs' } as const;
 
-/** Ports when nothing else is in the way: what NATS and etcd have by themselves. */
+/** Ports without conflicts: the defaults of NATS and etcd. */
 const DEFAULT_INFRA_PORTS: InfraPorts = { nats: 4222, etcdClient: 2379, etcdPeer: 2380 };
 
 export function createRuntimeContext(input: RuntimeInput): JobContext {
@@ -79,7 +82,7 @@ export function createRuntimeContext(input: RuntimeInput): JobContext {
     bashPreamble: cluster.default_bash_preamble ?? null,
     address,
     host: (node) => (byName ? node : address(node)),
-    // Nodes that share a machine each have the same ports, so none may take them on all addresses.
+    // Nodes on one machine share their ports, so no process may bind them on all addresses.
     port: input.port ?? ((_, planned) => planned),
     networkInterface: byName ? (cluster.network_interface ?? null) : 'lo',
     listenAddress: (node) => (byName ? '0.0.0.0' : address(node)),
@@ -100,20 +103,25 @@ function modelInside({ path, stage_dir: disk }: Recipe['model'], containers: boo
   return sourceInside(path, containers);
 }
 
-/** A model's directory where a step that copies it sees it. */
+/** A model's directory as the copying step sees it. */
 export const sourceInside = (path: string, containers: boolean): string => (containers ? INSIDE.model : path);
 
-/** Where a model is on a node's own disk; the same in a container, where the disk is mounted at its own path. */
+/**
+ * A model's path on a node's own disk; the same in a container, because the disk is mounted at its own path.
+ */
 export const stagedAt = (path: string, disk: string): string =>
   `${disk.replace(/\/+$/, '')}/${basename(path)}`;
 
-/** Directories sort as their points do: a number has two digits, or as many as the last of all `numbers` has. */
+/**
+ * A number with at least two digits, or as many as the largest of all `numbers` has, so that directories sort
+ * like points.
+ */
 export const pointNumber = (ordinal: number, numbers: number): string =>
   String(ordinal).padStart(Math.max(2, String(numbers - 1).length), '0');
 
 const fileSafe = (name: string): string => name.replaceAll(/[^\w.-]+/g, '-').slice(0, 100);
 
-/** A job that is only shown: nodes at 10.0.0.1 and on, default ports, containers. */
+/** The context of a displayed plan: nodes at 10.0.0.1 and on, default ports, containers. */
 export function dryRunInput(nodes: readonly string[], cluster: ClusterConfig): RuntimeInput {
   const jobId = '12345';
   return {

@@ -16,9 +16,9 @@ interface PlacedStep extends Step {
 }
 
 /**
- * What has to be done before an engine can start, each on all its nodes at once: the model and the router's sources
- * are fetched, then the setup script runs, then the router is installed and the model is copied to the nodes' disks. Steps
- * that have ended well are not done again for the next point.
+ * The steps before an engine starts, each on all its nodes at once. First they fetch the model and the
+ * router's sources; then they run the setup script; then they install the router and copy the model to the
+ * nodes' disks. A step that has succeeded is not repeated for the next point.
  */
 export function stepProcesses(
   recipe: Recipe,
@@ -49,13 +49,13 @@ export function stepProcesses(
   );
 }
 
-/** Those of them that change what is in the engines' image. */
+/** The steps that change the engines' image. */
 export const imageSteps = (runtime: RuntimeContext, router: RouterSteps): ImageSteps =>
   [...setUp(runtime, []), ...(runtime.realEngines ? router.inImage : [])].map(({ argv }) => argv);
 
 const isTaskOn = ({ mpi }: ProcessSpec, node: string): boolean => mpi?.nodes.includes(node) ?? false;
 
-/** Once where all nodes see the same HF_HOME, else on each. */
+/** One process where all nodes share HF_HOME, else one on each node. */
 function fetchModel(
   { model, environment }: Recipe,
   runtime: RuntimeContext,
@@ -92,7 +92,7 @@ function stageModel({ model }: Recipe, runtime: RuntimeContext, nodes: readonly 
       name: 'stage-model',
       phase: 'install',
       argv: [runtime.nodeBinary, program, sourceInside(path, runtime.containers), stagedAt(path, disk)],
-      // Files are read and written by libuv's threads, of which there are four otherwise.
+      // libuv's threads read and write the files; its default is four.
       env: { UV_THREADPOOL_SIZE: '16' },
       timeoutMs: 4 * HOUR_MS,
       nodes,
@@ -121,7 +121,7 @@ function stepProcess(step: PlacedStep, runtime: RuntimeContext, node: string): O
   };
 }
 
-/** `default_bash_preamble` before a command of the engines' image; others may have no bash. */
+/** Adds `default_bash_preamble` to a command of the engines' image; other images may lack bash. */
 export function withPreamble(process: ProcessSpec, { image, bashPreamble }: RuntimeContext): ProcessSpec {
   if (bashPreamble === null || image === null || process.image !== image) return process;
   return { ...process, argv: ['bash', '-c', `${bashPreamble}\nexec "$@"`, 'bash', ...process.argv] };

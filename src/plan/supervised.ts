@@ -1,11 +1,11 @@
 import type { ProcessSpec } from '../messages/spec/process-spec.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
 
-/** A process with what the recipe's `supervision` says of how it is watched and ended, in place of what suits its kind. */
+/** A process with the recipe's `supervision` settings instead of the defaults of its kind. */
 export function supervised(process: ProcessSpec, { supervision }: Recipe): ProcessSpec {
   const { grace, unhealthy_after: unhealthy, hung_after: hung, critical } = supervision;
   const { role } = process;
-  // A health check that takes a token fails when the engine stands still, so it is a hang that it tells of.
+  // A health check that generates a token fails when the engine hangs, so its failure counts as a hang.
   const generates = process.probe.kind === 'http' && process.probe.generates === true;
   const unhealthySeconds = generates ? Math.min(unhealthy, hung) : unhealthy;
   const serves = role === 'prefill' || role === 'decode' || role === 'agg' || role === 'frontend';

@@ -2,19 +2,19 @@ import type { PointChange } from '../model/kinds.ts';
 import type { SweepSettings } from '../recipe/values/sweep-settings.ts';
 import { type Catalogue, type Deployment, kindOf, OTHER_S } from './catalogue.ts';
 
-/** Up to this many different deployments the best order of all is found. */
+/** Up to this many different deployments the optimal order is computed. */
 const MOST_EXACT = 10;
 
-/** Above this many different deployments every pair of them is too much to look at. */
+/** Above this many different deployments comparing all pairs takes too long. */
 const MOST_PAIRWISE = 600;
 
-/** Of a process that goes. */
+/** Cost of stopping a process. */
 const STOP_S = 1;
 
 /**
- * Ordinals of the points in the order in which they run: such that starts cost least, and as they are written where
- * that makes no difference. Points with the same deployment follow each other; of the deployments the cheapest of a
- * few orders is taken, the recipe's own among them, so it never gets worse.
+ * Ordinals of the points in running order, with minimal start costs, and in the recipe's order where the
+ * costs are equal. Points with the same deployment follow each other. The cheapest of a few orders wins, and
+ * the recipe's own is one of them, so the result is never worse.
  */
 export function runningOrder(catalogue: Catalogue, order: SweepSettings['order']): readonly number[] {
   const { deployments, costs, of, written } = catalogue;
@@ -42,11 +42,11 @@ export function runningOrder(catalogue: Catalogue, order: SweepSettings['order']
   return cheapest;
 }
 
-/** true when points run as they are written, whatever they are. */
+/** Whether points always run in the recipe's order. */
 export const isAsWritten = (order: SweepSettings['order'], points: number): boolean =>
   order === 'as-written' || points < 3;
 
-/** What each point does to what runs already, for points in the order in which they run. */
+/** The changes of each point, for points in running order. */
 export function changesOf(catalogue: Catalogue, order: readonly number[]): PointChange[] {
   let before: Deployment | undefined;
   const unchanged = new Map<Deployment, readonly string[]>();
@@ -93,14 +93,14 @@ function changeOf(
 const namesOf = (numbers: Int32Array, { ids }: Catalogue): string[] =>
   Array.from(numbers, (id) => ids[id] ?? '');
 
-/** How many workers some processes of a deployment are of. */
+/** Number of workers among some processes of a deployment. */
 function endpointsOf(numbers: Int32Array, { kinds }: Deployment, { endpoints }: Catalogue): number {
   const found = new Set(Array.from(numbers, (id) => endpoints[kinds[id] ?? -1]));
   found.delete(null);
   return found.size;
 }
 
-/** Workers that load their model when every point is started from nothing. */
+/** Number of model loads when every point starts from nothing. */
 export const loadsAlone = (catalogue: Catalogue): number =>
   catalogue.deployments.reduce(
     (sum, each) => sum + each.ordinals.length * endpointsOf(each.ids, each, catalogue),
@@ -117,7 +117,7 @@ function costOf(sequence: readonly (Deployment | undefined)[], costs: readonly n
   return sum;
 }
 
-/** Of going from one deployment to another. */
+/** The cost of a change from one deployment to another. */
 function stepCost(before: Deployment | undefined, now: Deployment, costs: readonly number[]): number {
   if (before === now) return 0;
   let cost = 0;
@@ -129,7 +129,7 @@ function stepCost(before: Deployment | undefined, now: Deployment, costs: readon
   return cost;
 }
 
-/** The cheapest of all orders, by way of the cheapest that goes through each set and ends at each of its members. */
+/** The cheapest order, found with the cheapest path through each set that ends at each of its members. */
 function best({ deployments, costs }: Catalogue): number[] {
   const all = deployments.map((_, index) => index);
   const step = (from: number | undefined, to: number): number => {
@@ -149,7 +149,7 @@ function best({ deployments, costs }: Catalogue): number[] {
         if (set & (1 << to)) continue;
         const key = `${set | (1 << to)}/${to}`;
         const sum = cost + (pairs[last]?.[to] ?? 0);
-        // Ways come in the order in which deployments are written, so of equal ones the first stays.
+        // Paths come in the recipe's order, so the first of equal ones stays.
         if (sum < (longer.get(key)?.cost ?? Number.POSITIVE_INFINITY))
           longer.set(key, { cost: sum, order: [...order, to] });
       }
@@ -159,7 +159,7 @@ function best({ deployments, costs }: Catalogue): number[] {
   return [...ways.values()].reduce((least, way) => (way.cost < least.cost ? way : least)).order;
 }
 
-/** The first deployment, then always the one that is cheapest to go to; of equal ones the one written first. */
+/** The first deployment, then always the cheapest next one; of equal ones the first in the recipe. */
 function nearestNext({ deployments, costs }: Catalogue): number[] {
   const left = deployments.map((_, index) => index);
   const order = left.splice(0, 1);
@@ -177,7 +177,10 @@ function nearestNext({ deployments, costs }: Catalogue): number[] {
   return order;
 }
 
-/** Deployments that share their costliest process are neighbours, among them those that share the next costliest. */
+/**
+ * Deployments with the same most expensive process are neighbours, and among them those with the same next
+ * one.
+ */
 function byCostliest({ deployments, costs }: Catalogue): number[] {
   const variety = new Map<number, Set<number>>();
   const seen = new Map<number, number>();
@@ -189,7 +192,7 @@ function byCostliest({ deployments, costs }: Catalogue): number[] {
       else variety.set(id, new Set([kind]));
       if (!seen.has(kind)) seen.set(kind, index);
     }
-  // In a grid, one process outside and another inside costs less than the other way round when its product is larger.
+  // In a grid, the process with the larger product belongs to the outer loop.
   const weight = (kinds: ReadonlySet<number>): number => {
     const [first = -1] = kinds;
     return kinds.size < 2 ? 0 : ((costs[first] ?? OTHER_S) * kinds.size) / (kinds.size - 1);

@@ -6,19 +6,22 @@ import type { EndpointProcess, Roles, RuntimeContext, WorkerRest } from '../mode
 import { endpointId, workerId } from '../model/worker-id.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
 
-/** An engine ends what it has begun, and its children; only one that hangs takes all of it. */
+/** An engine finishes its requests and ends its children; only a hung one takes the whole grace. */
 const GRACE_MS = 30_000;
-/** The indices of the plan would name GPUs that are not there. */
+/** The planned indices would name GPUs that do not exist. */
 const NO_GPUS = { CUDA_VISIBLE_DEVICES: '' };
 const UNHEALTHY_AFTER_MS = 300_000;
 
-/** Name of a worker's log: `<node>_<mode>_w<index>.out`; of further ranks of an endpoint on the node, with their rank. */
+/**
+ * Name of a worker's log: `<node>_<mode>_w<index>.out`; for further ranks of an endpoint on the node, with
+ * their rank.
+ */
 function workerLog({ node, mode, index, rank }: EndpointProcess, ranks: readonly EndpointProcess[]): string {
   const first = ranks.find((other) => other.node === node)?.rank === rank;
   return `${node}_${mode}_w${index}${first ? '' : `_r${rank}`}.out`;
 }
 
-/** What agents start for each endpoint: a process for each rank, or one for all where MPI starts the others. */
+/** The worker processes of agents: one for each rank, or one for all ranks where MPI starts the others. */
 export function workerProcesses(
   { backend, frontend }: { readonly backend: BackendProtocol; readonly frontend: FrontendProtocol },
   recipe: Recipe,
@@ -71,7 +74,7 @@ export function workerProcesses(
   });
 }
 
-/** The ranks of a process's endpoint; with thousands of processes nobody may look through all for each. */
+/** Ranks by endpoint. Indexed, because scanning all of thousands of processes for each is quadratic. */
 function byEndpoint(
   all: readonly EndpointProcess[],
 ): (process: EndpointProcess) => readonly EndpointProcess[] {
@@ -90,7 +93,7 @@ const mpiLaunch = (ranks: readonly EndpointProcess[]): NonNullable<ProcessSpec['
   nodes: ranks.map(({ node }) => node),
 });
 
-/** How each worker is brought to rest between two measurements: its leader is asked. */
+/** How to bring each worker to rest between two measurements, through its leader. */
 export function workersAtRest(
   backend: BackendProtocol,
   recipe: Recipe,
@@ -98,7 +101,7 @@ export function workersAtRest(
   roles: Roles,
   all: readonly EndpointProcess[],
 ): WorkerRest[] {
-  const unknown = { flush: [], load: null, why: `${backend.type} offers no way to empty its caches` };
+  const unknown = { flush: [], load: null, why: `${backend.type} cannot flush its caches` };
   const ranksOf = byEndpoint(all);
   return all
     .filter(({ rank }) => rank === 0)

@@ -8,7 +8,7 @@ export type JsonSchema = { readonly [key: string]: unknown };
 
 const DIALECT = 'https://json-schema.org/draft/2020-12/schema';
 
-/** One recipe, as it is written: without overrides and without a sweep. */
+/** One recipe without overrides and without a sweep. */
 export const recipeJsonSchema = (): JsonSchema => jsonSchemaOf(recipeSchema);
 
 /** srtslurm.yaml. */
@@ -18,8 +18,8 @@ export const clusterJsonSchema = (): JsonSchema => ({
 });
 
 /**
- * A recipe file, for editors: a recipe, or `base` with overrides. Where a recipe has a sweep any value may be a
- * placeholder, and an override may hold any part of a recipe, null, and in a zip_override a list.
+ * A recipe file, for editors: a recipe, or `base` with overrides. In a recipe with a sweep any value may be a
+ * placeholder. An override may contain any part of a recipe, null, and in a zip_override a list.
  */
 export function recipeFileJsonSchema(): JsonSchema {
   const { $schema: _, ...one } = recipeJsonSchema();
@@ -47,20 +47,20 @@ export function recipeFileJsonSchema(): JsonSchema {
 const jsonSchemaOf = (schema: z.ZodType): JsonSchema =>
   z.toJSONSchema(schema, { io: 'input', override: ({ jsonSchema }) => anyKind(jsonSchema) }) as JsonSchema;
 
-/** Kinds that a key tells apart: an override need not have that key, and then fits several of them. */
+/** Accepts any kind, because an override may omit the key that distinguishes kinds. */
 function anyKind(schema: z.core.JSONSchema.BaseSchema): void {
   if (!schema.oneOf) return;
   schema.anyOf = schema.oneOf;
   delete schema.oneOf;
 }
 
-/** Settings of a sweep; a list in the place of one is a parameter of that name. */
+/** Settings of a sweep; a list instead of a setting is a parameter of that name. */
 const sweepSettings = jsonSchemaOf(sweepSettingsSchema.unwrap()).properties as Record<string, JsonSchema>;
 
-/** What may stand in `sweep` beside the lists of parameters. */
+/** The keys of `sweep` besides the lists of parameters. */
 export const sweepJsonSchema: JsonSchema = {
   description:
-    'lists of parameters, and how their points are run; "{name}" in the recipe takes the values of the list `name`',
+    'lists of parameters, and settings for their points; "{name}" in the recipe takes the values of the list `name`',
   type: 'object',
   properties: {
     mode: {
@@ -73,7 +73,7 @@ export const sweepJsonSchema: JsonSchema = {
   additionalProperties: { type: 'array', minItems: 1 },
 };
 
-/** A file has a sweep too, and may leave to the cluster config how many GPUs a node has. */
+/** A file may have a sweep, and may omit GPUs per node for the cluster config to fill in. */
 function asWritten(recipe: JsonSchema): JsonSchema {
   const { resources, ...properties } = recipe.properties as Record<string, JsonSchema>;
   const required = ((resources?.required ?? []) as string[]).filter((key) => key !== 'gpus_per_node');
@@ -97,7 +97,7 @@ const orListOfValues = (sweep: JsonSchema): JsonSchema => ({
   ),
 });
 
-/** What stands for a single value, as against a map that has parts of its own. */
+/** A schema of a single value, in contrast to a map with parts. */
 const isLeaf = (schema: JsonSchema): boolean => schema.anyOf === undefined && schema.type !== 'object';
 
 const orPlaceholder = (schema: JsonSchema): JsonSchema =>
@@ -120,7 +120,7 @@ function orElse(schema: JsonSchema, other: JsonSchema): JsonSchema {
   };
 }
 
-/** `change` on every schema below `schema`, innermost first. */
+/** Applies `change` to every schema below `schema`, innermost first. */
 function mapSchemas(schema: JsonSchema, change: (schema: JsonSchema) => JsonSchema): JsonSchema {
   const below = (part: unknown): unknown =>
     typeof part === 'object' && part !== null ? change(mapSchemas(part as JsonSchema, change)) : part;
@@ -129,7 +129,7 @@ function mapSchemas(schema: JsonSchema, change: (schema: JsonSchema) => JsonSche
       const parts = Object.entries(value as JsonSchema).map(([name, part]) => [name, below(part)]);
       return [key, Object.fromEntries(parts)];
     }
-    // Branches of a union are changed inside; as a whole the union is one value.
+    // `change` applies to the branches of a union; the union as a whole is one value.
     if (key === 'anyOf') return [key, (value as JsonSchema[]).map((one) => below(one))];
     if (key === 'items' || key === 'additionalProperties') return [key, below(value)];
     return [key, value];

@@ -26,16 +26,19 @@ export interface LoadOptions {
   readonly cluster: ClusterConfig;
   /** For `$VAR` in paths. */
   readonly env: Environment;
-  /** Takes each unknown key, which is then passed over; without it they are errors. */
+  /** Called for each unknown key, which is then ignored; without it unknown keys are errors. */
   readonly onUnknownKey?: OnProblem | undefined;
 }
 
-/** One variant, or why it is none. */
+/** One variant, or its errors. */
 export type VariantResult =
   | { readonly variant: string; readonly loaded: LoadedVariant }
   | { readonly variant: string; readonly error: SrtctlError };
 
-/** @throws RecipeProblems for the first variant of the files that is wrong */
+/**
+ *
+ * @throws RecipeProblems for the first invalid variant of the files
+ */
 export const loadAll = (files: readonly RecipeFile[], options: LoadOptions): LoadedVariant[] =>
   [...loadEach(files, options)].map(({ result }) => {
     if ('error' in result) throw result.error;
@@ -44,7 +47,7 @@ export const loadAll = (files: readonly RecipeFile[], options: LoadOptions): Loa
 
 /**
  * The variants of all files, one after the other.
- * @throws RecipeError at the end when a selector that goes for several files took nothing in any of them
+ * @throws RecipeError at the end when a selector for several files matched in none of them
  */
 export function* loadEach(
   files: readonly RecipeFile[],
@@ -131,7 +134,7 @@ interface Found {
   readonly onUnknownKey: OnProblem | undefined;
 }
 
-/** Adds to `problems` what is new in it: the points of a sweep are mostly wrong in the same way. */
+/** Adds new problems to `problems`, because the points of a sweep mostly have the same ones. */
 function checkRecipe(
   value: Plain,
   place: (path: Path) => SourcePlace,
@@ -150,7 +153,7 @@ function checkRecipe(
   return 'data' in parsed ? parsed.data : void add(parsed.problems);
 }
 
-/** An unknown kind is said first and alone: every key that belongs to that kind would be a complaint of its own. */
+/** Reports an unknown kind first and alone, because every key of that kind would be a further error. */
 function unknownTypes(value: Plain, place: (path: Path) => SourcePlace): Problem[] {
   const known: [string, readonly string[]][] = [
     ['backend', backendTypes],
@@ -172,7 +175,7 @@ function unknownTypes(value: Plain, place: (path: Path) => SourcePlace): Problem
   });
 }
 
-/** A point's name is the recipe's; where the recipe leaves that the same for all points, its parameters are added. */
+/** A point's name is the recipe's; parameters are added where that name is the same for all points. */
 function pointName(raw: RawVariant, recipe: LoadedRecipe | undefined, params: SweepPoint['params']): string {
   const name = recipe?.name ?? '';
   if (params === null || name !== raw.value.name) return name;
@@ -192,7 +195,7 @@ function variantName(raw: RawVariant, only: string | undefined): string {
   return String(name).replaceAll(/[-_]?[A-Za-z]*\{\w+\}/g, '') || 'sweep';
 }
 
-/** Of the parts that planning and starting may find fault with. */
+/** Places of the fields that planning and starting may refuse. */
 function placesOf(value: Plain, place: (path: Path) => SourcePlace): LoadedVariant['places'] {
   const paths: Path[] = [];
   for (const section of [

@@ -3,7 +3,9 @@ import { benchmarkSchema } from '../benchmarks/index.ts';
 import { frontendSchema } from '../frontends/index.ts';
 import { recipeSchemaOf } from './schema/schema.ts';
 
-/** A recipe with every engine, router and benchmark that there is. `backend` is a union that its `type` tells apart. */
+/**
+ * A recipe for every known engine, router and benchmark. `backend` is a union that its `type` distinguishes.
+ */
 export const recipeSchema = recipeSchemaOf({
   frontend: frontendSchema,
   backend: backendSchema,

@@ -15,17 +15,18 @@ import type { Selector } from './source/selector.ts';
 import { isMergeKey, readYaml } from './source/source.ts';
 import { expandVariants, type RawVariant } from './variants.ts';
 
-/** A variant as a recipe of its own. */
+/** A variant as a separate recipe. */
 export interface ResolvedText {
-  /** As in RawVariant; '' for a recipe without overrides, whose text is that of its file. */
+  /** As in RawVariant; '' for a recipe without overrides, which keeps the text of its file. */
   readonly variant: string;
   readonly text: string;
 }
 
 /**
- * The variants of a recipe file as YAML, in the order and with the comments of the source: those of `base`, and of what
- * an override puts in its place. Aliases are written out, since what they point to may be elsewhere in the file.
- * @throws RecipeProblems when the file or its overrides are wrong; NoVariant when the selector takes none
+ * The variants of a recipe file as YAML, in the order and with the comments of the source: those of `base`,
+ * and of the override's replacements. Aliases are expanded, because their targets may be elsewhere in the
+ * file.
+ * @throws RecipeProblems when the file or its overrides are invalid; NoVariant when the selector matches none
  */
 export function resolveOverrides(file: string, text: string, selector?: Selector): ResolvedText[] {
   const { source, document } = readYaml(file, text, numberMaps);
@@ -49,14 +50,14 @@ function write(source: Document, raw: RawVariant): string {
   return resolved.toString({ lineWidth: 0, indentSeq: false });
 }
 
-/** What stands above the first key of a file, with an empty line below it or without. */
+/** The comment above the first key of a file, with or without an empty line below it. */
 function headOf({ commentBefore, contents }: Document): string | null {
   const first = isMap(contents) ? contents.items[0]?.key : null;
   const own = isScalar(first) ? first.commentBefore : null;
   return [commentBefore, contents?.commentBefore, own].filter(Boolean).join('\n') || null;
 }
 
-/** A copy of a map that shares nothing with its document: aliases and `<<` are what they stand for. */
+/** A copy of a map without shared nodes: aliases and `<<` are expanded. */
 function copyMap(node: unknown, document: Document): YAMLMap {
   const copied = copy(node, document);
   return isMap(copied) ? copied : new YAMLMap();
@@ -85,7 +86,10 @@ function copy(node: unknown, document: Document): Node {
   return scalar;
 }
 
-/** A comment before the first key is the map's own for the parser; it belongs to the key, wherever that goes. */
+/**
+ * The parser assigns a comment before the first key to the map; it belongs to the key, wherever the key
+ * moves.
+ */
 function commentAtKey(map: YAMLMap): YAMLMap {
   const key = map.items[0]?.key;
   if (!isScalar(key) || !map.commentBefore) return map;
@@ -94,7 +98,7 @@ function commentAtKey(map: YAMLMap): YAMLMap {
   return map;
 }
 
-/** A collection without its items, comments and all. */
+/** A collection without its items, but with its comments. */
 function shell<T extends YAMLMap | YAMLSeq>(node: T): T {
   const empty = node.clone() as T;
   empty.items = [];
@@ -105,7 +109,7 @@ function shell<T extends YAMLMap | YAMLSeq>(node: T): T {
 const drop = <T extends object>(values: T): Partial<T> =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value != null)) as Partial<T>;
 
-/** A pair of a map; those that `<<` brings have a place only where the map has no such key itself. */
+/** Adds a pair to a map; pairs from `<<` are added only when the map lacks the key. */
 function addPair(map: YAMLMap, { key, value }: Pair, document: Document): void {
   if (!isMergeKey(key)) {
     const own = map.items.findIndex((item) => nameOf(item) === nameOf({ key }));
@@ -129,7 +133,7 @@ function addPair(map: YAMLMap, { key, value }: Pair, document: Document): void {
 
 const nameOf = ({ key }: { key: unknown }): string => String(isScalar(key) ? key.value : key);
 
-/** As deepMerge of plain values: maps key by key, null takes away, everything else replaces. */
+/** As deepMerge for plain values: maps merge key by key, null removes, everything else replaces. */
 function merge(target: YAMLMap, override: YAMLMap): void {
   for (const pair of override.items) {
     const at = target.items.findIndex((item) => nameOf(item) === nameOf(pair));
@@ -150,13 +154,13 @@ function merge(target: YAMLMap, override: YAMLMap): void {
   }
 }
 
-/** What an override says of a key stands below what the base says of it. */
+/** Puts the override's comment for a key below the base's. */
 function keepComment(base: unknown, override: unknown): void {
   if (!isScalar(base) || !isScalar(override) || !override.commentBefore) return;
   base.commentBefore = [base.commentBefore, override.commentBefore].filter(Boolean).join('\n');
 }
 
-/** The `index`-th of every list of a zip_override; a list of one is for all. */
+/** The `index`-th element of every list of a zip_override; a list of one applies to all. */
 function pick(node: Node, index: number): Node {
   if (isSeq(node)) return (node.items.length === 1 ? node.items[0] : node.items[index]) as Node;
   if (!isMap(node)) return node;

@@ -5,13 +5,13 @@ import { expandHome } from './values/mount-path.ts';
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * What surrounds a recipe, put into it: the cluster's default GPUs per node, its model and container aliases, and
- * environment variables in paths. Variables that are not set stay as they are written.
+ * Completes a recipe: the cluster's default GPUs per node, its model and container aliases, and environment
+ * variables in paths. Unset variables stay unchanged.
  */
 export function resolveRecipe(value: Plain, cluster: ClusterConfig, env: Environment): Plain {
   const expand = (part: unknown) => expandVariables(part, env);
   const image = (part: unknown) => alias(expand(part), cluster.containers);
-  // A section with nothing under it is as good as left out.
+  // An empty section counts as omitted.
   const resolved: Plain = Object.fromEntries(Object.entries(value).filter(([, part]) => part !== null));
   if (isPlain(value.model)) {
     const { path, container } = value.model;
@@ -54,12 +54,12 @@ export function resolveRecipe(value: Plain, cluster: ClusterConfig, env: Environ
   return resolved;
 }
 
-/** A section that can be filled in: what is no map is left for its complaint. */
+/** Whether defaults can be added to a section: any other value is left for the error message. */
 const isOpen = (section: unknown): boolean => section == null || isPlain(section);
 
 const plainOr = (value: unknown): Plain => (isPlain(value) ? value : {});
 
-/** `value` with what it leaves out, or leaves empty, from the cluster. */
+/** Fills omitted or empty keys of `value` from the cluster. */
 function withFallback(value: Plain, fallback: Readonly<Record<string, unknown>>): Plain {
   const left = Object.entries(fallback).filter(([key, other]) => other != null && value[key] == null);
   return { ...value, ...Object.fromEntries(left) };
@@ -74,7 +74,7 @@ function alias(name: unknown, aliases: ClusterConfig['model_paths']): unknown {
 
 const VARIABLE = /\$(?:\{(\w+)\}|(\w+))/g;
 
-/** `$NAME` and `${NAME}` in a text; those that are not set stay as they are written. */
+/** Expands `$NAME` and `${NAME}` in a text; unset variables stay unchanged. */
 export const expandText = (text: string, env: Environment): string =>
   text.replaceAll(VARIABLE, (all, braced: string, bare: string) => env[braced ?? bare] ?? all);
 

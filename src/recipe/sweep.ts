@@ -7,7 +7,7 @@ export interface SweepPoint {
   readonly value: Plain;
 }
 
-/** Something is wrong with the sweep section itself or with a placeholder; `path` is in the variant. */
+/** A problem of the sweep section itself or of a placeholder; `path` is in the variant. */
 export class SweepProblem extends Error {
   readonly path: Path;
   constructor(message: string, path: Path) {
@@ -16,20 +16,20 @@ export class SweepProblem extends Error {
   }
 }
 
-/** More than anybody runs in one allocation. */
+/** Far above the points of any real allocation. */
 const MOST_POINTS = 10_000;
 
-/** Filled in when the workers are placed, not by a sweep. */
+/** Placeholders that are filled in when the workers are placed, not by a sweep. */
 const LATER = new Set(['node', 'node_id']);
 
-/** Filled in when the job starts: what mounts and the directory of logs may name. */
+/** Placeholders that are filled in when the job starts: mounts and the directory of logs may contain them. */
 const OF_JOB = ['job_id', 'run_name', 'log_dir', 'model_path', 'head_node_ip'] as const;
 export type JobPlaceholder = (typeof OF_JOB)[number];
 const HAS_JOB = /^(container_mounts|extra_mount|output)\b/;
 const PLACEHOLDER = /(?<!\$)\{([A-Za-z_]\w*)\}/g;
 
 /**
- * The points of a variant: every combination of the lists in `sweep` in the order they are written, the last one
+ * The points of a variant: every combination of the lists in `sweep` in the order of the recipe, the last one
  * varying fastest; with `mode: zip`, the first of each list, the second of each, and so on.
  */
 export function expandSweep(variant: Plain): SweepPoint[] {
@@ -45,17 +45,17 @@ export function expandSweep(variant: Plain): SweepPoint[] {
   });
   if (parameters.length === 0) {
     if (Object.keys(sweep).length > 0 && sweep.mode === undefined) return [fill(value, null)];
-    throw new SweepProblem('names no parameter', ['sweep']);
+    throw new SweepProblem('has no parameter', ['sweep']);
   }
   const points = parameters.reduce((product, [, values]) => product * values.length, 1);
   if (mode === 'grid' && points > MOST_POINTS)
-    throw new SweepProblem(`makes ${points} points, and ${MOST_POINTS} is the most`, ['sweep']);
+    throw new SweepProblem(`makes ${points} points, more than the limit of ${MOST_POINTS}`, ['sweep']);
   return (mode === 'zip' ? zip(parameters) : grid(parameters)).map((params) => fill(value, params));
 }
 
 /**
- * How the points of a variant are run: the settings in its `sweep`. A list is always a parameter, whatever its name.
- * @throws SweepProblem for a setting that is none
+ * The settings in a variant's `sweep`. A list is always a parameter, whatever its name.
+ * @throws SweepProblem for an unknown setting
  */
 export function sweepSettings({ sweep }: Plain): SweepSettings {
   const settings = isPlain(sweep) ? settingsIn(sweep) : {};
@@ -71,7 +71,7 @@ export function sweepSettings({ sweep }: Plain): SweepSettings {
     ([name]) => (name === 'on_failure' ? ['retry', 'pause'] : []),
   );
   const hint = problem?.hint === undefined ? '' : ` (${problem.hint})`;
-  const message = problem?.message ?? 'is no setting of a sweep';
+  const message = problem?.message ?? 'is not a setting of a sweep';
   throw new SweepProblem(`${message}${hint}`, ['sweep', ...(paths[0] ?? [])]);
 }
 
@@ -116,13 +116,15 @@ function fill(value: Plain, params: Record<string, unknown> | null): SweepPoint 
   return { params, value: replace(value, params ?? {}, []) as Plain };
 }
 
-/** Values in place of `{name}`. Text that is nothing but a placeholder becomes the value itself, type and all. */
+/**
+ * Replaces `{name}` by values. Text that is exactly a placeholder becomes the value itself, with its type.
+ */
 function replace(part: unknown, params: Readonly<Record<string, unknown>>, path: Path): unknown {
   if (Array.isArray(part)) return part.map((item, index) => replace(item, params, [...path, index]));
   if (isPlain(part)) {
     return Object.fromEntries(
       Object.entries(part).map(([key, below]) => [
-        // A mount's host directory is the key.
+        // The key of a mount is its host directory.
         path[0] === 'container_mounts' ? String(replace(key, params, [...path, key])) : key,
         replace(below, params, [...path, key]),
       ]),
@@ -133,7 +135,7 @@ function replace(part: unknown, params: Readonly<Record<string, unknown>>, path:
   if (whole !== undefined && Object.hasOwn(params, whole)) return params[whole];
   return part.replaceAll(PLACEHOLDER, (text, name: string) => {
     if (Object.hasOwn(params, name)) return textOf(params[name]);
-    // A benchmark's command is a program of its own, in which braces mean what its language says.
+    // A benchmark's command is a program, in which braces have the meaning of its language.
     if (LATER.has(name) || path.join('.') === 'benchmark.command') return text;
     if (HAS_JOB.test(String(path[0])) && OF_JOB.some((known) => known === name)) return text;
     throw new SweepProblem(`placeholder ${text} is not a parameter of the sweep`, path);

@@ -7,7 +7,7 @@ import { VAIN, type Way, YET } from '../../model/checks.ts';
 import type { ClusterConfig } from '../schema/cluster.ts';
 import type { Recipe } from '../schema/schema.ts';
 
-/** Something that is asked for and not done, though the run is valid without it. */
+/** An unsupported option without which the run is valid. */
 export interface NotDone {
   /** `benchmark.dataset_path` */
   readonly path: string;
@@ -16,7 +16,10 @@ export interface NotDone {
 
 type Rule = readonly [path: string, isAsked: (recipe: Recipe, way: Way) => boolean, text: string];
 
-/** Of sections that belong to no kind. Kinds have their own (model/checks.ts), which are said between these two parts. */
+/**
+ * Rules for sections without a kind. Kinds have their own rules (model/checks.ts), reported between these two
+ * parts.
+ */
 const beforeKinds: readonly Rule[] = [
   [
     'observability',
@@ -68,7 +71,7 @@ const afterKinds: readonly Rule[] = [
   ],
 ];
 
-/** What a recipe asks for and srtctl does not do. */
+/** All recipe options that srtctl does not support. */
 export function notDoneOf(recipe: Recipe, way: Way): NotDone[] {
   const found = (rules: readonly Rule[]): NotDone[] =>
     rules.flatMap(([path, isAsked, text]) => (isAsked(recipe, way) ? [{ path, text }] : []));
@@ -86,7 +89,7 @@ export function notDoneOf(recipe: Recipe, way: Way): NotDone[] {
   ];
 }
 
-/** The same of srtslurm.yaml. */
+/** The same for srtslurm.yaml. */
 export function notDoneOfCluster(cluster: ClusterConfig): NotDone[] {
   const asked: [string, boolean, string][] = [
     ['preflight', !cluster.preflight, `${VAIN}model and image are looked for before every job`],
@@ -96,7 +99,7 @@ export function notDoneOfCluster(cluster: ClusterConfig): NotDone[] {
   return asked.flatMap(([path, isAsked, text]) => (isAsked ? [{ path, text }] : []));
 }
 
-/** Of every type: where its process runs, and with which environment. */
+/** Keys of every type: placement of the process, and its environment. */
 const OF_ALL: readonly BenchmarkKey[] = [
   'type',
   'env',

@@ -11,8 +11,8 @@ import { notDoneOf, notDoneOfCluster } from './not-done.ts';
 import { samePoints } from './same-points.ts';
 
 /**
- * A recipe can be planned without its model at hand, but not run.
- * @throws RecipeProblems for a model, image or variable that is not there, and for what srtctl cannot run yet
+ * A recipe can be planned without its model, but not run.
+ * @throws RecipeProblems for a missing model, image or variable, and for features that srtctl cannot run yet
  */
 export function requireRunnable(
   variant: LoadedVariant,
@@ -65,8 +65,8 @@ export function requireRunnable(
 }
 
 /**
- * What a user should know before the run begins: what the recipe or srtslurm.yaml asks for and srtctl does not do, though
- * the run is valid without it, and what the recipe's router is known to refuse. A line for each.
+ * Warnings before the run begins, one line each: options that srtctl does not support yet, though the run is
+ * valid without them, and requests that the recipe's router refuses.
  */
 export function warningsOf(variant: LoadedVariant, way: Way, cluster?: ClusterConfig): string[] {
   const ofRecipes = variant.points.flatMap(({ recipe }) => [
@@ -111,7 +111,7 @@ function checkModel(path: string, exists: (path: string) => boolean, complain: C
   }
 }
 
-/** What a runtime can start: a file, or an image of a registry. */
+/** Checks the image against the runtime, which starts either files or images of a registry. */
 function checkImageKind(image: string, runtime: string | undefined, complain: Complain): void {
   const isFile = /^[./]/.test(image) || /\.(sqsh|sif|img)$/.test(image);
   if (runtime === 'enroot' && !isFile)
@@ -126,7 +126,7 @@ function checkImageKind(image: string, runtime: string | undefined, complain: Co
     );
 }
 
-/** A registry's image says so with a "/", ":" or "#" in its name; a bare word can only be an alias. */
+/** A registry's image has a "/", ":" or "#" in its name; a bare word can only be an alias. */
 function checkImage(image: string, complain: Complain): void {
   const variable = /\$\{?\w+\}?/.exec(image)?.[0];
   if (variable !== undefined) complain(`environment variable ${variable} is not set`);

@@ -1,15 +1,17 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { LoadedVariant } from '../variant.ts';
 
-/** Points of a sweep that differ in their names alone. */
+/** Points of a sweep that only differ in their names. */
 export interface SamePoints {
-  /** null: a value stands twice in its list. */
+  /** null: the list contains a value twice. */
   readonly parameter: string | null;
-  /** How many points there are beyond the distinct ones. */
+  /** Number of points beyond the distinct ones. */
   readonly repeated: number;
 }
 
-/** Sweep parameters whose values change nothing of the recipe, so that the same point is measured more than once. */
+/**
+ * Sweep parameters whose values do not change the recipe, so that the same point is measured more than once.
+ */
 export function samePoints({ points }: LoadedVariant): SamePoints[] {
   if (points.length < 2) return [];
   const groups = new Map<string, LoadedVariant['points']>();

@@ -26,7 +26,9 @@ const requestRateSchema = z.union([z.string(), z.number()]).transform((value, co
 
 const factorSchema = z.number().min(0);
 
-/** `benchmark` of a recipe, for the types that there are. One shape for all: a type does not use every key. */
+/**
+ * `benchmark` of a recipe, for the known types. One shape for all, although a type does not use every key.
+ */
 export const benchmarkSchemaOf = (types: readonly string[]) =>
   z
     .strictObject({

@@ -13,7 +13,7 @@ import { hostSetupSchema, reportingSchema } from './observability.ts';
 
 const aliases = (what: string) => z.record(z.string(), z.string()).nullish().describe(what);
 
-/** srtslurm.yaml: what is the same for all jobs of a cluster. */
+/** srtslurm.yaml: settings for all jobs of a cluster. */
 export const clusterConfigSchema = z.strictObject({
   cluster: lineSchema.nullish().describe('name of the cluster'),
   default_account: lineSchema.nullish().describe('Slurm account of recipes that name none'),
@@ -75,12 +75,12 @@ export const clusterConfigSchema = z.strictObject({
     .nullish()
     .describe('frontend.nginx_raise_ulimit of recipes that do not say'),
   preflight: z.boolean().default(true).describe('look for model and image before a job is submitted'),
-  cloud: z.record(z.string(), z.string()).nullish().describe('of other tools; srtctl passes it over'),
+  cloud: z.record(z.string(), z.string()).nullish().describe('for other tools; srtctl ignores it'),
   reporting: reportingSchema.nullish().describe('reporting of recipes that have none'),
   telemetry: z
     .record(z.string(), z.unknown())
     .nullish()
-    .describe('telemetry of the whole cluster; srtctl passes it over'),
+    .describe('telemetry of the whole cluster; srtctl ignores it'),
   record_launch_plan: z.boolean().nullish().describe('keep every command that was run; srtctl always does'),
   git_http_version: z.string().nullish().describe('version of HTTP with which git clones'),
   runtime: z

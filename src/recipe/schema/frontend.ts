@@ -2,10 +2,12 @@ import * as z from 'zod';
 import { flagsSchema } from '../values/flags.ts';
 import { countSchema, envSchema } from '../values/values.ts';
 
-/** Options that end in a file of the router's own, as they stand. */
+/** Options that are copied unchanged into a file of the router. */
 const routerOptionsSchema = z.record(z.string(), z.unknown()).nullish();
 
-/** `frontend` of a recipe, for the routers that there are. One shape for all: a router does not use every key. */
+/**
+ * `frontend` of a recipe, for the known routers. One shape for all, although a router does not use every key.
+ */
 export const frontendSchemaOf = (routers: readonly { readonly type: string; readonly summary: string }[]) =>
   z
     .strictObject({

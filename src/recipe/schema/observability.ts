@@ -2,8 +2,8 @@ import * as z from 'zod';
 import { countSchema, positiveSchema } from '../values/values.ts';
 
 /**
- * Sections beside what runs: what is recorded, watched and reported of a run. Few recipes have them, and to make the
- * schemas takes time that every command would wait for: they are made when they are needed.
+ * Sections about recording, monitoring and reporting a run. Their schemas are created on demand, because few
+ * recipes have these sections and every command would wait for them.
  */
 
 const text = (what: string) => z.string().nullish().describe(what);
@@ -38,7 +38,7 @@ const exporter = (what: string) =>
     .nullish()
     .describe(`exporter of ${what}, on every node`);
 
-/** What recorders of metrics have in common. */
+/** Fields that recorders of metrics share. */
 const recorderShape = () => ({
   binary_path: text('program of the recorder'),
   default_frequency: seconds('from one reading to the next'),
@@ -96,22 +96,19 @@ export const reportingSchema = z.lazy(() =>
   z.strictObject({
     status: z
       .strictObject({
-        endpoint: text('URL that is told of each change of state'),
+        endpoint: text('URL that receives each change of state'),
         endpoints: z.array(z.string()).nullish().describe('several of them'),
       })
       .nullish()
       .describe('where the state of a run is reported'),
     ai_analysis: z
       .strictObject({
-        enabled: enabled('whether failures are looked into'),
+        enabled: enabled('whether failures are analysed'),
         openrouter_api_key: text('key of the service; better in the environment as OPENROUTER_API_KEY'),
         gh_token: text('token for GitHub; better in the environment as GH_TOKEN'),
-        repos_to_search: z
-          .array(z.string())
-          .nullish()
-          .describe('repositories in which changes are looked for'),
+        repos_to_search: z.array(z.string()).nullish().describe('repositories to search for changes'),
         pr_search_days: positiveSchema.nullish().describe('days of changes'),
-        prompt: text('what is asked'),
+        prompt: text('the question'),
       })
       .nullish()
       .describe('analysis of failures by a language model'),

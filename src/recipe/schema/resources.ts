@@ -5,14 +5,14 @@ import { countSchema, lineSchema, positiveSchema } from '../values/values.ts';
 export const modelSchema = z.strictObject({
   path: z.string().min(1).describe('directory, alias from model_paths, or hf:org/name'),
   container: z.string().min(1).describe('image, or alias from containers'),
-  precision: z.string().min(1).describe('fp4, fp8, bf16 …: kept for whoever reads the result'),
+  precision: z.string().min(1).describe('fp4, fp8, bf16 …: recorded with the result'),
   stage_dir: z
     .string()
     .nullish()
     .describe('directory on a disk of each node, to which the model is copied before the workers start'),
 });
 
-/** More than the largest clusters have. */
+/** Above the size of the largest clusters. */
 const MOST = 20_000;
 
 const nodes = (mode: string) => countSchema.max(MOST).nullish().describe(`nodes of the ${mode} workers`);

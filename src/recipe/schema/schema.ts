@@ -40,7 +40,7 @@ const infraSchema = z
   })
   .prefault({});
 
-/** `backend`, as far as all engines have it alike. Each engine adds its own keys, and reads them by its own schema. */
+/** `backend`, as far as all engines share it. Each engine adds its own keys in its own schema. */
 const anyBackendSchema = z.object({
   type: z.string(),
   ...environmentsShape,
@@ -48,14 +48,16 @@ const anyBackendSchema = z.object({
   mooncake_kv_store: z.object(mooncakeShape).nullish(),
 });
 
-/** The sections that depend on which engines, routers and benchmarks there are. */
+/** The sections that depend on the known engines, routers and benchmarks. */
 export interface KindSchemas<Backend extends z.ZodType> {
   readonly frontend: ReturnType<typeof frontendSchemaOf>;
   readonly backend: Backend;
   readonly benchmark: ReturnType<typeof benchmarkSchemaOf>;
 }
 
-/** A recipe after overrides, sweep parameters, cluster defaults and aliases. Reading it again changes nothing. */
+/**
+ * A recipe after overrides, sweep parameters, cluster defaults and aliases. Parsing it again changes nothing.
+ */
 export const recipeSchemaOf = <Backend extends z.ZodType>({
   frontend,
   backend,
@@ -74,7 +76,7 @@ export const recipeSchemaOf = <Backend extends z.ZodType>({
     health_check: healthCheckSchema.describe('how long workers may take to get ready'),
     profiling: profilingSchema.describe('profilers of the workers'),
     infra: infraSchema.describe('where etcd and NATS run'),
-    supervision: supervisionSchema.describe('how failures are noticed, and what they end'),
+    supervision: supervisionSchema.describe('how failures are detected, and their effect'),
     bus: busSchema.describe("srtctl's own messages"),
     sbatch_directives: directivesSchema.describe('further options of sbatch, without the leading dashes'),
     srun_options: directivesSchema.describe('further options of srun, without the leading dashes'),
@@ -91,14 +93,16 @@ export const recipeSchemaOf = <Backend extends z.ZodType>({
     enable_config_dump: z
       .boolean()
       .default(true)
-      .describe('workers write the configuration that they run with'),
+      .describe('workers write their effective configuration to a file'),
     host_setup: hostSetupSchema.nullish().describe('commands on each bare node'),
     output: outputSchema.nullish().describe('where logs go'),
     identity: identitySchema.nullish().describe('what should be running; kept with the result'),
     observability: observabilitySchema.nullish().describe('metrics and traces'),
     telemetry: telemetrySchema.nullish().describe('power and load of the GPUs'),
-    reporting: reportingSchema.nullish().describe('who is told of a run'),
+    reporting: reportingSchema.nullish().describe('where a run is reported'),
   });
 
-/** A recipe for code that need not know which engines there are. That of recipe-schema.ts is one of these. */
+/**
+ * A recipe for code that does not depend on the known engines. The recipe of recipe-schema.ts is a subtype.
+ */
 export type Recipe = z.infer<ReturnType<typeof recipeSchemaOf<typeof anyBackendSchema>>>;

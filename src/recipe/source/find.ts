@@ -4,16 +4,16 @@ import { RecipeError } from '../../os/errors.ts';
 import { nearest } from './problems.ts';
 import { listed, type Selector } from './selector.ts';
 
-/** A file to load, and which of its variants. */
+/** A file to load, and its selected variants. */
 export interface RecipeFile {
   readonly file: string;
   readonly selector?: Selector | undefined;
 }
 
 /**
- * Every file that the paths name, each once: a recipe, a directory with all recipes below it, or a pattern, each with a
- * selector behind a colon or without.
- * @throws RecipeError when a path names nothing
+ * Every file that the paths name, each once: a recipe, a directory with all recipes below it, or a pattern,
+ * each with or without a selector after a colon.
+ * @throws RecipeError when a path matches nothing
  */
 export async function findRecipes(paths: readonly string[]): Promise<RecipeFile[]> {
   const found = new Map<string, RecipeFile>();
@@ -29,7 +29,7 @@ export async function findRecipes(paths: readonly string[]): Promise<RecipeFile[
   return [...found.values()];
 }
 
-/** A file may have a colon in its name: what exists as it is written has no selector. */
+/** A file may have a colon in its name: an existing path has no selector. */
 function split(text: string): { path: string; selector?: string } {
   if (existsSync(text)) return { path: text };
   const [, path, selector] = /^(.+?\.ya?ml):(.+)$/.exec(text) ?? /^(.+):([^/]+)$/.exec(text) ?? [];
@@ -37,12 +37,12 @@ function split(text: string): { path: string; selector?: string } {
   return /\.ya?ml$/.test(path) || isPattern(path) || existsSync(path) ? { path, selector } : { path: text };
 }
 
-/** What exists as it is written is no pattern, whatever is in its name. */
+/** An existing path is no pattern, whatever its name contains. */
 const isPattern = (text: string): boolean => hasWildcards(text) && !existsSync(text);
 
 const hasWildcards = (text: string): boolean => /[*?[{]|[!@+]\(/.test(text);
 
-/** What is read as a recipe where a directory or a pattern is given. */
+/** The files that count as recipes in a directory or a pattern. */
 const isRecipe = (file: string): boolean => /\.ya?ml$/.test(file) && !/srtslurm\.ya?ml$/.test(file);
 
 function filesAt(path: string): string[] {
@@ -57,7 +57,7 @@ function filesAt(path: string): string[] {
 const recipesBelow = (directory: string): string[] =>
   readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter(isRecipe).sort();
 
-/** Recipes below the last directory that the pattern names in full, as far as they match it. */
+/** Recipes below the pattern's longest literal directory that match it. */
 async function matching(pattern: string): Promise<string[]> {
   const parts = pattern.split('/');
   const root =
@@ -86,7 +86,7 @@ function missing(path: string): RecipeError {
   });
 }
 
-/** The last [n] of a name is the number of a variant, not a choice of letters. */
+/** A final [n] of a name is the number of a variant, not a character class. */
 async function selectorOf(text: string | undefined, filter: boolean): Promise<Selector | undefined> {
   if (text === undefined) return undefined;
   const [, name = text, number = ''] = /^(.*)(\[\d+\])$/.exec(text) ?? [];
@@ -94,6 +94,6 @@ async function selectorOf(text: string | undefined, filter: boolean): Promise<Se
   const { default: picomatch } = await import('picomatch');
   const pattern = name + number.replaceAll(/[[\]]/g, '\\$&');
   const matcher = picomatch(pattern, { dot: true, bash: true });
-  // It has further parameters, which are not for those who call it with more than a name.
+  // The matcher takes further parameters, which callers must not pass by accident.
   return { text, filter, matches: (name) => matcher(name) };
 }

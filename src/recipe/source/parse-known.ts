@@ -4,12 +4,12 @@ import { without } from '../values/merge.ts';
 import { type Path, type Problem, problemsOf } from './problems.ts';
 import { keysAt } from './schema-keys.ts';
 
-/** What to do with a problem that need not end the loading. */
+/** Handles a problem that need not end the loading. */
 export type OnProblem = (problem: Problem) => void;
 
 /**
- * A value by its schema, or what is wrong with it. Unknown keys are told to `onUnknownKey` and passed over; without it
- * they are wrong.
+ * Parses a value with its schema, or reports its problems. `onUnknownKey` gets unknown keys, which are then
+ * ignored; without it they are errors.
  */
 export function parseKnown<Schema extends z.ZodType>(
   schema: Schema,
@@ -23,7 +23,7 @@ export function parseKnown<Schema extends z.ZodType>(
   const unknown = onUnknownKey ? problems.filter(({ unknownKey }) => unknownKey) : [];
   if (unknown.length === 0) return { problems };
   for (const problem of unknown) onUnknownKey?.(problem);
-  // A kind that has no such key may be another kind, so what is left is looked at anew.
+  // Parses the rest again, because another kind may fit without the unknown keys.
   const rest = unknown.reduce((left, { unknownKey }) => without(left, unknownKey ?? []), value);
   return parseKnown(schema, rest, place, onUnknownKey);
 }

@@ -9,11 +9,11 @@ export interface Problem {
   readonly message: string;
   readonly place: SourcePlace;
   readonly hint?: string | undefined;
-  /** Path of a key that nobody knows, when that is the problem. */
+  /** Path of the unknown key, when that is the problem. */
   readonly unknownKey?: Path | undefined;
 }
 
-/** Everything that is wrong with a recipe. In one line it says the first, and how many more there are. */
+/** All problems of a recipe. In one line it shows the first one and the number of others. */
 export class RecipeProblems extends RecipeError {
   readonly problems: readonly Problem[];
 
@@ -45,7 +45,7 @@ export const pathText = (path: Path): string =>
     '',
   );
 
-/** The known name that a person most likely meant, if one is near enough to be a slip. */
+/** The known name that a person most likely meant, if one is similar enough. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   if (known.length === 0) return undefined;
   const candidate = closest(name, [...known]);
@@ -54,7 +54,10 @@ export function nearest(name: string, known: readonly string[]): string | undefi
 
 type Issue = z.core.$ZodIssue;
 
-/** zod's issues (parse with `reportInput`, which tells what is missing) as sentences for people, each with its place; `known` lists the keys that a map may have. */
+/**
+ * Converts zod's issues (parse with `reportInput`, which shows missing values) to sentences for people, each
+ * with its place; `known` lists the keys that a map may have.
+ */
 export function problemsOf(
   error: z.ZodError,
   place: (path: Path) => SourcePlace,
@@ -65,11 +68,11 @@ export function problemsOf(
 
 const isSlip = (issue: Issue): boolean => issue.code === 'unrecognized_keys';
 
-/** A misspelt key is also a missing one; the slip is what a person mends. */
+/** Misspelt keys come first, because a misspelt key is also reported as missing. */
 const slipsFirst = (issues: readonly Issue[]): Issue[] =>
   [...issues].sort((a, b) => Number(isSlip(b)) - Number(isSlip(a)));
 
-/** How to find out about a path. */
+/** Lookups for a path. */
 interface Look {
   readonly place: (path: Path) => SourcePlace;
   readonly known: (path: Path) => readonly string[];
@@ -118,8 +121,8 @@ function problemOf(issue: Issue, look: Look): Problem[] {
 }
 
 /**
- * A value that fits none of several kinds: when it is of one of them and wrong inside, that is the complaint;
- * otherwise the kinds by name.
+ * A value that fits no kind of a union: when it is of one kind, that kind's problems; otherwise the kinds'
+ * names.
  */
 function unionProblems(issue: Extract<Issue, { code: 'invalid_union' }>, path: Path, look: Look): Problem[] {
   const inside = issue.errors.find(

@@ -15,7 +15,9 @@ interface Shaped {
   };
 }
 
-/** Keys that a schema knows for the map at `path` of `value`, by whose types it chooses among kinds; none for free maps. */
+/**
+ * The keys of a schema for the map at `path` of `value`, whose types select among kinds; none for free maps.
+ */
 export function keysAt(schema: z.core.$ZodType, path: Path, value?: unknown): string[] {
   return descend([schema], path, value).flatMap((at) => {
     const { shape } = (at as unknown as Shaped)._zod.def;
@@ -35,7 +37,7 @@ function descend(schemas: readonly z.core.$ZodType[], path: Path, value: unknown
   return descend(below, rest, fieldOf(value, key));
 }
 
-/** Schemas behind defaults, optionals and unions. */
+/** Schemas inside defaults, optionals and unions. */
 function unwrap(schema: z.core.$ZodType, value: unknown): z.core.$ZodType[] {
   const { def } = (schema as unknown as Shaped)._zod;
   if (def.innerType) return unwrap(def.innerType, value);
@@ -46,7 +48,7 @@ function unwrap(schema: z.core.$ZodType, value: unknown): z.core.$ZodType[] {
   return [schema];
 }
 
-/** Whether a schema of a union by kinds is the one that the value names. */
+/** Whether a schema of a union is the one that the value's discriminator names. */
 const isKindOf = (value: unknown, discriminator: string | undefined) => (schema: z.core.$ZodType) =>
   discriminator === undefined ||
   (schema._zod.propValues?.[discriminator]?.has(fieldOf(value, discriminator) as z.core.util.Primitive) ??

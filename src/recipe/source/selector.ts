@@ -2,26 +2,26 @@ import { RecipeError } from '../../os/errors.ts';
 import { nearest, RecipeProblems } from './problems.ts';
 import type { Source } from './source.ts';
 
-/** Which variants of a file are wanted: a name as in `recipe.yaml:name`, or a pattern for names. */
+/** The selected variants of a file: a name as in `recipe.yaml:name`, or a pattern for names. */
 export interface Selector {
   readonly text: string;
-  /** For a pattern: whether it takes a name. */
+  /** For a pattern: whether it matches a name. */
   readonly matches?: ((name: string) => boolean) | undefined;
-  /** It goes for several files, and those without such a variant are passed over. */
+  /** It applies to several files, and files without such a variant are skipped. */
   readonly filter?: boolean | undefined;
 }
 
-/** The part of a variant that a selector is about. */
+/** The fields of a variant that a selector reads. */
 interface Named {
   /** `x` of override_x, `x_0` for the first of zip_override_x. */
   readonly variant: string;
   /** `override_x`, `zip_override_x`; '' for a file without overrides. */
   readonly key: string;
-  /** In a zip_override, which of its variants. */
+  /** In a zip_override, the index of the variant. */
   readonly index?: number | undefined;
 }
 
-/** No variant of a file is what its selector says. `known` are the names that it could say. */
+/** No variant of a file matches its selector. `known` are the possible names. */
 export class NoVariant extends RecipeProblems {
   readonly known: readonly string[];
 
@@ -44,9 +44,9 @@ export class NoVariant extends RecipeProblems {
 }
 
 /**
- * The variants that a selector takes, by the most exact of its meanings that fits any: a whole key (`override_x`,
- * `zip_override_x`), one of a zip_override (`zip_override_x[1]`), a variant's name (`x`, `x_1`), the name without its
- * kind (`x` of zip_override_x), and at last as a pattern.
+ * The variants that a selector matches, by its most exact meaning with a match: a whole key (`override_x`,
+ * `zip_override_x`), one of a zip_override (`zip_override_x[1]`), a variant's name (`x`, `x_1`), the name
+ * without its kind (`x` of zip_override_x), and last a pattern.
  */
 export function choose<T extends Named>(all: readonly T[], selector: Selector): readonly T[] {
   const { text, matches } = selector;
@@ -67,25 +67,25 @@ export function choose<T extends Named>(all: readonly T[], selector: Selector): 
   return [];
 }
 
-/** What names this variant and no other of its file. */
+/** A selector for this variant and no other of its file. */
 export const wholeName = ({ key, index }: Named): string => (index === undefined ? key : `${key}[${index}]`);
 
 const shortName = (key: string): string => key.replace(/^(zip_)?override_/, '');
 
 const MOST_NAMES = 24;
 
-/** Names in a sentence, not more than fit in one. */
+/** Names in a sentence, limited to a readable number. */
 export function listed(names: readonly string[]): string {
   const more = names.length - MOST_NAMES;
   return names.slice(0, MOST_NAMES).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
-/** Selectors that go for several files, until one of their files has what they take. */
+/** Selectors for several files that have not matched in any file yet. */
 export class PendingSelectors {
   readonly #known = new Map<Selector, Set<string>>();
   readonly #done = new Set<Selector>();
 
-  /** Whether this error only says that the file has no such variant, where another may have it. */
+  /** Whether this error only means that the file has no such variant, because another file may have it. */
   passesOver({ selector }: { readonly selector?: Selector | undefined }, error: unknown): boolean {
     if (!(error instanceof NoVariant) || !selector?.filter) return false;
     const known = this.#known.get(selector) ?? new Set();
@@ -98,7 +98,10 @@ export class PendingSelectors {
     if (selector) this.#done.add(selector);
   }
 
-  /** @throws RecipeError when one took nothing */
+  /**
+   *
+   * @throws RecipeError when a selector matched nothing
+   */
   end(): void {
     for (const [selector, known] of this.#known) {
       if (this.#done.has(selector)) continue;

@@ -16,13 +16,13 @@ import {
 import type { SourcePlace } from '../../os/errors.ts';
 import { type Path, pathText, RecipeProblems } from './problems.ts';
 
-/** A YAML file: its plain value, and where in the file each part of it stands. */
+/** A YAML file: its plain value, and the place of each part in the file. */
 export interface Source {
   readonly file: string;
   readonly value: unknown;
   /** Place of a key (or of its nearest ancestor that exists). */
   place(path: Path): SourcePlace;
-  /** true when the file itself has something at this path. */
+  /** Whether the file itself has a value at this path. */
   has(path: Path): boolean;
 }
 
@@ -30,10 +30,13 @@ export interface Source {
 export const parseSource = (file: string, text: string, numberMaps: readonly string[] = []): Source =>
   readYaml(file, text, numberMaps).source;
 
-/** Brackets within brackets. A parser needs time and memory for each, and no recipe has many. */
+/** Limit of nested brackets, because each costs the parser time and memory, and no recipe has many. */
 const DEEPEST = 200;
 
-/** Offset of the bracket that is too deep. Brackets in texts count too, which no recipe has enough of to matter. */
+/**
+ * Offset of the bracket that is nested too deeply. Brackets in texts count too; no recipe has enough of them
+ * to matter.
+ */
 function tooDeep(text: string): number | undefined {
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
@@ -46,8 +49,9 @@ function tooDeep(text: string): number | undefined {
 }
 
 /**
- * The same, with the nodes and comments that it was read from.
- * @param numberMaps keys of maps whose floats stay numbers, because their values do not end as text on a command line
+ * The same, with the original nodes and comments.
+ * @param numberMaps keys of maps whose floats stay numbers, because their values do not become text on a
+ * command line
  */
 export function readYaml(
   file: string,
@@ -98,19 +102,20 @@ export function readYaml(
   return { source, document };
 }
 
-/** Whether floats stay text; 'never' holds for all that is below. */
+/** Whether floats stay text; 'never' applies to everything below. */
 type AsText = boolean | 'never';
 
 /** The kernel takes no argument and no variable of 128 KiB and more (MAX_ARG_STRLEN, execve(2)). */
 const LONGEST = 120_000;
 
-/** More than any recipe has: aliases of aliases can stand for a file of any size. */
+/** More than any recipe has: aliases of aliases can expand to a file of any size. */
 const MOST_VALUES = 200_000;
 
 /**
- * Nodes to plain values. Below a map of engine options or of environment variables a float without a fraction keeps its
- * point ("1.0"), because it ends as text on a command line. Below `numberMaps` it stays a number.
- * @throws RecipeProblems for aliases that stand for nothing, for themselves, or for too much
+ * Converts nodes to plain values. Below a map of engine options or of environment variables a float without a
+ * fraction keeps its point ("1.0"), because it becomes text on a command line. Below `numberMaps` it stays a
+ * number.
+ * @throws RecipeProblems for aliases without a target, with themselves as target, or with too large a target
  */
 function plainReader(
   document: Document,
@@ -120,7 +125,8 @@ function plainReader(
   const open = new Set<Node>();
   let values = 0;
 
-  // An alias within what another one stands for is read again and again, and to resolve it takes a walk over the document.
+  // Cached, because aliases within an alias's target are read repeatedly, and resolving one scans the
+  // document.
   const targets = new Map<Alias, Node | undefined>();
   const targetOf = (node: Alias): Node | undefined => {
     if (!targets.has(node)) targets.set(node, node.resolve(document));
@@ -128,8 +134,8 @@ function plainReader(
   };
   const alias = (node: Alias, asText: AsText): unknown => {
     const target = targetOf(node);
-    if (!target) return complain(node, `there is no anchor &${node.source}`);
-    if (open.has(target)) return complain(node, `*${node.source} stands within what it stands for`);
+    if (!target) return complain(node, `has an alias without its anchor &${node.source}`);
+    if (open.has(target)) return complain(node, `*${node.source} is inside its own anchor`);
     return read(target, asText);
   };
   const scalar = (node: Scalar, asText: AsText): unknown => {
@@ -147,10 +153,10 @@ function plainReader(
     below === 'never' || numberMaps.includes(name)
       ? 'never'
       : below || /(_config|environment|^args|^env)$/.test(name);
-  // An override may have any name, so its name says nothing of what is below.
+  // An override may have any name, so its name does not determine the type of its values.
   const belowTop = (name: string): AsText => !/^(zip_)?override_/.test(name) && textBelow(name, false);
   const map = (node: YAMLMap, asText: AsText): unknown => {
-    // A map of its own, since a key may be called __proto__.
+    // A Map, because a key may be called __proto__.
     const plain = new Map<string, unknown>();
     for (const { key, value } of node.items) {
       const name = isScalar(key) ? String(key.value) : String(key);
@@ -182,7 +188,7 @@ function plainReader(
 /** The parser reads a merge key (`<<`) as a symbol, and a quoted "<<" as text. */
 export const isMergeKey = (key: unknown): boolean => isScalar(key) && typeof key.value === 'symbol';
 
-/** Where the key of `path` starts; for what the file does not have, its nearest ancestor that it has. */
+/** Offset of `path`'s key; for a missing one, of its nearest existing ancestor. */
 function offsetOf(document: Document, path: Path): number | undefined {
   let node: unknown = document.contents;
   let offset = (node as Node | null)?.range?.[0];

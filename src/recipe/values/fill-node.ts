@@ -1,4 +1,4 @@
-/** `{node}` and `{node_id}` in the values of an environment are those of the node where the process runs. */
+/** Replaces `{node}` and `{node_id}` in the values of an environment by those of the process's node. */
 export function fillNode(
   env: Readonly<Record<string, string>>,
   { nodes, host }: { readonly nodes: readonly string[]; host(node: string): string },

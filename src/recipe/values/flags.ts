@@ -14,9 +14,9 @@ export const flagsSchema = z.record(z.string(), flagValueSchema);
 export type Flags = z.infer<typeof flagsSchema>;
 
 /**
- * Options of a recipe as arguments, sorted, so that the same options make the same command in whatever order they
- * are written: true is the bare option, false and null leave it out, a list gives it several values, a map is JSON.
- * @param negatable options that are not off by default: false is their `--no-` form
+ * Options of a recipe as arguments. They are sorted, so that the same options make the same command in any
+ * order. true is the bare option, false and null omit it, a list gives it several values, a map is JSON.
+ * @param negatable options that are on by default: false is their `--no-` form
  */
 export function flagsToArgv(flags: Flags, negatable: ReadonlySet<string> = NONE): string[] {
   return Object.keys(flags)
@@ -38,7 +38,7 @@ function option(name: string, value: FlagValue, negatable: ReadonlySet<string>):
   return [`--${flag}`, typeof value === 'object' ? pythonJson(value) : String(value)];
 }
 
-/** JSON with the spaces that Python's json.dumps writes. Tools compare and log it as text. */
+/** JSON with the spaces of Python's json.dumps, because tools compare and log it as text. */
 export function pythonJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(pythonJson).join(', ')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);

@@ -3,9 +3,9 @@ export type Plain = Record<string, unknown>;
 export const isPlain = (value: unknown): value is Plain =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** `override` over `base`: maps merge key by key, null takes a key away, everything else replaces. */
+/** Merges `override` into `base`: maps merge key by key, null removes a key, everything else replaces. */
 export function deepMerge(base: Plain, override: Plain): Plain {
-  // A map of its own, since a key may be called __proto__.
+  // A Map, because a key may be called __proto__.
   const merged = new Map(Object.entries(base));
   for (const [key, value] of Object.entries(override)) {
     const below = merged.get(key);
@@ -15,7 +15,7 @@ export function deepMerge(base: Plain, override: Plain): Plain {
   return Object.fromEntries(merged);
 }
 
-/** `value` without what is at `path`; the value itself stays as it is. */
+/** A copy of `value` without the part at `path`. */
 export function without<T>(value: T, path: readonly (string | number)[]): T {
   const [key, ...rest] = path;
   if (key === undefined) return value;

@@ -1,6 +1,6 @@
 /**
- * TCP ports of workers. They are those of the reference implementation, so that logs, dashboards and firewalls
- * that know it fit. Those counted per node can repeat on another node, those counted per job never do.
+ * TCP ports of workers. They are those of the reference implementation, so that existing logs, dashboards and
+ * firewall rules fit. Ports counted per node may repeat on another node, ports counted per job never do.
  */
 const HTTP = 6100;
 const HTTP_STEP = 32;
@@ -15,7 +15,7 @@ const DATA_PARALLEL_RPC = 8400;
 const SCAN = 20_000;
 const SCAN_STEP = 50;
 
-/** Where each kind of port begins: what a node should have free for any recipe. */
+/** The start of each range of ports, which a node should have free for any recipe. */
 export const FIRST_PORTS = [
   HTTP,
   BOOTSTRAP,
@@ -28,7 +28,7 @@ export const FIRST_PORTS = [
   DATA_PARALLEL_RPC,
 ];
 
-/** Hands out the ports of a point's workers; ask in the order of the endpoints. */
+/** Allocates the ports of a point's workers; call it in the order of the endpoints. */
 export class PortAllocator {
   private readonly leadersOn = new Map<string, number>();
   private readonly bootstrapsOn = new Map<string, number>();
@@ -39,17 +39,17 @@ export class PortAllocator {
   http = (node: string): number => HTTP + HTTP_STEP * next(this.leadersOn, node);
 
   /**
-   * Port of a prefill leader where decode workers fetch; its followers are told the same one. Of a process with several
-   * workers it is the first of as many.
+   * Port of a prefill leader from which decode workers fetch; its followers get the same one. For a process
+   * with several workers it is the first of as many.
    */
   bootstrap = (node: string, workers = 1): number => BOOTSTRAP + next(this.bootstrapsOn, node, workers);
 
-  /** The ports of which each process has its own, whichever node it is on. */
+  /** The ports of a single process, whichever node it is on. */
   ofProcess(): { kvEvents: number; nixl: number; system: number; requests: number } {
     return { ...this.block(1), ...this.ofDynamo() };
   }
 
-  /** Where a process of Dynamo says how it is, and where it takes requests. */
+  /** A Dynamo process's status port, and its port for requests. */
   ofDynamo(): { system: number; requests: number } {
     const index = this.processes++;
     return { system: SYSTEM + index, requests: REQUESTS + index };
@@ -76,8 +76,8 @@ export const ncclPort = (index: number): number => NCCL + index;
 /** torch.distributed's port of the `index`-th endpoint of several nodes that a node leads. */
 export const distInitPort = (index: number): number => DIST_INIT + index;
 
-/** Where the data-parallel ranks of the `index`-th such endpoint that a node leads meet. */
+/** The meeting port of the data-parallel ranks of the `index`-th such endpoint that a node leads. */
 export const dataParallelRpcPort = (index: number): number => DATA_PARALLEL_RPC + index;
 
-/** The first of the ports among which vLLM's `index`-th process of the point looks for free ones. */
+/** The first port of the range in which vLLM's `index`-th process of the point searches for free ports. */
 export const scanPort = (index: number): number => SCAN + SCAN_STEP * index;

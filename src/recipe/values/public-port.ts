@@ -1,5 +1,5 @@
 /**
- * Where clients send their requests: the only router, the nginx before several, or the only worker where there is no
- * router.
+ * The port for clients' requests: that of the only router, of nginx in front of several, or of the only
+ * worker without a router.
  */
 export const PUBLIC_PORT = 8000;

@@ -1,7 +1,10 @@
-/** Names of variables whose values are nobody else's business; not `MAX_TOKENS` or `TOKENIZER_MODE`. */
+/** Names of variables with secret values; not `MAX_TOKENS` or `TOKENIZER_MODE`. */
 const SECRET = /(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_KEY(_ID)?|PRIVATE_KEY|CREDENTIALS?)$/i;
 
-/** Whether a recipe, or anything in it, sets what looks like a password: then its copies are for its owner alone. */
+/**
+ * Whether a recipe, or any part of it, sets a variable that looks like a password; only the owner may then
+ * read its copies.
+ */
 export function holdsSecrets(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   return Object.entries(value).some(

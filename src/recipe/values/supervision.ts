@@ -5,14 +5,17 @@ const seconds = (fallback: number, what: string) =>
 const critical = (whose: string) =>
   z.boolean().default(true).describe(`whether the end of ${whose} fails the point`);
 
-/** `supervision`: how soon what is dead, silent or stuck counts as lost, and what then happens. Times in seconds. */
+/**
+ * `supervision`: how soon a dead, silent or hung component counts as lost, and what follows. Times in
+ * seconds.
+ */
 export const supervisionSchema = z
   .strictObject({
     heartbeat: seconds(1, 'from one heartbeat of an agent to the next'),
     suspect_after: seconds(1.5, 'silence after which an agent is suspect'),
     lost_after: seconds(3, 'silence after which an agent counts as lost'),
     reconnect: seconds(1, 'how long an agent whose connection ended may take to come back'),
-    lease: seconds(10, 'an agent that has not heard of the coordinator for so long stops its processes'),
+    lease: seconds(10, 'an agent stops its processes after this long without a message of the coordinator'),
     grace: z
       .number()
       .positive()

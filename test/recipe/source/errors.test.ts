@@ -18,8 +18,8 @@ describe('a recipe that is wrong is refused in one line, with file, line, column
 
   it('for aliases that stand for nothing, for themselves, or for more than anybody reads', () => {
     const of = (environment: string) => lineOf(`${small}environment: ${environment}\n`);
-    expect(of('{A: *nope}')).toBe('recipe.yaml:18:18: there is no anchor &nope');
-    expect(of('&e {A: *e}')).toBe('recipe.yaml:18:21: *e stands within what it stands for');
+    expect(of('{A: *nope}')).toBe('recipe.yaml:18:18: has an alias without its anchor &nope');
+    expect(of('&e {A: *e}')).toBe('recipe.yaml:18:21: *e is inside its own anchor');
     const lines = Array.from(
       { length: 8 },
       (_, n) => `a${n}: &a${n} [${Array(9).fill(n ? `*a${n - 1}` : 1)}]`,
@@ -47,7 +47,7 @@ describe('a recipe that is wrong is refused in one line, with file, line, column
       (name) => `${name}: [${Array.from({ length: 10 }, (_, n) => n)}]`,
     );
     expect(lineOf(`${small}sweep: {${lists}}\n`)).toMatch(
-      /sweep: makes 100000 points, and 10000 is the most/,
+      /sweep: makes 100000 points, more than the limit of 10000/,
     );
   });
 
