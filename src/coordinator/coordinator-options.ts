@@ -15,15 +15,15 @@ import type { FoundRun } from './takeover/find-run.ts';
 
 export interface CoordinatorOptions extends PlansNodes {
   readonly spec: JobSpec;
-  /** The agents that are to join: one on each node, and one more for each further image. */
+  /** The agents that have to join: one on each node, and one more for each further image. */
   readonly agents: readonly AgentPlace[];
   readonly agentExtras: AgentExtras;
   readonly points: readonly { readonly ordinal: number; readonly name: string }[];
   readonly sweep: SweepSettings;
-  /** Results that are there before this coordinator begins: points with a valid one are not run again. */
+  /** Results from before this coordinator. A point with a valid result is not run again. */
   readonly results: readonly PointResult[];
   readonly pointDir: (ordinal: number, name: string) => string;
-  /** What a recipe asks for and srtctl does not do; a line for each. */
+  /** A line for each recipe option that srtctl does not support. */
   readonly notDone: (recipe: Recipe) => readonly string[];
   readonly platform: Platform;
   readonly nats: NatsServer;
@@ -31,14 +31,14 @@ export interface CoordinatorOptions extends PlansNodes {
   readonly supervision: Supervision;
   readonly joinTimeoutMs: number;
   readonly relaunchAgents: boolean;
-  /** Nodes beyond what the plan needs. */
+  /** How many nodes the job has beyond what the plan needs. */
   readonly spareNodes: number;
-  /** What all times of the job are by. */
+  /** The clock of all times of the job. */
   readonly clock: SteadyClock;
   /** When the allocation ends, ms since the epoch. */
   readonly endsAt: number | null;
   readonly epoch: number;
-  /** Its node-local directory. */
+  /** The job's node-local directory. */
   readonly home: string;
   readonly epochLock: EpochLock;
   /** The previous run, whose coordinator was killed; null for a job that starts. */

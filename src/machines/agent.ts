@@ -5,7 +5,7 @@ export interface AgentContext {
   readonly why: string;
   /** Silence after which an agent is suspect, ms. */
   readonly suspectAfterMs: number;
-  /** Silence after which it is lost, ms. */
+  /** Silence after which an agent is lost, ms. */
   readonly lostAfterMs: number;
   /** How long a broken connection may take to come back, ms. */
   readonly reconnectMs: number;
@@ -16,17 +16,17 @@ export interface AgentContext {
 export type AgentEvent =
   | { type: 'agent.hello' }
   | { type: 'agent.heartbeat' }
-  /** The system account saw its connection end. */
+  /** The server saw the agent's connection end. */
   | { type: 'agent.disconnected'; reason: string }
-  /** Nothing was heard for so long, by the coordinator's monotonic clock less its own lag. */
+  /** No message came for `ms`, by the coordinator's monotonic clock less its own lag. */
   | { type: 'agent.silent'; ms: number }
   | { type: 'agent.left' }
-  /** Its launcher says that its process has ended. */
+  /** The launcher saw the agent's process end. */
   | { type: 'agent.ended'; reason: string; isOrderly: boolean }
   | { type: 'join.timeout'; ms: number };
 
 /**
- * The coordinator's view of one agent. Silence is patient and a closed connection is quick, since a busy machine
+ * The coordinator's view of one agent. Silence is judged patiently and a closed connection quickly, because a busy machine
  * may be late but does not close a socket.
  */
 export const agentMachine = setup({
@@ -85,7 +85,7 @@ export const agentMachine = setup({
         },
         'agent.left': { target: 'left', actions: assign({ why: 'said goodbye' }) },
         'agent.ended': [
-          // Its goodbye may have been lost on the way.
+          // The agent's goodbye may have been lost on the way.
           { guard: 'isOrderly', target: 'left', actions: 'noteEnd' },
           { target: 'lost', actions: 'noteEnd' },
         ],
@@ -117,7 +117,7 @@ export const agentMachine = setup({
         },
         'agent.left': { target: 'left', actions: assign({ why: 'said goodbye' }) },
         'agent.ended': [
-          // Its goodbye may have been lost on the way.
+          // The agent's goodbye may have been lost on the way.
           { guard: 'isOrderly', target: 'left', actions: 'noteEnd' },
           { target: 'lost', actions: 'noteEnd' },
         ],

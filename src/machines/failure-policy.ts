@@ -1,6 +1,6 @@
 import type { Cause } from '../messages/job-directory/result.ts';
 
-/** What follows a failed point (`sweep.on_failure`). */
+/** What to do after a point has failed (`sweep.on_failure`). */
 export interface FailurePolicy {
   readonly onFailure: 'continue' | 'abort' | 'retry';
   /** How often a failed point is tried again. */
@@ -19,8 +19,8 @@ export const failurePolicy = (
     : { onFailure: 'retry', retries: setting.retry, pauseMs: setting.pause * 1_000 };
 
 /**
- * What to do after a point's last attempt has failed; `failures` are the causes of all its attempts in order. Who has
- * failed twice in the same way would do so again.
+ * What to do after an attempt at a point has failed. `failures` are the causes of all its attempts, in order. A point that
+ * failed twice in the same way is not tried again, because it would fail a third time.
  */
 export function afterFailure(policy: FailurePolicy, failures: readonly Cause[]): 'next' | 'abort' | 'retry' {
   if (policy.onFailure !== 'retry') return policy.onFailure === 'abort' ? 'abort' : 'next';
@@ -29,7 +29,7 @@ export function afterFailure(policy: FailurePolicy, failures: readonly Cause[]):
   return before && last && isSameFailure(before, last) ? 'next' : 'retry';
 }
 
-/** true when two failures are of one kind: the same known failure, or the same words but for what differs each time. */
+/** true when two failures are of one kind: the same known failure, or the same text apart from numbers and names. */
 export function isSameFailure(a: Cause, b: Cause): boolean {
   if (a.signature !== undefined || b.signature !== undefined) return a.signature === b.signature;
   if ((a.signal ?? null) !== (b.signal ?? null) || (a.exitCode ?? null) !== (b.exitCode ?? null))
@@ -38,7 +38,7 @@ export function isSameFailure(a: Cause, b: Cause): boolean {
   return kindOf(a.summary, a) === kindOf(b.summary, b);
 }
 
-/** A text without what differs from one time to the next: the node, addresses, dates, pids, ports, counts. */
+/** A text without the parts that differ each time: node, addresses, dates, pids, ports, counts. */
 function kindOf(text: string, { node }: Cause): string {
   const placeless = node === undefined ? text : text.replaceAll(node, '<node>');
   return placeless

@@ -1,15 +1,37 @@
-import { assign, fromPromise, setup } from 'xstate';
+import { assign, enqueueActions, fromPromise, setup } from 'xstate';
 import type { BenchmarkResult, Cause } from '../messages/job-directory/result.ts';
 import type { DeployPhase } from '../messages/spec/process-spec.ts';
+import type { PointState } from '../messages/spec/states.ts';
+import { type PointEvent, tell } from './addresses.ts';
+
+/** What the machine has done for a point. The machine alone decides when. */
+export interface PointWork {
+  /** Makes the point's directory. */
+  prepare(): Promise<void>;
+  /** Asks for all processes up to a phase and resolves when those of the phase are ready. */
+  deploy(phase: DeployPhase, signal: AbortSignal): Promise<void>;
+  /** Brings the engines to rest, so that nothing of the previous point is measured. */
+  flushCaches(signal: AbortSignal): Promise<void>;
+  /** Runs the benchmark to its end; rejects with the process that is to blame. */
+  benchmark(signal: AbortSignal): Promise<void>;
+  collect(signal: AbortSignal): Promise<BenchmarkResult>;
+}
 
 export interface PointInput {
   readonly ordinal: number;
   readonly name: string;
+  /** From 1. */
+  readonly attempt: number;
   /** Phases that are deployed before the point warms up, then those that it warms up with; empty ones left out. */
   readonly deploy: readonly DeployPhase[];
   readonly warm: readonly DeployPhase[];
-  /** Its benchmark has no end of its own (`manual`): to be stopped is how it is done. */
+  readonly work: PointWork;
+  /** The benchmark has no end of its own (`manual`), so stopping it completes the point. */
   readonly endsWhenStopped?: boolean;
+  /** The point had failed under the previous coordinator, and its cleanup was not finished. */
+  readonly failedBefore?: Cause | null;
+  /** The point breaks after so long (less than 2^31 ms, because Node fires a longer timer at once). */
+  readonly limit?: { readonly ms: number; readonly cause: Cause } | null;
 }
 
 export interface PointContext extends PointInput {
@@ -18,14 +40,12 @@ export interface PointContext extends PointInput {
   readonly cause: Cause | null;
   readonly interrupted: boolean;
   readonly result: BenchmarkResult | null;
+  /** Events that came before the point's directory was made. */
+  readonly early: readonly PointEvent[];
+  /** The state that the record was told last. */
+  readonly told: PointState | null;
   readonly unexpected: readonly string[];
 }
-
-export type PointEvent =
-  | { type: 'point.start' }
-  /** A critical process ended or an agent was lost: `cause` is what came first. */
-  | { type: 'point.broken'; cause: Cause }
-  | { type: 'point.interrupt'; why: string };
 
 /** How a point ended; the machine's output. */
 export interface PointOutcome {
@@ -34,12 +54,11 @@ export interface PointOutcome {
   readonly result: BenchmarkResult | null;
 }
 
-interface PhaseInput {
-  readonly ordinal: number;
-  readonly phase: DeployPhase;
+interface WorkInput {
+  readonly work: PointWork;
 }
-interface OrdinalInput {
-  readonly ordinal: number;
+interface PhaseInput extends WorkInput {
+  readonly phase: DeployPhase;
 }
 
 /** An error that already says who is to blame. */
@@ -50,7 +69,7 @@ export class CausedError extends Error {
   }
 }
 
-/** A process that ended as one does that is asked to: by SIGTERM, or in good order. */
+/** The process ended as it does when it is asked to: by SIGTERM, or in good order. */
 const wasToldToEnd = ({ process, exitCode, signal }: Cause): boolean =>
   process !== undefined && (signal === 'SIGTERM' || exitCode === 0 || exitCode === 143);
 
@@ -60,33 +79,16 @@ const causeOf = (error: unknown): Cause =>
     : { summary: error instanceof Error ? error.message : String(error) };
 
 const breakable = {
-  'point.broken': {
-    target: '#point.cleaning',
-    actions: assign<
-      PointContext,
-      Extract<PointEvent, { type: 'point.broken' }>,
-      undefined,
-      PointEvent,
-      never
-    >({
-      cause: ({ event }) => event.cause,
-      why: ({ event }) => event.cause.summary,
-    }),
-  },
-  'point.interrupt': {
-    target: '#point.cleaning',
-    actions: assign<
-      PointContext,
-      Extract<PointEvent, { type: 'point.interrupt' }>,
-      undefined,
-      PointEvent,
-      never
-    >({
-      interrupted: true,
-      why: ({ event }) => event.why,
-    }),
-  },
+  'point.broken': { target: '#point.cleaning', actions: 'noteBroken' },
+  'point.interrupt': { target: '#point.cleaning', actions: 'noteInterrupt' },
 } as const;
+
+/** The entry of a state: the record is told of it. */
+const enter = (to: PointState) =>
+  [
+    { type: 'report', params: { to } },
+    { type: 'noteTold', params: { to } },
+  ] as const;
 
 /** A deployment to bring up and a benchmark to run on it. */
 export const pointMachine = setup({
@@ -97,22 +99,51 @@ export const pointMachine = setup({
     output: {} as PointOutcome,
   },
   actors: {
-    /** Asks for all processes up to a phase and resolves when those of the phase are ready. */
-    deployPhase: fromPromise<void, PhaseInput>(() => Promise.reject(new Error('not provided'))),
-    /** All is ready: brings it to rest, so that nothing of before is measured. */
-    flushCaches: fromPromise<void, OrdinalInput>(() => Promise.resolve()),
-    /** Runs the benchmark to its end; rejects with who is to blame. */
-    benchmark: fromPromise<void, OrdinalInput>(() => Promise.reject(new Error('not provided'))),
-    collect: fromPromise<BenchmarkResult, OrdinalInput>(() => Promise.reject(new Error('not provided'))),
-    /** The empty set to all; resolves when every agent reports no process, or its lease is over. */
-    cleanup: fromPromise<void, OrdinalInput>(() => Promise.reject(new Error('not provided'))),
+    prepare: fromPromise<void, WorkInput>(({ input }) => input.work.prepare()),
+    deployPhase: fromPromise<void, PhaseInput>(({ input, signal }) => input.work.deploy(input.phase, signal)),
+    flushCaches: fromPromise<void, WorkInput>(({ input, signal }) => input.work.flushCaches(signal)),
+    benchmark: fromPromise<void, WorkInput>(({ input, signal }) => input.work.benchmark(signal)),
+    collect: fromPromise<BenchmarkResult, WorkInput>(({ input, signal }) => input.work.collect(signal)),
+    /** Sends the empty set; resolves when every agent reports that no process is left, or its lease has expired. */
+    cleanup: fromPromise<void>(() => Promise.reject(new Error('not provided'))),
   },
   actions: {
+    report: ({ context, system }, { to }: { to: PointState }) => {
+      const { ordinal, name, attempt, told: from, why, cause } = context;
+      // A state with several phases is told of once.
+      if (from !== to)
+        tell(system, 'record', { type: 'point.moved', ...{ ordinal, name, attempt, from, to, why, cause } });
+    },
+    noteTold: assign((_, { to }: { to: PointState }) => ({ told: to })),
+    reportUnexpected: ({ context, event, system }) =>
+      tell(system, 'record', {
+        type: 'event.unexpected',
+        actor: `point ${context.ordinal}`,
+        event: event.type,
+      }),
     noteUnexpected: assign({
       unexpected: ({ context, event }) => [...context.unexpected, event.type].slice(-20),
     }),
+    noteBroken: assign(({ event }) =>
+      event.type === 'point.broken' ? { cause: event.cause, why: event.cause.summary } : {},
+    ),
+    noteInterrupt: assign(({ event }) =>
+      event.type === 'point.interrupt' ? { interrupted: true, why: event.why } : {},
+    ),
+    keepEvent: assign({ early: ({ context, event }) => [...context.early, event] }),
+    noteEarly: assign(({ context }) => afterEarly(context.early)),
+    /** Behind the start of the deployment, so that the cleanup knows what was wanted. */
+    failAsBefore: ({ context, self }) => {
+      if (context.failedBefore) self.send({ type: 'point.broken', cause: context.failedBefore });
+    },
+    beginLimit: enqueueActions(({ context, enqueue }) => {
+      if (!context.limit) return;
+      const { ms, cause } = context.limit;
+      enqueue.raise({ type: 'point.broken', cause }, { delay: ms });
+    }),
   },
   guards: {
+    cameEarly: ({ context }) => context.early.length > 0,
     moreToDeploy: ({ context }) => context.step + 1 < context.deploy.length,
     moreToWarm: ({ context }) => context.step + 1 < context.warm.length,
     nothingToWarm: ({ context }) => context.warm.length === 0,
@@ -130,10 +161,13 @@ export const pointMachine = setup({
     cause: null,
     interrupted: false,
     result: null,
+    early: [],
+    told: null,
     unexpected: [],
   }),
   initial: 'planned',
-  on: { '*': { actions: 'noteUnexpected' } },
+  entry: 'beginLimit',
+  on: { '*': { actions: ['noteUnexpected', 'reportUnexpected'] } },
   output: ({ context }) => ({
     status: context.interrupted ? 'interrupted' : context.cause ? 'failed' : 'done',
     cause: context.cause,
@@ -141,8 +175,26 @@ export const pointMachine = setup({
   }),
   states: {
     planned: {
-      // A node can be lost before the point begins, while its directory is made.
-      on: { 'point.start': 'deploying', ...breakable },
+      // A node can be lost while the point's directory is made.
+      on: { 'point.broken': { actions: 'keepEvent' }, 'point.interrupt': { actions: 'keepEvent' } },
+      invoke: {
+        src: 'prepare',
+        input: ({ context: { work } }) => ({ work }),
+        onDone: [
+          { guard: 'cameEarly', target: 'cleaning', actions: [...enter('planned'), 'noteEarly'] },
+          { target: 'deploying', actions: [...enter('planned'), 'failAsBefore'] },
+        ],
+        onError: {
+          target: 'cleaning',
+          actions: [
+            ...enter('planned'),
+            assign({
+              cause: ({ event }) => causeOf(event.error),
+              why: ({ event }) => causeOf(event.error).summary,
+            }),
+          ],
+        },
+      },
     },
     deploying: {
       on: breakable,
@@ -151,10 +203,11 @@ export const pointMachine = setup({
       states: {
         begin: { always: [{ guard: 'nothingToDeploy', target: '#point.warming' }, 'phase'] },
         phase: {
+          entry: enter('deploying'),
           invoke: {
             src: 'deployPhase',
             input: ({ context }) => ({
-              ordinal: context.ordinal,
+              work: context.work,
               phase: phaseAt(context.deploy, context.step),
             }),
             onDone: [
@@ -184,10 +237,11 @@ export const pointMachine = setup({
       states: {
         begin: { always: [{ guard: 'nothingToWarm', target: 'flushing' }, 'phase'] },
         phase: {
+          entry: enter('warming'),
           invoke: {
             src: 'deployPhase',
             input: ({ context }) => ({
-              ordinal: context.ordinal,
+              work: context.work,
               phase: phaseAt(context.warm, context.step),
             }),
             onDone: [
@@ -209,9 +263,10 @@ export const pointMachine = setup({
           },
         },
         flushing: {
+          entry: enter('warming'),
           invoke: {
             src: 'flushCaches',
-            input: ({ context }) => ({ ordinal: context.ordinal }),
+            input: ({ context: { work } }) => ({ work }),
             onDone: '#point.benchmarking',
             onError: {
               target: '#point.cleaning',
@@ -229,10 +284,10 @@ export const pointMachine = setup({
         ...breakable,
         'point.interrupt': [{ guard: 'endsWhenStopped', target: 'collecting' }, breakable['point.interrupt']],
       },
-      entry: assign({ why: 'the frontend reports every worker' }),
+      entry: [assign({ why: 'the frontend reports every worker' }), ...enter('benchmarking')],
       invoke: {
         src: 'benchmark',
-        input: ({ context }) => ({ ordinal: context.ordinal }),
+        input: ({ context: { work } }) => ({ work }),
         onDone: 'collecting',
         onError: {
           target: 'cleaning',
@@ -245,10 +300,10 @@ export const pointMachine = setup({
     },
     collecting: {
       on: breakable,
-      entry: assign({ why: 'the benchmark has ended' }),
+      entry: [assign({ why: 'the benchmark has ended' }), ...enter('collecting')],
       invoke: {
         src: 'collect',
-        input: ({ context }) => ({ ordinal: context.ordinal }),
+        input: ({ context: { work } }) => ({ work }),
         onDone: [
           {
             guard: ({ event }) => event.output.valid !== false,
@@ -278,12 +333,11 @@ export const pointMachine = setup({
       },
     },
     cleaning: {
-      // What comes now comes of the cleaning itself; the cause is known.
+      entry: enter('cleaning'),
+      // A process that ends now ends because of the cleanup.
       on: {
-        // The point broke before it began.
-        'point.start': {},
         'point.broken': {},
-        // Who ends a whole job by signal may have ended a worker before we hear of it.
+        // A signal to the whole job may reach a worker before it reaches the coordinator.
         'point.interrupt': [
           {
             guard: 'brokeByInterrupt',
@@ -294,23 +348,30 @@ export const pointMachine = setup({
       },
       invoke: {
         src: 'cleanup',
-        input: ({ context }) => ({ ordinal: context.ordinal }),
         onDone: [{ guard: 'wasInterrupted', target: 'interrupted' }, { target: 'failed' }],
         onError: [{ guard: 'wasInterrupted', target: 'interrupted' }, { target: 'failed' }],
       },
     },
-    done: { type: 'final' },
-    failed: { type: 'final' },
-    interrupted: { type: 'final' },
+    done: { type: 'final', entry: enter('done') },
+    failed: { type: 'final', entry: enter('failed') },
+    interrupted: { type: 'final', entry: enter('interrupted') },
   },
 });
+
+/** The same as if the events had come in `planned`: what comes first decides. */
+function afterEarly(events: readonly PointEvent[]): Partial<PointContext> {
+  const [first, ...later] = events;
+  if (first?.type === 'point.interrupt') return { interrupted: true, why: first.why };
+  if (!first) return {};
+  const stop = later.find(({ type }) => type === 'point.interrupt');
+  const broken = { cause: first.cause, why: first.cause.summary };
+  return stop?.type === 'point.interrupt' && wasToldToEnd(first.cause)
+    ? { ...broken, interrupted: true, why: stop.why }
+    : broken;
+}
 
 function phaseAt(phases: readonly DeployPhase[], step: number): DeployPhase {
   const phase = phases[step];
   if (phase === undefined) throw new Error(`no phase ${step}`);
   return phase;
 }
-
-/** The name of a snapshot's top state. */
-export const topState = (value: unknown): string =>
-  typeof value === 'string' ? value : (Object.keys(value as object)[0] ?? 'unknown');

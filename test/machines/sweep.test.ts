@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { createActor, fromPromise, waitFor } from 'xstate';
+import { type ActorRefFrom, createActor, fromCallback, fromPromise, waitFor } from 'xstate';
+import type { RecordEvent } from '../../src/machines/addresses.ts';
 import { CONTINUE, type FailurePolicy, failurePolicy } from '../../src/machines/failure-policy.ts';
-import { CausedError, type PointOutcome, pointMachine } from '../../src/machines/point.ts';
-import { sweepMachine } from '../../src/machines/sweep.ts';
-import type { BenchmarkResult } from '../../src/messages/job-directory/result.ts';
-import type { DeployPhase } from '../../src/messages/spec/process-spec.ts';
+import { CausedError, type PointOutcome, type PointWork, pointMachine } from '../../src/machines/point.ts';
+import { type Attempt, type GateAnswer, sweepMachine } from '../../src/machines/sweep.ts';
+import type { BenchmarkResult, Cause } from '../../src/messages/job-directory/result.ts';
 
 const valid: BenchmarkResult = { type: 'sa-bench', valid: true, serving: [], artifacts: [] };
 const done: PointOutcome = { status: 'done', cause: null, result: valid };
@@ -18,41 +18,80 @@ function gate<T>() {
   return { promise, resolve };
 }
 
+/** Work of a point that has no process, and ends as `outcome` says. */
+const workOf = (outcome: () => Promise<PointOutcome>): PointWork => ({
+  prepare: async () => {},
+  deploy: async () => {},
+  flushCaches: async () => {},
+  benchmark: async () => {
+    const { cause } = await outcome();
+    if (cause) throw new CausedError(cause);
+  },
+  collect: async () => (await outcome()).result ?? valid,
+});
+
 function startSweep(
   outcomes: PointOutcome[],
   over: {
     boot?: () => Promise<string>;
+    gate?: (ordinal: number, signal: AbortSignal) => Promise<GateAnswer | undefined>;
     point?: (ordinal: number, attempt: number) => Promise<PointOutcome>;
+    canReplaceLost?: (ordinal: number, attempt: number) => boolean;
+    endsWhenStopped?: boolean;
     policy?: FailurePolicy;
     before?: number;
   } = {},
 ) {
   const did: string[] = [];
+  /** What became of the results. */
+  const results: string[] = [];
+  const told: RecordEvent[] = [];
   const note =
     <T>(what: string, run: () => Promise<T>) =>
     () => {
       did.push(what);
       return run();
     };
+  const begun = new Map<number, number>();
+  const begin = (ordinal: number): Attempt => {
+    const attempt = (begun.get(ordinal) ?? 0) + 1;
+    begun.set(ordinal, attempt);
+    did.push(`point ${ordinal}`);
+    const ended = over.point?.(ordinal, attempt) ?? Promise.resolve(outcomes[ordinal] ?? done);
+    return {
+      point: {
+        ...{ ordinal, name: 'p', attempt, deploy: [], warm: [], work: workOf(() => ended) },
+        endsWhenStopped: over.endsWhenStopped === true,
+      },
+      write: async (outcome) => ({
+        outcome,
+        canReplaceLost: over.canReplaceLost?.(ordinal, attempt) ?? false,
+      }),
+      keep: async () => void results.push(`keep ${ordinal}`),
+      reopen: async () => void results.push(`reopen ${ordinal}`),
+    };
+  };
   const machine = sweepMachine.provide({
     actors: {
       boot: fromPromise(note('boot', over.boot ?? (async () => 'every agent has joined'))),
-      point: fromPromise<PointOutcome, { ordinal: number; attempt: number }>(({ input }) => {
-        did.push(`point ${input.ordinal}`);
-        return over.point?.(input.ordinal, input.attempt) ?? Promise.resolve(outcomes[input.ordinal] ?? done);
-      }),
+      record: fromCallback<RecordEvent>(({ receive }) => receive((event) => told.push(event))),
+      gate: fromPromise<GateAnswer, { ordinal: number }>(
+        async ({ input: { ordinal }, signal }) =>
+          (await over.gate?.(ordinal, signal)) ?? { kind: 'opens', attempt: begin(ordinal) },
+      ),
+      point: pointMachine.provide({ actors: { cleanup: fromPromise(async () => {}) } }),
       cleanup: fromPromise(note('cleanup', async () => {})),
       finish: fromPromise(note('finish', async () => {})),
     },
   });
   const { policy = CONTINUE, before = 0 } = over;
   const input = { ordinals: outcomes.map((_, index) => index), policy, done: before };
-  const actor = createActor(machine, { input }).start();
+  const actor = createActor(machine, { input, systemId: 'sweep' }).start();
   const end = async () => {
     const snapshot = await waitFor(actor, (state) => state.status === 'done');
     return { did, ...snapshot.output, unexpected: snapshot.context.unexpected };
   };
-  return { actor, did, end };
+  return { actor, did, results, told, end };
 }
 
 describe('the sweep machine', () => {
@@ -169,12 +208,119 @@ describe('the sweep machine', () => {
       [2, 130],
     ] as const) {
       const { promise, resolve } = gate<PointOutcome>();
-      const { actor, end } = startSweep(Array(points).fill(done), { point: () => promise });
+      const over = { point: () => promise, endsWhenStopped: true };
+      const { actor, end } = startSweep(Array(points).fill(done), over);
       await waitFor(actor, (state) => state.matches({ running: 'point' }));
+      // Before its benchmark it would be interrupted.
+      const point: ActorRefFrom<typeof pointMachine> = actor.system.get('point');
+      await waitFor(point, (state) => state.matches('benchmarking'));
       actor.send({ type: 'sweep.interrupt', why: 'Ctrl-C', exitCode: 130 });
       resolve(stopped);
       expect(await end()).toMatchObject({ exitCode, cause: null });
     }
+  });
+
+  it('decides once what becomes of a result: another attempt, or the point’s last word', async () => {
+    const point = (ordinal: number, attempt: number) =>
+      Promise.resolve(ordinal === 0 && attempt === 1 ? failed('a port was taken') : done);
+    const sweep = startSweep([done, failed('x')], {
+      point,
+      policy: failurePolicy({ retry: 1, pause: 0.001 }),
+    });
+    await sweep.end();
+    expect(sweep.results).toEqual(['reopen 0', 'keep 0', 'keep 1']);
+  });
+
+  it('tries a point again that lost a node, at once and whatever the policy, and does not count it', async () => {
+    const point = (_: number, attempt: number) =>
+      Promise.resolve(attempt < 3 ? failed('node2 is lost') : done);
+    const over = { point, canReplaceLost: (_: number, attempt: number) => attempt < 3 };
+    const policy = failurePolicy({ retry: 1, pause: 3_600 });
+    for (const each of [over, { ...over, policy }]) {
+      const sweep = startSweep([done], each);
+      expect(await sweep.end()).toMatchObject({ exitCode: 0, cause: null });
+      expect(sweep.results).toEqual(['reopen 0', 'reopen 0', 'keep 0']);
+    }
+  });
+
+  it('keeps the result of a point that was to be tried again when the run ends before', async () => {
+    const sweep = startSweep([failed('x'), done], { policy: failurePolicy({ retry: 1, pause: 3_600 }) });
+    await waitFor(sweep.actor, (state) => state.matches({ running: 'pausing' }));
+    sweep.actor.send({ type: 'sweep.interrupt', why: 'Ctrl-C', exitCode: 130 });
+    await sweep.end();
+    expect(sweep.results).toEqual(['reopen 0', 'keep 0']);
+  });
+
+  it('ends when the gate refuses a point: there is no time for it, or a node is lost for good', async () => {
+    const late: GateAnswer = { kind: 'too late', why: 'the allocation ends', exitCode: 124 };
+    const sweep = startSweep([done, done], { gate: async (ordinal) => (ordinal === 1 ? late : undefined) });
+    expect(await sweep.end()).toMatchObject({
+      ...{ did: ['boot', 'point 0', 'cleanup', 'finish'], exitCode: 124, cause: null },
+    });
+    expect(sweep.told).toContainEqual({ type: 'sweep.interrupted', why: 'the allocation ends' });
+    const cause = { summary: 'node node2 is lost; there is no spare node in its place' };
+    const crippled = startSweep([done, done], {
+      gate: async (ordinal) => (ordinal === 1 ? { kind: 'crippled', cause } : undefined),
+    });
+    expect(await crippled.end()).toMatchObject({ exitCode: 1, cause });
+  });
+
+  it('does not wait for a gate that is looking for another node when it is interrupted', async () => {
+    let isAborted = false;
+    const sweep = startSweep([done], {
+      gate: (_, signal) => {
+        signal.addEventListener('abort', () => {
+          isAborted = true;
+        });
+        return new Promise(() => {});
+      },
+    });
+    await waitFor(sweep.actor, (state) => state.matches({ running: 'gate' }));
+    sweep.actor.send({ type: 'sweep.interrupt', why: 'Ctrl-C', exitCode: 130 });
+    expect(await sweep.end()).toMatchObject({ did: ['boot', 'cleanup', 'finish'], exitCode: 130 });
+    expect(isAborted).toBe(true);
+  });
+
+  it('stops once when the allocation ends, and not when it is being stopped already', async () => {
+    const timeUp = { type: 'sweep.timeUp', why: 'the allocation ends', exitCode: 124 } as const;
+    const running = startSweep([done, done], { point: () => new Promise(() => {}) });
+    await waitFor(running.actor, (state) => state.matches({ running: 'point' }));
+    running.actor.send(timeUp);
+    running.actor.send(timeUp);
+    expect(await running.end()).toMatchObject({ exitCode: 124 });
+    expect(running.told.filter(({ type }) => type === 'sweep.interrupted')).toHaveLength(1);
+    const stopped = startSweep([done], { point: () => new Promise(() => {}) });
+    await waitFor(stopped.actor, (state) => state.matches({ running: 'point' }));
+    stopped.actor.send({ type: 'sweep.interrupt', why: 'Ctrl-C', exitCode: 130 });
+    stopped.actor.send(timeUp);
+    expect(await stopped.end()).toMatchObject({ exitCode: 130 });
+  });
+
+  it('tells the record of each state that it and its points enter, once', async () => {
+    const sweep = startSweep([failed('x'), done]);
+    await sweep.end();
+    const moves = sweep.told.flatMap((event) =>
+      event.type === 'sweep.moved' || event.type === 'point.moved' ? [`${event.from} ${event.to}`] : [],
+    );
+    expect(moves).toEqual([
+      'booting running',
+      ...[
+        'null planned',
+        'planned warming',
+        'warming benchmarking',
+        'benchmarking cleaning',
+        'cleaning failed',
+      ],
+      ...[
+        'null planned',
+        'planned warming',
+        'warming benchmarking',
+        'benchmarking collecting',
+        'collecting done',
+      ],
+      ...['running cleaning', 'cleaning finishing', 'finishing finished'],
+    ]);
+    expect(sweep.told.at(-1)).toMatchObject({ to: 'finished', exitCode: 3, cause: { summary: 'x' } });
   });
 
   it('gives up a boot that is interrupted', async () => {
@@ -189,36 +335,51 @@ function startPoint(
     benchmark?: () => Promise<void>;
     result?: BenchmarkResult;
     deploy?: (phase: string) => Promise<void>;
-    /** false: the test begins the point. */
+    /** false: the test says when the point's directory is made. */
     begins?: boolean;
     endsWhenStopped?: boolean;
+    failedBefore?: Cause;
+    limit?: { ms: number; cause: Cause };
   } = {},
 ) {
   const did: string[] = [];
+  const made = gate<void>();
+  const work: PointWork = {
+    prepare: () => (over.begins === false ? made.promise : Promise.resolve()),
+    deploy: (phase) => {
+      did.push(`deploy ${phase}`);
+      return over.deploy?.(phase) ?? Promise.resolve();
+    },
+    flushCaches: async () => {},
+    benchmark: () => {
+      did.push('benchmark');
+      return over.benchmark?.() ?? Promise.resolve();
+    },
+    collect: async () => over.result ?? valid,
+  };
   const machine = pointMachine.provide({
     actors: {
-      deployPhase: fromPromise<void, { ordinal: number; phase: DeployPhase }>(({ input }) => {
-        did.push(`deploy ${input.phase}`);
-        return over.deploy?.(input.phase) ?? Promise.resolve();
-      }),
-      benchmark: fromPromise(() => {
-        did.push('benchmark');
-        return over.benchmark?.() ?? Promise.resolve();
-      }),
-      collect: fromPromise(async () => over.result ?? valid),
-      cleanup: fromPromise<void, { ordinal: number }>(async () => {
+      cleanup: fromPromise(async () => {
         did.push('cleanup');
       }),
     },
   });
   const actor = createActor(machine, {
     input: {
-      ...{ ordinal: 0, name: 'p', deploy: ['infra', 'worker'], warm: ['frontend', 'proxy'] },
+      ...{ ordinal: 0, name: 'p', attempt: 1, work },
+      ...{ deploy: ['infra', 'worker'], warm: ['frontend', 'proxy'] },
       endsWhenStopped: over.endsWhenStopped === true,
+      failedBefore: over.failedBefore ?? null,
+      limit: over.limit ?? null,
     },
   }).start();
-  if (over.begins !== false) actor.send({ type: 'point.start' });
-  return { actor, did, end: async () => (await waitFor(actor, (state) => state.status === 'done')).output };
+  const begin = () => made.resolve();
+  return {
+    actor,
+    did,
+    begin,
+    end: async () => (await waitFor(actor, (state) => state.status === 'done')).output,
+  };
 }
 
 describe('the point machine', () => {
@@ -256,10 +417,36 @@ describe('the point machine', () => {
   it('is broken also before it begins, and deploys nothing then', async () => {
     const point = startPoint({ begins: false });
     point.actor.send({ type: 'point.broken', cause: { summary: 'node3 is lost' } });
-    point.actor.send({ type: 'point.start' });
+    point.begin();
     expect(await point.end()).toMatchObject({ status: 'failed', cause: { summary: 'node3 is lost' } });
     expect(point.did).toEqual(['cleanup']);
     expect(point.actor.getSnapshot().context.unexpected).toEqual([]);
+  });
+
+  it('keeps the first of what comes before it begins', async () => {
+    const stopped = startPoint({ begins: false });
+    stopped.actor.send({ type: 'point.interrupt', why: 'Ctrl-C' });
+    stopped.actor.send({ type: 'point.broken', cause: { summary: 'node3 is lost' } });
+    stopped.begin();
+    expect(await stopped.end()).toMatchObject({ status: 'interrupted', cause: null });
+    const broken = startPoint({ begins: false });
+    broken.actor.send({ type: 'point.broken', cause: { summary: 'node3 is lost' } });
+    broken.actor.send({ type: 'point.interrupt', why: 'Ctrl-C' });
+    broken.begin();
+    expect(await broken.end()).toMatchObject({ status: 'failed', cause: { summary: 'node3 is lost' } });
+  });
+
+  it('that had failed under the previous coordinator is cleaned up', async () => {
+    const failedBefore = { summary: 'decode-0-0 died' };
+    const point = startPoint({ failedBefore, deploy: () => new Promise(() => {}) });
+    expect(await point.end()).toMatchObject({ status: 'failed', cause: failedBefore });
+    expect(point.did).toEqual(['deploy infra', 'cleanup']);
+  });
+
+  it('breaks when it takes longer than its time limit', async () => {
+    const cause = { summary: 'the point took longer than its time limit' };
+    const point = startPoint({ benchmark: () => new Promise(() => {}), limit: { ms: 20, cause } });
+    expect((await point.end())?.cause).toBe(cause);
   });
 
   it('fails when the result is not valid, and keeps the result', async () => {
@@ -306,21 +493,13 @@ describe('the point machine', () => {
 
 it('a point without anything to deploy or to warm up goes straight to its benchmark', async () => {
   const did: string[] = [];
-  const machine = pointMachine.provide({
-    actors: {
-      deployPhase: fromPromise<void, { ordinal: number; phase: DeployPhase }>(() => {
-        did.push('deploy');
-        return Promise.resolve();
-      }),
-      benchmark: fromPromise(() => {
-        did.push('benchmark');
-        return Promise.resolve();
-      }),
-      collect: fromPromise(async () => valid),
-    },
-  });
-  const actor = createActor(machine, { input: { ordinal: 0, name: 'p', deploy: [], warm: [] } }).start();
-  actor.send({ type: 'point.start' });
+  const work: PointWork = {
+    ...workOf(async () => done),
+    deploy: async () => void did.push('deploy'),
+    benchmark: async () => void did.push('benchmark'),
+  };
+  const input = { ordinal: 0, name: 'p', attempt: 1, deploy: [], warm: [], work };
+  const actor = createActor(pointMachine, { input }).start();
   expect((await waitFor(actor, (state) => state.status === 'done')).output?.status).toBe('done');
   expect(did).toEqual(['benchmark']);
 });

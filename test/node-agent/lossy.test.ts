@@ -12,6 +12,7 @@ import type { SpawnListener } from '../../src/node-agent/start/spawn.ts';
 import { randomOf } from '../security/hostile.ts';
 import { until } from '../support/bus.ts';
 import { LossyNetwork, lossyBus } from '../support/lossy-bus.ts';
+import { brokenTo } from '../support/roster-parts.ts';
 import { specOf } from '../support/spec.ts';
 
 const JOB = 'lossy';
@@ -71,10 +72,9 @@ it.each([1, 2])(
     const deployment = new Deployment({
       ...{ bus, subjects: s, epoch: 1, generation: 1 },
       roster: { nodes } as unknown as Roster,
-      causeOf: (spec) => ({ summary: spec.id }),
-      logTailOf: async () => [],
-      onBroken: (cause) => expect.unreachable(cause.summary),
-      onGeneration: () => undefined,
+      causes: { causeOf: (spec) => ({ summary: spec.id }), logTailOf: async () => [] },
+      post: brokenTo((cause) => expect.unreachable(cause.summary)),
+      record: { save: () => undefined },
       ask: { patienceMs: 30_000, timeoutMs: 15 },
     });
     bus.subscribe(s.hello('*'), helloSchema, ({ message, respond }) =>

@@ -15,6 +15,7 @@ import { sameProcess } from '../../src/messages/spec/same-process.ts';
 import { hasEnded } from '../../src/messages/spec/states.ts';
 import { NodeAgent } from '../../src/node-agent/agent.ts';
 import { ProcessTable } from '../../src/node-agent/processes/process-table.ts';
+import { postTo, rosterParts } from '../support/roster-parts.ts';
 import { type Fate, SimulatedBus } from '../support/simulated-bus.ts';
 import { SimulatedNode } from '../support/simulated-node.ts';
 import { aStep, type Step, someFates } from './steps.ts';
@@ -103,11 +104,10 @@ class World {
     const roster = new Roster(
       NODES,
       DEFAULT_SUPERVISION,
-      {
-        onTransition: () => {},
+      rosterParts({
         onReports: (_, reports) => deployment.learn(reports),
         onDefect: (what) => this.defects.push(what),
-      },
+      }),
       () => Date.now(),
     );
     this.roster = roster;
@@ -118,14 +118,15 @@ class World {
       roster,
       epoch,
       generation: this.generation,
-      causeOf: ({ id }) => ({ summary: id }),
-      logTailOf: async () => [],
-      onBroken: () => {},
-      onGeneration: (generation) => {
-        this.#grown(generation > last, `the deployment went from ${last} to ${generation}`);
-        last = generation;
-        // What one that was replaced writes is not read by anybody.
-        if (this.epoch === epoch) this.generation = generation;
+      causes: { causeOf: ({ id }) => ({ summary: id }), logTailOf: async () => [] },
+      post: postTo({}),
+      record: {
+        save: ({ generation }) => {
+          this.#grown(generation > last, `the deployment went from ${last} to ${generation}`);
+          last = generation;
+          // What one that was replaced writes is not read by anybody.
+          if (this.epoch === epoch) this.generation = generation;
+        },
       },
     });
     this.deployment = deployment;

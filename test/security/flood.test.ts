@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { connect, type NatsConnection, nkeyAuthenticator } from 'nats';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { receive } from '../../src/coordinator/agents/agent-messages.ts';
+import { AgentMessages } from '../../src/coordinator/agents/agent-messages.ts';
 import { DEFAULT_SUPERVISION, Roster } from '../../src/coordinator/agents/roster.ts';
 import { Journal } from '../../src/coordinator/record/journal.ts';
 import { Deployment } from '../../src/coordinator/sweep/deployment.ts';
@@ -13,6 +13,7 @@ import { inboxOf } from '../../src/messages/bus/nats-bus.ts';
 import { helloReplySchema } from '../../src/messages/events/control.ts';
 import { subjectsOf } from '../../src/messages/events/subjects.ts';
 import { startTestBus, type TestBus, until } from '../support/bus.ts';
+import { brokenTo, postTo, rosterParts } from '../support/roster-parts.ts';
 
 const JOB = 'job-flood';
 const s = subjectsOf(JOB);
@@ -67,31 +68,29 @@ it('an agent that publishes anything as fast as it can does not use up memory an
   const roster = new Roster(
     ['node1', 'node2'],
     DEFAULT_SUPERVISION,
-    {
+    rosterParts({
       onTransition: (node, from, to) => transitions.push(`${node} ${from} ${to}`),
       onReports: (node, reports) => deployment.learn(reports, node),
       onDefect: (what) => transitions.push(what),
-    },
+    }),
     () => performance.now(),
   );
   const deployment: Deployment = new Deployment({
     ...{ bus: coordinator, subjects: s, roster, epoch: 1, generation: 0 },
-    causeOf: () => ({ summary: '' }),
-    logTailOf: async () => [],
-    onBroken: () => transitions.push('broken'),
-    onGeneration: () => undefined,
+    causes: { causeOf: () => ({ summary: '' }), logTailOf: async () => [] },
+    post: brokenTo(() => transitions.push('broken')),
+    record: { save: () => undefined },
   });
   const leases: number[] = [];
-  receive({
+  new AgentMessages({
     ...{ bus: coordinator, subjects: s, roster, supervision: DEFAULT_SUPERVISION },
-    desiredOf: (node) => deployment.desiredOf(node),
-    isDecided: () => true,
-    isEnding: () => false,
-    onHello: () => undefined,
-    onCancel: () => undefined,
-    onLease: (epoch) => leases.push(epoch),
-    onObeyed: () => undefined,
-  });
+    fleet: { desiredOf: (node) => deployment.desiredOf(node), isDecided: true },
+    planning: { found: () => undefined },
+    clocks: { measure: () => undefined },
+    epochLock: { heard: (epoch) => leases.push(epoch), agentObeys: () => undefined },
+    post: postTo({}),
+    log: { warn: () => undefined },
+  }).subscribe();
   const file = join(dir, 'events.jsonl');
   const journal = new Journal(coordinator, file, 1, ({ source }) => void source);
   await coordinator.settled();

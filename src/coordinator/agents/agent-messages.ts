@@ -1,8 +1,11 @@
-import type { Bus } from '../../messages/bus/bus.ts';
+import type { Logger } from 'pino';
+import type { Post } from '../../machines/addresses.ts';
+import type { Bus, Incoming } from '../../messages/bus/bus.ts';
 import {
   cancelRequestSchema,
   type Desired,
   type GoodbyeReply,
+  type Heartbeat,
   type Hello,
   type HelloReply,
   heartbeatSchema,
@@ -11,43 +14,60 @@ import {
 } from '../../messages/events/control.ts';
 import { WIRE_VERSION } from '../../messages/events/events.ts';
 import type { Subjects } from '../../messages/events/subjects.ts';
+import { EXIT } from '../../os/errors.ts';
+import type { EpochLock } from '../takeover/epoch-lock.ts';
 import type { Roster, Supervision } from './roster.ts';
 
-export interface ReceptionOptions {
-  readonly bus: Bus;
+export interface AgentMessagesOptions {
+  readonly bus: Pick<Bus, 'subscribe'>;
   readonly subjects: Subjects;
-  readonly roster: Roster;
-  readonly supervision: Supervision;
-  readonly desiredOf: (agent: string) => Desired;
-  /** false until this coordinator has wanted anything: an agent of its predecessor keeps what it runs. */
-  readonly isDecided: () => boolean;
-  /** true when the job is over, and nobody new is wanted. */
-  readonly isEnding: () => boolean;
-  readonly onHello: (message: Hello) => void;
-  readonly onCancel: (by: string) => void;
-  /** The epoch of a lease: only a coordinator can say one. */
-  readonly onLease: (epoch: number) => void;
-  /** The epoch that an agent says it obeys. */
-  readonly onObeyed: (epoch: number) => void;
+  readonly roster: Pick<Roster, 'hello' | 'heartbeat'>;
+  /** `isDecided`: this coordinator has wanted something; until then an agent of the previous run keeps what it runs. */
+  readonly fleet: { desiredOf(agent: string): Desired; readonly isDecided: boolean };
+  readonly planning: { found(hello: Hello): void };
+  readonly clocks: { measure(agent: string): void };
+  readonly epochLock: Pick<EpochLock, 'heard' | 'agentObeys'>;
+  readonly supervision: Pick<Supervision, 'leaseMs' | 'heartbeatMs'>;
+  readonly post: Pick<Post, 'tell'>;
+  readonly log: Pick<Logger, 'warn'>;
 }
 
-/** What agents and operators say to the coordinator, and what they are answered. */
-export function receive(options: ReceptionOptions): void {
-  const { bus, subjects, roster, supervision, desiredOf, isDecided, isEnding } = options;
-  const { onHello, onCancel, onLease, onObeyed } = options;
-  bus.subscribe(subjects.hello('*'), helloSchema, ({ message, subject, respond }) => {
-    // The server lets an agent use its own subject only; the message must say the same name.
+const REFUSALS = {
+  late: 'the job is over',
+  unknown: 'this node is not of the allocation',
+  lost: 'this node is held for lost',
+} as const;
+
+/** What agents and operators send to the coordinator, and the answers. */
+export class AgentMessages {
+  readonly #options: AgentMessagesOptions;
+
+  constructor(options: AgentMessagesOptions) {
+    this.#options = options;
+  }
+
+  subscribe(): void {
+    const { bus, subjects, epochLock } = this.#options;
+    bus.subscribe(subjects.hello('*'), helloSchema, (incoming) => this.#hello(incoming));
+    bus.subscribe(subjects.heartbeat('*'), heartbeatSchema, (incoming) => this.#heartbeat(incoming));
+    // The server lets coordinators alone publish a lease.
+    bus.subscribe(subjects.allLease, leaseSchema, ({ message }) => epochLock.heard(message.epoch));
+    bus.subscribe(subjects.cancel, cancelRequestSchema, (incoming) => this.#cancel(incoming));
+  }
+
+  #hello({ message, subject, respond }: Incoming<Hello>): void {
+    const { subjects, roster, fleet, planning, clocks, epochLock, supervision } = this.#options;
+    // The server lets an agent use its own subject only, so the message must name the same agent.
     if (subject !== subjects.hello(message.node)) return;
-    onHello(message);
-    onObeyed(message.epoch);
-    const isLate = isEnding() && roster.stateOf(message.node) === 'expected';
-    const answer = isLate ? 'late' : roster.hello(message);
-    const refuse = (reason: string) =>
-      respond({ v: WIRE_VERSION, welcome: false, reason } satisfies HelloReply);
-    if (answer === 'late') return refuse('the job is over');
-    if (answer === 'unknown') return refuse('this node is not of the allocation');
-    if (answer === 'lost') return refuse('this node is held for lost');
-    const desired = desiredOf(message.node);
+    planning.found(message);
+    clocks.measure(message.node);
+    epochLock.agentObeys(message.epoch);
+    const answer = roster.hello(message);
+    if (answer !== 'welcome') {
+      respond({ v: WIRE_VERSION, welcome: false, reason: REFUSALS[answer] } satisfies HelloReply);
+      return;
+    }
+    const desired = fleet.desiredOf(message.node);
     respond({
       v: WIRE_VERSION,
       welcome: true,
@@ -55,18 +75,25 @@ export function receive(options: ReceptionOptions): void {
       heartbeatMs: supervision.heartbeatMs,
       epoch: desired.epoch,
       generation: desired.generation,
-      desired: message.epoch > 0 && !isDecided() ? null : desired,
+      desired: message.epoch > 0 && !fleet.isDecided ? null : desired,
     } satisfies HelloReply);
-  });
-  bus.subscribe(subjects.heartbeat('*'), heartbeatSchema, ({ message, subject, respond }) => {
+  }
+
+  #heartbeat({ message, subject, respond }: Incoming<Heartbeat>): void {
+    const { subjects, roster, epochLock } = this.#options;
     if (subject !== subjects.heartbeat(message.node)) return;
-    onObeyed(message.epoch);
+    epochLock.agentObeys(message.epoch);
     roster.heartbeat(message);
     if (message.leaving) respond({ v: WIRE_VERSION, heard: true } satisfies GoodbyeReply);
-  });
-  bus.subscribe(subjects.allLease, leaseSchema, ({ message }) => onLease(message.epoch));
-  bus.subscribe(subjects.cancel, cancelRequestSchema, ({ message, respond }) => {
+  }
+
+  #cancel({ message: { by }, respond }: Incoming<{ readonly by: string }>): void {
     respond({ v: WIRE_VERSION, accepted: true });
-    onCancel(message.by);
-  });
+    this.#options.log.warn({ by }, 'cancel');
+    this.#options.post.tell('sweep', {
+      type: 'sweep.interrupt',
+      why: `cancelled by ${by}`,
+      exitCode: EXIT.terminated,
+    });
+  }
 }

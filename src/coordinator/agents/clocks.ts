@@ -5,21 +5,22 @@ import { type ClockOffset, type EventBody, WIRE_VERSION } from '../../messages/e
 import type { Subjects } from '../../messages/events/subjects.ts';
 import { atATime } from '../../os/at-a-time.ts';
 import type { SteadyClock } from '../../os/steady-clock.ts';
+import type { Roster } from './roster.ts';
 
-/** Questions to one agent: the answer that was back soonest is the one that tells most. */
+/** Questions to one agent. The answer with the shortest round trip is the most precise one. */
 const SAMPLES = 5;
 const ANSWER_MS = 1_000;
 /** Clocks drift by some ms in an hour. */
 const AGAIN_MS = 300_000;
 /** Agents that are asked at the same time. */
 const PARALLEL = 8;
-/** What changes less, ms, is not worth an event: the error of both measurements comes on top. */
+/** A smaller change, ms, makes no event. The error of both measurements is added to it. */
 const CHANGE_MS = 20;
 
 /** How far an agent's clock is ahead of the coordinator's, and by how much that may be wrong. */
 export type Offset = Pick<ClockOffset, 'offsetMs' | 'errorMs'>;
 
-/** One question and its answer: when it was asked and answered by our clock, ms, and what the other clock said meanwhile. */
+/** One question and its answer: when it was asked and answered by our clock, ms, and the time of the other clock. */
 export interface ClockSample {
   readonly askedAt: number;
   readonly answeredAt: number;
@@ -27,8 +28,8 @@ export interface ClockSample {
 }
 
 /**
- * The offset by the sample with the shortest round trip. The other clock was read somewhere between question and answer:
- * the middle is wrong by half of the round trip at most, whichever way took longer.
+ * The offset by the sample with the shortest round trip. The other clock was read between question and answer, so the
+ * middle is wrong by half of the round trip at most.
  */
 export function offsetOf(samples: readonly ClockSample[]): Offset | undefined {
   const tripOf = ({ askedAt, answeredAt }: ClockSample) => answeredAt - askedAt;
@@ -45,20 +46,19 @@ export interface ClocksOptions {
   readonly bus: Pick<Bus, 'request'>;
   readonly subjects: Subjects;
   readonly clock: SteadyClock;
-  /** Agents that answer now. */
-  readonly joined: () => readonly string[];
-  readonly send: (body: EventBody) => void;
+  readonly roster: Pick<Roster, 'nodes' | 'stateOf'>;
+  readonly record: { send(body: EventBody): void };
   readonly log: Pick<Logger, 'debug'>;
 }
 
 /**
  * Measures how far the clock of each agent is from the coordinator's, when the agent says hello and every few minutes,
- * and tells it as an event: `srtctl why` orders by it what happened on several nodes.
+ * and sends it as an event, by which `srtctl why` orders what happened on several nodes.
  */
 export class Clocks {
   readonly #options: ClocksOptions;
-  readonly #timer: NodeJS.Timeout;
-  /** By agent and incarnation: what was told last. */
+  #timer: NodeJS.Timeout | undefined;
+  /** The last event, by agent and incarnation. */
   readonly #told = new Map<string, Offset>();
   #waiting = new Set<string>();
   #measuring = false;
@@ -66,13 +66,18 @@ export class Clocks {
 
   constructor(options: ClocksOptions) {
     this.#options = options;
+  }
+
+  /** Measures all agents again from time to time. */
+  begin(): void {
+    const { roster } = this.#options;
     this.#timer = setInterval(() => {
-      for (const agent of options.joined()) this.measure(agent);
+      for (const agent of roster.nodes) if (roster.stateOf(agent) === 'joined') this.measure(agent);
     }, AGAIN_MS);
     this.#timer.unref();
   }
 
-  /** Soon, and beside everything else: an agent that does not answer has its turn again later. */
+  /** Measures in the background. An agent that does not answer is asked again later. */
   measure(agent: string): void {
     this.#waiting.add(agent);
     if (!this.#measuring) void this.#measureAll();
@@ -99,7 +104,7 @@ export class Clocks {
     try {
       for (let count = 0; count < SAMPLES && !this.#closed; count++) {
         const { reply, ...sample } = await this.#ask(agent);
-        // Another agent has taken its place meanwhile.
+        // A new agent has replaced the first one meanwhile.
         if (source !== undefined && source !== reply.source) return;
         source = reply.source;
         samples.push(sample);
@@ -115,7 +120,7 @@ export class Clocks {
       Math.abs(found.offsetMs - before.offsetMs) > CHANGE_MS + found.errorMs + before.errorMs;
     if (!isNews) return;
     this.#told.set(source, found);
-    this.#options.send({ kind: 'clock.offset', node: agent, of: source, ...found });
+    this.#options.record.send({ kind: 'clock.offset', node: agent, of: source, ...found });
   }
 
   async #ask(agent: string): Promise<ClockSample & { reply: ClockReply }> {

@@ -3,11 +3,11 @@ import type { Cause } from '../../messages/job-directory/result.ts';
 import type { AgentPlace, Platform } from '../../platform/launch/launcher.ts';
 import type { Roster, Supervision } from './roster.ts';
 
-/** New agents on one node, after which it is the node that is to blame. */
+/** After so many new agents the node itself is to blame. */
 const MOST_PER_NODE = 3;
-/** A node that is only silent may be gone: its agent has no longer to join than this, ms. */
+/** A silent node may be gone for good, so its new agent has at most this time to join, ms. */
 const SILENT_JOIN_MS = 60_000;
-/** Beyond the lease, for the end of what a lost agent ran. */
+/** Time beyond the lease in which the processes of a lost agent end. */
 const GONE_MS = 5_000;
 
 export interface ReplacementsOptions {
@@ -21,13 +21,13 @@ export interface ReplacementsOptions {
   readonly joinTimeoutMs: number;
   /** Nodes beyond what the plan needs. */
   readonly spareNodes: number;
-  /** Nodes that an earlier coordinator had given up. */
+  /** Nodes that the previous run had given up. */
   readonly without: readonly string[];
-  readonly launch: (agent: AgentPlace) => void;
+  readonly launcher: { launch(agents: readonly AgentPlace[]): void };
   readonly log: Logger;
 }
 
-/** What becomes of nodes whose agents are gone: a new agent, or another node in their place. */
+/** Replaces agents that are gone, by a new agent on the same node or by a spare node. */
 export class Replacements {
   readonly #options: ReplacementsOptions;
   readonly #launches = new Map<string, number>();
@@ -43,7 +43,7 @@ export class Replacements {
     return [...this.#without];
   }
 
-  /** true when a node is lost, and there is another one for it; for the head's there is none but a new agent. */
+  /** true when a node is lost and a spare node can replace it. The head node can only get a new agent. */
   get hasSpareForLost(): boolean {
     const { gone } = this.#options.roster;
     const lost = new Set(gone.map((name) => this.#nodeOf(name)));
@@ -51,19 +51,25 @@ export class Replacements {
     return lost.size > 0 && lost.size <= this.#spares && !isHeadLost;
   }
 
+  /** true when a failed point may be tried again on a spare node. Each time costs a spare, so this comes to an end. */
+  canReplaceLost({ lostBefore }: { readonly lostBefore: boolean }): boolean {
+    const { roster, spareNodes } = this.#options;
+    return spareNodes > 0 && (this.hasSpareForLost || (lostBefore && roster.gone.length === 0));
+  }
+
   get #spares(): number {
     return this.#options.spareNodes - this.#without.size;
   }
 
   /**
-   * While the job boots: a node of which an agent is lost is done without, as long as there is another one in its place.
-   * No new agent is tried: nothing has run yet that would make its node better than a spare one. Returns the cause when
-   * there is none.
+   * While the job boots: gives up each node that has lost an agent, as long as there is a spare node. A new agent is not
+   * tried, because nothing has run yet that would make the node better than a spare one. Returns the cause when no spare
+   * node is left.
    */
   giveUpLost(): Cause | null {
     const { roster } = this.#options;
     const came = roster.addresses;
-    // First who never came: when several end together, the others may have ended of that one.
+    // First the agents that never came, because one of them may have made the others end.
     const [others, silent] = partition(roster.gone, (name) => came.has(name));
     for (const name of [...silent, ...others]) {
       const node = this.#nodeOf(name);
@@ -76,8 +82,8 @@ export class Replacements {
   }
 
   /**
-   * Sees to it that every node has an agent. To be called while nothing is wanted of anybody.
-   * Resolves with the cause when a node is lost for good and there is no other.
+   * Makes sure that every node has an agent. To be called while no process is wanted.
+   * Resolves with the cause when a node is lost for good and no spare node is left.
    */
   async restore(signal: AbortSignal): Promise<Cause | null> {
     const { roster } = this.#options;
@@ -90,7 +96,7 @@ export class Replacements {
     return null;
   }
 
-  /** Returns the cause when there is no other node in its place: `what` has happened, and why that is the end. */
+  /** Returns the cause when no other node can take its place: `what` has happened, and why the run ends. */
   #replaceNode(node: string, what: string): Cause | null {
     if (this.#isHead(node))
       return { summary: `${what}; ${node} is the head node, without which the run cannot go on`, node };
@@ -100,16 +106,16 @@ export class Replacements {
     return null;
   }
 
-  /** A node that is only silent is given up when there is another one; without, it is tried. */
+  /** A silent node is given up when there is a spare node; without one it gets a new agent. */
   #isWorthLaunching(name: string): boolean {
     const { relaunchAgents, roster } = this.#options;
     if (!relaunchAgents || (this.#launches.get(name) ?? 0) >= MOST_PER_NODE) return false;
     return roster.hasDied(name) || this.#spares <= 0 || this.#isHead(this.#nodeOf(name));
   }
 
-  /** Resolves to those that did not come. */
+  /** Resolves to the agents that did not join. */
   async #relaunch(names: readonly string[], signal: AbortSignal): Promise<string[]> {
-    const { roster, platform, agents, supervision, joinTimeoutMs, launch } = this.#options;
+    const { roster, platform, agents, supervision, joinTimeoutMs, launcher } = this.#options;
     if (names.length === 0) return [];
     const silent = names.some((name) => !roster.hasDied(name));
     platform.endAgents(names);
@@ -121,7 +127,7 @@ export class Replacements {
       this.#launches.set(name, (this.#launches.get(name) ?? 0) + 1);
       roster.replace(name);
       const agent = agents.find((place) => place.name === name);
-      if (agent) launch(agent);
+      if (agent) launcher.launch([agent]);
     }
     const joinMs = silent ? Math.min(joinTimeoutMs, SILENT_JOIN_MS) : joinTimeoutMs;
     const timer = setTimeout(() => roster.joinTimeout(joinMs, ready), joinMs);
@@ -140,7 +146,7 @@ export class Replacements {
     for (const { name } of agents.filter((agent) => agent.node === node)) roster.retire(name);
   }
 
-  /** The coordinator is there, with nats-server: no other node can take its place. */
+  /** The head node runs the coordinator and nats-server, so no other node can take its place. */
   #isHead(node: string): boolean {
     return node === this.#options.agents[0]?.node;
   }

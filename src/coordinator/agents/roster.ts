@@ -1,10 +1,11 @@
 import { type ActorRefFrom, createActor } from 'xstate';
+import type { Post } from '../../machines/addresses.ts';
 import { agentMachine } from '../../machines/agent.ts';
-import type { Heartbeat, Hello, ProcessReport } from '../../messages/events/control.ts';
+import type { Heartbeat, Hello } from '../../messages/events/control.ts';
 import type { AgentState } from '../../messages/spec/states.ts';
 import { type SupervisionSettings, supervisionSchema } from '../../recipe/values/supervision.ts';
 
-/** How patient the coordinator is with its agents, ms. */
+/** Times by which the coordinator judges its agents, ms. */
 export interface Supervision {
   readonly heartbeatMs: number;
   readonly suspectAfterMs: number;
@@ -37,45 +38,48 @@ interface Member {
   generation: number;
   alive: number;
   processEnded: boolean;
-  /** Its end of the connection was closed, as when its process ends; else it is only not heard. */
+  /** The agent's side closed the connection, as it does when the process ends. false for an agent that is only silent. */
   connectionClosed: boolean;
-  /** Its incarnation came to this coordinator, or to none before it: it holds nothing of an earlier one. */
+  /** The agent was started by this coordinator, or by none before it, so it runs nothing of a previous run. */
   isNew: boolean;
 }
 
-export interface RosterEvents {
-  onTransition(node: string, from: AgentState | null, to: AgentState, why: string): void;
-  /** Its processes as the agent sees them, from a hello, a heartbeat or an answer. */
-  onReports(node: string, reports: readonly ProcessReport[]): void;
-  onDefect(what: string, error: unknown): void;
+/** Where the roster's news go. */
+export interface RosterParts {
+  readonly record: {
+    agent(node: string, from: AgentState | null, to: AgentState, why: string): void;
+    defect(what: string, error: unknown): void;
+  };
+  readonly post: Pick<Post, 'tell'>;
 }
 
-/** Who is there: one agent machine for each node, fed with hellos, heartbeats and disconnects. */
+/** All agents of the job: one agent machine for each, fed with hellos, heartbeats and disconnects. */
 export class Roster {
   readonly #members = new Map<string, Member>();
-  /** Incarnations in whose place another agent was started, and nodes that are done without. */
+  /** Incarnations that were replaced by a new agent, and agents of nodes that the job goes on without. */
   readonly #replaced = new Set<string>();
   readonly #retired = new Set<string>();
   readonly #supervision: Supervision;
-  /** Below it silence says nothing, in whatever state an agent is. */
+  /** A shorter silence changes no agent's state. */
   readonly #leastSilenceMs: number;
-  readonly #events: RosterEvents;
+  readonly #parts: RosterParts;
   readonly #now: () => number;
   readonly #listeners = new Set<() => void>();
   #waking = false;
   #timer: NodeJS.Timeout | undefined;
   #tickedAt = 0;
+  #isClosed = false;
 
-  constructor(nodes: readonly string[], supervision: Supervision, events: RosterEvents, now: () => number) {
+  constructor(nodes: readonly string[], supervision: Supervision, parts: RosterParts, now: () => number) {
     this.#supervision = supervision;
     const { suspectAfterMs, lostAfterMs, reconnectMs } = supervision;
     this.#leastSilenceMs = Math.min(suspectAfterMs, lostAfterMs, reconnectMs);
-    this.#events = events;
+    this.#parts = parts;
     this.#now = now;
     for (const node of nodes) this.#members.set(node, this.#createMember(node));
   }
 
-  /** Of the agents that the job still counts on. */
+  /** Names of the agents that the job still counts on. */
   get nodes(): string[] {
     return [...this.#members.keys()].filter((node) => !this.#retired.has(node));
   }
@@ -84,19 +88,19 @@ export class Roster {
     return [...this.#replaced];
   }
 
-  /** Agents that were started after an earlier coordinator's: what ran on their nodes is gone. */
+  /** Agents that took the place of a previous run's agents: the processes on their nodes are gone. */
   get newcomers(): string[] {
     return this.nodes.filter((node) => this.#members.get(node)?.isNew);
   }
 
-  /** Nodes whose agent is held for lost. */
+  /** Agents that are lost. */
   get lost(): string[] {
     return [...this.#members.values()]
       .filter((member) => member.state === 'lost')
       .map((member) => member.node);
   }
 
-  /** What its last change of state was for. */
+  /** Why the agent is in its present state. */
   whyOf(node: string): string {
     return this.#members.get(node)?.actor.getSnapshot().context.why ?? '';
   }
@@ -112,21 +116,21 @@ export class Roster {
     );
   }
 
-  /** Begins to measure silence. `isBusUp`: while the bus is away nobody can be heard, and nobody is to blame. */
+  /** Begins to measure silence. `isBusUp`: while the bus is away no agent can be heard, so silence does not count. */
   watch(isBusUp: () => boolean): void {
     this.#tickedAt = this.#now();
     for (const member of this.#members.values()) member.heardAt = this.#tickedAt;
     clearInterval(this.#timer);
     this.#timer = setInterval(() => {
       const now = this.#now();
-      // Our own lag is not the agents' silence: heartbeats may be waiting in a socket that we have not read.
+      // The coordinator's own lag does not count, because heartbeats may wait in a socket that it has not read.
       const lag = Math.max(0, now - this.#tickedAt - TICK_MS);
       this.#tickedAt = now;
       for (const member of this.#members.values()) {
         if (!isBusUp()) member.heardAt = now;
         else member.heardAt = Math.min(now, member.heardAt + lag);
         const ms = now - member.heardAt;
-        // Silence that nobody would call one is not worth a thousand events each tick.
+        // Shorter silence is passed over, because 1,000 agents would make 1,000 useless events each tick.
         if (ms >= this.#leastSilenceMs) member.actor.send({ type: 'agent.silent', ms });
       }
     }, TICK_MS);
@@ -137,12 +141,18 @@ export class Roster {
     for (const member of this.#members.values()) member.actor.stop();
   }
 
-  hello(message: Hello): 'welcome' | 'unknown' | 'lost' {
+  /** The job is over: an agent that has not said hello is not welcome any more. */
+  admitNobody(): void {
+    this.#isClosed = true;
+  }
+
+  hello(message: Hello): 'welcome' | 'unknown' | 'lost' | 'late' {
     const member = this.#members.get(message.node);
     if (!member) return 'unknown';
+    if (this.#isClosed && member.state === 'expected') return 'late';
     if (this.#replaced.has(message.incarnation)) return 'lost';
     if (member.state === 'lost' || member.state === 'left') return 'lost';
-    // Agents do not start again by themselves: of two, the first is meant, unless it was replaced.
+    // An agent never restarts by itself: of two incarnations the first one counts, unless it was replaced.
     if (member.incarnation !== null && member.incarnation !== message.incarnation) return 'lost';
     if (member.incarnation === null) member.isNew = message.epoch === 0;
     member.incarnation = message.incarnation;
@@ -150,7 +160,7 @@ export class Roster {
     member.connectionClosed = false;
     this.#heard(member, message.generation, null);
     member.actor.send({ type: 'agent.hello' });
-    this.#events.onReports(message.node, message.processes);
+    this.#reports(message);
     this.#changed();
     return 'welcome';
   }
@@ -162,7 +172,7 @@ export class Roster {
     this.#heard(member, message.generation, message.alive);
     if (member.state !== 'joined') member.actor.send({ type: 'agent.heartbeat' });
     if (message.leaving) member.actor.send({ type: 'agent.left' });
-    this.#events.onReports(message.node, message.processes);
+    this.#reports(message);
     this.#changed();
   }
 
@@ -187,25 +197,25 @@ export class Roster {
     this.#changed();
   }
 
-  /** Agents that the job counts on and that are not there any more. */
+  /** Agents that the job counts on, and that are lost or have left. */
   get gone(): string[] {
     return this.nodes.filter((node) => ['lost', 'left'].includes(this.#members.get(node)?.state ?? ''));
   }
 
-  /** true for an agent whose process has ended, on a node that may be well; false for one that is only silent. */
+  /** true for an agent whose process has ended (its node may be well); false for an agent that is only silent. */
   hasDied(node: string): boolean {
     const member = this.#members.get(node);
     return member?.state === 'left' || member?.processEnded === true || member?.connectionClosed === true;
   }
 
-  /** true when nothing of a lost agent can run any more: its process was seen to end, or its lease is over. */
+  /** true when no process of a lost agent can run any more: the agent's process has ended, or its lease has expired. */
   isGone(node: string): boolean {
     const member = this.#members.get(node);
     if (!member || member.processEnded || member.incarnation === null || member.state === 'left') return true;
     return member.state === 'lost' && this.#now() - member.heardAt > this.#supervision.leaseMs;
   }
 
-  /** Another agent is started on the node: it is expected, and the one before it is not heard any more. */
+  /** A new agent is started on the node and is expected. Messages of the agent before it are ignored. */
   replace(node: string): void {
     const member = this.#members.get(node);
     if (!member) return;
@@ -214,7 +224,7 @@ export class Roster {
     const from = member.state;
     const next = this.#createMember(node);
     this.#members.set(node, next);
-    this.#events.onTransition(node, from, next.state, 'a new agent is started');
+    this.#moved(node, from, next.state, 'a new agent is started');
     this.#changed();
   }
 
@@ -227,7 +237,7 @@ export class Roster {
     for (const node of nodes) this.#members.get(node)?.actor.send({ type: 'join.timeout', ms });
   }
 
-  /** Resolves when `holds` does; looks again whenever something was heard. */
+  /** Resolves when `holds` is true. Evaluates it after each message, and each tick. */
   async until(holds: () => boolean, signal: AbortSignal): Promise<void> {
     while (!holds()) {
       signal.throwIfAborted();
@@ -244,14 +254,14 @@ export class Roster {
     }
   }
 
-  /** true when every agent that can still hear has taken in generation `generation`. */
+  /** true when every agent that can still hear has acknowledged generation `generation`. */
   isTold(generation: number): boolean {
     return this.#everyone((member) => member.state === 'lost' || member.generation >= generation);
   }
 
   /**
-   * true when nothing that an agent started in a generation before `generation` can exist on any node any more, apart from
-   * the processes that `mayStay` there.
+   * true when no process of a generation before `generation` can exist on any node, apart from as many processes as
+   * `mayStay` there.
    */
   isClean(generation: number, mayStay: (node: string) => number = () => 0): boolean {
     const now = this.#now();
@@ -262,7 +272,7 @@ export class Roster {
     );
   }
 
-  /** Whether it holds for all agents that can run anything. */
+  /** true when `holds` is true for every agent that may run processes. */
   #everyone(holds: (member: Member) => boolean): boolean {
     for (const member of this.#members.values()) {
       const isOver = member.state === 'left' || member.processEnded || this.#retired.has(member.node);
@@ -271,7 +281,7 @@ export class Roster {
     return true;
   }
 
-  /** Nodes that are in the way of `isClean`, for messages. */
+  /** The agents for which `isClean` is not true; for messages. */
   unclean(generation: number): string[] {
     return [...this.#members.values()]
       .filter((member) => member.state !== 'left' && (member.generation < generation || member.alive > 0))
@@ -300,13 +310,27 @@ export class Roster {
         if (state === member.state) return;
         const from = member.state;
         member.state = state;
-        this.#events.onTransition(node, from, state, snapshot.context.why);
+        this.#moved(node, from, state, snapshot.context.why);
         this.#changed();
       },
-      error: (error) => this.#events.onDefect(`the machine of agent ${node} broke`, error),
+      error: (error) => this.#parts.record.defect(`the machine of agent ${node} broke`, error),
     });
     actor.start();
     return member;
+  }
+
+  #reports({ node, processes }: Pick<Hello, 'node' | 'processes'>): void {
+    this.#parts.post.tell('fleet', { type: 'agent.reports', node, reports: processes });
+  }
+
+  #moved(node: string, from: AgentState, to: AgentState, why: string): void {
+    const { record, post } = this.#parts;
+    record.agent(node, from, to, why);
+    // The job goes on without a node that is retired.
+    if ((to !== 'lost' && to !== 'left') || this.#retired.has(node)) return;
+    const summary =
+      to === 'lost' ? `the agent of ${node} is lost: ${why}` : `the agent of ${node} has ended: ${why}`;
+    post.tell('point', { type: 'point.broken', cause: { summary, node } });
   }
 
   #heard(member: Member, generation: number, alive: number | null): void {
@@ -315,7 +339,7 @@ export class Roster {
     if (alive !== null) member.alive = alive;
   }
 
-  /** Once for all that came in together: whoever waits looks at every agent. */
+  /** Wakes once for all messages of a moment, because each waiter looks at every agent. */
   #changed(): void {
     if (this.#waking || this.#listeners.size === 0) return;
     this.#waking = true;

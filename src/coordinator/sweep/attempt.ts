@@ -1,7 +1,7 @@
 import { ATTEMPT_VARIABLE } from '../../benchmarks/common/seed.ts';
 import type { PlannedPoint } from '../../model/kinds.ts';
 
-/** A point as it is run the nth time (from 1): its benchmark is told, because it must not send the same prompts again. */
+/** A point in its nth attempt (from 1). The benchmark knows the number, because it must not send the same prompts again. */
 export function ofAttempt(point: PlannedPoint, attempt: number): PlannedPoint {
   const { process } = point.benchmark;
   if (attempt === 1 || process === null) return point;

@@ -7,39 +7,48 @@ import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
 import { describe } from '../../why/describe.ts';
 import { evidenceOf, KEPT_LINES, lastLines } from '../../why/evidence.ts';
 
-/** So many lines an agent is asked for: some of them are about single requests and say nothing. */
+/** How many lines an agent is asked for. Some are about single requests, and say nothing about the end. */
 const ASKED_LINES = 500;
 
-/** Why a process counts as failed. Without a look at its log: everybody is to stop before there is time for that. */
-export const causeOfProcess = (spec: ProcessSpec, report: ProcessReport): Cause => ({
-  summary: `${describe(spec.id, spec.role, spec.node)} ${failureOf(report)}`,
-  node: spec.node,
-  process: spec.id,
-  exitCode: report.exitCode,
-  signal: report.signal,
-  logFile: spec.logFile,
-});
+/** Why processes failed. */
+export class ProcessCauses {
+  readonly #bus: Pick<Bus, 'request'>;
+  readonly #subjects: Subjects;
 
-/** The last lines of a process's log: from the file, or from the agent that runs it. Empty when neither can be had. */
-export async function logTailOf(
-  spec: ProcessSpec,
-  agent: string,
-  bus: Bus,
-  subjects: Subjects,
-): Promise<string[]> {
-  const text = await evidenceOf({ logFile: spec.logFile }, KEPT_LINES);
-  return lastLines(text === '' ? await tailFromAgent(spec.id, agent, bus, subjects) : text);
+  constructor({ bus, subjects }: { readonly bus: Pick<Bus, 'request'>; readonly subjects: Subjects }) {
+    this.#bus = bus;
+    this.#subjects = subjects;
+  }
+
+  /** Does not read the process's log, because all processes must be stopped first. */
+  causeOf(spec: ProcessSpec, report: ProcessReport): Cause {
+    return {
+      summary: `${describe(spec.id, spec.role, spec.node)} ${failureOf(report)}`,
+      node: spec.node,
+      process: spec.id,
+      exitCode: report.exitCode,
+      signal: report.signal,
+      logFile: spec.logFile,
+    };
+  }
+
+  /** The last lines of a process's log, from the file or from its agent. Empty when neither has any. */
+  async logTailOf(spec: ProcessSpec, agent: string): Promise<string[]> {
+    const text = await evidenceOf({ logFile: spec.logFile }, KEPT_LINES);
+    return lastLines(text === '' ? await this.#tailFromAgent(spec.id, agent) : text);
+  }
+
+  async #tailFromAgent(id: string, agent: string): Promise<string> {
+    try {
+      const request = { v: WIRE_VERSION, lines: ASKED_LINES };
+      const subject = this.#subjects.log(agent, id);
+      const reply = await this.#bus.request(subject, request, logReplySchema, 1_500);
+      return reply.ok ? reply.text : '';
+    } catch {
+      return '';
+    }
+  }
 }
 
 const failureOf = (report: ProcessReport): string =>
   report.state === 'stopped' ? `was stopped: ${report.why}` : `failed: ${report.why}`;
-
-async function tailFromAgent(id: string, agent: string, bus: Bus, subjects: Subjects): Promise<string> {
-  try {
-    const request = { v: WIRE_VERSION, lines: ASKED_LINES };
-    const reply = await bus.request(subjects.log(agent, id), request, logReplySchema, 1_500);
-    return reply.ok ? reply.text : '';
-  } catch {
-    return '';
-  }
-}

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
+import type { FleetEvent, Post } from '../../machines/addresses.ts';
 import { CausedError } from '../../machines/point.ts';
 import type { Bus } from '../../messages/bus/bus.ts';
 import { BusTimeout } from '../../messages/bus/bus.ts';
@@ -12,63 +13,65 @@ import { readyAnew, sameProcess } from '../../messages/spec/same-process.ts';
 import { hasEnded, type ProcessState } from '../../messages/spec/states.ts';
 import { describe } from '../../why/describe.ts';
 import type { Roster } from '../agents/roster.ts';
+import type { ProcessCauses } from './cause.ts';
 
 /**
- * How long one agent is asked, ms, and how long each time, before its desired state counts as unanswered. One that is
- * gone is noticed by the roster, long before; this is for what nobody thought of.
+ * How long an agent is asked in all, ms, and how long each time, before its desired state counts as unanswered. The roster
+ * notices an agent that is gone long before; this is for cases that are not foreseen.
  */
 const ASK = { patienceMs: 30_000, timeoutMs: 3_000 } as const;
 
-/** As src/why/signatures.yaml has it: no line of a log is looked for where a port was taken before any start. */
+/** The same texts as in src/why/signatures.yaml. No log has a line of it, because no process was started. */
 const PORT_TAKEN = { signature: 'port-in-use', says: 'a port is in use' } as const;
 const PORT_ADVICE =
   'end it, or keep the job off the node (sbatch_directives: exclude); two jobs that share a node cannot use the same ports';
 
-/** What is known of a process that is wanted. */
+/** A wanted process, and its last report. */
 interface Known {
   readonly spec: ProcessSpec;
-  /** Generation in which this spec was first asked for: what is older speaks of a predecessor of the same name. */
+  /** Generation in which this spec was first wanted. An older report is about an earlier process of the same name. */
   readonly since: number;
   report: ProcessReport | undefined;
 }
 
 export interface DeploymentOptions {
-  readonly bus: Bus;
+  readonly bus: Pick<Bus, 'request'>;
   readonly subjects: Subjects;
-  readonly roster: Roster;
+  readonly roster: Pick<Roster, 'nodes'>;
   readonly epoch: number;
   /** Name of the agent that runs a process; by default that of its node. */
   readonly agentOf?: (spec: ProcessSpec) => string;
   /** First generation to use. */
   readonly generation: number;
-  /** Says why a process failed, from what is known of it. */
-  readonly causeOf: (spec: ProcessSpec, report: ProcessReport) => Cause;
-  /** The last lines that it wrote. */
-  readonly logTailOf: (spec: ProcessSpec, agent: string) => Promise<string[]>;
-  readonly onBroken: (cause: Cause) => void;
-  readonly onGeneration: (generation: number) => void;
+  /** Keeps the generation in state.json. */
+  readonly record: { save(change: { readonly generation: number }): void };
+  readonly causes: Pick<ProcessCauses, 'causeOf' | 'logTailOf'>;
+  /** Delivers the first failure to the point. */
+  readonly post: Pick<Post, 'tell'>;
   readonly ask?: { readonly patienceMs: number; readonly timeoutMs: number };
 }
 
-/** What should run where: sends whole desired states, and knows which of what it asked for is ready. */
+/** The fleet: the processes that are wanted, their desired states at the agents, and their reports. */
 export class Deployment {
   readonly #options: DeploymentOptions;
   #generation: number;
   #wanted = new Map<string, Known>();
-  /** Specs that were found to be equal: comparing hundreds of command lines takes its time. */
+  /** Specs that were found to be equal. Kept, because comparing hundreds of command lines takes long. */
   readonly #equal = new WeakMap<ProcessSpec, ProcessSpec>();
-  /** What is wanted of each agent: with a thousand of them nobody may look through all for each. */
+  /** Specs by agent. Indexed, because scanning all specs for each of 1,000 agents is quadratic. */
   #ofAgent = new Map<string, ProcessSpec[]>();
-  /** Those of the point that are not wanted yet, in the same way. */
+  /** Specs of later phases of the point, by agent. */
   #laterOf = new Map<string, ProcessSpec[]>();
-  /** Processes, with their ports, that no node has refused a port for since all was cleared. */
+  /** Processes with their ports whose nodes have been asked for the ports since the last clear. */
   readonly #looked = new Set<string>();
   #waking = false;
-  /** What is wanted was taken over, and agents have not heard it of this coordinator. */
+  /** The wanted processes are those of the previous run, and no agent has heard of them from this coordinator. */
   #isUntold = false;
   #listeners: (() => void)[] = [];
   #broken = false;
-  /** What was lost that the run can do without. */
+  /** Processes that agents reported before this coordinator wanted any. */
+  readonly #reported = new Set<string>();
+  /** Processes that were lost and are not critical. */
   #losses = new Map<Known, Cause>();
   readonly #tails = new WeakMap<Cause, Promise<string[]>>();
 
@@ -81,14 +84,14 @@ export class Deployment {
     return this.#generation;
   }
 
-  /** Whether anything, or nothing, was ever wanted. */
+  /** true when this coordinator has wanted something, or has wanted nothing. */
   get isDecided(): boolean {
     return this.#generation > this.#options.generation;
   }
 
   /**
-   * These already run, as an earlier coordinator wanted them: a deployment of the same specs leaves them alone, in
-   * whatever phase it is. What they are is learned from the answers to it.
+   * These processes run already, because the previous coordinator wanted them. A deployment of the same specs leaves them
+   * alone, in any phase. Agents report their states in the answers to it.
    */
   adopt(running: readonly ProcessSpec[]): void {
     const since = this.#generation + 1;
@@ -96,16 +99,27 @@ export class Deployment {
     this.#isUntold = true;
   }
 
-  /** The desired state of one node as it is now; what a hello is answered with. */
+  hear(event: FleetEvent): void {
+    const reports = event.type === 'agent.reports' ? event.reports : [event.report];
+    if (event.type === 'agent.reports' && !this.isDecided)
+      for (const { id } of reports) this.#reported.add(id);
+    this.learn(reports, event.node);
+  }
+
+  /** true for a process that an agent reported before this coordinator wanted any. */
+  wasReported({ id }: Pick<ProcessSpec, 'id'>): boolean {
+    return this.#reported.has(id);
+  }
+
+  /** The desired state of one node as it is now; the answer to a hello. */
   desiredOf(node: string): Desired {
     const processes = this.#ofAgent.get(node) ?? [];
     return { v: WIRE_VERSION, epoch: this.#options.epoch, generation: this.#generation, processes };
   }
 
   /**
-   * Asks for all processes up to `phase`, and for those of later phases that run already (a point that reuses them must
-   * not stop them meanwhile; how they are watched changes when it is their turn), and resolves when those of `phase`
-   * are ready.
+   * Wants all processes up to `phase`, and those of later phases that run already (a point that reuses them must not stop
+   * them meanwhile; how they are monitored changes in their own phase). Resolves when the processes of `phase` are ready.
    */
   async deploy(processes: readonly ProcessSpec[], phase: DeployPhase, signal: AbortSignal): Promise<void> {
     const upTo = deployPhases.indexOf(phase);
@@ -127,8 +141,8 @@ export class Deployment {
   }
 
   /**
-   * true when agents were told of all of `wanted`, and nothing else of what they were told of still runs: then they need
-   * not be asked again, and a point that restarts nothing starts at once.
+   * true when agents know all of `wanted`, and no other process that they know still runs. Agents are then not asked again,
+   * so a point that restarts nothing starts at once.
    */
   #stands(wanted: readonly ProcessSpec[], all: readonly ProcessSpec[]): boolean {
     if (this.#isUntold || !wanted.every((spec) => this.isWanted(spec))) return false;
@@ -138,7 +152,7 @@ export class Deployment {
     );
   }
 
-  /** true when exactly this was asked for, so that it may run. */
+  /** true when exactly this spec is wanted, so that its process may run. */
   isWanted(spec: ProcessSpec): boolean {
     const known = this.#wanted.get(spec.id)?.spec;
     if (known === undefined || known === spec || this.#equal.get(spec) === known) return known !== undefined;
@@ -147,12 +161,12 @@ export class Deployment {
     return same;
   }
 
-  /** All that is to run. */
+  /** All processes that are wanted. */
   get wanted(): ProcessSpec[] {
     return [...this.#wanted.values()].map(({ spec }) => spec);
   }
 
-  /** Nothing is wanted any more. Returns the generation of the empty set; it is the caller's to broadcast. */
+  /** No process is wanted any more. Returns the generation of the empty set, which the caller broadcasts. */
   clear(): number {
     this.#wanted = new Map();
     this.#ofAgent = new Map();
@@ -160,33 +174,34 @@ export class Deployment {
     this.#looked.clear();
     this.#broken = false;
     this.#generation++;
-    this.#options.onGeneration(this.#generation);
+    this.#options.record.save({ generation: this.#generation });
     return this.#generation;
   }
 
   /**
-   * What agent `from` says, by event, heartbeat or answer; only of its own processes. The first failure of a critical
-   * process is told, once.
+   * Reports of agent `from`, from an event, a heartbeat or an answer. Reports about other agents' processes are ignored.
+   * The point hears of the first failure of a critical process, once.
    */
   learn(reports: readonly ProcessReport[], from?: string): void {
     for (const report of reports) {
       const known = this.#wanted.get(report.id);
       if (!known || report.generation < known.since) continue;
       if (from !== undefined && this.agentOf(known.spec) !== from) continue;
-      // Events and heartbeats take different ways: what has ended does not come back to life.
+      // Events and heartbeats overtake each other, so an ended process stays ended.
       if (known.report && hasEnded(known.report.state) && !hasEnded(report.state)) continue;
       known.report = report;
       if (hasFailed(known.spec, report) && !known.spec.critical && !this.#losses.has(known))
         this.#losses.set(known, this.#causeOf(known.spec, report));
       if (hasFailed(known.spec, report) && known.spec.critical && !this.#broken) {
         this.#broken = true;
-        this.#options.onBroken(this.#causeOf(known.spec, report));
+        const cause = this.#causeOf(known.spec, report);
+        this.#options.post.tell('point', { type: 'point.broken', cause });
       }
     }
     this.#wake();
   }
 
-  /** Once for all that came in together: whoever waits looks at everything that is wanted. */
+  /** Wakes once for all reports of a moment, because each waiter looks at every wanted process. */
   #wake(): void {
     if (this.#waking || this.#listeners.length === 0) return;
     this.#waking = true;
@@ -196,18 +211,18 @@ export class Deployment {
     });
   }
 
-  /** Why each process is gone that was lost and is not critical: of the last deployment, also after its end. */
+  /** Why each lost process that is not critical is gone; of the last deployment, also after its end. */
   losses(): Promise<Cause[]> {
     return Promise.all([...this.#losses.values()].map((cause) => this.withTail(cause)));
   }
 
-  /** A cause as it was told, with the end of the log, which nobody waited for. */
+  /** A cause with the end of the process's log, which was not waited for when the process failed. */
   async withTail(cause: Cause): Promise<Cause> {
     const logTail = await this.#tails.get(cause);
     return logTail ? { ...cause, logTail } : cause;
   }
 
-  /** A sentence for each process that is alive and does not serve as it should: what goes wrong may be its doing. */
+  /** A sentence for each degraded process, because it may be the reason of a failure elsewhere. */
   sick(): string[] {
     return [...this.#wanted.values()]
       .filter(({ spec, report }) => report?.state === 'degraded' && spec.role !== 'benchmark')
@@ -215,14 +230,15 @@ export class Deployment {
   }
 
   #causeOf(spec: ProcessSpec, report: ProcessReport): Cause {
-    const seen = this.#options.causeOf(spec, report);
+    const { causes } = this.#options;
+    const seen = causes.causeOf(spec, report);
     const sick = spec.role === 'benchmark' ? this.sick() : [];
     const cause = sick.length === 0 ? seen : { ...seen, summary: [seen.summary, ...sick].join('; ') };
-    this.#tails.set(cause, this.#options.logTailOf(spec, this.agentOf(spec)));
+    this.#tails.set(cause, causes.logTailOf(spec, this.agentOf(spec)));
     return cause;
   }
 
-  /** Resolves when a process that is expected to end has ended with exit code 0; never resolves when it fails. */
+  /** Resolves when a process has ended with exit code 0. Never resolves when the process fails. */
   async completed(id: string, signal: AbortSignal): Promise<void> {
     const isDone = (): boolean => {
       const report = this.#wanted.get(id)?.report;
@@ -257,7 +273,7 @@ export class Deployment {
       if (this.#wanted.get(known.spec.id) !== known) this.#losses.delete(known);
     this.#ofAgent = this.#byAgent(specs);
     this.#laterOf = this.#byAgent(later);
-    this.#options.onGeneration(generation);
+    this.#options.record.save({ generation });
     await Promise.all(
       this.#options.roster.nodes.map((node) => {
         const later = (this.#laterOf.get(node) ?? []).map(({ id, ports }) => ({ id, ports }));
@@ -267,16 +283,16 @@ export class Deployment {
   }
 
   /**
-   * Asks all nodes whether the ports of a point are free, before anything is started on one of them: what starts on a
-   * node whose ports are free would meet another job's engines on a node whose ports are not, and both fail of it.
-   * undefined when there is nothing to ask.
+   * Asks all nodes whether the ports of a point are free, before any process is started on any node. Otherwise engines on a
+   * node with free ports would connect to another job's engines on a node with taken ports, and both jobs would fail.
+   * Returns undefined when no node has to be asked.
    */
   #look(specs: readonly ProcessSpec[], signal: AbortSignal): Promise<unknown> | undefined {
     const keyOf = ({ id, ports }: ProcessSpec) => `${id} ${JSON.stringify(ports)}`;
     const isNew = (spec: ProcessSpec) => !this.#wanted.has(spec.id) && !this.#looked.has(keyOf(spec));
     const fresh = specs.filter((spec) => Object.keys(spec.ports).length > 0 && isNew(spec));
     for (const spec of fresh) this.#looked.add(keyOf(spec));
-    // A single agent looks when it is asked to start them.
+    // A single agent looks at the ports when it starts the processes.
     if (fresh.length === 0 || this.#byAgent(specs).size < 2) return undefined;
     return Promise.all(
       [...this.#byAgent(fresh)].map(([agent, own]) => {
@@ -297,7 +313,7 @@ export class Deployment {
     return found;
   }
 
-  /** A process kept from the last point may have failed in between, when no point was there to be told. */
+  /** A process kept from the previous point may have failed between the points, when no point could hear of it. */
   #refuseFailed(): void {
     for (const { spec, report } of this.#wanted.values())
       if (report && spec.critical && hasFailed(spec, report)) {
@@ -338,7 +354,7 @@ export class Deployment {
   async #untilReady(specs: readonly ProcessSpec[], signal: AbortSignal): Promise<void> {
     const isReady = (spec: ProcessSpec): boolean => {
       const report = this.#wanted.get(spec.id)?.report;
-      // What the run can do without is not waited for in vain.
+      // A process that is not critical is not waited for after it has failed.
       if (report && !spec.critical && hasFailed(spec, report)) return true;
       const state: ProcessState | undefined = report?.state;
       if (spec.role === 'step') return state === 'stopped';
@@ -350,7 +366,7 @@ export class Deployment {
   async #news(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     await new Promise<void>((resolve) => {
-      // The signal lives as long as a benchmark, and news come each second: none of them may leave anything on it.
+      // The signal lives as long as a benchmark, and reports come each second, so each listener must be removed.
       const done = (): void => {
         signal.removeEventListener('abort', done);
         resolve();
@@ -363,15 +379,15 @@ export class Deployment {
 }
 
 /**
- * The phase in which a process must become ready. A router that waits for its workers is started with them, but
- * workers are ready before it is: what it reports is what the point warms up for.
+ * The phase in which a process must become ready. A router is started with its workers and becomes ready after them, so it
+ * is waited for in its own phase.
  */
 export const awaitedIn = (spec: ProcessSpec): DeployPhase =>
   spec.role === 'frontend' ? 'frontend' : spec.phase;
 
 const firstAsked = (spec: ProcessSpec, since: number): Known => ({ spec, since, report: undefined });
 
-/** What is known of a process by a new spec; that one was ready is worth nothing when it must become so once more. */
+/** The process by a new spec. Its report is dropped when the process has to become ready once more. */
 function next(known: Known, spec: ProcessSpec, generation: number): Known {
   if (known.spec === spec) return known;
   if (!sameProcess(known.spec, spec)) return firstAsked(spec, generation);
@@ -379,6 +395,6 @@ function next(known: Known, spec: ProcessSpec, generation: number): Known {
   return isStale ? firstAsked(spec, generation) : { ...known, spec };
 }
 
-/** Ended while it is wanted: success only for what is expected to end, with exit code 0. */
+/** A wanted process has ended. Only a process that is expected to end may do so, with exit code 0. */
 const hasFailed = (spec: ProcessSpec, report: ProcessReport): boolean =>
   report.state === 'failed' || (report.state === 'stopped' && !(spec.terminates && report.exitCode === 0));

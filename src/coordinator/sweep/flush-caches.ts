@@ -13,12 +13,12 @@ const ASK_AGAIN_MS = 100;
 const ANSWER_TIMEOUT_MS = 10_000;
 /** Engines that are asked at the same time. */
 const PARALLEL = 64;
-/** How long an engine that says of itself that nothing runs may refuse to empty its caches, ms. */
+/** How long an engine that reports no running request may refuse to flush its caches, ms. */
 const REFUSES_WITHIN_MS = 5_000;
 
 /**
- * Before a measurement: waits until no engine runs a request, and empties the caches of all engines that offer it.
- * @throws CausedError when one still runs requests after `quietWithinMs`: what is measured beside them is false
+ * Before a measurement: waits until no engine runs a request, and flushes the caches of all engines that offer it.
+ * @throws CausedError when an engine still runs requests after `quietWithinMs`, because figures measured then are wrong
  */
 export async function flushCaches(
   workers: readonly WorkerRest[],
@@ -85,11 +85,11 @@ async function flush({ path, older, advice, ...place }: Flush): Promise<'done' |
   }
 }
 
-/** vLLM says so with 200, while blocks of its cache are held. */
+/** vLLM refuses with status 200 while blocks of its cache are in use. */
 const refusalSchema = z.object({ success: z.literal(false) });
 const isRefusal = (text: string): boolean => refusalSchema.safeParse(tryJson(text)).success;
 
-/** true or false where the engine says whether it runs requests; undefined where it does not. */
+/** true: the engine runs no request; undefined: the engine does not report it. */
 async function isAtRest({ load, ranks }: WorkerRest): Promise<boolean | undefined> {
   try {
     if (ranks) return await areRanksAtRest(ranks);
@@ -98,7 +98,7 @@ async function isAtRest({ load, ranks }: WorkerRest): Promise<boolean | undefine
     const sums = Object.values(sumsOf(text, new Set(load.gauges)));
     return sums.length === 0 ? undefined : sums.every((sum) => sum === 0);
   } catch {
-    // An engine that does not say how many requests run cannot be waited for.
+    // An engine that does not report its requests cannot be waited for.
     return undefined;
   }
 }

@@ -1,5 +1,6 @@
 import type { Hello } from '../../messages/events/control.ts';
 import type { GpuHolder } from '../../messages/spec/gpu-holder.ts';
+import type { AgentState } from '../../messages/spec/states.ts';
 import type { PlannedPoint, SweepPlan } from '../../model/kinds.ts';
 import { requireCleanNodes } from '../agents/dirty-nodes.ts';
 import type { Replacements } from '../agents/replacements.ts';
@@ -17,11 +18,10 @@ export interface PlanningOptions extends PlansNodes {
   readonly roster: Roster;
   readonly replacements: Replacements;
   readonly previousRun: PreviousRun;
-  /** Something about a node that the run goes on with. */
-  readonly warnOf: (node: string, why: string) => void;
+  readonly record: { warning(node: string, state: AgentState, why: string): void };
 }
 
-/** The plan for the nodes that there are: made when they are known, and again when they are others. */
+/** The plan for the job's nodes. Made when the nodes are known, and again when a node has been replaced. */
 export class Planning {
   readonly #options: PlanningOptions;
   readonly #gpuHolders = new Map<string, readonly GpuHolder[]>();
@@ -31,18 +31,20 @@ export class Planning {
     this.#options = options;
   }
 
-  /** Who holds GPUs on a node, as its agent found it. */
+  /** The processes that hold GPUs on a node, as its agent found them. */
   found({ node, gpuHolders }: Hello): void {
     this.#gpuHolders.set(node, gpuHolders ?? []);
   }
 
   async make(): Promise<SweepPlan> {
-    const { onNodes, plan, replacements, previousRun, roster, warnOf } = this.#options;
+    const { onNodes, plan, replacements, previousRun, roster, record } = this.#options;
     const { without } = replacements;
     const addresses = previousRun.addresses(roster.addresses);
     await onNodes(addresses, without);
     const made = plan(addresses, without);
-    await requireCleanNodes(made, this.#gpuHolders, warnOf);
+    await requireCleanNodes(made, this.#gpuHolders, (node, why) =>
+      record.warning(node, roster.stateOf(node) ?? 'joined', why),
+    );
     this.#plan = made;
     return made;
   }

@@ -1,226 +1,270 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { createActor, fromPromise } from 'xstate';
+import type { Logger } from 'pino';
 import { stringify } from 'yaml';
 import { benchmarkFor } from '../../benchmarks/index.ts';
 import { partialResult } from '../../benchmarks/partial-result.ts';
-import { type PointEvent, type PointOutcome, pointMachine, topState } from '../../machines/point.ts';
+import type { PointInput, PointOutcome, PointWork } from '../../machines/point.ts';
+import type { Attempt, EndedAttempt } from '../../machines/sweep.ts';
 import { writeJson } from '../../messages/job-directory/files.ts';
-import {
-  type BenchmarkProgress,
-  benchmarkProgressSchema,
-  type CacheRecord,
-  type Cause,
-  type PointResult,
+import type {
+  BenchmarkResult,
+  CacheRecord,
+  Cause,
+  PointResult,
 } from '../../messages/job-directory/result.ts';
 import { type DeployPhase, deployPhases } from '../../messages/spec/process-spec.ts';
-import type { PointState } from '../../messages/spec/states.ts';
 import type { PlannedPoint } from '../../model/kinds.ts';
 import type { SteadyClock } from '../../os/steady-clock.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
 import { holdsSecrets } from '../../recipe/values/secrets.ts';
+import type { Replacements } from '../agents/replacements.ts';
 import { prepareAttempt, syncPoint } from '../record/point-files.ts';
+import type { EpochLock } from '../takeover/epoch-lock.ts';
 import type { InterruptedPoint } from '../takeover/remaining-work.ts';
+import { ofAttempt } from './attempt.ts';
+import { ProgressReader } from './benchmark-progress.ts';
 import { awaitedIn, type Deployment } from './deployment.ts';
+import type { Explainer } from './explainer.ts';
 import { flushCaches } from './flush-caches.ts';
+import type { Points } from './points.ts';
 import { silentWorkers } from './silent-workers.ts';
+import type { TimeBudget } from './time-budget.ts';
 
-const PROGRESS_MS = 500;
-/** How much later than the first failed request the end of the worker that failed it may be reported. */
+/** How much later than the first failed request the end of the worker that failed it may be reported, ms. */
 const CAUSE_MS = 3_000;
-/** Phases whose readiness is the deployment's own; the others are what the point warms up with. */
+/** The phases that a point warms up with; the others belong to the deployment. */
 const WARM: readonly DeployPhase[] = ['frontend', 'proxy'];
+/** Node fires a longer timer at once. */
+const MOST_TIMER_MS = 2 ** 31 - 1;
 
-export interface PointRunOptions {
+/** What all points of the job use. */
+export interface PointRunParts {
   readonly jobId: string;
-  readonly clock: SteadyClock;
-  readonly point: PlannedPoint;
-  readonly pointDir: string;
-  /** From 1: how often it has been tried, this time included. */
-  readonly attempt: number;
-  readonly deployment: Deployment;
-  /** It ran under a coordinator that was killed, and goes on. */
-  readonly before?: InterruptedPoint | null;
-  /** What a recipe asks for and srtctl does not do. */
+  readonly clock: Pick<SteadyClock, 'now' | 'date'>;
+  readonly fleet: Pick<Deployment, 'deploy' | 'isWanted' | 'completed' | 'losses' | 'sick' | 'withTail'>;
+  readonly points: Pick<Points, 'attemptOf' | 'begins' | 'progress' | 'ended' | 'keep' | 'reopen'>;
+  readonly explainer: Pick<Explainer, 'explain'>;
+  readonly replacements: Pick<Replacements, 'canReplaceLost'>;
+  readonly timeBudget: Pick<TimeBudget, 'took'>;
+  readonly epochLock: Pick<EpochLock, 'check'>;
+  readonly record: { defect(what: string, error: unknown): void };
+  readonly log: Pick<Logger, 'warn'>;
+  readonly pointDir: (ordinal: number, name: string) => string;
+  /** A line for each recipe option that srtctl does not support. */
   readonly notDone: (recipe: Recipe) => readonly string[];
-  readonly cleanup: () => Promise<void>;
-  /** A better cause than the first that was seen, now that all has ended. `whole` is `told` with the end of the log. */
-  readonly explain: (told: Cause, whole: Cause) => Promise<Cause>;
-  readonly onTransition: (from: PointState | null, to: PointState, why: string, cause: Cause | null) => void;
-  readonly onProgress: (progress: BenchmarkProgress) => void;
-  /** The result is on disk; resolves when all that follows of it is, too. */
-  readonly onResult: (result: PointResult) => Promise<void>;
-  /** Does not return in a coordinator that is not in charge any more. */
-  readonly mayWrite: () => void;
-  readonly onDefect: (what: string, error: unknown) => void;
+  /** `sweep.point_time_limit`; null: no limit. */
+  readonly timeLimitMs: number | null;
 }
 
-export interface PointRun {
-  send(event: PointEvent): void;
-  /** Resolves when the point is over and its result is on disk. */
-  readonly outcome: Promise<PointOutcome>;
+/** How the point stood when the previous coordinator was killed. */
+export interface Before {
+  readonly point: InterruptedPoint | null;
+  /** All that the point has failed of is an agent that was lost while no coordinator was there. */
+  readonly lostAgent: boolean;
 }
 
-/** Runs one point: the point machine with its actors provided, and its files. */
-export function startPoint(options: PointRunOptions): PointRun {
-  const { clock, point, pointDir, deployment, before } = options;
-  const startedAt = before?.startedAt ?? clock.date();
-  let caches: CacheRecord[] | null = null;
-  let benchmarkStartedAt = before?.benchmarkStartedAt ?? null;
-  const used = deployPhases.filter(
-    (phase) => phase !== 'benchmark' && point.processes.some((spec) => awaitedIn(spec) === phase),
-  );
-  const machine = pointMachine.provide({
-    actors: {
-      deployPhase: fromPromise(({ input, signal }) =>
-        deployment.deploy(point.processes, input.phase, signal),
-      ),
-      flushCaches: fromPromise(async ({ signal }) => {
-        // `manual` measures nothing; and a benchmark that runs already must not find its engines' caches gone.
-        const { process } = point.benchmark;
-        if (process && !deployment.isWanted(process)) caches = await flushCaches(point.rest, signal);
-      }),
-      benchmark: fromPromise(({ signal }) => {
-        benchmarkStartedAt ??= clock.date();
-        return runBenchmark(options, signal);
-      }),
-      collect: fromPromise(async ({ signal }) => {
-        const protocol = benchmarkFor(point.benchmark.type);
-        if (!protocol) throw new Error(`benchmark ${point.benchmark.type} cannot be read`);
-        const lossy = (await deployment.losses()).length > 0;
-        const result = await protocol.readResult(point.benchmark, { lossy });
-        // A request that fails ends the benchmark at once. Where a process failed it, its end is the better cause.
-        const cut = result.serving.some(({ partial }) => partial);
-        const [silent] = cut
-          ? await Promise.all([
-              silentWorkers(point.processes, signal),
-              setTimeout(CAUSE_MS, undefined, { signal }),
-            ])
-          : [[]];
-        const degraded = deployment.sick();
-        // One that is known to be degraded is named once.
-        const isNamed = (text: string): boolean =>
-          degraded.some((known) => known.startsWith(`${text.split(' ')[0]} `));
-        const sick = [...degraded, ...silent.filter((text) => !isNamed(text))];
-        if (result.valid || sick.length === 0) return result;
-        // Requests fail because of it, and its own limit comes later.
-        return { ...result, reason: [result.reason ?? 'the result is not valid', ...sick].join('; ') };
-      }),
-      cleanup: fromPromise(() => options.cleanup()),
-    },
-  });
-  const actor = createActor(machine, {
-    input: {
-      ordinal: point.ordinal,
-      name: point.name,
+/** Begins attempts at points. */
+export class PointRuns {
+  readonly #parts: PointRunParts;
+
+  constructor(parts: PointRunParts) {
+    this.#parts = parts;
+  }
+
+  begin(planned: PlannedPoint, before: Before): Attempt {
+    return new PointRun(this.#parts, planned, before);
+  }
+}
+
+/** One attempt at a point: what is done for it, and its files. The point machine decides when. */
+export class PointRun implements Attempt, PointWork {
+  readonly point: PointInput;
+  readonly #parts: PointRunParts;
+  readonly #planned: PlannedPoint;
+  readonly #before: Before;
+  readonly #attempt: number;
+  readonly #dir: string;
+  readonly #startedAt: Date;
+  readonly #begunAt = performance.now();
+  #benchmarkStartedAt: Date | null;
+  #caches: CacheRecord[] | null = null;
+  /** config.yaml; the point's end waits for it, its begin does not. */
+  #config: Promise<void> = Promise.resolve();
+  #result: PointResult | undefined;
+
+  constructor(parts: PointRunParts, planned: PlannedPoint, before: Before) {
+    const { clock, points, pointDir, timeLimitMs } = parts;
+    const { ordinal, name } = planned;
+    this.#parts = parts;
+    this.#before = before;
+    this.#attempt = points.attemptOf(ordinal, { goesOn: before.point !== null });
+    this.#planned = ofAttempt(planned, this.#attempt);
+    this.#dir = pointDir(ordinal, name);
+    this.#startedAt = before.point?.startedAt ?? clock.date();
+    this.#benchmarkStartedAt = before.point?.benchmarkStartedAt ?? null;
+    const ranMs = before.point?.startedAt ? Math.max(clock.now() - before.point.startedAt.getTime(), 0) : 0;
+    points.begins(ranMs);
+    const used = deployPhases.filter(
+      (phase) => phase !== 'benchmark' && planned.processes.some((spec) => awaitedIn(spec) === phase),
+    );
+    this.point = {
+      ordinal,
+      name,
+      attempt: this.#attempt,
       deploy: used.filter((phase) => !WARM.includes(phase)),
       warm: used.filter((phase) => WARM.includes(phase)),
-      endsWhenStopped: point.benchmark.process === null,
-    },
-  });
-  let state: PointState | null = null;
-  const outcome = new Promise<PointOutcome>((resolve, reject) => {
-    actor.subscribe({
-      next: (snapshot) => {
-        const next = topState(snapshot.value) as PointState;
-        if (next !== state) {
-          const from = state;
-          state = next;
-          options.onTransition(from, next, snapshot.context.why, snapshot.context.cause);
-          if (snapshot.context.unexpected.length > 0)
-            options.onDefect(`point ${point.ordinal}: unexpected events`, snapshot.context.unexpected);
-        }
-        if (snapshot.status === 'done') resolve(snapshot.output);
-      },
-      error: reject,
-    });
-  }).then(async (first): Promise<PointOutcome> => {
-    const ended =
-      first.status !== 'failed' || first.cause === null
-        ? first
-        : { ...first, cause: await options.explain(first.cause, await deployment.withTail(first.cause)) };
-    const lost = await deployment.losses();
-    const notDone = options.notDone(point.recipe);
-    // What was measured stays, however the point ended.
-    const kept = first.result ?? (benchmarkStartedAt === null ? null : await partialResult(point.benchmark));
-    const result: PointResult = {
+      work: this,
+      endsWhenStopped: planned.benchmark.process === null,
+      failedBefore: before.point?.cause ?? null,
+      limit: timeLimitMs === null ? null : limitOf(timeLimitMs, ranMs),
+    };
+  }
+
+  async prepare(): Promise<void> {
+    const { epochLock } = this.#parts;
+    const defect = (error: unknown) => this.#defect('files', error);
+    epochLock.check();
+    // A point that goes on keeps its directory as it is.
+    await prepareAttempt(this.#dir, this.#before.point ? 1 : this.#attempt).catch(defect);
+    this.#config = writeYaml(join(this.#dir, 'config.yaml'), this.#planned.recipe).catch(defect);
+  }
+
+  deploy(phase: DeployPhase, signal: AbortSignal): Promise<void> {
+    return this.#parts.fleet.deploy(this.#planned.processes, phase, signal);
+  }
+
+  async flushCaches(signal: AbortSignal): Promise<void> {
+    const { benchmark, rest } = this.#planned;
+    // `manual` measures nothing, and a benchmark that already runs must not lose its engines' caches.
+    if (!benchmark.process || this.#parts.fleet.isWanted(benchmark.process)) return;
+    this.#caches = await flushCaches(rest, signal);
+  }
+
+  async benchmark(signal: AbortSignal): Promise<void> {
+    const { clock, fleet, points } = this.#parts;
+    this.#benchmarkStartedAt ??= clock.date();
+    const { process } = this.#planned.benchmark;
+    // `manual`: the deployment stays up until somebody stops the job.
+    if (!process) return aborted(signal);
+    const progress = new ProgressReader(this.#dir, (news) => points.progress(this.#planned.ordinal, news));
+    progress.begin();
+    try {
+      await fleet.deploy(this.#planned.processes, 'benchmark', signal);
+      await fleet.completed(process.id, signal);
+      await progress.read();
+    } finally {
+      progress.close();
+    }
+  }
+
+  async collect(signal: AbortSignal): Promise<BenchmarkResult> {
+    const { fleet } = this.#parts;
+    const { benchmark, processes } = this.#planned;
+    const protocol = benchmarkFor(benchmark.type);
+    if (!protocol) throw new Error(`benchmark ${benchmark.type} cannot be read`);
+    const lossy = (await fleet.losses()).length > 0;
+    const result = await protocol.readResult(benchmark, { lossy });
+    // A failed request ends the benchmark at once. Where a process failed the request, its end is the better cause.
+    const cut = result.serving.some(({ partial }) => partial);
+    const [silent] = cut
+      ? await Promise.all([silentWorkers(processes, signal), setTimeout(CAUSE_MS, undefined, { signal })])
+      : [[]];
+    const degraded = fleet.sick();
+    // A worker that is known to be degraded is named once.
+    const isNamed = (text: string): boolean =>
+      degraded.some((known) => known.startsWith(`${text.split(' ')[0]} `));
+    const sick = [...degraded, ...silent.filter((text) => !isNamed(text))];
+    if (result.valid || sick.length === 0) return result;
+    return { ...result, reason: [result.reason ?? 'the result is not valid', ...sick].join('; ') };
+  }
+
+  async write(first: PointOutcome): Promise<EndedAttempt> {
+    const { points, replacements, timeBudget, epochLock, log } = this.#parts;
+    const explained = await this.#explained(first);
+    const result = await this.#resultOf(explained);
+    let outcome = explained;
+    try {
+      await this.#config;
+      epochLock.check();
+      await writeJson(join(this.#dir, 'result.json'), result);
+      await syncPoint(this.#dir);
+      this.#result = result;
+    } catch (error) {
+      // A full disk, as a rule. Figures that are not on disk are no result; other points are not affected.
+      const text = `the result cannot be written: ${error instanceof Error ? error.message : error}`;
+      this.#defect('result', error);
+      outcome = { ...explained, status: 'failed', cause: explained.cause ?? { summary: text } };
+      this.#result = { ...result, status: 'failed', cause: outcome.cause };
+    }
+    points.ended(this.#result);
+    epochLock.check();
+    if (outcome.status === 'done') timeBudget.took(performance.now() - this.#begunAt);
+    const canReplaceLost = replacements.canReplaceLost({ lostBefore: this.#before.lostAgent });
+    if (outcome.status === 'failed' && canReplaceLost)
+      log.warn(
+        { ordinal: this.point.ordinal, cause: outcome.cause?.summary },
+        'the point lost a node, and a spare node can replace it',
+      );
+    return { outcome, canReplaceLost };
+  }
+
+  async keep(): Promise<void> {
+    if (this.#result) await this.#parts.points.keep(this.#result);
+  }
+
+  async reopen(): Promise<void> {
+    if (this.#result) await this.#parts.points.reopen(this.#result);
+  }
+
+  async #explained(outcome: PointOutcome): Promise<PointOutcome> {
+    const { fleet, explainer } = this.#parts;
+    const { status, cause } = outcome;
+    // The time limit explains itself.
+    if (status !== 'failed' || cause === null || cause === this.point.limit?.cause) return outcome;
+    const whole = await fleet.withTail(cause);
+    return { ...outcome, cause: await explainer.explain(this.#planned.ordinal, whole) };
+  }
+
+  async #resultOf({ status, cause, result }: PointOutcome): Promise<PointResult> {
+    const { jobId, clock, fleet, notDone } = this.#parts;
+    const { ordinal, name, params, benchmark, recipe } = this.#planned;
+    const lost = await fleet.losses();
+    const ignored = notDone(recipe);
+    // What was measured is kept, however the point ended.
+    const kept = result ?? (this.#benchmarkStartedAt === null ? null : await partialResult(benchmark));
+    return {
       v: 1,
-      job: options.jobId,
-      ordinal: point.ordinal,
-      name: point.name,
-      params: point.params,
-      attempt: options.attempt,
-      status: ended.status,
-      startedAt: startedAt.toISOString(),
-      benchmarkStartedAt: benchmarkStartedAt?.toISOString() ?? null,
+      job: jobId,
+      ordinal,
+      name,
+      params,
+      attempt: this.#attempt,
+      status,
+      startedAt: this.#startedAt.toISOString(),
+      benchmarkStartedAt: this.#benchmarkStartedAt?.toISOString() ?? null,
       finishedAt: clock.date().toISOString(),
-      caches,
+      caches: this.#caches,
       benchmark: kept,
-      cause: ended.cause,
-      ...(notDone.length > 0 ? { notDone: [...notDone] } : {}),
+      cause,
+      ...(ignored.length > 0 ? { notDone: [...ignored] } : {}),
       ...(lost.length > 0 ? { lost } : {}),
     };
-    try {
-      await files;
-      options.mayWrite();
-      await writeJson(join(pointDir, 'result.json'), result);
-      await syncPoint(pointDir);
-    } catch (error) {
-      // A full disk, as a rule. Figures that are not kept are no result; the other points' are as they were.
-      const cause = {
-        summary: `the result cannot be written: ${error instanceof Error ? error.message : error}`,
-      };
-      options.onDefect(`result of point ${point.ordinal}`, error);
-      await options.onResult({ ...result, status: 'failed', cause: result.cause ?? cause });
-      return { ...ended, status: 'failed', cause: ended.cause ?? cause };
-    }
-    await options.onResult(result);
-    return ended;
-  });
-  const onDefect = (error: unknown) => options.onDefect(`files of point ${point.ordinal}`, error);
-  // One that goes on is where it was.
-  options.mayWrite();
-  const prepared = prepareAttempt(pointDir, before ? 1 : options.attempt).catch(onDefect);
-  // The point need not wait for its config.yaml, only its end does.
-  const files = prepared.then(() => writeYaml(join(pointDir, 'config.yaml'), point.recipe)).catch(onDefect);
-  void prepared.then(() => {
-    actor.start();
-    actor.send({ type: 'point.start' });
-    if (before?.cause) actor.send({ type: 'point.broken', cause: before.cause });
-  });
-  return { send: (event) => actor.send(event), outcome };
+  }
+
+  #defect(what: string, error: unknown): void {
+    this.#parts.record.defect(`${what} of point ${this.#planned.ordinal}`, error);
+  }
 }
 
-async function runBenchmark(
-  { point, pointDir, deployment, onProgress }: PointRunOptions,
-  signal: AbortSignal,
-) {
-  const { process } = point.benchmark;
-  if (!process) {
-    // `manual`: the deployment stays up until somebody stops the job.
-    await new Promise((_, reject) =>
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true }),
-    );
-    return;
-  }
-  let told = '';
-  const tellProgress = async () => {
-    const text = await readFile(join(pointDir, 'progress.json'), 'utf8').catch(() => '');
-    if (text === '' || text === told) return;
-    told = text;
-    const progress = benchmarkProgressSchema.safeParse(JSON.parse(text));
-    if (progress.success) onProgress(progress.data);
-  };
-  const timer = setInterval(() => void tellProgress().catch(() => undefined), PROGRESS_MS);
-  try {
-    await deployment.deploy(point.processes, 'benchmark', signal);
-    await deployment.completed(process.id, signal);
-    await tellProgress().catch(() => undefined);
-  } finally {
-    clearInterval(timer);
-  }
+/** `ranMs`: how long the point has run under the previous coordinator. */
+function limitOf(limitMs: number, ranMs: number): { ms: number; cause: Cause } {
+  const summary = `the point took longer than its time limit of ${limitMs / 1_000} s (sweep.point_time_limit)`;
+  return { ms: Math.min(Math.max(limitMs - ranMs, 0), MOST_TIMER_MS), cause: { summary } };
 }
+
+const aborted = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
 
 const writeYaml = async (path: string, value: unknown): Promise<void> => {
   const { default: writeFileAtomic } = await import('write-file-atomic');

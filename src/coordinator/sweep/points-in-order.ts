@@ -6,8 +6,8 @@ import { isAsWritten, runningOrder } from '../../plan/sweep-order.ts';
 import type { LoadedVariant } from '../../recipe/load.ts';
 
 /**
- * The points of a job in the order in which they run. Which is the cheapest does not depend on where the nodes are, so
- * it is known before they have said their addresses.
+ * The points of a job in the order in which they run. The cheapest order does not depend on the nodes' addresses, so it is
+ * known before the agents have joined.
  */
 export async function pointsInOrder(
   variant: LoadedVariant,

@@ -3,14 +3,14 @@ import { atATime } from '../../os/at-a-time.ts';
 import { answersHttp } from '../../os/http.ts';
 import { describe } from '../../why/describe.ts';
 
-/** A worker that is asked for its health when requests have just failed, and whose load has just ended. */
+/** Time to answer for a worker whose requests have just failed and whose load has just ended, ms. */
 const WITHIN_MS = 8_000;
 /** Workers that are asked at the same time. */
 const PARALLEL = 64;
 
 /**
- * A sentence for each worker that does not say a word when it is asked for its health. A frozen worker fails requests
- * sooner than its agent's probes, which are patient, call it degraded.
+ * A sentence for each worker that does not answer a health request. A frozen worker fails requests before its agent's
+ * probes, which are patient, report it as degraded.
  */
 export async function silentWorkers(
   processes: readonly ProcessSpec[],
@@ -29,6 +29,6 @@ export async function silentWorkers(
 const isWorker = ({ role, probe }: ProcessSpec): boolean =>
   (role === 'agg' || role === 'prefill' || role === 'decode') && probe.kind === 'http';
 
-/** Any answer counts, and so does a refusal: the agent sees a process that ends. */
+/** Any answer counts. A refused connection counts too, because the agent sees a process that has ended. */
 const answers = ({ probe }: ProcessSpec, withinMs: number, signal: AbortSignal): Promise<boolean> =>
   probe.kind === 'http' ? answersHttp(probe, withinMs, signal) : Promise.resolve(true);

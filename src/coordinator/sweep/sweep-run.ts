@@ -1,67 +1,77 @@
-import { createActor, fromPromise } from 'xstate';
-import { type PointOutcome, topState } from '../../machines/point.ts';
-import { type SweepInput, sweepMachine } from '../../machines/sweep.ts';
-import type { Cause } from '../../messages/job-directory/result.ts';
-import type { SweepState } from '../../messages/spec/states.ts';
+import { createActor, type EventObject, fromCallback, fromPromise } from 'xstate';
+import type { FleetEvent, PointMoved, Post, RecordEvent } from '../../machines/addresses.ts';
+import { pointMachine } from '../../machines/point.ts';
+import { type GateAnswer, type SweepInput, sweepMachine } from '../../machines/sweep.ts';
+import { EXIT } from '../../os/errors.ts';
+import type { Cleaner } from './cleanup.ts';
 
-export interface SweepRunOptions {
-  readonly input: SweepInput;
-  /** Resolves with how it went, for people. */
-  readonly boot: (signal: AbortSignal) => Promise<string>;
-  readonly point: (ordinal: number, attempt: number) => Promise<PointOutcome>;
-  readonly cleanup: () => Promise<void>;
-  readonly finish: () => Promise<void>;
-  /** Not told of the first state. `exitCode` is there in the last one. */
-  readonly onTransition: (
-    from: SweepState,
-    to: SweepState,
-    why: string,
-    exitCode: number | null,
-    cause: Cause | null,
-  ) => void;
-  readonly onDefect: (what: string, error: unknown) => void;
+/** The parts of the coordinator behind the actors of the sweep. */
+export interface SweepParts {
+  readonly boot: { run(signal: AbortSignal): Promise<string> };
+  readonly gate: { open(ordinal: number, signal: AbortSignal): Promise<GateAnswer> };
+  readonly cleaner: Pick<Cleaner, 'clean' | 'dismissAgents' | 'after'>;
+  readonly fleet: { hear(event: FleetEvent): void };
+  readonly points: { moved(event: PointMoved): void };
+  readonly record: {
+    hear(event: Exclude<RecordEvent, PointMoved>): void;
+    defect(what: string, error: unknown): void;
+  };
+  readonly post: Post;
 }
 
-export interface SweepRun {
-  interrupt(why: string, exitCode: number): void;
-  crippled(cause: Cause): void;
-  /** Resolves with the exit code when nothing of the job runs any more. */
-  readonly exitCode: Promise<number>;
-}
+/** The actor system of the coordinator, whose root is the sweep. Events that come before it starts wait for it. */
+export class SweepRun {
+  readonly #actor;
+  readonly #exitCode: Promise<number>;
 
-/** Runs the sweep machine with its actors provided. */
-export function startSweep(options: SweepRunOptions): SweepRun {
-  const machine = sweepMachine.provide({
-    actors: {
-      boot: fromPromise(({ signal }) => options.boot(signal)),
-      point: fromPromise(({ input }) => options.point(input.ordinal, input.attempt)),
-      cleanup: fromPromise(() => options.cleanup()),
-      finish: fromPromise(() => options.finish()),
-    },
-  });
-  const actor = createActor(machine, { input: options.input });
-  let state: SweepState | null = null;
-  const exitCode = new Promise<number>((resolve) => {
-    actor.subscribe({
-      next: (snapshot) => {
-        const next = topState(snapshot.value) as SweepState;
-        const code = snapshot.status === 'done' ? snapshot.output.exitCode : null;
-        const from = state ?? next;
-        state = next;
-        const { why, cause } = snapshot.context;
-        if (from !== next) options.onTransition(from, next, why, code, cause);
-        if (code !== null) resolve(code);
-      },
-      error: (error) => {
-        options.onDefect('the sweep machine broke', error);
-        resolve(70);
+  constructor(parts: SweepParts, input: SweepInput) {
+    const { boot, gate, cleaner, fleet, points, record, post } = parts;
+    const cleanup = fromPromise(() => cleaner.clean());
+    const machine = sweepMachine.provide({
+      actors: {
+        fleet: listener<FleetEvent>(parts, (event) => fleet.hear(event)),
+        record: listener<RecordEvent>(parts, (event) =>
+          event.type === 'point.moved' ? points.moved(event) : record.hear(event),
+        ),
+        boot: fromPromise(({ signal }) => cleaner.after(boot.run(signal))),
+        gate: fromPromise(({ input, signal }) => cleaner.after(gate.open(input.ordinal, signal))),
+        point: pointMachine.provide({ actors: { cleanup } }),
+        cleanup,
+        finish: fromPromise(() => cleaner.dismissAgents()),
       },
     });
-    actor.start();
-  });
-  return {
-    interrupt: (why, code) => actor.send({ type: 'sweep.interrupt', why, exitCode: code }),
-    crippled: (cause) => actor.send({ type: 'sweep.crippled', cause }),
-    exitCode,
-  };
+    const actor = createActor(machine, { input, systemId: 'sweep' });
+    post.connect(actor.system);
+    this.#actor = actor;
+    this.#exitCode = new Promise((resolve) => {
+      actor.subscribe({
+        complete: () => resolve(actor.getSnapshot().output?.exitCode ?? EXIT.failed),
+        error: (error) => {
+          record.defect('the sweep machine broke', error);
+          resolve(70);
+        },
+      });
+    });
+  }
+
+  /** Resolves with the exit code when no process of the job runs any more. */
+  run(): Promise<number> {
+    this.#actor.start();
+    return this.#exitCode;
+  }
 }
+
+/** An exception would put the sweep in error, because its machine owns the actor. */
+const listener = <Event extends EventObject>(
+  { record }: Pick<SweepParts, 'record'>,
+  hear: (event: Event) => void,
+) =>
+  fromCallback<Event>(({ receive }) =>
+    receive((event) => {
+      try {
+        hear(event);
+      } catch (error) {
+        record.defect(`an event was not handled: ${event.type}`, error);
+      }
+    }),
+  );

@@ -1,10 +1,10 @@
-/** Before the allocation ends, for stopping what runs and writing what came out, ms; of a short one an eighth. */
+/** Time before the end of the allocation for stopping processes and writing results, ms; an eighth of a short allocation. */
 const WIND_UP = { most: 90_000, least: 8_000, share: 1 / 8 } as const;
 
-/** The share of points that take no longer than what is reckoned with. */
+/** The share of points that take no longer than expected. */
 const QUANTILE = 0.95;
 
-/** How long the next point is reckoned to take, from those so far (of a few: the longest); null with none to go by. */
+/** How long the next point is expected to take, from the points so far (of a few: the longest); null without any. */
 export function expectedMs(durationsMs: readonly number[]): number | null {
   const sorted = [...durationsMs].sort((a, b) => a - b);
   return sorted[Math.ceil(QUANTILE * sorted.length) - 1] ?? null;
@@ -14,12 +14,12 @@ export const windUpMs = (allocatedMs: number): number =>
   Math.min(WIND_UP.most, Math.max(WIND_UP.least, allocatedMs * WIND_UP.share));
 
 /**
- * Whether a point that begins at `now` is over when what runs has to be wound up. Without points to go by it is tried
- * as long as there is any time.
+ * true when a point that begins at `now` is expected to end in time. Without any point to compare with, it is tried as long
+ * as there is time left.
  */
 export function canFinish(input: {
   readonly durationsMs: readonly number[];
-  /** When that is, ms since the epoch; null: the allocation has no end. */
+  /** When the point has to be over, ms since the epoch; null: the allocation has no end. */
   readonly until: number | null;
   readonly now: number;
 }): boolean {
@@ -27,7 +27,7 @@ export function canFinish(input: {
   return until === null || now + (expectedMs(durationsMs) ?? 1) <= until;
 }
 
-/** The time that the job has. Clocks are the caller's. */
+/** The time that the job has. The caller gives the time of day. */
 export class TimeBudget {
   readonly #durationsMs: number[];
   readonly #endsAt: number | null;
@@ -45,14 +45,14 @@ export class TimeBudget {
     this.#durationsMs.push(ms);
   }
 
-  /** Why a point is not begun; null when it is. */
+  /** Why a point is not started; null: it may start. */
   refuses(ordinal: number, now: number): string | null {
     if (canFinish({ durationsMs: this.#durationsMs, until: this.#until, now })) return null;
     const seconds = Math.round((expectedMs(this.#durationsMs) ?? 0) / 1_000);
     return `point ${ordinal} is not started: ${this.#end()}, and a point takes ${seconds} s`;
   }
 
-  /** Why what runs has to end now; null while it has not. */
+  /** Why the run has to stop now; null: it may go on. */
   isOver(now: number): string | null {
     return this.#until !== null && now >= this.#until ? `${this.#end()}: what runs is stopped` : null;
   }

@@ -1,11 +1,11 @@
 import { type PatientGuard, startGuard } from '../../os/processes/guard.ts';
 import { epochFile } from './epoch-lock.ts';
 
-/** How long a coordinator that was killed may take to be started again, s. What ends jobs earlier is a lease. */
+/** How long a killed coordinator may take to be started again, s. A lease that expires ends a job earlier. */
 export const RESTART_PATIENCE_S = 10;
 
 /**
- * Should the coordinator be killed, and nobody take over its job in time, its guard ends nats-server and the local
+ * When the coordinator is killed and no successor takes over its job in time, the guard ends nats-server and the local
  * agents, whose own guards end the rest, and removes `home`.
  */
 export const startCoordinatorGuard = (options: {
@@ -14,7 +14,7 @@ export const startCoordinatorGuard = (options: {
   readonly epoch: number;
   readonly mark: string;
   readonly limits: string | undefined;
-  /** What a predecessor has left running. */
+  /** Process groups of the previous run that still run. */
   readonly groups: readonly number[];
   readonly onLost: (why: string) => void;
 }): PatientGuard =>

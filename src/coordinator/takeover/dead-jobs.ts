@@ -12,23 +12,23 @@ import { RESTART_PATIENCE_S } from './coordinator-guard.ts';
 import { epochFile } from './epoch-lock.ts';
 import { handoverSchema } from './handover-file.ts';
 
-/** Beyond the time that a coordinator may take to be started again. */
+/** Longer than a coordinator may take to be started again. */
 const DEAD_FOR_MS = (RESTART_PATIENCE_S + 5) * 1_000;
-/** The file in a job's node-local directory that says which process its coordinator is. */
+/** The file in a job's node-local directory that names the coordinator's process. */
 const ownerFile = (home: string): string => join(home, 'coordinator.json');
 const ownerSchema = z.object({ pid: z.number(), startedAt: z.string() });
 
-/** Of the node-local directories of the jobs of this user. */
+/** The common beginning of the node-local directories of this user's jobs. */
 export const homePrefix = (): string => `srtctl-${ownUid()}-`;
 
-/** Says who this directory belongs to. */
+/** Writes down which process this directory belongs to. */
 export const ownHome = (home: string): Promise<void> =>
   writePrivateFile(ownerFile(home), JSON.stringify(processName(process.pid)));
 
 /**
- * Ends what jobs of this user left on this machine whose coordinator and its guard were killed at once, and that nobody
- * has taken over since: their nats-server and local agents (whose guards end the rest), and the directories with their
- * keys. Names the directories.
+ * Cleans up after this user's jobs on this machine whose coordinator and guard were killed at the same time, and which no
+ * coordinator has taken over: ends nats-server and the local agents (whose guards end the rest), and removes the
+ * directories with the keys. Returns the directories.
  */
 export function clearDeadJobs(guardScript: string, directory = tmpdir(), now = Date.now()): string[] {
   const names = readdirSync(directory).filter((name) => name.startsWith(homePrefix()));
@@ -43,7 +43,7 @@ export function clearDeadJobs(guardScript: string, directory = tmpdir(), now = D
 }
 
 /**
- * A job's directory, and what agents have left beside it on this machine: all of them have ended, but not all of them in
+ * Removes a job's directory, and what agents left beside it on this machine. All agents have ended, but not all of them in
  * good order.
  */
 export function removeHome(home: string, guardScript: string): void {
@@ -61,12 +61,12 @@ function isDead(home: string, now: number): boolean {
     if (now - lstatSync(epochFile(home)).mtimeMs < DEAD_FOR_MS) return false;
     return adopt(ownerSchema.parse(JSON.parse(readFileSync(ownerFile(home), 'utf8')))) === undefined;
   } catch {
-    // Not a coordinator's, or not whole yet.
+    // The directory is not a coordinator's, or is not complete yet.
     return false;
   }
 }
 
-/** What a dead coordinator had started on this machine, and its mark; of sruns their agents' leases are over. */
+/** Processes that a dead coordinator had started on this machine, and its mark. The leases of agents under srun have expired. */
 function leftIn(home: string): { processes: ProcessName[]; mark?: string | undefined } {
   try {
     const text = readFileSync(join(home, 'lifeline.json'), 'utf8');

@@ -7,21 +7,21 @@ const processNameSchema = z.object({ pid: z.number().int().positive(), startedAt
 const keyPairSchema = z.object({ seed: z.string(), publicKey: z.string() });
 
 /**
- * What a coordinator needs to take over the job of one that was killed, beside state.json: all that would be lost
- * with the process. Secret: a file with mode 0600 in the job's node-local directory (0700), gone with the job.
+ * What a coordinator needs, beside state.json, to take over the job of a coordinator that was killed. Secret: a file with
+ * mode 0600 in the job's node-local directory (0700), removed with the job. Jobs of earlier releases have the same file.
  */
 export const handoverSchema = z.object({
   v: z.literal(1),
   jobId: z.string(),
-  /** Of the job's clock (SteadyClock). */
+  /** Offset of the job's clock (SteadyClock). */
   clockOffsetMs: z.number(),
   /** The mark (owner-mark.ts) of nats-server and local agents; left out where none could be set. */
   mark: z.string().regex(/^\d+$/).optional(),
   nats: processNameSchema.extend({ port: z.number().int() }),
   infraPorts: z.object({ nats: z.number(), etcdClient: z.number(), etcdPeer: z.number() }),
-  /** What the platform holds: its block of loopback addresses. */
+  /** The platform's block of loopback addresses. */
   claim: z.number().int().nullable(),
-  /** Of agents that have said hello. */
+  /** Addresses of the agents that have said hello. */
   addresses: z.record(z.string(), z.string()),
   /** Nodes that the job goes on without. */
   without: z.array(z.string()),
@@ -32,14 +32,14 @@ export const handoverSchema = z.object({
     agents: z.array(z.tuple([z.string(), keyPairSchema])),
     tls: z.object({ ca: z.string(), cert: z.string(), key: z.string() }).optional(),
   }),
-  /** Agents, or the sruns that hold several. */
+  /** Agents, or sruns that hold several agents. */
   launched: z.array(processNameSchema.extend({ agents: z.array(z.string()).readonly() })),
 });
 export type Handover = z.infer<typeof handoverSchema>;
 
 const fileIn = (home: string): string => join(home, 'lifeline.json');
 
-/** undefined when there is none, or it is not surely ours: the directory's path comes from a file that others read. */
+/** undefined when there is no file, or another user may have made it: its path comes from a file that others can read. */
 export async function readHandover(home: string, jobId: string): Promise<Handover | undefined> {
   try {
     const own = process.getuid?.();
@@ -53,7 +53,7 @@ export async function readHandover(home: string, jobId: string): Promise<Handove
   }
 }
 
-/** The file kept up to date: several changes at once become one write. */
+/** Keeps the file up to date. Several changes at once become one write. */
 export class HandoverFile {
   readonly #home: string;
   readonly #content: () => Handover;
@@ -75,7 +75,7 @@ export class HandoverFile {
     this.#onError = onError;
   }
 
-  /** Resolves when the file says what is. */
+  /** Resolves when the file is up to date. */
   save(): Promise<void> {
     if (this.#unsaved) return this.#saving;
     this.#unsaved = true;

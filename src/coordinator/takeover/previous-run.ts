@@ -12,8 +12,6 @@ export class PreviousRun {
   readonly #results: readonly PointResult[];
   /** Agents that the previous coordinator had started and that still run. */
   readonly #adopted = new Set<string>();
-  /** Processes that those agents hold. */
-  readonly #held = new Set<string>();
   #lostMeanwhile: Cause | null = null;
   #wentOn = false;
 
@@ -112,15 +110,6 @@ export class PreviousRun {
   /** true when the agent was expected until now. */
   giveUp(agent: string): boolean {
     return this.#adopted.delete(agent);
-  }
-
-  /** An agent reports what it runs, before this coordinator has asked for anything. */
-  agentHolds(ids: readonly string[]): void {
-    for (const id of ids) this.#held.add(id);
-  }
-
-  isHeld({ id }: { readonly id: string }): boolean {
-    return this.#held.has(id);
   }
 
   addresses(now: ReadonlyMap<string, string>): Map<string, string> {

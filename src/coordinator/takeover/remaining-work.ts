@@ -8,32 +8,32 @@ export interface InterruptedPoint {
   readonly ordinal: number;
   /** From 1. */
   readonly attempt: number;
-  /** null when it has not said so. */
+  /** null when the point had not begun. */
   readonly startedAt: Date | null;
-  /** null when it was not that far. */
+  /** null when the benchmark had not begun. */
   readonly benchmarkStartedAt: Date | null;
-  /** It had failed, and was being cleaned up. */
+  /** Why the point had failed, when it was being cleaned up. */
   readonly cause: Cause | null;
 }
 
-/** Where a job goes on. */
+/** What the previous run has left to do. */
 export interface RemainingWork {
   /** Ordinals of the points that are to run, the interrupted one first. */
   readonly left: readonly number[];
   readonly running: InterruptedPoint | null;
-  /** Of a run that has ended or was being stopped; null: it is still to be seen. */
+  /** Exit code of a run that had ended or was being stopped; null: still open. */
   readonly exitCode: number | null;
-  /** ms from begin to end of each point with a valid result. */
+  /** ms from start to end of each point with a valid result. */
   readonly durations: readonly number[];
 }
 
-/** Points that have no turn any more: something was gone, or a point failed and was the last (abort); or it was stopped. */
+/** The exit code of a run that was ending with open points: it had failed (no further point could run), or was stopped. */
 function endOf({ points, cause }: JobState): number | null {
   if (points.every(({ status }) => status !== null)) return null;
   return cause === null ? EXIT.terminated : EXIT.failed;
 }
 
-/** Where the next coordinator goes on, from what the last one left. Pure. */
+/** What is left to do, from state.json and the events of the previous run. Pure. */
 export function remainingWork(state: JobState, events: readonly SrtEvent[]): RemainingWork {
   const open = state.points.filter(({ status }) => status === null);
   const current = open.find(({ state: at }) => at !== 'planned');
@@ -64,20 +64,20 @@ function interruptedPoint(
     ordinal,
     attempt: attempts,
     startedAt: at(attempt[0]),
-    // Of several coordinators the first one that came so far saw it begin.
+    // Of several coordinators the first one saw the benchmark begin.
     benchmarkStartedAt: at(attempt.find(({ to }) => to === 'benchmarking')),
     cause: attempt.findLast(({ to }) => to === 'cleaning')?.cause ?? null,
   };
 }
 
-/** It was being cleaned up, or was, and of no failure. */
+/** true when the point was being cleaned up, or had been, without a failure. */
 function isStopping(running: InterruptedPoint | null, events: readonly SrtEvent[]): boolean {
   if (running === null || running.cause !== null) return false;
   const last = lastAttempt(running.ordinal, events).at(-1)?.to;
   return last === 'cleaning' || last === 'interrupted';
 }
 
-/** Transitions since the result of the point's last attempt: one that ended without it is told and written once more. */
+/** Transitions since the last result of the point. An attempt that ended without a result is run through its end again. */
 function lastAttempt(ordinal: number, events: readonly SrtEvent[]): PointTransition[] {
   const own = events.filter(
     (event) =>

@@ -2,13 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { type ProcessSpec, processSpecSchema } from './process-spec.ts';
 
 /**
-<<<<<<< HEAD
  * Fields about monitoring and stopping. They can change while the process runs; a change of any other field
  * makes it another process. docs/reference/recipes.md lists both for people.
-=======
- * How a process is watched and ended. All of it can change while the process runs, so none of it makes another process
- * of it; whatever else a spec says does. docs/reference/recipes.md lists both for people.
->>>>>>> 8a0fce1 (Docs: pages by what a reader wants: tutorial, how-to, reference, decisions (paths only))
  */
 const WATCHING = new Set<keyof ProcessSpec>([
   'probe',

@@ -58,10 +58,11 @@ function world(ahead: Record<string, number>, incarnation = () => 'x') {
     },
     subjects: s,
     clock: { offsetMs: 0, now: () => now, date: () => new Date(now) },
-    joined: () => Object.keys(ahead),
-    send: (body) => told.push(body),
+    roster: { nodes: Object.keys(ahead), stateOf: () => 'joined' },
+    record: { send: (body) => told.push(body) },
     log: silent,
   });
+  clocks.begin();
   return { clocks, told, asked: () => asked };
 }
 

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DEFAULT_SUPERVISION, Roster } from '../../../src/coordinator/agents/roster.ts';
+import { rosterParts } from '../../support/roster-parts.ts';
 
 let now: number;
 let told: string[];
@@ -14,11 +15,10 @@ beforeEach(() => {
   roster = new Roster(
     ['node1', 'node2'],
     DEFAULT_SUPERVISION,
-    {
+    rosterParts({
       onTransition: (node, _, to) => told.push(`${node} ${to}`),
-      onReports: () => {},
       onDefect: (what) => told.push(`defect ${what}`),
-    },
+    }),
     () => now,
   );
   for (const node of ['node1', 'node2']) roster.hello(hello(node));

@@ -6,6 +6,7 @@ import { type Desired, desiredSchema, type ProcessReport } from '../../../src/me
 import { subjectsOf } from '../../../src/messages/events/subjects.ts';
 import type { Cause } from '../../../src/messages/job-directory/result.ts';
 import { startTestBus, type TestBus, until } from '../../support/bus.ts';
+import { brokenTo, rosterParts } from '../../support/roster-parts.ts';
 import { specOf } from '../../support/spec.ts';
 
 const JOB = 'deployment-test';
@@ -57,12 +58,7 @@ beforeEach(() => {
   broken = [];
   const accept = ({ generation }: Desired) => ({ v: 1, accepted: true, generation, processes: [] });
   answers = { node1: accept, node2: accept };
-  roster = new Roster(
-    ['node1', 'node2'],
-    DEFAULT_SUPERVISION,
-    { onTransition: () => {}, onReports: () => {}, onDefect: () => {} },
-    () => 0,
-  );
+  roster = new Roster(['node1', 'node2'], DEFAULT_SUPERVISION, rosterParts(), () => 0);
 });
 
 const deployment = (timeoutMs = 20_000): Deployment =>
@@ -73,10 +69,12 @@ const deployment = (timeoutMs = 20_000): Deployment =>
     epoch,
     generation: 0,
     ask: { patienceMs: 2.5 * timeoutMs, timeoutMs },
-    causeOf: (spec, { why }) => ({ summary: `${spec.id}: ${why}` }),
-    logTailOf: async ({ id }) => [`${id} says`],
-    onBroken: (cause) => broken.push(cause),
-    onGeneration: () => {},
+    causes: {
+      causeOf: (spec, { why }) => ({ summary: `${spec.id}: ${why}` }),
+      logTailOf: async ({ id }) => [`${id} says`],
+    },
+    post: brokenTo((cause) => broken.push(cause)),
+    record: { save: () => {} },
   });
 const signal = () => new AbortController().signal;
 const a = specOf({ id: 'a' });
@@ -104,13 +102,15 @@ describe('a deployment', () => {
     const d = new Deployment({
       ...{ bus: coordinator, subjects: s, roster, epoch, generation: 0 },
       agentOf: () => 'node1/nginx',
-      causeOf: (spec, { why }) => ({ summary: `${spec.id}: ${why}` }),
-      logTailOf: async (_, agent) => {
-        asked.push(agent);
-        return [];
+      causes: {
+        causeOf: (spec, { why }) => ({ summary: `${spec.id}: ${why}` }),
+        logTailOf: async (_, agent) => {
+          asked.push(agent);
+          return [];
+        },
       },
-      onBroken: (cause) => broken.push(cause),
-      onGeneration: () => {},
+      post: brokenTo((cause) => broken.push(cause)),
+      record: { save: () => {} },
     });
     void d.deploy([a], 'worker', signal()).catch(() => undefined);
     d.learn([report('a', 'failed', 1)], 'node1/nginx');

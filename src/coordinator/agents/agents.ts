@@ -1,18 +1,18 @@
 import { join } from 'node:path';
-import { CausedError } from '../machines/point.ts';
-import { agentLogName, jobPaths } from '../messages/job-directory/files.ts';
-import type { JobSpec } from '../messages/job-directory/job-files.ts';
-import type { Cause } from '../messages/job-directory/result.ts';
-import type { ProcessSpec } from '../messages/spec/process-spec.ts';
-import { MPI_GROUP } from '../platform/agent-places.ts';
-import type { AgentLaunch, AgentPlace, OnAgentEnd, Platform } from '../platform/launch/launcher.ts';
-import type { Roster, Supervision } from './agents/roster.ts';
-import { agentConfigFile } from './bus-server/credentials.ts';
-import type { PreviousRun } from './takeover/previous-run.ts';
+import { CausedError } from '../../machines/point.ts';
+import { agentLogName, jobPaths } from '../../messages/job-directory/files.ts';
+import type { JobSpec } from '../../messages/job-directory/job-files.ts';
+import type { Cause } from '../../messages/job-directory/result.ts';
+import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
+import { MPI_GROUP } from '../../platform/agent-places.ts';
+import type { AgentLaunch, AgentPlace, OnAgentEnd, Platform } from '../../platform/launch/launcher.ts';
+import { agentConfigFile } from '../bus-server/credentials.ts';
+import type { PreviousRun } from '../takeover/previous-run.ts';
+import type { Roster, Supervision } from './roster.ts';
 
-/** Beyond the lease, for agents of an earlier coordinator: who has not said hello then is started anew. */
+/** Time beyond the lease in which agents of the previous run say hello again. The others are started anew. */
 const REJOIN_MS = 5_000;
-/** While all agents load, for one whose connection was closed: who was only slow has connected again by then. */
+/** How long an agent whose connection was closed may take to connect again while the job boots, ms. */
 const RETURN_MS = 10_000;
 
 export interface AgentsOptions {
@@ -27,22 +27,22 @@ export interface AgentsOptions {
   readonly spareNodes: number;
 }
 
-/** Has the agents of the job started, and waits for them. */
+/** Starts the agents of the job, and waits for them. */
 export class Agents {
   readonly #options: AgentsOptions;
-  /** Since when agents have no connection that were there, monotonic ms. */
+  /** When the connection of each agent was closed, monotonic ms. */
   readonly #closedAt = new Map<string, number>();
   #isBooting = true;
-  /** When each was started, monotonic ms. */
+  /** When each agent was started, monotonic ms. */
   readonly #launchedAt = new Map<string, number>();
-  /** Those that were started a second time, alone. */
+  /** Agents that were started a second time, alone. */
   readonly #alone = new Set<string>();
 
   constructor(options: AgentsOptions) {
     this.#options = options;
   }
 
-  /** Starts the agents that do not run. Those of an earlier coordinator say hello again. */
+  /** Starts the agents that do not run. Agents of the previous run say hello again. */
   begin(): void {
     const { agents, platform, previousRun, roster } = this.#options;
     const launches = agents.map((agent) => this.#launchOf(agent));
@@ -61,9 +61,10 @@ export class Agents {
   }
 
   /**
-   * Resolves when every agent has joined that is not done without: `giveUpLost` does so, or says why that cannot be.
+   * Resolves when every agent has joined that the job counts on. `replacements` gives up nodes that are lost, or returns
+   * why it cannot.
    */
-  async joined(giveUpLost: () => Cause | null, signal: AbortSignal): Promise<void> {
+  async joined(replacements: { giveUpLost(): Cause | null }, signal: AbortSignal): Promise<void> {
     const { agents, roster, previousRun, supervision } = this.#options;
     const beganAt = performance.now();
     const rejoin = setTimeout(() => {
@@ -77,7 +78,7 @@ export class Agents {
       await roster.until(() => {
         this.#missClosed();
         this.#missLate(beganAt);
-        const cause = giveUpLost();
+        const cause = replacements.giveUpLost();
         if (cause) throw new CausedError(cause);
         return roster.nodes.every((name) => roster.stateOf(name) === 'joined');
       }, signal);
@@ -87,12 +88,12 @@ export class Agents {
     }
   }
 
-  /** However it ended: from now on an agent that ends is lost, and no other is started here in its place. */
+  /** The boot has ended, well or not: from now on an agent that ends is lost, and is not started anew here. */
   bootEnded(): void {
     this.#isBooting = false;
   }
 
-  /** Each has as long, from its own start; those of an earlier coordinator from `beganAt`. */
+  /** Each agent has the same time, from its own start; agents of the previous run from `beganAt`. */
   #missLate(beganAt: number): void {
     const { roster, joinTimeoutMs } = this.#options;
     const begunBefore = performance.now() - joinTimeoutMs;
@@ -102,7 +103,7 @@ export class Agents {
     roster.joinTimeout(joinTimeoutMs, late);
   }
 
-  /** Silence is not measured yet, and not every launcher tells of an agent that has ended: its connection does. */
+  /** Uses closed connections, because silence is not measured yet and not every launcher reports an agent's end. */
   #missClosed(): void {
     const { roster } = this.#options;
     const now = performance.now();
@@ -120,7 +121,7 @@ export class Agents {
     const mayTry = this.#isBooting && roster.nodes.includes(name);
     const agent = mayTry ? agents.find((place) => place.name === name) : undefined;
     const isExpected = roster.stateOf(name) === 'expected';
-    // One of an earlier coordinator, that has ended meanwhile.
+    // An agent of the previous run that has ended meanwhile.
     if (agent && previousRun.giveUp(name) && isExpected) this.launch([agent]);
     else if (agent && isShared && this.#mayTryAlone(name)) {
       this.#alone.add(name);
@@ -129,7 +130,7 @@ export class Agents {
     } else roster.ended(name, `its agent ${reason}`, isOrderly);
   };
 
-  /** Of several that could not be started together it is to be known who is to blame, as long as one may be. */
+  /** Agents that could not be started together are started alone, to find the one that is to blame. */
   #mayTryAlone(name: string): boolean {
     return this.#options.spareNodes > 0 && !this.#alone.has(name);
   }

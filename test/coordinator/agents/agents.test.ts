@@ -1,10 +1,11 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Replacements } from '../../src/coordinator/agents/replacements.ts';
-import { DEFAULT_SUPERVISION, Roster } from '../../src/coordinator/agents/roster.ts';
-import { Agents } from '../../src/coordinator/agents.ts';
-import { PreviousRun } from '../../src/coordinator/takeover/previous-run.ts';
-import type { AgentPlace, OnAgentEnd, Platform } from '../../src/platform/launch/launcher.ts';
+import { Agents } from '../../../src/coordinator/agents/agents.ts';
+import { Replacements } from '../../../src/coordinator/agents/replacements.ts';
+import { DEFAULT_SUPERVISION, Roster } from '../../../src/coordinator/agents/roster.ts';
+import { PreviousRun } from '../../../src/coordinator/takeover/previous-run.ts';
+import type { AgentPlace, OnAgentEnd, Platform } from '../../../src/platform/launch/launcher.ts';
+import { rosterParts } from '../../support/roster-parts.ts';
 
 const JOIN_MS = 60_000;
 const places: AgentPlace[] = ['node1', 'node2', 'node3'].flatMap((node) => [
@@ -37,8 +38,7 @@ function begin(spareNodes: number, adopted: readonly string[] = []): void {
     release: async () => {},
   };
   const supervision = DEFAULT_SUPERVISION;
-  const told = { onTransition: () => {}, onReports: () => {}, onDefect: () => {} };
-  roster = new Roster(names, supervision, told, () => performance.now());
+  roster = new Roster(names, supervision, rosterParts(), () => performance.now());
   agents = new Agents({
     ...{ spec: { jobDir: '/out/1', jobId: '1' }, agents: places, platform, roster, supervision },
     previousRun: new PreviousRun(null, []),
@@ -47,7 +47,7 @@ function begin(spareNodes: number, adopted: readonly string[] = []): void {
   replacements = new Replacements({
     ...{ roster, platform, agents: places, supervision, relaunchAgents: true, joinTimeoutMs: JOIN_MS },
     ...{ spareNodes, without: [], log: pino({ level: 'silent' }) },
-    launch: (agent) => agents.launch([agent]),
+    launcher: agents,
   });
   agents.begin();
 }
@@ -61,16 +61,14 @@ const hello = (name: string, incarnation = 'a') =>
 /** Resolves with why the boot has ended; the clock goes on until then. */
 async function booted(withinMs = JOIN_MS): Promise<string> {
   let ended = '';
-  void agents
-    .joined(() => replacements.giveUpLost(), new AbortController().signal)
-    .then(
-      () => {
-        ended = 'all have joined';
-      },
-      (error: Error) => {
-        ended = error.message;
-      },
-    );
+  void agents.joined(replacements, new AbortController().signal).then(
+    () => {
+      ended = 'all have joined';
+    },
+    (error: Error) => {
+      ended = error.message;
+    },
+  );
   for (let ms = 0; ended === '' && ms <= withinMs + 1_000; ms += 250) await vi.advanceTimersByTimeAsync(250);
   return ended;
 }
@@ -189,7 +187,7 @@ describe('when nobody waits for agents any more', () => {
     begin(1);
     for (const name of names) if (name !== 'node3') hello(name);
     const giveUp = new AbortController();
-    const waiting = agents.joined(() => replacements.giveUpLost(), giveUp.signal).catch(() => 'given up');
+    const waiting = agents.joined(replacements, giveUp.signal).catch(() => 'given up');
     giveUp.abort();
     await vi.advanceTimersByTimeAsync(250);
     expect(await waiting).toBe('given up');
