@@ -5,12 +5,12 @@ import { sglang } from './sglang/plan.ts';
 import { trtllm } from './trtllm/plan.ts';
 import { vllm } from './vllm/plan.ts';
 
-/** Every engine. A new one is one line here, and its file. The first one is that of a recipe that names none. */
+/** Every engine. A new one is one line here, and its file. The first one is the default. */
 const engines = [sglang, trtllm, vllm, mocker] as const;
 
 const [preset, ...others] = engines;
 
-/** `backend` of a recipe: each engine has its own shape of it. */
+/** `backend` of a recipe: each engine has its own schema. */
 export const backendSchema = z
   .discriminatedUnion('type', [preset.schema, ...others.map(({ schema }) => schema)])
   .prefault({});

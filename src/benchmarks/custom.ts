@@ -6,10 +6,10 @@ import { parseJson } from './common/parse-json.ts';
 import { benchmarkProcess } from './common/process.ts';
 import type { BenchmarkContext, BenchmarkProtocol } from './common/protocol.ts';
 
-/** A command that leaves this file says itself what it measured. */
+/** The file in which a command may report its own measurements. */
 const RESULT_FILE = 'srtctl-result.json';
 
-/** What a custom command is told of the deployment, as environment variables. */
+/** Environment of a custom command that describes the deployment. */
 function environmentOf({
   recipe,
   runtime,
@@ -38,8 +38,8 @@ function environmentOf({
 }
 
 /**
- * The recipe's own command, in bash: exit code 0 is success. With pipefail, because the exit code of `bench | tee log` is
- * tee's otherwise, and a benchmark that is not even there would be a success.
+ * The recipe's own command, in bash: exit code 0 is success. With pipefail, because the exit code of `bench |
+ * tee log` would be tee's, and a missing benchmark would count as a success.
  */
 export const custom: BenchmarkProtocol = {
   type: 'custom',
@@ -51,7 +51,7 @@ export const custom: BenchmarkProtocol = {
 
   plan(context): PlannedBenchmark {
     const { command, container_image: image } = context.recipe.benchmark;
-    // It can be planned, and requireRunnable says what is missing.
+    // Such a recipe can be planned; requireRunnable reports the missing command.
     if (!command) return { type: 'custom', process: null, resultDir: context.pointDir };
     return {
       type: 'custom',

@@ -5,8 +5,8 @@ import { manual } from './manual.ts';
 import { saBench } from './sa-bench.ts';
 
 /**
- * Every benchmark that a recipe may name. A new one is one line here, and its file. A bare name is a benchmark that srtctl
- * cannot run yet: a recipe with it is planned without one.
+ * Every benchmark that a recipe may name. A new one is one line here, and its file. A bare name is a
+ * benchmark that srtctl cannot run yet; a recipe with it is planned without a benchmark process.
  */
 const known: readonly (BenchmarkProtocol | string)[] = [
   manual,

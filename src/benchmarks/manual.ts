@@ -1,6 +1,6 @@
 import type { BenchmarkProtocol } from './common/protocol.ts';
 
-/** No benchmark: the deployment stays up until somebody stops the job, and that is the point's regular end. */
+/** No benchmark: the deployment stays up until the user stops the job, which is the point's regular end. */
 export const manual: BenchmarkProtocol = {
   type: 'manual',
   uses: [],

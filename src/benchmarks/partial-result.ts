@@ -3,8 +3,8 @@ import type { PlannedBenchmark } from '../model/kinds.ts';
 import { benchmarkFor, benchmarksWithFigures } from './index.ts';
 
 /**
- * The figures that a benchmark left which did not come to its end: stopped, killed, or still running. Never valid; null
- * when there are none. Never rejects, because it is read after something else went wrong.
+ * The figures of a benchmark that did not finish: stopped, killed, or still running. Never valid; null when
+ * there are none. Never rejects, because it is read after another failure.
  */
 export async function partialResult(planned: PlannedBenchmark): Promise<BenchmarkResult | null> {
   const result = await benchmarkFor(planned.type)
@@ -13,11 +13,11 @@ export async function partialResult(planned: PlannedBenchmark): Promise<Benchmar
   if (!result || result.serving.length === 0) return null;
   const { length } = result.serving;
   const figures = `the figures of ${length} ${length === 1 ? 'concurrency' : 'concurrencies'}`;
-  const reason = `the benchmark did not come to its end: ${figures} that it finished are kept`;
+  const reason = `the benchmark did not finish: ${figures} that it completed are kept`;
   return { ...result, valid: false, partial: true, reason };
 }
 
-/** The figures in the directory of a point that has no result yet, whatever its benchmark; null when there are none. */
+/** The figures in the directory of a point without a result, for any benchmark; null when there are none. */
 export async function unfinishedResult(resultDir: string): Promise<BenchmarkResult | null> {
   for (const { type } of benchmarksWithFigures) {
     const result = await partialResult({ type, process: null, resultDir });

@@ -20,7 +20,7 @@ const CONFIG_FILE = 'loadgen.json';
 /** A request of 32k tokens on a loaded system takes minutes, not hours. */
 const REQUEST_TIMEOUT_MS = 1_800_000;
 
-/** What becomes of keys that srtctl's own load generator does not have. */
+/** Messages for keys that srtctl's own load generator does not support. */
 const UNUSED: BenchmarkProtocol['unused'] = {
   custom_tokenizer: `${VAIN}prompts are token ids or plain words, and no tokenizer is used`,
   dataset_name: `${YET}prompts are random`,
@@ -30,7 +30,10 @@ const UNUSED: BenchmarkProtocol['unused'] = {
   reuse_http_connections: `${VAIN}connections are kept open from request to request`,
 };
 
-/** null when the recipe does not say what to measure: it can be planned, and requireRunnable says what is missing. */
+/**
+ * null when the recipe does not say what to measure: it can be planned, and requireRunnable reports the
+ * missing part.
+ */
 function loadgenConfig({
   recipe,
   runtime,
@@ -57,7 +60,7 @@ function loadgenConfig({
     promptsMultiplier: rest.num_prompts_mult ?? DEFAULTS.promptsMultiplier,
     warmupMultiplier: rest.num_warmup_mult ?? DEFAULTS.warmupMultiplier,
     prompts: use_chat_template || !entry.takesTokenIds ? 'words' : 'tokens',
-    // Points share engines, and prompts that one of them has seen would come from its cache.
+    // Points share engines, and would find prompts of an earlier point in their caches.
     seed: seed ?? ordinal,
     isSeedFixed: seed != null,
     caches: workers.flatMap(({ process, cacheFigures }) =>
@@ -70,7 +73,7 @@ function loadgenConfig({
   };
 }
 
-/** Whether requests may fail and the result be valid all the same: with a worker that the run can do without. */
+/** Whether a result with failed requests may be valid, because the run can do without a worker. */
 const mayLose = ({ supervision: { critical } }: Recipe, processes: BenchmarkContext['processes']): boolean =>
   !critical.frontend || processes.some(({ mode }) => !critical[mode]);
 
@@ -80,7 +83,7 @@ const figuresOf = ({ hits, prompts, ...place }: CacheFigures) => ({
   prompts: [...prompts],
 });
 
-/** Where the engines' models of the hub are, since their vocabulary is read there. */
+/** The engines' hub cache, which has the model's vocabulary. */
 function hubHome({ recipe, runtime }: BenchmarkContext): Record<string, string> {
   const home = recipe.environment.HF_HOME ?? runtime.hfHome;
   return home != null && recipe.model.path.startsWith('hf:') ? { HF_HOME: home } : {};

@@ -5,7 +5,7 @@ export const sglangRouter = toldRouter({
   type: 'sglang',
   summary: 'the SGLang router',
   module: 'sglang_router.launch_router',
-  // Its /v1/completions takes text alone and answers ids with HTTP 422.
+  // Its /v1/completions accepts only text, and answers ids with HTTP 422.
   takesTokenIds: false,
   disaggregated: '--pd-disaggregation',
   tellsBootstrap: () => true,

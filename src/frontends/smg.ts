@@ -5,7 +5,7 @@ export const smg = toldRouter({
   type: 'smg',
   summary: 'the Shepherd model gateway',
   module: 'smg.launch_router',
-  // Its /v1/completions takes text alone and answers ids with HTTP 400.
+  // Its /v1/completions accepts only text, and answers ids with HTTP 400.
   takesTokenIds: false,
   disaggregated: '--pd-disaggregation',
   tellsBootstrap: () => true,

@@ -8,8 +8,8 @@ import type { FrontendContext, FrontendProtocol } from './common/protocol.ts';
 const CONFIG = 'ser.yaml';
 
 /**
- * TensorRT-LLM's own router. It is told its workers in a file, does not try again those that are not there, and is
- * always a single one. An aggregated worker needs none: it serves the public port itself.
+ * TensorRT-LLM's own router. It reads its workers from a file, does not retry missing ones, and is always a
+ * single one. An aggregated worker needs no router: it serves the public port itself.
  */
 export const trtllmServe: FrontendProtocol = {
   type: 'trtllm_serve',
@@ -29,7 +29,7 @@ export const trtllmServe: FrontendProtocol = {
         node: orchestratorNode(context),
         port: entryOn(context, orchestratorNode(context)).port,
         argv: [
-          // `--config_file` is its other name; `--config` is an option of the workers only.
+          // `--config_file` is the long form; `--config` exists only for workers.
           ...['trtllm-serve', 'disaggregated', '-c', `${runtime.logDirInside}/${CONFIG}`],
           ...timeouts(context),
           ...optionsOf(recipe.frontend.args),
@@ -43,7 +43,7 @@ export const trtllmServe: FrontendProtocol = {
   },
 };
 
-/** For a request, long prompts in a full queue included. */
+/** Limit for a request, including long prompts in a full queue. */
 const REQUEST_TIMEOUT_S = 3_600;
 
 /** Its own limits are 180 s for the start of its servers and for a request (tensorrt_llm/commands/serve.py). */
@@ -56,7 +56,7 @@ function timeouts({ recipe: { frontend, health_check } }: FrontendContext): stri
   ];
 }
 
-/** The head, or beside the first decode worker when the recipe wants it off the prefill nodes. */
+/** The head, or the first decode worker's node when the recipe keeps it off the prefill nodes. */
 function orchestratorNode({ recipe, roles, processes }: FrontendContext): string {
   if (recipe.frontend.orchestrator_placement !== 'first_decode') return roles.head;
   return processes.find(({ mode, rank }) => mode === 'decode' && rank === 0)?.node ?? roles.head;
@@ -93,7 +93,7 @@ function servers(frontend: FrontendContext): string {
   });
 }
 
-/** Unlike other routers it spells its options with underscores: they stay as they are written. */
+/** Unlike other routers it spells its options with underscores, so the recipe's spelling stays. */
 function optionsOf(args: FrontendContext['recipe']['frontend']['args']): string[] {
   return Object.keys(args)
     .sort()

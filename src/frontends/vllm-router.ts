@@ -2,8 +2,9 @@ import { takesMooncake } from '../backends/common/config.ts';
 import { toldRouter } from './common/told-workers.ts';
 
 /**
- * vLLM's router (vllm-router 0.1.17). It listens only when its workers are healthy, and ends with an error when they are
- * not in time. A prefill worker answers with one token and the `kv_transfer_params` that the decode worker is then sent.
+ * vLLM's router (vllm-router 0.1.17). It listens only when its workers are healthy, and exits with an error
+ * when they are late. A prefill worker answers with one token and the `kv_transfer_params`, which the router
+ * sends to the decode worker.
  */
 export const vllmRouter = toldRouter({
   type: 'vllm-router',
@@ -11,7 +12,7 @@ export const vllmRouter = toldRouter({
   module: 'vllm_router.launch_router',
   takesTokenIds: true,
   disaggregated: '--vllm-pd-disaggregation',
-  // NIXL's connector needs none.
+  // NIXL's connector needs no bootstrap port.
   tellsBootstrap: takesMooncake,
   graceMs: 5_000,
 });

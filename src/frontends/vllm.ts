@@ -3,7 +3,7 @@ import { PlanError } from '../os/errors.ts';
 import { entryOn } from './common/placement.ts';
 import type { FrontendContext, FrontendProtocol } from './common/protocol.ts';
 
-/** No router at all: the only aggregated worker serves the public port itself. */
+/** No router: the only aggregated worker serves the public port itself. */
 export const vllmDirect: FrontendProtocol = {
   type: 'vllm',
   summary: 'the only aggregated worker itself',

@@ -169,8 +169,8 @@ describe('a TensorRT-LLM endpoint', () => {
     const problemOf = (over: Partial<Parameters<typeof requireRunnable>[1]>) => () =>
       requireRunnable(variantOf(recipe), { mock: false, containers: true, ...over }, () => true);
     expect(problemOf({ runtime: 'pyxis' })).not.toThrow();
-    expect(problemOf({ runtime: 'docker' })).toThrow(/does not reach into containers of docker/);
-    expect(problemOf({ slurm: false })).toThrow(/through Slurm: --local cannot/);
+    expect(problemOf({ runtime: 'docker' })).toThrow(/cannot start ranks inside containers of docker/);
+    expect(problemOf({ slurm: false })).toThrow(/through Slurm, which --local does not have/);
     expect(problemOf({ slurm: false, mock: true })).not.toThrow();
   });
 

@@ -138,7 +138,7 @@ describe('a vLLM worker without data parallelism', () => {
     expect(of('vllm_config: {aggregated: {connector: lmcache}}')).toContain('LMCacheConnectorV1');
     expect(of('vllm_config: {aggregated: {connector: none}}')).toBeUndefined();
     expect(of(`connector: '{"kv_connector":"Mine"}'`)).toBe('{"kv_connector":"Mine"}');
-    expect(() => of('connector: nixel')).toThrow(/"nixel" is no connector/);
+    expect(() => of('connector: nixel')).toThrow(/"nixel" is not a connector/);
   });
 
   it('is told its GPUs by an option, or by the environment for versions that have none', () => {

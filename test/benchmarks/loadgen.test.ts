@@ -468,6 +468,6 @@ it('a result without tokens, or without a concurrency, is not valid', () => {
   } as unknown as ServingResult;
   expect(whyNotValid([1], [good])).toBeUndefined();
   expect(whyNotValid([1, 2], [good])).toMatch(/no result for concurrency 2/);
-  expect(whyNotValid([1], [{ ...good, outputTokens: 0 }])).toMatch(/not one output token/);
+  expect(whyNotValid([1], [{ ...good, outputTokens: 0 }])).toMatch(/no output token/);
   expect(whyNotValid([1], [{ ...good, completed: 0 }])).toMatch(/no request was completed/);
 });

@@ -4,23 +4,23 @@ import type { Resources } from '../../recipe/schema/resources.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
 import { PortAllocator } from '../../recipe/values/ports.ts';
 
-/** How many workers of a mode there are, and how many GPUs each has on how many nodes. */
+/** The workers of a mode: their number, and the nodes and GPUs of each. */
 export interface ModeShape {
   readonly mode: EndpointMode;
   readonly workers: number;
   /** GPUs of one worker. */
   readonly gpus: number;
-  /** Nodes of one worker, and the GPUs that it takes on each. */
+  /** Nodes of one worker, and its GPUs on each of them. */
   readonly nodesEach: number;
   readonly gpusEach: number;
 }
 
 export interface AllocationOptions {
-  /** Decode workers go on where prefill workers left off, rather than on the next node. */
+  /** Decode workers continue on the last node of the prefill workers, not on the next one. */
   readonly colocate?: boolean;
 }
 
-/** Nodes that the workers of a recipe have, as it says itself. */
+/** Number of worker nodes in a recipe. */
 export function workerNodesNeeded(recipe: Recipe): number {
   const { prefill_nodes: prefill, decode_nodes: decode, agg_nodes: agg } = recipe.resources;
   const shapes = shapesOf(recipe);
@@ -31,8 +31,8 @@ export function workerNodesNeeded(recipe: Recipe): number {
 }
 
 /**
- * The modes of a recipe that have workers, in the order in which they are placed.
- * @throws PlanError when `resources` names no workers, both kinds of deployment, or workers that cannot be
+ * The modes of a recipe with workers, in placement order.
+ * @throws PlanError when `resources` has no workers, both kinds of deployment, or impossible workers
  */
 export function shapesOf({ resources }: Recipe): ModeShape[] {
   const count = (mode: EndpointMode) => resources[`${mode}_workers`] ?? 0;
@@ -60,7 +60,7 @@ function shapeOf(mode: EndpointMode, resources: Resources): ModeShape {
   const spread = resources[`${mode}_nodes_per_worker`];
   if (spread == null) {
     const nodesEach = Math.ceil(gpus / perNode);
-    // A worker of several nodes has them whole.
+    // A worker of several nodes uses all their GPUs.
     return { mode, workers, gpus, nodesEach, gpusEach: nodesEach > 1 ? perNode : gpus };
   }
   if (gpus % spread !== 0 || gpus / spread > perNode) {
@@ -70,7 +70,10 @@ function shapeOf(mode: EndpointMode, resources: Resources): ModeShape {
   return { mode, workers, gpus, nodesEach: spread, gpusEach: gpus / spread };
 }
 
-/** GPUs of one worker: as the recipe says, or its share of the mode's nodes; without nodes, what a prefill worker has. */
+/**
+ * GPUs of one worker: the recipe's value, or its share of the mode's nodes; without nodes, the number of a
+ * prefill worker.
+ */
 function gpusOf(mode: EndpointMode, resources: Resources): number {
   const given = resources[`gpus_per_${mode}`];
   if (given != null) return given;
@@ -83,7 +86,7 @@ function gpusOf(mode: EndpointMode, resources: Resources): number {
     : perNode;
 }
 
-/** A node to fill, and how many of its GPUs are taken. */
+/** A node to fill, and its number of used GPUs. */
 interface Slot {
   readonly node: string;
   used: number;
@@ -107,7 +110,7 @@ export function allocate(
     const from = firstNode(slots, perNode, options.colocate ?? false);
     for (let index = 0; index < shape.workers; index++) {
       const free = { slots, perNode };
-      // What lies before is taken only when there is no other way.
+      // Earlier nodes are used only when no later one fits.
       const start =
         (spread ? room(shape, { ...free, from, full: 0 }) : undefined) ??
         room(shape, { ...free, from, full: perNode }) ??
@@ -119,14 +122,17 @@ export function allocate(
   return endpoints;
 }
 
-/** In a heterogeneous job each mode has the nodes of its component; otherwise all nodes are there for both. */
+/** In a heterogeneous job each mode has the nodes of its component; otherwise both modes share all nodes. */
 function ownNodes({ resources }: Recipe, mode: EndpointMode, all: readonly Slot[]): readonly Slot[] {
   const { het_jobs: het, prefill_nodes: prefill } = resources;
   if (!het) return all;
   return mode === 'prefill' ? all.slice(0, prefill ?? 0) : all.slice(prefill ?? 0);
 }
 
-/** Where a mode begins: after the last node that is taken, or on it when it has room and there is no other. */
+/**
+ * The first node of a mode: the one after the last used node, or that node itself when it has room and no
+ * other is free.
+ */
 function firstNode(slots: readonly Slot[], perNode: number, colocate: boolean): number {
   const last = slots.findLastIndex(({ used }) => used > 0);
   const roomThere = last >= 0 && (slots[last]?.used ?? perNode) < perNode;
@@ -137,11 +143,13 @@ interface Search {
   readonly slots: readonly Slot[];
   readonly perNode: number;
   readonly from: number;
-  /** GPUs that may be taken of a node already. */
+  /** GPUs of a node that may already be in use. */
   readonly full: number;
 }
 
-/** The first neighbouring nodes with the same room for a worker: its GPUs are the same ones on each. */
+/**
+ * The first neighbouring nodes with the same room for a worker, so that it uses the same GPU indices on each.
+ */
 function room(
   { nodesEach, gpusEach }: ModeShape,
   { slots, perNode, from, full }: Search,
@@ -161,8 +169,8 @@ function take({ mode, gpusEach }: ModeShape, index: number, slots: readonly Slot
 }
 
 /**
- * One process per node of each endpoint; the first of an endpoint is its leader. `workersEach`: workers in one process,
- * as Dynamo's mocker has them.
+ * One process per node of each endpoint; the first of an endpoint is its leader. `workersEach`: workers in
+ * one process, for Dynamo's mocker.
  */
 export function toProcesses(endpoints: readonly Endpoint[], workersEach = 1): EndpointProcess[] {
   const ports = new PortAllocator();

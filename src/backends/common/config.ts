@@ -3,7 +3,7 @@ import type { Recipe } from '../../recipe/schema/schema.ts';
 import { type Flags, optionName } from '../../recipe/values/flags.ts';
 import { recipeMode } from './recipe-mode.ts';
 
-/** Reads `backend` of a recipe as the engine of `type` has it. Only recipes of that engine come here. */
+/** Parses a recipe's `backend` with the schema of the engine `type`; only for recipes of that engine. */
 export const configReader =
   <Config extends Recipe['backend']>(type: Config['type']) =>
   ({ backend }: Recipe): Config => {
@@ -12,7 +12,7 @@ export const configReader =
     return backend;
   };
 
-/** vllm-router asks prefill workers at their bootstrap port where they are told to transfer by Mooncake's connector. */
+/** vllm-router contacts the bootstrap port of prefill workers that transfer with Mooncake's connector. */
 export const takesMooncake = ({ frontend: { type, args } }: Recipe): boolean =>
   type === 'vllm-router' && (args['kv-connector'] ?? args.kv_connector) === 'mooncake';
 

@@ -1,7 +1,10 @@
 import type { EndpointProcess, RuntimeContext } from '../../model/kinds.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
 
-/** What Dynamo's workers and frontends are told alike. `component` names one in traces: prefill, decode, frontend … */
+/**
+ * Environment that Dynamo's workers and frontends share. `component` is the name in traces: prefill, decode,
+ * frontend …
+ */
 export function dynamoEnvironment(recipe: Recipe, component: string): Record<string, string> {
   const { request_plane, event_plane, wheel } = recipe.dynamo;
   return {
@@ -28,10 +31,11 @@ export const takesRequestsOverTcp = ({ frontend, dynamo }: Recipe): boolean =>
   frontend.type === 'dynamo' && dynamo.request_plane === 'tcp';
 
 /**
- * Where a process of Dynamo can be reached by others. Dynamo itself takes the machine's first address, which is not that
- * of `network_interface`, and is the same for nodes that share a machine. Where answers go is named by its interface,
- * because releases before 1.6 refuse an address there (`Interface not found: 10.0.0.1`, lib/runtime/src/pipeline/network/
- * tcp/server.rs of 1.1 to 1.5); 1.6 takes both. Its port is any free one, so nodes that share a machine need none.
+ * The addresses at which other processes reach a Dynamo process. Dynamo itself uses the machine's first
+ * address, which is not that of `network_interface`, and is the same for nodes that share a machine. The
+ * place for answers is named by its interface, because releases before 1.6 refuse an address there
+ * (`Interface not found: 10.0.0.1`, lib/runtime/src/pipeline/network/ tcp/server.rs of 1.1 to 1.5); 1.6
+ * accepts both. Its port is any free one, so nodes that share a machine need no fixed one.
  */
 export function dynamoAddresses(
   recipe: Recipe,
@@ -46,7 +50,7 @@ export function dynamoAddresses(
   };
 }
 
-/** The same for a worker: where it is asked for its health, and where it takes requests. */
+/** The same for a worker: its address for health checks, and that for requests. */
 export function dynamoWorkerAddresses(
   recipe: Recipe,
   runtime: RuntimeContext,
@@ -62,7 +66,10 @@ export function dynamoWorkerAddresses(
   };
 }
 
-/** Nodes that share a machine each listen on their own address; elsewhere every address is what Dynamo itself takes. */
+/**
+ * Nodes that share a machine each listen on their own address; otherwise Dynamo's default, every address,
+ * stays.
+ */
 export function onOwnAddress(
   variable: 'DYN_SYSTEM_HOST' | 'DYN_HTTP_HOST',
   runtime: RuntimeContext,

@@ -2,7 +2,7 @@ import { pythonJson } from '../../recipe/values/flags.ts';
 import type { WorkerContext } from './protocol.ts';
 import { recipeMode } from './recipe-mode.ts';
 
-/** The option with which a worker publishes its KV cache events, when the recipe wants that of its mode. */
+/** The option that makes a worker publish its KV cache events, when the recipe enables it for the mode. */
 export function kvEventsArguments({ recipe, process: { mode, ports } }: WorkerContext): string[] {
   const config = 'kv_events_config' in recipe.backend ? recipe.backend.kv_events_config : undefined;
   const ofMode = typeof config === 'object' ? config?.[recipeMode(mode)] : config;

@@ -3,7 +3,7 @@ import { PlanError } from '../../os/errors.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
 import type { WorkerContext } from './protocol.ts';
 
-/** Where the Mooncake master listens on the infra node: its RPC, its metadata server and its own HTTP. */
+/** Ports of the Mooncake master on the infra node: its RPC, its metadata server and its own HTTP. */
 const MOONCAKE_PORTS = { rpc: 8700, metadata: 8701, metrics: 8702 } as const;
 
 export function mooncakePorts(
@@ -17,12 +17,12 @@ export function mooncakePorts(
 /** The file in which vLLM's Mooncake connector finds the store. */
 export const MOONCAKE_CONFIG = 'mooncake_store_config.json';
 
-/** `backend.mooncake_kv_store`, if the recipe's engine has one and it is asked for. */
+/** `backend.mooncake_kv_store`, if the engine supports it and the recipe enables it. */
 export function mooncakeOf({ backend }: Recipe) {
   return 'mooncake_kv_store' in backend ? (backend.mooncake_kv_store ?? null) : null;
 }
 
-/** What workers are told of the master. The recipe cannot know its address, so that is never the recipe's to say. */
+/** The master's address for workers. The recipe cannot know it, so it must not set it. */
 export function mooncakeEnvironment(context: WorkerContext): Record<string, string> {
   const { recipe, runtime, roles, process } = context;
   const mooncake = mooncakeOf(recipe);
@@ -38,8 +38,8 @@ export function mooncakeEnvironment(context: WorkerContext): Record<string, stri
 }
 
 /**
- * A master that no worker uses is most likely a transfer option that was forgotten.
- * @throws PlanError when no mode of a disaggregated recipe is told to use Mooncake
+ * A master without users usually means a forgotten transfer option.
+ * @throws PlanError when no mode of a disaggregated recipe uses Mooncake
  */
 export function requireMooncakeUser(
   recipe: Recipe,

@@ -2,7 +2,7 @@ import { type Checks, VAIN, YET } from '../../model/checks.ts';
 
 type NotDone = NonNullable<Checks['notDone']>;
 
-/** For engines that start their profiler when a request says so, which srtctl does not send. */
+/** For engines whose profiler starts on a request, which srtctl does not send. */
 export const noStepsToProfile: NotDone = ({ profiling }) =>
   profiling.type === 'nsys'
     ? [
@@ -13,7 +13,7 @@ export const noStepsToProfile: NotDone = ({ profiling }) =>
       ]
     : [];
 
-/** For engines that start and stop their profiler at steps that they are told. */
+/** For engines whose profiler starts and stops at given steps. */
 export const stepsToProfile: NotDone = ({ profiling }) =>
   profiling.type === 'nsys' &&
   [profiling.prefill, profiling.decode, profiling.aggregated].every(

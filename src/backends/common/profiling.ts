@@ -4,13 +4,13 @@ import type { Recipe } from '../../recipe/schema/schema.ts';
 import type { WorkerContext } from './protocol.ts';
 import { recipeMode } from './recipe-mode.ts';
 
-/** The steps between which a mode is profiled, when the recipe gives both. */
+/** The first and last profiled step of a mode, when the recipe sets both. */
 export function profiledSteps(recipe: Recipe, mode: EndpointMode): { start: number; stop: number } | null {
   const { start_step: start, stop_step: stop } = recipe.profiling[recipeMode(mode)] ?? {};
   return start == null || stop == null ? null : { start, stop };
 }
 
-/** What the profilers of engines read from their environment. */
+/** Environment variables of the engines' profilers. */
 export function profilingEnvironment({ recipe, runtime, process }: WorkerContext): Record<string, string> {
   const { type, benchmark_duration_secs: seconds } = recipe.profiling;
   if (type === 'none') return {};
@@ -32,7 +32,7 @@ export function profilingEnvironment({ recipe, runtime, process }: WorkerContext
 export interface NsysOptions {
   /** The engine forks its workers without exec. */
   readonly forks: boolean;
-  /** It is one task of several of an MPI launch, which must all end by themselves. */
+  /** It is one of several tasks of an MPI launch, which must all exit by themselves. */
   readonly mpi?: boolean;
 }
 

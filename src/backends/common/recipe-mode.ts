@@ -1,4 +1,4 @@
 import type { EndpointMode } from '../../model/kinds.ts';
 
-/** A mode as recipes call it in the sections that they have for each. */
+/** The name of a mode in the sections that recipes have for each mode. */
 export const recipeMode = (mode: EndpointMode) => (mode === 'agg' ? 'aggregated' : mode);

@@ -1,15 +1,18 @@
 import type { EngineProgress, WorkerContext } from './protocol.ts';
 
-/** What the status server of a Dynamo worker says of requests that run. */
+/** Metrics of a Dynamo worker's status server that count running requests. */
 export const DYNAMO_GAUGES = ['dynamo_component_inflight_requests'] as const;
 
-/** The same, and the bytes of their answers, which grow with each token (work_handler in dynamo/prometheus_names.py, 1.6.1). */
+/**
+ * The same, and the bytes of their answers, which grow with each token (work_handler in
+ * dynamo/prometheus_names.py, 1.6.1).
+ */
 export const DYNAMO_PROGRESS = {
   running: ['dynamo_component_inflight_requests{dynamo_endpoint=~"generate"}'],
   counters: ['dynamo_component_response_bytes_total{dynamo_endpoint=~"generate"}'],
 } as const;
 
-/** Whether a Dynamo worker gets on, as far as Dynamo itself can tell, whatever its engine. */
+/** Progress of a Dynamo worker by Dynamo's own metrics, for any engine. */
 export function dynamoProgress({
   runtime,
   process: { node, ports, rank },

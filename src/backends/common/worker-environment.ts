@@ -2,10 +2,13 @@ import { fillNode } from '../../recipe/values/fill-node.ts';
 import { dynamoEnvironment, dynamoWorkerAddresses } from './dynamo-environment.ts';
 import type { WorkerContext } from './protocol.ts';
 
-/** Push handlers of Dynamo log a line per request at info. */
+/** Dynamo's push handlers log a line for each request at info. */
 const DYNAMO_LOG = 'info,dynamo_runtime::pipeline::network::ingress::push_handler=warn';
 
-/** What every worker is told, whichever engine it is: where the job's infrastructure is, and what the recipe tells all. */
+/**
+ * Environment of every worker of every engine: the addresses of the job's infrastructure, and the recipe's
+ * variables.
+ */
 export function commonEnvironment(context: WorkerContext): Record<string, string> {
   const { recipe, runtime, roles, process } = context;
   const infra = runtime.host(roles.infra);
@@ -22,14 +25,16 @@ export function commonEnvironment(context: WorkerContext): Record<string, string
   };
 }
 
-/** Which devices a process may see; nothing when it has the whole node, as engines then find them all. */
+/**
+ * The visible devices of a process; unset when it has the whole node, because engines then find all devices.
+ */
 export function visibleDevices({ recipe, process }: WorkerContext): Record<string, string> {
   return process.gpus.length < recipe.resources.gpus_per_node
     ? { CUDA_VISIBLE_DEVICES: process.gpus.join(',') }
     : {};
 }
 
-/** `{node}` and `{node_id}` in the values of an environment are the worker's own. */
+/** Replaces `{node}` and `{node_id}` in the values of an environment by the worker's own. */
 export const fillIn = (
   env: Readonly<Record<string, string>>,
   { runtime, process: { node } }: WorkerContext,

@@ -78,7 +78,7 @@ function command(context: WorkerContext): string[] {
       'no-enable-chunked-prefill': !config.enable_chunked_prefill,
       'preemption-mode': config.preemption_mode ?? null,
     }),
-    // The last of a repeated option counts, so a mode's own come last.
+    // The last of a repeated option counts, so a mode's own options come last.
     ...flagsToArgv(config.mocker_config?.[recipeMode(mode)] ?? {}),
   ];
 }
@@ -91,8 +91,8 @@ const bootstrapPorts = (first: number, workers: number): string =>
   Array.from({ length: workers }, (_, index) => first + index).join(',');
 
 /**
- * The mocker gives no example of a request for Dynamo's health check, so its status stays `notready` and HTTP 503 for
- * ever. Its endpoint says `ready` when it is registered (seen with Dynamo 0.7.0, 0.8.1 and 1.6.1).
+ * The mocker registers no sample request for Dynamo's health check, so its status stays `notready` and HTTP
+ * 503 for ever. Its endpoint reports `ready` when it is registered (seen with Dynamo 0.7.0, 0.8.1 and 1.6.1).
  */
 function healthProbe({ runtime, ranks, process }: WorkerContext): ProbeSpec {
   const leader = ranks[0] ?? process;

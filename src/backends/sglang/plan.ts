@@ -16,13 +16,13 @@ import { DYNAMO_GAUGES, DYNAMO_PROGRESS } from '../common/rest.ts';
 import { commonEnvironment, fillIn, visibleDevices } from '../common/worker-environment.ts';
 import { type SglangConfig, sglangBackendSchema } from './schema.ts';
 
-/** What SGLang's logger writes before a message, or nothing: `[2026-11-20 12:30:44] `. */
+/** The prefix of SGLang's logger, or nothing: `[2026-11-20 12:30:44] `. */
 const LOGGED = '^(?:\\[[^\\]]{1,40}\\] )?';
 
 /**
- * A server that finds its port taken says so and then waits for ever, with its scheduler and detokenizer; one whose
- * scheduler or detokenizer was killed looks into it for 5 to 65 s before it ends (0.5.23, srt/utils/watchdog.py; recorded
- * in test/why/corpus/real-programs.yaml).
+ * A server whose port is in use logs that and then waits for ever, with its scheduler and detokenizer; one
+ * whose scheduler or detokenizer was killed investigates for 5 to 65 s before it ends (0.5.23,
+ * srt/utils/watchdog.py; recorded in test/why/corpus/real-programs.yaml).
  */
 const FATAL_LINES = [
   `${LOGGED}ERROR: {1,8}\\[Errno [0-9]{1,4}\\] error while attempting to bind on address`,
@@ -56,7 +56,7 @@ export const sglang = {
   fatalLines: FATAL_LINES,
 } satisfies BackendProtocol;
 
-/** The name that clients use is one for all modes: where two differ, that of the workers that answer. */
+/** Clients use one name for all modes: where two differ, that of the workers that answer. */
 function servedModel(recipe: Recipe): ServedModel {
   const mode = (recipe.resources.agg_workers ?? 0) > 0 ? 'agg' : 'decode';
   return { name: nameOf(recipe, mode), isGiven: flagsOf(recipe, mode)['served-model-name'] != null };
@@ -67,13 +67,13 @@ const nameOf = (recipe: Recipe, mode: EndpointMode): string =>
 
 const underDynamo = (recipe: Recipe): boolean => recipe.frontend.type === 'dynamo';
 
-/** A router sends decode workers to the port that the plan tells it. (Dynamo's workers register theirs.) */
+/** A router sends decode workers to the planned port. (Dynamo's workers register theirs.) */
 const withoutBootstrapPort = ({ 'disaggregation-bootstrap-port': _, ...flags }: Flags): Flags => flags;
 
 function command(context: WorkerContext): string[] {
   const { recipe, runtime, process } = context;
   const dynamo = underDynamo(recipe);
-  // The model's place is the job's to say: some recipes give it too, as it is in a container.
+  // The job sets the model's path; some recipes also contain it, as a path in a container.
   const { 'served-model-name': _, 'model-path': __, ...given } = flagsOf(recipe, process.mode);
   const flags = dynamo || process.mode !== 'prefill' ? given : withoutBootstrapPort(given);
   return [
@@ -103,7 +103,10 @@ function disaggregation({ process: { mode, ports } }: WorkerContext): string[] {
   ];
 }
 
-/** Under Dynamo it has no server of its own; torch.distributed meets on the first rank of several, else on itself. */
+/**
+ * Under Dynamo it has no server of its own; torch.distributed meets on the first rank of several, else on
+ * itself.
+ */
 function ports(context: WorkerContext): ReturnType<NonNullable<BackendProtocol['ports']>> {
   const { recipe, process, ranks } = context;
   const { http, bootstrap, kvEvents, system } = process.ports;
@@ -131,7 +134,10 @@ function distribution(context: WorkerContext): string[] {
   ];
 }
 
-/** Where the ranks of an endpoint meet. Endpoints of several nodes that a node leads have a port each. */
+/**
+ * The meeting port of an endpoint's ranks. Endpoints of several nodes with the same leading node have
+ * different ports.
+ */
 function meetingPort({ runtime, process, ranks, all }: WorkerContext): number {
   const leader = ranks[0] ?? process;
   const ledBy = all.filter(
@@ -161,20 +167,21 @@ function environment(context: WorkerContext): Record<string, string> {
   };
 }
 
-/** A follower serves nothing: it is ready when its leader is. */
+/** A follower has no server, so its probe is that of its leader. */
 function healthProbe({ recipe, runtime, ranks, process }: WorkerContext): ProbeSpec {
   const leader = ranks[0] ?? process;
   const port = underDynamo(recipe) ? leader.ports.system : leader.ports.http;
   const probe: ProbeSpec = { kind: 'http', host: runtime.address(leader.node), port, path: '/health' };
-  // Its own /health is its /health_generate; that of a Dynamo worker is Dynamo's.
+  // Its own /health generates a token (as /health_generate); that of a Dynamo worker does not.
   return underDynamo(recipe) ? probe : { ...probe, generates: true };
 }
 
 /**
- * SGLang's own figures (https://docs.sglang.io/references/production_metrics.html), there with --enable-metrics; Dynamo
- * passes them on, and has its own. Its token counters grow only as requests end, so figures that change with each batch
- * count too. What runs in the scheduler is written with every 40th decode batch and may say 0 while requests hang, so
- * those that its server has open count as well (not in 0.5.5); probes and /metrics are open there, too, as other endpoints.
+ * SGLang's own metrics (https://docs.sglang.io/references/production_metrics.html), available with
+ * --enable-metrics; Dynamo forwards them, and adds its own. SGLang's token counters grow only when requests
+ * end, so metrics that change with each batch count too. The scheduler updates its counts with every 40th
+ * decode batch and may report 0 while requests hang, so open HTTP requests count as well (not in 0.5.5);
+ * probes and /metrics are open there too, under other endpoints.
  */
 function progress({ recipe, runtime, process }: WorkerContext): EngineProgress | undefined {
   if (process.rank > 0) return undefined;
@@ -188,7 +195,7 @@ function progress({ recipe, runtime, process }: WorkerContext): EngineProgress |
       'sglang:num_running_reqs',
       'sglang:num_queue_reqs',
       'sglang:http_requests_active{endpoint=~"/v1/(chat/)?completions|/generate"}',
-      // Requests that wait for a KV transfer are in none of the above.
+      // Requests that wait for a KV transfer are in none of the metrics above.
       'sglang:num_prefill_bootstrap_queue_reqs',
       'sglang:num_prefill_inflight_queue_reqs',
       'sglang:num_decode_prealloc_queue_reqs',
@@ -208,8 +215,8 @@ function progress({ recipe, runtime, process }: WorkerContext): EngineProgress |
 }
 
 /**
- * Its own server empties its caches unless requests run; the storage behind its hierarchical cache is emptied by itself.
- * Under Dynamo there is only the status server.
+ * Its own server flushes its caches unless requests run; the storage behind its hierarchical cache has a
+ * separate flush. Under Dynamo there is only the status server.
  */
 function rest({ recipe, runtime, process }: WorkerContext): ReturnType<NonNullable<BackendProtocol['rest']>> {
   const host = runtime.address(process.node);
@@ -239,7 +246,7 @@ function rest({ recipe, runtime, process }: WorkerContext): ReturnType<NonNullab
         : []),
     ],
     load: null,
-    // /flush_cache answers with what its first rank says (srt/managers/tokenizer_control_mixin.py, 0.5.23).
+    // /flush_cache returns the answer of the first rank (srt/managers/tokenizer_control_mixin.py, 0.5.23).
     ...(isParallel ? { ranks: { host, port, path: '/v1/loads?include=core', older: '/get_load' } } : {}),
     ...figures,
   };

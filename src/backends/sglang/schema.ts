@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { flagsSchema } from '../../recipe/values/flags.ts';
 import { environmentsShape, kvEventsSchema, mooncakeShape } from '../../recipe/values/values.ts';
 
-/** `backend` of a recipe with `type: sglang`, which is also what a recipe without a type means. */
+/** `backend` of a recipe with `type: sglang`, the default type. */
 export const sglangBackendSchema = z.strictObject({
   type: z.literal('sglang').optional().default('sglang'),
   ...environmentsShape,

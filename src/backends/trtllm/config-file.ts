@@ -1,8 +1,8 @@
 import { stringify } from 'yaml';
 
 /**
- * Options of TensorRT-LLM as the file that it reads. Python's YAML is of version 1.1, where a bare `on` or `1:30` is
- * no text: such text is quoted. Keys are sorted, so that the same options are the same file.
+ * Options of TensorRT-LLM as its config file. Python reads YAML 1.1, where a bare `on` or `1:30` is no text,
+ * so such text is quoted. Keys are sorted, so that the same options give the same file.
  */
 export function configYaml(options: Readonly<Record<string, unknown>>): string {
   const known = written.get(options);
@@ -17,5 +17,7 @@ export function configYaml(options: Readonly<Record<string, unknown>>): string {
   return text;
 }
 
-/** All endpoints of a mode have the same options, and writing them is a good part of planning. */
+/**
+ * Cached, because all endpoints of a mode have the same options, and writing them is a good part of planning.
+ */
 const written = new WeakMap<object, string>();

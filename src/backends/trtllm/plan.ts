@@ -14,14 +14,15 @@ import { configYaml } from './config-file.ts';
 import { cannotRun, notDone } from './runnable.ts';
 import { type TrtllmConfig, trtllmBackendSchema } from './schema.ts';
 
-/** What TensorRT-LLM's logger writes before a message: `[11/18/2025-09:33:30] [TRT-LLM] [RANK 0] [E] `. */
+/** The prefix of TensorRT-LLM's logger: `[11/18/2025-09:33:30] [TRT-LLM] [RANK 0] [E] `. */
 const LOGGED = '^\\[[^\\]]{1,40}\\] \\[TRT-LLM\\](?: ?\\[[^\\]]{1,40}\\]){0,4} ';
 
 /**
- * A server or a rank that has ended leaves the launcher and the other ranks alive: the launcher (trtllm-llmapi-launch
- * after 1.2) tells how its server ended; a rank without an executor returns (tensorrt_llm/executor/worker.py,
- * worker_main); a rank that crashes or hangs ends the others after a while, or refuses everything from then on
- * (tensorrt_llm/_torch/pyexecutor/hang_detector.py and py_executor.py, 1.0 to 1.3).
+ * After the end of a server or a rank the launcher and the other ranks stay alive: the launcher
+ * (trtllm-llmapi-launch after 1.2) logs how its server ended; a rank without an executor returns
+ * (tensorrt_llm/executor/worker.py, worker_main); a rank that crashes or hangs ends the others after a while,
+ * or refuses everything from then on (tensorrt_llm/_torch/pyexecutor/hang_detector.py and py_executor.py, 1.0
+ * to 1.3).
  */
 const FATAL_LINES = [
   '^Rank[0-9]{1,6} Task exit code: [1-9]',
@@ -33,8 +34,8 @@ const FATAL_LINES = [
 const configOf = configReader<TrtllmConfig>('trtllm');
 
 /**
- * TensorRT-LLM, as its own server or wrapped by Dynamo. An endpoint is one MPI launch with a task for each GPU, which
- * its leader stands for; the engine's options are in a file.
+ * TensorRT-LLM, as its own server or wrapped by Dynamo. An endpoint is one MPI launch with a task for each
+ * GPU, represented by its leader; the engine's options are in a file.
  */
 export const trtllm = {
   type: 'trtllm',
@@ -62,13 +63,16 @@ export const trtllm = {
   },
   healthProbe,
   fatalLines: FATAL_LINES,
-  // Its own server tells its figures in no form that says whether it gets on.
+  // The metrics of its own server do not show progress.
   progress: (context) => (underDynamo(context.recipe) ? dynamoProgress(context) : undefined),
 } satisfies BackendProtocol;
 
 const underDynamo = (recipe: Recipe): boolean => recipe.frontend.type === 'dynamo';
 
-/** Its own server names a model in a directory by the directory's last part (tensorrt_llm/serve/openai_server.py, 1.2). */
+/**
+ * Its own server names a model in a directory by the directory's last part
+ * (tensorrt_llm/serve/openai_server.py, 1.2).
+ */
 function servedModel(recipe: Recipe, { modelPathInside: path }: RuntimeContext): ServedModel {
   if (underDynamo(recipe))
     return {
@@ -81,7 +85,7 @@ function servedModel(recipe: Recipe, { modelPathInside: path }: RuntimeContext):
 const dynamoName = (recipe: Recipe): string =>
   configOf(recipe).served_model_name ?? baseName(recipe.model.path);
 
-/** All endpoints of a mode have the same options, so they share a file. */
+/** All endpoints of a mode share one file, because they have the same options. */
 const configFile = (mode: EndpointMode): string => `trtllm_config_${mode}.yaml`;
 
 const optionsOf = (recipe: Recipe, mode: EndpointMode): Readonly<Record<string, unknown>> =>
@@ -98,8 +102,8 @@ function command(context: WorkerContext): string[] {
 }
 
 /**
- * On Grace machines the GPUs' memory is NUMA nodes too, and the kernel would put ordinary memory there: 0 and 1 are
- * the CPUs' own.
+ * On Grace machines the GPUs' memory is NUMA nodes too, and the kernel would put ordinary memory there. Nodes
+ * 0 and 1 are the CPUs' own.
  */
 function memoryBinding({ recipe, process: { mode } }: WorkerContext): string[] {
   const wanted =
@@ -125,9 +129,9 @@ function server(context: WorkerContext): string[] {
   return [
     ...['trtllm-serve', runtime.modelPathInside],
     ...['--host', runtime.listenAddress(process.node), '--port', String(servingPort(context))],
-    // The server has defaults of its own for these, which would win over the file.
+    // The server has its own defaults for these options, which would override the file.
     ...sizes.flatMap((size) => (options[size] == null ? [] : [`--${size}`, String(options[size])])),
-    // `--config` is another name for it since 1.2 only.
+    // The alias `--config` exists only since 1.2.
     ...['--extra_llm_api_options', `${runtime.logDirInside}/${configFile(process.mode)}`],
     ...configOf(recipe)[`${recipeMode(process.mode)}_extra_args`],
   ];
@@ -142,7 +146,7 @@ function environment(context: WorkerContext): Record<string, string> {
   return {
     ...commonEnvironment(context),
     ...fillIn(configOf(recipe)[`${recipeMode(mode)}_environment`], context),
-    // Shared memory of the expert balancer: endpoints and jobs that share a node must not meet in it.
+    // Shared memory of the expert balancer: endpoints and jobs that share a node must not share it.
     TRTLLM_EPLB_SHM_NAME: `moe_shared_${runtime.jobId}_${mode}_${index}`,
     ...profilingEnvironment(context),
     ...visibleDevices(context),

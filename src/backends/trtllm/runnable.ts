@@ -5,7 +5,7 @@ import type { TrtllmConfig } from './schema.ts';
 
 const configOf = configReader<TrtllmConfig>('trtllm');
 
-/** Why ranks of an MPI launch cannot be started, and what to do. */
+/** Why srtctl cannot start ranks of an MPI launch, and what to do. */
 export const cannotRun: NonNullable<Checks['cannotRun']> = (_, { mock, slurm, runtime }) => {
   const path = ['backend', 'type'];
   if (mock) return [];
@@ -13,15 +13,15 @@ export const cannotRun: NonNullable<Checks['cannotRun']> = (_, { mock, slurm, ru
     return [
       {
         path,
-        text: 'TensorRT-LLM is started by MPI, through Slurm: --local cannot',
-        hint: 'leave --local out, or add --mock for simulated engines',
+        text: 'MPI starts TensorRT-LLM through Slurm, which --local does not have',
+        hint: 'omit --local, or add --mock for simulated engines',
       },
     ];
   if (runtime === 'docker' || runtime === 'podman')
     return [
       {
         path,
-        text: `TensorRT-LLM is started by MPI, which does not reach into containers of ${runtime}`,
+        text: `MPI starts TensorRT-LLM, and cannot start ranks inside containers of ${runtime}`,
         hint: 'container_runtime: pyxis, enroot, apptainer or none (srtslurm.yaml)',
       },
     ];

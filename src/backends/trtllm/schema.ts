@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { countSchema, environmentsShape } from '../../recipe/values/values.ts';
 
-/** Options of TensorRT-LLM itself: what they hold goes into its config file as it stands. */
+/** TensorRT-LLM's own options, which are copied unchanged into its config file. */
 const engineOptionsSchema = z.record(z.string(), z.unknown());
 
 const argumentsSchema = z.array(z.union([z.string(), z.number()]).transform(String)).default([]);

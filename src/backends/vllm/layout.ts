@@ -6,9 +6,9 @@ import { processPerNode } from '../common/allocation.ts';
 import { recipeMode } from '../common/recipe-mode.ts';
 
 /**
- * How vLLM's ranks lie on the nodes of an endpoint. `tensor`: no data parallelism, one process on each node;
- * `per_node`: one for all data-parallel ranks of a node; `per_gpu`: one for each rank; `spanning`: a rank is larger
- * than a node, and one process on each node works on a part of it.
+ * The distribution of vLLM's ranks over the nodes of an endpoint. `tensor`: no data parallelism, one process
+ * on each node; `per_node`: one process for all data-parallel ranks of a node; `per_gpu`: one for each rank;
+ * `spanning`: a rank is larger than a node, and one process on each node computes a part of it.
  */
 export type Layout = { readonly kind: 'tensor' } | { readonly kind: 'spanning' } | DataParallel;
 
@@ -70,7 +70,10 @@ export function processesOf(
   });
 }
 
-/** Ranks count over all nodes. vLLM adds a rank to the NIXL port, so all of an endpoint are told the first one. */
+/**
+ * Ranks are counted over all nodes. vLLM adds the rank to the NIXL port, so all ranks of an endpoint get the
+ * first one.
+ */
 function dataParallel(
   { mode, index, nodes, gpus }: Endpoint,
   { kind, local, size, each }: DataParallel,

@@ -1,7 +1,7 @@
 import type { Flags } from '../../recipe/values/flags.ts';
 import type { Layout } from './layout.ts';
 
-/** Options with which srtctl itself says which process does what: a recipe's would contradict them. */
+/** Options with which srtctl assigns ranks to processes; a recipe's values would contradict them. */
 const OWN: Readonly<Record<Layout['kind'] | 'server', readonly string[]>> = {
   tensor: [],
   per_node: [
@@ -22,7 +22,7 @@ const OWN: Readonly<Record<Layout['kind'] | 'server', readonly string[]>> = {
   server: ['host', 'port', 'nnodes', 'node-rank', 'master-addr', 'headless', 'device-ids', 'model'],
 };
 
-/** Options of vLLM's HTTP server, of which a process that serves nothing has none. */
+/** Options of vLLM's HTTP server, which a process without a server does not accept. */
 const API_SERVER = new Set([
   'api-server-count',
   'api-key',
@@ -37,7 +37,7 @@ const API_SERVER = new Set([
   'uvicorn-log-level',
 ]);
 
-/** A recipe's options without those that are srtctl's to set. */
+/** A recipe's options without those that srtctl sets. */
 export function withoutLaunch(options: Flags, layout: Layout | 'server'): Flags {
   const own = new Set(['connector', ...OWN[layout === 'server' ? layout : layout.kind]]);
   return without(options, own);

@@ -28,13 +28,13 @@ import { type Layout, layoutOf, processesOf } from './layout.ts';
 import { withoutApiServer, withoutLaunch } from './options.ts';
 import { type VllmConfig, vllmBackendSchema } from './schema.ts';
 
-/** Options that are on, or that vLLM decides on, unless they are said to be off. */
+/** Options that are on by default, or whose default vLLM chooses. */
 const ON_UNLESS_TOLD = { vllm: onUnlessTold('vllm'), dynamo: onUnlessTold('vllm', 'dynamo.vllm') };
 
 /**
- * A server whose engine core has died says so, fails every request, and ends by itself some seconds later with exit code
- * 0: 3 s on a free machine, more on a busy one, where the first failed request ended the point before its cause was known.
- * The line is the same from 0.10.2 to 0.32 (v1/engine/async_llm.py).
+ * A server whose engine core has died logs this line, fails every request, and exits with code 0 some seconds
+ * later: after 3 s on a free machine, later on a busy one, where the first failed request ended the point
+ * before its cause was known. The line is the same from 0.10.2 to 0.32 (v1/engine/async_llm.py).
  */
 const FATAL_LINES = [
   '^(?:\\([A-Za-z0-9_]{1,40} pid=[0-9]{1,10}\\) )?ERROR [-0-9:. ]{1,30}\\[[^\\]]{1,80}\\] AsyncLLM output_handler failed',
@@ -42,13 +42,13 @@ const FATAL_LINES = [
 
 const configOf = configReader<VllmConfig>('vllm');
 
-/** vLLM, wrapped by Dynamo, or as its own server that clients talk to. */
+/** vLLM, wrapped by Dynamo, or as its own server for clients. */
 export const vllm = {
   type: 'vllm',
   name: 'vLLM',
   schema: vllmBackendSchema,
   routers: { dynamo: 'all', vllm: 'all', 'vllm-router': 'all', smg: 'aggregated' },
-  // Newer releases register each data-parallel rank, older ones all of them as one.
+  // Newer releases register each data-parallel rank, older ones register all of them once.
   registers: () => ({ each: 1, ranks: true }),
   notDone: stepsToProfile,
   workerNodesNeeded: (recipe) => (colocates(recipe) ? fewestNodes(recipe) : workerNodesNeeded(recipe)),
@@ -86,25 +86,25 @@ export const vllm = {
   fatalLines: FATAL_LINES,
 } satisfies BackendProtocol;
 
-/** Clients talk to the only worker itself. */
+/** Clients send requests directly to the only worker. */
 const isDirect = (recipe: Recipe): boolean => recipe.frontend.type === 'vllm';
 
-/** Each endpoint is a `vllm serve`, with Dynamo out of the way. */
+/** Each endpoint is a `vllm serve`, without Dynamo. */
 const isServer = (recipe: Recipe): boolean => recipe.frontend.type !== 'dynamo';
 
 const serves = ({ recipe, process }: WorkerContext): boolean => isServer(recipe) && process.rank === 0;
 
-/** Where the server of the endpoint's first node takes requests: clients' own, when there is no router. */
+/** The port of the endpoint's first node for requests; without a router it is the clients' port. */
 function servingPort({ recipe, runtime, ranks, process }: WorkerContext): number {
   const leader = ranks[0] ?? process;
   return isDirect(recipe) ? runtime.port(leader.node, PUBLIC_PORT) : leader.ports.http;
 }
 
-/** Where health and metrics are. */
+/** The port of health and metrics. */
 const statusPort = (context: WorkerContext): number =>
   isServer(context.recipe) ? servingPort(context) : context.process.ports.system;
 
-/** The ranks of an endpoint are told its first port, and each listens on the one at its own place behind it. */
+/** The ranks of an endpoint get its first port; each listens on that port plus its rank. */
 function nixlPort(context: WorkerContext): number | null {
   const { ports, rank } = context.process;
   return ports.nixl !== null && 'local' in layoutAt(context) ? ports.nixl + rank : ports.nixl;
@@ -178,7 +178,7 @@ function command(context: WorkerContext): string[] {
       ];
 }
 
-/** `vllm serve`: the first node's serves, the others' work for it. */
+/** `vllm serve`: the first node's process serves, the others compute for it. */
 function server(context: WorkerContext, options: Flags): string[] {
   const { recipe, runtime, process, ranks } = context;
   const headless = process.rank > 0;
@@ -196,7 +196,7 @@ function server(context: WorkerContext, options: Flags): string[] {
   ];
 }
 
-/** The name that clients use is one for all modes. */
+/** Clients use one name for all modes. */
 const servedName = (recipe: Recipe): string => givenName(recipe) ?? baseName(recipe.model.path);
 
 function givenName(recipe: Recipe): string | undefined {
@@ -219,10 +219,15 @@ function devices({ recipe, process }: WorkerContext): string[] {
   return ['--device-ids', process.gpus.join(',')];
 }
 
-/** torch.distributed's port on the first node, unless the recipe names another (vllm/engine/arg_utils.py, master_port). */
+/**
+ * torch.distributed's port on the first node, unless the recipe sets another one (vllm/engine/arg_utils.py,
+ * master_port).
+ */
 const MASTER_PORT = 29_501;
 
-/** Where the first rank of an endpoint listens for the others: two jobs on a node must not have it in common. */
+/**
+ * The port on which the first rank of an endpoint waits for the others; two jobs on a node must not share it.
+ */
 function meetingPorts(context: WorkerContext): Record<string, number | null> {
   const { recipe, process, ranks } = context;
   if (process.rank !== 0 || ranks.length < 2) return {};
@@ -267,7 +272,10 @@ function multiNode(context: WorkerContext, dataParallel = false): string[] {
   ];
 }
 
-/** Where the data-parallel ranks of an endpoint meet. Endpoints that a node leads have a port each. */
+/**
+ * The meeting port of an endpoint's data-parallel ranks. Endpoints with the same leading node have different
+ * ports.
+ */
 function meeting({ recipe, runtime, process, ranks, all }: WorkerContext): string[] {
   const leader = ranks[0] ?? process;
   const isParallel = (mode: EndpointMode) => Number(optionsOf(recipe, mode)['data-parallel-size'] ?? 1) > 1;
@@ -322,15 +330,15 @@ function environment(context: WorkerContext): Record<string, string> {
 }
 
 /**
- * VLLM_PORT keeps processes that share a node from looking for free ports in the same place. The parts of one engine
- * on several nodes agree on ports of their own, which a first port for each node would contradict.
+ * VLLM_PORT makes processes that share a node search for free ports in different ranges. The parts of one
+ * engine on several nodes agree on ports of their own, and different start ports would contradict that.
  */
 const meetsOthers = (context: WorkerContext): boolean => {
   const { kind } = layoutAt(context);
   return context.ranks.length > 1 && (kind === 'tensor' || kind === 'spanning');
 };
 
-/** A process that serves nothing is ready when its leader is. */
+/** A process without a server is ready when its leader is. */
 function healthProbe(context: WorkerContext): ProbeSpec {
   const { recipe, runtime, ranks, process } = context;
   const serves = process.ports.http > 0 ? process : (ranks[0] ?? process);
@@ -339,7 +347,7 @@ function healthProbe(context: WorkerContext): ProbeSpec {
   return { kind: 'http', host: runtime.address(host), port, path: '/health' };
 }
 
-/** vLLM's own figures (https://docs.vllm.ai/en/latest/design/metrics.html); Dynamo passes them on. */
+/** vLLM's own metrics (https://docs.vllm.ai/en/latest/design/metrics.html); Dynamo forwards them. */
 function progress(context: WorkerContext): EngineProgress | undefined {
   const { recipe, runtime, process } = context;
   const { node, ports, rank } = process;
@@ -363,7 +371,9 @@ function progress(context: WorkerContext): EngineProgress | undefined {
   };
 }
 
-/** Its own server empties its caches in its development mode; under Dynamo there is only the status server. */
+/**
+ * Its own server flushes its caches in its development mode; under Dynamo there is only the status server.
+ */
 function rest(context: WorkerContext): ReturnType<NonNullable<BackendProtocol['rest']>> {
   const { recipe, runtime, process } = context;
   const place = {
@@ -373,7 +383,8 @@ function rest(context: WorkerContext): ReturnType<NonNullable<BackendProtocol['r
   const mode = `${recipeMode(process.mode)}_environment` as const;
   const flush = {
     ...place,
-    // With the caches of a connector (entrypoints/serve/dev/cache/api_router.py, 0.32); others do not know the word.
+    // Includes the caches of a connector (entrypoints/serve/dev/cache/api_router.py, 0.32); other releases
+    // ignore the parameter.
     path: '/reset_prefix_cache?reset_external=true',
     advice: `VLLM_SERVER_DEV_MODE: "1" in backend.${mode} makes vLLM offer it`,
   };

@@ -1,6 +1,6 @@
 import type * as z from 'zod';
 
-/** Text that should be JSON of a shape: the value, or what is wrong with it in half a sentence. */
+/** Parses text that should be JSON of a shape: returns the value, or the problem in half a sentence. */
 export function parseJson<T>(
   schema: z.ZodType<T>,
   text: string,

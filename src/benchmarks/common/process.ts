@@ -2,13 +2,16 @@ import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
 import type { BenchmarkContext } from './protocol.ts';
 
 const GRACE_MS = 5_000;
-/** Ready means running, so the time to get there is that of a spawn. */
+/** The process is ready when it runs, so this only limits the spawn. */
 const START_TIMEOUT_MS = 60_000;
 
-/** Engines have so much longer to be found hung, in seconds: a benchmark without answers is an echo of the engine that hangs. */
+/**
+ * A benchmark counts as hung this much later than engines, in seconds, because a benchmark without answers is
+ * an echo of a hung engine.
+ */
 const ENGINES_FIRST_S = 30;
 
-/** What all benchmark processes have in common: one on the bench node, expected to end with exit code 0. */
+/** The common part of all benchmark processes: one on the bench node, expected to end with exit code 0. */
 export function benchmarkProcess(
   { recipe, runtime, roles, pointDir }: BenchmarkContext,
   own: Pick<ProcessSpec, 'argv' | 'env'> & Partial<Pick<ProcessSpec, 'files' | 'image'>>,

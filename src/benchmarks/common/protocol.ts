@@ -10,7 +10,7 @@ import type {
 } from '../../model/kinds.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
 
-/** Where a benchmark sends its requests, and what they may be. */
+/** The address for a benchmark's requests, and their allowed form. */
 export interface Entry {
   readonly node: string;
   readonly port: number;
@@ -29,32 +29,32 @@ export interface BenchmarkContext {
   readonly pointDir: string;
   /** The point's number in the sweep, from 0. */
   readonly ordinal: number;
-  /** How workers are brought to rest, and where they count what came from their caches. */
+  /** How to bring workers to rest, and where they count cached tokens. */
   readonly rest: readonly WorkerRest[];
 }
 
 export type BenchmarkKey = keyof Recipe['benchmark'];
 
 /**
- * What runs against the frontend, and how its result is read. A new benchmark is one file that exports this, and one line in
- * index.ts; keys that only it has are added to recipe/schema/benchmark.ts.
+ * A benchmark: its process, and how its result is read. A new benchmark is one file that exports this, and
+ * one line in index.ts; its own keys are added to recipe/schema/benchmark.ts.
  */
 export interface BenchmarkProtocol extends Checks {
   /** `benchmark.type` in the recipe. */
   readonly type: string;
-  /** Keys of `benchmark` that it uses, beside those that say where its process runs. */
+  /** Keys of `benchmark` that it uses, besides those for the placement of its process. */
   readonly uses: readonly BenchmarkKey[];
-  /** What to say of keys that it does not use; by default that it does not use them. */
+  /** Messages for keys that it does not use; the default message says that. */
   readonly unused?: Partial<Record<BenchmarkKey, string>>;
-  /** true: it leaves figures as it goes, so that what was measured can be read when it did not come to its end. */
+  /** true: it writes figures during the run, so that they can be read when it did not finish. */
   readonly leavesFigures?: boolean;
-  /** Its command for a script, which knows exit codes only: it fails unless its result is valid. */
+  /** Its command for a script, which only sees exit codes: it fails unless its result is valid. */
   judged?(argv: readonly string[], given: { readonly lossy: boolean }): string[];
   plan(context: BenchmarkContext): PlannedBenchmark;
   /**
-   * Reads what the benchmark left in its directory after it ended with exit code 0. The result says itself
-   * whether it is valid (failed requests or no tokens make it invalid, with the reason). `lossy`: workers that the run
-   * can do without were lost meanwhile, so that requests that failed are part of what was measured.
+   * Reads the benchmark's result from its directory after exit code 0. The result itself says whether it is
+   * valid (failed requests or no tokens make it invalid, with the reason). `lossy`: workers that the run can
+   * do without were lost, so failed requests are allowed.
    */
   readResult(planned: PlannedBenchmark, given?: { readonly lossy: boolean }): Promise<BenchmarkResult>;
 }

@@ -1,6 +1,6 @@
 import type { PointResult, ServingResult } from '../../messages/job-directory/result.ts';
 
-/** A point at one concurrency; a point without figures has one line, with what became of it. */
+/** A point at one concurrency; a point without figures has one line with its state. */
 export interface ResultLine extends Partial<Omit<ServingResult, 'errors'>> {
   readonly job: string;
   readonly ordinal: number;
@@ -10,9 +10,9 @@ export interface ResultLine extends Partial<Omit<ServingResult, 'errors'>> {
   readonly status: PointResult['status'] | 'unfinished';
   readonly attempt: number;
   readonly benchmark: string | null;
-  /** null: there are no figures that could be, since the benchmark left none or the point did not get so far. */
+  /** null: there are no figures to judge, because the benchmark left none or the point did not get so far. */
   readonly valid: boolean | null;
-  /** The benchmark did not come to its end: these are figures that it finished before. */
+  /** The benchmark did not finish: these figures are from before its end. */
   readonly partial?: boolean;
   /** Why it failed, in a sentence. */
   readonly cause: string | null;
@@ -46,7 +46,7 @@ export function resultLines(
   }));
 }
 
-/** Comma-separated values (RFC 4180) with a column for each parameter and figure that any line has. */
+/** Comma-separated values (RFC 4180) with a column for each parameter and figure of any line. */
 export function toCsv(lines: readonly ResultLine[]): string {
   const rows = lines.map((line) => new Map(flatten(line, '')));
   const columns = [...new Set(rows.flatMap((row) => [...row.keys()]))];

@@ -1,4 +1,4 @@
-/** A seed of 32 bits that follows from numbers, and looks like that of no others (the finaliser of MurmurHash3). */
+/** Mixes numbers into a seed of 32 bits that looks random (the finaliser of MurmurHash3). */
 export function mixed(...parts: readonly number[]): number {
   let state = 0x9e3779b9;
   for (const part of parts) {
@@ -10,10 +10,13 @@ export function mixed(...parts: readonly number[]): number {
   return state;
 }
 
-/** Set for the benchmark of a point that is tried again: which attempt it is, from 1. */
+/** Set for the benchmark of a repeated point: the number of its attempt, from 1. */
 export const ATTEMPT_VARIABLE = 'SRTCTL_ATTEMPT';
 
-/** A point that is tried again meets engines that may have its prompts in their caches, so it has others. */
+/**
+ * A repeated point gets other prompts, because the engines may have those of the first attempt in their
+ * caches.
+ */
 export function seedOf(
   config: { readonly seed: number; readonly isSeedFixed: boolean },
   attempt: string | undefined,

@@ -5,13 +5,13 @@ const ms = (value: number): string =>
   value >= 1_000 ? value.toFixed(0) : value.toFixed(value >= 100 ? 1 : 2);
 const rate = (value: number): string => (value >= 1_000 ? value.toFixed(0) : value.toFixed(2));
 
-/** Widest column of the upright form, with its border: `concurrency` and figures of seven digits. */
+/** Widest columns of the upright form, with borders: `concurrency` and figures of seven digits. */
 const UPRIGHT = { label: 14, figure: 11 };
 
 /**
- * The results of a serving benchmark for people: a row for each concurrency, or, where that is wider than `columns`
- * characters, a column for each. Times in ms.
- * @param gpus of the deployment; given, the table says output tokens per second and GPU as well
+ * The results of a serving benchmark for people: a row for each concurrency, or, where that is wider than
+ * `columns` characters, a column for each. Times in ms.
+ * @param gpus of the deployment; adds output tokens per second and GPU
  */
 export function servingTable(
   results: readonly ServingResult[],
@@ -37,7 +37,7 @@ export function servingTable(
   return [...upright, legend].join('\n');
 }
 
-/** Labels and figures of one concurrency, in the order in which they are shown. */
+/** Labels and figures of one concurrency in display order. */
 function figuresOf(one: ServingResult, gpus: number | undefined): [label: string, figure: string][] {
   const times = { TTFT: one.ttftMs, TPOT: one.tpotMs, ITL: one.itlMs, E2EL: one.e2elMs };
   return [
@@ -60,7 +60,7 @@ function figuresOf(one: ServingResult, gpus: number | undefined): [label: string
 function tableOf(head: readonly string[], rows: readonly string[][]): string {
   const table = new Table({
     head: [...head],
-    // Colours are for who prints it to decide.
+    // The caller decides about colours.
     style: { head: [], border: [], compact: true },
     colAligns: head.map(() => 'right' as const),
   });

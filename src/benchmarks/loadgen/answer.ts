@@ -22,7 +22,7 @@ const chunkSchema = z.object({
 });
 type Choice = z.infer<typeof choiceSchema>;
 
-/** What a streamed answer has shown so far. Times are those of the read that brought the bytes. */
+/** The streamed answer so far. Times are those of the read that returned the bytes. */
 export interface Answer {
   firstAt: number;
   lastAt: number;
@@ -31,13 +31,13 @@ export interface Answer {
   /** Chunks that carry tokens. */
   chunks: number;
   usage: z.infer<typeof usageSchema> | undefined;
-  /** The closing [DONE] came. */
+  /** The closing [DONE] has arrived. */
   finished: boolean;
   error: string | null;
 }
 
 /**
- * Reads an answer streamed as server-sent events. `read` takes bytes as they come, cut anywhere.
+ * Reads an answer streamed as server-sent events. `read` takes bytes as they arrive, cut anywhere.
  * @param onChunk called for each chunk that carries tokens
  */
 export function readAnswer(onChunk: () => void): { answer: Answer; read(bytes: Uint8Array): void } {
@@ -67,7 +67,7 @@ export function readAnswer(onChunk: () => void): { answer: Answer; read(bytes: U
     if (chunk.usage) answer.usage = chunk.usage;
     const choice = chunk.choices?.[0];
     if (!choice || !carriesTokens(choice)) {
-      // An answer all of whose tokens decode to nothing has no time but that of its chunks.
+      // An answer whose tokens all decode to nothing only has the times of its chunks.
       if (choice && answer.chunks === 0) {
         answer.firstAt ||= now;
         answer.lastAt = now;
@@ -90,8 +90,9 @@ export function readAnswer(onChunk: () => void): { answer: Answer; read(bytes: U
 }
 
 /**
- * Whether a chunk brings tokens. An engine that streams sends a chunk for a token that decodes to nothing, too: its text
- * is "". The chunk that opens a chat with a role carries none; the one that ends an answer with a reason may carry none.
+ * Whether a chunk carries tokens. A streaming engine also sends a chunk with the text "" for a token that
+ * decodes to nothing. The chunk that opens a chat with a role carries none; the one that ends an answer with
+ * a reason may carry none.
  */
 function carriesTokens({ text, delta, finish_reason: reason }: Choice): boolean {
   if (text || delta?.content || delta?.reasoning_content || delta?.reasoning) return true;

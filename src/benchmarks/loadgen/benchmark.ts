@@ -16,12 +16,17 @@ import { sendAll } from './run.ts';
 import { Summary } from './summary.ts';
 import { ordinaryIds, readVocabulary } from './vocabulary.ts';
 
-/** Thousands of connections at once overflow a server's queue, and the kernel tries again after 1, 3 and 7 s. */
+/**
+ * Thousands of simultaneous connections overflow a server's queue, and the kernel retries after 1, 3 and 7 s.
+ */
 const CONNECT_TIMEOUT_MS = 60_000;
-/** From here on what is measured is partly this process. */
+/** Above this CPU share the measurement partly measures this process. */
 const BUSY = 0.8;
 
-/** Drives the frontend at each concurrency in turn, and writes and returns what it measured. Rejects when it is aborted. */
+/**
+ * Loads the frontend at each concurrency in turn, and writes and returns the measurements. Rejects when it is
+ * aborted.
+ */
 export async function runBenchmark(
   given: LoadgenConfig,
   signal: AbortSignal,
@@ -57,13 +62,13 @@ export async function runBenchmark(
   return results;
 }
 
-/** Ids of which prompts are made; [] when prompts are words. */
+/** Token ids for prompts; [] when prompts are words. */
 async function promptIds({ prompts, modelPath }: LoadgenConfig): Promise<readonly number[]> {
   if (prompts === 'words') return [];
   return ordinaryIds(modelPath === null ? undefined : await readVocabulary(modelPath));
 }
 
-/** Connections for `run` alone, which are destroyed after it, or when `signal` fires. */
+/** Connections only for `run`; they are destroyed after it, or when `signal` fires. */
 async function withPool<T>(
   { url }: LoadgenConfig,
   connections: number,
@@ -73,7 +78,8 @@ async function withPool<T>(
   const pool = new Pool(url, {
     connections,
     pipelining: 1,
-    // A request has one limit, its own: a prefill under load may well be silent for longer than undici would wait.
+    // A request only has its own limit, because a prefill under load may be silent for longer than undici
+    // would wait.
     headersTimeout: 0,
     bodyTimeout: 0,
     connect: { timeout: CONNECT_TIMEOUT_MS },
@@ -88,7 +94,10 @@ async function withPool<T>(
   }
 }
 
-/** Each concurrency has connections of its own: one request in flight on each, none waits for another. */
+/**
+ * Each concurrency has its own connections: one for each request in flight, so that no request waits for
+ * another.
+ */
 function runConcurrency(load: Workload, index: number, signal: AbortSignal) {
   const concurrency = load.config.concurrencies[index] ?? 1;
   return withPool(load.config, concurrency, signal, (pool) => measure(pool, load, index, signal));
@@ -137,7 +146,7 @@ async function measure(pool: Pool, { config, model, ids }: Workload, index: numb
           onMeasured(one);
         },
       }).catch((error: unknown) => {
-        // `until` alone: the run is over, and what it measured counts as far as it came.
+        // Only `until` fired: the run is over, and its measurements so far count.
         if (signal.aborted || !until.aborted) throw error;
       });
     } finally {
@@ -156,7 +165,7 @@ async function measure(pool: Pool, { config, model, ids }: Workload, index: numb
     summary.add(one);
     if (one.error === null || !config.stopWhenInvalid) return;
     invalid.abort();
-    // Requests in flight end with their connections.
+    // Destroying the connections ends the requests in flight.
     void pool.destroy(new Error('stopped'));
   };
   const { stage, busy } = await run(
@@ -174,7 +183,7 @@ async function measure(pool: Pool, { config, model, ids }: Workload, index: numb
   return { result: { ...figures, cache }, progress };
 }
 
-/** Of a run that was broken off: a result that is there in the end is this run's. */
+/** Removes results of an aborted run, so that an existing result is this run's. */
 async function removeOldResults(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true });
   const old = (await readdir(directory)).filter((name) => resultFilePattern.test(name));

@@ -14,8 +14,8 @@ type Cached = NonNullable<ServingResult['cache']>;
 const unknown = (why: string): Cached => ({ hitTokens: null, promptTokens: null, share: null, why });
 
 /**
- * Reads what engines count of their caches, and returns how to read it again: what came in between is what was measured.
- * Never rejects: figures that cannot be had are said to be unknown.
+ * Reads the engines' cache counters, and returns a function that reads them again; the difference belongs to
+ * the measurement. Never rejects: unavailable figures are reported as unknown.
  */
 export async function cacheWindow(
   caches: LoadgenConfig['caches'],
@@ -49,7 +49,7 @@ async function countsOf(
     if (!response.ok) return undefined;
     const sums = sumsOf(await response.text(), new Set([...hits, ...prompts]));
     const total = (names: readonly string[]) => names.reduce((sum, name) => sum + (sums[name] ?? 0), 0);
-    // A counter of hits is there from the first hit on, or always.
+    // Some engines create a counter of hits only with the first hit.
     return { hits: total(hits), prompts: total(prompts) };
   } catch {
     return undefined;

@@ -1,16 +1,16 @@
 import * as z from 'zod';
 
-/** What the load generator is told, as a JSON file. Lengths in tokens. */
+/** The load generator's input, as a JSON file. Lengths in tokens. */
 export const loadgenConfigSchema = z.object({
   v: z.literal(1),
-  /** Frontend, as in http://127.0.0.2:8000. */
+  /** Address of the frontend, for example http://127.0.0.2:8000. */
   url: z.url(),
   endpoint: z.enum(['/v1/completions', '/v1/chat/completions']),
-  /** Name by which the workers serve the model; null = the first that /v1/models lists. */
+  /** Name by which the workers serve the model; null = the first one that /v1/models lists. */
   model: z.string().nullable(),
-  /** /v1/models must list that name. Otherwise one other name, by itself, will do. */
+  /** Whether /v1/models must list that name. Otherwise a single other name is accepted. */
   mustList: z.boolean(),
-  /** Directory of the model, or `org/name` of the hub: its vocabulary is read there. null = it is not read. */
+  /** Directory of the model, or `org/name` of the hub, to read its vocabulary; null = do not read it. */
   modelPath: z.string().nullable(),
   isl: z.number().int().positive(),
   osl: z.number().int().positive(),
@@ -22,13 +22,16 @@ export const loadgenConfigSchema = z.object({
   /** Requests of a run, and of its warm-up, for each unit of concurrency. */
   promptsMultiplier: z.number().positive(),
   warmupMultiplier: z.number().min(0),
-  /** `tokens`: arrays of token ids, exact in length; `words`: about a token each, for what takes only text. */
+  /**
+   * `tokens`: arrays of token ids of exact length; `words`: about one token each, for routers that only
+   * accept text.
+   */
   prompts: z.enum(['tokens', 'words']),
-  /** What prompts, their lengths and the gaps between them follow from. */
+  /** Determines prompts, their lengths and the gaps between them. */
   seed: z.number().int().nonnegative(),
-  /** true: every attempt has this seed; else each has one of its own that follows from it. */
+  /** true: every attempt has this seed; else each attempt derives its own from it. */
   isSeedFixed: z.boolean().default(false),
-  /** Engines that say how many tokens of prompts came from their caches. */
+  /** Engines that report how many prompt tokens came from their caches. */
   caches: z
     .array(
       z.object({
@@ -47,7 +50,7 @@ export const loadgenConfigSchema = z.object({
     .int()
     .positive()
     .max(2 ** 31 - 1),
-  /** Ends at the first request that fails of those that are measured, because the result is not valid from then on. */
+  /** Ends at the first measured request that fails, because the result is invalid from then on. */
   stopWhenInvalid: z.boolean().default(false),
   resultDir: z.string(),
   progressFile: z.string(),

@@ -1,10 +1,10 @@
 import type { LoadgenConfig } from './config.ts';
 
-/** What requests are made of: the config, with what was read of the deployment and its model. */
+/** The source of requests: the config, and data about the deployment and its model. */
 export interface Workload {
   readonly config: LoadgenConfig;
   readonly model: string;
-  /** Token ids that prompts may have; [] when prompts are words. */
+  /** Token ids for prompts; [] when prompts are words. */
   readonly ids: readonly number[];
 }
 
@@ -14,7 +14,7 @@ export interface Prompt {
   readonly outputTokens: number;
 }
 
-/** Numbers in [0, 1) that follow from a seed (mulberry32), so that a run can be repeated with the same prompts. */
+/** Numbers in [0, 1) from a seed (mulberry32), so that a run can be repeated with the same prompts. */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -25,7 +25,9 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
-/** Short and common, so that with the space before it each is one token in the vocabularies of today's models. */
+/**
+ * Short and common words: with the space before it each is one token in the vocabularies of today's models.
+ */
 const WORDS = (
   'time year people way day man thing woman life child world school state family student group country problem ' +
   'hand part place case week company system program question work number night point home water room mother area ' +
@@ -39,8 +41,8 @@ const between = (random: () => number, low: number, high: number): number =>
   low + Math.floor(random() * (high - low + 1));
 
 /**
- * Lengths uniform in [ratio × length, length], as sa-bench's random dataset has them; contents random.
- * `ids`: token ids that the model has. One at a time: all prompts of a large run at once would need more memory than a node has for us.
+ * Lengths uniform in [ratio × length, length], as in sa-bench's random dataset; contents random. `ids`: token
+ * ids of the model. A generator, because all prompts of a large run at once would need too much memory.
  */
 export function* randomPrompts(
   config: Pick<LoadgenConfig, 'isl' | 'osl' | 'randomRangeRatio' | 'prompts'>,

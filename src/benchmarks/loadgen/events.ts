@@ -2,14 +2,14 @@
 export interface ServerEvent {
   readonly name: string;
   readonly data: string;
-  /** What comments of the event said: Dynamo's frontend puts the text of an error there. */
+  /** Text of the event's comments; Dynamo's frontend puts an error's text there. */
   readonly comment: string;
 }
 
 /**
- * Reads server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) from bytes that are cut
- * anywhere, inside a character and between CR and LF too. Unlike a browser it reports a named event without data, because
- * Dynamo's frontend ends a failed answer with `event: error` and a comment.
+ * Reads server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) from bytes that
+ * are cut anywhere, also inside a character and between CR and LF. Unlike a browser it reports a named event
+ * without data, because Dynamo's frontend ends a failed answer with `event: error` and a comment.
  */
 export function readEvents(onEvent: (event: ServerEvent) => void): (bytes: Uint8Array) => void {
   const decoder = new TextDecoder();
@@ -51,7 +51,7 @@ export function readEvents(onEvent: (event: ServerEvent) => void): (bytes: Uint8
 
 const [FEED, RETURN] = [10, 13];
 
-/** The first LF or CR at or behind `from`; -1 without one. */
+/** The first LF or CR at or after `from`; -1 without one. */
 function endOfLine(text: string, from: number): number {
   const feed = text.indexOf('\n', from);
   const line = feed < 0 ? text.slice(from) : text.slice(from, feed);

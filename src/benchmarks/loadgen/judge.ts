@@ -1,6 +1,9 @@
 import type { ServingResult } from '../../messages/job-directory/result.ts';
 
-/** What is wrong with the figures, or undefined: every concurrency is there, no request failed, tokens came out. */
+/**
+ * Why the figures are invalid, or undefined: every concurrency needs a result, no failed request, and output
+ * tokens.
+ */
 export function whyNotValid(
   concurrencies: readonly number[],
   serving: readonly ServingResult[],
@@ -15,7 +18,7 @@ export function whyNotValid(
     if (failed > 0 && !lossy)
       return `${failed} of ${requests} requests failed at concurrency ${concurrency}: ${errors[0] ?? ''}`;
     if (completed === 0) return `no request was completed at concurrency ${concurrency}`;
-    if (outputTokens === 0) return `not one output token came at concurrency ${concurrency}`;
+    if (outputTokens === 0) return `no output token arrived at concurrency ${concurrency}`;
   }
   return undefined;
 }

@@ -6,8 +6,9 @@ import { loadgenConfigSchema } from './config.ts';
 import { whyNotValid } from './judge.ts';
 
 /**
- * `node loadgen.js --config FILE [--judge [--lossy]]`: exit code 0 when it ran to the end, else 1 with one line that says
- * why not. With `--judge` also 1 when the figures are not valid, for who reads no figures; `--lossy`: requests may fail.
+ * `node loadgen.js --config FILE [--judge [--lossy]]`: exit code 0 when it finished, else 1 with the reason
+ * in one line. With `--judge` also 1 when the figures are invalid, for callers that only see exit codes;
+ * `--lossy`: requests may fail.
  */
 async function main(): Promise<void> {
   const stop = new AbortController();
@@ -25,7 +26,7 @@ async function main(): Promise<void> {
     const reason = values.judge ? whyNotValid(config.value.concurrencies, results, values.lossy) : undefined;
     if (reason !== undefined) throw new Error(`the result is not valid: ${reason}`);
   } catch (error) {
-    // An aborted timer says only that it was; the reason says by whom.
+    // The error of an aborted timer does not contain the cause; the signal's reason does.
     const cause: unknown = stop.signal.aborted ? stop.signal.reason : error;
     const text = cause instanceof Error ? cause.message : String(cause);
     process.stderr.write(`loadgen: ${text.replaceAll(/\s*\n\s*/g, ' ')}\n`);

@@ -3,17 +3,20 @@ import type { LoadgenConfig } from './config.ts';
 import { describeError } from './request.ts';
 
 const TIMEOUT_MS = 30_000;
-/** Models that an error names. */
+/** Number of models in an error. */
 const NAMED = 5;
 
 const modelsSchema = z.object({ data: z.array(z.object({ id: z.string() })) });
-/** What sglang-router 0.2.0 to 0.2.3 answer. The names of 0.2.0 come from the model's path, not from served-model-name. */
+/**
+ * The answer of sglang-router 0.2.0 to 0.2.3. The names of 0.2.0 come from the model's path, not from
+ * served-model-name.
+ */
 const bareNamesSchema = z.object({ models: z.array(z.string()) });
 
 /**
- * The name of the model for requests. A deployment that does not list the name that the recipe gives is not the one that
- * was planned: another program may listen on its port. A name that only follows from the model's path, the server may
- * have found another one for.
+ * The name of the model for requests. When a deployment does not list the recipe's name, it is not the
+ * planned one: another program may listen on its port. For a name that is only derived from the model's path,
+ * the server may use another one.
  */
 export async function servedModel(
   { url: base, model, mustList }: Pick<LoadgenConfig, 'url' | 'model' | 'mustList'>,
@@ -23,13 +26,13 @@ export async function servedModel(
   const limit = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
   const response = await fetch(url, { signal: limit }).catch((error: unknown) => {
     signal.throwIfAborted();
-    // fetch says "fetch failed"; why is in its cause.
+    // fetch only reports "fetch failed"; the reason is in its cause.
     throw new Error(`${url}: ${describeError((error as Error).cause ?? error)}`, { cause: error });
   });
   const body = await response.json().catch(() => undefined);
-  // TensorRT-LLM's disaggregated server has no such path. The probe request shows whether it takes the name.
+  // TensorRT-LLM's disaggregated server lacks this path. The probe request shows whether it accepts the name.
   if (model !== null && response.status === 404) return model;
-  // Routers aware of data parallelism may fail here and serve all the same (smg 1.2.0, vllm-router 0.1.11).
+  // Routers aware of data parallelism may fail here although they serve (smg 1.2.0, vllm-router 0.1.11).
   if (model !== null && response.status >= 500) {
     warn(`${url} answers HTTP ${response.status}: requests are for "${model}", which was not looked up`);
     return model;

@@ -4,7 +4,7 @@ import type { BenchmarkProgress } from '../../messages/job-directory/result.ts';
 const FILE_MS = 250;
 const SAY_MS = 1_000;
 
-/** Where a stage stands; whoever runs it keeps the counts. */
+/** Progress of a stage; the caller updates the counts. */
 export interface Stage {
   readonly stage: BenchmarkProgress['stage'];
   readonly concurrency: number;
@@ -18,7 +18,7 @@ export interface Stage {
   outputTokens: number;
 }
 
-/** Tells how far a stage is until `end`: a file for the coordinator, a line for who reads the log. */
+/** Reports the progress of a stage until `end`: a file for the coordinator, a line for readers of the log. */
 export function reportProgress(file: string, stage: Stage): { end(): Promise<void> } {
   const begin = performance.now();
   let saidAt = begin;
@@ -56,7 +56,10 @@ function lineOf({ concurrency, stage, requestsDone, requestsTotal, ...rest }: Be
   return `concurrency ${concurrency} ${stage}: ${requestsDone} of ${requestsTotal} requests${failed}, ${rate} output tokens/s`;
 }
 
-/** A reader sees the old or the new, never half; it need not survive a power cut, nor may it stop a benchmark. */
+/**
+ * A reader sees the old or the new file. It need not survive a power cut, and an error must not stop a
+ * benchmark.
+ */
 export async function writeProgress(file: string, progress: BenchmarkProgress): Promise<void> {
   const aside = `${file}.new`;
   await writeFile(aside, JSON.stringify(progress))

@@ -3,7 +3,7 @@ import { readAnswer } from './answer.ts';
 import type { LoadgenConfig } from './config.ts';
 import type { Prompt } from './dataset.ts';
 
-/** What one request showed, in ms of a monotonic clock. `error` set = it failed. */
+/** Measurements of one request, in ms of a monotonic clock. `error` set = it failed. */
 export interface Measured {
   readonly startedAt: number;
   readonly endedAt: number;
@@ -15,7 +15,7 @@ export interface Measured {
   readonly error: string | null;
 }
 
-/** Enough of an error's text to know it by. */
+/** Length of an error's text that is enough to recognise it. */
 const ERROR_CHARS = 200;
 
 function bodyOf(config: LoadgenConfig, model: string, prompt: Prompt): string {
@@ -27,12 +27,13 @@ function bodyOf(config: LoadgenConfig, model: string, prompt: Prompt): string {
     temperature: 0,
     stream: true,
     stream_options: { include_usage: true },
-    // The measured lengths are those asked for: an engine must not end early. (SGLang, vLLM, TensorRT-LLM)
+    // Prevents engines from ending early, because the measured lengths must be the requested ones. (SGLang,
+    // vLLM, TensorRT-LLM)
     ignore_eos: true,
   });
 }
 
-/** Sends one request and measures it from the bytes of its answer. Never rejects: a failure is in `error`. */
+/** Sends one request and measures it by the bytes of its answer. Never rejects: a failure is in `error`. */
 export async function measureRequest(
   pool: Pool,
   config: LoadgenConfig,
@@ -48,14 +49,15 @@ export async function measureRequest(
   const outputTokens = answer.usage?.completion_tokens ?? answer.chunks;
   let error = failure ?? answer.error;
   if (error === null && !answer.finished) error = 'the stream ended without [DONE]';
-  if (error === null && (answer.chunks === 0 || outputTokens === 0)) error = 'no token came';
+  if (error === null && (answer.chunks === 0 || outputTokens === 0)) error = 'no token arrived';
   const counted = answer.usage?.completion_tokens;
-  // vLLM 0.32 shortens an answer whose prompt and tokens exceed the context, with HTTP 200: that measures another load.
+  // vLLM 0.32 shortens an answer whose prompt and tokens exceed the context, with HTTP 200, which would
+  // measure another load.
   if (error === null && counted !== undefined && counted < prompt.outputTokens)
-    error = `only ${counted} of the ${prompt.outputTokens} output tokens that were asked for came`;
+    error = `only ${counted} of the ${prompt.outputTokens} requested output tokens arrived`;
   return {
     startedAt,
-    // As sa-bench: what follows the last token (usage, [DONE]) is nobody's waiting time.
+    // As in sa-bench: text after the last token (usage, [DONE]) does not count as waiting time.
     endedAt: error === null ? answer.lastAt : endedAt,
     ttftMs: answer.firstAt - startedAt,
     gapsMs: answer.gapsMs,
@@ -66,8 +68,8 @@ export async function measureRequest(
 }
 
 /**
- * One POST; `read` gets the bytes of a 200 as they come. Resolves with what went wrong, or null. A dispatch handler
- * because a Readable for each answer costs as much CPU again as all the rest.
+ * One POST; `read` gets the bytes of a 200 as they arrive. Resolves with the error, or null. It uses a
+ * dispatch handler, because a Readable for each answer costs as much CPU again as everything else.
  */
 function exchange(
   pool: Pool,
@@ -110,7 +112,7 @@ function exchange(
   });
 }
 
-/** The message of a network error, with its code where the message does not have it. */
+/** The message of a network error, with its code unless the message contains it. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code } = error as Error & { code?: unknown };

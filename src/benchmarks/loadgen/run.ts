@@ -2,7 +2,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Prompt } from './dataset.ts';
 import type { Measured } from './request.ts';
 
-/** How long preparing requests may keep answers waiting to be read. */
+/** How long the preparation of requests may delay reading answers. */
 const HOLD_MS = 2;
 
 export interface SendOptions {
@@ -17,8 +17,8 @@ export interface SendOptions {
 }
 
 /**
- * Sends all prompts in turn, each when it has arrived and fewer than `concurrency` are in flight.
- * Resolves when the last has ended; rejects with the signal's reason when it is aborted.
+ * Sends all prompts in turn, each when it has arrived and fewer than `concurrency` are in flight. Resolves
+ * when the last has ended; rejects with the signal's reason when it is aborted.
  */
 export async function sendAll(prompts: Iterable<Prompt>, options: SendOptions): Promise<void> {
   const { concurrency, requestRate, random, signal, send, onMeasured } = options;
@@ -55,7 +55,10 @@ export async function sendAll(prompts: Iterable<Prompt>, options: SendOptions): 
   signal.throwIfAborted();
 }
 
-/** Answers at each call when the next request arrives, in ms after the begin: Poisson arrivals, or all at once. */
+/**
+ * Returns at each call the arrival of the next request, in ms after the start: Poisson arrivals, or all at
+ * once.
+ */
 export function arrivalTimes(rate: number | 'inf', random: () => number): () => number {
   if (rate === 'inf') return () => 0;
   let at = 0;

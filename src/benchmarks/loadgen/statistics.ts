@@ -2,7 +2,10 @@ import type { Distribution } from '../../messages/job-directory/result.ts';
 
 const NONE: Distribution = { mean: 0, median: 0, p90: 0, p95: 0, p99: 0, std: 0, min: 0, max: 0 };
 
-/** Numbers that only grow in count, eight bytes each: a large run has tens of millions of gaps between tokens. */
+/**
+ * A growing list of numbers, eight bytes each, because a large run has tens of millions of gaps between
+ * tokens.
+ */
 export class Samples {
   #values = new Float64Array(1_024);
   #count = 0;
@@ -30,7 +33,7 @@ export function percentile(sorted: ArrayLike<number>, p: number): number {
   return below + (above - below) * (rank - Math.floor(rank));
 }
 
-/** Mean, spread (of the population, as numpy's default) and percentiles; zeros for no values at all. */
+/** Mean, spread (of the population, as numpy's default) and percentiles; zeros without values. */
 export function distributionOf(values: ArrayLike<number>): Distribution {
   const sorted = new Float64Array(values).sort();
   if (sorted.length === 0) return NONE;

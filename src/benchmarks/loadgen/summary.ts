@@ -3,10 +3,10 @@ import type { LoadgenConfig } from './config.ts';
 import type { Measured } from './request.ts';
 import { Samples } from './statistics.ts';
 
-/** Distinct errors that a result tells of. */
+/** Number of distinct errors in a result. */
 const ERRORS = 5;
 
-/** Takes what requests showed, one by one as they end, and has the figures of one concurrency in the end. */
+/** Collects the measurements of requests as they end, and computes the figures of one concurrency. */
 export class Summary {
   readonly #config: Pick<LoadgenConfig, 'isl' | 'osl' | 'requestRate'>;
   readonly #concurrency: number;
@@ -27,7 +27,7 @@ export class Summary {
     this.#concurrency = concurrency;
   }
 
-  /** A failed request counts as such, and in no figure but the duration. */
+  /** A failed request is counted, and is in no figure but the duration. */
   add(one: Measured): void {
     this.#first = Math.min(this.#first, one.startedAt);
     this.#last = Math.max(this.#last, one.endedAt);

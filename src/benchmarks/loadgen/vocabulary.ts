@@ -3,11 +3,11 @@ import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import * as z from 'zod';
 
-/** Token ids that a vocabulary has, as far as the files of its model say. */
+/** Token ids of a vocabulary, according to the files of its model. */
 export interface Vocabulary {
   /** Ids are below this. */
   readonly size: number;
-  /** Ids that are no text: beginnings, ends, roles, padding. */
+  /** Ids without text: beginnings, ends, roles, padding. */
   readonly special: ReadonlySet<number>;
 }
 
@@ -33,8 +33,8 @@ const tokenizerConfigSchema = z.looseObject({
 });
 
 /**
- * Reads the vocabulary of a model from its directory, or from the hub's cache when `model` is `org/name`. undefined when
- * neither its config nor its tokenizer can be read here.
+ * Reads the vocabulary of a model from its directory, or from the hub's cache when `model` is `org/name`.
+ * undefined when neither its config nor its tokenizer can be read here.
  */
 export async function readVocabulary(
   model: string,
@@ -61,7 +61,7 @@ export async function readVocabulary(
     ...(config?.eos_token_id ?? []),
     ...(config?.pad_token_id ?? []),
   ];
-  // The weights are often padded to more rows than the tokenizer has tokens: the smaller number is safe for both.
+  // Weights are often padded to more rows than the tokenizer has tokens; the smaller number is safe for both.
   return { size: Math.min(...sizes), special: new Set(special) };
 }
 
@@ -73,7 +73,10 @@ function sizeOf(vocab: Record<string, number> | unknown[] | null | undefined): n
   return most + 1;
 }
 
-/** Where the hub's cache has the files of a model (https://huggingface.co/docs/huggingface_hub/guides/manage-cache). */
+/**
+ * The place of a model's files in the hub's cache
+ * (https://huggingface.co/docs/huggingface_hub/guides/manage-cache).
+ */
 async function snapshotOf(model: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
   const home = env.HF_HOME ?? join(env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'huggingface');
   const cache = env.HF_HUB_CACHE ?? join(home, 'hub');
@@ -92,10 +95,13 @@ async function readJson<T>(file: string, schema: z.ZodType<T>): Promise<T | unde
   }
 }
 
-/** Token ids of prompts: those that every vocabulary of some size has, and that are not special in any known one. */
+/**
+ * Token ids for prompts: those that every vocabulary of this size has, and that are not special in any known
+ * one.
+ */
 const USUAL = { from: 1_000, count: 20_000 };
 
-/** The ids that prompts are drawn from. Of a small vocabulary its first quarter, mostly bytes, is left out. */
+/** The ids for prompts. The first quarter of a small vocabulary is left out, because it is mostly bytes. */
 export function ordinaryIds(vocabulary: Vocabulary | undefined): number[] {
   const size = vocabulary?.size ?? Number.POSITIVE_INFINITY;
   const from = Math.min(USUAL.from, Math.floor(size / 4));

@@ -4,22 +4,25 @@ import type { Placement } from './placement.ts';
 import { frontendProcess } from './process.ts';
 import type { FrontendContext } from './protocol.ts';
 
-/** What `nginx_raise_ulimit` raises the limit of open files to. */
+/** The limit of open files with `nginx_raise_ulimit`. */
 const OPEN_FILES = 1_048_576;
 
 /**
- * A host that drops connection requests costs a request this much time, and then the next router gets it. The kernel
- * tries again after 1 and 3 seconds, which is enough for a queue that was full for a moment.
+ * How long a request waits for a host that drops connection requests, before the next router gets it. The
+ * kernel retries after 1 and 3 seconds, which is enough for a queue that was full for a moment.
  */
 const CONNECT_TIMEOUT = '5s';
-/** A router that could not be reached so often within this time gets no requests for as long. */
+/** A router with this many failed connections within this time gets no requests for as long. */
 const MOST_FAILS = 3;
 const REST = '10s';
 
-/** As far as it may be raised: containers without privileges have a lower limit, and nginx serves with that as well. */
+/**
+ * Raises the limit as far as possible, because containers without privileges have a lower one, and nginx also
+ * works with that.
+ */
 const RAISE_LIMIT = `ulimit -n ${OPEN_FILES} 2>/dev/null || { ulimit -n "$(ulimit -Hn)"; echo "at most $(ulimit -n) open files, not ${OPEN_FILES}"; }; exec "$0" "$@"`;
 
-/** nginx before several routers; [] when there is one. */
+/** nginx in front of several routers; [] when there is one. */
 export function nginxProcesses(
   context: FrontendContext,
   { routers, nginx }: Placement,
@@ -35,7 +38,7 @@ export function nginxProcesses(
       phase: 'proxy',
       node: nginx.node,
       port: nginx.port,
-      // The limit is the shell's to raise, and nginx then takes the shell's place.
+      // The shell raises the limit, and then becomes nginx.
       argv: recipe.frontend.nginx_raise_ulimit ? ['bash', '-c', RAISE_LIMIT, ...start] : start,
       env: {},
       image: runtime.containers ? recipe.frontend.nginx_container : null,
@@ -47,9 +50,10 @@ export function nginxProcesses(
 }
 
 /**
- * A streamed answer must pass byte by byte, so nothing is buffered; a request under full load may wait long for its
- * first token, so nothing times out before an hour. The workers of nginx, one for each core, share (`zone`) how many
- * requests a router has and how often it could not be reached; each for itself would find out anew. Everything nginx writes stays in the job's temporary directory.
+ * A streamed answer must pass byte by byte, so nothing is buffered; a request under full load may wait long
+ * for its first token, so nothing times out before an hour. The workers of nginx, one for each core, share
+ * (`zone`) the number of requests and failures of each router; otherwise each worker would have to find out
+ * itself. Everything nginx writes stays in the job's temporary directory.
  */
 function nginxConf({ recipe, runtime }: FrontendContext, { routers, nginx }: Placement): string {
   const scratch = runtime.containers ? '/tmp' : runtime.tmpDir;
@@ -98,7 +102,7 @@ ${routers.map(({ node, port }) => `    server ${runtime.address(node)}:${port} m
 `;
 }
 
-/** A request without a session is one of its own. */
+/** A request without a session counts as a session of its own. */
 const sessionMap = (header: string): string => `  map ${header} $session {
     default ${header};
     "" $request_id;

@@ -1,18 +1,19 @@
 import { PUBLIC_PORT } from '../../recipe/values/public-port.ts';
 import type { FrontendContext } from './protocol.ts';
 
-/** Where a router listens behind nginx. */
+/** A router's port behind nginx. */
 const ROUTER_PORT = 8180;
 
-/** Which nodes have a router, on which port, and whether nginx stands before them. */
+/** The nodes and the port of the routers, and whether nginx is in front of them. */
 export interface Placement {
   readonly routers: readonly { readonly node: string; readonly port: number }[];
   readonly nginx: { readonly node: string; readonly port: number } | null;
 }
 
 /**
- * With one node, or when a recipe wants a single router, it is on the head. Otherwise the head has nginx, and the
- * nodes after it have a router each, as many as the recipe says (one and the additional ones) and nodes there are.
+ * On one node, or when a recipe wants a single router, the router is on the head. Otherwise the head has
+ * nginx, and the next nodes have a router each, as many as the recipe says (one and the additional ones) and
+ * nodes there are.
  */
 export function placeFrontends({ recipe, roles, runtime }: FrontendContext): Placement {
   const { head, workers } = roles;
@@ -33,13 +34,13 @@ export function entryOf(context: FrontendContext): { node: string; port: number 
   return nginx ?? routers[0] ?? entryOn(context, context.roles.head);
 }
 
-/** Where clients send their requests when a node's own process is the entry. */
+/** The address for clients' requests when a node's own process is the entry. */
 export const entryOn = (
   { runtime }: Pick<FrontendContext, 'runtime'>,
   node: string,
 ): { node: string; port: number } => ({ node, port: runtime.port(node, PUBLIC_PORT) });
 
-/** The port that a recipe gives its routers itself: options of a recipe come after ours, and the last one counts. */
+/** The port in the recipe's own router options, which override ours because the last one counts. */
 function chosenPort({ frontend: { args } }: FrontendContext['recipe']): number | undefined {
   for (const [name, value] of Object.entries(args)) {
     const port = Number(value);

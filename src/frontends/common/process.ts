@@ -3,11 +3,11 @@ import type { DeployPhase, JsonCount, ProcessRole, ProcessSpec } from '../../mes
 import { fillNode } from '../../recipe/values/fill-node.ts';
 import type { FrontendContext } from './protocol.ts';
 
-/** A router ends the requests that it has; smg takes 5 s in any case. */
+/** A router completes its running requests; smg takes 5 s in any case. */
 const GRACE_MS = 15_000;
 const NGINX_GRACE_MS = 5_000;
 const UNHEALTHY_AFTER_MS = 300_000;
-/** How long a model may not be listed, or a request not be answered, when all workers are there. */
+/** How long a model may not be listed, or a request may not be answered, after all workers are there. */
 const STEPS_WITHIN_MS = 600_000;
 /** Engines compile kernels with their first request. */
 const FIRST_ANSWER_MS = 300_000;
@@ -26,13 +26,13 @@ interface FrontendProcess {
   readonly older?: HttpProbe['older'];
   readonly steps?: ProbeStep[];
   readonly files?: { path: string; content: string }[];
-  /** Ports beside the one that clients use. */
+  /** Ports besides the clients' one. */
   readonly otherPorts?: Record<string, number>;
   readonly graceMs?: number;
   readonly givesUp?: string;
 }
 
-/** What routers and nginx have in common: they serve HTTP on one port and end only when they are stopped. */
+/** The common part of routers and nginx: they serve HTTP on one port and run until they are stopped. */
 export function frontendProcess({ recipe, runtime }: FrontendContext, own: FrontendProcess): ProcessSpec {
   const { id, role, phase, node, port, argv, env, image, path, expect, older, steps, files } = own;
   const probe: HttpProbe = {
@@ -65,14 +65,17 @@ export function frontendProcess({ recipe, runtime }: FrontendContext, own: Front
 
 const QUESTION = { model: '{model}', max_tokens: 4, temperature: 0 };
 
-/** A model is listed, and a request for it is answered: some routers know their workers long before they can use them. */
+/**
+ * A model is listed, and a request for it is answered, because some routers list their workers long before
+ * they can use them.
+ */
 export const modelAnswers = (): ProbeStep[] => [
   { label: 'model', path: '/v1/models', take: { model: ['data', '0', 'id'] } },
   {
     label: 'completion',
     path: '/v1/completions',
     body: { ...QUESTION, prompt: 'Hello' },
-    // A model may be there for chat alone.
+    // Some models only support chat.
     or: [
       { path: '/v1/chat/completions', body: { ...QUESTION, messages: [{ role: 'user', content: 'Hello' }] } },
     ],
@@ -98,7 +101,7 @@ export const nobodyElse = (
   label: 'workers',
 });
 
-/** What the recipe tells every process, and what it tells routers. */
+/** The recipe's environment for every process, and its environment for routers. */
 export const routerEnvironment = (
   { recipe, runtime }: FrontendContext,
   node: string,
@@ -109,8 +112,9 @@ export const startTimeoutMs = ({ health_check }: FrontendContext['recipe']): num
   health_check.interval_seconds * health_check.max_attempts * 1000;
 
 /**
- * How many workers of each mode a router must know to be ready, no fewer and no more; modes without any are left out. Of
- * workers that a run can do without one is enough (`least`): the others may be lost, before the router looks and after.
+ * How many workers of each mode a router must know to be ready, no fewer and no more; modes without workers
+ * are left out. Of workers that the run can do without, one is enough (`least`), because the others may be
+ * lost before or after the check.
  */
 export function endpointCounts({
   recipe,

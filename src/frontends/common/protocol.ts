@@ -9,7 +9,7 @@ export interface FrontendContext {
   readonly runtime: RuntimeContext;
   readonly roles: Roles;
   readonly processes: readonly EndpointProcess[];
-  /** How often the workers register with a router that workers register with. */
+  /** How the workers register with a router. */
   readonly registers: Registers;
 }
 
@@ -32,32 +32,35 @@ export interface RouterSteps {
 }
 
 /**
- * What requests go through: routers, and nginx where there are several. A new router is one file that
- * exports this, and one line in frontends/index.ts; nothing else knows which routers there are.
+ * The entry for requests: routers, and nginx where there are several. A new router is one file that exports
+ * this, and one line in frontends/index.ts; no other code knows the routers.
  */
 export interface FrontendProtocol extends Checks {
   /** `frontend.type` in the recipe. */
   readonly type: string;
-  /** What it is, for the reference of recipes: `the SGLang router`. */
+  /** A description for the reference of recipes: `the SGLang router`. */
   readonly summary: string;
-  /** Types of engines whose workers it can have beside those that name it: all of them, or aggregated ones alone. */
+  /**
+   * Further engines whose workers it supports, besides engines that name it: all workers, or only aggregated
+   * ones.
+   */
   readonly engines?: Readonly<Record<string, 'all' | 'aggregated'>>;
-  /** What the release in the recipe is known to refuse: a warning for each, but not for simulated engines. */
+  /** Settings that the recipe's release refuses: a warning for each, but not for simulated engines. */
   refused?(recipe: Recipe): Finding[];
-  /** true: it and its workers send traces where `observability.otel_endpoint` says. */
+  /** true: it and its workers send traces to `observability.otel_endpoint`. */
   readonly traces?: boolean;
-  /** How long its workers take to end at most, from SIGTERM to SIGKILL, where that is more than usual. */
+  /** Time that its workers need from SIGTERM to SIGKILL, where it is more than usual. */
   readonly workerGraceMs?: number;
-  /** What has to be done on the nodes of `runtime` before it and its workers can start. */
+  /** The steps on the nodes of `runtime` before it and its workers can start. */
   steps?(recipe: Recipe, runtime: RuntimeContext): RouterSteps;
-  /** true: it finds its workers through etcd, which is then started first. */
+  /** true: it finds its workers through etcd, which therefore starts first. */
   readonly needsEtcd: boolean;
-  /** true: it waits for its workers itself, and is started together with them. */
+  /** true: it waits for its workers itself, and starts together with them. */
   readonly waitsForWorkers: boolean;
   /** false: it refuses /v1/completions with a prompt of token ids. */
   readonly takesTokenIds: boolean;
   /** Routers and, where there are several, the nginx in front of them; with probes that count workers. */
   processes(context: FrontendContext): ProcessSpec[];
-  /** Where the benchmark sends its requests: a node and port. */
+  /** The address for the benchmark's requests: a node and a port. */
   entry(context: FrontendContext): { node: string; port: number };
 }

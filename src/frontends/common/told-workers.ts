@@ -7,7 +7,7 @@ import { entryOf, placeFrontends } from './placement.ts';
 import { endpointCounts, frontendProcess, nobodyElse, routerEnvironment, startTimeoutMs } from './process.ts';
 import type { FrontendContext, FrontendProtocol } from './protocol.ts';
 
-/** A router of the family that SGLang's began: its workers are on its command line, and it waits for them itself. */
+/** A router of SGLang's family: its workers are on its command line, and it waits for them itself. */
 export interface ToldRouter extends Pick<FrontendProtocol, 'type' | 'summary' | 'engines'> {
   /** Python module that starts it. */
   readonly module: string;
@@ -16,16 +16,19 @@ export interface ToldRouter extends Pick<FrontendProtocol, 'type' | 'summary' | 
   readonly disaggregated: string;
   /** Whether a prefill worker's bootstrap port follows its URL. */
   readonly tellsBootstrap: (recipe: Recipe) => boolean;
-  /** From SIGTERM to SIGKILL. */
+  /** Time from SIGTERM to SIGKILL. */
   readonly graceMs: number;
-  /** Line of its log that says that it waits for a worker no longer. */
+  /** A line of its log which shows that it no longer waits for a worker. */
   readonly givesUp?: string;
 }
 
-/** Where the whole family has its own metrics, unless it is told another port. */
+/** The family's default port for metrics. */
 const METRICS_PORT = 29_000;
 
-/** What the recipe may say itself: how long the router waits for workers, and how often it looks, in seconds. */
+/**
+ * Options that the recipe may override: how long the router waits for workers, and how often it checks them,
+ * in seconds.
+ */
 const TIMEOUT = 'worker-startup-timeout-secs';
 const INTERVAL = 'worker-startup-check-interval';
 
@@ -76,7 +79,7 @@ const option = ({ frontend: { args } }: Recipe, name: string) =>
 const metricsPort = ({ recipe, runtime }: FrontendContext, node: string): number =>
   Number(option(recipe, 'prometheus-port') ?? runtime.port(node, METRICS_PORT));
 
-/** Where nodes and jobs share a machine, metrics have an address and a port of their own, too. */
+/** Where nodes and jobs share a machine, metrics also need their own address and port. */
 function metricsPlace(context: FrontendContext, node: string): string[] {
   const address = context.runtime.listenAddress(node);
   const port = context.runtime.port(node, METRICS_PORT);
@@ -87,8 +90,8 @@ function metricsPlace(context: FrontendContext, node: string): string[] {
 }
 
 /**
- * A router by itself gives its workers up after 10 or 30 minutes, and looks for them every 30 seconds. It waits as long
- * as the workers may take, and looks each second, unless the recipe says something else.
+ * By default a router gives up after 10 or 30 minutes, and checks its workers every 30 seconds. srtctl makes
+ * it wait as long as the workers may take, and check each second, unless the recipe overrides that.
  */
 function patience(recipe: Recipe): string[] {
   const given = (name: string) => option(recipe, name) != null;
@@ -122,8 +125,8 @@ const addressOf = ({ runtime }: FrontendContext, { node, ports }: EndpointProces
   `${runtime.address(node)}:${ports.http}`;
 
 /**
- * Each planned worker, by its URL. The router calls workers that do everything "regular". One that is aware of data
- * parallelism lists a worker once for each rank, as `http://HOST:PORT@RANK`.
+ * Each planned worker, by its URL. The router calls aggregated workers "regular". A router that is aware of
+ * data parallelism lists a worker once for each rank, as `http://HOST:PORT@RANK`.
  */
 function healthy(context: FrontendContext): JsonCount[] {
   const leaders = leadersOf(context);
@@ -144,8 +147,8 @@ function healthy(context: FrontendContext): JsonCount[] {
 }
 
 /**
- * The same from the bare URLs that sglang-router 0.1.9 and older list, without mode and health. They listen only when all
- * workers that they were told are healthy.
+ * The same from the bare URLs that sglang-router 0.1.9 and older list, without mode and health. These routers
+ * listen only when all their workers are healthy.
  */
 function listed(context: FrontendContext): JsonCount[] {
   const all = leadersOf(context).map((leader) => addressOf(context, leader));

@@ -21,7 +21,10 @@ import type { FrontendContext, FrontendProtocol } from '../common/protocol.ts';
 import { notDone, refused } from './runnable.ts';
 import { installSteps } from './steps.ts';
 
-/** At info a frontend writes 3 KB for each request, and releases before 1.0 a line for each time that its /health is asked. */
+/**
+ * At info a frontend writes 3 KB for each request, and releases before 1.0 write a line for each request to
+ * /health.
+ */
 const DYNAMO_LOG = 'info,dynamo_llm::http=warn,http-request=warn,dynamo_runtime::discovery::kv_store=warn';
 
 /** Its frontend and its workers drain for up to 30 s. */
@@ -29,7 +32,7 @@ const GRACE_MS = 40_000;
 
 const ON_UNLESS_TOLD = onUnlessTold('dynamo.frontend');
 
-/** Dynamo's frontend: it learns of its workers from etcd, and its /health says which of them have registered. */
+/** Dynamo's frontend: it finds its workers through etcd, and its /health lists those that have registered. */
 export const dynamo: FrontendProtocol = {
   type: 'dynamo',
   summary: 'workers register with it',
@@ -72,7 +75,8 @@ export const dynamo: FrontendProtocol = {
         image: runtime.image,
         path: '/health',
         expect: registered(context),
-        // An instance is registered up to 6 s before its model is listed: the frontend reads the tokenizer meanwhile.
+        // An instance is registered up to 6 s before its model is listed, because the frontend reads the
+        // tokenizer in between.
         steps: modelAnswers(),
         graceMs: GRACE_MS,
       }),
@@ -82,9 +86,9 @@ export const dynamo: FrontendProtocol = {
 };
 
 /**
- * Under which component a worker registers its endpoint `generate`. TensorRT-LLM's decode and aggregated workers are
- * `tensorrt_llm` up to Dynamo 1.0, and its prefill workers `tensorrt_llm_next` up to 0.6 (dynamo/trtllm/args.py and
- * utils/trtllm_utils.py of 0.5.1, 0.6.1, 0.8.1, 1.0.0 and 1.6.1).
+ * The component of a worker's endpoint `generate`. TensorRT-LLM's decode and aggregated workers are
+ * `tensorrt_llm` up to Dynamo 1.0, and its prefill workers `tensorrt_llm_next` up to 0.6
+ * (dynamo/trtllm/args.py and utils/trtllm_utils.py of 0.5.1, 0.6.1, 0.8.1, 1.0.0 and 1.6.1).
  */
 const COMPONENTS: Record<EndpointMode, string[]> = {
   prefill: ['prefill', 'tensorrt_llm_next'],
@@ -92,10 +96,10 @@ const COMPONENTS: Record<EndpointMode, string[]> = {
   agg: ['backend', 'tensorrt_llm'],
 };
 
-/** Where an instance that takes requests over TCP names its address. */
+/** The keys of an instance's address when it takes requests over TCP. */
 const TCP = ['transport', 'tcp'];
 
-/** Each planned worker by its address, and nobody else. */
+/** Each planned worker by its address, and no other instance. */
 function registered(context: FrontendContext): JsonCount[] {
   const { recipe, runtime, processes } = context;
   const { each, ranks: ranksRegister } = context.registers;
@@ -137,7 +141,7 @@ function registered(context: FrontendContext): JsonCount[] {
   return [...planned, nobodyElse({ at: ['instances'], where: { endpoint: 'generate' } }, known)];
 }
 
-/** A recipe that says itself where workers take requests: then only their number is known. */
+/** Whether the recipe itself sets the workers' request address; then only their number is known. */
 const namesItsAddress = ({ environment, backend }: Recipe): boolean =>
   [
     environment,

@@ -20,7 +20,10 @@ export const notDone: NonNullable<Checks['notDone']> = ({ dynamo }, { mock, cont
       ]
     : [];
 
-/** What the Dynamo of a recipe refuses, by the place in the recipe. Silent on releases whose options are not known here. */
+/**
+ * Options that the recipe's Dynamo release refuses, with their places. Empty for releases whose options are
+ * unknown.
+ */
 export function refused({ frontend, dynamo }: Recipe): Finding[] {
   const version = dynamo.version ?? dynamo.wheel ?? null;
   if (version !== null && !sameRelease(version, KNOWN)) return [];
@@ -41,13 +44,13 @@ export function refused({ frontend, dynamo }: Recipe): Finding[] {
       return [
         {
           path: ['frontend', 'args', name],
-          text: `the frontend of ${release} has no option --${optionName(name)}, and ends at it: python3 -m dynamo.frontend --help lists those that there are`,
+          text: `the frontend of ${release} has no option --${optionName(name)}, and exits because of it: python3 -m dynamo.frontend --help lists its options`,
         },
       ];
     }),
   ];
 }
 
-/** Whether two versions have the same first two numbers: options come and go with those. */
+/** Whether two versions have the same first two numbers, because options change with these. */
 const sameRelease = (a: string, b: string): boolean =>
   a.split('.').slice(0, 2).join('.') === b.split('.').slice(0, 2).join('.');

@@ -13,7 +13,7 @@ export const namesRelease = ({ version, wheel, hash, top_of_tree: newest }: Dyna
 export const installsDynamo = ({ dynamo, frontend }: Pick<Recipe, 'dynamo' | 'frontend'>): boolean =>
   dynamo.install && frontend.type === 'dynamo' && namesRelease(dynamo);
 
-/** Only into a container, which is gone after the job; and only when the recipe says which Dynamo. */
+/** Installs only into a container, which is temporary, and only when the recipe selects a Dynamo. */
 export function installSteps(recipe: Recipe, runtime: RuntimeContext): RouterSteps {
   if (!runtime.containers || !installsDynamo(recipe)) return { once: [], inImage: [] };
   const { dynamo } = recipe;
