@@ -206,7 +206,7 @@ describe('the load generator', () => {
     [
       'an answer that is shorter than it was asked for',
       (body, response) => stream({ ...body, max_tokens: 1 }, response),
-      /only 1 of the \d+ output tokens/,
+      /only 1 of the \d+ requested output tokens/,
     ],
     [
       'a stream that ends without a word',
