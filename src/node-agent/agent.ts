@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from 'pino';
-import { type Bus, BusTimeout, type EventOutbox, type Incoming } from '../messages/bus/bus.ts';
+import type { Incoming } from '../messages/bus/bus.ts';
 import {
   type AllDesired,
   allDesiredSchema,
@@ -9,52 +8,30 @@ import {
   type Desired,
   type DesiredReply,
   desiredSchema,
-  goodbyeReplySchema,
   type Heartbeat,
   type Hello,
   helloReplySchema,
-  type LogReply,
-  type LogRequest,
   leaseSchema,
   logRequestSchema,
 } from '../messages/events/control.ts';
 import { WIRE_VERSION } from '../messages/events/events.ts';
 import type { ProcessMetrics } from '../messages/events/metrics.ts';
-import { fromToken, type Subjects } from '../messages/events/subjects.ts';
-import type { AgentConfig } from '../messages/job-directory/job-files.ts';
-import type { GpuHolder } from '../messages/spec/gpu-holder.ts';
-import { pieceFrom, tailOf } from '../os/log-tail.ts';
+import { Lease } from './lease.ts';
+import { answerLogRequest } from './log-requests.ts';
 import type { Transition } from './processes/entry.ts';
-import type { ProcessTable } from './processes/process-table.ts';
+import {
+  type AgentOptions,
+  heartbeatOf,
+  publishMetrics,
+  publishTransition,
+  sayGoodbye,
+} from './reporting.ts';
 
 const HEARTBEAT_MS = 1_000;
 const LEASE_CHECK_MS = 250;
 const HELLO_RETRY_MS = 100;
 /** How long an agent that nobody has welcomed yet goes on asking. */
 const UNWELCOME_MS = 60_000;
-/** How often a goodbye is said, and how long each waits for its answer, ms. */
-const GOODBYES = 3;
-const GOODBYE_MS = 300;
-
-export interface AgentOptions {
-  readonly config: AgentConfig;
-  readonly incarnation: string;
-  /** IP address by which other nodes reach this one. */
-  readonly address: string;
-  readonly bus: Bus;
-  readonly outbox: EventOutbox;
-  readonly subjects: Subjects;
-  readonly table: ProcessTable;
-  /** What holds GPUs of the node and is not of the job, as it was before anything was started. */
-  readonly gpuHolders: readonly GpuHolder[];
-  readonly log: Logger;
-  /** Monotonic ms; goes on while the process is stopped. */
-  readonly now: () => number;
-  /** By which its events are dated, and as whose; told to the coordinator, which compares it with its own. */
-  readonly clock: { readonly now: () => number; readonly source: string };
-  /** The agent's work is over. */
-  readonly onEnd: (why: string, exitCode: number, end: { readonly leaseExpired: boolean }) => void;
-}
 
 /** An agent is called after its node, and a second one on it `<node>/<group>`. */
 const nodeOfAgent = (name: string): string => name.split('/')[0] ?? name;
@@ -66,14 +43,10 @@ export class NodeAgent {
   #generation = 0;
   /** Of the last desired state whose ports were, or are being, looked at: only its own way leads to it. */
   #looked: Pick<Desired, 'epoch' | 'generation'> = { epoch: 0, generation: 0 };
-  #leaseMs = UNWELCOME_MS;
-  #renewedAt: number;
-  /** What is read from the socket now came after this. */
-  #readUpTo: number;
+  readonly #lease: Lease;
   #greeting = false;
   #ending: { why: string; exitCode: number } | undefined;
   #leaving = false;
-  #leaseExpired = false;
   #heartbeatMs = HEARTBEAT_MS;
   readonly #timers: NodeJS.Timeout[] = [];
   #heart: NodeJS.Timeout | undefined;
@@ -82,8 +55,7 @@ export class NodeAgent {
 
   constructor(options: AgentOptions) {
     this.#options = options;
-    this.#renewedAt = options.now();
-    this.#readUpTo = this.#renewedAt;
+    this.#lease = new Lease(options.now, UNWELCOME_MS);
   }
 
   start(): void {
@@ -117,7 +89,11 @@ export class NodeAgent {
       const { now, source } = this.#options.clock;
       respond({ v: WIRE_VERSION, at: now(), source } satisfies ClockReply);
     });
-    bus.subscribe(subjects.log(config.node, '*'), logRequestSchema, (incoming) => void this.#onLog(incoming));
+    bus.subscribe(
+      subjects.log(config.node, '*'),
+      logRequestSchema,
+      (incoming) => void answerLogRequest(this.#options, incoming),
+    );
     bus.onConnection((connected) => {
       if (connected) void this.#greet();
     });
@@ -126,30 +102,12 @@ export class NodeAgent {
     void this.#greet();
   }
 
-  /** What happened to a process goes on the bus, to stay. */
   publish(transition: Transition): void {
-    const { config, outbox, log } = this.#options;
-    const { spec, ...rest } = transition;
-    outbox.send({
-      kind: 'process.transition',
-      node: config.node,
-      process: spec.id,
-      role: spec.role,
-      logFile: spec.logFile,
-      ...rest,
-    });
-    log.info({ process: spec.id, from: rest.from, to: rest.to, why: rest.why, pid: rest.pid }, 'transition');
+    publishTransition(this.#options, transition);
   }
 
-  /** Figures of an engine, for whoever listens. */
   publishMetrics(metrics: Pick<ProcessMetrics, 'process' | 'values'>): void {
-    const { config, subjects, bus } = this.#options;
-    bus.publish(subjects.processMetrics(config.node, metrics.process), {
-      v: WIRE_VERSION,
-      at: new Date().toISOString(),
-      node: config.node,
-      ...metrics,
-    } satisfies ProcessMetrics);
+    publishMetrics(this.#options, metrics);
   }
 
   /** Everything is gone from the node (called by the table). */
@@ -177,8 +135,8 @@ export class NodeAgent {
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
     clearInterval(this.#heart);
     await this.#options.outbox.flush(2_000);
-    await this.#sayGoodbye();
-    this.#options.onEnd(ending.why, ending.exitCode, { leaseExpired: this.#leaseExpired });
+    await sayGoodbye(this.#options, this.#heartbeat(true));
+    this.#options.onEnd(ending.why, ending.exitCode, { leaseExpired: this.#lease.hasExpired });
   }
 
   /** Unless something else was wanted meanwhile. */
@@ -280,7 +238,7 @@ export class NodeAgent {
         const { epoch = 0, generation = 0 } = desired ?? reply;
         // The word of a coordinator that was replaced renews nothing.
         if (epoch < this.#epoch) break;
-        this.#leaseMs = leaseMs;
+        this.#lease.ms = leaseMs;
         if (reply.heartbeatMs !== undefined) this.#beatEvery(reply.heartbeatMs);
         if (!this.#renew()) break;
         const isLooked = epoch === this.#looked.epoch && generation === this.#looked.generation;
@@ -303,28 +261,19 @@ export class NodeAgent {
 
   #tick(): void {
     this.#checkLease();
-    // Immediates come after the sockets have been read, which after a freeze is later than the timers.
-    const now = this.#options.now();
-    setImmediate(() => {
-      this.#readUpTo = now;
-    });
+    this.#lease.noteRead();
   }
 
   #checkLease(): boolean {
-    const silence = this.#options.now() - this.#renewedAt;
-    if (silence <= this.#leaseMs) return true;
-    this.#leaseExpired = true;
-    this.#stopAlone(`no word of the coordinator for ${(silence / 1000).toFixed(1)} s: the lease is over`);
+    const silenceMs = this.#lease.expiredAfter();
+    if (silenceMs === undefined) return true;
+    this.#stopAlone(`no word of the coordinator for ${(silenceMs / 1000).toFixed(1)} s: the lease is over`);
     return false;
   }
 
-  /**
-   * A lease that is over cannot be renewed, and a message renews it only from when it may have come: when an agent
-   * that was frozen goes on, what it missed lies in its socket, and meanwhile others were told that this node is free.
-   */
   #renew(): boolean {
     if (!this.#checkLease()) return false;
-    this.#renewedAt = Math.max(this.#renewedAt, this.#readUpTo);
+    this.#lease.renew();
     return true;
   }
 
@@ -345,72 +294,13 @@ export class NodeAgent {
     }, ms);
   }
 
+  #heartbeat(leaving: boolean): Heartbeat {
+    const [epoch, generation, rssBytes] = [this.#epoch, this.#generation, this.#rssBytes];
+    return heartbeatOf(this.#options, { epoch, generation, rssBytes, leaving });
+  }
+
   #beat(): void {
     const { bus, subjects, config } = this.#options;
     bus.publish(subjects.heartbeat(config.node), this.#heartbeat(false));
-  }
-
-  /** No later heartbeat says it again, and an agent whose goodbye is lost counts as lost: so it wants an answer. */
-  async #sayGoodbye(): Promise<void> {
-    const { bus, subjects, config } = this.#options;
-    const goodbye = this.#heartbeat(true);
-    for (let attempt = 0; attempt < GOODBYES && bus.status.connected; attempt++) {
-      try {
-        await bus.request(subjects.heartbeat(config.node), goodbye, goodbyeReplySchema, GOODBYE_MS);
-        return;
-      } catch (error) {
-        // After a time-out the goodbye may be lost, so it is repeated; without a subscriber repeating it is useless.
-        if (!(error instanceof BusTimeout)) return;
-      }
-    }
-  }
-
-  #heartbeat(leaving: boolean): Heartbeat {
-    const { bus, config, incarnation, table } = this.#options;
-    return {
-      v: WIRE_VERSION,
-      node: config.node,
-      incarnation,
-      epoch: this.#epoch,
-      generation: this.#generation,
-      processes: table.reports(),
-      alive: table.alive,
-      rssBytes: this.#rssBytes,
-      malformed: bus.status.malformed,
-      leaving,
-    };
-  }
-
-  async #onLog({ subject, message, respond }: Incoming<LogRequest>): Promise<void> {
-    const id = fromToken(subject.split('.').at(-1) ?? '');
-    const file = this.#options.table.logFileOf(id);
-    if (!file) {
-      respond({ v: WIRE_VERSION, ok: false, reason: `${id} does not run on this node` } satisfies LogReply);
-      return;
-    }
-    try {
-      const until = this.#options.now() + (message.waitMs ?? 0);
-      let piece =
-        message.offset === undefined
-          ? await tailOf(file, message.lines ?? 50)
-          : await pieceFrom(file, message.offset);
-      while (piece.text === '' && this.#options.now() < until) {
-        await sleep(200);
-        piece = await pieceFrom(file, piece.offset);
-      }
-      const over = this.#options.table
-        .reports()
-        .every((report) => report.id !== id || report.exitCode !== null);
-      respond({
-        v: WIRE_VERSION,
-        ok: true,
-        text: piece.text,
-        offset: piece.offset,
-        file,
-        over,
-      } satisfies LogReply);
-    } catch (error) {
-      respond({ v: WIRE_VERSION, ok: false, reason: String(error) } satisfies LogReply);
-    }
   }
 }

@@ -1,0 +1,42 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Incoming } from '../messages/bus/bus.ts';
+import type { LogReply, LogRequest } from '../messages/events/control.ts';
+import { WIRE_VERSION } from '../messages/events/events.ts';
+import { fromToken } from '../messages/events/subjects.ts';
+import { pieceFrom, tailOf } from '../os/log-tail.ts';
+import type { ProcessTable } from './processes/process-table.ts';
+
+/** Answers with a part of a process's log; with nothing new in it, waits as long as the question says. */
+export async function answerLogRequest(
+  { table, now }: { readonly table: ProcessTable; readonly now: () => number },
+  { subject, message, respond }: Incoming<LogRequest>,
+): Promise<void> {
+  const id = fromToken(subject.split('.').at(-1) ?? '');
+  const file = table.logFileOf(id);
+  if (!file) {
+    respond({ v: WIRE_VERSION, ok: false, reason: `${id} does not run on this node` } satisfies LogReply);
+    return;
+  }
+  try {
+    const until = now() + (message.waitMs ?? 0);
+    let piece =
+      message.offset === undefined
+        ? await tailOf(file, message.lines ?? 50)
+        : await pieceFrom(file, message.offset);
+    while (piece.text === '' && now() < until) {
+      await sleep(200);
+      piece = await pieceFrom(file, piece.offset);
+    }
+    const over = table.reports().every((report) => report.id !== id || report.exitCode !== null);
+    respond({
+      v: WIRE_VERSION,
+      ok: true,
+      text: piece.text,
+      offset: piece.offset,
+      file,
+      over,
+    } satisfies LogReply);
+  } catch (error) {
+    respond({ v: WIRE_VERSION, ok: false, reason: String(error) } satisfies LogReply);
+  }
+}

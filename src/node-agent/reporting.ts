@@ -1,0 +1,92 @@
+import type { Logger } from 'pino';
+import { type Bus, BusTimeout, type EventOutbox } from '../messages/bus/bus.ts';
+import { goodbyeReplySchema, type Heartbeat } from '../messages/events/control.ts';
+import { WIRE_VERSION } from '../messages/events/events.ts';
+import type { ProcessMetrics } from '../messages/events/metrics.ts';
+import type { Subjects } from '../messages/events/subjects.ts';
+import type { AgentConfig } from '../messages/job-directory/job-files.ts';
+import type { GpuHolder } from '../messages/spec/gpu-holder.ts';
+import type { Transition } from './processes/entry.ts';
+import type { ProcessTable } from './processes/process-table.ts';
+
+/** How often a goodbye is said, and how long each waits for its answer, ms. */
+const GOODBYES = 3;
+const GOODBYE_MS = 300;
+
+export interface AgentOptions {
+  readonly config: AgentConfig;
+  readonly incarnation: string;
+  /** IP address by which other nodes reach this one. */
+  readonly address: string;
+  readonly bus: Bus;
+  readonly outbox: EventOutbox;
+  readonly subjects: Subjects;
+  readonly table: ProcessTable;
+  /** What holds GPUs of the node and is not of the job, as it was before anything was started. */
+  readonly gpuHolders: readonly GpuHolder[];
+  readonly log: Logger;
+  /** Monotonic ms; goes on while the process is stopped. */
+  readonly now: () => number;
+  /** By which its events are dated, and as whose; told to the coordinator, which compares it with its own. */
+  readonly clock: { readonly now: () => number; readonly source: string };
+  /** The agent's work is over. */
+  readonly onEnd: (why: string, exitCode: number, end: { readonly leaseExpired: boolean }) => void;
+}
+
+/** What happened to a process goes on the bus, to stay. */
+export function publishTransition(options: AgentOptions, transition: Transition): void {
+  const { config, outbox, log } = options;
+  const { spec, ...rest } = transition;
+  outbox.send({
+    kind: 'process.transition',
+    node: config.node,
+    process: spec.id,
+    role: spec.role,
+    logFile: spec.logFile,
+    ...rest,
+  });
+  log.info({ process: spec.id, from: rest.from, to: rest.to, why: rest.why, pid: rest.pid }, 'transition');
+}
+
+/** Figures of an engine, for whoever listens. */
+export function publishMetrics(
+  options: AgentOptions,
+  metrics: Pick<ProcessMetrics, 'process' | 'values'>,
+): void {
+  const { config, subjects, bus } = options;
+  bus.publish(subjects.processMetrics(config.node, metrics.process), {
+    v: WIRE_VERSION,
+    at: new Date().toISOString(),
+    node: config.node,
+    ...metrics,
+  } satisfies ProcessMetrics);
+}
+
+export function heartbeatOf(
+  options: AgentOptions,
+  standing: Pick<Heartbeat, 'epoch' | 'generation' | 'rssBytes' | 'leaving'>,
+): Heartbeat {
+  const { bus, config, incarnation, table } = options;
+  return {
+    v: WIRE_VERSION,
+    node: config.node,
+    incarnation,
+    ...standing,
+    processes: table.reports(),
+    alive: table.alive,
+    malformed: bus.status.malformed,
+  };
+}
+
+/** No later heartbeat says it again, and an agent whose goodbye is lost counts as lost: so it wants an answer. */
+export async function sayGoodbye({ bus, subjects, config }: AgentOptions, goodbye: Heartbeat): Promise<void> {
+  for (let attempt = 0; attempt < GOODBYES && bus.status.connected; attempt++) {
+    try {
+      await bus.request(subjects.heartbeat(config.node), goodbye, goodbyeReplySchema, GOODBYE_MS);
+      return;
+    } catch (error) {
+      // After a time-out the goodbye may be lost, so it is repeated; without a subscriber repeating it is useless.
+      if (!(error instanceof BusTimeout)) return;
+    }
+  }
+}
