@@ -15,7 +15,6 @@ export const trtllmServe: FrontendProtocol = {
   type: 'trtllm_serve',
   summary: 'the TensorRT-LLM orchestrator, or the only aggregated worker itself',
   needsEtcd: false,
-  waitsForWorkers: false,
   takesTokenIds: true,
   entry: (context) => entryOn(context, aggregated(context)?.node ?? orchestratorNode(context)),
   processes(context) {

@@ -8,7 +8,6 @@ export const vllmDirect: FrontendProtocol = {
   type: 'vllm',
   summary: 'the only aggregated worker itself',
   needsEtcd: false,
-  waitsForWorkers: false,
   takesTokenIds: true,
   entry: (context) => entryOn(context, onlyWorker(context).node),
   processes(context) {

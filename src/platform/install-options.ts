@@ -1,14 +1,15 @@
-import { installsDynamo } from '../frontends/dynamo/steps.ts';
+import { frontendFor } from '../frontends/index.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
 
 type Options = Readonly<Record<string, string>>;
 
 /**
- * A setup script or an installation of Dynamo writes into the image: for pyxis its file system has to be writable, and
+ * A setup script or an installation of the router writes into the image: for pyxis its file system has to be writable, and
  * the user root in it, which a site's configuration may say otherwise. What the recipe's srun_options say goes before.
  */
 export function installOptions(recipe: Recipe, setupScript: string | null): Options {
-  if (setupScript === null && !installsDynamo(recipe)) return recipe.srun_options;
+  const writesImage = setupScript !== null || frontendFor(recipe.frontend.type)?.writesImage?.(recipe);
+  if (!writesImage) return recipe.srun_options;
   const unsaid = (option: string, ...contrary: string[]): Options =>
     [option, ...contrary].some((name) => name in recipe.srun_options) ? {} : { [option]: '' };
   return {

@@ -13,6 +13,15 @@ export interface FrontendContext {
   readonly registers: Registers;
 }
 
+/** A lower limit for the release of the job's nats-server. */
+export interface NatsNeed {
+  readonly release: string;
+  /** What needs it: `Dynamo 0.8.1`. */
+  readonly user: string;
+  /** false: the recipe leaves it open whether that is what runs. */
+  readonly isCertain: boolean;
+}
+
 /** A program that runs once on a node before any engine. */
 export interface Step {
   /** `fetch-model`, `setup`; with the number of its node it is the process's id. */
@@ -51,12 +60,14 @@ export interface FrontendProtocol extends Checks {
   readonly traces?: boolean;
   /** Time that its workers need from SIGTERM to SIGKILL, where it is more than usual. */
   readonly workerGraceMs?: number;
+  /** The oldest nats-server that its release and its workers run with; undefined where any will do. */
+  natsNeed?(recipe: Pick<Recipe, 'dynamo'>): NatsNeed | undefined;
+  /** true: one of its steps writes into the image of the engines. */
+  writesImage?(recipe: Recipe): boolean;
   /** The steps on the nodes of `runtime` before it and its workers can start. */
   steps?(recipe: Recipe, runtime: RuntimeContext): RouterSteps;
   /** true: it finds its workers through etcd, which therefore starts first. */
   readonly needsEtcd: boolean;
-  /** true: it waits for its workers itself, and starts together with them. */
-  readonly waitsForWorkers: boolean;
   /** false: it refuses /v1/completions with a prompt of token ids. */
   readonly takesTokenIds: boolean;
   /** Routers and, where there are several, the nginx in front of them; with probes that count workers. */

@@ -38,7 +38,6 @@ export function toldRouter(router: ToldRouter): FrontendProtocol {
     summary: router.summary,
     ...(router.engines ? { engines: router.engines } : {}),
     needsEtcd: false,
-    waitsForWorkers: true,
     takesTokenIds: router.takesTokenIds,
     entry: entryOf,
     processes(context) {

@@ -18,8 +18,8 @@ import {
   routerEnvironment,
 } from '../common/process.ts';
 import type { FrontendContext, FrontendProtocol } from '../common/protocol.ts';
-import { notDone, refused } from './runnable.ts';
-import { installSteps } from './steps.ts';
+import { natsNeed, notDone, refused } from './runnable.ts';
+import { installSteps, installsDynamo } from './steps.ts';
 
 /**
  * At info a frontend writes 3 KB for each request, and releases before 1.0 write a line for each request to
@@ -40,9 +40,10 @@ export const dynamo: FrontendProtocol = {
   workerGraceMs: GRACE_MS,
   notDone,
   refused,
+  natsNeed,
+  writesImage: installsDynamo,
   steps: installSteps,
   needsEtcd: true,
-  waitsForWorkers: false,
   takesTokenIds: true,
   entry: entryOf,
   processes(context) {

@@ -2,6 +2,7 @@ import { parserOptions } from '../../engine-options/options.ts';
 import { type Checks, type Finding, YET } from '../../model/checks.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
 import { optionName } from '../../recipe/values/flags.ts';
+import type { NatsNeed } from '../common/protocol.ts';
 import { namesRelease } from './steps.ts';
 
 const { version: KNOWN, flag, negatable, value, values } = parserOptions['dynamo.frontend'];
@@ -19,6 +20,18 @@ export const notDone: NonNullable<Checks['notDone']> = ({ dynamo }, { mock, cont
         },
       ]
     : [];
+
+/**
+ * Releases of Dynamo before 1.0 ask JetStream for its account's figures when they start, and end when `reserved_memory` is
+ * not among them (async-nats: `data did not match any variant of untagged enum Response`; seen with 0.8.1 and 0.9.1). The
+ * server has it from 2.10.8 on (server/jetstream.go, AccountStats). Dynamo 1.0.2 to 1.6.1 do not ask.
+ */
+export function natsNeed({ dynamo }: Pick<Recipe, 'dynamo'>): NatsNeed | undefined {
+  const installed = dynamo.version ?? dynamo.wheel ?? null;
+  if (installed !== null && !installed.startsWith('0.')) return undefined;
+  const user = installed === null ? 'a Dynamo before 1.0' : `Dynamo ${installed}`;
+  return { release: '2.10.8', user, isCertain: installed !== null };
+}
 
 /**
  * Options that the recipe's Dynamo release refuses, with their places. Empty for releases whose options are

@@ -10,8 +10,8 @@ export const namesRelease = ({ version, wheel, hash, top_of_tree: newest }: Dyna
   newest || version != null || wheel != null || hash != null;
 
 /** Whether a recipe has Dynamo installed into its containers. */
-export const installsDynamo = ({ dynamo, frontend }: Pick<Recipe, 'dynamo' | 'frontend'>): boolean =>
-  dynamo.install && frontend.type === 'dynamo' && namesRelease(dynamo);
+export const installsDynamo = ({ dynamo }: Pick<Recipe, 'dynamo'>): boolean =>
+  dynamo.install && namesRelease(dynamo);
 
 /** Installs only into a container, which is temporary, and only when the recipe selects a Dynamo. */
 export function installSteps(recipe: Recipe, runtime: RuntimeContext): RouterSteps {
