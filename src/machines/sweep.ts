@@ -2,77 +2,23 @@ import { assign, fromCallback, fromPromise, raise, setup } from 'xstate';
 import type { Cause } from '../messages/job-directory/result.ts';
 import type { SweepState } from '../messages/spec/states.ts';
 import { type FleetEvent, type RecordEvent, type SweepEvent, tell } from './addresses.ts';
-import { afterFailure, CONTINUE, type FailurePolicy } from './failure-policy.ts';
-import { CausedError, type PointInput, type PointOutcome, pointMachine } from './point.ts';
-
-/** One attempt at a point, and what becomes of its result. */
-export interface Attempt {
-  readonly point: PointInput;
-  /** Writes result.json. The answer may name a better cause, and is failed when the result cannot be written. */
-  write(outcome: PointOutcome): Promise<EndedAttempt>;
-  /** No further attempt follows: the result is the point's. */
-  keep(): Promise<void>;
-  /** Another attempt follows: the point is open again, also for a coordinator that takes over. */
-  reopen(): Promise<void>;
-}
-
-export interface EndedAttempt {
-  readonly outcome: PointOutcome;
-  /** The attempt lost a node, and a spare node can replace it. */
-  readonly canReplaceLost: boolean;
-}
-
-/** Whether a point may begin. */
-export type GateAnswer =
-  | { readonly kind: 'opens'; readonly attempt: Attempt }
-  /** The allocation ends before the point can. */
-  | { readonly kind: 'too late'; readonly why: string; readonly exitCode: number }
-  /** A node is lost for good, and no spare node is left. */
-  | { readonly kind: 'crippled'; readonly cause: Cause };
-
-export interface SweepInput {
-  /** Ordinals of the points in the order in which they run. */
-  readonly ordinals: readonly number[];
-  /** How many further points have a valid result from before, and how many have failed. */
-  readonly done?: number;
-  readonly failed?: number;
-  /** What went wrong before, if anything did. */
-  readonly cause?: Cause | null;
-  readonly policy?: FailurePolicy;
-}
-
-export interface SweepContext {
-  /** Ordinals of the points that are still to run, the current one first. */
-  readonly left: readonly number[];
-  readonly policy: FailurePolicy;
-  /** Points with a valid result, and points that failed in their last attempt. */
-  readonly done: number;
-  readonly failed: number;
-  /** The last attempt that the gate let begin, and its outcome as the machine saw it. */
-  readonly attempt: Attempt | null;
-  readonly outcome: PointOutcome | null;
-  /** Causes of the current point's failed attempts. An attempt that lost a node is not one of them. */
-  readonly failures: readonly Cause[];
-  /** Why the current point is tried again; null: it has not been tried, or is over. */
-  readonly retry: Retry | null;
-  /** A point failed, and the policy is to run no further point. */
-  readonly aborted: boolean;
-  readonly why: string;
-  /** The first thing that went wrong, in any point or beside them. */
-  readonly cause: Cause | null;
-  /** Exit code asked for by a signal or a cancel; null = not interrupted. */
-  readonly interruptCode: number | null;
-  /** No further point can run, because an agent or the bus is gone. */
-  readonly crippled: boolean;
-  /** The run was interrupted or crippled. Stays true when a point completes by being stopped. */
-  readonly stopping: boolean;
-  /** The state that the record was told last. */
-  readonly told: SweepState;
-  readonly unexpected: readonly string[];
-}
-
-/** The policy (`sweep.on_failure`) asks for another attempt, or a spare node has replaced a lost one. */
-type Retry = 'policy' | 'lost node';
+import { CONTINUE } from './failure-policy.ts';
+import { type PointOutcome, pointMachine } from './point.ts';
+import {
+  type Attempt,
+  afterError,
+  afterGate,
+  afterPoint,
+  beforeRetry,
+  type EndedAttempt,
+  exitCodeOf,
+  type GateAnswer,
+  mustEnd,
+  retryOf,
+  type SweepContext,
+  type SweepInput,
+  withoutRetry,
+} from './sweep-context.ts';
 
 interface AttemptInput {
   readonly attempt: Attempt | null;
@@ -150,14 +96,7 @@ export const sweepMachine = setup({
       if (event.type === 'sweep.crippled')
         tell(system, 'point', { type: 'point.broken', cause: event.cause });
     },
-    // A point that was to be tried again, and will not be, has failed.
-    giveUpRetry: assign(({ context }) => ({
-      left: context.left.slice(1),
-      failed: context.failed + 1,
-      failures: [],
-      retry: null,
-      cause: context.cause ?? context.failures.at(-1) ?? null,
-    })),
+    giveUpRetry: assign(({ context }) => withoutRetry(context)),
   },
   guards: {
     nothingLeft: ({ context }) => context.left.length === 0,
@@ -356,71 +295,3 @@ export const sweepMachine = setup({
     finished: { type: 'final', entry: enter('finished') },
   },
 });
-
-const mustEnd = ({ interruptCode, crippled, aborted }: SweepContext): boolean =>
-  interruptCode !== null || crippled || aborted;
-
-const afterError = ({ cause }: SweepContext, error: unknown): Partial<SweepContext> => ({
-  crippled: true,
-  cause: cause ?? causeOfError(error),
-  why: causeOfError(error).summary,
-});
-
-function afterGate(context: SweepContext, answer: GateAnswer): Partial<SweepContext> {
-  switch (answer.kind) {
-    case 'opens':
-      return { attempt: answer.attempt, retry: null };
-    case 'too late':
-      return { interruptCode: answer.exitCode, stopping: true, why: answer.why };
-    case 'crippled':
-      return {
-        crippled: true,
-        stopping: true,
-        cause: context.cause ?? answer.cause,
-        why: answer.cause.summary,
-      };
-  }
-}
-
-/** Why a point is tried again; null: it is over. An attempt that lost a node does not count for the policy. */
-function retryOf(context: SweepContext, { outcome, canReplaceLost }: EndedAttempt): Retry | null {
-  const { status, cause } = outcome;
-  if (status !== 'failed') return null;
-  if (canReplaceLost && !context.stopping) return 'lost node';
-  if (cause === null) return null;
-  return afterFailure(context.policy, [...context.failures, cause]) === 'retry' ? 'policy' : null;
-}
-
-/** A failed attempt is not the point's end while another follows, and is then not a cause of the run's failure. */
-function beforeRetry(context: SweepContext, ended: EndedAttempt): Partial<SweepContext> {
-  const retry = retryOf(context, ended);
-  const { cause } = ended.outcome;
-  if (retry === 'lost node' || cause === null) return { retry };
-  return { retry, failures: [...context.failures, cause] };
-}
-
-function afterPoint(context: SweepContext, outcome: PointOutcome): Partial<SweepContext> {
-  const { status, cause, result } = outcome;
-  const left = context.left.slice(1);
-  // Stopping a `manual` point completes it; stopping the last one completes the run.
-  if (status === 'done' && left.length === 0 && result?.type === 'manual')
-    return { left, done: context.done + 1, failures: [], interruptCode: null };
-  if (status === 'done') return { left, done: context.done + 1, failures: [] };
-  const over = { left, failed: context.failed + 1, failures: [], cause: context.cause ?? cause };
-  if (status === 'interrupted' || cause === null) return over;
-  return afterFailure(context.policy, [...context.failures, cause]) === 'abort'
-    ? { ...over, aborted: true, why: 'a point failed, and on_failure is abort' }
-    : over;
-}
-
-/** 3: every point had its turn, and some are done. */
-function exitCodeOf({ interruptCode, cause, crippled, aborted, done, failed }: SweepContext): number {
-  if (interruptCode !== null) return interruptCode;
-  if (failed > 0 && done > 0 && !crippled && !aborted) return 3;
-  return cause !== null || failed > 0 ? 1 : 0;
-}
-
-const causeOfError = (error: unknown): Cause =>
-  error instanceof CausedError
-    ? error.causeOf
-    : { summary: error instanceof Error ? error.message : String(error) };

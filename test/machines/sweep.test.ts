@@ -3,7 +3,8 @@ import { type ActorRefFrom, createActor, fromCallback, fromPromise, waitFor } fr
 import type { RecordEvent } from '../../src/machines/addresses.ts';
 import { CONTINUE, type FailurePolicy, failurePolicy } from '../../src/machines/failure-policy.ts';
 import { CausedError, type PointOutcome, type PointWork, pointMachine } from '../../src/machines/point.ts';
-import { type Attempt, type GateAnswer, sweepMachine } from '../../src/machines/sweep.ts';
+import { sweepMachine } from '../../src/machines/sweep.ts';
+import type { Attempt, GateAnswer } from '../../src/machines/sweep-context.ts';
 import type { BenchmarkResult, Cause } from '../../src/messages/job-directory/result.ts';
 
 const valid: BenchmarkResult = { type: 'sa-bench', valid: true, serving: [], artifacts: [] };

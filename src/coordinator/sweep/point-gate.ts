@@ -1,4 +1,4 @@
-import type { Attempt, GateAnswer } from '../../machines/sweep.ts';
+import type { Attempt, GateAnswer } from '../../machines/sweep-context.ts';
 import type { PlannedPoint } from '../../model/kinds.ts';
 import { EXIT } from '../../os/errors.ts';
 import type { SteadyClock } from '../../os/steady-clock.ts';

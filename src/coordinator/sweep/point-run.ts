@@ -5,7 +5,7 @@ import { stringify } from 'yaml';
 import { benchmarkFor } from '../../benchmarks/index.ts';
 import { partialResult } from '../../benchmarks/partial-result.ts';
 import type { PointInput, PointOutcome, PointWork } from '../../machines/point.ts';
-import type { Attempt, EndedAttempt } from '../../machines/sweep.ts';
+import type { Attempt, EndedAttempt } from '../../machines/sweep-context.ts';
 import { writeJson } from '../../messages/job-directory/files.ts';
 import type {
   BenchmarkResult,

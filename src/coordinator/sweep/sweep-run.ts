@@ -1,7 +1,8 @@
 import { createActor, type EventObject, fromCallback, fromPromise } from 'xstate';
 import type { FleetEvent, PointMoved, Post, RecordEvent } from '../../machines/addresses.ts';
 import { pointMachine } from '../../machines/point.ts';
-import { type GateAnswer, type SweepInput, sweepMachine } from '../../machines/sweep.ts';
+import { sweepMachine } from '../../machines/sweep.ts';
+import type { GateAnswer, SweepInput } from '../../machines/sweep-context.ts';
 import { EXIT } from '../../os/errors.ts';
 import type { Cleaner } from './cleanup.ts';
 

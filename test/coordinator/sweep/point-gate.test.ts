@@ -10,7 +10,7 @@ import type { FoundRun } from '../../../src/coordinator/takeover/find-run.ts';
 import { PreviousRun } from '../../../src/coordinator/takeover/previous-run.ts';
 import { type PointMoved, Post } from '../../../src/machines/addresses.ts';
 import { CausedError, type PointOutcome, type PointWork } from '../../../src/machines/point.ts';
-import type { Attempt } from '../../../src/machines/sweep.ts';
+import type { Attempt } from '../../../src/machines/sweep-context.ts';
 import type { PlannedPoint } from '../../../src/model/kinds.ts';
 import { createSteadyClock } from '../../../src/os/steady-clock.ts';
 
