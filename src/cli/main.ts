@@ -141,5 +141,5 @@ function report(error: unknown): number {
   const text = error instanceof Error ? error.message : String(error);
   process.stderr.write(`srtctl: internal error: ${text} (--verbose shows where)\n`);
   if (verbose && error instanceof Error) process.stderr.write(`${sourceStack(error)}\n`);
-  return 70;
+  return EXIT.broke;
 }

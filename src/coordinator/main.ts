@@ -302,7 +302,7 @@ async function main(): Promise<void> {
       { error: error instanceof Error ? sourceStack(error) : String(error) },
       'the coordinator broke',
     );
-    process.exit(70);
+    process.exit(EXIT.broke);
   }
 }
 

@@ -1,5 +1,5 @@
 import { assign, fromCallback, fromPromise, setup } from 'xstate';
-import type { ProcessSpec } from '../messages/spec/process-spec.ts';
+import { hasSucceeded, type ProcessSpec } from '../messages/spec/process-spec.ts';
 import { readyAnew } from '../messages/spec/same-process.ts';
 import type { ProcessState } from '../messages/spec/states.ts';
 
@@ -117,7 +117,7 @@ export const processMachine = setup({
     hasFailed: ({ context }) => context.failure !== null,
     mustEnd: ({ context }) => context.spec.endTimeoutMs !== undefined,
     completed: ({ context, event }) =>
-      event.type === 'process.exited' && context.spec.terminates && event.exitCode === 0,
+      event.type === 'process.exited' && hasSucceeded(context.spec, event.exitCode),
   },
   delays: {
     startTimeout: ({ context }) => clampDelay(context.spec.startTimeoutMs),

@@ -16,6 +16,7 @@ import {
 } from '../messages/events/control.ts';
 import { WIRE_VERSION } from '../messages/events/events.ts';
 import type { ProcessMetrics } from '../messages/events/metrics.ts';
+import { EXIT } from '../os/errors.ts';
 import { Lease } from './lease.ts';
 import { answerLogRequest } from './log-requests.ts';
 import type { Transition } from './processes/entry.ts';
@@ -281,7 +282,7 @@ export class NodeAgent {
   #stopAlone(why: string): void {
     if (this.#ending) return;
     this.#options.log.error(why);
-    this.shutdown(why, 75);
+    this.shutdown(why, EXIT.fenced);
   }
 
   #beatEvery(ms: number): void {

@@ -8,6 +8,7 @@ import { agentSource } from '../messages/events/authorship.ts';
 import { subjectsOf, toToken } from '../messages/events/subjects.ts';
 import { agentConfigSchema } from '../messages/job-directory/job-files.ts';
 import type { GpuHolder } from '../messages/spec/gpu-holder.ts';
+import { EXIT } from '../os/errors.ts';
 import { addressOfInterface, addressTowards } from '../os/own-address.ts';
 import { removeOwnDirectory } from '../os/own-directory.ts';
 import { ownLog } from '../os/own-log.ts';
@@ -202,7 +203,7 @@ async function main(): Promise<void> {
   function die(why: string, error: unknown): void {
     table.killAll();
     log.fatal({ error: error instanceof Error ? sourceStack(error) : String(error) }, why);
-    process.exit(70);
+    process.exit(EXIT.broke);
   }
 }
 

@@ -7,6 +7,8 @@ export const EXIT = {
   usage: 2,
   /** Every point of a sweep has run; some failed, and the others are done. */
   partly: 3,
+  /** A defect of srtctl. */
+  broke: 70,
   /** A coordinator: another one has taken over its job. */
   fenced: 75,
   /** The allocation ends too soon for the remaining points. */

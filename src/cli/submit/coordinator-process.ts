@@ -2,16 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, SrtctlError } from '../../os/errors.ts';
-
-/** How often a coordinator that was killed or crashed is started again. */
-const RESTARTS = 3;
-/** Delays before the restarts, ms. Agents wait for a coordinator as long as their lease. */
-const PAUSES_MS = [100, 1_000, 3_000];
-/**
- * Exit code of a defect of srtctl. Errors that a person must correct would only repeat, so they cause no
- * restart.
- */
-const BROKE = 70;
+import { isRestartable, RESTART_PAUSES_S, RESTARTS } from '../../platform/launch/restart-policy.ts';
 
 export interface SupervisedCoordinator {
   /** The end of the last one. `exitCode` is null when a signal ended it. */
@@ -34,9 +25,8 @@ export async function superviseCoordinator(
   const run = async (): Promise<{ exitCode: number | null }> => {
     for (let restarts = 0; ; restarts++) {
       const { exitCode, wasKilled } = await endOf(child);
-      if (!isWanted || restarts >= most || !(wasKilled || mayGoOn(exitCode))) return { exitCode };
-      const pauseMs = PAUSES_MS[Math.min(restarts, PAUSES_MS.length - 1)] ?? 0;
-      await sleep(pauseMs);
+      if (!isWanted || restarts >= most || !(wasKilled || isRestartable(exitCode))) return { exitCode };
+      await sleep(1_000 * (RESTART_PAUSES_S[restarts] ?? RESTART_PAUSES_S[2]));
       if (!isWanted) return { exitCode };
       try {
         child = await start();
@@ -91,10 +81,6 @@ export function exitCodeOfJob(
   const wasStopped = coordinator === EXIT.interrupted || coordinator === EXIT.terminated;
   return wasStopped ? (asked ?? coordinator) : coordinator;
 }
-
-/** srun and shells return 128 plus the signal's number for a process that a signal ended. */
-const mayGoOn = (code: number | null): boolean =>
-  code === BROKE || (code !== null && code > 128 && code !== EXIT.interrupted && code !== EXIT.terminated);
 
 function endOf(child: ChildProcess): Promise<{ exitCode: number | null; wasKilled: boolean }> {
   const { exitCode, signalCode } = child;

@@ -8,7 +8,12 @@ import { type Desired, desiredReplySchema, type ProcessReport } from '../../mess
 import { WIRE_VERSION } from '../../messages/events/events.ts';
 import type { Subjects } from '../../messages/events/subjects.ts';
 import type { Cause } from '../../messages/job-directory/result.ts';
-import { type DeployPhase, deployPhases, type ProcessSpec } from '../../messages/spec/process-spec.ts';
+import {
+  type DeployPhase,
+  deployPhases,
+  hasSucceeded,
+  type ProcessSpec,
+} from '../../messages/spec/process-spec.ts';
 import { readyAnew, sameProcess } from '../../messages/spec/same-process.ts';
 import { hasEnded, type ProcessState } from '../../messages/spec/states.ts';
 import { describe } from '../../why/describe.ts';
@@ -397,4 +402,4 @@ function next(known: Known, spec: ProcessSpec, generation: number): Known {
 
 /** A wanted process has ended. Only a process that is expected to end may do so, with exit code 0. */
 const hasFailed = (spec: ProcessSpec, report: ProcessReport): boolean =>
-  report.state === 'failed' || (report.state === 'stopped' && !(spec.terminates && report.exitCode === 0));
+  report.state === 'failed' || (report.state === 'stopped' && !hasSucceeded(spec, report.exitCode));

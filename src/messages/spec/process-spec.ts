@@ -184,3 +184,9 @@ export const processSpecSchema = z.object({
   readyAfter: z.string().optional(),
 });
 export type ProcessSpec = z.infer<typeof processSpecSchema>;
+
+/** true when a process ended as it should: only one that is expected to end succeeds, and with exit code 0. */
+export const hasSucceeded = (
+  { terminates }: Pick<ProcessSpec, 'terminates'>,
+  exitCode: number | null,
+): boolean => terminates && exitCode === 0;

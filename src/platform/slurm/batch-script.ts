@@ -1,5 +1,6 @@
 import { jobPaths } from '../../messages/job-directory/files.ts';
 import { shellQuote } from '../../os/quote.ts';
+import { RESTART_PAUSES_S, RESTARTS, SHELL_IS_RESTARTABLE } from '../launch/restart-policy.ts';
 import { directiveValue } from './sbatch.ts';
 
 export interface BatchScriptInput {
@@ -73,11 +74,10 @@ coordinator=
 told=
 trap 'told=yes; [ -z "$coordinator" ] || kill -s TERM "$coordinator"' TERM INT
 
-# One coordinator, on this node; it starts the agents with one srun. It is started again when it was killed or broke
-# (exit codes 70 and 128 and above, but for those of SIGINT and SIGTERM), and goes on with what runs; agents wait for it
-# as long as their lease.
-left=\${SRTCTL_COORDINATOR_RESTARTS:-3}
-pause=0
+# One coordinator, on this node; it starts the agents with one srun. It is started again when it was killed or broke,
+# as after srtctl apply --local, and goes on with what runs; agents wait for it as long as their lease.
+left=\${SRTCTL_COORDINATOR_RESTARTS:-${RESTARTS}}
+pauses=(${RESTART_PAUSES_S.join(' ')})
 while :; do
   "$node" "$srtctl/coordinator.js" "$job_dir/$SLURM_JOB_ID.json" &
   coordinator=$!
@@ -91,21 +91,17 @@ while :; do
   do :; done
   coordinator=
   [ -z "$told" ] || break
-  case $code in
-    130 | 143) break ;;
-    70 | 1[3-9]? | 12[89] | 2??) [ "$left" -gt 0 ] || break ;;
-    *) break ;;
-  esac
+  ${SHELL_IS_RESTARTABLE} && [ "$left" -gt 0 ] || break
   left=$((left - 1))
   echo "srtctl: the coordinator ended with exit code $code and is started again"
   # In the background, because bash runs a trap only after a command in the foreground has ended.
-  sleep "$pause" &
+  sleep "\${pauses[0]}" &
   wait "$!"
   if [ -n "$told" ]; then
     code=143
     break
   fi
-  pause=$((pause * 2 + 1))
+  [ \${#pauses[@]} -eq 1 ] || pauses=("\${pauses[@]:1}")
 done
 exit "$code"
 `;
