@@ -31,18 +31,21 @@ import {
 const HEARTBEAT_MS = 1_000;
 const LEASE_CHECK_MS = 250;
 const HELLO_RETRY_MS = 100;
-/** How long an agent that nobody has welcomed yet goes on asking. */
+/** How long a new agent repeats its hello without an answer. */
 const UNWELCOME_MS = 60_000;
 
-/** An agent is called after its node, and a second one on it `<node>/<group>`. */
+/** An agent has its node's name; a second one on the node is `<node>/<group>`. */
 const nodeOfAgent = (name: string): string => name.split('/')[0] ?? name;
 
-/** The actor on one node: takes desired state, tells what is, and stops everything when its lease is over. */
+/**
+ * The actor on one node: receives desired state, reports the actual state, and stops everything when its
+ * lease expires.
+ */
 export class NodeAgent {
   readonly #options: AgentOptions;
   #epoch = 0;
   #generation = 0;
-  /** Of the last desired state whose ports were, or are being, looked at: only its own way leads to it. */
+  /** The last desired state whose ports were, or are being, checked; only that state may be applied. */
   #looked: Pick<Desired, 'epoch' | 'generation'> = { epoch: 0, generation: 0 };
   readonly #lease: Lease;
   #greeting = false;
@@ -51,7 +54,7 @@ export class NodeAgent {
   #heartbeatMs = HEARTBEAT_MS;
   readonly #timers: NodeJS.Timeout[] = [];
   #heart: NodeJS.Timeout | undefined;
-  /** Of the last regular heartbeat: what is said in between must not wait for the kernel to count. */
+  /** Of the last regular heartbeat, because heartbeats in between must not wait for the kernel to count. */
   #rssBytes = process.memoryUsage.rss();
 
   constructor(options: AgentOptions) {
@@ -64,11 +67,11 @@ export class NodeAgent {
     bus.subscribe(subjects.desired(config.node), desiredSchema, (incoming) => void this.#onDesired(incoming));
     bus.subscribe(subjects.allDesired, allDesiredSchema, ({ message }) => {
       if (message.epoch < this.#epoch || message.generation < this.#generation) return;
-      // Whoever missed the first of these may have learned of the generation by saying hello.
+      // An agent that missed the first broadcast may have learned the generation by saying hello.
       if (message.generation > this.#generation) {
         this.#heed(message);
         this.#beat();
-        // Where nothing runs nothing is to be told of.
+        // Without running processes there are no transitions to report first.
         const waitMs = this.#options.table.alive === 0 ? 0 : (message.afterMs ?? 0);
         setTimeout(() => this.#stopAll(message), waitMs);
       } else if (message.end) this.#end('the job is over', 0);
@@ -76,11 +79,11 @@ export class NodeAgent {
     bus.subscribe(subjects.allLease, leaseSchema, ({ message }) => {
       if (message.epoch < this.#epoch) return;
       if (message.replaced?.includes(incarnation)) {
-        this.#stopAlone('another agent was started in the place of this one');
+        this.#stopAlone('another agent has replaced this one');
         return;
       }
       if (message.lost.includes(config.node)) {
-        this.#stopAlone('the coordinator holds this node for lost');
+        this.#stopAlone('the coordinator counts this node as lost');
         return;
       }
       if (!this.#renew()) return;
@@ -111,7 +114,7 @@ export class NodeAgent {
     publishMetrics(this.#options, metrics);
   }
 
-  /** Everything is gone from the node (called by the table). */
+  /** The table calls this when no process is left on the node. */
   onEmpty(): void {
     this.#beat();
     if (this.#ending) void this.#leave(this.#ending);
@@ -140,7 +143,7 @@ export class NodeAgent {
     this.#options.onEnd(ending.why, ending.exitCode, { leaseExpired: this.#lease.hasExpired });
   }
 
-  /** Unless something else was wanted meanwhile. */
+  /** Skipped when a newer desired state has arrived in the meantime. */
   #stopAll(message: AllDesired): void {
     if (message.generation === this.#generation) {
       const processes = this.#options.table.wanted.filter(({ role }) => message.keep?.includes(role));
@@ -159,7 +162,7 @@ export class NodeAgent {
     this.#options.table.apply(desired.processes, desired.generation, why);
   }
 
-  /** Ports are looked at first, those of what comes later too, as long as nothing has been started in vain. */
+  /** Checks the ports first, including those of later processes, so that nothing is started in vain. */
   async #onDesired(incoming: Incoming<Desired>): Promise<void> {
     const { message, respond } = incoming;
     const { table } = this.#options;
@@ -173,7 +176,7 @@ export class NodeAgent {
     respond({ v: WIRE_VERSION, accepted: false, reason, taken: true } satisfies DesiredReply);
   }
 
-  /** Whether ports are free that a point will need: on all nodes that is asked before anything is started on one. */
+  /** Checks the ports of a point. The coordinator asks all nodes before it starts anything on one. */
   async #look({ message, respond }: Incoming<Desired>): Promise<void> {
     const { table } = this.#options;
     const taken = await table.taken(message.later ?? []);
@@ -185,7 +188,7 @@ export class NodeAgent {
   }
 
   #obey({ message, respond }: Incoming<Desired>): void {
-    const refusal = this.#refusalOf(message) ?? (this.#renew() ? undefined : 'the lease is over');
+    const refusal = this.#refusalOf(message) ?? (this.#renew() ? undefined : 'the lease has expired');
     if (refusal !== undefined) {
       respond({ v: WIRE_VERSION, accepted: false, reason: refusal } satisfies DesiredReply);
       return;
@@ -200,11 +203,14 @@ export class NodeAgent {
     this.#beat();
   }
 
-  /** Why a desired state is not taken; undefined when it is. Only the highest epoch is obeyed, and nothing older. */
+  /**
+   * Why a desired state is refused; undefined when it is accepted. Only the highest epoch is obeyed, and no
+   * older generation.
+   */
   #refusalOf({ epoch, generation, processes }: Desired): string | undefined {
     if (this.#ending) return `the agent is ending: ${this.#ending.why}`;
     if (epoch < this.#epoch)
-      return `epoch ${epoch} is over: the coordinator of epoch ${this.#epoch} is in charge`;
+      return `epoch ${epoch} is outdated: the coordinator of epoch ${this.#epoch} is in charge`;
     if (epoch === this.#epoch && generation < this.#generation)
       return `generation ${generation} is older than ${this.#generation}`;
     const own = nodeOfAgent(this.#options.config.node);
@@ -212,7 +218,7 @@ export class NodeAgent {
     return stranger && `${stranger.id} is for node ${stranger.node}`;
   }
 
-  /** Says hello until somebody answers; whoever is behind learns what is wanted this way. */
+  /** Says hello until it gets an answer, which has the desired state. */
   async #greet(): Promise<void> {
     if (this.#greeting || this.#ending) return;
     this.#greeting = true;
@@ -237,7 +243,7 @@ export class NodeAgent {
         }
         const { desired, leaseMs } = reply;
         const { epoch = 0, generation = 0 } = desired ?? reply;
-        // The word of a coordinator that was replaced renews nothing.
+        // A message of a replaced coordinator does not renew the lease.
         if (epoch < this.#epoch) break;
         this.#lease.ms = leaseMs;
         if (reply.heartbeatMs !== undefined) this.#beatEvery(reply.heartbeatMs);
@@ -246,7 +252,7 @@ export class NodeAgent {
         const news = !isLooked && (epoch > this.#epoch || generation > this.#generation);
         if (desired && news) this.#take(desired, 'not wanted any more');
         else if (news) {
-          // A coordinator that has taken over: what it wants comes when it knows what there is.
+          // A new coordinator sends its desired state once it knows what runs.
           this.#epoch = epoch;
           this.#generation = generation;
         }
@@ -278,7 +284,7 @@ export class NodeAgent {
     return true;
   }
 
-  /** Nobody answers for this agent any more: it ends its processes by itself. */
+  /** Without a valid lease the agent ends its processes by itself. */
   #stopAlone(why: string): void {
     if (this.#ending) return;
     this.#options.log.error(why);

@@ -84,7 +84,7 @@ async function main(): Promise<void> {
     stopDir: config.stopDir,
     onLost: (why) => log.warn({ why }, 'the guard is gone: another one is started'),
   });
-  // After the guard, which removes it should this agent be killed.
+  // After the guard, which removes the directory when this agent is killed.
   if (config.tmpDir !== undefined) claimDirectory(config.tmpDir, config.node);
 
   const oom = new OomWatch();
@@ -127,30 +127,32 @@ async function main(): Promise<void> {
   process.on('unhandledRejection', (error) => die('unhandled rejection', error));
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
     process.on(signal, () => agent.shutdown(`the agent was sent ${signal}`, 0));
-  // Before the log's last lines, which may have to wait for the disk.
+  // Before the log's last lines, which may wait for the disk.
   process.prependListener('exit', () => table.killAll());
 
   log.info({ node: config.node, address, incarnation }, 'agent starts');
   agent.start();
 
-  /** Before anything is started: what earlier agents left is ended, and what else holds a GPU is found. */
+  /** Before anything is started: ends leftovers of earlier agents, and finds processes that hold a GPU. */
   async function prepareNode(): Promise<GpuHolder[]> {
     const left = await clearLeftovers({ jobId: config.jobId, node: config.node });
-    if (left.length > 0) log.warn({ left }, 'processes that earlier agents left are ended');
+    if (left.length > 0) log.warn({ left }, 'ended leftover processes of earlier agents');
     const directories = clearDirectories(join(here, 'guard.sh'));
-    if (directories.length > 0) log.warn({ directories }, 'directories that earlier agents left are removed');
+    if (directories.length > 0) log.warn({ directories }, 'removed leftover directories of earlier agents');
     const holders = await findGpuHolders({ jobId: config.jobId, env: environment });
-    if (holders.length > 0) log.warn({ holders }, 'GPUs are held by others');
+    if (holders.length > 0) log.warn({ holders }, 'other programs hold GPUs');
     return holders;
   }
 
-  /** Pid of the process that keeps this one (keeper.pl); undefined where there is none. */
+  /** Pid of this process's keeper (keeper.pl); undefined without one. */
   function ownKeeper(): number | undefined {
     const told = Number(process.env[KEEPER_VARIABLE]);
     return told === process.ppid ? told : undefined;
   }
 
-  /** The mark of all that this agent starts. It names the keeper, where there is one: the two end together. */
+  /**
+   * The mark of everything that this agent starts. It names the keeper, if any, because the two end together.
+   */
   function ownerOfAll(): TableOptions['owner'] {
     const hard = ownerMark(keeper ?? process.pid, 'agent');
     const marker = hard === undefined ? undefined : findMarker(hard);
@@ -159,11 +161,13 @@ async function main(): Promise<void> {
     return undefined;
   }
 
-  /** What every process of this node inherits, with the node's own address and the Node binary beside it. */
+  /**
+   * Environment of every process on this node, with the node's own address and the path of the Node binary.
+   */
   function inherited(): Record<string, string> {
     const env: Record<string, string> = {};
     for (const [name, value] of Object.entries(process.env)) if (value !== undefined) env[name] = value;
-    // Says of a process that it is an agent, or what is around one.
+    // The variable identifies agents and their keepers.
     delete env[OWNER_VARIABLE];
     delete env[KEEPER_VARIABLE];
     env.SRTCTL_JOB = config.jobId;
@@ -175,7 +179,10 @@ async function main(): Promise<void> {
     return env;
   }
 
-  /** The address that the coordinator gives, else that of the named interface, else that of the way to the bus. */
+  /**
+   * The coordinator's address for this node, else that of the named interface, else that of the route to the
+   * bus.
+   */
   async function ownAddress(): Promise<string> {
     const { address: told, networkInterface, url } = config;
     if (told !== null) return told;
@@ -184,7 +191,7 @@ async function main(): Promise<void> {
       if (found !== undefined) return found;
       log.warn(
         { networkInterface },
-        'no such network interface here: the address on the way to the bus is taken',
+        'no such network interface here: using the address of the route to the bus',
       );
     }
     return addressTowards(new URL(url).hostname);

@@ -289,7 +289,7 @@ describe.skipIf(!etcd)('dynamo, whose workers register', () => {
       const address = registers(workerOf(processes, one));
       await stays(running, {
         ok: false,
-        detail: new RegExp(`^${all}; ${address} is registered 2 times in place of 1$`),
+        detail: new RegExp(`^${all}; ${address} is registered 2 times instead of 1$`),
       });
     });
 

@@ -216,7 +216,7 @@ describe('an agent', () => {
     expect(guardsOf(`SRTCTL_AGENT=${JOB}/${NODE}/${hellos[0]?.incarnation}`)).toEqual([]);
   });
 
-  it('stops everything and ends when its lease is over', async () => {
+  it('stops everything and ends when its lease expires', async () => {
     await startAgent(4_000);
     await ask(desired(1, spec({ id: 'one' })));
     const { pid } = await reached('one', 'ready');
@@ -224,7 +224,7 @@ describe('an agent', () => {
     await ended();
     expect(agent.exitCode).toBe(75);
     expect(exists(pid ?? 0)).toBe(false);
-    expect((await reached('one', 'stopped')).why).toContain('lease is over');
+    expect((await reached('one', 'stopped')).why).toContain('lease has expired');
   });
 
   it('takes no lease from a coordinator that was replaced', async () => {
@@ -332,7 +332,7 @@ describe('an agent', () => {
     await ended();
     expect(agent.exitCode).toBe(75);
     expect(exists(pid ?? 0)).toBe(false);
-    expect((await reached('one', 'stopped')).why).toContain('lease is over');
+    expect((await reached('one', 'stopped')).why).toContain('lease has expired');
   });
 
   it('says what held the GPUs before it started anything', async () => {

@@ -4,12 +4,14 @@ import { markIn, type OwnerMark } from '../../os/processes/owner-mark.ts';
 import type { Spawner } from '../start/spawn.ts';
 import { findProcesses, isMarked, type Sought } from './marks.ts';
 
-/** Rounds of looking for what a process left before its end is reported all the same. */
+/** After this many search rounds the end is reported even if processes are left. */
 const ROUNDS = 40;
 const PAUSE_MS = 50;
-/** Looks in a row at where a process that forks again and again must be: together a few milliseconds. */
+/**
+ * Consecutive searches in the place where a repeatedly forking process must be: together a few milliseconds.
+ */
 const LOOKS = 40;
-/** The newest pids: a look at so few is faster than what forks. */
+/** The newest pids: searching so few is faster than a fork. */
 const NEWEST = 20;
 
 interface Left {
@@ -21,13 +23,13 @@ interface Left {
 }
 
 /**
- * SIGKILL to what a process that has ended left behind, in its group, in the keeper's care or by its mark, until
- * nothing of it is found.
+ * Sends SIGKILL to the processes that an ended one left behind, in its group, under the keeper or by its
+ * mark, until none is found.
  */
 export async function endLeft(left: Left): Promise<void> {
   const { spawner, group, sought } = left;
-  // Of a tree that has a keeper everything is under one of the keeper's children: one look is enough. Without one a second
-  // look finds what the first one missed between its parent's end and its own beginning.
+  // With a keeper everything in the tree is under one of the keeper's children, so one search is enough.
+  // Without one the second search finds a process that was started between its parent's end and the first.
   const enough = left.keeper === undefined ? 2 : 1;
   for (let round = 0, clean = 0; round < ROUNDS && clean < enough; round++) {
     const inGroup = group !== null && spawner.signalGroup(group, 'SIGKILL');
@@ -36,13 +38,13 @@ export async function endLeft(left: Left): Promise<void> {
     for (const pid of marked) spawner.signal(pid, 'SIGKILL');
     const found = inGroup || near || marked.length > 0;
     clean = found ? 0 : clean + 1;
-    // The global timer, which tests of the whole agent put their simulated clock in place of.
+    // The global timer, which tests of the whole agent replace by their simulated clock.
     if (found) await sleep(PAUSE_MS);
   }
 }
 
 /**
- * What forks every few milliseconds is gone from where a look at all processes saw it. Its parent has ended, so it is a
+ * A process that forks every few milliseconds is gone from its last place. Its parent has ended, so it is a
  * child of the keeper, or else among the newest pids.
  */
 function killNear({ spawner, sought, keeper }: Left): boolean {
@@ -52,8 +54,8 @@ function killNear({ spawner, sought, keeper }: Left): boolean {
 }
 
 /**
- * When nothing is to run, what the keeper has beside the agent is nobody's, with or without a mark. The process that holds
- * a user's rootless podman namespace is shared by all of the user's containers.
+ * When nothing is wanted, every other child of the keeper is a leftover, with or without a mark. Spares the
+ * process that holds a user's rootless podman namespace, because all of the user's containers share it.
  */
 export function endStrays(spawner: Spawner, keeper: number): void {
   for (const pid of childrenOf(keeper))
@@ -61,7 +63,7 @@ export function endStrays(spawner: Spawner, keeper: number): void {
       spawner.signal(pid, 'SIGKILL');
 }
 
-/** Looks at `near` again and again, without a pause, as long as `end` ends one of them. */
+/** Searches `near` repeatedly, without a pause, as long as `end` ends one of them. */
 export function endQuickly(
   near: () => readonly number[],
   end: (pid: number, mark: OwnerMark) => boolean,

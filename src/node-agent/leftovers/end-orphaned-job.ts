@@ -4,9 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { AgentConfig } from '../../messages/job-directory/job-files.ts';
 
-/** How long the coordinator's file must stand still, ms: six of its intervals. */
+/** How long the coordinator's file must be unchanged, ms: six of its intervals. */
 const STILL_MS = 30_000;
-/** A thousand agents do not ask Slurm at once. */
+/** Random delay, so that a thousand agents do not query Slurm at once. */
 const SPREAD_MS = 5_000;
 const SCANCEL_MS = 60_000;
 
@@ -14,7 +14,7 @@ export interface OrphanedJob {
   readonly config: Pick<AgentConfig, 'node' | 'allocation'>;
   readonly why: string;
   readonly log: { warn(detail: object, text: string): void };
-  /** For tests: how long the file must stand still, and what ends the job. */
+  /** For tests: how long the file must be unchanged, and the command that ends the job. */
   readonly stillMs?: number;
   readonly spreadMs?: number;
   readonly cancel?: (slurmJobId: string) => Promise<unknown>;
@@ -33,9 +33,10 @@ export async function endOrphanedJob(job: OrphanedJob): Promise<boolean> {
   const before = await content(allocation.aliveFile);
   await sleep(stillMs + Math.random() * spreadMs);
   const after = await content(allocation.aliveFile);
-  // Without the file nothing is known of the coordinator: the file system is away, or the job has ended in good order.
+  // Without the file the coordinator's state is unknown: the file system is away, or the job has ended in
+  // good order.
   if (before === undefined || after !== before) return false;
-  const line = `srtctl: the head node ${allocation.head} is lost, and with it the coordinator: ${config.node} heard nothing of it (${why}) and ended the job\n`;
+  const line = `srtctl: the head node ${allocation.head} is lost, and with it the coordinator: ${config.node} lost contact (${why}) and ended the job\n`;
   await appendFile(allocation.logFile, line).catch(() => undefined);
   log.warn({ slurmJobId: allocation.slurmJobId }, line.trim());
   try {
@@ -50,5 +51,5 @@ export async function endOrphanedJob(job: OrphanedJob): Promise<boolean> {
 const scancel = (slurmJobId: string): Promise<unknown> =>
   promisify(execFile)('scancel', [slurmJobId], { timeout: SCANCEL_MS });
 
-/** Opened anew each time, because NFS asks the server again then. undefined: it cannot be read. */
+/** Opened anew each time, because NFS then asks the server again. undefined: unreadable. */
 const content = (path: string): Promise<string | undefined> => readFile(path, 'utf8').catch(() => undefined);

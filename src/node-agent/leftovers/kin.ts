@@ -3,9 +3,9 @@ import { markIn, OWNER_VARIABLE, type OwnerMark } from '../../os/processes/owner
 import { STAT, statOf } from '../../os/processes/proc-stat.ts';
 import { isMarked, type Sought, valueIn } from './marks.ts';
 
-/** What ties processes to one start of a spec. */
+/** Properties that tie processes to one start of a spec. */
 export interface Kin {
-  /** The process group and session that the start made, by the pid of its first process. */
+  /** The process group and session of the start, by the pid of its first process. */
   readonly group: number;
   /** Value of SRTCTL_PROCESS. */
   readonly mark: string;
@@ -13,12 +13,12 @@ export interface Kin {
   readonly sought?: Sought | undefined;
 }
 
-/** More generations than any tree of processes has. */
+/** More generations than any real process tree has. */
 const GENERATIONS = 64;
 
 /**
- * Whether a process belongs to one start of a spec: it is in its group or session, comes from somebody who is, or carries
- * one of its marks. undefined: the process has ended or cannot be read.
+ * Whether a process belongs to one start of a spec: it is in its group or session, has an ancestor there, or
+ * carries one of its marks. undefined: the process has ended or cannot be read.
  */
 export function isKin(pid: number, { group, mark, sought }: Kin): boolean | undefined {
   let exists = false;
@@ -33,9 +33,9 @@ export function isKin(pid: number, { group, mark, sought }: Kin): boolean | unde
 }
 
 /**
- * Whether a process is of a job of this user: it, or somebody it comes from, carries the job's mark, or no mark of srtctl
- * and Slurm's for the allocation that this agent is in, where several jobs may run. A program that sets its title has
- * nothing in its environment any more; the agent that started it, or that its mark names, has.
+ * Whether a process belongs to a job of this user: it or an ancestor carries the job's mark, or no mark of
+ * srtctl but Slurm's variable for this agent's allocation, where several jobs may run. A program that sets
+ * its title loses its environment, but the agent that started it, or that its mark names, has one.
  */
 export function isOfJob(pid: number, jobId: string, slurmJob = process.env.SLURM_JOB_ID): boolean {
   const job = jobOf(pid);
@@ -43,7 +43,9 @@ export function isOfJob(pid: number, jobId: string, slurmJob = process.env.SLURM
   return slurmJob !== undefined && slurmJobOf(pid) === slurmJob;
 }
 
-/** The job whose mark a process, or one that it comes from, carries; undefined where there is none, or it cannot be read. */
+/**
+ * The job whose mark a process or an ancestor carries; undefined where there is none, or it cannot be read.
+ */
 export function jobOf(pid: number): string | undefined {
   const job = inherited(pid, 'SRTCTL_JOB');
   if (job !== undefined) return job;
@@ -51,10 +53,10 @@ export function jobOf(pid: number): string | undefined {
   return owner && agentAt(owner.pid)?.split('/')[0];
 }
 
-/** The Slurm job that a process was started in, as far as its environment or that of one that it comes from says so. */
+/** The Slurm job of a process, according to its environment or that of an ancestor. */
 export const slurmJobOf = (pid: number): string | undefined => inherited(pid, 'SLURM_JOB_ID');
 
-/** The value of a variable in the environment of a process, or of the nearest one that it comes from. */
+/** The value of a variable in the environment of a process, or of its nearest ancestor that has it. */
 function inherited(pid: number, variable: string): string | undefined {
   for (const { pid: one } of ancestry(pid)) {
     const value = valueIn(environmentOf(one) ?? '', variable);
@@ -63,7 +65,7 @@ function inherited(pid: number, variable: string): string | undefined {
   return undefined;
 }
 
-/** `<job>/<node>` of an agent, or of its keeper, that lives; undefined for any other process. */
+/** `<job>/<node>` of a living agent or its keeper; undefined for any other process. */
 export const agentAt = (pid: number): string | undefined => valueIn(environmentOf(pid) ?? '', OWNER_VARIABLE);
 
 function markOf(pid: number): OwnerMark | undefined {
@@ -81,7 +83,7 @@ interface Place {
   readonly session: number;
 }
 
-/** A process, its parent, and so on up to the first process of the machine, which is left out. */
+/** A process, its parent, and so on up to the machine's first process, which is excluded. */
 function* ancestry(pid: number): Generator<Place> {
   let place = placeOf(pid);
   for (let step = 0; place && step < GENERATIONS; step++) {

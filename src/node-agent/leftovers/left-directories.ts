@@ -8,15 +8,18 @@ import { identityOf, isAlive } from './marks.ts';
 
 const OWNER = '.agent-';
 
-/** Makes an agent's directory on its node, and says in it whose it is: agents of several images may share it. */
+/**
+ * Creates an agent's directory on its node, and records its owner in it; agents of several images may share
+ * it.
+ */
 export function claimDirectory(path: string, node: string): void {
   makePrivateDirectory(path);
   writeFileSync(join(path, `${OWNER}${toToken(node)}`), identityOf(process.pid), { mode: 0o600 });
 }
 
 /**
- * Removes the directories of agents that were killed together with their guards, as when Slurm ends a step, and ends what
- * was in no process group of theirs, as guards do. Names the directories.
+ * Removes the directories of agents that were killed together with their guards (for example when Slurm ends
+ * a step), and ends processes outside of their process groups, as guards do. Returns the directories.
  */
 export function clearDirectories(guardScript: string, beside = tmpdir()): string[] {
   const names = readdirSync(beside).filter((name) => name.startsWith('srtctl-'));
@@ -30,7 +33,7 @@ export function clearDirectories(guardScript: string, beside = tmpdir()): string
   return left.map((name) => join(beside, name));
 }
 
-/** true when all of its agents are surely no more. */
+/** Whether all of its agents have certainly ended. */
 function isLeft(path: string): boolean {
   try {
     const owners = isOwn(path) ? readdirSync(path).filter((name) => name.startsWith(OWNER)) : [];
@@ -38,12 +41,12 @@ function isLeft(path: string): boolean {
       owners.length > 0 && owners.every((name) => isAlive(readFileSync(join(path, name), 'utf8')) === false)
     );
   } catch {
-    // It goes just now.
+    // Another process is removing it.
     return false;
   }
 }
 
-/** false also for what another agent of the node has removed meanwhile. */
+/** Also false when another agent of the node has removed it in the meantime. */
 function isOwn(path: string): boolean {
   const found = lstatSync(path, { throwIfNoEntry: false });
   return found?.isDirectory() === true && found.uid === process.getuid?.();

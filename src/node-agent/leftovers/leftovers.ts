@@ -5,28 +5,31 @@ import { endQuickly, newestPids } from './end-left.ts';
 import { agentAt } from './kin.ts';
 import { eachProcess, isAlive, type Seen, valueIn } from './marks.ts';
 
-/** A process of an agent that is no more. */
+/** A process of an ended agent. */
 export interface Leftover {
   readonly pid: number;
   readonly program: string;
-  /** `<job>/<node>/<incarnation>` of the agent that started it, or that agent's pid where the process hides it. */
+  /**
+   * `<job>/<node>/<incarnation>` of the agent that started it, or that agent's pid where the process hides
+   * it.
+   */
   readonly agent: string;
 }
 
-/** The agent whose place another one takes. */
+/** The agent that a new agent replaces. */
 interface Place {
   readonly jobId: string;
   readonly node: string;
 }
 
 const PAUSE_MS = 50;
-/** A process with much memory mapped takes its time to end. */
+/** A process with much mapped memory needs time to end. */
 const PATIENCE_MS = 10_000;
 
 /**
- * Ends what agents of this user left on this node: a living agent owns its processes, so those whose agent has ended
- * are nobody's. So are those of an earlier agent of the same name in the same job: we are there in its place.
- * Resolves with what it found, when that has ended.
+ * Ends the leftovers of this user's agents on this node. A living agent owns its processes, so those of an
+ * ended agent are leftovers. Processes of an earlier agent with the same name in the same job are leftovers
+ * too, because this agent replaces it. Resolves with the processes found, when they have ended.
  */
 export async function clearLeftovers(place: Place): Promise<Leftover[]> {
   const found = new Map<number, Leftover>();
@@ -37,7 +40,7 @@ export async function clearLeftovers(place: Place): Promise<Leftover[]> {
       found.set(leftover.pid, leftover);
       kill(leftover.pid);
     }
-    // What forks again and again is gone from where the look found it.
+    // A process that forks repeatedly is gone from the place where the search saw it.
     if (left.length > 0)
       endQuickly(newestPids, (pid, mark) => {
         if (lastAgentByMark({ pid, mark, environ: '' }, place) === undefined || !isOwn(pid)) return false;
@@ -59,12 +62,12 @@ async function findLeftovers(place: Place): Promise<Leftover[]> {
   return left;
 }
 
-/** The agent that a process is left of, by the limit that it cannot lose; undefined when it is no leftover. */
+/** The ended agent of a leftover, by the limit that it cannot lose; undefined for other processes. */
 function lastAgentByMark({ pid, mark, environ }: Seen, { jobId, node }: Place): string | undefined {
   if (mark?.kind !== 'agent') return undefined;
   const name = valueIn(environ, 'SRTCTL_AGENT') ?? `the agent with pid ${mark.pid}`;
   const alive = ownerLives(mark);
-  // Where a PID namespace or a time namespace is around it, the owner's pid and start are those in that one.
+  // Inside a PID or time namespace, the owner's pid and start are those of that namespace.
   if (alive === undefined || !isOfOurNamespaces(pid)) return undefined;
   if (!alive) return name;
   if (mark.pid === process.pid || agentAt(mark.pid) !== `${jobId}/${node}`) return undefined;
@@ -72,7 +75,7 @@ function lastAgentByMark({ pid, mark, environ }: Seen, { jobId, node }: Place): 
   return name;
 }
 
-/** The same by what its environment says, as far as it has not erased that. */
+/** The same by its environment, unless the process has erased it. */
 function lastAgentByEnvironment({ environ }: Seen, { jobId, node }: Place): string | undefined {
   const agent = valueIn(environ, 'SRTCTL_AGENT');
   const identity = valueIn(environ, 'SRTCTL_AGENT_ID');
@@ -85,14 +88,14 @@ function lastAgentByEnvironment({ environ }: Seen, { jobId, node }: Place): stri
 }
 
 /**
- * By /proc/PID/status, which can be read also of a process that keeps its other files to root (PR_SET_DUMPABLE): a
- * process of a namespace inside of ours has a second pid there.
+ * Checked in /proc/PID/status, which is readable even for a process that restricts its other files to root
+ * (PR_SET_DUMPABLE). A process in a namespace inside ours has a second pid there.
  */
 function isOfOurNamespaces(pid: number): boolean {
   return fieldOf(pid, 'NSpid').length === 1;
 }
 
-/** root sees everybody's. */
+/** root sees the processes of all users. */
 const isOwn = (pid: number): boolean => Number(fieldOf(pid, 'Uid')[0]) === process.getuid?.();
 
 function fieldOf(pid: number, name: string): string[] {
@@ -108,7 +111,7 @@ function fieldOf(pid: number, name: string): string[] {
   }
 }
 
-/** false: it has ended by itself. */
+/** false: the process has ended by itself. */
 function kill(pid: number): boolean {
   try {
     return process.kill(pid, 'SIGKILL');

@@ -3,42 +3,42 @@ import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { markIn, type OwnerMark } from '../../os/processes/owner-mark.ts';
 import { startOf } from '../../os/processes/proc-stat.ts';
 
-/** Files of /proc that are read at the same time, as many as Node has threads for it. */
+/** Files of /proc that are read at the same time: the number of Node's threads for it. */
 const PARALLEL = 4;
-/** More than most environments have. */
+/** Larger than most environments. */
 const PIECE = 64 * 1024;
 
 /**
- * Processes are found by their owner's mark, a limit that they cannot lose (owner-mark.ts), and by a hint in their
- * environment, for what got no limit: tasks that Slurm starts, containers under a daemon, children of an agent whose own
- * limit was too low. A program that sets its title (setproctitle) erases the hint from /proc/PID/environ, which is
- * NUL-separated and as of exec.
+ * Processes are found by their owner's mark, a limit that they cannot lose (owner-mark.ts). A hint in the
+ * environment serves for processes without that limit: tasks that Slurm starts, containers under a daemon,
+ * children of an agent whose own limit was too low. A program that sets its title (setproctitle) erases the
+ * hint from /proc/PID/environ, which is NUL-separated and as of exec.
  */
 const isPid = (name: string): boolean => /^[0-9]+$/.test(name);
 
 const hasEntry = (environ: string, entry: string): boolean =>
   environ.startsWith(`${entry}\0`) || environ.includes(`\0${entry}\0`) || environ.endsWith(`\0${entry}`);
 
-/** What of a process is looked for: the mark of its owner, or an entry (NAME=value) of its environment. */
+/** The criteria of a search: the mark of an owner, or an entry (NAME=value) of the environment. */
 export interface Sought {
   readonly entry: string;
   /** The owner's hard limit; undefined where it could set none. */
   readonly hard?: bigint | undefined;
-  /** Of one process and its descendants alone. */
+  /** Restricts the search to one process and its descendants. */
   readonly number?: number | undefined;
 }
 
 export const isMarked = (mark: OwnerMark | undefined, { hard, number }: Sought): boolean =>
   mark !== undefined && mark.hard === hard && (number === undefined || mark.number === number);
 
-/** What can be read of a process; '' for what cannot: of another user, or of one that has ended. */
+/** The readable data of a process; '' for unreadable data: of another user, or of an ended process. */
 export interface Seen {
   readonly pid: number;
   readonly mark: OwnerMark | undefined;
   readonly environ: string;
 }
 
-/** Every process that has not ended. */
+/** Calls `tell` for every process that has not ended. */
 export async function eachProcess(tell: (seen: Seen) => void): Promise<void> {
   const pids = (await readdir('/proc')).filter(isPid);
   const reader = async (): Promise<void> => {
@@ -56,8 +56,8 @@ export async function eachProcess(tell: (seen: Seen) => void): Promise<void> {
 }
 
 /**
- * A file's text, by way of a buffer that serves for many. readFile would take 64 KiB for each file that does not know
- * its size, and the memory of an agent that looks at thousands of processes again and again would grow.
+ * A file's text, read through a shared buffer. readFile would allocate 64 KiB for each file without a known
+ * size, so the memory of an agent that repeatedly reads thousands of processes would grow.
  */
 async function readInto(buffer: Buffer, path: string): Promise<string> {
   const file: FileHandle = await open(path, 'r');
@@ -73,7 +73,7 @@ async function readInto(buffer: Buffer, path: string): Promise<string> {
   }
 }
 
-/** Pids of the processes that are looked for. */
+/** Pids of the processes that match. */
 export async function findProcesses(sought: Sought): Promise<number[]> {
   const found: number[] = [];
   await eachProcess(({ pid, mark, environ }) => {
@@ -82,7 +82,7 @@ export async function findProcesses(sought: Sought): Promise<number[]> {
   return found;
 }
 
-/** The same without waiting, for the last moments of an agent. */
+/** The same, synchronously, for the last moments of an agent. */
 export function findProcessesSync(sought: Sought): number[] {
   const read = (pid: string, name: string): string => {
     try {
@@ -101,7 +101,7 @@ export function findProcessesSync(sought: Sought): number[] {
     .map(Number);
 }
 
-/** The value of a variable in an environment as /proc has it. */
+/** The value of a variable in the text of /proc/PID/environ. */
 export function valueIn(environ: string, name: string): string | undefined {
   const from = environ.startsWith(`${name}=`) ? 0 : environ.indexOf(`\0${name}=`) + 1;
   if (from === 0 && !environ.startsWith(`${name}=`)) return undefined;
@@ -110,19 +110,19 @@ export function valueIn(environ: string, name: string): string | undefined {
 }
 
 /**
- * Says which process an agent is, so that others can tell whether it still lives: its pid, when it began (a pid is
- * used again, the two together are not), and the namespaces in which that holds.
+ * Identifies an agent's process, so that others can check whether it lives: its pid, its start (pids are
+ * reused, the pair is not), and the namespaces in which both are valid.
  */
 export const identityOf = (pid: number): string => `${pid}/${startOf(pid) ?? ''}/${namespaces()}`;
 
-/** false: it has ended; undefined: it cannot be told from here. */
+/** false: it has ended; undefined: unknown from here. */
 export function isAlive(identity: string): boolean | undefined {
   const [pid, start, namespace] = identity.split('/');
   if (!pid || !start || !namespace || namespace !== namespaces()) return undefined;
   return startOf(Number(pid)) === start;
 }
 
-/** Pids are those of a PID namespace, and times since the start those of a time namespace; '' when it cannot be told. */
+/** Pids belong to a PID namespace, and start times to a time namespace; '' when unknown. */
 function namespaces(): string {
   try {
     return ['pid', 'time']

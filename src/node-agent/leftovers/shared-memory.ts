@@ -11,16 +11,16 @@ import { join } from 'node:path';
 
 const DIRECTORY = '/dev/shm';
 /**
- * Names of shared memory that engines make and leave when they are killed: `psm_` of Python's
- * multiprocessing.shared_memory (CPython 3.11, vLLM), `sem.mp-` of its semaphores, `sglang_loads_` of SGLang 0.5.23.
- * Other names stay: people keep models in /dev/shm.
+ * Names of shared memory that engines create and leave when they are killed: `psm_` of Python's
+ * multiprocessing.shared_memory (CPython 3.11, vLLM), `sem.mp-` of its semaphores, `sglang_loads_` of SGLang
+ * 0.5.23. Other names stay, because people keep models in /dev/shm.
  */
 const OF_ENGINES = /^(psm_|sem\.mp-|sglang_loads_)/;
 
-/** Segments by name, with what tells one from a later one of the same name. */
+/** Segments by name, with a value that distinguishes one from a later one of the same name. */
 export type Segments = ReadonlyMap<string, string>;
 
-/** This user's segments with a name that engines give. */
+/** This user's segments with an engine's name. */
 export function segments(directory = DIRECTORY): Segments {
   const found = new Map<string, string>();
   for (const name of namesIn(directory)) {
@@ -32,11 +32,11 @@ export function segments(directory = DIRECTORY): Segments {
 }
 
 /**
- * Removes the segments that were made since `before` and that no process uses any more. What another process of this user
- * made meanwhile is in use as long as that process lives. Returns the names.
+ * Removes the segments that were created after `before` and that no process uses. Segments of this user's
+ * other processes are in use as long as these live. Returns the names.
  */
 export function removeSegments(before: Segments, directory = DIRECTORY): string[] {
-  // In a PID namespace of its own an agent does not see everybody who may use a segment.
+  // An agent in its own PID namespace does not see all users of a segment.
   if (process.ppid === 1) return [];
   const made = [...segments(directory)].filter(([name, id]) => before.get(name) !== id);
   if (made.length === 0) return [];
@@ -46,16 +46,16 @@ export function removeSegments(before: Segments, directory = DIRECTORY): string[
     try {
       unlinkSync(join(directory, name));
     } catch {
-      // Somebody else has removed it.
+      // Another process has removed it.
     }
   }
   return left;
 }
 
 /**
- * Files below the directory that a process has open or mapped, as `segments` tells them. Their names do not count: glibc
- * makes a semaphore under another name and links it to its own, so that the maps of all who use `sem.mp-x` show
- * `sem.8RtqUa (deleted)`.
+ * Files below the directory that a process has open or mapped, in the form of `segments`. Names are ignored:
+ * glibc creates a semaphore under another name and links it to its own, so that the maps of all users of
+ * `sem.mp-x` show `sem.8RtqUa (deleted)`.
  */
 function inUse(directory: string): Set<string> {
   const used = new Set<string>();
@@ -63,10 +63,10 @@ function inUse(directory: string): Set<string> {
     for (const fd of namesIn(`/proc/${pid}/fd`)) {
       const link = `/proc/${pid}/fd/${fd}`;
       try {
-        // Files elsewhere are not asked about: a file server that does not answer would hold us up.
+        // Does not stat files elsewhere, because a file server that does not answer would block the agent.
         if (readlinkSync(link).startsWith(`${directory}/`)) used.add(idOf(statSync(link)));
       } catch {
-        // It was closed meanwhile.
+        // It was closed in the meantime.
       }
     }
     for (const line of textOf(`/proc/${pid}/maps`).split('\n')) {
@@ -81,7 +81,7 @@ function inUse(directory: string): Set<string> {
 /** A line of /proc/PID/maps: addresses, rights, offset, device (hexadecimal), inode, path. */
 const MAPPED = /^\S+ \S+ \S+ ([0-9a-f]+):([0-9a-f]+) (\d+) /;
 
-/** Device and inode, with the device's two numbers as Linux puts them together in st_dev. */
+/** Device and inode, with the device's two numbers combined as in st_dev. */
 function idOf({ dev, ino }: Stats): string {
   const major = (dev >>> 8) & 0xfff;
   const minor = (dev & 0xff) | ((dev >>> 12) & 0xfff00);

@@ -1,27 +1,30 @@
 import type { ProbeSpec, ProcessSpec } from '../../messages/spec/process-spec.ts';
 import type { WhoAnswers } from './who-answers.ts';
 
-/** What answers a probe is looked at again after so long, ms: while it starts, and once it serves. */
+/** How often the listener behind a probe's answer is checked, ms: during the start, and while it serves. */
 const AGAIN_MS = { starting: 5_000, serving: 60_000 } as const;
 /**
- * A look takes a moment, in which sockets are opened, closed and handed on. Only what two looks say alike counts
- * against the process.
+ * A check takes a moment, in which sockets are opened, closed and passed on. Only two equal results in a row
+ * count against the process.
  */
 const LOOKS_TO_BELIEVE = 2;
 
 export type WhoAsks = (host: string, port: number) => Promise<WhoAnswers>;
 
-/** `pass`: the answer counts, with what people should know of it; `again`: ask once more; `stranger`: it never counts. */
+/**
+ * `pass`: the answer counts, with a note for people; `again`: probe once more; `stranger`: the answer never
+ * counts.
+ */
 export type AnswerVerdict =
   | { readonly is: 'pass'; readonly says?: string }
   | { readonly is: 'again' }
   | { readonly is: 'stranger'; readonly says: string };
 
-/** The probe asks a port on which the process itself listens; a follower's asks its leader, on another node. */
+/** Whether the probe's port is the process's own; a follower's probe asks its leader on another node. */
 export const asksItself = ({ probe, ports }: Pick<ProcessSpec, 'probe' | 'ports'>): boolean =>
   probe.kind !== 'running' && Object.values(ports).includes(probe.port);
 
-/** Decides for the probes of one process whether an answer came from the process itself. */
+/** Decides whether an answer to a process's probe came from that process. */
 export class AnswerCheck {
   readonly #probe: Exclude<ProbeSpec, { kind: 'running' }>;
   readonly #who: WhoAsks;
@@ -33,12 +36,12 @@ export class AnswerCheck {
     this.#who = who;
   }
 
-  /** An answer that says ready counts only after a look, unless one was just had. */
+  /** An answer that says ready counts only after a check, unless there was one just now. */
   async ready(): Promise<AnswerVerdict> {
     return this.#look();
   }
 
-  /** Any other answer: a stranger that does not say ready keeps the process from its port all the same. */
+  /** Any other answer: a stranger that is not ready also occupies the process's port. */
   async sometimes(phase: keyof typeof AGAIN_MS): Promise<AnswerVerdict> {
     const isDue = performance.now() - this.#lookedAt >= AGAIN_MS[phase] || this.#isInDoubt();
     return isDue ? this.#look() : { is: 'pass' };

@@ -3,32 +3,35 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describeHolder, holdersOf } from './port-holders.ts';
 import { socketsOn } from './tcp-table.ts';
 
-/** What has just been told to end may still have its port. */
+/** A process that was just stopped may still have its port. */
 const PATIENCE_MS = 1_500;
 const PAUSE_MS = 100;
 
-/** A port that a process is to listen on. */
+/** A port on which a process will listen. */
 export interface WantedPort {
   readonly process: string;
-  /** What it is for: `http`, `system`. */
+  /** The purpose of the port: `http`, `system`. */
   readonly name: string;
   readonly port: number;
 }
 
 export interface TakenPort extends WantedPort {
-  /** Who has it, as the end of a sentence. */
+  /** The holder of the port, as the end of a sentence. */
   readonly holder: string;
 }
 
 export interface PortLook {
-  /** Where the node's processes listen: its own address where nodes share a machine, else every address. */
+  /**
+   * The listening address of the node's processes: its own address where nodes share a machine, else every
+   * address.
+   */
   readonly address: string;
-  /** Whether a process is the agent's own, so that its ports are the agent's to give. */
+  /** Whether a process is the agent's own, so that the agent manages its ports. */
   readonly isOwn: (pid: number) => boolean;
   readonly patienceMs?: number;
 }
 
-/** Those of the ports that somebody else has, when what may be about to end has had a moment for it. */
+/** The ports that another program still has after a short wait for ending processes. */
 export async function takenPorts(wanted: readonly WantedPort[], look: PortLook): Promise<TakenPort[]> {
   const until = performance.now() + (look.patienceMs ?? PATIENCE_MS);
   let left = await busy(wanted, look.address);
@@ -49,17 +52,20 @@ async function busy(wanted: readonly WantedPort[], address: string): Promise<Wan
   return wanted.filter((_, at) => !free[at]);
 }
 
-/** Asks the kernel as the process itself will: the table of sockets does not say which of them would be in the way. */
+/**
+ * Tries to bind as the process itself will, because the table of sockets does not show which of them would
+ * conflict.
+ */
 function isFree(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer((socket) => socket.destroy());
-    // Whatever else the kernel refuses (a port below 1024) the process meets itself, with its own words.
+    // The process reports other refusals of the kernel (a port below 1024) itself.
     server.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'EADDRINUSE'));
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
   });
 }
 
-/** undefined when it is the agent's own process that has the port. */
+/** undefined when the agent's own process has the port. */
 async function withHolder(wanted: WantedPort, { address, isOwn }: PortLook): Promise<TakenPort | undefined> {
   const every = new Set(['0.0.0.0', '::']);
   const isInTheWay = (other: string) => every.has(address) || every.has(other) || other === address;

@@ -7,13 +7,13 @@ import type { TcpSocket } from './tcp-table.ts';
 
 const run = promisify(execFile);
 const TIMEOUT_MS = 5_000;
-/** Processes that are looked at in one go; between two goes the agent's other work has its turn. */
+/** Processes to check in one go; the agent does its other work in between. */
 const AT_ONCE = 50;
 const MOST_OF_COMMAND = 120;
 
 /**
- * The processes that have a socket, of those whose open files may be read: the user's own, for root everybody's. `first`
- * is looked at before the others, and with `enough` the search ends when that says so.
+ * The processes that have a socket, among those whose open files are readable: the user's own, for root all.
+ * `first` is checked before the others, and the search ends when `enough` returns true.
  */
 export async function holdersOf(
   inode: number,
@@ -51,7 +51,7 @@ function hasSocket(pid: number, inode: number): boolean {
   }
 }
 
-/** Whether the open files of a process may be read by this one. */
+/** Whether this process may read the open files of another one. */
 export function filesAreReadable(pid: number): boolean {
   try {
     readdirSync(`/proc/${pid}/fd`);
@@ -62,8 +62,8 @@ export function filesAreReadable(pid: number): boolean {
 }
 
 /**
- * Who has a socket, as the end of a sentence: `pid 4242 of user bob: python3 -m http.server 8000`, and whose job's process
- * it is where that can be seen: `pid 4242 of user bob, job 17: python3 …`.
+ * The holder of a socket, as the end of a sentence: `pid 4242 of user bob: python3 -m http.server 8000`, with
+ * the job where it is known: `pid 4242 of user bob, job 17: python3 …`.
  */
 export async function describeHolder(
   { uid }: Pick<TcpSocket, 'uid'>,
@@ -94,7 +94,7 @@ function printable(words: string): string {
 
 function commandOf(pid: number): string {
   try {
-    // A command line is what the program makes of it: it may hold anything.
+    // A program can change its command line, so it may contain anything.
     const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ');
     const text = printable(words);
     if (text !== '') return text;

@@ -2,12 +2,12 @@ import { open } from 'node:fs/promises';
 
 /** A TCP socket of this machine as proc(5) lists it. */
 export interface TcpSocket {
-  /** `127.0.0.2`; of IPv6 sockets `::`, or 32 hexadecimal digits. IPv4 in IPv6 is written as IPv4. */
+  /** `127.0.0.2`; for IPv6 sockets `::`, or 32 hexadecimal digits. IPv4 in IPv6 has the form of IPv4. */
   readonly address: string;
   readonly port: number;
   readonly listens: boolean;
   readonly uid: number;
-  /** Number that a link in /proc/PID/fd names; 0 when no process has the socket any more. */
+  /** The number in the links of /proc/PID/fd; 0 when no process has the socket any more. */
   readonly inode: number;
 }
 
@@ -16,15 +16,15 @@ const PIECE = 64 * 1024;
 const EVERY_ADDRESS = new Set(['0.0.0.0', '::']);
 
 /**
- * The sockets that a new connection to `host`:`port` on this machine may reach: those on the address itself, else those
- * on every address. Several share a port when all of them ask for it (SO_REUSEPORT).
+ * The sockets that a new connection to `host`:`port` on this machine may reach: those on the address itself,
+ * else those on every address. Several sockets share a port when all of them allow it (SO_REUSEPORT).
  */
 export async function listenersAt(host: string, port: number): Promise<TcpSocket[]> {
   const all = await socketsOn(port, { listening: true });
   const exact = all.filter(({ address }) => address === host);
   if (exact.length > 0) return exact;
   const wildcard = all.filter(({ address }) => EVERY_ADDRESS.has(address));
-  // IPv4 goes before IPv6 where both would take the connection.
+  // IPv4 takes precedence where both would accept the connection.
   const ipv4 = wildcard.filter(({ address }) => address === '0.0.0.0');
   return ipv4.length > 0 ? ipv4 : wildcard;
 }
@@ -41,8 +41,8 @@ export async function socketsOn(
 }
 
 /**
- * The kernel lists sockets that listen first (tcp_seq_start in net/ipv4/tcp_ipv4.c), so those thousands that are
- * connections need not be read to find them.
+ * The kernel lists listening sockets first (tcp_seq_start in net/ipv4/tcp_ipv4.c), so the search can skip
+ * thousands of connections.
  */
 async function readTable(file: string, listening: boolean): Promise<TcpSocket[]> {
   const sockets: TcpSocket[] = [];
@@ -82,7 +82,10 @@ export function parseSocket(line: string): TcpSocket | undefined {
   };
 }
 
-/** Each group of four bytes is a number in the machine's own order of bytes, which is little-endian on all that we run on. */
+/**
+ * Each group of four bytes is a number in the machine's byte order, which is little-endian on all supported
+ * machines.
+ */
 function addressOf(hex: string): string {
   const groups = hex.match(/.{8}/g) ?? [];
   const bytes = groups.flatMap((group) =>

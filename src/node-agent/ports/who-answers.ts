@@ -4,20 +4,24 @@ import { listenersAt, type TcpSocket } from './tcp-table.ts';
 
 export interface Answerer extends Kin {
   readonly jobId: string;
-  /** A part of it is no descendant of its first process: it is below a container's daemon, or a rank of an MPI launch. */
+  /**
+   * A part of it is no descendant of its first process: it is below a container's daemon, or a rank of an MPI
+   * launch.
+   */
   readonly isBeyond: boolean;
 }
 
-/** Who listens where a process of ours was asked. `says` is the end of a sentence, for people. */
+/** Who listens at the probed address of a process. `says` is the end of a sentence, for people. */
 export type WhoAnswers =
   | { readonly who: 'ours' }
   | { readonly who: 'stranger'; readonly says: string }
-  /** Nothing can be said: in a network namespace or below a user of its own a process is not seen. */
+  /** Unknown: a process in another network namespace or of another user is invisible. */
   | { readonly who: 'unseen'; readonly says: string };
 
 /**
- * Who listens at an address of this machine: the start of a process that `own` describes, or somebody else. Where one
- * of several sockets on the port is a stranger's, a stranger answers, because the kernel shares connections out.
+ * Determines who listens at an address of this machine: the start of a process that `own` describes, or a
+ * stranger. When one of several sockets on the port is a stranger's, the answer is the stranger, because the
+ * kernel distributes connections over all sockets.
  */
 export async function whoAnswers(host: string, port: number, own: Answerer): Promise<WhoAnswers> {
   const listeners = await listenersAt(host, port);
@@ -47,7 +51,7 @@ async function whoHas(socket: TcpSocket, own: Answerer): Promise<WhoAnswers> {
     const isAnothers = job !== undefined && job !== own.jobId;
     return isAnothers ? { who: 'stranger', says: holder } : cannotTell(`it is ${holder}`);
   }
-  // What one of ours has open can be read, unless it runs as another user or forbids it.
+  // The open files of our process are readable, unless it runs as another user or forbids it.
   if (pid === undefined && !filesAreReadable(own.group))
     return cannotTell('its open files may not be read by the agent');
   return { who: 'stranger', says: holder };

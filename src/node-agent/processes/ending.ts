@@ -9,7 +9,7 @@ export function signalGroup(options: TableOptions, entry: Entry | undefined, sig
   options.spawner.signalGroup(entry.group, signal);
 }
 
-/** What is beyond the process group may have to be asked in another way. */
+/** The part outside of the process group may need another way to be stopped. */
 export async function terminate(options: TableOptions, entry: Entry | undefined): Promise<void> {
   if (entry?.beyond && (await entry.beyond.terminate())) return;
   if (entry?.group == null) return;
@@ -17,24 +17,27 @@ export async function terminate(options: TableOptions, entry: Entry | undefined)
   if (main === undefined || !options.spawner.signal(main, 'SIGTERM')) signalGroup(options, entry, 'SIGTERM');
 }
 
-/** SIGKILL to all of it, wherever it is. */
+/** Sends SIGKILL to all parts of it, wherever they are. */
 export function kill(options: TableOptions, entry: Entry | undefined): void {
   signalGroup(options, entry, 'SIGKILL');
   void entry?.beyond?.kill();
 }
 
-/** Nothing of it is left outside its process group. */
+/** No part of it is left outside of its process group. */
 export function nothingBeyond(entry: Entry): void {
   entry.beyond?.over();
   entry.beyond = undefined;
 }
 
-/** What is looked for in /proc to find all that an entry has started. */
+/** The search criteria for everything that an entry has started. */
 export function soughtOf(options: TableOptions, { mark, number }: Entry): Sought {
   return { entry: `SRTCTL_PROCESS=${mark}`, hard: options.owner?.hard, number };
 }
 
-/** The main process has ended: ends what it left behind, in its group or out of it, then lets go of the entry. */
+/**
+ * The main process has ended: ends the processes that it left behind, in its group or outside of it, then
+ * releases the entry.
+ */
 export async function endRest(
   options: TableOptions,
   entry: Entry,
@@ -64,8 +67,8 @@ export async function endRest(
 }
 
 /**
- * SIGKILL to everything of this agent, now, without waiting and whatever the machines think: by process group and
- * by mark. For the last moments of the agent.
+ * Sends SIGKILL to everything of this agent, at once, whatever state the machines are in: by process group
+ * and by mark. For the last moments of the agent.
  */
 export function killAll(options: TableOptions, entries: Iterable<Entry>): void {
   for (const { group } of entries) if (group !== null) options.spawner.signalGroup(group, 'SIGKILL');

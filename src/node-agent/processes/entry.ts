@@ -10,7 +10,7 @@ import type { Beyond, Launcher } from '../start/launch.ts';
 import type { OpenLog } from '../start/prepare.ts';
 import type { Spawner } from '../start/spawn.ts';
 
-/** A change of state of one process, before it is put on the bus. */
+/** A state change of one process, before it is published. */
 export interface Transition {
   readonly spec: ProcessSpec;
   readonly from: ProcessState | null;
@@ -20,38 +20,38 @@ export interface Transition {
   readonly exitCode: number | null;
   readonly signal: string | null;
   readonly generation: number;
-  /** Byte of the log file where what it says begins. */
+  /** Byte of the log file where its output starts. */
   readonly logFrom: number;
-  /** Its size when the process was asked to end; what follows is about that. */
+  /** The log's size when the process was stopped; later output is about the shutdown. */
   readonly logTo?: number;
 }
 
-/** What the table holds of one start of a process. */
+/** The table's data about one start of a process. */
 export interface Entry {
   readonly key: string;
   spec: ProcessSpec;
   generation: number;
   readonly mark: string;
-  /** Of all the agent's starts; a part of the mark that the process cannot lose. */
+  /** Unique among the agent's starts; a part of the mark that the process cannot lose. */
   readonly number: number;
   actor: ActorRefFrom<ProcessMachine>;
   state: ProcessState;
   why: string;
   unwanted: boolean;
-  /** The process group, from the spawn until nothing of it is left. */
+  /** The process group, from the spawn until no part of it is left. */
   group: number | null;
-  /** What of it the process group does not hold, as long as that may exist. */
+  /** The parts outside of the process group, as long as they may exist. */
   beyond: Beyond | undefined;
   pid: number | null;
   exitCode: number | null;
   signal: string | null;
-  /** Shared memory that was there before the process. */
+  /** Shared memory that existed before the process. */
   segments: Segments;
   logFrom: number;
   logTo?: number | undefined;
-  /** From when it is prepared until it is started. */
+  /** Set from its preparation until its start. */
   log: OpenLog | undefined;
-  /** Ends the watch over whether it gets on. */
+  /** Ends the hang detection. */
   unwatch: (() => void) | undefined;
   /** Ends the watch over its log. */
   unwatchLog: (() => void) | undefined;
@@ -59,28 +59,30 @@ export interface Entry {
 
 export interface TableOptions {
   readonly spawner: Spawner;
-  /** By default commands are started as they are. */
+  /** By default commands run on the host. */
   readonly launcher?: Launcher;
-  /** Words of commands that are other ones on this node. */
+  /** Replacements for words of commands on this node. */
   readonly words?: Readonly<Record<string, string>>;
   readonly guard: Guard;
   /** `<job>/<node>/<incarnation>`: the value of SRTCTL_AGENT in every process. */
   readonly agentMark: string;
-  /** Which process the agent is (SRTCTL_AGENT_ID), so that a later one can tell that it has ended. */
+  /**
+   * Identity of the agent's process (SRTCTL_AGENT_ID), so that a later agent can check whether it has ended.
+   */
   readonly agentId: string;
   readonly jobNode: string;
   /**
-   * Where processes listen: the node's own address where nodes share a machine, else every address. Left out where no
-   * process is a real one: then nobody looks who has a port.
+   * The listening address of processes: the node's own where nodes share a machine, else every address.
+   * Without it (no process is real) ports are not checked.
    */
   readonly listenAddress?: string;
-  /** The mark that no process can lose, and how it is set; left out where there is no way to set it. */
+  /** The mark that no process can lose, and how to set it; undefined where there is no way. */
   readonly owner?: { readonly hard: bigint; readonly marker: Marker } | undefined;
-  /** Pid of the process that everything becomes a child of whose own parent has ended (keeper.pl). */
+  /** Pid of the process that adopts all orphans of the tree (keeper.pl). */
   readonly keeper?: number | undefined;
-  /** What every process inherits. */
+  /** Environment of every process. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Processes that the kernel ended a moment ago for lack of memory. */
+  /** Number of processes that the OOM killer ended a moment ago. */
   readonly oomKills?: () => number;
   readonly onTransition: (transition: Transition) => void;
   readonly onMetrics: (metrics: { process: string; values: Record<string, number> }) => void;
@@ -107,7 +109,7 @@ export const newEntry = (
   unwatchLog: undefined,
 });
 
-/** What an entry has become, which was `from` before. */
+/** The new state of an entry, after state `from`. */
 export function transitionOf(entry: Entry, from: ProcessState | null): Transition {
   const { spec, state, why, pid, exitCode, signal, generation, logFrom } = entry;
   if (state === 'stopping') entry.logTo ??= sizeOf(spec.logFile);
@@ -118,7 +120,7 @@ export function transitionOf(entry: Entry, from: ProcessState | null): Transitio
   };
 }
 
-/** undefined: a log of which nothing can be said, so that all of it counts. */
+/** undefined: size unknown, so that the whole log counts. */
 export function sizeOf(file: string): number | undefined {
   try {
     return statSync(file).size;

@@ -6,14 +6,14 @@ import type { Spawned, SpawnListener } from '../start/spawn.ts';
 import { nothingBeyond } from './ending.ts';
 import type { Entry, TableOptions } from './entry.ts';
 
-/** Makes the files of a process that is about to be started, and opens its log. */
+/** Creates the files of a process that is about to start, and opens its log. */
 export async function openLog(
   entry: Entry | undefined,
   spec: ProcessSpec,
   signal: AbortSignal,
 ): Promise<void> {
   const log = await prepareFiles(spec);
-  // It was stopped meanwhile.
+  // The process was stopped in the meantime.
   if (!entry || signal.aborted) return log.close();
   entry.log = log;
   entry.logFrom = log.size;
@@ -25,8 +25,9 @@ export function closeLog(entry: Entry): void {
 }
 
 /**
- * Starts an entry's process. `onExit` is called when its main process has ended; with a function that is to be called when
- * nothing of it is left on other nodes, where the end itself is told only then.
+ * Starts an entry's process. Calls `onExit` when its main process has ended. When the process has ranks on
+ * other nodes, `onExit` comes with a function, to be called when no part is left there, and the end is only
+ * published then.
  */
 export function spawnProcess(
   options: TableOptions,
@@ -62,7 +63,8 @@ export function spawnProcess(
       exited: (exitCode, signal) => {
         const oomKills = signal === 'SIGKILL' ? (options.oomKills?.() ?? 0) : 0;
         const exited = () => sendBack({ type: 'process.exited', exitCode, signal, oomKills });
-        // Ranks on other nodes can outlive their srun: what comes next may be started by an agent that cannot see them.
+        // Ranks on other nodes can outlive their srun, and the next process may belong to an agent that
+        // cannot see them.
         if (!spec.mpi) exited();
         onExit(spec.mpi && exited);
       },

@@ -20,8 +20,8 @@ import { inTheWay, reconcile } from './reconcile.ts';
 import { watch, watchLog, whoAnswersFor } from './watching.ts';
 
 /**
- * The agent's running processes. The table is here, around the machines and not in them, so that `killAll` works in
- * whatever state a machine is; a process leaves it only when nothing with its mark exists any more.
+ * The agent's running processes. The table is around the machines and not inside them, so that `killAll`
+ * works in every state of a machine. A process stays in it until no process with its mark exists.
  */
 export class ProcessTable {
   readonly #options: TableOptions;
@@ -39,7 +39,7 @@ export class ProcessTable {
     return count;
   }
 
-  /** What is to run here. */
+  /** The specs of the current desired state. */
   get wanted(): ProcessSpec[] {
     return [...this.#entries.values()].filter(({ unwanted }) => !unwanted).map(({ spec }) => spec);
   }
@@ -64,7 +64,7 @@ export class ProcessTable {
     return file;
   }
 
-  /** Makes what runs what is wanted. */
+  /** Makes the running processes match the desired state. */
   apply(desired: readonly ProcessSpec[], generation: number, why: string): void {
     const { stop, keep, change, start } = reconcile([...this.#entries.values()], desired);
     for (const key of keep) {
@@ -79,19 +79,19 @@ export class ProcessTable {
     if (this.alive === 0) this.#options.onEmpty();
   }
 
-  /** false where no process is a real one. */
+  /** false where no process is real. */
   get looksAtPorts(): boolean {
     return this.#options.listenAddress !== undefined;
   }
 
-  /** Those that would be started if this were wanted. */
+  /** The specs that would start if this were the desired state. */
   toStart(desired: readonly ProcessSpec[]): readonly ProcessSpec[] {
     return reconcile([...this.#entries.values()], desired).start;
   }
 
   /**
-   * Which ports that these are to listen on somebody else has, in sentences. What processes of the table have, or have
-   * not yet let go of, is theirs.
+   * Ports of these specs that another program has, in sentences. Ports of the table's own processes, even of
+   * ending ones, do not count.
    */
   async taken(wanted: readonly Pick<ProcessSpec, 'id' | 'ports'>[], but?: object): Promise<string[]> {
     const { listenAddress: address, jobNode } = this.#options;
@@ -108,8 +108,8 @@ export class ProcessTable {
   }
 
   /**
-   * SIGKILL to everything of this agent, now, without waiting and whatever the machines think: by process group and
-   * by mark. For the last moments of the agent.
+   * Sends SIGKILL to everything of this agent, at once, whatever state the machines are in: by process group
+   * and by mark. For the last moments of the agent.
    */
   killAll(): void {
     killAll(this.#options, this.#entries.values());
@@ -122,7 +122,7 @@ export class ProcessTable {
     if (!hasEnded(entry.state)) entry.actor.send({ type: 'stop', why });
   }
 
-  /** The same process, watched differently. */
+  /** The same process with other monitoring. */
   #change(key: string, spec: ProcessSpec): void {
     const entry = this.#entries.get(key);
     if (!entry) return;
@@ -186,7 +186,7 @@ export class ProcessTable {
     entry.actor.start();
   }
 
-  /** Starts what waits and has nothing in its way. */
+  /** Starts every waiting process whose resources are free. */
   #startWaiting(): void {
     for (const entry of this.#entries.values()) {
       if (entry.state !== 'waiting' || entry.unwanted) continue;
@@ -218,7 +218,8 @@ export class ProcessTable {
               void this.#sweep(entry, onNothingBeyond);
             });
           return () => {
-            // Left with the process alive: only when the machine was stopped from outside. Nothing may leak.
+            // This is only reached with the process alive when the machine was stopped from outside; the
+            // process must not leak.
             if (entry?.group != null && entry.exitCode === null && entry.signal === null)
               signalGroup(this.#options, entry, 'SIGKILL');
           };
@@ -248,7 +249,10 @@ export class ProcessTable {
     await openLog(entry, spec, signal);
   }
 
-  /** The main process has ended: ends what it left behind, in its group or out of it, then lets go of the entry. */
+  /**
+   * The main process has ended: ends the processes that it left behind, in its group or outside of it, then
+   * releases the entry.
+   */
   async #sweep(entry: Entry, onNothingBeyond?: () => void): Promise<void> {
     await endRest(this.#options, entry, onNothingBeyond);
     this.#startWaiting();

@@ -2,26 +2,26 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
 import { sameProcess } from '../../messages/spec/same-process.ts';
 
-/** What the table holds of one process, as far as the comparison needs it. */
+/** The table's data about one process that the comparison needs. */
 export interface Held {
   readonly key: string;
   readonly spec: ProcessSpec;
-  /** It is being stopped already. */
+  /** It is already being stopped. */
   readonly unwanted: boolean;
 }
 
 export interface Difference {
-  /** Keys to stop: not wanted any more, or wanted differently. */
+  /** Keys to stop: no longer wanted, or wanted as another process. */
   readonly stop: readonly string[];
   readonly keep: readonly string[];
-  /** Those of `keep` that are to be watched differently from now on. */
+  /** Entries of `keep` with new monitoring. */
   readonly change: readonly { readonly key: string; readonly spec: ProcessSpec }[];
   readonly start: readonly ProcessSpec[];
 }
 
 /**
- * Compares what is wanted with what is held. A process that is the same (same-process.ts) is left alone, also when it has
- * ended: that it ended is the news, and starting it again would hide it.
+ * Compares the desired state with the table. A process with the same identity (same-process.ts) is kept, even
+ * when it has ended, because its end must be reported, and a restart would hide it.
  */
 export function reconcile(held: readonly Held[], desired: readonly ProcessSpec[]): Difference {
   const keep = new Set<string>();
@@ -43,7 +43,7 @@ export function reconcile(held: readonly Held[], desired: readonly ProcessSpec[]
   };
 }
 
-/** true when `spec` cannot start while a process of `other` still exists on the node. */
+/** Whether `spec` cannot start while a process of `other` still exists on the node. */
 export function inTheWay(spec: ProcessSpec, other: ProcessSpec): boolean {
   if (spec.id === other.id) return true;
   if (spec.gpus.some((gpu) => other.gpus.includes(gpu))) return true;

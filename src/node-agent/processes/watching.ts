@@ -6,7 +6,7 @@ import { stacksOf } from '../watch/stacks.ts';
 import { soughtOf } from './ending.ts';
 import type { Entry, TableOptions } from './entry.ts';
 
-/** From when it is ready until it is stopped or over. */
+/** Runs while the process is ready, until it is stopped or has ended. */
 export function watch(options: TableOptions, entry: Entry): void {
   const { spec, state, group } = entry;
   if (state === 'ready' && !entry.unwatch && spec.progress && group !== null) {
@@ -19,7 +19,7 @@ export function watch(options: TableOptions, entry: Entry): void {
   } else if (state === 'stopping' || hasEnded(state)) entry.unwatch?.();
 }
 
-/** From when it is started until it is stopped or over. `from`: byte of its log. */
+/** Runs from the start of the process until it is stopped or has ended. `from`: byte of its log. */
 export function watchLog(entry: Entry, from = entry.logFrom): void {
   const { logFile: file, fatalLines: lines = [] } = entry.spec;
   entry.unwatchLog?.();
@@ -32,7 +32,7 @@ export function watchLog(entry: Entry, from = entry.logFrom): void {
         });
 }
 
-/** Says so, has a look at what it is doing, and only then ends it. */
+/** Reports the hang, records what the process is doing, and then ends it. */
 async function endHung(options: TableOptions, entry: Entry, says: string): Promise<void> {
   const { spec } = entry;
   entry.actor.send({ type: 'hang.suspected', detail: says });

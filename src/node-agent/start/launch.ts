@@ -16,21 +16,23 @@ import { mpiCommand, mpiSignal } from '../../platform/containers/mpi.ts';
 import { stepEnvironment } from '../../platform/containers/step-environment.ts';
 import { withoutTask } from '../../platform/containers/task-environment.ts';
 
-/** What the operating system is asked to start for a process. */
+/** The command that is actually spawned for a process. */
 export interface Launched {
   readonly argv: string[];
   readonly cwd: string | undefined;
   readonly env: Record<string, string>;
-  /** Only where a part of the process is beyond its process group: under a daemon, or on other nodes. */
+  /**
+   * Set only where a part of the process is outside of its process group: under a daemon, or on other nodes.
+   */
   readonly beyond?: Beyond | undefined;
 }
 
 export interface Beyond {
-  /** Asks that part to end; false when the process group has to be asked instead. */
+  /** Asks that part to end; false when the process group must be signalled instead. */
   terminate(): Promise<boolean>;
-  /** Ends it at once. Does no harm when it has ended. */
+  /** Ends it at once. Harmless when it has ended. */
   kill(): Promise<void>;
-  /** It has ended: nothing is to be done for it any more. */
+  /** It has ended: no cleanup is necessary any more. */
   over(): void;
 }
 
@@ -40,29 +42,34 @@ export interface Locks {
 }
 
 export interface Launcher {
-  /** `mark` is unique to this start of the process; `locks` is the limit that is its owner's mark. */
+  /** `mark` is unique to this start of the process; `locks` is the limit that serves as its owner's mark. */
   launch(spec: ProcessSpec, env: Record<string, string>, mark: string, locks?: Locks): Launched;
-  /** Ends at once what is beyond the process groups, of all processes; for the last moments of the agent. */
+  /**
+   * Ends all parts outside of process groups, of all processes, at once; for the last moments of the agent.
+   */
   killAllSync(): void;
 }
 
 const KILL_MS = 15_000;
-/** Variables that a container gets beside those of its process; others are the host's own business. */
+/** Variables that a container gets besides those of its process; others only concern the host. */
 const HANDED_ON =
   /^(SRTCTL_|SLURM_|HF_|HUGGING_FACE_|NCCL_|UCX_|(CUDA|HIP|ROCR)_VISIBLE_|USER$|LOGNAME$|\w+_proxy$)/i;
-/** Where commands and their daemons are found. */
+/** Variables that locate commands and their daemons. */
 const OF_COMMANDS = /^(PATH|HOME|SLURM_CONF|DOCKER_(HOST|CONTEXT|CONFIG)|CONTAINER_HOST|XDG_RUNTIME_DIR)$/;
 const RDMA = '/dev/infiniband';
 
 type Options = Pick<AgentConfig, 'containers' | 'mpi' | 'stopDir' | 'path'> & {
   readonly distDir: string;
-  /** Tells this agent from an earlier one of the same node. */
+  /** Distinguishes this agent from an earlier one on the same node. */
   readonly incarnation: string;
   /** By default those of the agent's own environment. */
   readonly devices?: GivenDevices;
 };
 
-/** Starts commands as they are, in containers of their own, or as ranks of an MPI launch, as the agent's config says. */
+/**
+ * Starts commands on the host, in containers of their own, or as ranks of an MPI launch, according to the
+ * agent's config.
+ */
 export function createLauncher(options: Options): Launcher {
   const { containers, mpi, stopDir, path, distDir } = options;
   const suffix = options.incarnation.slice(0, 8);
@@ -130,10 +137,10 @@ export function createLauncher(options: Options): Launcher {
   }): Beyond | undefined {
     const { kill, terminate } = by;
     if (!kill) return undefined;
-    // The guard runs what is in this directory when the agent was killed.
+    // The guard runs the scripts in this directory when the agent was killed.
     const file = stopDir === undefined ? undefined : join(stopDir, `${++starts}.sh`);
     if (stopDir !== undefined && file !== undefined) {
-      // Others can foresee its name, and the guard runs what is in it: never in a directory that somebody else made.
+      // Private, because other users can foresee its name and the guard runs the scripts in it.
       makePrivateDirectory(stopDir);
       writeFileSync(file, script(kill), { mode: 0o600, flag: 'wx' });
     }
@@ -147,7 +154,7 @@ export function createLauncher(options: Options): Launcher {
   return {
     launch(spec, env, mark, locks) {
       const own = withoutTask(env, spec, spec.env);
-      // Ranks are told their devices where they run.
+      // Ranks get their devices on their own nodes.
       const { CUDA_VISIBLE_DEVICES: planned } = spec.env;
       const seen = spec.mpi ? own : withDevices(own, planned, spec.gpus, devices);
       return asRanks(spec, seen, `srtctl-${mark.replaceAll(/[^\w.-]+/g, '-')}-${suffix}`, locks);
@@ -166,14 +173,19 @@ export function createLauncher(options: Options): Launcher {
 const vendorOfNode = (): GivenDevices['vendor'] =>
   existsSync('/dev/kfd') && !existsSync('/dev/nvidiactl') ? 'amd' : 'nvidia';
 
-/** The guard has an environment of next to nothing: what the command needs of the agent's is in the script. */
+/**
+ * The guard's environment is almost empty, so the script sets the agent's variables that the command needs.
+ */
 function script(command: readonly string[]): string {
   const needed = Object.entries(process.env).filter(([name]) => OF_COMMANDS.test(name));
   const set = needed.map(([name, value = '']) => `export ${name}=${shellQuote(value)}`);
   return `${[...set, `exec ${command.map(shellQuote).join(' ')}`].join('\n')}\n`;
 }
 
-/** An image has a PATH of its own, before which the agent's first directories are put (the simulator's stand-ins). */
+/**
+ * An image has its own PATH; the agent's first directories are put in front of it (the simulator's
+ * stand-ins).
+ */
 function withPath(argv: readonly string[], prepend: readonly string[]): string[] {
   if (prepend.length === 0) return [...argv];
   return ['/bin/sh', '-c', 'PATH="$0:$PATH" exec "$@"', prepend.join(delimiter), ...argv];

@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { STAT, statOf } from '../../os/processes/proc-stat.ts';
 
-/** A shell that waits for one command is only around it; told to end it would leave the command behind. */
+/** A shell that waits for one command is a wrapper; a signal to the shell would leave the command running. */
 const SHELLS = new Set(['sh', 'bash', 'dash', 'ash', 'busybox', 'ksh', 'zsh']);
 const DEEPEST = 8;
 
 /**
- * The process of a group that ends the others when it is asked to: its first one, or what a shell in that place waits for.
- * undefined when a shell waits for several, or for nothing: nobody can say which of them it is.
+ * The process of a group that ends the others on SIGTERM: its first one, or the command for which a shell in
+ * that place waits. undefined when a shell waits for several commands, or for none, because the main process
+ * is unknown then.
  */
 export function mainProcess(group: number): number | undefined {
   let pid = group;

@@ -2,17 +2,17 @@ import { mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
 
-/** The log of a process that is about to be started. */
+/** The log of a process that is about to start. */
 export interface OpenLog {
   readonly fd: number;
-  /** Bytes that are in it: what an earlier process of the name said. */
+  /** Its size: output of an earlier process of the same name. */
   readonly size: number;
   close(): void;
 }
 
 /**
- * Makes what a process needs of the disk, its open log among it. That may take as long as the disk likes: the agent's
- * heartbeats must not wait for it, as they would if the log were opened when the process is started.
+ * Creates the files of a process, and opens its log. The disk may be slow, and the agent's heartbeats must
+ * not wait for it, as they would if the log were opened synchronously at the start.
  */
 export async function prepareFiles(spec: ProcessSpec): Promise<OpenLog> {
   await mkdir(dirname(spec.logFile), { recursive: true });

@@ -13,11 +13,11 @@ export interface SpawnListener {
   failed(reason: string): void;
 }
 
-/** All starting and signalling of processes. Tests put a recorder here. */
+/** All starting and signalling of processes. Tests replace it by a recorder. */
 export interface Spawner {
   /**
-   * Starts in a process group of its own, stdout and stderr straight to the log file. `mark` puts what sets the owner's
-   * mark before the command.
+   * Starts a process in its own process group, with stdout and stderr going directly to the log file. `mark`
+   * adds the words that set the owner's mark.
    */
   spawn(
     spec: ProcessSpec,
@@ -26,7 +26,7 @@ export interface Spawner {
     log: OpenLog,
     mark?: (argv: string[]) => string[],
   ): Spawned | undefined;
-  /** false when the group is not there any more. */
+  /** false when the group no longer exists. */
   signalGroup(processGroup: number, signal: NodeJS.Signals): boolean;
   signal(pid: number, signal: NodeJS.Signals): boolean;
 }
@@ -45,7 +45,7 @@ const reasonOf = (error: NodeJS.ErrnoException, command: string, cwd: string | u
   return `cannot start ${command}: ${error.message}`;
 };
 
-/** true when the command can be run: by its path, or in a directory of PATH. */
+/** Whether the command can be run: by its path, or in a directory of PATH. */
 function isProgram(command: string, cwd: string | undefined, env: Record<string, string>): boolean {
   const directories = (env.PATH ?? '/usr/bin:/bin').split(delimiter);
   const places = command.includes('/') ? [command] : directories.map((directory) => join(directory, command));
@@ -63,7 +63,7 @@ function isProgram(command: string, cwd: string | undefined, env: Record<string,
 export const osSpawner: Spawner = {
   spawn(spec, env, listener, { fd }, mark) {
     const [command = ''] = spec.argv;
-    // What sets the mark is there in any case, so that a command which is not must be looked for.
+    // The program that sets the mark always exists, so a missing command must be detected here.
     const canStart = mark !== undefined && isProgram(command, spec.cwd, env);
     const [first = '', ...args] = canStart ? mark([...spec.argv]) : spec.argv;
     const child = spawn(first, args, {

@@ -1,10 +1,10 @@
 import * as z from 'zod';
 import type { JsonCount } from '../../messages/spec/probe-spec.ts';
 
-/** Addresses that one answer names at most. */
+/** Maximum number of addresses in one message. */
 const MOST_NAMED = 4;
 
-/** Whether an answer is as it should be, and what is said of it to people: `3 of 6 prefill workers`. */
+/** Whether an answer is right, and the message for people: `3 of 6 prefill workers`. */
 export interface Verdict {
   readonly ok: boolean;
   readonly detail: string;
@@ -12,7 +12,7 @@ export interface Verdict {
 
 const element = z.record(z.string(), z.unknown());
 
-/** undefined for what is not JSON. */
+/** undefined for text that is not JSON. */
 export function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -21,21 +21,24 @@ export function parsed(text: string): unknown {
   }
 }
 
-/** The value at keys from the root of a JSON value; a number is a place in a list. */
+/** The value at keys from the root of a JSON value; a number is a position in a list. */
 export function valueAt(body: unknown, keys: readonly string[]): unknown {
   let at = body;
   for (const key of keys) at = Array.isArray(at) ? at[Number(key)] : element.safeParse(at).data?.[key];
   return at;
 }
 
-/** `HOST:PORT` of an address as routers write it: `http://HOST:PORT`, `HOST:PORT/INSTANCE/ENDPOINT`, `http://HOST:PORT@RANK`. */
+/**
+ * `HOST:PORT` of an address as routers write it: `http://HOST:PORT`, `HOST:PORT/INSTANCE/ENDPOINT`,
+ * `http://HOST:PORT@RANK`.
+ */
 export const addressIn = (text: string): string =>
   text
     .replace(/^[a-z][a-z0-9+.-]*:\/\//i, '')
     .replace(/\/.*$/s, '')
     .replace(/@\d+$/, '');
 
-/** Holds a JSON text against counts: what is missing, what is too much, and who is a stranger. */
+/** Checks a JSON text against counts: missing entries, surplus entries, and strangers. */
 export function countAll(text: string, expect: readonly JsonCount[]): Verdict {
   const body = parsed(text);
   if (body === undefined) return { ok: false, detail: 'the answer is not JSON' };
@@ -54,7 +57,7 @@ export function countAll(text: string, expect: readonly JsonCount[]): Verdict {
 }
 
 interface Counted extends Verdict {
-  /** What should not be there. */
+  /** Problems of the answer. */
   readonly wrong: readonly string[];
 }
 
@@ -92,7 +95,7 @@ function countOne(entries: readonly unknown[], count: JsonCount): Counted {
     if (own.has(name)) {
       if (each === undefined || times >= each) have++;
       if (each !== undefined && times > each)
-        wrong.push(`${name} is registered ${times} times in place of ${each}`);
+        wrong.push(`${name} is registered ${times} times instead of ${each}`);
     } else if (!others.has(name)) wrong.push(`a stranger is registered: ${name}`);
   }
   const missing = anonymous > 0 ? [] : [...own].filter((name) => !found.has(name));

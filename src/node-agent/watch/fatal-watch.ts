@@ -1,21 +1,21 @@
 import { LineWatch } from './line-watch.ts';
 
-/** How soon a line is seen. A look at a log that has not grown is an open and a stat. */
+/** How soon a line is noticed. Checking an unchanged log costs an open and a stat. */
 const EVERY_MS = 500;
 
 export interface FatalWatch {
   readonly file: string;
-  /** Byte of the file where what the process says begins. */
+  /** Byte of the file where the process's output starts. */
   readonly from: number;
   /** Regular expressions. */
   readonly lines: readonly string[];
-  /** Told once, with the line. */
+  /** Called once, with the line. */
   readonly onLine: (line: string) => void;
 }
 
 /**
- * Reads what a process writes for lines that say that it is of no use any more, though it goes on running. Ends with the
- * first of them, or by the function that it returns.
+ * Watches a process's log for lines that show that the process can no longer serve although it keeps running.
+ * Ends with the first such line, or when the returned function is called.
  */
 export function watchForFatalLine({ file, from, lines, onLine }: FatalWatch): () => void {
   const watch = new LineWatch(file, from, ...lines);

@@ -12,13 +12,13 @@ const PAUSE_MS = 500;
 
 interface HolderInput {
   readonly jobId: string;
-  /** The environment that the node's processes get; its PATH is where nvidia-smi is looked for. */
+  /** The environment of the node's processes; its PATH is searched for nvidia-smi. */
   readonly env: Record<string, string>;
-  /** How long memory of processes that have ended may take to be free. */
+  /** How long the memory of ended processes may take to be freed. */
   readonly patienceMs?: number;
 }
 
-/** What holds a GPU of this node and is not of this job; empty where there is no nvidia-smi. */
+/** Processes outside of this job that hold a GPU of this node; empty where there is no nvidia-smi. */
 export async function findGpuHolders(input: HolderInput): Promise<GpuHolder[]> {
   const until = performance.now() + (input.patienceMs ?? TIMEOUT_MS);
   for (;;) {
@@ -26,7 +26,8 @@ export async function findGpuHolders(input: HolderInput): Promise<GpuHolder[]> {
     if (text.trim() === '') return [];
     const indices = parseGpus(await ask(input.env, '--query-gpu=index,uuid'));
     const held = parseApps(text, indices).filter(({ pid }) => !isOfJob(pid, input.jobId));
-    // The driver may still count what has just ended; what cannot be seen from here may be somebody's.
+    // The driver may still list an ended process. A pid that is invisible here may belong to another
+    // namespace.
     const living = held.filter(({ pid }) => existsSync(`/proc/${pid}`));
     if (living.length === held.length || performance.now() > until) return Promise.all(held.map(withNames));
     await sleep(PAUSE_MS);
@@ -56,7 +57,7 @@ const cells = (text: string): string[][] =>
 const parseGpus = (text: string): Map<string, number> =>
   new Map(cells(text).map(([index, uuid = '']) => [uuid, Number(index)]));
 
-/** Lines as `GPU-5f..., 4242, python3, 71234`; a name may hold a comma. Exported for its test. */
+/** Lines as `GPU-5f..., 4242, python3, 71234`; a name may contain a comma. Exported for its test. */
 export function parseApps(text: string, indices: ReadonlyMap<string, number>): Held[] {
   return cells(text).flatMap(([uuid = '', pid, ...rest]) => {
     const memory = Number(rest.at(-1));

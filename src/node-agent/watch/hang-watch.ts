@@ -4,20 +4,20 @@ import { cpuTicksOf, lookAtCounts, lookAtFiles, lookAtMetrics, readMetrics } fro
 
 const EVERY_MS = 5_000;
 const TIMEOUT_MS = 5_000;
-/** A program that computes for more than this share of the time is not held for hung, whether or not it prints. */
+/** A program with a larger CPU share than this does not count as hung, even without output. */
 const IDLE_SHARE = 0.01;
 const TICK_MS = 10;
 
 export interface HangWatchOptions {
   readonly progress: ProgressSpec;
   readonly group: number;
-  /** An engine's figures, of each look. */
+  /** Called with an engine's metrics after each check. */
   readonly onMetrics: (values: Record<string, number>) => void;
-  /** It hangs; told once. */
+  /** Called once when the process hangs. */
   readonly onHung: (says: string) => void;
 }
 
-/** Looks at a process every few seconds until it is stopped by the function that it returns. */
+/** Checks a process every few seconds until the returned function is called. */
 export function watchProgress({ progress, group, onMetrics, onHung }: HangWatchOptions): () => void {
   const abort = new AbortController();
   const decision = new HangDecision(progress.hungAfterMs);
@@ -41,8 +41,8 @@ export function watchProgress({ progress, group, onMetrics, onHung }: HangWatchO
   }
 
   /**
-   * Its CPU time is read only when its files have not changed for half of the time: that is a walk through /proc. It
-   * is judged by what it used from then on.
+   * CPU time requires a walk through /proc, so it is only read when the files have not changed for half of
+   * the limit. From then on it is compared.
    */
   async function program(spec: Extract<ProgressSpec, { kind: 'output' }>): Promise<Look | undefined> {
     const counts = spec.counts === undefined ? undefined : await lookAtCounts(spec.counts);

@@ -1,16 +1,16 @@
-/** What one look at a process found. */
+/** The result of one check of a process. */
 export interface Look {
-  /** It has something to do. */
+  /** Whether it has work. */
   readonly busy: boolean;
-  /** Changes when it gets on. */
+  /** Changes when it makes progress. */
   readonly fingerprint: string;
   /** For people: `12 requests running and no new token`. */
   readonly says: string;
 }
 
 /**
- * Decides whether a process that is alive gets on. Pure: told of each look and of the time, ms. A look that failed says
- * nothing (the health probe has its own word on that); the time since the last progress goes on.
+ * Decides whether a live process makes progress. Pure: it gets each check and the time, ms. A failed check is
+ * ignored, because the health probe covers that; the time since the last progress keeps running.
  */
 export class HangDecision {
   readonly #hungAfterMs: number;
@@ -21,12 +21,12 @@ export class HangDecision {
     this.#hungAfterMs = hungAfterMs;
   }
 
-  /** How long it has stood still, ms, should `look` be what is seen now. */
+  /** How long the process has been without progress, ms, if `look` is the current check. */
   stillFor(now: number, look: Look): number {
     return this.#last?.busy && look.fingerprint === this.#last.fingerprint ? now - this.#since : 0;
   }
 
-  /** What to say of a process that hangs; undefined while it does not. */
+  /** The message for a hung process; undefined while it does not hang. */
   observe(look: Look | undefined, now: number): string | undefined {
     if (!look) return undefined;
     const progress = !this.#last?.busy || !look.busy || look.fingerprint !== this.#last.fingerprint;

@@ -1,11 +1,11 @@
 import { pieceFrom } from '../../os/log-tail.ts';
 
-/** Characters of a line that are looked at, so that no line takes long, and that are passed on. */
+/** Characters of a line that are examined and reported, so that no line takes long. */
 const LINE_CHARS = 500;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: colours of a terminal
 const COLOURS = /\u001b\[[0-9;]*m/g;
 
-/** Waits for a line in a log that grows: each look reads what has come since the one before. */
+/** Searches a growing log for a line: each call reads the text since the previous one. */
 export class LineWatch {
   readonly #file: string;
   readonly #patterns: readonly RegExp[];
@@ -18,7 +18,10 @@ export class LineWatch {
     this.#patterns = patterns.map((pattern) => new RegExp(pattern));
   }
 
-  /** The first new line that matches any pattern; undefined while there is none, also when the log cannot be read. */
+  /**
+   * The first new line that matches any pattern; undefined while there is none, or when the log cannot be
+   * read.
+   */
   async look(): Promise<string | undefined> {
     for (;;) {
       const piece = await pieceFrom(this.#file, this.#offset).catch(() => undefined);

@@ -11,7 +11,7 @@ const SMALL_FILE = 16 * 1024;
 type Metrics = Extract<ProgressSpec, { kind: 'metrics' }>;
 type Output = Extract<ProgressSpec, { kind: 'output' }>;
 
-/** Figures of an engine by name; undefined when it does not give them. */
+/** Metrics of an engine by name; undefined when it does not return them. */
 export async function readMetrics(
   { host, port, path, running, counters, recorded = [] }: Metrics,
   timeoutMs: number,
@@ -22,13 +22,14 @@ export async function readMetrics(
   return sumsOf(answer.text, new Set([...running, ...counters, ...recorded]));
 }
 
-/** An engine without any of these figures cannot be judged. */
+/** An engine without any of these metrics cannot be judged. */
 export function lookAtMetrics(
   { running, counters }: Metrics,
   values: Record<string, number>,
 ): Look | undefined {
   if (!running.some((name) => name in values) || !counters.some((name) => name in values)) return undefined;
-  // Several of them count the same requests, each in its way: SGLang's server and its scheduler, Dynamo around both.
+  // Several of them count the same requests in different ways: SGLang's server and its scheduler, Dynamo
+  // around both.
   const requests = Math.max(...running.map((name) => values[name] ?? 0));
   return {
     busy: requests > 0,
@@ -37,7 +38,10 @@ export function lookAtMetrics(
   };
 }
 
-/** Small files by what is in them, for some are written again and again with the same; a log by its size. */
+/**
+ * Small files count by their content, because some are rewritten with the same content; a log counts by its
+ * size.
+ */
 export async function lookAtFiles({ files }: Output): Promise<Look> {
   const parts = await Promise.all(
     files.map(async (file) => {
@@ -50,8 +54,8 @@ export async function lookAtFiles({ files }: Output): Promise<Look> {
 }
 
 /**
- * What a benchmark says of its requests; undefined while none is in flight. Their tokens are what counts: a rate that
- * falls is printed anew each second, whether or not one comes.
+ * The requests of a benchmark; undefined while none is in flight. Only their tokens count, because a falling
+ * rate is printed anew each second even without tokens.
  */
 export async function lookAtCounts(file: string): Promise<Look | undefined> {
   const text = await readFile(file, 'utf8').catch(() => '');
@@ -83,8 +87,9 @@ interface Stat {
 }
 
 /**
- * CPU time of a process that leads `group` and of all below it, clock ticks (100 a second). Children may have groups
- * and sessions of their own: benchmarks that run others do, and engines' schedulers.
+ * CPU time of a process that leads `group` and of all its descendants, clock ticks (100 a second). Children
+ * may have groups and sessions of their own: those of benchmarks that run other programs, and engines'
+ * schedulers.
  */
 export async function cpuTicksOf(group: number): Promise<number> {
   const all: Stat[] = [];
@@ -94,7 +99,7 @@ export async function cpuTicksOf(group: number): Promise<number> {
     const [parent = 0, group = 0, session = 0] = [STAT.parent, STAT.group, STAT.session].map(
       (at) => fields[at],
     );
-    // Its own and its children's, as a user and in the kernel.
+    // Its own and its children's, in user mode and in the kernel.
     const ticks = fields.slice(STAT.userTicks, STAT.userTicks + 4);
     if (ticks.length < 4) continue;
     all.push({ pid: Number(pid), parent, group, session, ticks: ticks.reduce((sum, each) => sum + each) });

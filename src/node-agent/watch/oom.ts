@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 
 /**
- * How many processes the kernel has ended for lack of memory since the machine started, of cgroups' limits included
- * (proc(5), /proc/vmstat, `oom_kill`; Linux 4.13). null where the kernel does not count.
+ * How many processes the OOM killer has ended since the machine started, including cgroups' limits (proc(5),
+ * /proc/vmstat, `oom_kill`; Linux 4.13). null where the kernel does not count.
  */
 function countKills(): number | null {
   try {
@@ -14,8 +14,8 @@ function countKills(): number | null {
 }
 
 /**
- * Tells whether a SIGKILL that nobody here sent was the kernel's: its log (dmesg) is closed to users on most clusters, its
- * counter is not. `tick` is called each second, so that what is compared is a moment old.
+ * Detects whether an unexpected SIGKILL came from the OOM killer. Most clusters hide the kernel's log (dmesg)
+ * from users, but not its counter. `tick` is called each second, so that the reference is a moment old.
  */
 export class OomWatch {
   readonly #count: () => number | null;
@@ -32,7 +32,7 @@ export class OomWatch {
     this.#now = this.#count();
   }
 
-  /** Processes that the kernel ended within the last two ticks. */
+  /** Processes that the OOM killer ended within the last two ticks. */
   recentKills(): number {
     const count = this.#count();
     return count === null || this.#before === null ? 0 : Math.max(0, count - this.#before);

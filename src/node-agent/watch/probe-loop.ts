@@ -6,25 +6,26 @@ import { LineWatch } from './line-watch.ts';
 import { probeOnce } from './probe.ts';
 
 /**
- * While a process starts: at once, then each 250 ms, so that ready is noticed when it happens; what takes long (a model
- * of many GB) is asked less often, a tenth of its age.
+ * While a process starts: at once, then every 250 ms, so that readiness is noticed at once. A process with a
+ * long start (a model of many GB) is probed less often, at intervals of a tenth of its age.
  */
 const STARTUP = { firstMs: 250, shareOfAge: 0.1, mostMs: 2_000, timeoutMs: 5_000 };
 /**
- * While it serves: seldom and patient, since under full load an answer may take its time. SGLang itself waits 20 s for a
- * token before it answers 503 (HEALTH_CHECK_TIMEOUT in its srt/entrypoints/http_server.py), and that is to be heard.
+ * While it serves: rarely and patiently, because under full load an answer may be slow. SGLang itself waits
+ * 20 s for a token before it answers 503 (HEALTH_CHECK_TIMEOUT in its srt/entrypoints/http_server.py), and
+ * the probe must receive that answer.
  */
 const LIVENESS = { everyMs: 5_000, timeoutMs: 25_000, failuresUntilDegraded: 3 };
 
-/** The same where a process has failed sooner than such probes could tell. */
+/** Shorter intervals for a process that fails sooner than these probes could detect. */
 export const livenessOf = (unhealthyAfterMs: number): { everyMs: number; timeoutMs: number } => ({
   everyMs: Math.min(LIVENESS.everyMs, unhealthyAfterMs / 4),
   timeoutMs: Math.min(LIVENESS.timeoutMs, unhealthyAfterMs / 2),
 });
 
 /**
- * Probes until it is stopped by the function that it returns. `who` says who listens at an address: an answer counts
- * only when it is the process itself. `logFrom`: byte of its log where what it says begins.
+ * Probes until the returned function is called. `who` determines who listens at an address, because an answer
+ * counts only when it comes from the process itself. `logFrom`: byte of its log where its output starts.
  */
 export function watchProbe(
   input: ProbeInput,
@@ -35,7 +36,7 @@ export function watchProbe(
   const abort = new AbortController();
   const { probe } = input.spec;
   if (probe.kind === 'running') {
-    // Told in a later turn: an invoked actor that answers while it is being started would speak too early.
+    // Sent in a later turn, because an invoked actor must not send events while it is being started.
     if (input.phase === 'startup') queueMicrotask(() => tell({ type: 'probe.passed', detail: 'running' }));
     return () => abort.abort();
   }

@@ -2,12 +2,14 @@ import type { HttpProbe, ProbeStep } from '../../messages/spec/probe-spec.ts';
 import { askHttp } from '../../os/http.ts';
 import { countAll, parsed, type Verdict, valueAt } from './count.ts';
 
-/** Characters of a refusal that are passed on. */
+/** Characters of a refusal in the message. */
 const REFUSAL_CHARS = 200;
 
 type Asked = Pick<ProbeStep, 'path' | 'body'>;
 
-/** Takes the steps one after the other up to the first that fails. Later ones may use values that earlier ones took. */
+/**
+ * Runs the steps one after the other up to the first failure. Later steps may use values from earlier ones.
+ */
 export async function takeSteps(
   { host, port }: Pick<HttpProbe, 'host' | 'port'>,
   steps: readonly ProbeStep[],
@@ -30,7 +32,7 @@ export async function takeSteps(
   return { ok: true, detail: steps.map(({ label }) => label).join(', ') };
 }
 
-/** undefined when the answer is what it should be, else why it is not. */
+/** undefined when the answer is right, else the problem. */
 async function takeStep(
   place: Pick<HttpProbe, 'host' | 'port'>,
   { expect, take = {} }: ProbeStep,
@@ -58,7 +60,7 @@ async function takeStep(
   }
 }
 
-/** `{NAME}` as a value of the body is what was taken by that name. */
+/** Replaces `{NAME}` in the body by the value with that name. */
 const filledIn = (body: Record<string, unknown>, taken: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(
     Object.entries(body).map(([key, value]) => {

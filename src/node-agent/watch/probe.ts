@@ -5,13 +5,13 @@ import { countAll, parsed, type Verdict, valueAt } from './count.ts';
 import { takeSteps } from './probe-steps.ts';
 
 export interface ProbeAnswer extends Verdict {
-  /** The first question was answered right, and a further one was not. */
+  /** The first request succeeded, and a further one failed. */
   readonly isHalfWay?: boolean;
 }
 
 /**
- * Asks once. Never rejects; an abort is an answer that is not ok. Further steps are for `startup` alone: while it serves,
- * requests of ours would be among those that are measured.
+ * Probes once. Never rejects; an abort counts as a failed answer. Further steps only run in phase `startup`,
+ * because later they would be among the measured requests.
  */
 export function probeOnce(
   probe: ProbeSpec,

@@ -10,8 +10,8 @@ const TIMEOUT_MS = 15_000;
 const MOST = 32;
 
 /**
- * What each of a process's own is doing, by py-spy where the process's PATH has one, into a file beside its log.
- * Resolves with the file when there is anything in it.
+ * Writes the stacks of all processes of one start into a file beside its log, with py-spy from the process's
+ * PATH, if there is one. Resolves with the file when it is not empty.
  */
 export async function stacksOf(
   sought: Sought,
@@ -25,7 +25,7 @@ export async function stacksOf(
         const { stdout } = await run('py-spy', ['dump', '--pid', String(pid)], { env, timeout: TIMEOUT_MS });
         return stdout;
       } catch {
-        // No py-spy, or not a Python program, or not allowed to look (ptrace).
+        // py-spy is missing, or the program is not Python, or ptrace is forbidden.
         return '';
       }
     }),

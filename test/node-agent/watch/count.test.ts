@@ -67,7 +67,7 @@ describe('counting entries by their addresses', () => {
     );
     expect(countAll(twice, [decode])).toEqual({
       ok: false,
-      detail: '2 of 2 decode workers; 10.0.0.1:7700 is registered 2 times in place of 1',
+      detail: '2 of 2 decode workers; 10.0.0.1:7700 is registered 2 times instead of 1',
     });
   });
 
