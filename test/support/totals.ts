@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Reporter, TestModule } from 'vitest/node';
 
 /** As much of a text as fits where only the end of a log is shown. */
@@ -10,13 +10,15 @@ const SHORT = 100;
  *
  * A run of some tests on another Node (scripts/lts.sh) has no such line: its failures go into a file, and the run of the
  * whole suite counts them.
+ *
+ * Runs that have the same file TOTALS count on: the last line of each is the sum of all so far.
  */
 export default class Totals implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
     const count = { passed: 0, failed: 0, skipped: 0, pending: 0 };
     let broken = errors.length;
     const lines = errors.map((error) => `no test's: ${inShort(error)}`);
-    const { FAILURES_TO, FAILURES_BEFORE, TESTS_OF, CI } = process.env;
+    const { FAILURES_TO, FAILURES_BEFORE, TESTS_OF, TOTALS, CI } = process.env;
     const inCi = CI === 'true' && !TESTS_OF;
     for (const module of modules) {
       for (const test of module.children.allTests()) {
@@ -47,8 +49,17 @@ export default class Totals implements Reporter {
     }
     const failed = count.failed + broken + before.length + (inCi ? skipped : 0);
     const notRun = skipped > 0 && !inCi ? `, ${skipped} skipped` : '';
-    process.stdout.write(`\n${count.passed} passed, ${failed} failed${notRun}\n`);
+    const [passedBefore, failedBefore] = countsIn(TOTALS);
+    const counts = [passedBefore + count.passed, failedBefore + failed] as const;
+    if (TOTALS) writeFileSync(TOTALS, counts.join(' '));
+    process.stdout.write(`\n${counts[0]} passed, ${counts[1]} failed${notRun}\n`);
   }
+}
+
+function countsIn(file: string | undefined): readonly [passed: number, failed: number] {
+  const text = file && existsSync(file) ? readFileSync(file, 'utf8') : '';
+  const [passed = 0, failed = 0] = text.split(' ').map(Number);
+  return [passed, failed];
 }
 
 function inShort(error: unknown): string {
