@@ -36,7 +36,11 @@ export class FakeSlurm {
   readonly #running = new Set<ChildProcess>();
   readonly #jobId = `7${process.pid}`;
 
-  constructor(nodes = 2) {
+  readonly #network: readonly string[];
+
+  /** With `ownNetwork` scripts take the ports that the plan names, as they may on the nodes of a job. */
+  constructor(nodes = 2, { ownNetwork = false } = {}) {
+    this.#network = ownNetwork ? inOwnNetwork : [];
     const bin = join(this.dir, 'bin');
     mkdirSync(bin);
     for (const [name, text] of Object.entries(COMMANDS)) {
@@ -70,8 +74,7 @@ export class FakeSlurm {
 
   /** Starts a script; `ended` resolves with its exit code and its output. */
   start(script: string, more: NodeJS.ProcessEnv = {}) {
-    // A script takes the ports that the plan names, because the nodes of a job are its own.
-    const [program = '', ...args] = [...inOwnNetwork, 'bash', script];
+    const [program = '', ...args] = [...this.#network, 'bash', script];
     const child = spawn(program, args, {
       env: { ...this.env, ...more },
       cwd: this.dir,

@@ -24,7 +24,7 @@ const long = "{type: custom, command: 'sleep 1000'}";
 
 let slurm: FakeSlurm;
 beforeEach(() => {
-  slurm = new FakeSlurm();
+  slurm = new FakeSlurm(2, { ownNetwork: true });
 });
 afterEach(() => slurm.destroy());
 
