@@ -21,10 +21,10 @@ import { NodeAgent } from './agent.ts';
 import { endOrphanedJob } from './leftovers/end-orphaned-job.ts';
 import { claimDirectory, clearDirectories } from './leftovers/left-directories.ts';
 import { clearLeftovers } from './leftovers/leftovers.ts';
-import { identityOf } from './leftovers/marks.ts';
+import { processIdentity } from './leftovers/marks.ts';
 import type { TableOptions } from './processes/entry.ts';
 import { ProcessTable } from './processes/process-table.ts';
-import { createLauncher } from './start/launch.ts';
+import { createCommandBuilder } from './start/launch.ts';
 import { osSpawner } from './start/spawn.ts';
 import { findGpuHolders } from './watch/gpu-holders.ts';
 import { OomWatch } from './watch/oom.ts';
@@ -92,10 +92,10 @@ async function main(): Promise<void> {
   const table = new ProcessTable({
     spawner: osSpawner,
     ...(config.nodeBinary === undefined ? {} : { words: { [config.nodeBinary]: process.execPath } }),
-    launcher: createLauncher({ ...config, distDir: here, incarnation }),
+    launcher: createCommandBuilder({ ...config, distDir: here, incarnation }),
     guard,
     agentMark,
-    agentId: identityOf(process.pid),
+    agentId: processIdentity(process.pid),
     jobNode: `${config.jobId}/${config.node}`,
     // Nodes with loopback addresses share a machine.
     listenAddress: address.startsWith('127.') ? address : '0.0.0.0',

@@ -118,8 +118,8 @@ async function apply(options: ApplyOptions): Promise<number> {
       },
     );
   const { prepareLocalJobs, runLocalJob } = await import('../submit/local-job.ts');
-  const { toStart } = await import('../submit/jobs-to-run.ts');
-  const jobs = await toStart(await prepareLocalJobs(options), options);
+  const { jobsToRun } = await import('../submit/jobs-to-run.ts');
+  const jobs = await jobsToRun(await prepareLocalJobs(options), options);
   let worst: number = EXIT.ok;
   let stoppedWith: number | undefined;
   process.on('SIGINT', () => {

@@ -86,8 +86,8 @@ function endOf(child: ChildProcess): Promise<{ exitCode: number | null; wasKille
   const { exitCode, signalCode } = child;
   if (exitCode !== null || signalCode !== null)
     return Promise.resolve({ exitCode, wasKilled: signalCode !== null });
-  return new Promise((settle) => {
-    child.once('exit', (code, signal) => settle({ exitCode: code, wasKilled: signal !== null }));
-    child.once('error', () => settle({ exitCode: null, wasKilled: false }));
+  return new Promise((resolve) => {
+    child.once('exit', (code, signal) => resolve({ exitCode: code, wasKilled: signal !== null }));
+    child.once('error', () => resolve({ exitCode: null, wasKilled: false }));
   });
 }

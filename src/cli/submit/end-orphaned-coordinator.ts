@@ -14,7 +14,7 @@ const LOOK_EVERY_MS = 50;
  * After the end of a local job: when the coordinator crashed, its guard waits for a successor. This tells the
  * guard that there will be none, and resolves when the guard has done its work.
  */
-export async function endLeftHome(jobId: string): Promise<void> {
+export async function endOrphanedCoordinator(jobId: string): Promise<void> {
   const prefix = `${homePrefix()}${toToken(jobId)}-`;
   const homes = readdirSync(tmpdir())
     .filter((name) => name.startsWith(prefix))

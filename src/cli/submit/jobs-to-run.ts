@@ -18,16 +18,16 @@ interface StartOptions {
   readonly json?: boolean;
 }
 
-export interface ToStart<J> {
+export interface JobToRun<J> {
   readonly job: J;
   readonly resumption?: Resumption;
 }
 
 /** Returns the prepared jobs with points to run; for the others prints where their results are. */
-export async function toStart<J extends Prepared>(
+export async function jobsToRun<J extends Prepared>(
   jobs: readonly J[],
   options: StartOptions,
-): Promise<ToStart<J>[]> {
+): Promise<JobToRun<J>[]> {
   const json = options.json === true;
   const marked = await Promise.all(
     jobs.map(async (job) => {
@@ -36,7 +36,7 @@ export async function toStart<J extends Prepared>(
     }),
   );
   if (options.resume !== undefined) return resuming(marked, options.resume, json);
-  const starting: ToStart<J>[] = [];
+  const starting: JobToRun<J>[] = [];
   for (const job of marked) {
     const complete = options.again ? undefined : await findComplete(job.outputs, job.spec.resultSet);
     if (complete) await sayComplete(complete, json);
@@ -49,7 +49,7 @@ async function resuming<J extends Prepared>(
   jobs: readonly J[],
   told: string,
   json: boolean,
-): Promise<ToStart<J>[]> {
+): Promise<JobToRun<J>[]> {
   const before = await findJob(told, jobs[0]?.outputs ?? '');
   const [own, ...more] =
     jobs.length === 1 ? jobs : jobs.filter((job) => isSameVariant(job, variantOf(before)));

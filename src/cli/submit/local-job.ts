@@ -19,7 +19,7 @@ import { findRecipes, type LoadedVariant, loadAll } from '../../recipe/load.ts';
 import { type ClusterConfig, findClusterConfig } from '../../recipe/schema/cluster.ts';
 import { followJob } from '../view/follow.ts';
 import { exitCodeOfJob, superviseCoordinator, whenSpawned } from './coordinator-process.ts';
-import { endLeftHome } from './end-orphaned-coordinator.ts';
+import { endOrphanedCoordinator } from './end-orphaned-coordinator.ts';
 import type { Resumption } from './resumed-job.ts';
 import { splitAll } from './split-all.ts';
 import { warnOnce } from './warn.ts';
@@ -168,7 +168,7 @@ export async function runLocalJob(
   try {
     const followed = await followJob({ job: { jobId, jobDir, spec }, json: view.json, coordinator: ended });
     const { exitCode } = await ended;
-    await endLeftHome(jobId);
+    await endOrphanedCoordinator(jobId);
     return exitCodeOfJob(exitCode, asked, followed.exitCode);
   } finally {
     process.off('SIGINT', onInterrupt);

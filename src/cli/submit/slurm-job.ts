@@ -15,7 +15,7 @@ import { requireRunnable, warningsOf } from '../../recipe/checks/runnable.ts';
 import { findRecipes, type LoadedVariant, loadAll } from '../../recipe/load.ts';
 import { type ClusterConfig, findClusterConfig } from '../../recipe/schema/cluster.ts';
 import { timeLimitMs } from '../../recipe/values/time-limit.ts';
-import { type ToStart, toStart } from './jobs-to-run.ts';
+import { type JobToRun, jobsToRun } from './jobs-to-run.ts';
 import { distDirectory, setupScriptOf } from './local-job.ts';
 import { makeOutputsDirectory } from './outputs-directory.ts';
 import type { PreparedSlurmJob } from './prepared-slurm-job.ts';
@@ -48,12 +48,12 @@ export async function applyOnSlurm(options: SlurmJobOptions): Promise<number> {
   const files = await findRecipes(options.file);
   const variants = splitAll(loadAll(files, { cluster, env: process.env, onUnknownKey }), cluster);
   const jobs = prepare(options, cluster, variants);
-  return startOnSlurm(await toStart(jobs, options), options);
+  return startOnSlurm(await jobsToRun(jobs, options), options);
 }
 
 /** Submits prepared jobs, or runs them in the allocation of this shell. Resolves with the exit code. */
 export async function startOnSlurm(
-  jobs: readonly ToStart<PreparedSlurmJob>[],
+  jobs: readonly JobToRun<PreparedSlurmJob>[],
   options: Pick<SlurmJobOptions, 'currentAllocation' | 'json' | 'watch' | 'orchestrator' | 'yes'>,
 ): Promise<number> {
   const current = allocationOf(process.env);
@@ -92,7 +92,7 @@ export async function startOnSlurm(
  */
 const MANY_JOBS = 6;
 
-async function agreed(jobs: readonly ToStart<PreparedSlurmJob>[]): Promise<boolean> {
+async function agreed(jobs: readonly JobToRun<PreparedSlurmJob>[]): Promise<boolean> {
   if (jobs.length < MANY_JOBS || !process.stdin.isTTY || !process.stdout.isTTY) return true;
   const nodes = jobs.reduce((sum, { job }) => sum + job.nodes, 0);
   const { createInterface } = await import('node:readline/promises');

@@ -96,9 +96,9 @@ export async function runInAllocation(
   process.on('SIGINT', onInterrupt);
   process.on('SIGTERM', onTerminate);
   try {
-    const exitCode = await new Promise<number>((settle, reject) => {
+    const exitCode = await new Promise<number>((resolve, reject) => {
       child.once('error', reject);
-      child.once('close', (code) => settle(code ?? EXIT.failed));
+      child.once('close', (code) => resolve(code ?? EXIT.failed));
     });
     if (json) process.stdout.write(`${JSON.stringify({ kind: 'static', jobId, jobDir, exitCode })}\n`);
     return exitCode;

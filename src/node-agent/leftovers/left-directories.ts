@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { toToken } from '../../messages/events/subjects.ts';
 import { makePrivateDirectory } from '../../os/private-files.ts';
 import { standInForGuard } from '../../os/processes/guard.ts';
-import { identityOf, isAlive } from './marks.ts';
+import { isAlive, processIdentity } from './marks.ts';
 
 const OWNER = '.agent-';
 
@@ -14,7 +14,7 @@ const OWNER = '.agent-';
  */
 export function claimDirectory(path: string, node: string): void {
   makePrivateDirectory(path);
-  writeFileSync(join(path, `${OWNER}${toToken(node)}`), identityOf(process.pid), { mode: 0o600 });
+  writeFileSync(join(path, `${OWNER}${toToken(node)}`), processIdentity(process.pid), { mode: 0o600 });
 }
 
 /**

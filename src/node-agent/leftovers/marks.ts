@@ -113,7 +113,7 @@ export function valueIn(environ: string, name: string): string | undefined {
  * Identifies an agent's process, so that others can check whether it lives: its pid, its start (pids are
  * reused, the pair is not), and the namespaces in which both are valid.
  */
-export const identityOf = (pid: number): string => `${pid}/${startOf(pid) ?? ''}/${namespaces()}`;
+export const processIdentity = (pid: number): string => `${pid}/${startOf(pid) ?? ''}/${namespaces()}`;
 
 /** false: it has ended; undefined: unknown from here. */
 export function isAlive(identity: string): boolean | undefined {

@@ -6,7 +6,7 @@ import type { ProcessState } from '../../messages/spec/states.ts';
 import type { Guard } from '../../os/processes/guard.ts';
 import type { Marker } from '../../os/processes/owner-mark.ts';
 import type { Segments } from '../leftovers/shared-memory.ts';
-import type { Beyond, Launcher } from '../start/launch.ts';
+import type { Beyond, CommandBuilder } from '../start/launch.ts';
 import type { OpenLog } from '../start/prepare.ts';
 import type { Spawner } from '../start/spawn.ts';
 
@@ -60,7 +60,7 @@ export interface Entry {
 export interface TableOptions {
   readonly spawner: Spawner;
   /** By default commands run on the host. */
-  readonly launcher?: Launcher;
+  readonly launcher?: CommandBuilder;
   /** Replacements for words of commands on this node. */
   readonly words?: Readonly<Record<string, string>>;
   readonly guard: Guard;

@@ -41,7 +41,7 @@ export interface Locks {
   readonly hard: bigint;
 }
 
-export interface Launcher {
+export interface CommandBuilder {
   /** `mark` is unique to this start of the process; `locks` is the limit that serves as its owner's mark. */
   launch(spec: ProcessSpec, env: Record<string, string>, mark: string, locks?: Locks): Launched;
   /**
@@ -70,7 +70,7 @@ type Options = Pick<AgentConfig, 'containers' | 'mpi' | 'stopDir' | 'path'> & {
  * Starts commands on the host, in containers of their own, or as ranks of an MPI launch, according to the
  * agent's config.
  */
-export function createLauncher(options: Options): Launcher {
+export function createCommandBuilder(options: Options): CommandBuilder {
   const { containers, mpi, stopDir, path, distDir } = options;
   const suffix = options.incarnation.slice(0, 8);
   const devices = options.devices ?? { vendor: vendorOfNode(), env: process.env };

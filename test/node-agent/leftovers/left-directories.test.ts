@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { claimDirectory, clearDirectories } from '../../../src/node-agent/leftovers/left-directories.ts';
-import { identityOf } from '../../../src/node-agent/leftovers/marks.ts';
+import { processIdentity } from '../../../src/node-agent/leftovers/marks.ts';
 
 let dir: string;
 beforeEach(async () => {
@@ -13,7 +13,7 @@ beforeEach(async () => {
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
 /** Of an agent that has ended: another process has its pid. */
-const ENDED = identityOf(process.pid).replace(/\/\d+\//, '/1/');
+const ENDED = processIdentity(process.pid).replace(/\/\d+\//, '/1/');
 
 it('what an agent left that was killed with its guard is removed, and its parts elsewhere are ended', async () => {
   claimDirectory(join(dir, 'srtctl-0-a-node'), 'node1');

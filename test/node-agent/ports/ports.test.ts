@@ -6,7 +6,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ProcessSpec } from '../../../src/messages/spec/process-spec.ts';
-import { identityOf } from '../../../src/node-agent/leftovers/marks.ts';
+import { processIdentity } from '../../../src/node-agent/leftovers/marks.ts';
 import { parseSocket } from '../../../src/node-agent/ports/tcp-table.ts';
 import type { Transition } from '../../../src/node-agent/processes/entry.ts';
 import { ProcessTable } from '../../../src/node-agent/processes/process-table.ts';
@@ -34,7 +34,7 @@ const tableOf = (job: string): ProcessTable =>
     spawner: osSpawner,
     guard: { began: () => {}, over: () => {}, dismiss: async () => {} },
     agentMark: `${job}/${Math.random()}`,
-    agentId: identityOf(process.pid),
+    agentId: processIdentity(process.pid),
     jobNode: `${job}/node1`,
     listenAddress: HOST,
     environment: { PATH: process.env.PATH ?? '', SRTCTL_JOB: job },

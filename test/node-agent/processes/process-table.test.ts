@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { trtllm } from '../../../src/backends/trtllm/plan.ts';
-import { identityOf } from '../../../src/node-agent/leftovers/marks.ts';
+import { processIdentity } from '../../../src/node-agent/leftovers/marks.ts';
 import type { Transition } from '../../../src/node-agent/processes/entry.ts';
 import { ProcessTable } from '../../../src/node-agent/processes/process-table.ts';
 import type { Beyond } from '../../../src/node-agent/start/launch.ts';
@@ -45,7 +45,7 @@ beforeEach(async () => {
     },
     words: { '/head/node': process.execPath },
     agentMark: mark,
-    agentId: identityOf(process.pid),
+    agentId: processIdentity(process.pid),
     jobNode: 'job/node1',
     listenAddress: '127.0.0.1',
     environment: { PATH: process.env.PATH ?? '', SECRET_OF_AGENT: 'inherited' },

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Transition } from '../../../src/node-agent/processes/entry.ts';
 import { ProcessTable } from '../../../src/node-agent/processes/process-table.ts';
-import { createLauncher } from '../../../src/node-agent/start/launch.ts';
+import { createCommandBuilder } from '../../../src/node-agent/start/launch.ts';
 import { osSpawner } from '../../../src/node-agent/start/spawn.ts';
 import { exists, until } from '../../support/bus.ts';
 import { specOf } from '../../support/spec.ts';
@@ -29,7 +29,7 @@ let table: ProcessTable;
 let transitions: Transition[];
 let PATH: string | undefined;
 const launcher = () =>
-  createLauncher({
+  createCommandBuilder({
     containers: { runtime: 'docker', mounts: ['/m:/model:ro'], home: '/scratch' },
     stopDir: join(dir, 'stop'),
     distDir: '/dist',
@@ -123,7 +123,7 @@ describe('a process in a container of a daemon', () => {
 });
 
 it('runs a command as it is where the config says nothing of containers', () => {
-  const bare = createLauncher({ distDir: '/dist', incarnation: 'x' });
+  const bare = createCommandBuilder({ distDir: '/dist', incarnation: 'x' });
   expect(bare.launch(spec({ id: 'one' }), { A: 'b' }, 'm')).toMatchObject({
     argv: ['sleep', '1000'],
     env: { A: 'b' },
@@ -131,7 +131,7 @@ it('runs a command as it is where the config says nothing of containers', () => 
 });
 
 it('does not start the ranks of an MPI launch that it was not told how to start', () => {
-  const bare = createLauncher({ distDir: '/dist', incarnation: 'x' });
+  const bare = createCommandBuilder({ distDir: '/dist', incarnation: 'x' });
   const ranks = spec({ id: 'one', mpi: { tasks: 2, nodes: ['node1'] } });
   expect(() => bare.launch(ranks, {}, 'm')).toThrow(/MPI/);
 });
