@@ -131,7 +131,9 @@ export const pointMachine = setup({
       event.type === 'point.interrupt' ? { interrupted: true, why: event.why } : {},
     ),
     keepEvent: assign({ early: ({ context, event }) => [...context.early, event] }),
-    noteEarly: assign(({ context }) => afterEarly(context.early)),
+    noteEarly: assign(({ context: { early, failedBefore } }) =>
+      afterEarly(failedBefore ? [{ type: 'point.broken', cause: failedBefore }, ...early] : early),
+    ),
     /** Behind the start of the deployment, so that the cleanup knows what was wanted. */
     failAsBefore: ({ context, self }) => {
       if (context.failedBefore) self.send({ type: 'point.broken', cause: context.failedBefore });

@@ -444,6 +444,14 @@ describe('the point machine', () => {
     expect(point.did).toEqual(['deploy infra', 'cleanup']);
   });
 
+  it('had failed of that first, whatever breaks while it goes on', async () => {
+    const failedBefore = { summary: 'the agent of node2 was lost while the coordinator was away' };
+    const point = startPoint({ failedBefore, begins: false });
+    point.actor.send({ type: 'point.broken', cause: { summary: 'the benchmark failed of it' } });
+    point.begin();
+    expect(await point.end()).toMatchObject({ status: 'failed', cause: failedBefore });
+  });
+
   it('breaks when it takes longer than its time limit', async () => {
     const cause = { summary: 'the point took longer than its time limit' };
     const point = startPoint({ benchmark: () => new Promise(() => {}), limit: { ms: 20, cause } });
