@@ -39,7 +39,7 @@ export class Boot {
     this.#parts = parts;
   }
 
-  /** Resolves with how it went, for people. */
+  /** Resolves with a summary of the boot, for people. */
   async run(signal: AbortSignal): Promise<string> {
     try {
       return await this.#run(signal);

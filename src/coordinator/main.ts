@@ -268,12 +268,12 @@ async function main(): Promise<void> {
   process.on('SIGINT', () => coordinator.interrupt('interrupted (Ctrl-C)', 130));
   process.on('SIGTERM', () => coordinator.interrupt(here.whyTerminated(), 143));
   process.on('SIGHUP', () => coordinator.interrupt('the terminal is gone (SIGHUP)', 143));
-  // `apply --local` holds the other end: when it is gone nobody is there to want the run.
+  // `apply --local` holds the other end of this channel; when it is gone, the run is no longer wanted.
   process.on('disconnect', () => coordinator.interrupt('the command that started the run is gone', 143));
 
   await coordinator.announce();
   const exitCode = await coordinator.run();
-  // One that died just before this job began is surely dead by now.
+  // A coordinator that died just before this job started is certainly dead by now.
   clearDead();
   epochLock.release();
   removeHome(tmpDir, guardScript);
@@ -291,7 +291,10 @@ async function main(): Promise<void> {
       log.warn({ dead }, 'what jobs left whose coordinator and guard were killed is removed');
   }
 
-  /** What a person can mend has a line and an exit code of its own; else a defect of ours. The guard ends what runs. */
+  /**
+   * An error that a person can correct has a line and an exit code of its own; any other is a defect of
+   * srtctl. The guard ends all processes.
+   */
   function die(error: unknown): void {
     if (error instanceof SrtctlError) {
       guard?.despair();

@@ -8,9 +8,9 @@ import type { AgentGroup, AgentPlace } from './launch/launcher.ts';
 export const MPI_GROUP = 'mpi';
 
 /**
- * The agents of a job: one on each node in the image of the engines, and for each further image (nginx, exporters)
- * one on each node that needs it. Which nodes those are does not depend on addresses, so it is known beforehand.
- * `containers`: it is Slurm that starts them, around the agents.
+ * The agents of a job: one on each node in the image of the engines, and for each further image (nginx,
+ * exporters) one on each node that needs it. The nodes do not depend on addresses, so the result is known
+ * before the start. `containers`: Slurm starts the containers, around the agents.
  */
 export function agentPlaces(input: {
   readonly variant: LoadedVariant;
@@ -27,7 +27,7 @@ export function agentPlaces(input: {
   const runtime = createRuntimeContext({ ...dryRunInput(nodes, cluster), jobDir });
   const groups = new Map<string, AgentGroup>();
   const taken = new Set(nodes);
-  // With spare nodes any node may have to take another's part.
+  // With spare nodes any node may have to replace another one.
   const placesOf = (node: string): readonly string[] => (spareNodesOf(variant) > 0 ? nodes : [node]);
   const place = (node: string, group: AgentGroup) => {
     const name = `${node}/${group.name}`;

@@ -1,23 +1,26 @@
 import { createPrivateKey, webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
 
-/** What nats-server shows to its clients, and what they know it by; PEM. */
+/** The certificate of nats-server and the authority by which clients verify it; PEM. */
 export interface ServerCertificate {
-  /** Of the job's authority. Its key is gone as soon as the server's certificate is signed. */
+  /** The job's authority. Its key is discarded as soon as the server's certificate is signed. */
   readonly ca: string;
   readonly cert: string;
-  /** Secret: only ever in files with mode 0600. */
+  /** Secret: stored only in files with mode 0600. */
   readonly key: string;
 }
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
-/** Longer than any job; and the clocks of the nodes may differ. */
+/** Longer than any job, because the clocks of the nodes may differ. */
 const VALID_MS = 60 * 86_400_000;
 const EARLIER_MS = 86_400_000;
 
-/** An authority for one job, in memory, and one certificate for its nats-server under these names and addresses. */
+/**
+ * Creates an authority for one job, in memory, and one certificate for its nats-server with these names and
+ * addresses.
+ */
 export async function createServerCertificate(hosts: readonly string[]): Promise<ServerCertificate> {
-  // Large, and seldom wanted.
+  // Loaded on demand, because it is large and rarely needed.
   await import('reflect-metadata');
   const x509 = await import('@peculiar/x509');
   x509.cryptoProvider.set(webcrypto as typeof globalThis.crypto);

@@ -10,18 +10,18 @@ import { aliveFile } from '../record/alive-file.ts';
 import type { JobKeys } from './keys.ts';
 import type { NatsServer } from './nats-server.ts';
 
-/** What is the same for the agents of a job. */
+/** Settings that all agents of a job share. */
 export type AgentExtras = Pick<
   AgentConfig,
   'networkInterface' | 'nodeBinary' | 'path' | 'tmpDir' | 'containers' | 'mpi'
 > & {
-  /** Beginning of the path of a directory that each agent has for itself, on its node. */
+  /** Prefix of the path of each agent's own directory on its node. */
   readonly stopDirs: string;
 };
 
 type Job = Pick<JobSpec, 'jobDir' | 'jobId'>;
 
-/** The file (0600, in a directory that is 0700) from which one agent takes its key and the address of the bus. */
+/** The file (0600, in a directory with mode 0700) with one agent's key and the address of the bus. */
 export const agentConfigFile = ({ jobDir, jobId }: Job, node: string): string =>
   join(jobPaths(jobDir, jobId).credentials, `agent-${toToken(node)}.json`);
 
@@ -70,7 +70,7 @@ export async function writeCredentials(job: {
   await writeJson(paths.connection, connection, { secret: true });
 }
 
-/** The keys are worth nothing without the job's nats-server, and need not outlive it. */
+/** Removes the keys, which are worthless without the job's nats-server. */
 export async function removeCredentials({ jobDir, jobId }: Job): Promise<void> {
   const paths = jobPaths(jobDir, jobId);
   await rm(paths.credentials, { recursive: true, force: true });

@@ -3,7 +3,7 @@ import type { Handover } from '../takeover/handover-file.ts';
 import type { ServerCertificate } from './certificates.ts';
 
 export interface KeyPair {
-  /** Secret: only ever in files with mode 0600. */
+  /** Secret: stored only in files with mode 0600. */
   readonly seed: string;
   readonly publicKey: string;
 }
@@ -27,7 +27,7 @@ export function createJobKeys(nodes: readonly string[]): JobKeys {
   };
 }
 
-/** As they were kept for a coordinator that takes over. */
+/** The keys from the hand-over file of a previous coordinator. */
 export const keysOf = ({ keys: { tls, ...keys } }: Pick<Handover, 'keys'>): JobKeys => ({
   ...keys,
   ...(tls ? { tls } : {}),

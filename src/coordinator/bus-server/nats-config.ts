@@ -16,7 +16,7 @@ export interface NatsConfigInput {
   readonly keys: JobKeys;
   /** Largest message, MB: prompts that Dynamo sends over NATS may be larger than the usual 1 MB. */
   readonly maxPayloadMb?: number;
-  /** Further names and passwords for engines: those that the recipe gives them. */
+  /** Additional names and passwords for engines, from the recipe. */
   readonly logins?: readonly NatsLogin[];
   /** Files (PEM, 0600) of the server's certificate, where `bus.tls` asks for one. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
@@ -24,10 +24,12 @@ export interface NatsConfigInput {
 
 interface User {
   readonly nkey: string;
-  /** Empty: nothing at all. */
+  /** Empty: no subject at all. */
   readonly publish: readonly string[];
   readonly subscribe: readonly string[];
-  /** It is asked, and may answer to the asker's inbox: once a question and not later than a minute. */
+  /**
+   * It receives requests, and may answer to the requester's inbox: once for each request, within a minute.
+   */
   readonly answers: boolean;
 }
 
@@ -95,7 +97,10 @@ ${[ENGINES, ...(input.logins ?? []).filter(({ user }) => user !== ENGINES.user)]
 }
 
 const CONNECTIONS = 16_384;
-/** Kept from engines: an agent on each of a thousand nodes has two while it connects again, and people watch. */
+/**
+ * Reserved for srtctl, because an agent on each of a thousand nodes has two while it reconnects, and viewers
+ * connect too.
+ */
 const OWN_CONNECTIONS = 4_096;
 
 /**
@@ -119,8 +124,9 @@ const accountName = (name: string, keys: JobKeys): string =>
   `${name}_${createHmac('sha256', keys.coordinator.seed).update(name).digest('hex').slice(0, 32)}`;
 
 /**
- * Who may say and hear what. Exported for its test. What a role need not do it may not: an operator hears no question
- * (it could answer in the coordinator's place), and nobody may delete or purge the stream.
+ * The permissions of each role. Exported for its test. A role may do no more than it needs: an operator
+ * receives no request (it could answer in the coordinator's place), and no role may delete or purge the
+ * stream.
  */
 export function srtUsers(jobId: string, keys: JobKeys): User[] {
   const s = subjectsOf(jobId);

@@ -9,7 +9,10 @@ import {
   stateChangeSchema,
 } from '../../messages/job-directory/job-files.ts';
 
-/** Writing takes this part of the time at most: 1 / (1 + …). Who waits for it does not. */
+/**
+ * Limits the share of the time that writing takes: 1 / (1 + …). A caller that waits for a write is not
+ * delayed.
+ */
 const REST = 4;
 
 /** With more points than this state.json is not written anew for each change. */
@@ -26,7 +29,7 @@ export class StateFile {
   readonly #onError: (error: unknown) => void;
   readonly #places: ReadonlyMap<number, number>;
   #saving: Promise<void> = Promise.resolve();
-  /** What is to be written; of points the changed ones alone. */
+  /** Unsaved changes; only the changed points are in it. */
   #unsaved: StateChange | undefined;
   /** The file of changes, how long it is, and how long state.json was when it was begun; none: state.json is next. */
   #changes: { readonly name: string; size: number; readonly most: number } | undefined;
@@ -56,7 +59,7 @@ export class StateFile {
     return this.#state;
   }
 
-  /** `points`: those that have changed. */
+  /** `points`: only the changed ones. */
   save(change: StateChange): void {
     const { points = [], ...others } = change;
     const updated = { ...others, updatedAt: new Date().toISOString() };

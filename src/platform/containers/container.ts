@@ -9,16 +9,18 @@ export interface ContainerStart {
   readonly home: string;
   /** Unique among the containers of a node. */
   readonly name: string;
-  /** Names of the variables that the command gets; their values are those of the runtime's own environment. */
+  /** Names of the variables that the command gets; their values come from the runtime's own environment. */
   readonly variables: readonly string[];
-  /** false: the command is shown no GPU. */
+  /** false: the command sees no GPU. */
   readonly gpus: boolean;
   readonly cwd?: string | undefined;
-  /** Owner of what a process writes. */
+  /** Owner of the files that a process writes. */
   readonly user: { readonly uid: number; readonly gid: number };
-  /** Device files beside the GPUs (RDMA). */
+  /** Device files besides the GPUs (RDMA). */
   readonly devices: readonly string[];
-  /** Limits of file locks, soft and hard: the owner's mark (owner-mark.ts), which a daemon does not hand on. */
+  /**
+   * Limits of file locks, soft and hard: the owner's mark (owner-mark.ts), which a daemon does not pass on.
+   */
   readonly locks?: { readonly soft: bigint; readonly hard: bigint } | undefined;
   /** Directory of srtctl's bundled programs. */
   readonly distDir: string;
@@ -32,26 +34,26 @@ interface Mount {
 }
 
 /**
- * The command that runs another in a container, as the host would run it: the host's network, IPC and limits, no
- * entrypoint of the image, values of variables never in the argv.
+ * The command that runs another one in a container with the host's network, IPC and limits, without the
+ * image's entrypoint, and without values of variables in its argv.
  */
 export function containerCommand(start: ContainerStart): string[] {
   return [...commands[start.runtime](start), ...start.argv];
 }
 
-/** Ends a container that does not belong to the process group of its command; undefined where it does. */
+/** The command that ends a container outside of its command's process group; undefined where it is inside. */
 export function containerKill(runtime: ProcessRuntime, name: string): string[] | undefined {
   return runtime === 'docker' || runtime === 'podman' ? [runtime, 'rm', '--force', name] : undefined;
 }
 
-/** What the runtime is told by its environment. */
+/** Environment variables of the runtime itself. */
 export function containerEnvironment(
   runtime: ProcessRuntime,
   env: Readonly<Record<string, string>>,
   names: readonly string[],
 ): Record<string, string> {
   if (runtime !== 'apptainer') return { ...env };
-  // It hands its environment on, but what an image sets would win over it.
+  // apptainer passes its environment on, but variables of the image would override it.
   const own = names.map((name): [string, string] => [`APPTAINERENV_${name}`, env[name] ?? '']);
   return { ...env, ...Object.fromEntries(own) };
 }
@@ -59,7 +61,7 @@ export function containerEnvironment(
 const commands: Readonly<Record<ProcessRuntime, (start: ContainerStart) => string[]>> = {
   apptainer: ({ image, mounts, home, gpus, cwd }) => [
     ...['apptainer', 'exec', ...(gpus ? ['--nv'] : [])],
-    // Steps install into the image; what they write is gone with the process.
+    // Steps install into the image; their changes are lost with the process.
     '--writable-tmpfs',
     ...['--home', home],
     ...mounts.flatMap((mount) => ['--bind', mount.replaceAll('+', ',')]),
@@ -69,7 +71,7 @@ const commands: Readonly<Record<ProcessRuntime, (start: ContainerStart) => strin
 
   enroot: ({ image, mounts, variables, gpus, cwd, distDir }) => [
     ...['enroot', 'start', '--root', '--rw'],
-    // In place of the image's entrypoint.
+    // Replaces the image's entrypoint.
     ...['--rc', `${distDir}/steps/run-command.sh`],
     ...mounts
       .map(parsed)
@@ -81,14 +83,14 @@ const commands: Readonly<Record<ProcessRuntime, (start: ContainerStart) => strin
     ...['--env', `NVIDIA_VISIBLE_DEVICES=${gpus ? 'all' : 'void'}`],
     ...(gpus ? ['--env', 'NVIDIA_DRIVER_CAPABILITIES=compute,utility'] : []),
     image,
-    // It has no option for the directory.
+    // enroot has no option for the working directory.
     ...(cwd === undefined ? [] : ['/bin/sh', '-c', 'cd "$0" && exec "$@"', cwd]),
   ],
 
   docker: (start) => [
     ...['docker', 'run', ...engineOptions(start)],
     ...(start.gpus ? ['--gpus', 'all'] : []),
-    // It runs as root otherwise, and root's files stay in the job's directory.
+    // Without it the process runs as root, and leaves root's files in the job's directory.
     ...['--user', `${start.user.uid}:${start.user.gid}`, '--env', `HOME=${start.home}`],
     ...entrypoint(start),
   ],
@@ -97,16 +99,16 @@ const commands: Readonly<Record<ProcessRuntime, (start: ContainerStart) => strin
     ...['podman', 'run', ...engineOptions(start)],
     ...['--security-opt', 'label=disable', '--pids-limit', '-1'],
     ...(start.gpus ? ['--device', 'nvidia.com/gpu=all'] : []),
-    // Without root it is the user who is root in the container.
+    // Without root, the user is root inside the container.
     ...(start.user.uid === 0 ? [] : ['--env', 'HOME=/root']),
     ...entrypoint(start),
   ],
 };
 
-/** What docker and podman have in common. */
+/** Options that docker and podman share. */
 function engineOptions({ name, mounts, variables, devices, cwd, locks }: ContainerStart): string[] {
   return [
-    // An init of its own: it hands signals on and reaps what engines leave.
+    // An init process of its own, which forwards signals and reaps orphans of engines.
     ...['--rm', '--init', '--name', name, '--pull', 'missing'],
     ...['--network', 'host', '--ipc', 'host'],
     // RDMA registers memory; Python's threads have large stacks.
@@ -119,10 +121,10 @@ function engineOptions({ name, mounts, variables, devices, cwd, locks }: Contain
   ];
 }
 
-/** No entrypoint: the image's own would stand before the command. */
+/** No entrypoint, because the image's own would precede the command. */
 const entrypoint = ({ image }: ContainerStart): string[] => ['--entrypoint', '', registryName(image)];
 
-/** As `--mount` reads it: fields of CSV. Unlike `--volume` it makes no directory that is missing. */
+/** A `--mount` value in CSV. Unlike `--volume`, `--mount` does not create missing directories. */
 function bindMount({ from, to, flags }: Mount): string {
   const options = flags.flatMap((flag) =>
     flag === 'ro'
@@ -141,7 +143,7 @@ function parsed(mount: string): Mount {
   return { from, to, flags: flags.split(/[,+]/).filter((flag) => flag !== '' && flag !== 'rw') };
 }
 
-/** pyxis writes `registry#path:tag`, and all others `registry/path:tag`. */
+/** pyxis writes `registry#path:tag`, all other runtimes `registry/path:tag`. */
 const registryName = (image: string): string => image.replace(/^docker:\/\//, '').replace('#', '/');
 
 const isFile = (image: string): boolean => image.startsWith('/') || image.startsWith('.');

@@ -33,18 +33,18 @@ export function withDevices(
   return { ...env, CUDA_VISIBLE_DEVICES: visible, HIP_VISIBLE_DEVICES: visible };
 }
 
-/** What a recipe sets itself stays as it is. */
+/** Values that the recipe itself sets stay unchanged. */
 const isOfPlan = (visible: string | undefined, gpus: readonly number[]): boolean =>
   gpus.length > 0 && visible === gpus.join(',');
 
-/** Those of a list that are at some places of it; a list that is too short says nothing of them. */
+/** The elements of a list at some positions; the positions themselves when the list is too short. */
 function places(list: string | undefined, gpus: readonly number[]): string {
   const names = (list ?? '').split(',').map((name) => name.trim());
   const chosen = gpus.map((gpu) => names[gpu]);
   return chosen.some((name) => name === undefined || name === '') ? gpus.join(',') : chosen.join(',');
 }
 
-/** Slurm may set all variables to the same list, of which the second filter would leave nothing. */
+/** Slurm may set all variables to the same list, and the second filter would then leave nothing. */
 const without = (env: Readonly<Record<string, string>>, rocr: string): Record<string, string> =>
   Object.fromEntries(
     Object.entries(env).filter(
@@ -52,7 +52,10 @@ const without = (env: Readonly<Record<string, string>>, rocr: string): Record<st
     ),
   );
 
-/** What stands before a command whose devices are known only in its task; nothing where the plan leaves it all of them. */
+/**
+ * Words before a command whose devices are known only in its task; none where the plan leaves all devices to
+ * it.
+ */
 export const devicesInTask = (planned: string | undefined, gpus: readonly number[]): string[] =>
   planned !== undefined && isOfPlan(planned, gpus)
     ? ['/bin/sh', '-c', DEVICES_IN_TASK, 'srtctl-devices', planned]

@@ -3,17 +3,17 @@ import { markedByItself } from '../../os/processes/owner-mark.ts';
 import { devicesInTask } from './devices.ts';
 import { BESIDE_OTHERS, optionWords, pyxisOptions } from './srun-options.ts';
 
-/** One MPI launch: a command with so many ranks on some nodes. */
+/** One MPI launch: a command with a number of ranks on some nodes. */
 export interface MpiStart {
   readonly launcher: MpiLauncher;
   readonly tasks: number;
   readonly nodes: readonly string[];
-  /** Image for pyxis; null where none is to be started. */
+  /** Image for pyxis; null without a container. */
   readonly image: string | null;
-  /** Name of the step, unique in the job: by it the step is found when it is to be ended. */
+  /** Name of the step, unique in the job: the step is found by it when it must be stopped. */
   readonly name: string;
   readonly env: Readonly<Record<string, string>>;
-  /** GPUs of its first node, as the plan counts them. */
+  /** GPUs of its first node, in the plan's numbering. */
   readonly gpus: readonly number[];
   /** Directory of srtctl's bundled programs, as the ranks see it. */
   readonly distDir: string;
@@ -28,11 +28,14 @@ export function mpiCommand(start: MpiStart): string[] {
   const argv = endingWithServer(start.argv, start.distDir);
   if (launcher.kind === 'stand-in')
     return [...launcher.program, String(tasks), nodes.join(','), '--', ...argv];
-  // Slurm gives its tasks limits of their own.
+  // Slurm gives its tasks limits of their own, so each task must set the mark itself.
   return [...['srun', ...srunOptions(start, launcher)], ...markedByItself([...withDevices(start), ...argv])];
 }
 
-/** Slurm tells every task which devices its step has, over what srun was told: all of the job's on the node. */
+/**
+ * Slurm sets the devices of every task to those of its step, overriding srun's environment: all devices of
+ * the job on the node.
+ */
 function withDevices({ env, gpus }: MpiStart): string[] {
   const chosen = devicesInTask(env.CUDA_VISIBLE_DEVICES, gpus);
   const fixed = SET_BY_SLURM.flatMap((name) =>
