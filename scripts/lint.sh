@@ -1,12 +1,25 @@
 #!/usr/bin/env bash
-# What needs no test to be found: lint and format, types, dead code. In the order of how soon each tells.
+# What needs no test to be found: lint and format, types, dead code. They run at once and print in the order of this file.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/node_modules/.bin:$PATH"
 
-echo '== lint and format (biome)'
-biome check --error-on-warnings .
-echo '== types (tsc)'
-tsc --noEmit
-echo '== dead exports and unused dependencies (knip)'
-knip
+said=$(mktemp -d)
+trap 'rm -rf "$said"' EXIT
+biome check --error-on-warnings . >"$said/biome" 2>&1 &
+biome=$!
+tsc --noEmit >"$said/tsc" 2>&1 &
+tsc=$!
+knip >"$said/knip" 2>&1 &
+knip=$!
+
+failed=no
+tell() { # WHAT PROGRAM PID
+  echo "== $1 ($2)"
+  wait "$3" || failed=yes
+  cat "$said/$2"
+}
+tell 'lint and format' biome "$biome"
+tell types tsc "$tsc"
+tell 'dead exports and unused dependencies' knip "$knip"
+[ "$failed" = no ]

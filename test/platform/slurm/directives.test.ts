@@ -44,7 +44,7 @@ it.each([
 describe('a mount that no container can have', () => {
   it.each([
     ['extra_mount: ["/data/my models:/data"]', /white space/],
-    ['extra_mount: ["/a:/b:ro:x"]', /more than host:container:flags/],
+    ['extra_mount: ["/a:/b:ro:x"]', /more parts than host:container:flags/],
     ['container_mounts: {"/opt/site:v2": /opt/site}', /colon/],
     ['container_mounts: {"/a,b": /c}', /comma/],
   ])('is refused before the start: %s', (line, message) => {
