@@ -4,13 +4,13 @@ import type { LoadedVariant } from '../recipe/load.ts';
 import type { ClusterConfig } from '../recipe/schema/cluster.ts';
 import type { AgentGroup, AgentPlace } from './launch/launcher.ts';
 
-/** Agents outside of the engines' container, where srun is: they start the ranks of MPI launches. */
+/** Agents outside of the engines' container, where srun exists. They start the ranks of MPI launches. */
 export const MPI_GROUP = 'mpi';
 
 /**
- * The agents of a job: one on each node in the image of the engines, and for each further image (nginx,
- * exporters) one on each node that needs it. The nodes do not depend on addresses, so the result is known
- * before the start. `containers`: Slurm starts the containers, around the agents.
+ * The agents of a job: one on each node in the engines' image, and for each further image (nginx, exporters) one on
+ * each node that needs the image. The nodes do not depend on addresses, so the result is known before the start.
+ * `containers`: Slurm starts a container around each agent.
  */
 export function agentPlaces(input: {
   readonly variant: LoadedVariant;
@@ -27,7 +27,7 @@ export function agentPlaces(input: {
   const runtime = createRuntimeContext({ ...dryRunInput(nodes, cluster), jobDir });
   const groups = new Map<string, AgentGroup>();
   const taken = new Set(nodes);
-  // With spare nodes any node may have to replace another one.
+  // A spare node may have to replace any other node.
   const placesOf = (node: string): readonly string[] => (spareNodesOf(variant) > 0 ? nodes : [node]);
   const place = (node: string, group: AgentGroup) => {
     const name = `${node}/${group.name}`;

@@ -4,8 +4,8 @@ import type { ClusterConfig } from '../recipe/schema/cluster.ts';
 export type ContainerRuntime = 'none' | 'pyxis' | ProcessRuntime;
 
 /**
- * The runtime for the containers of a job. Simulated engines are programs of the node, and pyxis needs Slurm;
- * so without Slurm, or with `--mock`, containers only run when the cluster config names their runtime.
+ * The runtime for the containers of a job. Simulated engines are programs of the node, and pyxis needs Slurm. So
+ * without Slurm, or with `--mock`, containers only run when the cluster config names their runtime.
  */
 export function containerRuntimeOf(
   { container_runtime: told }: Pick<ClusterConfig, 'container_runtime'>,
@@ -15,6 +15,6 @@ export function containerRuntimeOf(
   return mode === 'local' && runtime === 'pyxis' ? 'none' : runtime;
 }
 
-/** The runtime with which agents start a container for each process; undefined when they start none. */
+/** The runtime with which agents start a container for each process; undefined when agents start no containers. */
 export const processRuntimeOf = (runtime: ContainerRuntime): ProcessRuntime | undefined =>
   processRuntimeSchema.safeParse(runtime).data;

@@ -33,16 +33,16 @@ export interface PlatformInput {
   readonly distDir: string;
   /** Directory of the job on each node's own disk. */
   readonly nodeTmpDir: string;
-  /** Beginning of the path of a directory that each agent has for itself, on its node. */
+  /** Prefix of the path of each agent's own directory on its node. */
   readonly stopDirs: string;
-  /** Directories with programs that agents need and PATH may not have. */
+  /** Directories with programs that agents need and that may be missing in PATH. */
   readonly programDirs: readonly string[];
   readonly guard: Guard;
   /** Puts the coordinator's mark on the command of a local agent. */
   readonly mark: ((argv: readonly string[]) => string[]) | undefined;
   /** The set of launched processes has changed. */
   readonly onLaunched: () => void;
-  /** What a coordinator that was killed holds. */
+  /** The platform's claim of a coordinator that was killed. */
   readonly claim: number | undefined;
   readonly clock: SteadyClock;
   readonly log: Logger;
@@ -55,13 +55,13 @@ export interface PlatformChoice {
   readonly headAddress: string;
   readonly agents: readonly AgentPlace[];
   readonly agentPath: { prepend: string[]; append: string[] };
-  /** How agents start what is in a container or has several ranks. */
+  /** How agents start containers and processes with several ranks. */
   readonly launch: Pick<AgentConfig, 'containers' | 'mpi'>;
-  /** How long agents may take to join, ms. An image may have to be fetched first. */
+  /** How long agents may take to join, ms. Slurm may have to fetch an image first. */
   readonly join: number;
-  /** When the allocation ends, ms since the epoch; null where nothing ends it. */
+  /** When the allocation ends, ms since the epoch; null when it has no end. */
   readonly endsAt: number | null;
-  /** What a SIGTERM means, as far as one can know. */
+  /** The most likely reason of a SIGTERM. */
   whyTerminated(): string;
 }
 
@@ -106,7 +106,7 @@ async function onThisMachine(input: PlatformInput): Promise<PlatformChoice> {
         : {}),
     },
     join: JOIN_MS.local,
-    // Inside of a Slurm job this run ends with it.
+    // A run inside of a Slurm job ends with that job.
     endsAt: endOfJob(env),
     whyTerminated: () => 'told to end (SIGTERM)',
   };
@@ -178,7 +178,7 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
 const wantsPidNamespace = ({ points }: LoadedVariant): boolean =>
   points.some(({ recipe }) => recipe.supervision.pid_namespace);
 
-/** A recipe may know better what its image has. Simulated ranks have nothing to say to each other. */
+/** A recipe may name the kind of MPI that its image has. Simulated ranks do not communicate. */
 const mpiOf = ({ srun_options: options }: Recipe, mock: boolean): string =>
   mock ? 'none' : (options.mpi ?? 'pmix');
 
@@ -201,17 +201,20 @@ function mountsOf(input: PlatformInput, headAddress: string): string[] {
   });
 }
 
-/** Containers that agents start, one for each process; undefined when they start none. */
+/** The containers that agents start, one for each process; undefined when agents start no containers. */
 function processContainers(input: PlatformInput, headAddress: string): ProcessContainers | undefined {
   const { cluster, spec, nodeTmpDir } = input;
   const runtime = processRuntimeOf(containerRuntimeOf(cluster, spec));
   if (!runtime) return undefined;
-  // Processes of a node share its directory of the job, as they do where the agent is in the container with them.
+  // Processes of a node share the job's directory on that node, as they do when one container holds the agent and its
+  // processes.
   const mounts = [...mountsOf(input, headAddress), `${nodeTmpDir}:${nodeTmpDir}`];
   return { runtime, mounts, home: nodeTmpDir };
 }
 
-/** The head's own address: of the named interface, else the one on the way to another node of the job. */
+/**
+ * The head's own address: the address of the named interface, else the address on the route to another node of the job.
+ */
 async function addressOfHead(nodes: readonly string[], cluster: ClusterConfig): Promise<string> {
   const name = cluster.network_interface;
   const found = name ? addressOfInterface(name) : undefined;

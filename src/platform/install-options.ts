@@ -4,8 +4,9 @@ import type { Recipe } from '../recipe/schema/schema.ts';
 type Options = Readonly<Record<string, string>>;
 
 /**
- * A setup script or an installation of the router writes into the image: for pyxis its file system has to be writable, and
- * the user root in it, which a site's configuration may say otherwise. What the recipe's srun_options say goes before.
+ * A setup script or an installation of the router writes into the image. For pyxis, the image's file system then has to
+ * be writable and the user has to be root in it, although a site's configuration may say otherwise. The recipe's
+ * srun_options take precedence.
  */
 export function installOptions(recipe: Recipe, setupScript: string | null): Options {
   const writesImage = setupScript !== null || frontendFor(recipe.frontend.type)?.writesImage?.(recipe);

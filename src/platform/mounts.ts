@@ -8,7 +8,7 @@ import type { JobPlaceholder } from '../recipe/sweep.ts';
 export interface MountInput {
   readonly recipe: Recipe;
   readonly cluster: ClusterConfig;
-  /** For `$VAR` in the cluster's mounts. */
+  /** Variables for `$VAR` in the cluster's mounts. */
   readonly env: NodeJS.ProcessEnv;
   readonly job: {
     readonly id: string;
@@ -28,9 +28,9 @@ export interface MountInput {
 }
 
 /**
- * The mounts of a container, `host:container[:flags]`. What is told later goes over what is mounted at the same place
- * before: the model, logs and configs, then the cluster's, then the job's own; srtctl's last, at the paths that they
- * have on the host, since agents and their commands name them so.
+ * The mounts of a container, `host:container[:flags]`. A later mount replaces an earlier one at the same path. The
+ * order: model, logs and configs; the cluster's mounts; the job's mounts; srtctl's own, at the same paths as on the
+ * host, because agents and their commands name these paths.
  */
 export function containerMounts(input: MountInput): string[] {
   const { recipe, cluster, env, job, srtctl, mock, exists = existsSync } = input;
@@ -83,6 +83,6 @@ export function containerMounts(input: MountInput): string[] {
   return [...byTarget.values()];
 }
 
-/** A container has its own of these, and must keep it. */
+/** A container has its own versions of these variables, and must keep them. */
 const isSystemDir = (dir: string): boolean =>
   ['/usr', '/usr/local', '/'].includes(dirname(dir)) && ['bin', 'sbin'].includes(dir.split('/').at(-1) ?? '');

@@ -12,9 +12,9 @@ interface Here {
 const HERE: Here = { arch: process.arch, nodeBinary: process.execPath, exists: existsSync };
 
 /**
- * The node binary for each architecture (`uname -m`): what srtslurm.yaml names; else, for the architecture of this machine,
- * the one that runs here; else the one that `make runtimes` has brought.
- * @param distDir directory of srtctl's bundled programs; what was brought is beside it
+ * The node binary for each architecture (`uname -m`): the binary that srtslurm.yaml names; else, for the architecture
+ * of this machine, the binary that runs here; else the binary that `make runtimes` has installed.
+ * @param distDir directory of srtctl's bundled programs; the installed binaries are beside it
  */
 export function runtimesOf(
   cluster: ClusterConfig,
@@ -25,9 +25,9 @@ export function runtimesOf(
 }
 
 /**
- * What an agent runs with in an image or on a node where the binary of `runtimesOf` does not run, by architecture: the one
- * that `make runtimes` has brought needs no more than glibc 2.28 and libstdc++ (https://nodejs.org, BUILDING.md of Node
- * 20). One that srtslurm.yaml names is meant, and has none.
+ * The fallback for images and nodes where the binary of `runtimesOf` does not run, by architecture. The binary of `make
+ * runtimes` needs only glibc 2.28 and libstdc++ (https://nodejs.org, BUILDING.md of Node 20). A binary that
+ * srtslurm.yaml names is the user's choice, and has no fallback.
  */
 export function spareRuntimesOf(
   cluster: ClusterConfig,

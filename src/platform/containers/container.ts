@@ -9,17 +9,18 @@ export interface ContainerStart {
   readonly home: string;
   /** Unique among the containers of a node. */
   readonly name: string;
-  /** Names of the variables that the command gets; their values come from the runtime's own environment. */
+  /** Names of the variables that the command gets. The values come from the runtime's own environment. */
   readonly variables: readonly string[];
   /** false: the command sees no GPU. */
   readonly gpus: boolean;
   readonly cwd?: string | undefined;
-  /** Owner of the files that a process writes. */
+  /** Owner of the files that the process writes. */
   readonly user: { readonly uid: number; readonly gid: number };
   /** Device files besides the GPUs (RDMA). */
   readonly devices: readonly string[];
   /**
-   * Limits of file locks, soft and hard: the owner's mark (owner-mark.ts), which a daemon does not pass on.
+   * Soft and hard limit of file locks: the owner's mark (owner-mark.ts), because a container daemon does not pass it
+   * on.
    */
   readonly locks?: { readonly soft: bigint; readonly hard: bigint } | undefined;
   /** Directory of srtctl's bundled programs. */
@@ -34,14 +35,17 @@ interface Mount {
 }
 
 /**
- * The command that runs another one in a container with the host's network, IPC and limits, without the
- * image's entrypoint, and without values of variables in its argv.
+ * The command that runs another command in a container, with the host's network, IPC and limits and without the image's
+ * entrypoint. Its argv contains no values of variables.
  */
 export function containerCommand(start: ContainerStart): string[] {
   return [...commands[start.runtime](start), ...start.argv];
 }
 
-/** The command that ends a container outside of its command's process group; undefined where it is inside. */
+/**
+ * The command that ends a container outside of its command's process group; undefined when the container is in the
+ * group.
+ */
 export function containerKill(runtime: ProcessRuntime, name: string): string[] | undefined {
   return runtime === 'docker' || runtime === 'podman' ? [runtime, 'rm', '--force', name] : undefined;
 }
@@ -61,7 +65,7 @@ export function containerEnvironment(
 const commands: Readonly<Record<ProcessRuntime, (start: ContainerStart) => string[]>> = {
   apptainer: ({ image, mounts, home, gpus, cwd }) => [
     ...['apptainer', 'exec', ...(gpus ? ['--nv'] : [])],
-    // Steps install into the image; their changes are lost with the process.
+    // Steps install programs in the image. The changes are lost when the process ends.
     '--writable-tmpfs',
     ...['--home', home],
     ...mounts.flatMap((mount) => ['--bind', mount.replaceAll('+', ',')]),
@@ -90,7 +94,7 @@ const commands: Readonly<Record<ProcessRuntime, (start: ContainerStart) => strin
   docker: (start) => [
     ...['docker', 'run', ...engineOptions(start)],
     ...(start.gpus ? ['--gpus', 'all'] : []),
-    // Without it the process runs as root, and leaves root's files in the job's directory.
+    // Without this option the process runs as root, and leaves files of root in the job's directory.
     ...['--user', `${start.user.uid}:${start.user.gid}`, '--env', `HOME=${start.home}`],
     ...entrypoint(start),
   ],
@@ -99,7 +103,7 @@ const commands: Readonly<Record<ProcessRuntime, (start: ContainerStart) => strin
     ...['podman', 'run', ...engineOptions(start)],
     ...['--security-opt', 'label=disable', '--pids-limit', '-1'],
     ...(start.gpus ? ['--device', 'nvidia.com/gpu=all'] : []),
-    // Without root, the user is root inside the container.
+    // In rootless podman the user is root inside the container.
     ...(start.user.uid === 0 ? [] : ['--env', 'HOME=/root']),
     ...entrypoint(start),
   ],
@@ -108,10 +112,10 @@ const commands: Readonly<Record<ProcessRuntime, (start: ContainerStart) => strin
 /** Options that docker and podman share. */
 function engineOptions({ name, mounts, variables, devices, cwd, locks }: ContainerStart): string[] {
   return [
-    // An init process of its own, which forwards signals and reaps orphans of engines.
+    // An init process, which forwards signals and reaps the orphans of engines.
     ...['--rm', '--init', '--name', name, '--pull', 'missing'],
     ...['--network', 'host', '--ipc', 'host'],
-    // RDMA registers memory; Python's threads have large stacks.
+    // RDMA registers memory, and Python's threads have large stacks.
     ...['--ulimit', 'memlock=-1', '--ulimit', 'stack=67108864', '--cap-add', 'SYS_NICE'],
     ...(locks ? ['--ulimit', `locks=${locks.soft}:${locks.hard}`] : []),
     ...devices.flatMap((device) => ['--device', device]),
@@ -121,7 +125,7 @@ function engineOptions({ name, mounts, variables, devices, cwd, locks }: Contain
   ];
 }
 
-/** No entrypoint, because the image's own would precede the command. */
+/** No entrypoint, because the image's own entrypoint would precede the command. */
 const entrypoint = ({ image }: ContainerStart): string[] => ['--entrypoint', '', registryName(image)];
 
 /** A `--mount` value in CSV. Unlike `--volume`, `--mount` does not create missing directories. */

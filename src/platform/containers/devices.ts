@@ -1,19 +1,19 @@
-/** The GPUs that the step of an agent was given, as the runtime of their vendor names them. */
+/** The GPUs that Slurm gave to the agent's step, in the names of their vendor's runtime. */
 export interface GivenDevices {
   readonly vendor: 'nvidia' | 'amd';
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /**
- * A plan counts GPUs from 0 on. Slurm may have given the step others (numbers 4 to 7 where it does not constrain
- * devices, UUIDs, MIG instances), and then the planned numbers are places in that list.
+ * A plan counts GPUs from 0. Slurm may have given other GPUs to the step (numbers 4 to 7 where Slurm does not constrain
+ * devices, UUIDs, MIG instances). Then the planned numbers are positions in Slurm's list.
  *
- * On AMD Slurm sets ROCR_VISIBLE_DEVICES, which ROCm applies before HIP_VISIBLE_DEVICES and CUDA_VISIBLE_DEVICES: those
- * two count what is left of it from 0 on (https://rocm.docs.amd.com/en/latest/conceptual/gpu-isolation.html). vLLM
- * refuses to start where the two differ.
+ * On AMD, Slurm sets ROCR_VISIBLE_DEVICES. ROCm applies that variable before HIP_VISIBLE_DEVICES and
+ * CUDA_VISIBLE_DEVICES, which count the remaining devices from 0
+ * (https://rocm.docs.amd.com/en/latest/conceptual/gpu-isolation.html). vLLM refuses to start when the last two differ.
  *
- * @param env what the process gets
- * @param planned CUDA_VISIBLE_DEVICES of its plan; undefined where it has the whole node
+ * @param env the environment of the process
+ * @param planned CUDA_VISIBLE_DEVICES of the process's plan; undefined for a process that has the whole node
  */
 export function withDevices(
   env: Readonly<Record<string, string>>,
@@ -37,14 +37,14 @@ export function withDevices(
 const isOfPlan = (visible: string | undefined, gpus: readonly number[]): boolean =>
   gpus.length > 0 && visible === gpus.join(',');
 
-/** The elements of a list at some positions; the positions themselves when the list is too short. */
+/** The elements of a list at these positions; the positions themselves when the list is too short. */
 function places(list: string | undefined, gpus: readonly number[]): string {
   const names = (list ?? '').split(',').map((name) => name.trim());
   const chosen = gpus.map((gpu) => names[gpu]);
   return chosen.some((name) => name === undefined || name === '') ? gpus.join(',') : chosen.join(',');
 }
 
-/** Slurm may set all variables to the same list, and the second filter would then leave nothing. */
+/** Slurm may set all variables to the same list. Then the second filter would leave no device. */
 const without = (env: Readonly<Record<string, string>>, rocr: string): Record<string, string> =>
   Object.fromEntries(
     Object.entries(env).filter(
@@ -53,8 +53,8 @@ const without = (env: Readonly<Record<string, string>>, rocr: string): Record<st
   );
 
 /**
- * Words before a command whose devices are known only in its task; none where the plan leaves all devices to
- * it.
+ * Words before a command whose devices are known only in its task; none when the plan leaves all devices to the
+ * command.
  */
 export const devicesInTask = (planned: string | undefined, gpus: readonly number[]): string[] =>
   planned !== undefined && isOfPlan(planned, gpus)
@@ -62,8 +62,8 @@ export const devicesInTask = (planned: string | undefined, gpus: readonly number
     : [];
 
 /**
- * The same in the task of an MPI launch or of static mode, whose devices are known only there. Arguments: the planned
- * numbers, then the command.
+ * The same in the task of an MPI launch or of static mode, because the devices are known only there. Arguments: the
+ * planned numbers, then the command.
  */
 const DEVICES_IN_TASK = `gpus=$1
 shift

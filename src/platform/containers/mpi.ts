@@ -3,38 +3,38 @@ import { markedByItself } from '../../os/processes/owner-mark.ts';
 import { devicesInTask } from './devices.ts';
 import { BESIDE_OTHERS, optionWords, pyxisOptions } from './srun-options.ts';
 
-/** One MPI launch: a command with a number of ranks on some nodes. */
+/** One MPI launch: a command with several ranks on some nodes. */
 export interface MpiStart {
   readonly launcher: MpiLauncher;
   readonly tasks: number;
   readonly nodes: readonly string[];
   /** Image for pyxis; null without a container. */
   readonly image: string | null;
-  /** Name of the step, unique in the job: the step is found by it when it must be stopped. */
+  /** Name of the step, unique in the job. srtctl finds the step by this name when it has to stop the step. */
   readonly name: string;
   readonly env: Readonly<Record<string, string>>;
-  /** GPUs of its first node, in the plan's numbering. */
+  /** GPUs of the launch's first node, in the plan's numbering. */
   readonly gpus: readonly number[];
-  /** Directory of srtctl's bundled programs, as the ranks see it. */
+  /** Directory of srtctl's bundled programs, by the path that the ranks see. */
   readonly distDir: string;
   readonly argv: readonly string[];
 }
 
 const SET_BY_SLURM = ['CUDA_VISIBLE_DEVICES', 'NVIDIA_VISIBLE_DEVICES'];
 
-/** The command that starts all ranks, and ends when they have ended. */
+/** The command that starts all ranks, and ends when the ranks have ended. */
 export function mpiCommand(start: MpiStart): string[] {
   const { launcher, tasks, nodes } = start;
   const argv = endingWithServer(start.argv, start.distDir);
   if (launcher.kind === 'stand-in')
     return [...launcher.program, String(tasks), nodes.join(','), '--', ...argv];
-  // Slurm gives its tasks limits of their own, so each task must set the mark itself.
+  // Slurm sets limits for its tasks, so each task must set the mark itself.
   return [...['srun', ...srunOptions(start, launcher)], ...markedByItself([...withDevices(start), ...argv])];
 }
 
 /**
- * Slurm sets the devices of every task to those of its step, overriding srun's environment: all devices of
- * the job on the node.
+ * Slurm sets the devices of every task to those of its step, which are all devices of the job on the node. This
+ * overrides srun's environment.
  */
 function withDevices({ env, gpus }: MpiStart): string[] {
   const chosen = devicesInTask(env.CUDA_VISIBLE_DEVICES, gpus);
@@ -47,15 +47,15 @@ function withDevices({ env, gpus }: MpiStart): string[] {
 }
 
 /**
- * TensorRT-LLM's launcher runs the rest of its command line in the background of rank 0, beside the process that the
- * other ranks serve. When that server dies nothing ends the launcher and the ranks (trtllm-llmapi-launch 1.2: `set -e`
- * leaves its subshell before the line that stops them), so the server is started by a script that does.
+ * TensorRT-LLM's launcher runs the rest of its command line, the server, in the background of rank 0, beside the leader
+ * of the other ranks. When the server dies, nothing ends the launcher and the ranks (trtllm-llmapi-launch 1.2: `set -e`
+ * leaves its subshell before the line that stops them). So a script starts the server, and ends the launcher.
  */
 const RANK_0_LAUNCHER = 'trtllm-llmapi-launch';
 
 export function endingWithServer(argv: readonly string[], distDir: string): string[] {
   const at = argv.indexOf(RANK_0_LAUNCHER) + 1;
-  // The launcher splits what it runs at blanks.
+  // The launcher splits its command at blanks.
   if (at === 0 || /\s/.test(distDir)) return [...argv];
   return [...argv.slice(0, at), '/bin/sh', `${distDir}/steps/end-with-server.sh`, ...argv.slice(at)];
 }
@@ -75,7 +75,7 @@ function srunOptions(
     ntasks: `${tasks}`,
     'ntasks-per-node': `${Math.ceil(tasks / nodes.length)}`,
     nodelist: nodes.join(','),
-    // Ranks live and die together.
+    // When one rank ends, srun ends all ranks.
     'kill-on-bad-exit': '1',
     wait: '15',
     input: 'none',
@@ -84,8 +84,8 @@ function srunOptions(
 }
 
 /**
- * Signals the ranks of a launch, wherever they are: srun itself, told to end, kills them without a grace (TERM) or
- * leaves them alone (KILL). undefined where the ranks are in the process group of the command.
+ * Signals the ranks of a launch on all nodes, because srun itself kills the ranks without a grace (on TERM) or leaves
+ * them running (on KILL). undefined when the ranks are in the process group of the command.
  */
 export function mpiSignal(
   launcher: MpiLauncher,

@@ -1,15 +1,17 @@
-/** Options of srun(1) by name: `''` or `true` as the value of one that has none, `false` for one that is left out. */
+/** Options of srun(1) by name: `''` or `true` for an option without a value, `false` for an option that is left out. */
 export type SrunOptions = Readonly<Record<string, string>>;
 
-/** For every step of a job: beside the batch script and the other steps, with all that the job has on the node. */
+/**
+ * For every step of a job: the step shares the job's resources on the node with the batch script and the other steps.
+ */
 export const BESIDE_OTHERS = { overlap: '', mem: '0', 'cpu-bind': 'none' } as const;
 
-/** The same for a step whose tasks are not parts of one program: a node, or a task, that ends does not take the others with it. */
+/** For a step whose tasks are independent: a node or a task that ends does not end the others. */
 export const INDEPENDENT_TASKS = { ...BESIDE_OTHERS, input: 'none', 'no-kill': '', wait: '0' } as const;
 
 /**
- * What pyxis is told of a container. `variables`: those that an image must not overwrite with its own, as it would
- * without --container-env.
+ * Options of pyxis for a container. `variables`: the variables that the image must not overwrite; without
+ * --container-env it would.
  */
 export const pyxisOptions = (
   image: string,

@@ -6,10 +6,13 @@ export interface Launched {
   readonly agents: readonly string[];
 }
 
-/** What is launched and has not ended, with who is told of the end. */
+/** The launched processes that have not ended. Reports the agents of each process that ends. */
 export class LaunchedAgents {
   readonly #running = new Set<Launched>();
-  /** By agent. An earlier one, that was frozen or whose srun has others still, may end after another took its place. */
+  /**
+   * The last process of each agent. An earlier process may end later (because it was frozen, or its srun has other
+   * agents).
+   */
   readonly #last = new Map<string, Launched>();
   readonly #began: (pid: number) => void;
   readonly #over: (pid: number) => void;
@@ -29,7 +32,10 @@ export class LaunchedAgents {
     return [...this.#running];
   }
 
-  /** `onEnd` is told the agents of which it is the end: not those for which another process was launched since. */
+  /**
+   * `onEnd` gets the agents that ended with the process, without the agents for which another process was launched
+   * since.
+   */
   add(launched: Launched, onEnd: (how: string, agents: readonly string[]) => void): void {
     const { process, agents } = launched;
     this.#running.add(launched);
@@ -47,7 +53,7 @@ export class LaunchedAgents {
     });
   }
 
-  /** Takes over what a coordinator that was killed had launched; resolves to the agents of what still runs. */
+  /** Takes over the processes of a coordinator that was killed. Returns the agents of those that still run. */
   adopt(
     named: readonly {
       readonly pid: number;

@@ -1,49 +1,54 @@
 import type { ProcessName } from '../../os/processes/process-handle.ts';
 
-/** Where the nodes of a job are and how their agents are started: Slurm's srun, or this machine. */
+/** The addresses of a job's nodes and the launch of its agents: by Slurm's srun, or on this machine. */
 export interface Platform {
-  /** IP addresses by node, as far as they are known beforehand: the head's at least. Agents say their own. */
+  /**
+   * IP addresses by node, as far as they are known beforehand: at least the head's. Agents report their own addresses.
+   */
   readonly addresses: ReadonlyMap<string, string>;
-  /** `names` where other nodes can look a node up by name (a cluster's host names), else `addresses`. */
+  /** `names` when other nodes can look a node up by name (a cluster's host names), else `addresses`. */
   readonly hostNames: 'names' | 'addresses';
   readonly containers: boolean;
-  /** The port that a node has in place of one of the plan's (JobContext.port); left out, it has those of the plan. */
+  /**
+   * The port that a node uses for a port of the plan (JobContext.port); when left out, nodes use the ports of the plan.
+   */
   readonly port?: (node: string, planned: number) => number;
-  /** What another coordinator needs to hold the same: a block of addresses; null where there is nothing to hold. */
+  /** What a successor needs to hold the same addresses: a block of addresses; null when the platform holds none. */
   readonly claim: number | null;
-  /** Starts agents. */
   launchAgents(agents: readonly AgentLaunch[], onEnd: OnAgentEnd): void;
-  /** Goes on with what a coordinator that was killed has launched. Names the agents whose process still runs. */
+  /** Takes over the agents of a coordinator that was killed. Returns the agents whose process still runs. */
   adoptAgents(launched: readonly LaunchedName[], agents: readonly AgentLaunch[], onEnd: OnAgentEnd): string[];
-  /** Kills agents that do not answer, where that is possible from here; their guards end what they ran. */
+  /** Kills agents that do not answer, where the platform can; their guards end their processes. */
   endAgents(names: readonly string[]): void;
-  /** What runs of what was launched. */
+  /** The launched processes that still run. */
   readonly launched: readonly LaunchedName[];
   /**
-   * Signals the agents that still run, last of all, and resolves when they have ended. Those of `lost` nodes do not
-   * answer, and are not asked: their guards end what they ran.
+   * Signals the agents that still run, as the last step of a job, and resolves when they have ended. Agents of `lost`
+   * nodes do not answer, so stop does not ask them; their guards end their processes.
    */
   stop(lost: readonly string[]): Promise<void>;
-  /** Gives back what the platform holds for the job (addresses). */
+  /** Releases what the platform holds for the job (addresses). */
   release(): Promise<void>;
 }
 
-/** Told when an agent's process is seen to end. */
+/** Called when an agent's process has ended. */
 export type OnAgentEnd = (name: string, reason: string, how?: AgentEnd) => void;
 
 export interface AgentEnd {
-  /** Others that were started with it have ended in the same moment, and what it ended of may be the fault of one of them. */
+  /**
+   * Other agents that were started with this agent ended at the same moment, so the fault may be that of another agent.
+   */
   readonly isShared?: boolean;
-  /** With exit code 0: an agent ends so when it has ended all that it ran. */
+  /** The agent ended with exit code 0, which means that it had ended all its processes. */
   readonly isOrderly?: boolean;
 }
 
-/** A process of the platform, and the agents whose lives hang on it. */
+/** A process of the platform, and the agents that end with it. */
 export interface LaunchedName extends ProcessName {
   readonly agents: readonly string[];
 }
 
-/** Agents that live in the same container image; of several on a node each has a name of its own. */
+/** An agent's place: a node and a container image. Each of several agents on a node has its own name. */
 export interface AgentPlace {
   /** The node's name, and for a second image `<node>/<group>`. */
   readonly name: string;
@@ -52,15 +57,15 @@ export interface AgentPlace {
 }
 
 export interface AgentGroup {
-  /** '' for the group that is on every node. */
+  /** '' for the group that has an agent on every node. */
   readonly name: string;
-  /** null on a bare host. */
+  /** null when the agent runs outside of a container. */
   readonly image: string | null;
 }
 
 export interface AgentLaunch extends AgentPlace {
-  /** The agent's config (0600): its key and where the bus is. */
+  /** The agent's config (0600): its key and the address of the bus. */
   readonly configFile: string;
-  /** Takes the agent's own log. */
+  /** The file of the agent's own log. */
   readonly logFile: string;
 }

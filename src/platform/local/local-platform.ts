@@ -13,17 +13,19 @@ import { INIT, UNSHARE } from '../launch/pid-namespace.ts';
 import { LocalPorts } from './local-ports.ts';
 import { blocksInUse } from './loopback.ts';
 
-/** A listener on this port of a block's first address shows that a job has the block; it goes with its process. */
+/**
+ * A listener on this port of a block's first address shows that a job has the block. It closes when its process ends.
+ */
 const CLAIM_PORT = 41_999;
 const BLOCKS = 200;
-/** An agent makes little garbage: young generations of 1 MB in place of 16 save it 10 MB of memory. */
+/** An agent makes little garbage. Young generations of 1 MB instead of 16 MB save 10 MB of memory for each agent. */
 const AGENT_FLAGS = ['--max-semi-space-size=1'];
 /** Longer than the grace of any process that an agent may have to wait for. */
 const STOP_GRACE_MS = 45_000;
 const GUARD_MS = 5_000;
-/** A keeper ends when all that its agent had started has ended, and memory of an engine may take its time. */
+/** A keeper ends when all processes of its agent have ended, and an engine may take a while to free its memory. */
 const KEEPER_MS = 5_000;
-/** Of an agent that ended in good order nothing is left (as agent-launcher.ts has it, too). */
+/** An agent that ended in good order has left no process (the same list as in agent-launcher.ts). */
 const IN_ORDER = ['exit code 0', 'exit code 2', 'exit code 75'];
 /** Addresses .0 and .1 of a block are not nodes. */
 const FIRST_HOST = 2;
@@ -31,34 +33,34 @@ const FIRST_HOST = 2;
 export interface LocalOptions {
   readonly jobId: string;
   readonly nodes: readonly string[];
-  /** Directory with dist's files. */
+  /** Directory with the files of dist/. */
   readonly distDir: string;
-  /** What is around the engines; on this machine only what an agent itself starts. */
+  /** Agents start containers around the engines. On this machine no other program starts them. */
   readonly containers?: boolean;
-  /** Stand-ins for the engines, put first on the agents' PATH. */
+  /** Puts the stand-ins for the engines first on the agents' PATH. */
   readonly mock: boolean;
-  /** Directory of the job on this machine, which outlives a coordinator that is killed. */
+  /** The job's directory on this machine. It outlives a coordinator that is killed. */
   readonly home: string;
-  /** Where clients are to send their requests; default: a free port. */
+  /** The port for the requests of clients; default: a free port. */
   readonly entryPort?: number | undefined;
   readonly env: NodeJS.ProcessEnv;
-  /** Each agent in a PID namespace of its own. */
+  /** Starts each agent in its own PID namespace. */
   readonly pidNamespace?: boolean;
   /** Puts the coordinator's mark on a command. */
   readonly mark?: ((argv: readonly string[]) => string[]) | undefined;
-  /** Told of each agent's process group, so that none outlives a coordinator that was killed. */
+  /** Called with each agent's process group, so that the guard can end the group when the coordinator is killed. */
   readonly began: (processGroup: number) => void;
   readonly over: (processGroup: number) => void;
-  /** What runs is another set than before. */
+  /** The set of launched processes has changed. */
   readonly onLaunched?: () => void;
-  /** The block of a coordinator that was killed, whose job goes on. */
+  /** The block of a killed coordinator whose job this coordinator takes over. */
   readonly claim?: number | undefined;
 }
 
 /**
- * The local stand-in for Slurm: every node is an agent process on this machine with a loopback address of its own
- * (127.<block>.0.2, .3, …). A block belongs to one job at a time. Ports are free ones of the machine: something else may
- * have those of the plan on every address. Simulated nodes have them in common.
+ * The local stand-in for Slurm: every node is an agent process on this machine with its own loopback address
+ * (127.<block>.0.2, .3, …). A block belongs to one job at a time. The platform chooses free ports of the machine,
+ * because another program may listen on a port of the plan at every address. Simulated nodes share the ports.
  */
 export async function createLocalPlatform(options: LocalOptions): Promise<Platform> {
   const { block, claim } = await claimBlock(options.claim);
@@ -71,7 +73,7 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
   const keeper = findKeeper(options.distDir, env);
   const { mark = (argv: readonly string[]) => [...argv] } = options;
 
-  /** The agent's command, and around it what ends all that the agent has started. */
+  /** The agent's command, inside of the command that ends all processes of the agent. */
   function commandOf(name: string, configFile: string): { argv: string[]; env: NodeJS.ProcessEnv } {
     const agent = [process.execPath, ...AGENT_FLAGS, join(options.distDir, 'node-agent.js'), configFile];
     const init = options.pidNamespace ? INIT : [];
@@ -83,7 +85,9 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
     };
   }
 
-  /** Ends what an agent ran that was killed with its keeper and its guard: nobody else is there to do that. */
+  /**
+   * Ends the processes of an agent that was killed together with its keeper and its guard, because nothing else does.
+   */
   const sweeps = new Set<Promise<void>>();
   function sweepAfter({ pid, ended }: ProcessHandle): void {
     const hard = options.pidNamespace ? undefined : ownerMark(pid, 'agent');
@@ -96,7 +100,7 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
     });
   }
 
-  /** A keeper ends the agent and all that it has started; around an agent in a namespace is what ends that. */
+  /** A keeper ends the agent and all its processes. For an agent in a namespace, the process around it does that. */
   function killAgent(handle: ProcessHandle): void {
     if (handle.pid <= 0 || handle.hasEnded) return;
     if (!keeper && !options.pidNamespace) {
@@ -118,7 +122,8 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
     launchAgents(agents: readonly AgentLaunch[], onEnd): void {
       for (const { name, configFile, logFile } of agents) {
         const log = openSync(logFile, 'a', 0o644);
-        // Its own process group: Ctrl-C in the terminal is for the coordinator, which stops agents over the bus.
+        // A new process group, because Ctrl-C in the terminal must reach only the coordinator, which stops agents over
+        // the bus.
         const { argv, env } = commandOf(name, configFile);
         const [command = '', ...args] = argv;
         const child = spawn(command, args, { detached: true, stdio: ['ignore', log, log], env });
@@ -149,7 +154,7 @@ export async function createLocalPlatform(options: LocalOptions): Promise<Platfo
       const stubborn = launched.running;
       for (const { process } of stubborn) killAgent(process);
       await Promise.all(stubborn.map(({ process }) => process.ended));
-      // Of an agent that was killed the guard may still be at work, and nothing is to be left when we are done.
+      // The guard of a killed agent may still be at work, and no process may be left when stop resolves.
       await Promise.all(sweeps);
       await guardsAreGone(`SRTCTL_AGENT=${options.jobId}/`, GUARD_MS);
     },
@@ -170,12 +175,12 @@ function ending(how: string): string {
   return how === 'unknown' ? 'ended' : `ended with ${how}`;
 }
 
-/** The whole group: around an agent in a namespace are others, which do not hear SIGTERM. */
+/** Signals the whole group, because the processes around an agent in a namespace do not react to SIGTERM. */
 function killGroup({ pid, hasEnded }: ProcessHandle, signal: NodeJS.Signals): void {
   try {
     if (pid > 0 && !hasEnded) process.kill(-pid, signal);
   } catch {
-    // It has ended by itself.
+    // The process has already ended.
   }
 }
 
@@ -191,8 +196,8 @@ export function addressIn(block: number, index: number): string {
 }
 
 /**
- * A block that nobody has, and nobody's processes listen in (its coordinator may just be being started again); or the
- * one that is `ours`, whoever still holds it.
+ * Claims a block that no job has and in which no process listens (the block's coordinator may be restarting). Keeps
+ * block `ours`, which may still be held.
  */
 async function claimBlock(ours: number | undefined): Promise<{ block: number; claim: Server | undefined }> {
   if (ours !== undefined) return { block: ours, claim: await listen(addressOfClaim(ours), CLAIM_PORT) };
@@ -207,7 +212,7 @@ async function claimBlock(ours: number | undefined): Promise<{ block: number; cl
 
 const addressOfClaim = (block: number): string => `127.${block}.0.1`;
 
-/** undefined when somebody else has it. */
+/** undefined when another process has the port. */
 function listen(host: string, port: number): Promise<Server | undefined> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy());
@@ -221,7 +226,7 @@ function listen(host: string, port: number): Promise<Server | undefined> {
   });
 }
 
-/** A TCP port of `host` that nobody listens on now. */
+/** A TCP port of `host` on which no process listens now. */
 export async function freePort(host: string): Promise<number> {
   const server = await listen(host, 0);
   if (!server) throw new Error(`no free port on ${host}`);

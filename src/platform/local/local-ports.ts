@@ -6,38 +6,38 @@ import { FIRST_PORTS } from '../../recipe/values/ports.ts';
 
 /**
  * Below the ports that Linux gives to outgoing connections (ip_local_port_range begins at 32768 by default), and below
- * what Dynamo 1.6.1 can read: DYN_SYSTEM_PORT is a signed number of 16 bits there, and 32768 ends the worker.
+ * the limit of Dynamo 1.6.1: DYN_SYSTEM_PORT is a signed number of 16 bits there, so the worker ends on port 32768.
  */
 const RANGE = { from: 10_000, to: 32_768 } as const;
 /**
- * Ports of the plan that lie next to each other stay so, in blocks of this size: the ranks of an endpoint count on from
- * its first port, and an engine may use what lies behind its own.
+ * Adjacent ports of the plan stay adjacent, in blocks of this size. The ranks of an endpoint count from its first port,
+ * and an engine may use the ports after its own port.
  */
 const BLOCK = 32;
-/** Successive jobs begin far from one another, however many there are: multiples of the golden ratio spread best. */
+/** Successive jobs begin far from one another: multiples of the golden ratio spread best, for any number of jobs. */
 const GOLDEN = 0.618_034;
 
-/** Where kinds of ports begin in a plan: a block begins there, too. */
+/** The first ports of the kinds of ports in a plan. A block begins at each of them. */
 const ANCHORS = [...FIRST_PORTS].sort((a, b) => a - b);
 
 const fileSchema = z.record(z.string(), z.number().int());
 
 export interface LocalPortsOptions {
-  /** The job's block of loopback addresses, which no other job on the machine has. */
+  /** The job's block of loopback addresses. No other job on the machine has this block. */
   readonly block: number;
-  /** Real programs may listen on every address, so no two nodes have a port in common. */
+  /** Gives each node its own ports, because real programs may listen on every address. */
   readonly perNode: boolean;
-  /** Ports that the user has chosen, by those of the plan. */
+  /** Ports that the user has chosen, by the port of the plan. */
   readonly chosen: ReadonlyMap<number, number>;
-  /** Directory of the job (0700) that outlives a coordinator which is killed. */
+  /** The job's directory (0700). It outlives a coordinator that is killed. */
   readonly home: string;
-  /** Ports on which something listens, on whatever address. */
+  /** Ports on which a process listens, on any address. */
   readonly taken?: () => ReadonlySet<number>;
 }
 
 /**
- * The ports of a job on this machine: for each port of the plan one that was free on every address when it was first
- * asked for, and the same one ever after, also for a coordinator that takes over.
+ * The ports of a job on this machine: for each port of the plan a port that was free on every address at the first
+ * request for it. Later requests get the same port, also from a coordinator that takes over.
  */
 export class LocalPorts {
   readonly #options: LocalPortsOptions;
@@ -78,7 +78,7 @@ export class LocalPorts {
     throw new Error(`no free ports are left between ${RANGE.from} and ${RANGE.to} of this machine`);
   }
 
-  /** Once for all that a plan asks for, and before anything of it is started. */
+  /** Called once for all ports of a plan, before any of its processes is started. */
   #save(): void {
     if (this.#unsaved) return;
     this.#unsaved = true;

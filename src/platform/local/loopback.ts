@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 
 const LISTENING = '0A';
-/** Addresses .0 and .1 of a block are not nodes: others listen there, too. */
+/** Addresses .0 and .1 of a block are not nodes, because other programs listen there too. */
 const FIRST_HOST = 2;
 
-/** Blocks 127.<block>.0.0/16 in which something listens, by Linux's table of TCP sockets (proc(5), /proc/net/tcp). */
+/** Blocks 127.<block>.0.0/16 in which a process listens, by Linux's table of TCP sockets (proc(5), /proc/net/tcp). */
 export function blocksInUse(table = readTable()): Set<number> {
   const used = new Set<number>();
   for (const line of table.split('\n').slice(1)) {
     const [, local = '', , state] = line.trim().split(/\s+/);
-    // The address is a number in the machine's own order of bytes: 0200007F is 127.0.0.2.
+    // The address is a number in the machine's own byte order: 0200007F is 127.0.0.2.
     const bytes =
       local
         .split(':')[0]

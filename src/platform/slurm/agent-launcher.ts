@@ -3,11 +3,14 @@ import { SHELL_START } from '../../os/processes/proc-stat.ts';
 import { NOT_POSSIBLE, UNSHARE } from '../launch/pid-namespace.ts';
 
 /**
- * What srun starts on each node: it finds the Node runtime for the node's architecture and runs the agent with its keeper,
- * of which it is a second guard. A shell text, since it has to work where Node or srtctl's directory is missing, and says so: in a file that the coordinator
- * looks for, beside the agents' configs. Arguments: directory of the configs, the agent group's suffix, node-agent.js,
- * `namespace` or nothing, tmpDir and stopDirs, then pairs of architecture (uname -m) and path of the node binary: of several
- * for an architecture the first that runs.
+ * The script that srun starts on each node. It finds the Node runtime for the node's architecture and runs the agent
+ * with its keeper, and is a second guard of that keeper. It is a shell script, because it has to work where Node or
+ * srtctl's directory is missing. It then writes the reason into a file beside the agents' configs, which the
+ * coordinator looks for.
+ *
+ * Arguments: directory of the configs, suffix of the agent group, node-agent.js, `namespace` or nothing, tmpDir and
+ * stopDirs, then pairs of architecture (uname -m) and path of the node binary. Of several binaries for an architecture,
+ * the first that runs is used.
  */
 const LAUNCHER = `dir=$1 group=$2 agent=$3 namespace=$4 tmp=$5
 stops=$6-$SLURMD_NODENAME\${group:+%2f\${group#/}}
@@ -93,7 +96,7 @@ case $code in
 esac
 exit "$code"`;
 
-/** Suffix of the file by which a node says why its agent could not be started. */
+/** Suffix of the file in which a node writes why its agent could not be started. */
 export const FAILED_SUFFIX = '.failed';
 
 export function agentLauncher(input: {
@@ -101,12 +104,12 @@ export function agentLauncher(input: {
   readonly suffix: string;
   readonly agentScript: string;
   readonly pidNamespace: boolean;
-  /** Directory of the job on each node, and the beginning of the path of each agent's own. */
+  /** The job's directory on each node, and the prefix of the path of each agent's own directory. */
   readonly tmpDir: string;
   readonly stopDirs: string;
-  /** Path of the node binary by architecture, as uname -m has it. */
+  /** Path of the node binary by architecture (uname -m). */
   readonly runtimes: Readonly<Record<string, string>>;
-  /** The same, for where that of `runtimes` does not run. */
+  /** The fallback where the binary of `runtimes` does not run. */
   readonly spareRuntimes?: Readonly<Record<string, string>>;
 }): string[] {
   return [

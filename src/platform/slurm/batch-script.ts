@@ -7,22 +7,22 @@ export interface BatchScriptInput {
   readonly name: string;
   /** The `#SBATCH` lines of the recipe and the cluster. */
   readonly directives: readonly string[];
-  /** Directory in which the job's directory is made. */
+  /** Directory in which the job's directory is created. */
   readonly outputs: string;
   readonly distDir: string;
   /** Path of the node binary by architecture (uname -m). */
   readonly runtimes: Readonly<Record<string, string>>;
-  /** How long before the time limit Slurm tells the job to end. */
+  /** How long before the time limit Slurm signals the job. */
   readonly warningS: number;
 }
 
-/** Where Slurm writes what the batch script and the coordinator print; `%j` is the job id. */
+/** The file for the output of the batch script and the coordinator; `%j` is the job id. */
 export const batchLog = (outputs: string): string =>
   jobPaths(`${outputs.replaceAll('%', '%%')}/%j`, '%j').sweepLog;
 
 /**
- * The batch script of a job: it finds the Node runtime and runs the coordinator on the head node. All else is the
- * coordinator's. The directory of the job and its spec are there before it starts.
+ * The batch script of a job. It finds the Node runtime and runs the coordinator on the head node; the coordinator does
+ * the rest. The job's directory and its spec exist before the script starts.
  */
 export function batchScript(input: BatchScriptInput): string {
   const { name, directives, outputs, distDir, runtimes, warningS } = input;

@@ -7,13 +7,13 @@ export interface Answer {
   readonly exitCode: number | undefined;
   readonly stdout: string;
   readonly stderr: string;
-  /** It hung and was ended: nothing is known. */
+  /** The command hung and was ended, so its outcome is unknown. */
   readonly timedOut: boolean;
 }
 
 export type SlurmCommand = 'sbatch' | 'squeue' | 'sacct' | 'scancel' | 'scontrol' | 'sinfo' | 'srun';
 
-/** Runs one of Slurm's commands with English messages. A command that fails is an answer, one that is missing an error. */
+/** Runs a Slurm command with English messages. A failed command is returned as an answer; a missing one is an error. */
 export async function slurm(
   command: SlurmCommand,
   args: readonly string[],

@@ -4,8 +4,8 @@ import { ownUid } from '../../os/processes/own-user.ts';
 import { type Answer, slurm } from './commands.ts';
 
 /**
- * sbatch's words when slurmctld was too slow to answer it, or was lost in mid-answer (SLURM_COMMUNICATIONS_* and
- * SLURM_PROTOCOL_* of slurm_errno.c, Slurm 22.05 to 25.05). The job may have been taken all the same.
+ * sbatch's messages when slurmctld answered too late, or was lost during the answer (SLURM_COMMUNICATIONS_* and
+ * SLURM_PROTOCOL_* of slurm_errno.c, Slurm 22.05 to 25.05). slurmctld may have accepted the job all the same.
  */
 const UNCERTAIN =
   /socket timed out|zero bytes were transmitted|unexpected message received|connection reset|receive failure|timed out waiting/i;
@@ -14,19 +14,19 @@ export const isUncertain = ({ exitCode, stderr, timedOut }: Answer): boolean =>
   timedOut || (exitCode !== 0 && UNCERTAIN.test(stderr));
 
 export interface Patience {
-  /** Between two questions, ms. */
+  /** Time between two requests, ms. */
   readonly everyMs: number;
   /** How long squeue may go without an answer, ms. */
   readonly untilMs: number;
-  /** How many answers without the job mean that it is not there: slurmctld may take it in late. */
+  /** How many answers without the job mean that the job does not exist, because slurmctld may accept it late. */
   readonly answers: number;
 }
 const PATIENCE: Patience = { everyMs: 2_000, untilMs: 120_000, answers: 6 };
 
 /**
- * Looks for a job whose submission did not get an answer. `mark` is the job's comment, or a line of its script where the
- * comment is the user's own.
- * @returns its id; undefined when squeue answers and the job is not in the queue
+ * Looks for a job whose submission was not answered. `mark` is the job's comment, or a line of its script when the user
+ * has set the comment.
+ * @returns the job's id; undefined when squeue answers and the job is not in the queue
  * @throws SrtctlError when squeue does not answer either
  */
 export async function findSubmitted(
@@ -75,7 +75,7 @@ async function ownJobs(): Promise<OwnJob[] | undefined> {
   });
 }
 
-/** The newest jobs first: the one that was just submitted is among them. */
+/** The newest jobs first, because the job was submitted just now. */
 async function withLine(text: string, jobs: readonly OwnJob[]): Promise<string | undefined> {
   const newest = [...jobs].sort((a, b) => Number(b.jobId) - Number(a.jobId)).slice(0, 20);
   for (const { jobId } of newest) {

@@ -1,13 +1,13 @@
 /**
- * Names of a Slurm node list, `gpu[001-128,130]` and the like, in its order and with the rules of
- * `scontrol show hostnames`: numbers keep their leading zeros, several brackets multiply, the last one runs fastest.
- * @throws RangeError for what is no node list
+ * The names of a Slurm node list such as `gpu[001-128,130]`, in its order and by the rules of `scontrol show
+ * hostnames`: numbers keep their leading zeros, several brackets multiply, and the last bracket varies fastest.
+ * @throws RangeError for a text that is no node list
  */
 export function expandHostlist(list: string): string[] {
   return splitOutside(list).flatMap((part) => expandOne(part));
 }
 
-/** At the commas that are in no bracket. */
+/** Splits at the commas outside of brackets. */
 function splitOutside(list: string): string[] {
   const parts: string[] = [];
   let depth = 0;

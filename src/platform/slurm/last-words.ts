@@ -5,9 +5,9 @@ import { readSignatures, type Signature } from '../../why/signatures.ts';
 const SEARCHED_LINES = 100;
 
 /**
- * The line of a step's log that tells why it could not begin, or its last lines, in parentheses; empty when it has none.
- * For people and the catalogue alone: nothing depends on what srun says. pyxis ends with several lines that only say that
- * it failed, and what failed stands above them.
+ * The line of a step's log that says why the step could not begin, or the log's last lines, in parentheses; empty when
+ * the log is empty. Only people and the catalogue read it: no decision depends on srun's messages. pyxis ends with
+ * several lines that only say that it failed; the reason stands above them.
  */
 export async function lastWords(logFile: string, catalogue: string): Promise<string> {
   const text = await tailOf(logFile, SEARCHED_LINES).then(
@@ -19,7 +19,7 @@ export async function lastWords(logFile: string, catalogue: string): Promise<str
   return words === '' ? '' : ` (${words.replaceAll(/\s*\n\s*/g, ' / ')})`;
 }
 
-/** An agent's end must be told also where the catalogue cannot be read. */
+/** An agent's end must also be reported when the catalogue cannot be read. */
 function knownIn(catalogue: string): Signature[] {
   try {
     return readSignatures(catalogue);

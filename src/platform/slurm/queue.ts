@@ -4,8 +4,9 @@ import type { QueueEntry } from './queue-entry.ts';
 const ANSWER_MS = 10_000;
 
 /**
- * Where a job stands, by squeue and, when that has forgotten it, by sacct. undefined when Slurm does not answer: a
- * hung or empty squeue does not mean that a job is gone, only Slurm's word that it knows no such job.
+ * The state of a job, from squeue or, when squeue has forgotten the job, from sacct. undefined when Slurm does not
+ * answer: a squeue that hangs or prints nothing does not mean that a job is gone. Only Slurm's message about an unknown
+ * job does.
  */
 export async function queryJob(jobId: string, answerMs: number = ANSWER_MS): Promise<QueueEntry | undefined> {
   const format = '--Format=State:|,exit_code:|,Reason:|,NodeList:|';
@@ -13,7 +14,7 @@ export async function queryJob(jobId: string, answerMs: number = ANSWER_MS): Pro
   const answer = await slurm('squeue', args, { timeoutMs: answerMs }).catch(() => undefined);
   if (!answer || answer.timedOut) return undefined;
   const [state = '', status = '', reason = '', nodes = ''] = (answer.stdout.split('\n')[0] ?? '').split('|');
-  // The status is as wait(2) has it.
+  // The status has the format of wait(2).
   if (answer.exitCode === 0 && state !== '')
     return { state: state.trim(), exitCode: exitCodeOf(Number(status)), reason: reason.trim(), nodes };
   if (!/Invalid job id/i.test(answer.stderr)) return undefined;
@@ -21,8 +22,8 @@ export async function queryJob(jobId: string, answerMs: number = ANSWER_MS): Pro
 }
 
 /**
- * Where several jobs stand, with one question. Of a job that is not in it nothing is known: squeue passes over those
- * that it has forgotten.
+ * The states of several jobs, with one request. A job that is missing in the answer is unknown, because squeue leaves
+ * out jobs that it has forgotten.
  */
 export async function queryJobs(jobIds: readonly string[]): Promise<Map<string, QueueEntry>> {
   const found = new Map<string, QueueEntry>();

@@ -8,7 +8,7 @@ import type { Recipe } from '../../recipe/schema/schema.ts';
 type Option = [name: string, value: string | number | null | undefined | false];
 
 /**
- * The `#SBATCH` lines of a job, without `--output`, which is decided when the job is submitted. The components of a
+ * The `#SBATCH` lines of a job, without `--output`, which is set when the job is submitted. The components of a
  * heterogeneous job have a block each, with `#SBATCH hetjob` between them (sbatch(1), "Heterogeneous jobs").
  */
 export function sbatchDirectives(recipe: Recipe, cluster: ClusterConfig, totalNodes: number): string[] {
@@ -19,7 +19,7 @@ export function sbatchDirectives(recipe: Recipe, cluster: ClusterConfig, totalNo
   ]);
 }
 
-/** Spare nodes are of the last component. */
+/** Spare nodes belong to the last component. */
 function componentsOf(recipe: Recipe, totalNodes: number): { readonly nodes: number }[] {
   const het = hetComponents(recipe);
   if (!het) return [{ nodes: totalNodes }];
@@ -27,7 +27,7 @@ function componentsOf(recipe: Recipe, totalNodes: number): { readonly nodes: num
   return het.map(({ nodes }, index) => ({ nodes: index === het.length - 1 ? nodes + spare : nodes }));
 }
 
-/** Options of sbatch(1) of which a job can have one. */
+/** Options of sbatch(1) that exclude one another. */
 const ONE_OF: readonly (readonly string[])[] = [
   ['mem', 'mem-per-cpu', 'mem-per-gpu'],
   ['exclusive', 'oversubscribe', 's'],
@@ -40,7 +40,7 @@ const ONE_OF: readonly (readonly string[])[] = [
   ['nodelist', 'w'],
 ];
 
-/** The further options of sbatch: the cluster's, but for those that the recipe says otherwise, and the recipe's. */
+/** The further options of sbatch: the recipe's, and those of the cluster that the recipe does not replace. */
 export function furtherDirectives(recipe: Recipe, cluster: ClusterConfig): Record<string, string> {
   const own = recipe.sbatch_directives;
   const told = (name: string): boolean =>
@@ -51,8 +51,8 @@ export function furtherDirectives(recipe: Recipe, cluster: ClusterConfig): Recor
 }
 
 /**
- * Memory can be asked for in one way.
- * @throws SrtctlError when a recipe, or srtslurm.yaml, asks for it in several
+ * A job can request memory in one way only.
+ * @throws SrtctlError when a recipe or srtslurm.yaml requests it in several ways
  */
 export function refuseExclusive(variant: LoadedVariant, cluster: ClusterConfig): void {
   const recipe = variant.points[0]?.recipe;
@@ -70,7 +70,7 @@ export function refuseExclusive(variant: LoadedVariant, cluster: ClusterConfig):
   });
 }
 
-/** A component inherits no limit or partition from the first one; the job's name is said once. */
+/** A component inherits no limit or partition from the first component. Only the first one has the job's name. */
 function component(recipe: Recipe, cluster: ClusterConfig, nodes: number, index: number): Option[] {
   const { slurm } = recipe;
   const further = furtherDirectives(recipe, cluster);
@@ -80,7 +80,7 @@ function component(recipe: Recipe, cluster: ClusterConfig, nodes: number, index:
     ['ntasks', nodes * tasksPerNode(recipe)],
     ['ntasks-per-node', tasksPerNode(recipe)],
     ['gpus-per-node', cluster.use_gpus_per_node_directive && recipe.resources.gpus_per_node],
-    // All nodes in one NVLink domain or under one switch.
+    // Places all nodes in one NVLink domain or under one switch.
     ['segment', cluster.use_segment_sbatch_directive && nodes],
     ['exclusive', cluster.use_exclusive_sbatch_directive && ''],
     ['account', slurm.account ?? cluster.default_account],
@@ -90,7 +90,7 @@ function component(recipe: Recipe, cluster: ClusterConfig, nodes: number, index:
   ];
 }
 
-/** The time limit that sbatch gets: of two directives the later one holds. */
+/** The time limit that sbatch uses: the later of two directives. */
 export function timeLimitOf(recipe: Recipe, cluster: ClusterConfig): string | undefined {
   const further = furtherDirectives(recipe, cluster);
   const told = further.time ?? further.t ?? recipe.slurm.time_limit ?? cluster.default_time_limit;
@@ -98,8 +98,8 @@ export function timeLimitOf(recipe: Recipe, cluster: ClusterConfig): string | un
 }
 
 /**
- * Tasks of an array would be jobs without a directory.
- * @throws SrtctlError when the recipe or the cluster asks for an array
+ * Refuses job arrays, because the tasks of an array would be jobs without a directory.
+ * @throws SrtctlError when the recipe or the cluster requests an array
  */
 export function refuseArrays(variant: LoadedVariant, cluster: ClusterConfig): void {
   const further = { ...cluster.default_sbatch_directives, ...variant.points[0]?.recipe.sbatch_directives };
@@ -117,9 +117,9 @@ function line([name, value]: Option): string[] {
 }
 
 /**
- * A value of a `#SBATCH` line as one word: sbatch ends it at white space, begins a comment at `#`, and reads quotes and
- * backslashes, the latter also between quotes (Slurm 22.05 to 25.11, src/sbatch/opt.c `_get_argument`).
- * @throws SrtctlError when the value has a line break or another control character in it
+ * A value of a `#SBATCH` line as one word. sbatch ends a value at white space, begins a comment at `#`, and interprets
+ * quotes and backslashes, the latter also between quotes (Slurm 22.05 to 25.11, src/sbatch/opt.c `_get_argument`).
+ * @throws SrtctlError when the value contains a line break or another control character
  */
 export function directiveValue(value: string): string {
   if (/\p{Cc}/u.test(value))

@@ -13,9 +13,9 @@ import type { SlurmAllocation } from './allocation.ts';
 import { lastWords } from './last-words.ts';
 import { agentStepArgs } from './srun.ts';
 
-/** How long srun may take to notice that its agents have ended by themselves. */
+/** How long srun may take to end after its agents have ended. */
 const LEAVE_MS = 10_000;
-/** With a node gone srun would wait until Slurm notices, which may take minutes. */
+/** With a lost node srun would wait until Slurm notices the loss, which may take minutes. */
 const LEAVE_WITH_LOST_MS = 500;
 const TERM_MS = 3_000;
 const LOOK_EVERY_MS = 500;
@@ -25,9 +25,9 @@ export interface SlurmPlatformOptions {
   readonly headAddress: string;
   readonly containers: boolean;
   readonly agentScript: string;
-  /** Each agent in a PID namespace of its own. */
+  /** Starts each agent in its own PID namespace. */
   readonly pidNamespace?: boolean;
-  /** Directory of the job on each node, and the beginning of the path of each agent's own. */
+  /** The job's directory on each node, and the prefix of the path of each agent's own directory. */
   readonly tmpDir: string;
   readonly stopDirs: string;
   readonly runtimes: Readonly<Record<string, string>>;
@@ -39,7 +39,7 @@ export interface SlurmPlatformOptions {
   readonly log: Logger;
   readonly began: (processGroup: number) => void;
   readonly over: (processGroup: number) => void;
-  /** What runs is another set than before. */
+  /** The set of launched processes has changed. */
   readonly onLaunched?: () => void;
 }
 
@@ -92,7 +92,10 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
   const srunLogOf = (group: AgentGroup): string =>
     join(logDir, `srun${suffixOf(group).replace('/', '_')}.out`);
 
-  /** An srun has ended. Of one that was killed the agents may live on; who is silent is then missed by the roster. */
+  /**
+   * Reports the agents of an srun that has ended. Agents of a killed srun may still run; the roster notices the silent
+   * ones.
+   */
   const endOf =
     (launched: readonly AgentLaunch[], onEnd: OnAgentEnd) => (how: string, names: readonly string[]) => {
       const agents = launched.filter(({ name }) => names.includes(name));
@@ -103,13 +106,13 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
       void Promise.all(
         agents.map(async ({ name, node, group }) => {
           if (how.startsWith('cannot')) return onEnd(name, how.replace('started:', 'started: srun:'));
-          // A step that could not begin there, as without its image, says so where the agent would write.
+          // When a step could not begin on a node (without its image, for example), its message is in the agent's log.
           const own = outputOf(group).replaceAll('%N', node);
           const words = await lastWords(own, catalogue);
           const logFile = srunLogOf(group);
           const told =
             words === '' ? `${await lastWords(logFile, catalogue)}; see ${logFile}` : `${words}; see ${own}`;
-          // When a node cannot be reached srun gives up the step, with the agents of all others.
+          // When a node cannot be reached, srun ends the step and with it the agents of all other nodes.
           onEnd(name, `ended: srun ended${how === 'unknown' ? '' : ` with ${how}`}${told}`, {
             isShared: agents.length > 1,
             isOrderly: how === ORDERLY,
@@ -145,7 +148,7 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
     get launched() {
       return steps.running.map(({ process: { pid, startedAt }, agents }) => ({ pid, startedAt, agents }));
     },
-    // Of an srun the other agents live on; one that is frozen ends by its lease.
+    // Killing an srun would end its other agents too; a frozen agent ends when its lease expires.
     endAgents: () => undefined,
     async stop(lost): Promise<void> {
       clearInterval(watching);
@@ -158,7 +161,7 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
   };
 }
 
-/** What a node's launcher has to say is in a file beside the agents' configs. */
+/** The launcher script of a node writes its errors into a file beside the agents' configs. */
 function watchFailures(configDir: string, agents: readonly AgentLaunch[], onEnd: OnAgentEnd): NodeJS.Timeout {
   const look = async (): Promise<void> => {
     const names = await readdir(configDir).catch(() => []);
@@ -166,7 +169,7 @@ function watchFailures(configDir: string, agents: readonly AgentLaunch[], onEnd:
       if (!file.endsWith(FAILED_SUFFIX)) continue;
       const node = file.slice(0, -FAILED_SUFFIX.length);
       const reason = (await readFile(join(configDir, file), 'utf8').catch(() => '')).trim();
-      // A new agent on the node may fail of something else.
+      // A new agent on the node may fail for another reason.
       await rm(join(configDir, file), { force: true });
       for (const agent of agents) if (agent.node === node) onEnd(agent.name, `could not start: ${reason}`);
     }

@@ -1,12 +1,12 @@
 import { INDEPENDENT_TASKS, optionWords, pyxisOptions } from '../containers/srun-options.ts';
 
-/** One srun: the agents of one image, on all nodes that need it. */
+/** One srun: the agents of one image, on all nodes that need the image. */
 export interface AgentStep {
   readonly nodes: readonly string[];
-  /** true: the nodes are all of the allocation's, of which a heterogeneous job has `hetGroups`. */
+  /** true: the nodes are all nodes of the allocation; a heterogeneous job has `hetGroups` components. */
   readonly everyNode: boolean;
   readonly hetGroups: number;
-  /** Takes what each agent prints; srun puts the node's name in place of %N. */
+  /** The file for each agent's output; srun replaces %N with the node's name. */
   readonly output: string;
   readonly jobName: string;
   readonly container: { readonly image: string; readonly mounts: readonly string[] } | null;
@@ -15,7 +15,7 @@ export interface AgentStep {
   readonly command: readonly string[];
 }
 
-/** Options that the agents depend on; a recipe's srun_options do not change them. */
+/** Options that the agents depend on. A recipe's srun_options do not change them. */
 const OURS: Readonly<Record<string, string>> = {
   ...INDEPENDENT_TASKS,
   'ntasks-per-node': '1',

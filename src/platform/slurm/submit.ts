@@ -5,7 +5,7 @@ import { findSubmitted, isUncertain, type Patience } from './find-submitted.ts';
 
 const SET_TIME = 'set slurm.time_limit in the recipe or default_time_limit in srtslurm.yaml, as HH:MM:SS';
 
-/** What sbatch's complaints mean for the author of a recipe. The first that matches counts. */
+/** What sbatch's errors mean for the author of a recipe. The first match counts. */
 const HINTS: readonly [RegExp, string][] = [
   [
     /QOSMaxSubmit|QOSMaxJobs|AssocMaxSubmit|AssocMaxJobs|MaxSubmitJobs|job submit limit exceeded/i,
@@ -74,7 +74,7 @@ const HINTS: readonly [RegExp, string][] = [
   [/contact|connect|timed out/i, 'slurmctld does not answer: try again later; nothing was submitted'],
 ];
 
-/** sbatch's error in one line, and what to change. */
+/** sbatch's error in one line, with a hint. */
 export function submitError({ stderr, stdout }: Answer): SrtctlError {
   const lines = (stderr.trim() || stdout.trim())
     .split('\n')
@@ -89,25 +89,26 @@ export function submitError({ stderr, stdout }: Answer): SrtctlError {
   );
 }
 
-/** Directives that Slurm learned late, and whose absence is no reason not to run. */
+/** Directives that only newer releases of Slurm know, and without which a job can run. */
 const DISPENSABLE = ['segment'] as const;
 
 export interface Submitted {
   readonly jobId: string;
-  /** The script as it was accepted. */
+  /** The script that sbatch accepted. */
   readonly script: string;
   /** Directives that this Slurm does not know. */
   readonly leftOut: readonly string[];
 }
 
 /**
- * Submits a script, held: the job's directory carries its id, and must be there before the job starts.
- * @throws SrtctlError with sbatch's own words and what to change
+ * Submits a script, held, because the name of the job's directory contains the job id, and the directory must exist
+ * before the job starts.
+ * @throws SrtctlError with sbatch's own message and a hint
  */
 export async function submitHeld(script: string, cwd: string, patience?: Patience): Promise<Submitted> {
   const leftOut: string[] = [];
   const mark = `srtctl-${randomUUID()}`;
-  // The user's own comment may be read by programs of the site, and stays as it is.
+  // Programs of the site may read the user's own comment, so it stays.
   const hasComment = /^#SBATCH --comment\b/m.test(script);
   const line = `# Submission ${mark}`;
   const options = ['--parsable', '--hold', `--chdir=${cwd}`, ...(hasComment ? [] : [`--comment=${mark}`])];
@@ -139,7 +140,7 @@ export async function submitHeld(script: string, cwd: string, patience?: Patienc
   }
 }
 
-/** Lets a held job start. */
+/** Releases a held job. */
 export async function release(jobId: string): Promise<void> {
   const answer = await slurm('scontrol', ['release', jobId]);
   if (answer.exitCode === 0) return;
@@ -149,8 +150,8 @@ export async function release(jobId: string): Promise<void> {
 }
 
 /**
- * A job that asks for more nodes than its partition has would wait for ever.
- * @throws SrtctlError when it does
+ * Refuses a job with more nodes than its partition, because the job would wait forever.
+ * @throws SrtctlError when the job asks for more nodes
  */
 export async function refuseTooLarge(
   nodes: number,
