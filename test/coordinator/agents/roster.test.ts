@@ -111,7 +111,7 @@ describe('the roster', () => {
     expect(roster.hasDied('node1')).toBe(false);
   });
 
-  it('is clean when every agent has the empty set and nothing alive, or its lease is over', () => {
+  it('is clean when every agent has the empty set and nothing alive, or its lease has expired', () => {
     beat('node1', { generation: 5, alive: 1 });
     beat('node2', { generation: 5 });
     expect(roster.isClean(5)).toBe(false);
@@ -121,7 +121,7 @@ describe('the roster', () => {
     expect(roster.isClean(6)).toBe(false);
   });
 
-  it('counts a lost agent as clean only when its lease is over, or its process was seen to end', () => {
+  it('counts a lost agent as clean only when its lease has expired, or its process was seen to end', () => {
     const empty = () => beat('node2', { generation: 9 });
     pass(3_000);
     empty();

@@ -162,7 +162,7 @@ it.each(seeds)(
     for (const victim of victims) signal(victim, fault);
     const over = () => child.exitCode !== null || child.signalCode !== null;
     try {
-      // An agent that was stopped is not told to end: when it goes on its lease is over.
+      // A stopped agent cannot receive the order to end: when it continues, its lease has expired.
       if (kind === 'agent' && fault === 'SIGSTOP') {
         const stoppedAt = performance.now();
         await until('its lease to be over', () => performance.now() - stoppedAt > LEASE_MS + 100);
