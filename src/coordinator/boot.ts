@@ -2,7 +2,7 @@ import type { SweepPlan } from '../model/kinds.ts';
 import type { AgentMessages } from './agents/agent-messages.ts';
 import type { Agents } from './agents/agents.ts';
 import type { Clocks } from './agents/clocks.ts';
-import type { LeaseSender } from './agents/lease.ts';
+import type { LeaseSender } from './agents/lease-sender.ts';
 import type { Replacements } from './agents/replacements.ts';
 import type { Roster } from './agents/roster.ts';
 import type { CoordinatorBus } from './bus-server/coordinator-bus.ts';
@@ -10,7 +10,7 @@ import { writeCredentials } from './bus-server/credentials.ts';
 import type { CoordinatorOptions } from './coordinator-options.ts';
 import type { JobRecord } from './record/job-record.ts';
 import { ofAttempt } from './sweep/attempt.ts';
-import type { Deployment } from './sweep/deployment.ts';
+import type { Fleet } from './sweep/fleet.ts';
 import type { Planning } from './sweep/planning.ts';
 import type { Points } from './sweep/points.ts';
 import type { PreviousRun } from './takeover/previous-run.ts';
@@ -21,7 +21,7 @@ export interface BootParts {
   readonly bus: CoordinatorBus;
   readonly record: JobRecord;
   readonly roster: Roster;
-  readonly fleet: Deployment;
+  readonly fleet: Fleet;
   readonly agents: Agents;
   readonly replacements: Replacements;
   readonly planning: Planning;
@@ -84,7 +84,7 @@ export class Boot {
 export function adopt(
   parts: {
     readonly previousRun: Pick<PreviousRun, 'running' | 'lostAgent'>;
-    readonly fleet: Pick<Deployment, 'adopt' | 'wasReported'>;
+    readonly fleet: Pick<Fleet, 'adopt' | 'wasReported'>;
   },
   plan: Pick<SweepPlan, 'point'>,
   [gone]: readonly string[],

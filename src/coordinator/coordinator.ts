@@ -6,7 +6,7 @@ import { timeLimitMs } from '../recipe/values/time-limit.ts';
 import { AgentMessages } from './agents/agent-messages.ts';
 import { Agents, agentsByNode } from './agents/agents.ts';
 import { Clocks } from './agents/clocks.ts';
-import { LeaseSender } from './agents/lease.ts';
+import { LeaseSender } from './agents/lease-sender.ts';
 import { Replacements } from './agents/replacements.ts';
 import { Roster } from './agents/roster.ts';
 import { Boot } from './boot.ts';
@@ -18,8 +18,8 @@ import { JobRecord } from './record/job-record.ts';
 import { ResultsFile } from './record/results-file.ts';
 import { ProcessCauses } from './sweep/cause.ts';
 import { Cleaner } from './sweep/cleanup.ts';
-import { Deployment } from './sweep/deployment.ts';
 import { Explainer } from './sweep/explainer.ts';
+import { Fleet } from './sweep/fleet.ts';
 import { Planning } from './sweep/planning.ts';
 import { PointGate } from './sweep/point-gate.ts';
 import { PointRuns } from './sweep/point-run.ts';
@@ -64,7 +64,7 @@ export class Coordinator {
     const aliveFile = new AliveFile(spec.jobDir, epoch);
     const shared = { ...options, post, subjects, previousRun, bus, record, roster, timeBudget, aliveFile };
 
-    const fleet = new Deployment({
+    const fleet = new Fleet({
       ...shared,
       generation: record.state.generation + 1,
       agentOf: agentsByNode(agents),

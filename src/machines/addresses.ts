@@ -9,7 +9,7 @@ export type SweepEvent =
   | { type: 'sweep.interrupt'; why: string; exitCode: number }
   /** The allocation is about to end. Has no effect on a run that is being stopped already. */
   | { type: 'sweep.timeUp'; why: string; exitCode: number }
-  /** No further point can run, because an agent or the bus is gone. */
+  /** No further point can run, because the bus is gone or refuses the coordinator. */
   | { type: 'sweep.crippled'; cause: Cause };
 
 export type PointEvent =

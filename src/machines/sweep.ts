@@ -4,17 +4,16 @@ import type { SweepState } from '../messages/spec/states.ts';
 import { type FleetEvent, type RecordEvent, type SweepEvent, tell } from './addresses.ts';
 import { CONTINUE } from './failure-policy.ts';
 import { type PointOutcome, pointMachine } from './point.ts';
+import { beforeRetry, retryOf } from './retry.ts';
 import {
   type Attempt,
   afterError,
   afterGate,
   afterPoint,
-  beforeRetry,
   type EndedAttempt,
   exitCodeOf,
   type GateAnswer,
   mustEnd,
-  retryOf,
   type SweepContext,
   type SweepInput,
   withoutRetry,

@@ -274,7 +274,9 @@ export class NodeAgent {
   #checkLease(): boolean {
     const silenceMs = this.#lease.expiredAfter();
     if (silenceMs === undefined) return true;
-    this.#stopAlone(`no word from the coordinator for ${(silenceMs / 1000).toFixed(1)} s: the lease has expired`);
+    this.#stopAlone(
+      `no word from the coordinator for ${(silenceMs / 1000).toFixed(1)} s: the lease has expired`,
+    );
     return false;
   }
 

@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import type { Roster } from '../../src/coordinator/agents/roster.ts';
-import { Deployment } from '../../src/coordinator/sweep/deployment.ts';
+import { Fleet } from '../../src/coordinator/sweep/fleet.ts';
 import { createOutbox } from '../../src/messages/bus/outbox.ts';
 import { type Heartbeat, heartbeatSchema, helloSchema } from '../../src/messages/events/control.ts';
 import { subjectsOf } from '../../src/messages/events/subjects.ts';
@@ -69,7 +69,7 @@ it.each([1, 2])(
     const bus = lossyBus(network);
     const beats = new Map<string, Heartbeat>();
     const agents = nodes.map((node) => startAgent(node, network));
-    const deployment = new Deployment({
+    const deployment = new Fleet({
       ...{ bus, subjects: s, epoch: 1, generation: 1 },
       roster: { nodes } as unknown as Roster,
       causes: { causeOf: (spec) => ({ summary: spec.id }), logTailOf: async () => [] },

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 vi.mock('node:timers/promises', () => import('../support/faked-sleep.ts'));
 
 import { DEFAULT_SUPERVISION, Roster } from '../../src/coordinator/agents/roster.ts';
-import { Deployment } from '../../src/coordinator/sweep/deployment.ts';
+import { Fleet } from '../../src/coordinator/sweep/fleet.ts';
 import type { EventOutbox } from '../../src/messages/bus/bus.ts';
 import { heartbeatSchema, helloSchema } from '../../src/messages/events/control.ts';
 import type { EventBody } from '../../src/messages/events/events.ts';
@@ -48,16 +48,14 @@ class World {
   readonly ended: string[] = [];
   epoch = 0;
   generation = 0;
-  deployment!: Deployment;
+  deployment!: Fleet;
   roster!: Roster;
   readonly #wanted: (readonly ProcessSpec[])[] = [];
   #healed = false;
   #abort = new AbortController();
   #lease: NodeJS.Timeout | undefined;
   /** A coordinator that was replaced, and goes on as if it were not. */
-  #old:
-    | { readonly deployment: Deployment; readonly epoch: number; readonly lease: NodeJS.Timeout }
-    | undefined;
+  #old: { readonly deployment: Fleet; readonly epoch: number; readonly lease: NodeJS.Timeout } | undefined;
 
   constructor(fates: readonly Fate[]) {
     let at = 0;
@@ -112,7 +110,7 @@ class World {
     );
     this.roster = roster;
     let last = this.generation;
-    const deployment = new Deployment({
+    const deployment = new Fleet({
       bus,
       subjects: s,
       roster,

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { benchmarkFor, benchmarkTypes, runnableBenchmarkTypes } from '../../src/benchmarks/index.ts';
-import { requireRunnable, warningsOf } from '../../src/recipe/checks/runnable.ts';
+import { requireRunnable } from '../../src/recipe/checks/runnable.ts';
+import { warningsOf } from '../../src/recipe/checks/warnings.ts';
 import { recipeSchema } from '../../src/recipe/recipe-schema.ts';
 import { findClusterConfig } from '../../src/recipe/schema/cluster.ts';
 import { cluster, loadText, small, writeFiles } from './write.ts';

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { AgentMessages } from '../../src/coordinator/agents/agent-messages.ts';
 import { DEFAULT_SUPERVISION, Roster } from '../../src/coordinator/agents/roster.ts';
 import { Journal } from '../../src/coordinator/record/journal.ts';
-import { Deployment } from '../../src/coordinator/sweep/deployment.ts';
+import { Fleet } from '../../src/coordinator/sweep/fleet.ts';
 import { inboxOf } from '../../src/messages/bus/nats-bus.ts';
 import { helloReplySchema } from '../../src/messages/events/control.ts';
 import { subjectsOf } from '../../src/messages/events/subjects.ts';
@@ -75,7 +75,7 @@ it('an agent that publishes anything as fast as it can does not use up memory an
     }),
     () => performance.now(),
   );
-  const deployment: Deployment = new Deployment({
+  const deployment: Fleet = new Fleet({
     ...{ bus: coordinator, subjects: s, roster, epoch: 1, generation: 0 },
     causes: { causeOf: () => ({ summary: '' }), logTailOf: async () => [] },
     post: brokenTo(() => transitions.push('broken')),

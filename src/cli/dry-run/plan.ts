@@ -9,7 +9,7 @@ import { nodesToAllocate, planSweep, requirePlannable } from '../../plan/plan.ts
 import { createRuntimeContext, dryRunInput } from '../../plan/runtime-context.ts';
 import { changesOf, loadsAlone, runningOrder } from '../../plan/sweep-order.ts';
 import { sbatchDirectives } from '../../platform/slurm/sbatch.ts';
-import { warningsOf } from '../../recipe/checks/runnable.ts';
+import { warningsOf } from '../../recipe/checks/warnings.ts';
 import type { LoadedVariant } from '../../recipe/load.ts';
 import type { ClusterConfig } from '../../recipe/schema/cluster.ts';
 import { ordinalOf } from '../../recipe/variant.ts';

@@ -14,7 +14,8 @@ import { nodesNeeded, nodesToAllocate, requirePlannable } from '../../plan/plan.
 import { createRuntimeContext, dryRunInput } from '../../plan/runtime-context.ts';
 import { containerRuntimeOf } from '../../platform/container-runtime.ts';
 import { machineHasGpus } from '../../platform/local/machine-gpus.ts';
-import { requireRunnable, warningsOf } from '../../recipe/checks/runnable.ts';
+import { requireRunnable } from '../../recipe/checks/runnable.ts';
+import { warningsOf } from '../../recipe/checks/warnings.ts';
 import { findRecipes, type LoadedVariant, loadAll } from '../../recipe/load.ts';
 import { type ClusterConfig, findClusterConfig } from '../../recipe/schema/cluster.ts';
 import { followJob } from '../view/follow.ts';

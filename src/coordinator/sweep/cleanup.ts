@@ -6,7 +6,7 @@ import type { Subjects } from '../../messages/events/subjects.ts';
 import { STOP_GROUP_MS, STOP_ORDER } from '../../messages/spec/process-spec.ts';
 import type { Platform } from '../../platform/launch/launcher.ts';
 import type { Roster, Supervision } from '../agents/roster.ts';
-import type { Deployment } from './deployment.ts';
+import type { Fleet } from './fleet.ts';
 
 const REPEAT_MS = 500;
 /** Time for each agent to acknowledge the stop, and for all of them at most. */
@@ -27,7 +27,7 @@ export interface CleanerOptions {
    * their own processes.
    */
   readonly bus: Pick<Bus, 'publish'> & { readonly isOpen: boolean; readonly isGone: boolean };
-  readonly fleet: Pick<Deployment, 'clear' | 'wanted' | 'agentOf'>;
+  readonly fleet: Pick<Fleet, 'clear' | 'wanted' | 'agentOf'>;
   readonly log: Logger;
 }
 

@@ -24,8 +24,8 @@ import type { EpochLock } from '../takeover/epoch-lock.ts';
 import type { InterruptedPoint } from '../takeover/remaining-work.ts';
 import { ofAttempt } from './attempt.ts';
 import { ProgressReader } from './benchmark-progress.ts';
-import { awaitedIn, type Deployment } from './deployment.ts';
 import type { Explainer } from './explainer.ts';
+import { awaitedIn, type Fleet } from './fleet.ts';
 import { flushCaches } from './flush-caches.ts';
 import type { Points } from './points.ts';
 import { silentWorkers } from './silent-workers.ts';
@@ -42,7 +42,7 @@ const MOST_TIMER_MS = 2 ** 31 - 1;
 export interface PointRunParts {
   readonly jobId: string;
   readonly clock: Pick<SteadyClock, 'now' | 'date'>;
-  readonly fleet: Pick<Deployment, 'deploy' | 'isWanted' | 'completed' | 'losses' | 'sick' | 'withTail'>;
+  readonly fleet: Pick<Fleet, 'deploy' | 'isWanted' | 'completed' | 'losses' | 'sick' | 'withTail'>;
   readonly points: Pick<Points, 'attemptOf' | 'begins' | 'progress' | 'ended' | 'keep' | 'reopen'>;
   readonly explainer: Pick<Explainer, 'explain'>;
   readonly replacements: Pick<Replacements, 'canReplaceLost'>;

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { notDoneOf, notDoneOfCluster } from '../../../src/recipe/checks/not-done.ts';
-import { warningsOf } from '../../../src/recipe/checks/runnable.ts';
+import { warningsOf } from '../../../src/recipe/checks/warnings.ts';
 import { clusterJsonSchema, type JsonSchema, recipeJsonSchema } from '../../../src/recipe/json-schema.ts';
 import { recipeSchema } from '../../../src/recipe/recipe-schema.ts';
 import { cluster, loadText, small } from '../write.ts';

@@ -39,7 +39,7 @@ interface Known {
   report: ProcessReport | undefined;
 }
 
-export interface DeploymentOptions {
+export interface FleetOptions {
   readonly bus: Pick<Bus, 'request'>;
   readonly subjects: Subjects;
   readonly roster: Pick<Roster, 'nodes'>;
@@ -57,8 +57,8 @@ export interface DeploymentOptions {
 }
 
 /** The fleet: the processes that are wanted, their desired states at the agents, and their reports. */
-export class Deployment {
-  readonly #options: DeploymentOptions;
+export class Fleet {
+  readonly #options: FleetOptions;
   #generation: number;
   #wanted = new Map<string, Known>();
   /** Specs that were found to be equal. Kept, because comparing hundreds of command lines takes long. */
@@ -80,7 +80,7 @@ export class Deployment {
   #losses = new Map<Known, Cause>();
   readonly #tails = new WeakMap<Cause, Promise<string[]>>();
 
-  constructor(options: DeploymentOptions) {
+  constructor(options: FleetOptions) {
     this.#options = options;
     this.#generation = options.generation;
   }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DEFAULT_SUPERVISION, Roster } from '../../../src/coordinator/agents/roster.ts';
-import { Deployment } from '../../../src/coordinator/sweep/deployment.ts';
+import { Fleet } from '../../../src/coordinator/sweep/fleet.ts';
 import type { Bus } from '../../../src/messages/bus/bus.ts';
 import { type Desired, desiredSchema, type ProcessReport } from '../../../src/messages/events/control.ts';
 import { subjectsOf } from '../../../src/messages/events/subjects.ts';
@@ -61,8 +61,8 @@ beforeEach(() => {
   roster = new Roster(['node1', 'node2'], DEFAULT_SUPERVISION, rosterParts(), () => 0);
 });
 
-const deployment = (timeoutMs = 20_000): Deployment =>
-  new Deployment({
+const deployment = (timeoutMs = 20_000): Fleet =>
+  new Fleet({
     bus: coordinator,
     subjects: s,
     roster,
@@ -99,7 +99,7 @@ describe('a deployment', () => {
 
   it('asks the agent that runs a process for the end of its log', async () => {
     const asked: string[] = [];
-    const d = new Deployment({
+    const d = new Fleet({
       ...{ bus: coordinator, subjects: s, roster, epoch, generation: 0 },
       agentOf: () => 'node1/nginx',
       causes: {
