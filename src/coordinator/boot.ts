@@ -78,8 +78,8 @@ export class Boot {
 }
 
 /**
- * The processes of the point that was running stay as they are. The point fails when an agent is `gone` with its processes,
- * replaced by a new agent or by another node.
+ * The processes of the point that was running stay as they are. The point fails when an agent is `gone` with its
+ * processes, because a new agent or another node has replaced the agent.
  */
 export function adopt(
   parts: {

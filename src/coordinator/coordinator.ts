@@ -137,7 +137,7 @@ export class Coordinator {
     return this.#previousRun.exitCodeOf(exitCode);
   }
 
-  /** The last events reach the file, and then the bus ends. */
+  /** Writes the last events into the file, and then ends the bus. */
   async #shutDown(): Promise<void> {
     const { spec, nats, platform, log } = this.#options;
     this.#lease.close();

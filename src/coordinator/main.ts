@@ -84,9 +84,9 @@ async function main(): Promise<void> {
   const dead = clearDeadJobs(guardScript);
   if (dead.length > 0)
     log.warn({ dead }, 'what jobs left whose coordinator and guard were killed is removed');
-  // Should this process be killed and not be started again, the guard ends nats-server and the local agents, whose own
-  // guards end the rest.
-  // One that takes over marks what it starts as its predecessor did, whose nats-server and agents go on.
+  // If this process is killed and not started again, the guard ends nats-server and the local agents, whose own guards
+  // end the rest. A coordinator that takes over marks its processes as its predecessor did, because the predecessor's
+  // nats-server and agents go on.
   const hard = last?.mark === undefined ? ownerMark(process.pid, 'coordinator') : BigInt(last.mark);
   const marker = hard === undefined ? undefined : findMarker(hard);
   const mark = (number: number) =>
@@ -103,7 +103,8 @@ async function main(): Promise<void> {
 
   const etcdCommand = usesEtcd() ? commandOf('etcd', process.env, process.cwd()) : 'etcd';
   const etcd = usesEtcd() ? [dirname(findProgram('etcd', process.env, process.cwd()))] : [];
-  // On a cluster each node has a directory of its own, which its agent makes; here it is the coordinator's.
+  // On a cluster each node has its own directory, which the node's agent makes. On this machine it is the
+  // coordinator's.
   const nodeTmpDir = spec.mode === 'slurm' ? `${tmpDir}-node` : tmpDir;
   const stopDirs = `${tmpDir}-stop`;
   const here: PlatformChoice = await choosePlatform({
@@ -211,7 +212,7 @@ async function main(): Promise<void> {
       hasGpus: spec.mock || spec.mode === 'slurm' || machineHasGpus(),
     });
     if (!spec.mock) return runtime;
-    // Simulated engines are the node's own programs: whether or not a container is around them, its paths are the node's.
+    // Simulated engines are the node's own programs, so the paths are the node's, with or without a container.
     const logDirInside = runtime.logDir;
     return {
       ...runtime,
@@ -232,7 +233,7 @@ async function main(): Promise<void> {
       stopDirs,
       ...(spec.mode === 'slurm' ? { tmpDir: nodeTmpDir } : {}),
     },
-    // One that takes over keeps to the order of the one before.
+    // A coordinator that takes over keeps the order of its predecessor.
     points: found?.state.points ?? (await pointsInOrder(variant, nodes, runtimeAt)),
     sweep: variant.sweep,
     results: await readPointResults(spec.jobDir),
@@ -292,8 +293,8 @@ async function main(): Promise<void> {
   }
 
   /**
-   * An error that a person can correct has a line and an exit code of its own; any other is a defect of
-   * srtctl. The guard ends all processes.
+   * An error that a person can correct has its own line and exit code; any other is a defect of srtctl. The guard ends
+   * all processes.
    */
   function die(error: unknown): void {
     if (error instanceof SrtctlError) {

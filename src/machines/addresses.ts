@@ -5,7 +5,7 @@ import type { Cause } from '../messages/job-directory/result.ts';
 import type { PointState, SweepState } from '../messages/spec/states.ts';
 
 export type SweepEvent =
-  /** Somebody stops the job, or the point gate refuses a point for lack of time. */
+  /** The user stops the job, or the point gate refuses a point for lack of time. */
   | { type: 'sweep.interrupt'; why: string; exitCode: number }
   /** The allocation is about to end. Has no effect on a run that is being stopped already. */
   | { type: 'sweep.timeUp'; why: string; exitCode: number }
@@ -51,7 +51,7 @@ export type RecordEvent =
   /** A machine got an event that its state does not handle. */
   | { type: 'event.unexpected'; actor: string; event: string };
 
-/** The actors that others may send events to, by systemId, and what each of them hears. */
+/** The actors that others may send events to, by systemId, and the events of each. */
 export interface Addresses {
   sweep: SweepEvent;
   point: PointEvent;
@@ -59,7 +59,7 @@ export interface Addresses {
   record: RecordEvent;
 }
 
-/** What all actors of one root share. */
+/** Shared by all actors of one root. */
 interface System {
   get(systemId: string): AnyActorRef | undefined;
 }

@@ -1,6 +1,6 @@
 import type { Cause } from '../messages/job-directory/result.ts';
 
-/** What to do after a point has failed (`sweep.on_failure`). */
+/** The decision after a failed point (`sweep.on_failure`). */
 export interface FailurePolicy {
   readonly onFailure: 'continue' | 'abort' | 'retry';
   /** How often a failed point is tried again. */
@@ -19,8 +19,8 @@ export const failurePolicy = (
     : { onFailure: 'retry', retries: setting.retry, pauseMs: setting.pause * 1_000 };
 
 /**
- * What to do after an attempt at a point has failed. `failures` are the causes of all its attempts, in order. A point that
- * failed twice in the same way is not tried again, because it would fail a third time.
+ * Decides what follows a failed attempt at a point. `failures` are the causes of all its attempts, in order. A point
+ * that failed twice in the same way is not tried again, because it would fail a third time.
  */
 export function afterFailure(policy: FailurePolicy, failures: readonly Cause[]): 'next' | 'abort' | 'retry' {
   if (policy.onFailure !== 'retry') return policy.onFailure === 'abort' ? 'abort' : 'next';

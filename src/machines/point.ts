@@ -4,15 +4,15 @@ import type { DeployPhase } from '../messages/spec/process-spec.ts';
 import type { PointState } from '../messages/spec/states.ts';
 import { type PointEvent, tell } from './addresses.ts';
 
-/** What the machine has done for a point. The machine alone decides when. */
+/** The effects that the machine needs for a point. The machine alone decides when. */
 export interface PointWork {
   /** Makes the point's directory. */
   prepare(): Promise<void>;
   /** Asks for all processes up to a phase and resolves when those of the phase are ready. */
   deploy(phase: DeployPhase, signal: AbortSignal): Promise<void>;
-  /** Brings the engines to rest, so that nothing of the previous point is measured. */
+  /** Waits until the engines are idle, so that nothing of the previous point is measured. */
   flushCaches(signal: AbortSignal): Promise<void>;
-  /** Runs the benchmark to its end; rejects with the process that is to blame. */
+  /** Runs the benchmark to its end; rejects with the process that caused a failure. */
   benchmark(signal: AbortSignal): Promise<void>;
   collect(signal: AbortSignal): Promise<BenchmarkResult>;
 }
@@ -42,7 +42,7 @@ export interface PointContext extends PointInput {
   readonly result: BenchmarkResult | null;
   /** Events that came before the point's directory was made. */
   readonly early: readonly PointEvent[];
-  /** The state that the record was told last. */
+  /** The last state that was reported to the record. */
   readonly told: PointState | null;
   readonly unexpected: readonly string[];
 }
@@ -61,7 +61,7 @@ interface PhaseInput extends WorkInput {
   readonly phase: DeployPhase;
 }
 
-/** An error that already says who is to blame. */
+/** An error that already names its cause. */
 export class CausedError extends Error {
   override readonly name = 'CausedError';
   constructor(readonly causeOf: Cause) {
@@ -69,7 +69,7 @@ export class CausedError extends Error {
   }
 }
 
-/** The process ended as it does when it is asked to: by SIGTERM, or in good order. */
+/** The process ended as a stopped process does: by SIGTERM, or in good order. */
 const wasToldToEnd = ({ process, exitCode, signal }: Cause): boolean =>
   process !== undefined && (signal === 'SIGTERM' || exitCode === 0 || exitCode === 143);
 
@@ -83,7 +83,7 @@ const breakable = {
   'point.interrupt': { target: '#point.cleaning', actions: 'noteInterrupt' },
 } as const;
 
-/** The entry of a state: the record is told of it. */
+/** The entry action of a state, which reports the state to the record. */
 const enter = (to: PointState) =>
   [
     { type: 'report', params: { to } },
@@ -110,7 +110,7 @@ export const pointMachine = setup({
   actions: {
     report: ({ context, system }, { to }: { to: PointState }) => {
       const { ordinal, name, attempt, told: from, why, cause } = context;
-      // A state with several phases is told of once.
+      // A state with several phases is reported once.
       if (from !== to)
         tell(system, 'record', { type: 'point.moved', ...{ ordinal, name, attempt, from, to, why, cause } });
     },
@@ -134,7 +134,7 @@ export const pointMachine = setup({
     noteEarly: assign(({ context: { early, failedBefore } }) =>
       afterEarly(failedBefore ? [{ type: 'point.broken', cause: failedBefore }, ...early] : early),
     ),
-    /** Behind the start of the deployment, so that the cleanup knows what was wanted. */
+    /** After the start of the deployment, so that the cleanup knows the wanted processes. */
     failAsBefore: ({ context, self }) => {
       if (context.failedBefore) self.send({ type: 'point.broken', cause: context.failedBefore });
     },
@@ -360,7 +360,7 @@ export const pointMachine = setup({
   },
 });
 
-/** The same as if the events had come in `planned`: what comes first decides. */
+/** The same as if the events had come in `planned`: the first event decides. */
 function afterEarly(events: readonly PointEvent[]): Partial<PointContext> {
   const [first, ...later] = events;
   if (first?.type === 'point.interrupt') return { interrupted: true, why: first.why };

@@ -10,7 +10,7 @@ export interface ProcessContext {
   readonly signal: string | null;
   /** Reason of the last transition; for people. */
   readonly why: string;
-  /** What its probe still finds missing while it starts. */
+  /** What the process's probe still finds missing during the start. */
   readonly missing: string | null;
   /** Set when the process is stopped because it failed, and not because it is no longer wanted. */
   readonly failure: string | null;
@@ -30,19 +30,19 @@ export type ProcessEvent =
   | { type: 'probe.passed'; detail: string }
   /** `forMs`: how long its probes have failed. */
   | { type: 'probe.failed'; detail: string; forMs: number }
-  /** While it starts: what its probe still finds missing; or that waiting longer is useless. */
+  /** During the start: what the probe still finds missing; or that waiting longer is useless. */
   | { type: 'probe.missed'; detail: string }
   | { type: 'probe.gaveUp'; detail: string }
   /** Another program listens on its port. */
   | { type: 'port.taken'; detail: string }
   /** Its new spec describes the same process with other monitoring. */
   | { type: 'spec.changed'; spec: ProcessSpec }
-  /** It has work and makes no progress; `hang.detected` follows after the investigation. */
+  /** The process has work and makes no progress; `hang.detected` follows after the investigation. */
   | { type: 'hang.suspected'; detail: string }
   | { type: 'hang.detected'; detail: string }
-  /** A line in its log shows that it can no longer serve. */
+  /** A line in the process's log shows that the process can no longer serve. */
   | { type: 'log.fatal'; line: string }
-  /** It is no longer wanted. */
+  /** The process is no longer wanted. */
   | { type: 'stop'; why: string };
 
 interface Input {

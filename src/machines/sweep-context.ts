@@ -3,10 +3,10 @@ import type { SweepState } from '../messages/spec/states.ts';
 import { afterFailure, type FailurePolicy } from './failure-policy.ts';
 import { CausedError, type PointInput, type PointOutcome } from './point.ts';
 
-/** One attempt at a point, and what becomes of its result. */
+/** One attempt at a point, and the handling of its result. */
 export interface Attempt {
   readonly point: PointInput;
-  /** Writes result.json. The answer may name a better cause, and is failed when the result cannot be written. */
+  /** Writes result.json. The answer may name a better cause, or a failure when the result cannot be written. */
   write(outcome: PointOutcome): Promise<EndedAttempt>;
   /** No further attempt follows: the result is the point's. */
   keep(): Promise<void>;
@@ -34,7 +34,7 @@ export interface SweepInput {
   /** How many further points have a valid result from before, and how many have failed. */
   readonly done?: number;
   readonly failed?: number;
-  /** What went wrong before, if anything did. */
+  /** The earlier failure, if there was one. */
   readonly cause?: Cause | null;
   readonly policy?: FailurePolicy;
 }
@@ -64,7 +64,7 @@ export interface SweepContext {
   readonly crippled: boolean;
   /** The run was interrupted or crippled. Stays true when a point completes by being stopped. */
   readonly stopping: boolean;
-  /** The state that the record was told last. */
+  /** The last state that was reported to the record. */
   readonly told: SweepState;
   readonly unexpected: readonly string[];
 }

@@ -28,7 +28,7 @@ interface EndInput extends AttemptInput {
 
 const notProvided = () => Promise.reject(new Error('not provided'));
 
-/** The entry of a state: the record is told of it. */
+/** The entry action of a state, which reports the state to the record. */
 const enter = (to: SweepState) =>
   [
     { type: 'report', params: { to } },
@@ -44,13 +44,13 @@ export const sweepMachine = setup({
     output: {} as { exitCode: number; cause: Cause | null },
   },
   actors: {
-    /** Knows which processes are wanted, and tells the point of the first that fails. */
+    /** Knows the wanted processes, and reports the first failure to the point. */
     fleet: fromCallback<FleetEvent>(() => undefined),
-    /** Writes down what the machines tell. */
+    /** Writes down what the machines report. */
     record: fromCallback<RecordEvent>(() => undefined),
-    /** Connects to the bus, starts the agents and waits for them; resolves with how that went. */
+    /** Connects to the bus, starts the agents and waits for them; resolves with a summary. */
     boot: fromPromise<string>(notProvided),
-    /** Sees to it that there is time for a point, and an agent on each node. */
+    /** Makes sure that there is time for a point, and an agent on each node. */
     gate: fromPromise<GateAnswer, { ordinal: number }>(notProvided),
     point: pointMachine,
     write: fromPromise<EndedAttempt, EndInput>(async ({ input: { attempt, outcome } }) => {
@@ -61,7 +61,7 @@ export const sweepMachine = setup({
     reopen: fromPromise<void, AttemptInput>(async ({ input }) => input.attempt?.reopen()),
     /** Sends the empty set; resolves when every agent reports that no process is left, or its lease has expired. */
     cleanup: fromPromise<void>(notProvided),
-    /** Ends the agents, and writes what can only be written while the bus is up. */
+    /** Ends the agents, and writes what needs the bus. */
     finish: fromPromise<void>(notProvided),
   },
   actions: {
@@ -171,7 +171,7 @@ export const sweepMachine = setup({
             { target: 'gate' },
           ],
         },
-        // What the attempt failed of may need a moment to pass.
+        // The cause of the failed attempt may need a moment to pass.
         pausing: {
           after: { pause: 'gate' },
           on: {
@@ -232,7 +232,7 @@ export const sweepMachine = setup({
             input: ({ context: { attempt, outcome } }) => ({ attempt, outcome }),
             onDone: [
               {
-                // The one place where it is decided whether a point is tried again.
+                // The only place that decides whether a point is tried again.
                 guard: ({ context, event }) => retryOf(context, event.output) !== null,
                 target: 'reopening',
                 actions: assign(({ context, event }) => beforeRetry(context, event.output)),
@@ -270,7 +270,7 @@ export const sweepMachine = setup({
             },
           },
         },
-        // The result of the last attempt is the point's, though another attempt was to follow.
+        // The result of the last attempt becomes the point's result, although another attempt was planned.
         givingUp: {
           invoke: {
             src: 'keep',
@@ -287,7 +287,7 @@ export const sweepMachine = setup({
     },
     finishing: {
       entry: enter('finishing'),
-      // What is gone now was not needed any more.
+      // The run no longer needs agents or nodes that are lost now.
       on: { 'sweep.crippled': {}, 'sweep.timeUp': {} },
       invoke: { src: 'finish', onDone: 'finished', onError: 'finished' },
     },

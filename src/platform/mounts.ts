@@ -83,6 +83,6 @@ export function containerMounts(input: MountInput): string[] {
   return [...byTarget.values()];
 }
 
-/** A container has its own versions of these variables, and must keep them. */
+/** A container has its own versions of these directories, and must keep them. */
 const isSystemDir = (dir: string): boolean =>
   ['/usr', '/usr/local', '/'].includes(dirname(dir)) && ['bin', 'sbin'].includes(dir.split('/').at(-1) ?? '');

@@ -130,7 +130,7 @@ export class Agents {
     } else roster.ended(name, `its agent ${reason}`, isOrderly);
   };
 
-  /** Agents that could not be started together are started alone, to find the one that is to blame. */
+  /** Agents that could not be started together are started alone, to find the one that fails. */
   #mayTryAlone(name: string): boolean {
     return this.#options.spareNodes > 0 && !this.#alone.has(name);
   }
@@ -147,8 +147,8 @@ export class Agents {
 }
 
 /**
- * The agent on a process's node that lives in its image; a process without an image is the first one's. An MPI launch is
- * started by the agent that is there for it, if there is one.
+ * The agent on a process's node that runs in the process's image; a process without an image gets the first agent. An
+ * MPI launch gets the agent for MPI launches, if there is one.
  */
 export function agentsByNode(agents: readonly AgentPlace[]): (spec: ProcessSpec) => string {
   const byNode = new Map<string, AgentPlace[]>();

@@ -29,7 +29,7 @@ export interface ClockSample {
 
 /**
  * The offset by the sample with the shortest round trip. The other clock was read between question and answer, so the
- * middle is wrong by half of the round trip at most.
+ * middle is wrong by at most half of the round trip.
  */
 export function offsetOf(samples: readonly ClockSample[]): Offset | undefined {
   const tripOf = ({ askedAt, answeredAt }: ClockSample) => answeredAt - askedAt;
@@ -52,8 +52,8 @@ export interface ClocksOptions {
 }
 
 /**
- * Measures how far the clock of each agent is from the coordinator's, when the agent says hello and every few minutes,
- * and sends it as an event, by which `srtctl why` orders what happened on several nodes.
+ * Measures how far the clock of each agent is from the coordinator's, when the agent says hello and every few minutes.
+ * Sends the offset as an event, by which `srtctl why` orders the events of several nodes.
  */
 export class Clocks {
   readonly #options: ClocksOptions;

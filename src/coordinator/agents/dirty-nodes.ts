@@ -4,15 +4,15 @@ import type { SweepPlan } from '../../model/kinds.ts';
 import { inSlices } from '../../os/in-slices.ts';
 import { eachPoint } from '../../plan/plan.ts';
 
-/** Of thousands of points the GPUs are looked at a few points at a time. */
+/** Its points are planned one by one, because a sweep may have thousands of points. */
 type DirtyPlan = Pick<SweepPlan, 'groups' | 'point'>;
 
-/** GPUs of the plan that are held by processes which are not this job's: node by node, one line for a person. */
+/** GPUs of the plan that processes of other jobs hold; one line for each node. */
 export async function dirtyNodes(
   plan: DirtyPlan,
   holders: ReadonlyMap<string, readonly GpuHolder[]>,
 ): Promise<{ node: string; says: string }[]> {
-  // Where nobody holds any, nothing has to be planned to know it.
+  // When no GPU is held, no point has to be planned.
   if ([...holders.values()].every(({ length }) => length === 0)) return [];
   const used = new Map<string, Set<number>>();
   await inSlices(marking(plan, used));
@@ -34,7 +34,7 @@ function* marking(plan: DirtyPlan, used: Map<string, Set<number>>): Generator<un
   }
 }
 
-/** Refuses to start on GPUs that somebody holds, or says so and goes on (`supervision.on_dirty_node`). */
+/** Refuses to start on GPUs that another process holds, or warns and goes on (`supervision.on_dirty_node`). */
 export async function requireCleanNodes(
   plan: DirtyPlan,
   holders: ReadonlyMap<string, readonly GpuHolder[]>,

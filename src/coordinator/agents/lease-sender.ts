@@ -56,7 +56,7 @@ export class LeaseSender {
     } satisfies Lease);
   }
 
-  /** Slurm's signal comes earlier. Should the signal get lost, there is still time to stop in good order. */
+  /** Slurm's signal comes earlier. If the signal is lost, there is still time to stop in good order. */
   #checkTime(): void {
     const { timeBudget, clock, post } = this.#options;
     const why = timeBudget.isOver(clock.now());

@@ -3,7 +3,7 @@ import type { Cause } from '../../messages/job-directory/result.ts';
 import type { AgentPlace, Platform } from '../../platform/launch/launcher.ts';
 import type { Roster, Supervision } from './roster.ts';
 
-/** After so many new agents the node itself is to blame. */
+/** The number of failed new agents after which the node itself is considered faulty. */
 const MOST_PER_NODE = 3;
 /** A silent node may be gone for good, so its new agent has at most this time to join, ms. */
 const SILENT_JOIN_MS = 60_000;

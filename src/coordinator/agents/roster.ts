@@ -34,7 +34,7 @@ interface Member {
   incarnation: string | null;
   address: string | null;
   heardAt: number;
-  /** Of its last heartbeat or hello. */
+  /** Time of the last heartbeat or hello. */
   generation: number;
   alive: number;
   processEnded: boolean;
@@ -44,7 +44,7 @@ interface Member {
   isNew: boolean;
 }
 
-/** Where the roster's news go. */
+/** Receives the roster's news. */
 export interface RosterParts {
   readonly record: {
     agent(node: string, from: AgentState | null, to: AgentState, why: string): void;
@@ -186,8 +186,8 @@ export class Roster {
   }
 
   /**
-   * The launcher saw the agent's process end. Its guard has killed what it ran; `isOrderly`: the agent has ended all that
-   * itself, whether its goodbye came or was lost on the way.
+   * The launcher saw the agent's process end. The agent's guard has killed its processes. `isOrderly`: the agent itself
+   * has ended all its processes, even if its goodbye was lost.
    */
   ended(node: string, reason: string, isOrderly = false): void {
     const member = this.#members.get(node);

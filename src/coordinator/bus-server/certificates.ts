@@ -16,8 +16,7 @@ const VALID_MS = 60 * 86_400_000;
 const EARLIER_MS = 86_400_000;
 
 /**
- * Creates an authority for one job, in memory, and one certificate for its nats-server with these names and
- * addresses.
+ * Creates, in memory, an authority for one job and one certificate for its nats-server with these names and addresses.
  */
 export async function createServerCertificate(hosts: readonly string[]): Promise<ServerCertificate> {
   // Loaded on demand, because it is large and rarely needed.

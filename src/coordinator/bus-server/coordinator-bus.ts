@@ -47,8 +47,8 @@ const disconnectSchema = z.object({
 });
 
 /**
- * The coordinator's bus: its connection, the outbox, and the journal, which writes the stream of events into a file. Before
- * it is open, what is published is lost, and a request fails.
+ * The coordinator's bus: its connection, the outbox, and the journal, which writes the stream of events into a file.
+ * Before the bus is open, published messages are lost and requests fail.
  */
 export class CoordinatorBus implements Pick<Bus, 'status' | 'publish' | 'request' | 'subscribe'> {
   readonly #options: CoordinatorBusOptions;
@@ -159,7 +159,10 @@ export class CoordinatorBus implements Pick<Bus, 'status' | 'publish' | 'request
     await this.#open?.journal.written();
   }
 
-  /** Tells the roster of each agent's connection that the server saw end. Resolves when every subscription is in place. */
+  /**
+   * Reports to the roster each agent's connection that the server saw end. Resolves when every subscription is in
+   * place.
+   */
   async watchDisconnects(
     roster: { disconnected(name: string, reason: string): void },
     signal: AbortSignal,

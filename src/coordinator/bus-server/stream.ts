@@ -11,7 +11,9 @@ interface StreamOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The stream that keeps transitions and results, so that a viewer who comes late sees all from the start. */
+/**
+ * The stream that keeps transitions and results, so that a viewer who connects late sees all of them from the start.
+ */
 export const createStream = (options: StreamOptions): Promise<void> =>
   patiently(options, () => tryToCreate(options));
 
@@ -22,7 +24,7 @@ async function tryToCreate({ url, seed, jobId, ca }: StreamOptions): Promise<voi
     inboxPrefix: inboxOf('coordinator'),
     name: 'coordinator (stream)',
     timeout: CONNECT_MS,
-    // To a server that died meanwhile it is tried anew.
+    // A request that fails because the server died is repeated.
     reconnect: false,
     ...tlsOf(url, ca),
   });
@@ -34,11 +36,11 @@ async function tryToCreate({ url, seed, jobId, ca }: StreamOptions): Promise<voi
       storage: StorageType.File,
       retention: RetentionPolicy.Limits,
       discard: DiscardPolicy.Old,
-      // What is kept stays, whoever asks: the server answers also to subjects that a publisher chose.
+      // No client can delete kept messages, because the server also answers to subjects that a publisher chose.
       deny_delete: true,
       deny_purge: true,
       max_bytes: 1024 * 1024 * 1024,
-      // Repeats of the outboxes within this time are dropped (ns).
+      // Repeated messages of the outboxes within this time are dropped (ns).
       duplicate_window: 120 * 1_000_000_000,
     });
   } finally {

@@ -1,15 +1,17 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Its content changes as long as the job has a coordinator. In the job's directory, so that every node can read it. */
+/**
+ * Its content changes as long as the job has a coordinator. It is in the job's directory, so every node can read it.
+ */
 export const aliveFile = (jobDir: string): string => join(jobDir, '.coordinator-alive');
 
-/** How often it changes, ms: it is on the shared file system, which serves everybody. */
+/** How often it changes, ms. Seldom, because all users share the file system. */
 export const ALIVE_EVERY_MS = 5_000;
 
 /**
- * Shows agents that hear nothing over the bus whether the coordinator lives: a node that is cut off must not end the job
- * of the others, and the last nodes of a job whose head node is lost must (node-agent/end-orphaned-job.ts).
+ * Shows agents that receive nothing over the bus whether the coordinator is alive. A node that is cut off must not end
+ * the other nodes' job; the last nodes of a job whose head node is lost must (node-agent/end-orphaned-job.ts).
  */
 export class AliveFile {
   readonly #path: string;
@@ -23,7 +25,7 @@ export class AliveFile {
     this.#epoch = epoch;
   }
 
-  /** Called at each lease. Never waits for the file system: one that stands still must not hold up the lease. */
+  /** Called at each lease. Never waits for the file system, because a stalled file system must not delay the lease. */
   tick(): void {
     const now = performance.now();
     if (this.#writing || now - this.#writtenAt < ALIVE_EVERY_MS) return;

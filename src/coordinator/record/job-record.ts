@@ -34,7 +34,7 @@ export interface JobRecordOptions {
 export class JobRecord {
   readonly #options: JobRecordOptions;
   readonly #state: StateFile;
-  /** By source. A long job's recent events do not contain them any more. */
+  /** By source, because a long job's recent events do not contain them any more. */
   readonly #clockOffsets = new Map<string, ClockOffset>();
   /** Publishes the end after state.json has been written, so that a reader of the event can rely on the file. */
   #lastWord: () => void = () => undefined;
@@ -129,7 +129,7 @@ export class JobRecord {
     this.#options.log.info({ node, from, to, why }, 'agent');
   }
 
-  /** Publishes something about a node that does not change its agent's `state`. */
+  /** Publishes an event about a node that does not change its agent's `state`. */
   warning(node: string, state: AgentState, why: string): void {
     this.#options.log.warn({ node, why }, 'agent');
     const event = { kind: 'agent.transition', node, from: state, to: state, why } as const;
@@ -140,7 +140,7 @@ export class JobRecord {
     this.#options.log.error({ error: error instanceof Error ? sourceStack(error) : error }, what);
   }
 
-  /** Publishes the end, which is on disk by then, and resolves when all events are in their file. */
+  /** Publishes the end, which has been written to disk, and resolves when all events are in their file. */
   async close(deadlineMs: number): Promise<void> {
     await this.saved();
     this.#lastWord();

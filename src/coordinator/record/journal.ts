@@ -8,21 +8,23 @@ const MOST_WAITING = 1024 * 1024;
 const writeTo = promisify(write);
 
 /**
- * Appends every kept event to events.jsonl, in the stream's order, so that the events outlive the job. What an earlier
- * coordinator has written is not written again: each source numbers its events, and its numbers only grow. What is to be
- * done about an event does not wait for it to be written: the disk may be full, or stand still.
+ * Appends every kept event to events.jsonl, in the stream's order, so that the events outlive the job. Events that an
+ * earlier coordinator has written are not written again: each source numbers its events, and its numbers only grow. The
+ * coordinator acts on an event without waiting for the disk, which may be full or stalled.
  */
 export class Journal {
   readonly #file: number;
   readonly #follow: (from: number) => Follower;
   readonly #mayWrite: () => void;
   #follower: Follower;
-  /** The last message of the stream that is in the file, as all before it are; and the last that is in `#waiting`. */
+  /**
+   * The last message of the stream such that it and all before it are in the file; and the last message in `#waiting`.
+   */
   #streamSeq: number;
   #takenSeq: number;
   /**
-   * What the disk did not take yet, so that no event is missing or torn when it does. More than MOST_WAITING is left in
-   * the stream, and read from there again.
+   * Bytes that the disk has not accepted yet. They are kept so that no event is missing or torn when it does. Events
+   * beyond MOST_WAITING stay in the stream, and are read from there again.
    */
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
@@ -72,8 +74,8 @@ export class Journal {
   }
 
   /**
-   * Waits (at most `deadlineMs`) until all that is in the stream is in the file, adds `unsent` (what a bus that is gone
-   * did not take), and closes it.
+   * Waits (at most `deadlineMs`) until the file contains all events of the stream, adds `unsent` (events that a lost
+   * bus did not accept), and closes the file.
    */
   async close(deadlineMs: number, unsent: readonly SrtEvent[]): Promise<void> {
     const late = new AbortController();
@@ -87,17 +89,17 @@ export class Journal {
     } while (this.#leftFrom !== undefined && !late.signal.aborted);
     clearTimeout(timer);
     this.#follower.stop();
-    // One that the stream has, though its acknowledgement was lost, is in the file already, or waits to be.
+    // An event that the stream has, though its acknowledgement was lost, is already in the file or waiting for it.
     for (const event of unsent) if (event.seq > (this.#taken.get(event.source) ?? 0)) this.#append(event);
     await this.#flush();
-    // A network file system may say only here that its quota is used up. The run has ended; its events are not worth less.
+    // A network file system may report an exceeded quota only here. The run has ended, and its events are still valid.
     await promisify(fsync)(this.#file).catch(() => undefined);
     await promisify(close)(this.#file).catch(() => undefined);
   }
 
-  /** Without an event: it is in the file already. */
+  /** `event` is undefined when it is already in the file. */
   #take(streamSeq: number, event: SrtEvent | undefined): void {
-    // What follows what was left in the stream must come after it.
+    // Later events must come after the events that were left in the stream.
     if (this.#leftFrom !== undefined) return;
     if (event && this.#waitingBytes >= MOST_WAITING) {
       this.#leftFrom = streamSeq;
@@ -116,7 +118,7 @@ export class Journal {
     this.#waitingBytes += line.length;
   }
 
-  /** false: the disk is full, and what waits is tried again with the next event. */
+  /** false: the disk is full; the waiting bytes are tried again with the next event. */
   #flush(): Promise<boolean> {
     this.#writing ??= this.#write().then((isWritten) => {
       this.#writing = undefined;
@@ -131,7 +133,7 @@ export class Journal {
       while (this.#waiting.length > 0) {
         this.#mayWrite();
         const lines = Buffer.concat(this.#waiting);
-        // What comes meanwhile comes behind it.
+        // Bytes that arrive meanwhile are appended after these.
         this.#waiting = [lines];
         const { bytesWritten } = await writeTo(this.#file, lines);
         this.#waiting.splice(0, 1, ...(bytesWritten < lines.length ? [lines.subarray(bytesWritten)] : []));
@@ -154,7 +156,7 @@ export class Journal {
   }
 }
 
-/** The last number of each source in the file; a line that was not written to its end is taken out. */
+/** The last number of each source in the file. An incomplete last line is removed. */
 function lastOfEach(path: string): Map<string, number> {
   const last = new Map<string, number>();
   let data: Buffer;

@@ -1,12 +1,12 @@
 import { mkdir, open, readdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-/** Directory in a point's own that keeps what an earlier attempt left. */
+/** Directory in a point's directory that keeps the files of earlier attempts. */
 export const attemptDir = (pointDir: string, attempt: number): string => join(pointDir, `attempt-${attempt}`);
 
 /**
- * Makes a point's directory for an attempt (from 1). What the attempt before left is kept aside, so that nothing of it
- * is taken for this one's.
+ * Makes a point's directory for an attempt (from 1). Moves the files of the previous attempt aside, so that none of
+ * them is taken for a file of this attempt.
  */
 export async function prepareAttempt(pointDir: string, attempt: number): Promise<void> {
   await mkdir(pointDir, { recursive: true });
@@ -17,7 +17,9 @@ export async function prepareAttempt(pointDir: string, attempt: number): Promise
   for (const name of left) await rename(join(pointDir, name), join(kept, name));
 }
 
-/** After this, what was created or renamed in a point's directory, and the directory itself, outlive a power cut. */
+/**
+ * Makes the files that were created or renamed in a point's directory, and the directory itself, survive a power cut.
+ */
 export async function syncPoint(pointDir: string): Promise<void> {
   await Promise.all([syncDirectory(pointDir), syncDirectory(dirname(pointDir))]);
 }
@@ -27,7 +29,7 @@ async function syncDirectory(path: string): Promise<void> {
   try {
     await directory.sync();
   } catch (error) {
-    // Some shared file systems have no such call; they write names at once.
+    // Some shared file systems do not have this call; they write names at once.
     if (!['EINVAL', 'ENOTSUP', 'EBADF', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? ''))
       throw error;
   } finally {

@@ -2,8 +2,8 @@ import type { JobState } from '../../messages/job-directory/job-files.ts';
 import type { SweepProgress } from '../../messages/job-directory/result.ts';
 
 /**
- * How far a sweep is. The end is expected as if the points that are left took as long as those that ended so far.
- * @param ended points that ended in this run, within `elapsedMs`; those from a run before took no time
+ * How far a sweep is. The expected end assumes that the remaining points take as long as those that have ended.
+ * @param ended points that ended in this run, within `elapsedMs`; points of a previous run took no time
  */
 export function sweepProgress(
   points: JobState['points'],

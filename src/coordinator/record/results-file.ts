@@ -11,7 +11,7 @@ export class ResultsFile {
     this.#path = path;
   }
 
-  /** Begins it with the results that there are already. */
+  /** Begins the file with the results that exist already. */
   async begin(results: readonly PointResult[]): Promise<void> {
     await writeFileAtomic(this.#path, results.map(textOf).join(''));
   }

@@ -9,19 +9,17 @@ import {
   stateChangeSchema,
 } from '../../messages/job-directory/job-files.ts';
 
-/**
- * Limits the share of the time that writing takes: 1 / (1 + …). A caller that waits for a write is not
- * delayed.
- */
+/** Limits the share of time that writing takes to 1 / (1 + …). A caller that waits for a write is not delayed. */
 const REST = 4;
 
-/** With more points than this state.json is not written anew for each change. */
+/** With more points than this, state.json is not rewritten for each change. */
 const MOST_WHOLE = 500;
 
 /**
- * state.json, kept up to date: whole at any moment, and several changes at once become one write. Of a sweep of many
- * points only what has changed is written, into a file beside it that state.json names, until that is as long as it is
- * itself: so a point costs as much in a sweep of thousands as in one of ten. When the job has finished all is in state.json.
+ * Keeps state.json up to date. The file is complete at any moment, and several changes at once become one write. For a
+ * sweep of many points only the changes are written, into a separate file that state.json names, until that file is as
+ * long as state.json. So a point costs as much in a sweep of thousands as in a sweep of ten. When the job has finished,
+ * state.json contains everything.
  */
 export class StateFile {
   readonly #path: string;
@@ -31,7 +29,10 @@ export class StateFile {
   #saving: Promise<void> = Promise.resolve();
   /** Unsaved changes; only the changed points are in it. */
   #unsaved: StateChange | undefined;
-  /** The file of changes, how long it is, and how long state.json was when it was begun; none: state.json is next. */
+  /**
+   * The file of changes, its length, and the length of state.json when the file was begun; none: state.json is written
+   * next.
+   */
   #changes: { readonly name: string; size: number; readonly most: number } | undefined;
   #wholes = 0;
   /** How long the last write took, and when it ended (monotonic ms). */
@@ -83,7 +84,7 @@ export class StateFile {
         changes.size += await append(join(dirname(this.#path), changes.name), change);
       else await this.#writeWhole();
     } catch (error) {
-      // A line that was torn is the last one: what follows is in state.json.
+      // Only the last line can be torn, because the next save writes state.json.
       this.#changes = undefined;
       this.#onError(error);
     }
@@ -95,9 +96,10 @@ export class StateFile {
     const { points, sweep, epoch } = this.#state;
     const directory = dirname(this.#path);
     const isMuch = points.length > MOST_WHOLE && sweep !== 'finished';
-    // Of each coordinator other ones: what an earlier one has written late belongs to no state.json of this one.
+    // Each coordinator has its own files, because a late write of an earlier one belongs to no state.json of this one.
     const name = `state.changes-${epoch}-${++this.#wholes}.jsonl`;
-    // There before it is named: who does not find it knows that state.json is another one by now.
+    // The file exists before state.json names it, so a reader that does not find the file knows that state.json has
+    // changed.
     if (isMuch) await (await open(join(directory, name), 'w', 0o644)).close();
     const size = await writeJson(this.#path, isMuch ? { ...this.#state, changes: name } : this.#state);
     this.#changes = isMuch ? { name, size: 0, most: size } : undefined;
@@ -128,7 +130,7 @@ export class StateFile {
   }
 }
 
-/** Bytes that it took. */
+/** Returns the number of bytes written. */
 async function append(path: string, change: StateChange): Promise<number> {
   const line = Buffer.from(`${JSON.stringify(change)}\n`);
   const file = await open(path, 'a');
@@ -141,11 +143,11 @@ async function append(path: string, change: StateChange): Promise<number> {
   return line.length;
 }
 
-/** state.json with what has changed since; undefined when it is not there (yet) or not what it should be. */
+/** state.json with the later changes; undefined when it does not exist (yet) or is invalid. */
 export async function readStateFile(path: string): Promise<JobState | undefined> {
   try {
     let state: JobState | undefined;
-    // When its changes are gone, it was written anew meanwhile.
+    // When the file of changes is gone, state.json has been rewritten meanwhile.
     for (let attempts = 0; attempts < 5; attempts++) {
       state = jobStateSchema.safeParse(JSON.parse(await readFile(path, 'utf8'))).data;
       if (state?.changes === undefined) return state;
@@ -158,7 +160,7 @@ export async function readStateFile(path: string): Promise<JobState | undefined>
   }
 }
 
-/** What comes after the last end of a line is being written; so is a line that is none (yet), as over NFS. */
+/** Text after the last line end is still being written; so may be an invalid line, as over NFS. */
 function withChanges({ changes: _, ...state }: JobState, text: string): JobState {
   const places = placesOf(state);
   for (const line of text.split('\n').slice(0, -1)) {

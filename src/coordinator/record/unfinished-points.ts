@@ -9,8 +9,8 @@ export interface UnfinishedPoint {
 }
 
 /**
- * What points without a result.json have measured so far: one that runs, or one whose coordinator was killed. Only of
- * benchmarks that leave figures as they go.
+ * The figures so far of points without a result.json: points that run, or whose coordinator was killed. Only for
+ * benchmarks that write figures while they run.
  */
 export async function readUnfinished(jobDir: string): Promise<UnfinishedPoint[]> {
   const points = join(jobDir, 'points');

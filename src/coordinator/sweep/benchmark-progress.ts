@@ -24,7 +24,7 @@ export class ProgressReader {
     clearInterval(this.#timer);
   }
 
-  /** A file that cannot be read, or has not changed, says nothing. */
+  /** A file that cannot be read, or has not changed, is ignored. */
   async read(): Promise<void> {
     try {
       const text = await readFile(this.#file, 'utf8');
@@ -33,7 +33,7 @@ export class ProgressReader {
       const { data } = benchmarkProgressSchema.safeParse(JSON.parse(text));
       if (data) this.#onProgress(data);
     } catch {
-      // The next look may have more luck.
+      // The next read may succeed.
     }
   }
 }

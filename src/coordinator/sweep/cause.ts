@@ -7,7 +7,7 @@ import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
 import { describe } from '../../why/describe.ts';
 import { evidenceOf, KEPT_LINES, lastLines } from '../../why/evidence.ts';
 
-/** How many lines an agent is asked for. Some are about single requests, and say nothing about the end. */
+/** How many lines an agent is asked for. Some of them concern single requests, and not the end of the process. */
 const ASKED_LINES = 500;
 
 /** Why processes failed. */

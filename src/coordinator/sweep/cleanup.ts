@@ -23,8 +23,8 @@ export interface CleanerOptions {
   readonly platform: Pick<Platform, 'stop'>;
   readonly supervision: Pick<Supervision, 'leaseMs'>;
   /**
-   * `isOpen`: before that nothing was started. `isGone`: no agent hears the empty set, so agents are ended by signal, and end
-   * their own processes.
+   * `isOpen`: false before the bus is open, when no process has been started. `isGone`: no agent receives the empty
+   * set, so signals end the agents, which end their own processes.
    */
   readonly bus: Pick<Bus, 'publish'> & { readonly isOpen: boolean; readonly isGone: boolean };
   readonly fleet: Pick<Fleet, 'clear' | 'wanted' | 'agentOf'>;
@@ -51,8 +51,9 @@ export class Cleaner {
   }
 
   /**
-   * Broadcasts the empty set until no process is left, or until the lease of every agent that still reports one has expired.
-   * Before it, for each group of processes but the last one, broadcasts a set of what stays until the group is gone.
+   * Broadcasts the empty set until no process is left, or until the lease of every agent that still reports one has
+   * expired. Before that, for each group of processes but the last, broadcasts the remaining set until the group is
+   * gone.
    */
   async clean(): Promise<void> {
     await Promise.allSettled(this.#before);

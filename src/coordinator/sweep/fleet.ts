@@ -21,12 +21,12 @@ import type { Roster } from '../agents/roster.ts';
 import type { ProcessCauses } from './cause.ts';
 
 /**
- * How long an agent is asked in all, ms, and how long each time, before its desired state counts as unanswered. The roster
- * notices an agent that is gone long before; this is for cases that are not foreseen.
+ * How long an agent is asked in all, ms, and how long each time, before its desired state counts as unanswered. The
+ * roster notices a lost agent long before; this limit is for unforeseen cases.
  */
 const ASK = { patienceMs: 30_000, timeoutMs: 3_000 } as const;
 
-/** The same texts as in src/why/signatures.yaml. No log has a line of it, because no process was started. */
+/** The same texts as in src/why/signatures.yaml. They appear in no log, because no process was started. */
 const PORT_TAKEN = { signature: 'port-in-use', says: 'a port is in use' } as const;
 const PORT_ADVICE =
   'end it, or keep the job off the node (sbatch_directives: exclude); two jobs that share a node cannot use the same ports';
@@ -392,7 +392,7 @@ export const awaitedIn = (spec: ProcessSpec): DeployPhase =>
 
 const firstAsked = (spec: ProcessSpec, since: number): Known => ({ spec, since, report: undefined });
 
-/** The process by a new spec. Its report is dropped when the process has to become ready once more. */
+/** Gives the process a new spec. Its report is dropped when the process has to become ready once more. */
 function next(known: Known, spec: ProcessSpec, generation: number): Known {
   if (known.spec === spec) return known;
   if (!sameProcess(known.spec, spec)) return firstAsked(spec, generation);

@@ -57,10 +57,10 @@ export interface PointRunParts {
   readonly timeLimitMs: number | null;
 }
 
-/** How the point stood when the previous coordinator was killed. */
+/** The state of the point when the previous coordinator was killed. */
 export interface Before {
   readonly point: InterruptedPoint | null;
-  /** All that the point has failed of is an agent that was lost while no coordinator was there. */
+  /** The point's only failure is an agent that was lost while no coordinator was there. */
   readonly lostAgent: boolean;
 }
 
@@ -145,7 +145,7 @@ export class PointRun implements Attempt, PointWork {
     const { clock, fleet, points } = this.#parts;
     this.#benchmarkStartedAt ??= clock.date();
     const { process } = this.#planned.benchmark;
-    // `manual`: the deployment stays up until somebody stops the job.
+    // `manual`: the deployment stays up until the user stops the job.
     if (!process) return aborted(signal);
     const progress = new ProgressReader(this.#dir, (news) => points.progress(this.#planned.ordinal, news));
     progress.begin();
@@ -165,7 +165,8 @@ export class PointRun implements Attempt, PointWork {
     if (!protocol) throw new Error(`benchmark ${benchmark.type} cannot be read`);
     const lossy = (await fleet.losses()).length > 0;
     const result = await protocol.readResult(benchmark, { lossy });
-    // A failed request ends the benchmark at once. Where a process failed the request, its end is the better cause.
+    // A failed request ends the benchmark at once. When a process failed the request, the end of the process is the
+    // better cause.
     const cut = result.serving.some(({ partial }) => partial);
     const [silent] = cut
       ? await Promise.all([silentWorkers(processes, signal), setTimeout(CAUSE_MS, undefined, { signal })])
@@ -191,7 +192,7 @@ export class PointRun implements Attempt, PointWork {
       await syncPoint(this.#dir);
       this.#result = result;
     } catch (error) {
-      // A full disk, as a rule. Figures that are not on disk are no result; other points are not affected.
+      // Usually the disk is full. Figures that are not on disk are no result; other points are not affected.
       const text = `the result cannot be written: ${error instanceof Error ? error.message : error}`;
       this.#defect('result', error);
       outcome = { ...explained, status: 'failed', cause: explained.cause ?? { summary: text } };
@@ -220,7 +221,7 @@ export class PointRun implements Attempt, PointWork {
   async #explained(outcome: PointOutcome): Promise<PointOutcome> {
     const { fleet, explainer } = this.#parts;
     const { status, cause } = outcome;
-    // The time limit explains itself.
+    // The time limit is its own explanation.
     if (status !== 'failed' || cause === null || cause === this.point.limit?.cause) return outcome;
     const whole = await fleet.withTail(cause);
     return { ...outcome, cause: await explainer.explain(this.#planned.ordinal, whole) };
@@ -231,7 +232,7 @@ export class PointRun implements Attempt, PointWork {
     const { ordinal, name, params, benchmark, recipe } = this.#planned;
     const lost = await fleet.losses();
     const ignored = notDone(recipe);
-    // What was measured is kept, however the point ended.
+    // Measured figures are kept, however the point ended.
     const kept = result ?? (this.#benchmarkStartedAt === null ? null : await partialResult(benchmark));
     return {
       v: 1,

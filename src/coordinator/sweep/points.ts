@@ -23,7 +23,7 @@ export interface PointsOptions {
     defect(what: string, error: unknown): void;
   };
   readonly results: Pick<ResultsFile, 'begin' | 'append'>;
-  /** For what the next message says again. */
+  /** Counters that the next message repeats. */
   readonly bus: Pick<Bus, 'publish'>;
   readonly subjects: Subjects;
   readonly clock: Pick<SteadyClock, 'date'>;
@@ -53,7 +53,7 @@ export class Points {
   }
 
   /**
-   * Begins results.jsonl with the results that there are already. With `announce` their points are published as if they had
+   * Begins results.jsonl with the results that exist already. With `announce` their points are published as if they had
    * just ended, because the job's own events do not contain them.
    */
   async begin(there: readonly PointResult[], { announce }: { announce: boolean }): Promise<void> {

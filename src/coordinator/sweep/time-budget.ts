@@ -4,7 +4,10 @@ const WIND_UP = { most: 90_000, least: 8_000, share: 1 / 8 } as const;
 /** The share of points that take no longer than expected. */
 const QUANTILE = 0.95;
 
-/** How long the next point is expected to take, from the points so far (of a few: the longest); null without any. */
+/**
+ * How long the next point is expected to take, judged by the points so far (with few points: by the longest); null
+ * without any.
+ */
 export function expectedMs(durationsMs: readonly number[]): number | null {
   const sorted = [...durationsMs].sort((a, b) => a - b);
   return sorted[Math.ceil(QUANTILE * sorted.length) - 1] ?? null;
@@ -14,8 +17,8 @@ export const windUpMs = (allocatedMs: number): number =>
   Math.min(WIND_UP.most, Math.max(WIND_UP.least, allocatedMs * WIND_UP.share));
 
 /**
- * true when a point that begins at `now` is expected to end in time. Without any point to compare with, it is tried as long
- * as there is time left.
+ * true when a point that begins at `now` is expected to end in time. Without a point to compare with, true as long as
+ * time is left.
  */
 export function canFinish(input: {
   readonly durationsMs: readonly number[];

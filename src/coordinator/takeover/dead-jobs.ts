@@ -43,8 +43,8 @@ export function clearDeadJobs(guardScript: string, directory = tmpdir(), now = D
 }
 
 /**
- * Removes a job's directory, and what agents left beside it on this machine. All agents have ended, but not all of them in
- * good order.
+ * Removes a job's directory, and the directories that agents left beside it on this machine. All agents have ended, but
+ * not all of them in good order.
  */
 export function removeHome(home: string, guardScript: string): void {
   const directory = dirname(home);

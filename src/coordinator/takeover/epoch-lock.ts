@@ -41,7 +41,10 @@ export class EpochLock {
     this.#onReplaced = onReplaced;
   }
 
-  /** Puts this coordinator in charge, and earlier ones out of it. Of two that claim one epoch only one succeeds. */
+  /**
+   * Puts this coordinator in charge instead of earlier ones. Of two coordinators that claim one epoch only one
+   * succeeds.
+   */
   claim(): void {
     try {
       writeFileSync(`${this.#file}-${this.#epoch}`, '', { flag: 'wx', mode: 0o600 });
@@ -85,13 +88,13 @@ export class EpochLock {
     if (epoch > this.#epoch) this.check();
   }
 
-  /** Shows others, without a look at processes, that the job has a coordinator. */
+  /** Shows that the job has a coordinator, without a search for processes. */
   touch(): void {
     try {
       const now = new Date();
       utimesSync(this.#file, now, now);
     } catch {
-      // check() finds out what a missing file means.
+      // check() finds out why the file is missing.
     }
   }
 }

@@ -13,11 +13,13 @@ import { lastEpoch } from './epoch-lock.ts';
 import { type Handover, readHandover } from './handover-file.ts';
 import { type RemainingWork, remainingWork } from './remaining-work.ts';
 
-/** What a coordinator that was killed has left. */
+/** The remains of a killed coordinator. */
 export interface FoundRun {
   readonly state: JobState;
   readonly remaining: RemainingWork;
-  /** null: its processes cannot be reached (another node, or the directory is gone), and end when their leases expire. */
+  /**
+   * null: its processes cannot be reached (another node, or the directory is gone), and end when their leases expire.
+   */
   readonly handover: Handover | null;
 }
 

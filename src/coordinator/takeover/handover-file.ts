@@ -7,15 +7,16 @@ const processNameSchema = z.object({ pid: z.number().int().positive(), startedAt
 const keyPairSchema = z.object({ seed: z.string(), publicKey: z.string() });
 
 /**
- * What a coordinator needs, beside state.json, to take over the job of a coordinator that was killed. Secret: a file with
- * mode 0600 in the job's node-local directory (0700), removed with the job. Jobs of earlier releases have the same file.
+ * The data that a coordinator needs, besides state.json, to take over the job of a killed coordinator. Secret: a file
+ * with mode 0600 in the job's node-local directory (0700), removed with the job. Jobs of earlier releases have the same
+ * file.
  */
 export const handoverSchema = z.object({
   v: z.literal(1),
   jobId: z.string(),
   /** Offset of the job's clock (SteadyClock). */
   clockOffsetMs: z.number(),
-  /** The mark (owner-mark.ts) of nats-server and local agents; left out where none could be set. */
+  /** The mark (owner-mark.ts) of nats-server and local agents; left out when none could be set. */
   mark: z.string().regex(/^\d+$/).optional(),
   nats: processNameSchema.extend({ port: z.number().int() }),
   infraPorts: z.object({ nats: z.number(), etcdClient: z.number(), etcdPeer: z.number() }),

@@ -6,7 +6,7 @@ import type { InterruptedPoint } from './remaining-work.ts';
 /** state.json may be behind the coordinator that wrote it by this many generations. */
 const GENERATIONS_UNSAVED = 1_000;
 
-/** What this run takes from the previous one; for a job that starts, how it starts. */
+/** The data that this run takes from the previous one; for a job without a previous run, the initial values. */
 export class PreviousRun {
   readonly #found: FoundRun | null;
   readonly #results: readonly PointResult[];
@@ -34,7 +34,7 @@ export class PreviousRun {
     return this.#results.filter(({ ordinal }) => over.has(ordinal));
   }
 
-  /** How the run stands before its first point. */
+  /** The state of the run before its first point. */
   get standing() {
     const { results } = this;
     return {
@@ -54,7 +54,7 @@ export class PreviousRun {
     return this.#found?.handover ? this.#found.state.streamSeq + 1 : 1;
   }
 
-  /** The part of state.json that stays as it is. */
+  /** The part of state.json that does not change. */
   stateOf(points: readonly { readonly ordinal: number; readonly name: string }[]) {
     const last = this.#found?.state;
     const done = new Map(this.results.map((result) => [result.ordinal, doneEntry(result)]));
@@ -71,7 +71,7 @@ export class PreviousRun {
     } satisfies Partial<JobState>;
   }
 
-  /** The points that this run has to run, first the one that was running. */
+  /** The points that this run has to run; the point that was running comes first. */
   left(ordinals: readonly number[]): number[] {
     const remaining = this.#found?.remaining;
     if (!remaining) {
@@ -121,7 +121,9 @@ export class PreviousRun {
     return this.#wentOn ? null : (this.#found?.remaining.running ?? null);
   }
 
-  /** While no coordinator was there, an agent was lost with its processes: the point that was running has failed of it. */
+  /**
+   * Records that an agent was lost with its processes while no coordinator was there, so the running point has failed.
+   */
   lostAgent(node: string): void {
     this.#lostMeanwhile = { summary: `the agent of ${node} was lost while the coordinator was away`, node };
   }
@@ -131,7 +133,7 @@ export class PreviousRun {
     return this.running?.ordinal === ordinal;
   }
 
-  /** How the point stood when its coordinator was killed. Answered once, because the point goes on once. */
+  /** The state of the point when its coordinator was killed. Answered once, because the point goes on once. */
   goOn(ordinal: number): InterruptedPoint | null {
     const { running } = this;
     if (running?.ordinal !== ordinal) return null;

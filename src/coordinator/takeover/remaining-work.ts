@@ -16,7 +16,7 @@ export interface InterruptedPoint {
   readonly cause: Cause | null;
 }
 
-/** What the previous run has left to do. */
+/** The remaining work of the previous run. */
 export interface RemainingWork {
   /** Ordinals of the points that are to run, the interrupted one first. */
   readonly left: readonly number[];
@@ -33,7 +33,7 @@ function endOf({ points, cause }: JobState): number | null {
   return cause === null ? EXIT.terminated : EXIT.failed;
 }
 
-/** What is left to do, from state.json and the events of the previous run. Pure. */
+/** The remaining work, from state.json and the events of the previous run. Pure. */
 export function remainingWork(state: JobState, events: readonly SrtEvent[]): RemainingWork {
   const open = state.points.filter(({ status }) => status === null);
   const current = open.find(({ state: at }) => at !== 'planned');

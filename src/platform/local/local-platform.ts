@@ -197,7 +197,7 @@ export function addressIn(block: number, index: number): string {
 
 /**
  * Claims a block that no job has and in which no process listens (the block's coordinator may be restarting). Keeps
- * block `ours`, which may still be held.
+ * block `ours` even if another process still holds it.
  */
 async function claimBlock(ours: number | undefined): Promise<{ block: number; claim: Server | undefined }> {
   if (ours !== undefined) return { block: ours, claim: await listen(addressOfClaim(ours), CLAIM_PORT) };
