@@ -1,4 +1,4 @@
-// Bundles everything into dist/, and compiles there what each program needs as it starts.
+// Bundles everything into dist/, and compiles there the code that each program needs at its start.
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,8 +9,8 @@ const dist = join(root, 'dist');
 rmSync(dist, { recursive: true, force: true });
 await bundle(dist, { minify: true });
 
-// What they compile on the way, for their next starts: the command line through a whole recipe, the others until they
-// find that they are told nothing. Code fits only the options of Node with which it was compiled.
+// Runs the programs once to keep the compiled code for their next starts: the command line through a whole recipe, the
+// others until they notice that they have no arguments. Compiled code fits only the options of Node that compiled it.
 const quickstart = join(root, 'examples/quickstart.yaml');
 const ways = [
   { argv: ['srtctl.js', 'dry-run', '-f', quickstart], endsWith: 0 },

@@ -6,7 +6,10 @@ import { build } from 'esbuild';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** zod brings its messages in fifty languages; errors here are English, and an agent's memory is a node's. */
+/**
+ * zod has its messages in fifty languages. Errors of srtctl are English, and each agent would keep the messages in
+ * memory.
+ */
 const englishOnly = {
   name: 'english-only',
   setup(esbuild) {
@@ -23,18 +26,18 @@ const common = {
   platform: 'node',
   target: 'node20',
   sourcemap: 'linked',
-  // As modules, so that what nobody uses is left out: all that is bundled is read at each start.
+  // As modules, so that unused code is left out, because all bundled code is read at each start.
   alias: { yaml: join(root, 'node_modules/yaml/browser/dist/index.js') },
   plugins: [englishOnly],
   legalComments: 'none',
   logLevel: 'warning',
-  // Bundled CommonJS packages call require() for Node's own modules, and ask where they are.
+  // Bundled CommonJS packages call require() for Node's own modules, and use their own path.
   banner: {
     js: "import{createRequire as __cr}from'node:module';import{fileURLToPath as __fp}from'node:url';const require=__cr(import.meta.url),__filename=__fp(import.meta.url),__dirname=__fp(new URL('.',import.meta.url));",
   },
 };
 
-/** Programs that start.mjs runs, each from one file with code that was compiled here. */
+/** Programs that start.mjs runs, each from one file with code compiled here. */
 const programs = {
   srtctl: 'src/cli/main.ts',
   coordinator: 'src/coordinator/main.ts',
@@ -44,7 +47,7 @@ const programs = {
   'doctor-node': 'src/doctor/node-main.ts',
 };
 
-/** Bundles all programs, and what is not JavaScript but belongs beside them, into the directory `dist`. */
+/** Bundles all programs, and copies the other files that they need, into the directory `dist`. */
 export async function bundle(dist, { minify }) {
   const options = { ...common, outdir: dist, minifySyntax: minify, minifyWhitespace: minify };
   await Promise.all([
@@ -56,11 +59,11 @@ export async function bundle(dist, { minify }) {
         format: 'cjs',
         banner: {},
         define: { 'import.meta.url': 'moduleUrl' },
-        // Compiled code that is read back cannot import; it can require.
+        // Code from the compile cache cannot import; it can require.
         supported: { 'dynamic-import': false },
       }),
     ),
-    // Of the simulator each stand-in needs a part.
+    // Each stand-in needs one part of the simulator.
     build({
       ...options,
       entryPoints: { simulator: 'src/simulator/main.ts' },

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What tells within a minute whether a change is worth the whole of `make test`: lint, types and unit tests.
+# Checks within a minute whether a change is worth the whole of `make test`: lint, types and unit tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

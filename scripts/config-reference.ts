@@ -5,7 +5,7 @@ import {
   sweepJsonSchema,
 } from '../src/recipe/json-schema.ts';
 
-/** docs/reference/config.md: every key of a recipe and of srtslurm.yaml, as their schemas have them. */
+/** docs/reference/config.md: every key of a recipe and of srtslurm.yaml, from their schemas. */
 export function configReference(): string {
   const recipe = recipeJsonSchema();
   return `${[
@@ -39,14 +39,14 @@ interface Leaf {
   readonly required: boolean;
 }
 
-/** All keys below a map, those of maps within it behind them with dots. */
+/** All keys below a map. The keys of inner maps follow it, with dots. */
 function leaves(schema: JsonSchema, prefix = ''): Leaf[] {
   const required = (schema.required ?? []) as string[];
   return Object.entries(properties(schema)).flatMap(([name, below]) => {
     const path = prefix + name;
     const own = { path, schema: below, required: required.includes(name) };
     const inner = branches(below).filter(isMap);
-    // A section of a recipe, or a choice among kinds, has a table of its own.
+    // A section of a recipe, or a choice among kinds, has its own table.
     return [own, ...(inner.length === 1 ? leaves(inner[0] as JsonSchema, `${path}.`) : [])];
   });
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// Runs srtctl from its sources: `npm run dev -- apply -f examples/quickstart.yaml --local --mock`. The coordinator and the
-// agents are programs of their own, so the sources are bundled (half a second) into a directory that is named after their
-// state. A job that still runs keeps the programs with which it began.
+// Runs srtctl from its sources: `npm run dev -- apply -f examples/quickstart.yaml --local --mock`. The coordinator and
+// the agents are separate programs, so the sources are bundled (in half a second) into a directory that is named after
+// the state of the sources. A job that still runs keeps the programs with which it began.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -18,7 +18,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { bundle, root } from './bundle.mjs';
 
-/** Bundles of earlier states of the sources that are kept. */
+/** How many bundles of earlier states of the sources are kept. */
 const KEPT = 5;
 
 const cache = join(root, 'dist/dev');
@@ -44,7 +44,7 @@ async function bundled() {
     try {
       renameSync(scratch, dist);
     } catch (error) {
-      // Another `npm run dev` of the same state was sooner.
+      // Another `npm run dev` with the same state was faster.
       rmSync(scratch, { recursive: true, force: true });
       if (!existsSync(dist)) throw error;
     }

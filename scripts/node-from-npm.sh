@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The official Node from npm, for scripts that source this file.
 
-# node_from_npm PACKAGE VERSION INTEGRITY DIRECTORY: unpacks bin/node and its license there, unless that version is there.
+# node_from_npm PACKAGE VERSION INTEGRITY DIRECTORY: unpacks bin/node and its license there, unless that version exists.
 node_from_npm() {
   local package=$1 version=$2 integrity=$3 dir=$4 work file digest
   [ "$(cat "$dir/version" 2>/dev/null)" = "$version" ] && return 0

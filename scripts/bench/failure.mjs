@@ -1,6 +1,6 @@
-// How soon faults are known and cleaned up after, in real runs on this machine with simulated engines: percentiles of
-// some runs each. `npm run bench:failure` after `make build`; RUNS=50 MINUTES=8 for more of them.
-// LAB=1 (as root): faults of nodes in the Slurm lab, too, beside static mode, where that has an answer.
+// Measures how soon faults are known and cleaned up, in real runs on this machine with simulated engines: percentiles
+// of several runs each. `npm run bench:failure` after `make build`; RUNS=50 MINUTES=8 for more runs. LAB=1 (as root)
+// adds faults of nodes in the Slurm lab, compared with static mode where that detects the fault.
 import { processesOf } from '../chaos/processes.mjs';
 import { milliseconds, percentile, table } from './figures.mjs';
 import { withDirectory, withJob, writeRecipe } from './jobs.mjs';
@@ -8,7 +8,7 @@ import { allPids, commandLine, goneAfter, parentOf, signal } from './processes.m
 import { measureScale } from './scale.mjs';
 
 const runs = Number(process.env.RUNS || 5);
-/** No fault is begun after this time; what has been measured by then is printed. */
+/** No fault starts after this time; the results so far are printed. */
 const END = performance.now() + Number(process.env.MINUTES || 4) * 60_000;
 const figures = (values) =>
   values.length === 0
@@ -29,11 +29,11 @@ const pidsOf = (job, ...kinds) =>
   processesOf(job.jobId())
     .filter(({ kind }) => kinds.includes(kind))
     .map(({ pid }) => pid);
-/** What an agent has started. Its guard is no workload. */
+/** The processes that an agent has started. Its guard is no workload. */
 const childrenOf = (agent) =>
   allPids().filter((pid) => parentOf(pid) === agent && !commandLine(pid).includes('guard.sh'));
 
-/** A worker is killed: every agent told = the first word of a stop on each other node. */
+/** Kills a worker. "every agent told" is the first message of a stop on each other node. */
 async function workerDies(job) {
   const [victim] = pidsOf(job, 'agg');
   const rest = pidsOf(job, ...workloads).filter((pid) => pid !== victim);

@@ -1,4 +1,4 @@
-// Runs of srtctl for benches, as `make build` has left it.
+// Runs srtctl for benches, as `make build` has built it.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,12 +8,12 @@ import { read, until } from './processes.mjs';
 
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 export const srtctl = join(root, 'dist/srtctl.js');
-/** Public recipes, where they are. */
+/** The directory of the public recipes. */
 export const publicRecipes = join(root, '../shared/recipes');
-/** A job that does not end when it is told to is killed after this time. */
+/** A job that does not end when asked is killed after this time. */
 const END_MS = 60_000;
 
-/** Gives `measure` a directory that is gone afterwards. */
+/** Calls `measure` with a temporary directory. */
 export async function withDirectory(measure) {
   const work = mkdtempSync(join(tmpdir(), 'srtctl-bench-'));
   try {
@@ -23,7 +23,7 @@ export async function withDirectory(measure) {
   }
 }
 
-/** Writes a recipe; its path. */
+/** Writes a recipe and returns its path. */
 export function writeRecipe(work, name, text) {
   const file = join(work, `${name}.yaml`);
   writeFileSync(file, text);
@@ -56,7 +56,7 @@ export function startJob(work, recipe, { args = [], env = {} } = {}) {
   const jobId = () => readdirSync(outputs)[0];
   const jobDir = () => jobId() && join(outputs, jobId());
   const events = () => (jobDir() ? readEvents(jobDir()) : []);
-  /** The first event that is wanted, also when the job has ended with it. */
+  /** The first matching event, even when the job has ended with that event. */
   const event = async (wanted, ms = 120_000) => {
     await until(() => isOver() || events().some(wanted), { ms, everyMs: 20 });
     const found = events().find(wanted);
@@ -74,7 +74,7 @@ export function startJob(work, recipe, { args = [], env = {} } = {}) {
   return { child, ended, isOver, jobId, jobDir, events, event, stop, said: () => said };
 }
 
-/** Runs a recipe into its benchmark, gives it to `measure`, and ends it. */
+/** Runs a recipe until its benchmark runs, calls `measure`, and ends the job. */
 export async function withJob(work, recipe, options, measure) {
   const job = startJob(work, recipe, options);
   try {

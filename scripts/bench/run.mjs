@@ -1,4 +1,5 @@
-// Speed and memory, absolute and as ratios against a baseline of the same moment. `npm run bench` after `make build`.
+// Measures speed and memory, absolute and as ratios against a baseline of the same moment. `npm run bench` after `make
+// build`.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,11 +21,11 @@ import { turnaroundFigures } from './sweeps.mjs';
 
 const quickstart = join(root, 'examples/quickstart.yaml');
 const row = table(58, 28);
-/** How long agents are watched that have settled. */
+/** How long agents are measured after they have settled. */
 const SETTLE_MS = 5_000;
 const WATCH_MS = 30_000;
 
-/** Largest resident memory of a command, which says it itself as it ends. */
+/** Largest resident memory of a command, which reports the value at its end. */
 function peakMemoryMb(command) {
   const tell = "process.on('exit',()=>process.stderr.write('rss '+process.resourceUsage().maxRSS))";
   const { stderr } = spawnSync(process.execPath, ['--import', `data:text/javascript,${tell}`, ...command], {
@@ -35,7 +36,7 @@ function peakMemoryMb(command) {
   return Number(/rss (\d+)$/.exec(stderr)?.[1]) / 1024;
 }
 
-/** Wall time of two commands in turn, ms: medians, and the median of the ratios pair by pair. */
+/** Wall time of two commands in turn, ms: the medians, and the median of the ratios of the pairs. */
 function pairwise(command, baseline, runs = 11) {
   const time = (argv) => {
     const start = performance.now();
@@ -56,7 +57,7 @@ function pairwise(command, baseline, runs = 11) {
   };
 }
 
-/** What a run through router, prefill and decode worker measured, and the simulator's own model of it. */
+/** The results of a run through router, prefill and decode worker, and the prediction of the simulator's model. */
 async function speedModel(work) {
   const model = join(work, 'speed-model.mjs');
   buildSync({
@@ -122,7 +123,7 @@ async function turnaround(work) {
   row('  to its load generator running', `${spawned} ms`, '');
 }
 
-/** Eight single-GPU workers on node1 that stay up and idle; node2 has an agent and nothing to do. */
+/** Eight single-GPU workers on node1 that stay up and idle; node2 has an agent without processes. */
 async function agents(work) {
   const recipe = `name: eight
 model: { path: bench, container: bench, precision: fp8 }

@@ -1,6 +1,7 @@
-// A thousand agents with eight processes each on one nats-server: one process fails, and everybody stops.
-// `node scripts/bench/scale.mjs [agents] [trials]`. Real coordinator, agents, tables and connections; the agents share
-// a few OS processes, what they run are numbers, and they do not look through /proc (it would be a thousand nodes').
+// A thousand agents with eight processes each on one nats-server: one process fails, and all agents stop. `node
+// scripts/bench/scale.mjs [agents] [trials]`. Coordinator, agents, tables and connections are real. The agents share a
+// few OS processes, their workloads are numbers, and they do not scan /proc, because it would show the processes of a
+// thousand nodes.
 import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,8 +15,8 @@ const BOUND_MS = 60_000;
 const TRIAL_BOUND_MS = 45_000;
 
 /**
- * `toldMs`: from the failure until the coordinator knew of an agent that it had heard the stop, of each in each trial;
- * `stoppedMs`: until nothing ran any more.
+ * `toldMs`: from the failure until the coordinator knew that an agent had received the stop, for each agent and trial;
+ * `stoppedMs`: until no process ran any more.
  * @returns {Promise<{toldMs: number[], stoppedMs: number[], deployedMs: number[], rssMb: number, cpuPercent: number}>}
  */
 export async function measureScale(agents = 1000, trials = 3) {
@@ -55,7 +56,7 @@ export async function measureScale(agents = 1000, trials = 3) {
       else if (kind === 'end') Object.assign(figures, rest);
       if (process.env.VERBOSE) console.log(kind, ms ?? '', summary(rest));
     });
-    // Figures so far are figures too.
+    // Figures of completed trials are still valid.
     const timer = setTimeout(() => child.disconnect(), BOUND_MS + trials * TRIAL_BOUND_MS);
     await new Promise((resolve) => child.once('exit', resolve));
     clearTimeout(timer);
@@ -65,7 +66,7 @@ export async function measureScale(agents = 1000, trials = 3) {
   }
 }
 
-/** Of a thousand figures those that are asked for. */
+/** Selects the requested figures from about a thousand. */
 const summary = ({ toldMs, ...rest }) =>
   toldMs === undefined
     ? rest

@@ -1,6 +1,6 @@
-// How long from the start of the batch script until all engines run and the benchmark begins: the coordinator with its
-// one srun against static mode with an srun for each process, in turn in one Slurm lab. `npm run bench:slurm` after
-// `make build`, as root; see test/slurm-lab/README.md. Arguments: numbers of nodes (default 8 32).
+// Measures the time from the start of the batch script until all engines run and the benchmark begins. Compares the
+// coordinator with its one srun and static mode with an srun for each process, in turn in one Slurm lab. `npm run
+// bench:slurm` after `make build`, as root; see test/slurm-lab/README.md. Arguments: numbers of nodes (default 8 32).
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -13,7 +13,7 @@ import { allPids, beganAt, commandLine, cpuMs, read, until } from './processes.m
 const RUNS = Number(process.env.BENCH_RUNS ?? 3);
 const sizes = process.argv.slice(2).map(Number);
 if (sizes.length === 0) sizes.push(8, 32);
-/** Seconds: what is asked of the orchestrator. */
+/** Seconds: the limit for the orchestrator. */
 const AIMS = { 8: 3, 32: 6 };
 const RUN_TIMEOUT_MS = 150_000;
 
@@ -24,7 +24,7 @@ function run(command, args, options = {}) {
   return stdout;
 }
 
-/** Two engines on each node, one router, and a benchmark that only says when it began. */
+/** Two engines on each node, one router, and a benchmark that only reports its begin. */
 const recipe = (work, nodes) => `name: bench-${nodes}
 model: {path: ${work}, container: none, precision: fp8}
 resources: {gpu_type: h100, gpus_per_node: 8, agg_nodes: ${nodes}, agg_workers: ${2 * nodes}, gpus_per_agg: 4}
@@ -34,14 +34,14 @@ benchmark: {type: custom, command: 'date +%s%3N >"$SRT_RESULT_DIR/began"'}
 slurm: {time_limit: "00:10:00"}
 `;
 
-/** When the batch script that runs now began, ms since the epoch. */
+/** The start of the batch script that runs now, ms since the epoch. */
 function batchScriptBegan() {
   const pid = allPids().find((each) => commandLine(each).includes('/slurm_script'));
   const began = pid && beganAt(pid);
   return Number.isFinite(began) ? began : undefined;
 }
 
-/** CPU that the agents have used up to now, ms, on average. */
+/** CPU time that the agents have used so far, ms, on average. */
 function agentCpuMs() {
   const isAgent = (line) => /^\S*node\0/.test(line) && line.includes('node-agent.js');
   const used = allPids()
@@ -63,7 +63,7 @@ const MODES = {
   'static, polls each second': { args: ['--no-use-orchestrator'], env: { SRTCTL_STATIC_POLL_SECONDS: '1' } },
 };
 
-/** Submits a recipe; where its job is. */
+/** Submits a recipe and returns the job's directory. */
 function submit(work, recipeFile, mode, env) {
   const outputs = mkdtempSync(join(work, 'out-'));
   const said = run(process.execPath, [srtctl, 'apply', '-f', recipeFile, '--json', ...MODES[mode].args], {
@@ -73,7 +73,7 @@ function submit(work, recipeFile, mode, env) {
   return JSON.parse(said.split('\n')[0]);
 }
 
-/** When each moment of the coordinator's start was, ms after `began`; nothing in static mode. */
+/** The moments of the coordinator's start, ms after `began`; nothing in static mode. */
 function momentsOf(jobDir, began) {
   const events = readEvents(jobDir);
   const last = (wanted) => {
@@ -86,7 +86,7 @@ function momentsOf(jobDir, began) {
   };
 }
 
-/** The benchmark has begun when it has said so; a run that failed never will. */
+/** The benchmark has begun when it has reported so; the benchmark of a failed run never begins. */
 function benchmarkBegan(beganFile, jobDir, jobId) {
   const state = JSON.parse(read(join(jobDir, 'state.json')) || 'null');
   if (state?.sweep === 'finished' && state.exitCode !== 0)
@@ -96,7 +96,7 @@ function benchmarkBegan(beganFile, jobDir, jobId) {
   return read(beganFile) !== '';
 }
 
-/** One job. Times in ms after the start of its batch script. */
+/** Runs one job. Times in ms after the start of its batch script. */
 async function measure(work, mode, nodes, slurmEnv) {
   const spawned = mkdtempSync(join(work, 'spawned-'));
   const file = writeRecipe(work, `${nodes}`, recipe(work, nodes));
@@ -121,7 +121,7 @@ async function measure(work, mode, nodes, slurmEnv) {
   }
 }
 
-/** The stand-in of all engines as python3, and the cluster config: the environment of what is submitted. */
+/** The stand-in of all engines as python3, and the cluster config: the environment of submitted jobs. */
 function prepare(work, labEnv) {
   mkdirSync(join(work, 'bin'));
   const engine = join(work, 'bin/python3');
@@ -140,7 +140,7 @@ function prepare(work, labEnv) {
   };
 }
 
-/** Prints what all modes measured with so many nodes; the orchestrator's time to the benchmark. */
+/** Prints the results of all modes with this many nodes; returns the orchestrator's time to the benchmark. */
 function report(nodes, results) {
   const of = (mode, figure) => median(results[mode].map((result) => result[figure]));
   const own = (figure) => of('orchestrator', figure);

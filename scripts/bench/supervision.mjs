@@ -1,5 +1,5 @@
-// How soon a dead agent is known, and whether busy nodes raise a false alarm. `npm run bench:supervision` after `make
-// build`; --runs N (3), --seconds S (20) of the warm-up storm, --kills N (5).
+// Measures how soon a dead agent is known, and whether busy nodes raise a false alarm. `npm run bench:supervision`
+// after `make build`; --runs N (3), --seconds S (20) of the warm-up storm, --kills N (5).
 import { spawn, spawnSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -16,7 +16,7 @@ const { values: told } = parseArgs({
 });
 const row = table(58, 34);
 
-/** Four nodes whose engines are up until somebody stops the job. */
+/** Four nodes whose engines stay up until the user stops the job. */
 const RECIPE = `name: bench-supervision
 model: {path: test-model, container: test-image, precision: fp8}
 resources: {gpu_type: h100, gpus_per_node: 4, prefill_nodes: 2, prefill_workers: 2, decode_nodes: 2, decode_workers: 2}
@@ -27,7 +27,10 @@ backend:
     decode: {served-model-name: m, tensor-parallel-size: 4}
 benchmark: {type: manual}`;
 
-/** An agent is killed: when that was known, when all was cleaned up elsewhere, and how long it takes to start `true`. */
+/**
+ * Kills an agent. Measures when the kill was known, when the other nodes were clean, and how long starting `true`
+ * takes.
+ */
 async function killAgent(job) {
   const spawned = performance.now();
   spawnSync('true');
@@ -47,7 +50,7 @@ async function killAgent(job) {
   };
 }
 
-/** All CPUs are busy for a time: the agents that were silent meanwhile. */
+/** Keeps all CPUs busy for a time. Returns the agents that were silent meanwhile. */
 async function storm(job) {
   const hogs = Array.from({ length: 2 * cpus().length }, () =>
     spawn('/bin/sh', ['-c', 'while :; do :; done'], { stdio: 'ignore' }),

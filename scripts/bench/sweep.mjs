@@ -1,5 +1,5 @@
-// `npm run bench:sweep [real|loads|long|lab]`: sweeps as people run them. Minutes long, so apart from `npm run bench`.
-// `lab` alone needs the Slurm lab, and root; see test/slurm-lab/README.md.
+// `npm run bench:sweep [real|loads|long|lab]`: sweeps as users run them. They take minutes, so they are not part of
+// `npm run bench`. Only `lab` needs the Slurm lab, and root; see test/slurm-lab/README.md.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ const turnText = (events) => {
   return `${median(steps)} ms, at worst ${Math.max(...steps)} ms`;
 };
 
-/** Five variants of `zip_override`s that are public, as their authors wrote them but for the benchmark's length. */
+/** Five variants of public `zip_override`s, as their authors wrote them except for the benchmark's length. */
 async function real(work) {
   const names = [
     'b200-fp4/1k1k.yaml:stp_maxtpt_0',
@@ -40,7 +40,7 @@ async function real(work) {
   }
 }
 
-/** 3 settings of the servers × 4 of the benchmark: in one job, and as twelve. */
+/** 3 settings of the servers × 4 of the benchmark: in one job, and as twelve jobs. */
 async function loads(work) {
   const loadMs = Number(process.env.BENCH_LOAD_MS ?? 20_000);
   const env = { SRTCTL_SIM_LOAD_MS: String(loadMs) };
@@ -90,7 +90,7 @@ async function long(work) {
   row('  from a point to the next that restarts nothing', turnText(run.events), 'under 150 ms');
 }
 
-/** The same sweep as one Slurm job and as one for each point, each of them with the whole lab for itself. */
+/** The same sweep as one Slurm job and as one job for each point, each with the whole lab. */
 async function inLab(work) {
   const loadMs = process.env.BENCH_LOAD_MS ?? '5000';
   const lab = startLab(4);
@@ -104,7 +104,7 @@ async function inLab(work) {
         requests: '10',
         nodes: 4,
       });
-      // Two jobs on one node would want the same ports.
+      // Two jobs on one node would use the same ports.
       const own = 'slurm: { time_limit: "00:10:00" }\nsbatch_directives: { exclusive: "" }\n';
       const file = writeRecipe(work, allocation, `${text}${own}`);
       const outputs = join(work, `out-${allocation}`);

@@ -1,4 +1,4 @@
-// What sweeps cost: turnaround between points, engine loads, memory of coordinator and agents, size of the files.
+// The costs of sweeps: turnaround between points, engine loads, memory of coordinator and agents, size of the files.
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { median, sleep } from './figures.mjs';
@@ -27,7 +27,7 @@ sweep: { ${sweep} }
 `;
 }
 
-/** Coordinator and agents of a job, which its directory's name tells from all others, with their memory. */
+/** Coordinator and agents of a job, with their memory. The name of the job's directory identifies them. */
 function memoryOf(jobDir) {
   const own = allPids().filter((pid) => commandLine(pid).includes(jobDir));
   const memory = (program) =>
@@ -59,7 +59,10 @@ async function measure(job, numbers) {
   return measured;
 }
 
-/** Runs a recipe, a file or its text, to its end. `at`: numbers of points after which memory and files are measured. */
+/**
+ * Runs a recipe, given as a file or text, to its end. `at`: numbers of points after which memory and files are
+ * measured.
+ */
 export async function runSweep(recipe, { work, args = [], env = {}, at = [], limitMs = 900_000 }) {
   const file = recipe.includes('\n') ? writeRecipe(work, 'sweep-recipe', recipe) : recipe;
   const began = performance.now();
@@ -76,7 +79,7 @@ export async function runSweep(recipe, { work, args = [], env = {}, at = [], lim
   }
 }
 
-/** From the end of a point to the next one's benchmark, ms, for points that restart no worker. */
+/** From the end of a point to the benchmark of the next one, ms, for points that restart no worker. */
 export function turnarounds(events) {
   const steps = [];
   let doneAt = null;
@@ -96,7 +99,7 @@ export function turnarounds(events) {
   return steps;
 }
 
-/** From the end of a point to the moment at which the next one's load generator runs, ms. */
+/** From the end of a point to the start of the next one's load generator, ms. */
 export function turnaroundsToSpawn(events) {
   const dones = events.filter(isPoint('done'));
   const runs = events.filter(

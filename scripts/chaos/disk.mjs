@@ -1,4 +1,4 @@
-// A small disk of its own for what a run writes, which can be filled, and can stand still.
+// A small disk for the files of a run. It can be filled, and can stall.
 import { execFileSync, spawn } from 'node:child_process';
 import {
   closeSync,
@@ -15,7 +15,10 @@ import { basename, join } from 'node:path';
 
 const BYTES = 48 * 1024 * 1024;
 
-/** Before the lab, whose nodes see what was mounted when they began. Throws where this cannot be done. */
+/**
+ * Before the lab starts, because its nodes see the mounts that existed at their start. Throws when the disk cannot be
+ * made.
+ */
 export function createDisk() {
   if (process.getuid() !== 0) throw new Error('it takes root to mount a disk');
   const work = mkdtempSync(join(tmpdir(), 'srtctl-chaos-disk-'));
@@ -38,7 +41,7 @@ export function createDisk() {
   let isReadOnly = false;
   return {
     directory,
-    /** Nothing can be written for so long. Goes on again also when this program is killed. */
+    /** Stalls all writes for this time. They go on even when this program is killed. */
     stall: (ms) =>
       new Promise((resolve) => {
         const script = 'fsfreeze -f "$1" && sleep "$2"; fsfreeze -u "$1"';
@@ -59,7 +62,7 @@ export function createDisk() {
         closeSync(file);
       }
     },
-    /** As a file system does it that has met an error: files that are open for writing do not keep it from that. */
+    /** Becomes read-only, as a file system does after an error, even while files are open for writing. */
     makeReadOnly() {
       const device = basename(
         execFileSync('findmnt', ['-no', 'SOURCE', directory], { encoding: 'utf8' }).trim(),
@@ -70,7 +73,7 @@ export function createDisk() {
     clear() {
       if (isReadOnly) {
         isReadOnly = false;
-        // What was torn is not worth mending: the next trial has a new one.
+        // A damaged file system is not repaired, because the next trial has a new one.
         run('umount', directory);
         format();
         mount();

@@ -13,7 +13,7 @@ const signal = (pid, name) => {
   try {
     process.kill(pid, name);
   } catch {
-    // It has ended by itself.
+    // The process has already ended.
   }
 };
 /** One process of a kind of the job; `which`: from 0 to 1. */
@@ -21,7 +21,7 @@ const pidOf = (jobId, kind, which = 0) => {
   const found = processesOf(jobId).filter((each) => each.kind === kind);
   return found[Math.floor(which * found.length)]?.pid;
 };
-/** Resolves when another process of a kind is there, of this parent if one is given, or there will be none. */
+/** Resolves when another process of a kind exists (with this parent, if one is given), or when none will follow. */
 async function successorOf(jobId, kind, pid, parent) {
   const until = performance.now() + 5_000;
   const isNext = (each) =>
@@ -30,15 +30,15 @@ async function successorOf(jobId, kind, pid, parent) {
 }
 const oneOf = (all, random) => all[Math.floor(random() * all.length)];
 const target = (random, lab) => oneOf([...components, ...(lab ? ['srun'] : []), ...workloads], random);
-/** Never the first node of the lab, on which the job itself is. */
+/** Never the first node of the lab, because the coordinator runs on that node. */
 const nodeOf = (random, lab) => `node${2 + Math.floor(random() * (lab.nodes.length - 1))}`;
-/** A torn last line of events.jsonl is then no wonder. */
+/** The last line of events.jsonl may then be incomplete. */
 const tears = (kind) => kind?.startsWith('coordinator') === true;
 
 /**
- * Each kind of fault: `what` it is, `apply({ jobId, control, disk })` does it. `isHarmless`: no agent may be lost for it, and
- * the run ends well all the same. `onDisk`: it needs the disk that can be hurt. `isTold`: programs do it to themselves, as
- * the control file says (preload.mjs).
+ * The kinds of faults. `what` describes a fault, and `apply({ jobId, control, disk })` causes it. `isHarmless`: no
+ * agent may be lost, and the run must end well. `onDisk`: the fault needs the separate disk. `isTold`: the programs
+ * cause the fault in themselves, as the control file says (preload.mjs).
  */
 const makers = {
   kill(random, lab) {
@@ -85,7 +85,7 @@ const makers = {
     },
   }),
 
-  // A successor was told of a server that is not there any more, and its predecessor's is.
+  // The successor knows only a server that has ended, while the restarted server runs.
   'bus and coordinator'(random) {
     const ms = random() * 50;
     return {
@@ -103,7 +103,7 @@ const makers = {
     };
   },
 
-  // A guard that has just begun has heard nothing yet.
+  // A guard that has just started has received nothing yet.
   'new guard'(random) {
     const whose = oneOf(['agent', 'coordinator'], random);
     const [which, ms] = [random(), random() * 20];
@@ -122,7 +122,7 @@ const makers = {
     };
   },
 
-  // Another program takes what a later process of the plan is to listen on, and answers everything.
+  // Another program takes a port that a later process of the plan needs, and answers every request.
   stranger(random) {
     const which = random();
     const server = createServer((_, answer) => answer.end('{"data": [{"id": "stranger"}]}'));
@@ -132,7 +132,7 @@ const makers = {
         const ports = plannedPorts(jobId);
         const port = ports[Math.floor(which * ports.length)];
         if (port === undefined) return;
-        // Taken by the job already: then it is the job that was first.
+        // The job has already taken the port.
         await new Promise((resolve) => server.once('error', resolve).listen(port, '0.0.0.0', resolve));
       },
       mend: () => server.close(),
@@ -198,7 +198,7 @@ const makers = {
     apply: ({ disk }) => disk.fill(),
   }),
 
-  // Shorter than a lease, with time for what has to follow of it.
+  // Shorter than a lease, with time for the consequences.
   'stalled disk'(random) {
     const ms = 1_000 + random() * 5_500;
     return {
@@ -241,7 +241,7 @@ const makers = {
     return {
       what: `${node} powered off`,
       apply: () => void lab.control('kill', node),
-      /** Put right before the next trial. */
+      /** Undone before the next trial. */
       mend: () => void lab.control('start', node),
     };
   },
@@ -258,12 +258,12 @@ const kindsHere = (lab) => [
   'freeze',
   'freeze',
   ...common,
-  // On the lab's nodes the plan's ports are fixed, and this machine is another one. Its nodes hold the disk's mount, so one
-  // that has become read-only would stay so for all trials.
+  // On the lab's nodes the plan's ports are fixed, and the nodes are not this machine. The nodes hold the disk's mount,
+  // so a disk that has become read-only would stay read-only for all trials.
   ...(lab ? ['cut', 'cut', 'power off'] : ['stranger', 'stranger', 'read-only']),
 ];
 
-/** A fault by its seed: what, and when after the start. `only`: always this kind. */
+/** A fault by its seed: its kind, and its time after the start. `only`: always this kind. */
 export function chooseFault(random, lab, only) {
   const atMs = 300 + random() * (lab ? 12_000 : 7_500);
   const drawn = oneOf(kindsHere(lab), random);

@@ -1,4 +1,4 @@
-// What somebody who has an agent's key can say on the bus, as fast as he can: nothing of it is well formed.
+// Malformed messages that a client with an agent's key can send on the bus, as fast as possible.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, nkeyAuthenticator } from 'nats';
@@ -14,7 +14,7 @@ export async function flood({ jobId, jobDir, which, ms, seed }) {
     const names = readdirSync(credentials).sort();
     own = JSON.parse(readFileSync(join(credentials, names[Math.floor(which * names.length)]), 'utf8'));
   } catch {
-    // There is no bus yet, or no more.
+    // The bus does not exist yet, or has ended.
     return;
   }
   const node = own.node.replaceAll(/[^\w-]/g, (char) => `%${char.charCodeAt(0).toString(16)}`);
@@ -44,7 +44,7 @@ export async function flood({ jobId, jobDir, which, ms, seed }) {
       await connection.flush();
     }
   } catch {
-    // The server has had enough, or the job is over.
+    // The server has closed the connection, or the job has ended.
   } finally {
     await connection.close().catch(() => undefined);
   }

@@ -4,7 +4,7 @@ import { processesOf } from './processes.mjs';
 
 const LEFT_MS = 20_000;
 const over = ['stopped', 'failed'];
-/** The process machine's ways (docs/ARCHITECTURE.md); a process that is over may be wanted anew. */
+/** The transitions of the process machine (docs/ARCHITECTURE.md). An ended process may be wanted again. */
 const ways = {
   waiting: ['preparing', 'stopped', 'failed'],
   preparing: ['starting', 'stopped', 'failed'],
@@ -15,8 +15,8 @@ const ways = {
 };
 
 /**
- * Whether everything in events.jsonl can have happened: numbers without gap or repeat, times that do not go back, and only
- * possible ways.
+ * Checks that events.jsonl is possible: numbers without gap or repeat, times that do not go back, and only possible
+ * transitions.
  */
 export function eventProblems(jobDir, wasCut) {
   const file = join(jobDir, 'events.jsonl');
@@ -26,7 +26,7 @@ export function eventProblems(jobDir, wasCut) {
   const times = new Map();
   const states = new Map();
   const lines = readFileSync(file, 'utf8').split('\n');
-  // A coordinator that was killed may have been in the middle of a line.
+  // A killed coordinator may have been writing a line.
   if (lines.at(-1) === '' || wasCut) lines.pop();
   for (const [index, line] of lines.entries()) {
     let event;
@@ -50,7 +50,7 @@ export function eventProblems(jobDir, wasCut) {
     const was = states.get(key);
     const possible =
       from === null ? was === undefined || over.includes(was) : was === from && ways[from]?.includes(to);
-    // A predecessor of the same name may still be stopping when its successor waits.
+    // A predecessor with the same name may still be stopping while its successor waits.
     const isSuccessor = to === 'waiting' || states.get(`${key} successor`);
     if (!possible && !isSuccessor)
       problems.push(`events.jsonl:${index + 1}: ${event.process} ${from} → ${to}, but it was ${was}`);
@@ -68,7 +68,7 @@ export function resultsOf(jobDir) {
   return new Map(files.map((file) => [file, readFileSync(file, 'utf8')]));
 }
 
-/** `points`: how many there are; `tookMs`: the whole run, by a clock that does not jump. */
+/** `points`: their number; `tookMs`: the duration of the whole run, by a monotonic clock. */
 export function resultProblems(jobDir, finished, { exitCode, points, tookMs }) {
   const problems = [];
   const now = resultsOf(jobDir);
@@ -90,7 +90,7 @@ export function resultProblems(jobDir, finished, { exitCode, points, tookMs }) {
   return problems;
 }
 
-/** What a fault has done that must do nothing. */
+/** The damage of a fault that must be harmless. */
 export function harmProblems(jobDir, exitCode) {
   const problems = exitCode === 0 ? [] : [`exit code ${exitCode}, for nothing that matters`];
   const file = join(jobDir, 'events.jsonl');
@@ -104,8 +104,8 @@ const directoriesOf = (jobId, tmp) =>
   readdirSync(tmp).filter((name) => new RegExp(`^srtctl-\\d+-${jobId}-`).test(name));
 
 /**
- * Processes of the job and its directories in `tmp` that are there still, after the time that cleaning up may take. `before`: there
- * when it began; Slurm counts its jobs, and an earlier lab may have had one of the same number.
+ * Processes of the job and its directories in `tmp` that still exist after the time for the cleanup. `before`:
+ * directories that existed at the start. Slurm numbers its jobs, so an earlier lab may have had a job with the same id.
  */
 export async function leftovers(jobId, tmp, before) {
   const until = performance.now() + LEFT_MS;

@@ -1,5 +1,5 @@
-// The lab of test/slurm-lab as the place of trials: a real Slurm whose nodes are namespaces of this machine, so that their
-// processes and directories are seen from here as those of local runs are.
+// Runs trials in the lab of test/slurm-lab: a real Slurm whose nodes are namespaces of this machine, so that this
+// machine sees their processes and directories as it does those of local runs.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 const script = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'test/slurm-lab/lab.sh');
 
-/** Starts it with `count` nodes. `control` is `lab.sh COMMAND …`. */
+/** Starts the lab with `count` nodes. `control` is `lab.sh COMMAND …`. */
 export function startLab(count) {
   const work = mkdtempSync(join(tmpdir(), 'srtctl-lab-'));
   const directory = join(work, 'lab');

@@ -1,7 +1,7 @@
-// Comes before each Node program of a job under chaos (NODE_OPTIONS=--import=…). What the file SRTCTL_CHAOS says is done to
-// this process as long as the file says so:
-//   {"clock": {"agent": 3600000}}                          its wall clock is so many ms ahead
-//   {"messages": {"seed": 1, "lost": 0.1, "repeated": 0.1, "late": 0.2}}   parts of what it says on the bus
+// Loaded before each Node program of a job under chaos (NODE_OPTIONS=--import=…). Causes the faults that the file
+// SRTCTL_CHAOS names in this process, as long as the file names them:
+//   {"clock": {"agent": 3600000}}                          its wall clock is ahead by this many ms
+//   {"messages": {"seed": 1, "lost": 0.1, "repeated": 0.1, "late": 0.2}}   shares of its messages on the bus
 import { readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { basename } from 'node:path';
@@ -20,7 +20,7 @@ function look() {
   try {
     told = JSON.parse(readFileSync(process.env.SRTCTL_CHAOS, 'utf8'));
   } catch {
-    // Not there (yet): nothing is to be done.
+    // The file does not exist (yet), so there is no fault.
   }
   aheadMs = told.clock?.[kind] ?? 0;
   if (told.messages && !messages) random = randomOf(told.messages.seed);
@@ -63,7 +63,7 @@ function say(socket, data) {
   }
 }
 
-/** The commands of the NATS protocol in what its client writes at once, which are whole ones. */
+/** The commands of the NATS protocol in one write of the client, which contains whole commands. */
 function framesOf(data) {
   const frames = [];
   for (let from = 0; from < data.length; ) {

@@ -11,13 +11,13 @@ const textOf = (pid, file) => {
 };
 const isZombie = (pid) => / [ZX] /.test(textOf(pid, 'stat').replace(/^.*\)/s, ' '));
 
-/** What a process of the job is, by its command line or its mark; undefined for others. */
+/** The kind of a process of the job, by its command line or its mark; undefined for other processes. */
 function kindOf(pid, jobId) {
   const line = textOf(pid, 'cmdline');
   if (line === '' || isZombie(pid)) return undefined;
-  // On Slurm a job's id is a number, which may be anywhere.
+  // On Slurm a job's id is a number, which may appear anywhere.
   const isOwn = new RegExp(`[/=]${jobId}/|srtctl-\\d+-${jobId}-`).test(line);
-  // The guards' own environment is bare; a mark is an argument of theirs.
+  // The guards' own environment is empty; their mark is an argument.
   if (line.includes('guard.sh\n') && isOwn)
     return line.includes('SRTCTL_COORDINATOR') ? 'coordinator-guard' : 'agent-guard';
   if (/^(\S*\/)?srun\n/.test(line) && isOwn) return 'srun';
@@ -31,7 +31,7 @@ function kindOf(pid, jobId) {
   );
 }
 
-/** Every process of a job, with its kind, in the order of their pids. */
+/** Every process of a job, with its kind, in the order of the pids. */
 export const processesOf = (jobId) =>
   readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -42,13 +42,13 @@ export const processesOf = (jobId) =>
       return kind === undefined ? [] : [{ pid, kind }];
     });
 
-/** undefined when it is gone. */
+/** undefined when the process is gone. */
 export function parentOf(pid) {
   const [, parent] = /\) \S (\d+) /.exec(textOf(pid, 'stat')) ?? [];
   return parent === undefined ? undefined : Number(parent);
 }
 
-/** Ports that a local job has given out, or is about to: the first of each of its blocks. */
+/** Ports that a local job has allocated, or is about to: the first of each of its blocks. */
 export function plannedPorts(jobId) {
   const home = readdirSync(tmpdir()).find((name) => new RegExp(`^srtctl-\\d+-${jobId}-`).test(name));
   try {

@@ -1,7 +1,7 @@
-// Random faults against whole runs on this machine, and what must hold all the same. `make chaos SECONDS=120`, or
-// `make chaos SEED=1234` for one trial again: the same fault, on the same component, at the same moment after the start.
-// LAB=1: in the Slurm lab, as root, where nodes are cut off and powered off as well. KIND=clock: faults of this kind alone.
-// KEEP=1: directories of trials are kept also when all holds.
+// Causes random faults in whole runs on this machine, and checks the invariants. `make chaos SECONDS=120`, or `make
+// chaos SEED=1234` to repeat one trial: the same fault, on the same component, at the same moment after the start.
+// LAB=1: in the Slurm lab, as root, where nodes are also cut off and powered off. KIND=clock: only faults of this kind.
+// KEEP=1: the directories of successful trials are kept too.
 import { rmSync } from 'node:fs';
 import { createDisk } from './disk.mjs';
 import { chooseFault } from './faults.mjs';
@@ -35,7 +35,7 @@ do {
   const fault = chooseFault(randomOf(seed), lab, kind);
   if (fault.onDisk && !disk) {
     console.log(`seed ${seed}: ${fault.what}: not here`);
-    // Nothing else would come.
+    // Every further fault of this kind needs the disk too.
     if (kind) break;
     continue;
   }

@@ -9,8 +9,8 @@ import { processesOf } from './processes.mjs';
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const preload = join(root, 'scripts/chaos/preload.mjs');
 /**
- * A run takes 10 to 20 s on an idle machine. An agent that is killed before it said hello is missed when the time for that
- * is over, which is 120 s on Slurm.
+ * A run takes 10 to 20 s on an idle machine. The loss of an agent that is killed before its hello is noticed when the
+ * time to join is over, which is 120 s on Slurm.
  */
 const BOUND_MS = Number(process.env.BOUND_SECONDS || 180) * 1_000;
 const POINTS = 2;
@@ -30,7 +30,7 @@ slurm: { time_limit: "00:10:00" }
 benchmark: { type: sa-bench, isl: 64, osl: 32, concurrencies: "{rate}", req_rate: inf, num_prompts_mult: 60, num_warmup_mult: 1 }
 `;
 
-/** The command of a trial, with what makes the job's programs do to themselves what `control` says. */
+/** The command of a trial, with the preload that causes the faults of `control` in the job's programs. */
 function startJob(file, { fault, outputs, control, tmp, lab }) {
   const told = {
     SRTCTL_CHAOS: control,
@@ -55,14 +55,15 @@ function startJob(file, { fault, outputs, control, tmp, lab }) {
   );
 }
 
-/** One run with one fault, on this machine or in the lab; what does not hold afterwards is in `broken`. */
+/** One run with one fault, on this machine or in the lab. The violated invariants are in `broken`. */
 export async function runTrial(fault, { lab, disk }) {
   const work = mkdtempSync(join(tmpdir(), 'srtctl-chaos-'));
   const outputs = fault.onDisk ? mkdtempSync(join(disk.directory, 'outputs-')) : work;
   const control = join(work, 'control.json');
   const file = join(work, 'recipe.yaml');
   writeFileSync(file, recipe);
-  // Coordinators look in it for what dead jobs left, by the clock: one that was set must not find others' jobs.
+  // Coordinators search it for the remains of dead jobs, by the clock. A coordinator whose clock was set must not find
+  // others' jobs.
   const tmp = fault.isTold ? mkdtempSync(join(work, 'tmp-')) : tmpdir();
   const before = readdirSync(tmp);
   const start = performance.now();
@@ -93,7 +94,7 @@ export async function runTrial(fault, { lab, disk }) {
   }
   await faulty;
   jobId ??= jobOf();
-  // No fault is done to a run that has no job yet.
+  // A fault needs a run that has a job.
   if (jobId === undefined) broken.push('there was no job');
   else {
     const jobDir = join(outputs, jobId);
@@ -107,7 +108,7 @@ export async function runTrial(fault, { lab, disk }) {
   fault.mend();
   if (fault.onDisk) {
     if (broken.length > 0) cpSync(outputs, work, { recursive: true });
-    // The disk is for the next trial.
+    // The next trial uses the disk.
     disk.clear();
     rmSync(outputs, { recursive: true, force: true });
   }

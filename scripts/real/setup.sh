@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs the real programs that test/real runs: routers, Dynamo, vLLM, SGLang, Mooncake from PyPI (each version and hash
-# is pinned in test/real/requirements), nginx and Prometheus' node exporter from Debian.
+# Installs the real programs for test/real: routers, Dynamo, vLLM, SGLang, Mooncake from PyPI (each version and hash is
+# pinned in test/real/requirements), nginx and Prometheus' node exporter from Debian.
 #
 #   scripts/real/setup.sh [ENVIRONMENT…]     default: all of them
 #
-# Everything goes below .srtctl/real. An environment whose requirements have not changed is left as it is.
+# Installs everything below .srtctl/real. An environment whose requirements have not changed stays as it is.
 # Exit code 3: PyPI or Debian could not be reached, so nothing can be installed.
 set -euo pipefail
 script=$(cd "$(dirname "$0")" && pwd)/setup.sh
@@ -26,11 +26,11 @@ MESSAGE
   exit 3
 }
 
-# One set-up at a time: two would write the same environments.
+# One set-up at a time, because two would write the same environments.
 exec 9>"$home/lock"
 flock 9
 
-# Debian's own Python where there is one: a version manager's python3 may change from directory to directory.
+# Debian's own Python when there is one, because a version manager's python3 may change from directory to directory.
 python=python3
 for candidate in /usr/bin/python3; do
   "$candidate" -c 'import ensurepip, venv' 2>/dev/null && python=$candidate && break
@@ -44,7 +44,7 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
   "$python" -c 'import ensurepip, venv' 2>/dev/null || cannot 'python3 with its module venv is not here'
 fi
 
-# uv installs ten times as fast as pip. It takes the system's certificates, as pip does where they are named to it.
+# uv installs ten times as fast as pip. It uses the system's certificates, as pip does when they are set for it.
 uv=$home/uv/bin/uv
 if [ ! -x "$uv" ] || ! cmp -s "$requirements/uv.txt" "$home/uv/requirements"; then
   rm -rf "$home/uv"
@@ -80,7 +80,7 @@ wanted() { # ENVIRONMENT FILE…: false when the environment is there and was ma
 
 made() { echo "$sum" >"$home/$1/made-from"; }
 
-# A distribution that does not say under which name it is imported: vLLM and Dynamo look for the version of `vllm`.
+# A distribution under another name than its module: vLLM and Dynamo look for the version of `vllm`.
 name_vllm() { # ENVIRONMENT VERSION
   local info
   info="$(site "$1")/vllm-$2+cpu.dist-info"
@@ -128,13 +128,13 @@ make_sglang() {
   wanted sglang vllm.txt sglang.txt || { copy_stub; return 0; }
   install sglang --no-deps -- sglang.txt
   site vllm >"$(site sglang)/zz-base.pth"
-  # SGLang's kernels for CPUs are in no registry. test/real/sglang/stub has those that a small dense model calls.
+  # SGLang's kernels for CPUs are in no registry. test/real/sglang/stub has the kernels that a small dense model calls.
   echo "$home/sglang/stub" >"$(site sglang)/zz-stub.pth"
   copy_stub
   made sglang
 }
 
-# The stub is copied at each set-up, because it is ours and may have changed.
+# The stub is copied at each set-up, because it is part of this repository and may have changed.
 copy_stub() {
   [ -d test/real/sglang/stub ] || return 0
   rm -rf "$home/sglang/stub" && cp -r test/real/sglang/stub "$home/sglang/stub"

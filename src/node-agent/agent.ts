@@ -34,12 +34,11 @@ const HELLO_RETRY_MS = 100;
 /** How long a new agent repeats its hello without an answer. */
 const UNWELCOME_MS = 60_000;
 
-/** An agent has its node's name; a second one on the node is `<node>/<group>`. */
+/** The first agent on a node has the node's name; a second one is named `<node>/<group>`. */
 const nodeOfAgent = (name: string): string => name.split('/')[0] ?? name;
 
 /**
- * The actor on one node: receives desired state, reports the actual state, and stops everything when its
- * lease expires.
+ * The actor on one node. Receives desired state, reports the actual state, and stops everything when its lease expires.
  */
 export class NodeAgent {
   readonly #options: AgentOptions;
@@ -54,7 +53,7 @@ export class NodeAgent {
   #heartbeatMs = HEARTBEAT_MS;
   readonly #timers: NodeJS.Timeout[] = [];
   #heart: NodeJS.Timeout | undefined;
-  /** Of the last regular heartbeat, because heartbeats in between must not wait for the kernel to count. */
+  /** Time of the last regular heartbeat. Heartbeats in between do not wait for the kernel's counters. */
   #rssBytes = process.memoryUsage.rss();
 
   constructor(options: AgentOptions) {
@@ -162,7 +161,7 @@ export class NodeAgent {
     this.#options.table.apply(desired.processes, desired.generation, why);
   }
 
-  /** Checks the ports first, including those of later processes, so that nothing is started in vain. */
+  /** Checks the ports first, including those of later processes, so that no process is started in vain. */
   async #onDesired(incoming: Incoming<Desired>): Promise<void> {
     const { message, respond } = incoming;
     const { table } = this.#options;
@@ -176,7 +175,7 @@ export class NodeAgent {
     respond({ v: WIRE_VERSION, accepted: false, reason, taken: true } satisfies DesiredReply);
   }
 
-  /** Checks the ports of a point. The coordinator asks all nodes before it starts anything on one. */
+  /** Checks the ports of a point. The coordinator asks all nodes before it starts a process on any of them. */
   async #look({ message, respond }: Incoming<Desired>): Promise<void> {
     const { table } = this.#options;
     const taken = await table.taken(message.later ?? []);
@@ -204,8 +203,8 @@ export class NodeAgent {
   }
 
   /**
-   * Why a desired state is refused; undefined when it is accepted. Only the highest epoch is obeyed, and no
-   * older generation.
+   * Why a desired state is refused; undefined when it is accepted. The agent obeys only the highest epoch, and no older
+   * generation.
    */
   #refusalOf({ epoch, generation, processes }: Desired): string | undefined {
     if (this.#ending) return `the agent is ending: ${this.#ending.why}`;
@@ -252,7 +251,7 @@ export class NodeAgent {
         const news = !isLooked && (epoch > this.#epoch || generation > this.#generation);
         if (desired && news) this.#take(desired, 'not wanted any more');
         else if (news) {
-          // A new coordinator sends its desired state once it knows what runs.
+          // A new coordinator sends its desired state when it knows what runs.
           this.#epoch = epoch;
           this.#generation = generation;
         }
@@ -286,7 +285,7 @@ export class NodeAgent {
     return true;
   }
 
-  /** Without a valid lease the agent ends its processes by itself. */
+  /** Without a valid lease the agent ends its processes without being asked. */
   #stopAlone(why: string): void {
     if (this.#ending) return;
     this.#options.log.error(why);

@@ -48,7 +48,7 @@ export function publishTransition(options: AgentOptions, transition: Transition)
   log.info({ process: spec.id, from: rest.from, to: rest.to, why: rest.why, pid: rest.pid }, 'transition');
 }
 
-/** Figures of an engine, for whoever listens. */
+/** Figures of an engine, for all listeners. */
 export function publishMetrics(
   options: AgentOptions,
   metrics: Pick<ProcessMetrics, 'process' | 'values'>,

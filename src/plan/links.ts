@@ -12,7 +12,7 @@ export const isWorker = ({ role }: ProcessSpec): boolean => WORKERS.has(role);
 const digests = new WeakMap<ProcessSpec, string>();
 
 /**
- * A short digest of a process's identity, because the texts of a sweep of thousands of points would be a
+ * A short digest of a process's identity, because the full texts of a sweep with thousands of points would take a
  * gigabyte.
  */
 export function identityDigest(spec: ProcessSpec): string {

@@ -5,22 +5,24 @@ import { type Path, pathText } from './source/problems.ts';
 import { sweepSettingsSchema } from './values/sweep-settings.ts';
 
 /**
- * One variant of a recipe file, ready to plan: an allocation with all its points. It is plain data, so the process
- * that plans it again in the job reads it from a file.
+ * One variant of a recipe file, ready to plan: an allocation with all its points. A variant is plain data, so the
+ * coordinator reads it from a file and plans it again.
  */
 export const loadedVariantSchema = z.object({
   file: z.string(),
   /** '' when the file has no overrides. */
   variant: z.string(),
   name: z.string(),
-  /** Line and column of what a later step may complain about, by path. */
+  /** Line and column of every value that a later step may report, by path. */
   places: z.record(z.string(), z.object({ line: z.number(), column: z.number() })),
-  /** How its points are run. */
+  /** The settings for running its points. */
   sweep: sweepSettingsSchema,
   points: z
     .array(
       z.object({
-        /** Its number in the recipe's sweep where it is not its place in this list: see plan/allocations.ts. */
+        /**
+         * The point's number in the recipe's sweep, when it is not the position in this list: see plan/allocations.ts.
+         */
         ordinal: z.number().int().nonnegative().optional(),
         params: z.record(z.string(), z.unknown()).nullable(),
         name: z.string(),
@@ -31,14 +33,14 @@ export const loadedVariantSchema = z.object({
 });
 export type LoadedVariant = z.infer<typeof loadedVariantSchema>;
 
-/** Number of a point in the recipe's sweep, which its directory carries. */
+/** Number of a point in the recipe's sweep. The point's directory is named after it. */
 export const ordinalOf = (variant: LoadedVariant, at: number): number => variant.points[at]?.ordinal ?? at;
 
-/** One more than the last point's number: of a part of a sweep, more than it has points. */
+/** The last point's number plus one. For a part of a sweep this is more than its number of points. */
 export const numbersOf = ({ points }: LoadedVariant): number =>
   points.reduce((most, { ordinal }, at) => Math.max(most, (ordinal ?? at) + 1), 0);
 
-/** Where in the file a path of a variant stands, or its nearest ancestor that is known. */
+/** The place in the file of a path of a variant, or of the path's nearest known ancestor. */
 export function placeIn(variant: LoadedVariant, path: Path): SourcePlace {
   for (let length = path.length; length > 0; length--) {
     const known = variant.places[pathText(path.slice(0, length))];

@@ -8,21 +8,23 @@ import { deepMerge, isPlain, type Plain } from './values/merge.ts';
 export interface RawVariant {
   /** '' for a file without overrides, `x` of override_x, `x_0` for the first of zip_override_x. */
   readonly variant: string;
-  /** Its key in the file: `override_x`, `zip_override_x`, `base` when that is taken alone; '' without overrides. */
+  /**
+   * Its key in the file: `override_x` or `zip_override_x`; `base` when only the base is selected; '' without overrides.
+   */
   readonly key: string;
-  /** In a zip_override, its position in the lists. */
+  /** The variant's position in the lists of a zip_override. */
   readonly index?: number | undefined;
   readonly value: Plain;
-  /** Where a path of the variant can stand in the file, nearest first. */
+  /** Possible places of a path of the variant in the file, nearest first. */
   origins(path: Path): Path[];
 }
 
 export const OVERRIDE = /^(zip_)?override_(.+)$/;
 
 /**
- * A file is either a recipe or `base` with overrides. With overrides, they are its variants and `base` alone is none;
- * a selector takes some of them, or `base`. Keys that are neither go to `onUnknown`, or are an error without it.
- * @throws RecipeProblems; NoVariant when the selector takes none
+ * A file is either a recipe or `base` with overrides. With overrides, each override is a variant and `base` alone is
+ * none; a selector chooses some of them, or `base`. Other keys go to `onUnknown`, or are an error without it.
+ * @throws RecipeProblems; NoVariant when the selector matches none
  */
 export function expandVariants(source: Source, selector?: Selector, onUnknown?: OnProblem): RawVariant[] {
   const { value } = source;
@@ -108,18 +110,21 @@ function zipVariants(
   });
 }
 
-/** A variant without a name of its own is called after the base and itself. */
+/** A variant without its own name is named after the base and its suffix. */
 function overridden(base: Plain, override: Plain, variant: string): Plain {
   const value = deepMerge(base, override);
   const name = derivedName(base.name, override, variant);
   return name === undefined ? value : { ...value, name };
 }
 
-/** The name of a variant whose override gives it none; undefined when it has one. */
+/** The name of a variant whose override sets none; undefined when the override sets one. */
 export const derivedName = (base: unknown, override: Plain, variant: string): string | undefined =>
   !Object.hasOwn(override, 'name') && typeof base === 'string' ? `${base}_${variant}` : undefined;
 
-/** How many variants the lists of a zip_override make: all of the same length, where lists of one fit any. */
+/**
+ * How many variants the lists of a zip_override make. All lists have the same length; lists of one element fit any
+ * length.
+ */
 function zipLength(source: Source, value: unknown, path: Path, problems: Problem[]): number {
   let length = 1;
   const visit = (part: unknown, at: Path) => {

@@ -10,11 +10,11 @@ import { NodeAgent } from '../../../src/node-agent/agent.ts';
 import { ProcessTable } from '../../../src/node-agent/processes/process-table.ts';
 import type { SpawnListener } from '../../../src/node-agent/start/spawn.ts';
 
-/** Many agents in one OS process: real agents, tables and connections; the processes are numbers. */
-// They stand for machines of their own, which take no time from the server and the coordinator.
+// Many agents in one OS process: real agents, tables and connections; the processes are numbers.
+// Low priority, because real agents run on other machines and take no CPU time from the server and the coordinator.
 setPriority(19);
 const files = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as string[];
-/** From SIGTERM to the end: engines take a moment to let go of their GPUs. */
+/** From SIGTERM to the end, because engines need a moment to release their GPUs. */
 const ENDS_AFTER_MS = 500;
 const running = new Map<number, { node: string; listener: SpawnListener }>();
 let pids = 0;

@@ -15,7 +15,7 @@ import { createSteadyClock } from '../../../src/os/steady-clock.ts';
 import type { AgentLaunch } from '../../../src/platform/launch/launcher.ts';
 import { sweepSettingsSchema } from '../../../src/recipe/values/sweep-settings.ts';
 
-/** The real coordinator, and points whose processes end when they are told to. Figures go to the parent. */
+/** The real coordinator, with points whose processes end when asked to. Sends its figures to the parent. */
 const [directory = '', agentScript = '', agentCount = '1000', trialCount = '3'] = process.argv.slice(2);
 const HOSTS = 8;
 const PER_AGENT = 8;
@@ -60,7 +60,7 @@ process.on('exit', () => {
   for (const pid of pids) process.kill(pid, 'SIGKILL');
 });
 
-// Whoever wanted the figures is gone, or all are told to end: nats-server has a session of its own and would stay.
+// The parent has gone, or a signal ends the bench. nats-server has its own session and would stay.
 for (const event of ['disconnect', 'SIGTERM', 'SIGINT', 'SIGHUP']) process.on(event, () => process.exit(1));
 let failedAt = 0;
 let cpuBefore = cpuMs();
@@ -69,7 +69,7 @@ let cpuPercent = 0;
 let deployingAt = 0;
 const rssMb = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) / 1024;
 
-/** When each agent first spoke of the newest generation: the stop, once a point has failed. */
+/** When each agent first reported the newest generation, which is the stop after a point has failed. */
 const heardAt = { generation: 0, of: new Map<string, number>() };
 const heartbeat = Roster.prototype.heartbeat;
 Roster.prototype.heartbeat = function (message) {
@@ -104,7 +104,7 @@ const cpuSince = (before: ReturnType<typeof cpuMs>) => {
   };
 };
 
-/** The coordinator's own log is where a point's states can be seen without another reader of the stream. */
+/** Reads the states of points from the coordinator's own log, because another reader of the stream would cost time. */
 async function onState(to: string): Promise<void> {
   if (to === 'deploying') {
     deployingAt = Date.now();
@@ -113,7 +113,7 @@ async function onState(to: string): Promise<void> {
   if (to === 'failed') failedAt = 0;
   if (to !== 'benchmarking') return;
   process.send?.({ kind: 'deployed', ms: Date.now() - deployingAt, cpuMs: cpuSince(cpuBefore) });
-  // A failure comes in the middle of a benchmark, when all is quiet.
+  // A failure comes during a benchmark, when the bus is quiet.
   const [before, at] = [cpuMs(), performance.now()];
   await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
   const idle = cpuSince(before);

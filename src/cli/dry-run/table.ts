@@ -8,7 +8,7 @@ const pc = createColors(hasColours(process.stdout, process.env));
 
 /** A cell of the table of points lists at most this many names. */
 const MOST_LISTED = 6;
-/** An allocation for people, piece by piece: the Slurm options, the task of each node, and every command. */
+/** An allocation for people, piece by piece: the Slurm options, the tasks of each node, and every command. */
 export function* showAllocation({
   head: allocation,
   changes,
@@ -64,7 +64,7 @@ function listed(ids: readonly string[]): string {
 
 function showPoint(point: AllocationPoint, at: number): string {
   const { ordinal, name, params, backend, frontend, benchmark, processes } = point;
-  // A later point shows only new processes; the others run since an earlier point.
+  // A later point shows only new processes; the others have been running since an earlier point.
   const kept = new Set(point.keep);
   const isNew = ({ id, startedBy }: AllocationProcess) => at === 0 || !kept.has(startedBy ?? id);
   const title = params === null ? name : `point ${ordinal} ${name}  ${pc.dim(JSON.stringify(params))}`;
@@ -95,7 +95,7 @@ function nodeTable({ roles, processes }: AllocationPoint): string {
   return tableOf(['node', 'process', 'GPUs', 'ports'], rows);
 }
 
-/** A table with borders. cli-table3 needs more time for thousands of rows than everything else together. */
+/** A table with borders. cli-table3 needs more time for thousands of rows than the rest of the dry run. */
 function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, at) =>
     rows.reduce((widest, row) => Math.max(widest, row[at]?.length ?? 0), title.length),

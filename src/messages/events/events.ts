@@ -101,8 +101,8 @@ export const sweepProgressEventSchema = z.object({
 });
 
 /**
- * Every kept message: its schema, who may tell it, and under which subject (`{x}` is its field x). A new one is one entry:
- * the stream keeps it, events.jsonl has it, and every viewer may read it.
+ * Every kept message: its schema, the role that may publish it, and its subject (`{x}` is its field x). A new message
+ * is one entry: the stream and events.jsonl keep it, and every viewer may read it.
  */
 const messages = [
   { schema: processTransitionSchema, by: 'agent', subject: 'process.{node}.{process}.transition' },

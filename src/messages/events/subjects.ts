@@ -1,6 +1,8 @@
 import { type EventKind, keptMessages } from './events.ts';
 
-/** Every subject on the bus, but for the patterns of kept messages. Nothing else in srtctl spells one out. */
+/**
+ * Every subject on the bus, except the patterns of kept messages. No other file of srtctl contains a subject's text.
+ */
 
 /**
  * A node or process name as one subject token, because a dot or a wildcard in a host name would split or
@@ -16,7 +18,7 @@ export function toToken(name: string): string {
   return token;
 }
 
-/** The name of a token; returns a token unchanged that `toToken` never makes (anybody can send one). */
+/** The name of a token. Returns a token that `toToken` never makes unchanged, because any client can send one. */
 export function fromToken(token: string): string {
   try {
     return decodeURIComponent(token);
@@ -44,7 +46,7 @@ export function subjectsOf(job: string) {
     desired: (node: string) => `${root}.agent.${nodeToken(node)}.desired`,
     /** Asks an agent for its clock. */
     clock: (node: string) => `${root}.agent.${nodeToken(node)}.clock`,
-    /** Of a kept message with these fields; a field that is not given is `*`, for all of them. */
+    /** The subject of a kept message with these fields; a missing field becomes `*`, which matches all values. */
     kept: (kind: EventKind, fields: Readonly<Record<string, unknown>> = {}) =>
       `${root}.${patternOf(kind).replaceAll(/\{(\w+)\}/g, (_, field: string) => nodeToken(String(fields[field] ?? '*')))}`,
     allDesired: `${root}.all.desired`,
@@ -68,7 +70,7 @@ export type Subjects = ReturnType<typeof subjectsOf>;
 export const keptSubjects = (job: string): string[] =>
   [...keptMessages.keys()].map((kind) => subjectsOf(job).kept(kind));
 
-/** Name of the stream of a job (JetStream names may not hold `.`, `*`, `>` or spaces). */
+/** Name of the stream of a job (JetStream names may not contain `.`, `*`, `>` or spaces). */
 export const streamOf = (job: string): string => `SRT_${toToken(job).replaceAll('%', '_')}`;
 
 /** The system account's notice that a client's connection is gone, some ms after its process was killed. */

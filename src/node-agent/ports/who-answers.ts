@@ -19,9 +19,9 @@ export type WhoAnswers =
   | { readonly who: 'unseen'; readonly says: string };
 
 /**
- * Determines who listens at an address of this machine: the start of a process that `own` describes, or a
- * stranger. When one of several sockets on the port is a stranger's, the answer is the stranger, because the
- * kernel distributes connections over all sockets.
+ * Determines which process listens at an address of this machine: the start of a process that `own` describes, or a
+ * stranger. When one of several sockets on the port is a stranger's, the answer is the stranger, because the kernel
+ * distributes connections over all sockets.
  */
 export async function whoAnswers(host: string, port: number, own: Answerer): Promise<WhoAnswers> {
   const listeners = await listenersAt(host, port);

@@ -24,7 +24,7 @@ export const livenessOf = (unhealthyAfterMs: number): { everyMs: number; timeout
 });
 
 /**
- * Probes until the returned function is called. `who` determines who listens at an address, because an answer
+ * Probes until the returned function is called. `who` determines which process listens at an address, because an answer
  * counts only when it comes from the process itself. `logFrom`: byte of its log where its output starts.
  */
 export function watchProbe(

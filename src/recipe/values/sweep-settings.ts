@@ -1,7 +1,10 @@
 import * as z from 'zod';
 import { timeLimitSchema } from './time-limit.ts';
 
-/** How the points of a variant are run; in the recipe's `sweep` section, beside the lists of parameters. */
+/**
+ * The settings for running the points of a variant. They are in the recipe's `sweep` section, beside the parameters'
+ * lists.
+ */
 export const sweepSettingsSchema = z
   .strictObject({
     order: z

@@ -4,8 +4,8 @@ const UNLIMITED = /^(unlimited|infinite)$/i;
 const LIMIT = /^(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?$/;
 
 /**
- * A time limit as sbatch(1) takes it: minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS, in ms; null for none (or
- * for what is no time limit).
+ * A time limit in the syntax of sbatch(1): minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS. Returns ms; null for
+ * no limit, or for an invalid one.
  */
 export function timeLimitMs(text: string): number | null {
   const match = LIMIT.exec(text.trim());
@@ -17,7 +17,7 @@ export function timeLimitMs(text: string): number | null {
   return (a * 60 + (b ?? 0)) * 1_000;
 }
 
-/** Text or a number of minutes that sbatch would take for a time limit. */
+/** A text or a number of minutes that sbatch would accept as a time limit. */
 export const timeLimitSchema = z
   .union([z.string(), z.number()])
   .transform(String)
@@ -25,7 +25,7 @@ export const timeLimitSchema = z
     message: 'is no time limit: minutes, HH:MM:SS or D-HH:MM:SS, in quotes',
   });
 
-/** As HH:MM:SS, with days where there are some. */
+/** As HH:MM:SS, with days when there are any. */
 export function timeText(ms: number): string {
   const seconds = Math.round(ms / 1_000);
   const two = (value: number) => String(Math.floor(value)).padStart(2, '0');

@@ -1,17 +1,17 @@
 import * as z from 'zod';
 
 /**
- * An environment variable's value. Recipes write numbers and booleans too; the reference implementation passes a
- * boolean as Python spells it, and recipes rely on that.
+ * An environment variable's value. Recipes also use numbers and booleans. The reference implementation spells a boolean
+ * as Python does, and recipes rely on that.
  */
 export const envValueSchema = z
   .union([z.string(), z.number(), z.boolean()])
   .transform((value) => (typeof value === 'boolean' ? (value ? 'True' : 'False') : String(value)));
 
-/** Names that every shell takes: the "portable" ones of POSIX.1-2017, Base Definitions 8.1. */
+/** Names that every shell accepts: the "portable" ones of POSIX.1-2017, Base Definitions 8.1. */
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-/** Environment variables by name; a section with nothing under it has none. */
+/** Environment variables by name; an empty section has none. */
 export const envSchema = z
   .record(z.string(), envValueSchema)
   .superRefine((env, context) => {
@@ -28,20 +28,20 @@ export const envSchema = z
   .transform((env) => env ?? {});
 
 /**
- * Text that a batch script, an option of sbatch(1) or a name is made of. A control character in it would begin a line,
- * end a string in C, or write to a terminal.
+ * Text for a batch script, an option of sbatch(1) or a name. A control character in it would begin a line, end a string
+ * in C, or write to a terminal.
  */
 export const lineSchema = z.string().refine((text) => !/\p{Cc}/u.test(text), {
   message: 'has a line break or another control character in it; it must be one line of text',
 });
 
-/** A name of an option as sbatch(1) and srun(1) have them, without the leading dashes. */
+/** A name of an option of sbatch(1) and srun(1), without the leading dashes. */
 const OPTION_NAME = /^[A-Za-z][A-Za-z0-9-]*$/;
 
 export const countSchema = z.number().int().min(0);
 export const positiveSchema = z.number().int().positive();
 
-/** Options of sbatch or srun by name; true is the bare option. */
+/** Options of sbatch or srun by name; true is an option without a value. */
 export const directivesSchema = z
   .record(
     z.string(),
@@ -69,7 +69,7 @@ const kvEventsOfModeSchema = z.union([
   }),
 ]);
 
-/** `kv_events_config` of a backend: for all modes alike, or for each by itself. */
+/** `kv_events_config` of a backend: one setting for all modes, or one for each mode. */
 export const kvEventsSchema = z
   .union([
     z.boolean(),
@@ -89,7 +89,7 @@ export const mooncakeShape = {
   env: envSchema.describe('environment of every worker'),
 };
 
-/** The three environments that every backend has. */
+/** The three environments of every backend. */
 export const environmentsShape = {
   prefill_environment: envSchema.describe('environment of prefill workers'),
   decode_environment: envSchema.describe('environment of decode workers'),
