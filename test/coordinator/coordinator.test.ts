@@ -63,7 +63,7 @@ function create(over: Partial<CoordinatorOptions> = {}): Coordinator {
 const state = async (): Promise<JobState> => JSON.parse(await readFile(join(dir, 'state.json'), 'utf8'));
 
 describe('a coordinator whose bus is not open', () => {
-  it('says where it is before it begins', async () => {
+  it('reports its address before it begins', async () => {
     await create().announce();
     expect(await state()).toMatchObject({
       ...{ jobId: '7', epoch: 1, coordinatorPid: process.pid, sweep: 'booting', exitCode: null },
@@ -71,7 +71,7 @@ describe('a coordinator whose bus is not open', () => {
     });
   });
 
-  it('that is stopped before it begins starts no agent, and ends with the exit code asked for', async () => {
+  it('starts no agent when it is stopped before it begins, and ends with the requested exit code', async () => {
     const coordinator = create();
     coordinator.interrupt('interrupted (Ctrl-C)', 130);
     expect(await coordinator.run()).toBe(130);
@@ -80,7 +80,7 @@ describe('a coordinator whose bus is not open', () => {
     expect(await state()).toMatchObject({ sweep: 'finished', exitCode: 130, cause: null });
   });
 
-  it('that loses it for good ends its agents by signal, and the run with the reason', async () => {
+  it('ends its agents by signal when the bus is lost for good, and ends the run with the reason', async () => {
     const coordinator = create();
     const ended = coordinator.run();
     coordinator.busGone('nats-server ended 5 times');
@@ -94,7 +94,7 @@ describe('a coordinator whose bus is not open', () => {
     expect(await readdir(dir)).not.toContain('connection.json');
   });
 
-  it('that takes over a run which was being stopped ends it with the exit code of the previous run', async () => {
+  it('ends with the exit code of the previous run when it takes over a run that was being stopped', async () => {
     const remaining = { left: [], running: null, exitCode: 143, durations: [] };
     const points: JobState['points'] = [{ ordinal: 0, name: 'p0', state: 'failed', status: 'failed' }];
     const found = { remaining, state: { points, generation: 4, cause: null }, handover: null };

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { createActor, fromCallback, setup } from 'xstate';
 import { type PointEvent, Post } from '../../src/machines/addresses.ts';
 
-it('a post delivers to the actor of the name, and to nobody when there is none', () => {
+it('a post delivers to the actor of that name, and does nothing when there is none', () => {
   const heard: PointEvent[] = [];
   const point = fromCallback<PointEvent>(({ receive }) => receive((event) => heard.push(event)));
   const root = createActor(
@@ -20,7 +20,7 @@ it('a post delivers to the actor of the name, and to nobody when there is none',
   expect(heard).toEqual([broken]);
 });
 
-it('a misspelt event or address, and an event that the actor does not hear, do not compile', () => {
+it('a misspelt event, a misspelt address and an event that the actor does not handle do not compile', () => {
   const post = new Post();
   // @ts-expect-error a misspelt event
   post.tell('point', { type: 'point.borken', cause: { summary: '' } });

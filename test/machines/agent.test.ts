@@ -12,7 +12,7 @@ function having(...events: AgentEvent[]) {
 }
 
 describe('the agent machine', () => {
-  it('joins with hello and is suspect, then lost, by silence alone', () => {
+  it('joins with hello, and becomes suspect and then lost through silence alone', () => {
     expect(having({ type: 'agent.hello' }).state).toBe('joined');
     expect(having({ type: 'agent.hello' }, { type: 'agent.silent', ms: 1_400 }).state).toBe('joined');
     expect(having({ type: 'agent.hello' }, { type: 'agent.silent', ms: 1_600 }).state).toBe('suspect');
@@ -21,7 +21,7 @@ describe('the agent machine', () => {
     expect(having(...silent, { type: 'agent.silent', ms: 3_000 }).state).toBe('lost');
   });
 
-  it('is quick when its connection ended, and forgives one that comes back', () => {
+  it('reacts quickly to a closed connection, and recovers when the agent connects again', () => {
     const cut: AgentEvent[] = [{ type: 'agent.hello' }, { type: 'agent.disconnected', reason: 'closed' }];
     expect(having(...cut).state).toBe('suspect');
     expect(having(...cut, { type: 'agent.silent', ms: 1_050 }).state).toBe('lost');
@@ -31,7 +31,7 @@ describe('the agent machine', () => {
     );
   });
 
-  it('is lost at once when its process was seen to end, and stays lost whatever comes', () => {
+  it('is lost at once when its process has ended, and stays lost', () => {
     const ended: AgentEvent[] = [
       { type: 'agent.hello' },
       { type: 'agent.ended', reason: 'SIGKILL', isOrderly: false },
@@ -43,7 +43,7 @@ describe('the agent machine', () => {
     });
   });
 
-  it('is lost when it does not join in time, and left when it says goodbye', () => {
+  it('is lost when it does not join in time, and has left when it says goodbye', () => {
     expect(having({ type: 'join.timeout', ms: 60_000 }).state).toBe('lost');
     expect(having({ type: 'agent.hello' }, { type: 'join.timeout', ms: 60_000 }).state).toBe('joined');
     expect(having({ type: 'agent.hello' }, { type: 'agent.left' }).state).toBe('left');
@@ -56,7 +56,7 @@ describe('the agent machine', () => {
     ).toBe('left');
   });
 
-  it('has left when its process ended with exit code 0, though its goodbye was lost on the way', () => {
+  it('has left when its process ended with exit code 0, although the goodbye was lost', () => {
     const ended: AgentEvent = { type: 'agent.ended', reason: 'srun ended with exit code 0', isOrderly: true };
     expect(having({ type: 'agent.hello' }, ended).state).toBe('left');
     const cut: AgentEvent[] = [{ type: 'agent.hello' }, { type: 'agent.disconnected', reason: 'closed' }];

@@ -12,7 +12,7 @@ describe('two failures are of one kind', () => {
     expect(isSameFailure({ summary: a, node: 'node1' }, { summary: b, node: 'node2' })).toBe(true);
   });
 
-  it('when the catalogue says so, whatever the words', () => {
+  it('when the catalogue says so, although the texts differ', () => {
     expect(isSameFailure({ summary: 'a', signature: 'oom' }, { summary: 'b', signature: 'oom' })).toBe(true);
     expect(isSameFailure({ summary: 'a', signature: 'oom' }, { summary: 'a', signature: 'nccl' })).toBe(
       false,
@@ -20,7 +20,7 @@ describe('two failures are of one kind', () => {
     expect(isSameFailure({ summary: 'a', signature: 'oom' }, { summary: 'a' })).toBe(false);
   });
 
-  it('not when the words or the way to end differ', () => {
+  it('not when the texts or the ways to end differ', () => {
     expect(isSameFailure({ summary: 'out of memory' }, { summary: 'connection refused' })).toBe(false);
     expect(isSameFailure({ summary: 'ended', signal: 'SIGKILL' }, { summary: 'ended', exitCode: 1 })).toBe(
       false,
@@ -51,7 +51,7 @@ describe('after a failure', () => {
     );
   });
 
-  it('continue and abort know no second attempt', () => {
+  it('continue and abort have no second attempt', () => {
     expect(afterFailure(failurePolicy('continue'), [{ summary: 'x' }])).toBe('next');
     expect(afterFailure(failurePolicy('abort'), [{ summary: 'x' }])).toBe('abort');
   });

@@ -67,7 +67,7 @@ const exited = (exitCode: number | null, signal: string | null = null): ProcessE
 });
 
 describe('the process machine', () => {
-  it('goes from waiting through starting to ready, and probes seldom from then on', async () => {
+  it('goes from waiting through starting to ready, and then probes seldom', async () => {
     const p = start();
     expect(p.states).toEqual(['waiting']);
     await p.live();
@@ -77,7 +77,7 @@ describe('the process machine', () => {
     expect(p.did).toEqual(['spawn', 'probe startup', 'end probe startup', 'probe liveness']);
   });
 
-  it('stays up when it is to be watched differently, and becomes ready once more when what is behind it is new', async () => {
+  it('stays up when its monitoring changes, and becomes ready once more when its workers are new', async () => {
     const p = start();
     const spec = specOf({ id: 'p' });
     p.actor.send({ type: 'spec.changed', spec: { ...spec, graceMs: 1 } });
@@ -102,7 +102,7 @@ describe('the process machine', () => {
     expect(p.context().unexpected).toEqual([]);
   });
 
-  it('counts exit code 0 of a wanted process as a failure, and as success of one that is expected to end', async () => {
+  it('counts exit code 0 of a wanted process as a failure, and of a process that is expected to end as success', async () => {
     const server = start();
     await server.live();
     server.world(exited(0));
@@ -116,7 +116,7 @@ describe('the process machine', () => {
     expect(step.context().why).toBe('completed');
   });
 
-  it('ends what was expected to end and does not, when its time is over', async () => {
+  it('ends a process that should have ended when its time is over', async () => {
     const step = start({ id: 's', terminates: true, endTimeoutMs: 5_000 });
     await step.live();
     step.probe({ type: 'probe.passed', detail: 'running' });
@@ -136,7 +136,7 @@ describe('the process machine', () => {
     expect(p.context()).toMatchObject({ signal: 'SIGKILL', why: 'ended by SIGKILL' });
   });
 
-  it('stops with TERM, and with KILL when the grace is over', async () => {
+  it('stops with TERM, and with KILL after the grace', async () => {
     const p = start({ id: 'p', graceMs: 1_000 });
     await p.live();
     p.actor.send({ type: 'stop', why: 'not wanted' });
@@ -150,7 +150,7 @@ describe('the process machine', () => {
     expect(p.context().unexpected).toEqual([]);
   });
 
-  it('asks again for KILL while an unkillable process is still there', async () => {
+  it('repeats KILL while an unkillable process still exists', async () => {
     const p = start({ id: 'p', graceMs: 500 });
     await p.live();
     p.actor.send({ type: 'stop', why: 'not wanted' });
@@ -169,7 +169,7 @@ describe('the process machine', () => {
     expect(p.context().why).toContain('not ready after 2 s');
   });
 
-  it('is degraded, not punished, while probes fail, and failed after its own long limit', async () => {
+  it('is degraded while probes fail, and fails after its own long limit', async () => {
     const p = start({ id: 'p', unhealthyAfterMs: 10_000 });
     await p.live();
     p.probe({ type: 'probe.passed', detail: 'ok' });
@@ -189,14 +189,14 @@ describe('the process machine', () => {
     expect(p.context().why).toContain('unhealthy for 10 s');
   });
 
-  it('does not start what is not wanted any more', async () => {
+  it('does not start a process that is no longer wanted', async () => {
     const p = start();
     p.actor.send({ type: 'stop', why: 'changed' });
     expect(p.states).toEqual(['waiting', 'stopped']);
     expect(p.did).toEqual([]);
   });
 
-  it('fails with the reason when its files cannot be made or its command is not there', async () => {
+  it('fails with the reason when its files cannot be made or its command does not exist', async () => {
     const files = start({ id: 'p' }, () => Promise.reject(new Error('disk full')));
     files.actor.send({ type: 'resources.free' });
     await new Promise((resolve) => setImmediate(resolve));
@@ -210,7 +210,7 @@ describe('the process machine', () => {
     expect(command.context().why).toBe('command not found: etcd');
   });
 
-  it('ignores a probe that answers late, in every state of a live process', async () => {
+  it('ignores a late answer of a probe, in every state of a live process', async () => {
     const p = start();
     await p.live();
     p.actor.send({ type: 'stop', why: 'x' });
@@ -225,7 +225,7 @@ describe('the process machine', () => {
     ['is ready', ['probe.passed']],
     ['is degraded', ['probe.passed', 'hang.suspected']],
   ] as const)(
-    'fails by a fatal line in its log while it %s, and by none while it is stopped',
+    'fails because of a fatal line in its log while it %s, but not while it is being stopped',
     async (_, before) => {
       const p = start();
       await p.live();
@@ -246,14 +246,14 @@ describe('the process machine', () => {
     },
   );
 
-  it('does not fire a timer of more than 2^31 ms at once', async () => {
+  it('splits a timer of more than 2^31 ms, which Node would fire at once', async () => {
     const p = start({ id: 'p', startTimeoutMs: 2 ** 40 });
     await p.live();
     p.pass(1_000);
     expect(p.states.at(-1)).toBe('starting');
   });
 
-  it('says that it hangs before it is stopped for it, and takes no such news when it is stopping', async () => {
+  it('reports a hang before it is stopped for it, and ignores a hang while it is stopping', async () => {
     const p = start();
     await p.live();
     p.probe({ type: 'probe.passed', detail: 'HTTP 200' });

@@ -112,7 +112,7 @@ describe('the sweep machine', () => {
     expect(result).toMatchObject({ exitCode: 3, cause: { summary: 'first' } });
   });
 
-  it('ends with exit code 1 when no point has a valid result, and counts those from before', async () => {
+  it('ends with exit code 1 when no point has a valid result, and counts results of a previous run', async () => {
     expect(await startSweep([failed('a'), failed('b')]).end()).toMatchObject({ exitCode: 1 });
     expect(await startSweep([failed('a')], { before: 4 }).end()).toMatchObject({ exitCode: 3 });
   });
@@ -126,7 +126,7 @@ describe('the sweep machine', () => {
     });
   });
 
-  it('tries a failed point again, and then its failure is no cause of anything', async () => {
+  it('tries a failed point again, and drops its failure when the second attempt succeeds', async () => {
     const point = (ordinal: number, attempt: number) =>
       Promise.resolve(ordinal === 1 && attempt === 1 ? failed('a port was taken') : done);
     const policy = failurePolicy({ retry: 1, pause: 0.001 });
@@ -137,7 +137,7 @@ describe('the sweep machine', () => {
     });
   });
 
-  it('does not try a third time what failed twice in the same way, and else as often as it may', async () => {
+  it('does not try a point a third time after two equal failures, and else as often as the policy allows', async () => {
     const policy = failurePolicy({ retry: 5, pause: 0.001 });
     const same = startSweep([failed('out of memory on GPU 3'), done], { policy });
     expect((await same.end()).did.filter((what) => what === 'point 0')).toHaveLength(2);
@@ -149,7 +149,7 @@ describe('the sweep machine', () => {
     expect(each.did.filter((what) => what === 'point 0')).toHaveLength(6);
   });
 
-  it('does not wait for the pause when it is interrupted in it', async () => {
+  it('does not wait for the end of the pause when it is interrupted', async () => {
     const sweep = startSweep([failed('x'), done], { policy: failurePolicy({ retry: 1, pause: 3_600 }) });
     await waitFor(sweep.actor, (state) => state.matches({ running: 'pausing' }));
     sweep.actor.send({ type: 'sweep.interrupt', why: 'Ctrl-C', exitCode: 130 });
@@ -162,7 +162,7 @@ describe('the sweep machine', () => {
     });
   });
 
-  it('counts a point as failed that was to be tried again when something is gone in the pause', async () => {
+  it('counts a point that waits for its next attempt as failed when an agent is lost in the pause', async () => {
     const point = (ordinal: number) => Promise.resolve(ordinal === 0 ? done : failed('x'));
     const sweep = startSweep([done, done], { point, policy: failurePolicy({ retry: 1, pause: 3_600 }) });
     await waitFor(sweep.actor, (state) => state.matches({ running: 'pausing' }));
@@ -180,7 +180,7 @@ describe('the sweep machine', () => {
     });
   });
 
-  it('runs no further point after an interrupt or when it is crippled, and keeps the exit code asked for', async () => {
+  it('runs no further point after an interrupt or when it is crippled, and keeps the requested exit code', async () => {
     const running = gate<PointOutcome>();
     const interrupted = startSweep([done, done], { point: () => running.promise });
     await waitFor(interrupted.actor, (state) => state.matches({ running: 'point' }));
@@ -202,7 +202,7 @@ describe('the sweep machine', () => {
     });
   });
 
-  it('ends well when its last point is one that is done by being stopped, and else as it was told to', async () => {
+  it('succeeds when stopping completes its last point, and otherwise ends with the requested exit code', async () => {
     const stopped: PointOutcome = { ...done, result: { ...valid, type: 'manual', valid: null } };
     for (const [points, exitCode] of [
       [1, 0],
@@ -221,7 +221,7 @@ describe('the sweep machine', () => {
     }
   });
 
-  it('decides once what becomes of a result: another attempt, or the point’s last word', async () => {
+  it('decides once about a result: another attempt, or the point’s last result', async () => {
     const point = (ordinal: number, attempt: number) =>
       Promise.resolve(ordinal === 0 && attempt === 1 ? failed('a port was taken') : done);
     const sweep = startSweep([done, failed('x')], {
@@ -232,7 +232,7 @@ describe('the sweep machine', () => {
     expect(sweep.results).toEqual(['reopen 0', 'keep 0', 'keep 1']);
   });
 
-  it('tries a point again that lost a node, at once and whatever the policy, and does not count it', async () => {
+  it('repeats a point that lost a node at once, under any policy, and does not count the attempt', async () => {
     const point = (_: number, attempt: number) =>
       Promise.resolve(attempt < 3 ? failed('node2 is lost') : done);
     const over = { point, canReplaceLost: (_: number, attempt: number) => attempt < 3 };
@@ -244,7 +244,7 @@ describe('the sweep machine', () => {
     }
   });
 
-  it('keeps the result of a point that was to be tried again when the run ends before', async () => {
+  it('keeps the result of a point that was to be tried again when the run ends first', async () => {
     const sweep = startSweep([failed('x'), done], { policy: failurePolicy({ retry: 1, pause: 3_600 }) });
     await waitFor(sweep.actor, (state) => state.matches({ running: 'pausing' }));
     sweep.actor.send({ type: 'sweep.interrupt', why: 'Ctrl-C', exitCode: 130 });
@@ -252,7 +252,7 @@ describe('the sweep machine', () => {
     expect(sweep.results).toEqual(['reopen 0', 'keep 0']);
   });
 
-  it('ends when the gate refuses a point: there is no time for it, or a node is lost for good', async () => {
+  it('ends when the gate refuses a point, because time is short or a node is lost for good', async () => {
     const late: GateAnswer = { kind: 'too late', why: 'the allocation ends', exitCode: 124 };
     const sweep = startSweep([done, done], { gate: async (ordinal) => (ordinal === 1 ? late : undefined) });
     expect(await sweep.end()).toMatchObject({
@@ -266,7 +266,7 @@ describe('the sweep machine', () => {
     expect(await crippled.end()).toMatchObject({ exitCode: 1, cause });
   });
 
-  it('does not wait for a gate that is looking for another node when it is interrupted', async () => {
+  it('does not wait for a gate that looks for another node when it is interrupted', async () => {
     let isAborted = false;
     const sweep = startSweep([done], {
       gate: (_, signal) => {
@@ -282,7 +282,7 @@ describe('the sweep machine', () => {
     expect(isAborted).toBe(true);
   });
 
-  it('stops once when the allocation ends, and not when it is being stopped already', async () => {
+  it('stops once when the allocation ends, and ignores that while it is being stopped', async () => {
     const timeUp = { type: 'sweep.timeUp', why: 'the allocation ends', exitCode: 124 } as const;
     const running = startSweep([done, done], { point: () => new Promise(() => {}) });
     await waitFor(running.actor, (state) => state.matches({ running: 'point' }));
@@ -297,7 +297,7 @@ describe('the sweep machine', () => {
     expect(await stopped.end()).toMatchObject({ exitCode: 130 });
   });
 
-  it('tells the record of each state that it and its points enter, once', async () => {
+  it('reports each state that it and its points enter to the record, once', async () => {
     const sweep = startSweep([failed('x'), done]);
     await sweep.end();
     const moves = sweep.told.flatMap((event) =>
@@ -384,7 +384,7 @@ function startPoint(
 }
 
 describe('the point machine', () => {
-  it('deploys phase by phase, warms up, runs the benchmark and is done without a cleanup', async () => {
+  it('deploys phase by phase, warms up, runs the benchmark and completes without a cleanup', async () => {
     const point = startPoint();
     expect(await point.end()).toEqual({ status: 'done', cause: null, result: valid });
     expect(point.did).toEqual([
@@ -396,7 +396,7 @@ describe('the point machine', () => {
     ]);
   });
 
-  it('cleans up when a phase fails, and says why', async () => {
+  it('cleans up when a phase fails, and names the cause', async () => {
     const deploy = (phase: string) =>
       phase === 'worker'
         ? Promise.reject(new CausedError({ summary: 'node3 did not answer' }))
@@ -406,7 +406,7 @@ describe('the point machine', () => {
     expect(point.did).toEqual(['deploy infra', 'deploy worker', 'cleanup']);
   });
 
-  it('cleans up when a process breaks it in mid-benchmark, and keeps the first cause', async () => {
+  it('cleans up when a process breaks the point during the benchmark, and keeps the first cause', async () => {
     const point = startPoint({ benchmark: () => new Promise(() => {}) });
     await waitFor(point.actor, (state) => state.matches('benchmarking'));
     point.actor.send({ type: 'point.broken', cause: { summary: 'decode-0-0 died' } });
@@ -415,7 +415,7 @@ describe('the point machine', () => {
     expect(point.did.at(-1)).toBe('cleanup');
   });
 
-  it('is broken also before it begins, and deploys nothing then', async () => {
+  it('breaks before it begins too, and then deploys nothing', async () => {
     const point = startPoint({ begins: false });
     point.actor.send({ type: 'point.broken', cause: { summary: 'node3 is lost' } });
     point.begin();
@@ -424,7 +424,7 @@ describe('the point machine', () => {
     expect(point.actor.getSnapshot().context.unexpected).toEqual([]);
   });
 
-  it('keeps the first of what comes before it begins', async () => {
+  it('keeps the first of several events before it begins', async () => {
     const stopped = startPoint({ begins: false });
     stopped.actor.send({ type: 'point.interrupt', why: 'Ctrl-C' });
     stopped.actor.send({ type: 'point.broken', cause: { summary: 'node3 is lost' } });
@@ -437,14 +437,14 @@ describe('the point machine', () => {
     expect(await broken.end()).toMatchObject({ status: 'failed', cause: { summary: 'node3 is lost' } });
   });
 
-  it('that had failed under the previous coordinator is cleaned up', async () => {
+  it('cleans up a point that had failed under the previous coordinator', async () => {
     const failedBefore = { summary: 'decode-0-0 died' };
     const point = startPoint({ failedBefore, deploy: () => new Promise(() => {}) });
     expect(await point.end()).toMatchObject({ status: 'failed', cause: failedBefore });
     expect(point.did).toEqual(['deploy infra', 'cleanup']);
   });
 
-  it('had failed of that first, whatever breaks while it goes on', async () => {
+  it('keeps that failure as the first cause, whatever breaks later', async () => {
     const failedBefore = { summary: 'the agent of node2 was lost while the coordinator was away' };
     const point = startPoint({ failedBefore, begins: false });
     point.actor.send({ type: 'point.broken', cause: { summary: 'the benchmark failed of it' } });
@@ -467,14 +467,14 @@ describe('the point machine', () => {
     });
   });
 
-  it('is interrupted, not failed, when somebody stops it', async () => {
+  it('is interrupted, and not failed, when the user stops it', async () => {
     const point = startPoint({ benchmark: () => new Promise(() => {}) });
     point.actor.send({ type: 'point.interrupt', why: 'Ctrl-C' });
     expect(await point.end()).toMatchObject({ status: 'interrupted', cause: null });
     expect(point.did.at(-1)).toBe('cleanup');
   });
 
-  it('is done without figures when it ends by being stopped, as soon as all is up', async () => {
+  it('completes without figures, as soon as all processes are ready, when it ends by being stopped', async () => {
     const result: BenchmarkResult = { type: 'manual', valid: null, serving: [], artifacts: [] };
     const over = { benchmark: () => new Promise<void>(() => {}), endsWhenStopped: true, result };
     const point = startPoint(over);
@@ -491,7 +491,7 @@ describe('the point machine', () => {
     ['in good order', { signal: null, exitCode: 0 }, 'interrupted'],
     ['with an error', { signal: null, exitCode: 1 }, 'failed'],
     ['by SIGKILL', { signal: 'SIGKILL', exitCode: null }, 'failed'],
-  ])('when a worker ended %s just before the whole job is told to end', async (_, how, status) => {
+  ])('judges a worker that ended %s just before the whole job is stopped', async (_, how, status) => {
     const point = startPoint({ benchmark: () => new Promise(() => {}) });
     await waitFor(point.actor, (state) => state.matches('benchmarking'));
     point.actor.send({ type: 'point.broken', cause: { summary: 'decode', process: 'decode-0-0', ...how } });
@@ -500,7 +500,7 @@ describe('the point machine', () => {
   });
 });
 
-it('a point without anything to deploy or to warm up goes straight to its benchmark', async () => {
+it('a point with nothing to deploy or to warm up goes straight to its benchmark', async () => {
   const did: string[] = [];
   const work: PointWork = {
     ...workOf(async () => done),

@@ -105,7 +105,7 @@ afterEach(async () => {
 });
 
 describe('an agent', () => {
-  it('runs what it is asked for, tells each transition once and in order, and says goodbye', async () => {
+  it('runs the requested processes, reports each transition once and in order, and says goodbye', async () => {
     await startAgent();
     const reply = await ask(
       desired(1, spec({ id: 'one' }), spec({ id: 'two', argv: ['true'], terminates: true })),
@@ -126,7 +126,7 @@ describe('an agent', () => {
     await reached('one', 'stopped');
   });
 
-  it('says that it heard the stop before it acts on it, unless something is wanted again meanwhile', async () => {
+  it('acknowledges the stop before it acts on it, unless it gets a new desired state meanwhile', async () => {
     await startAgent();
     await ask(desired(1, spec({ id: 'one' })));
     await reached('one', 'ready');
@@ -142,7 +142,7 @@ describe('an agent', () => {
     expect(transitions.filter(({ to }) => to === 'starting')).toHaveLength(1);
   });
 
-  it('refuses an older generation, an older epoch, and what is for another node', async () => {
+  it('refuses an older generation, an older epoch, and a desired state of another node', async () => {
     await startAgent();
     expect(await ask({ ...desired(5), epoch: 3 })).toMatchObject({ accepted: true });
     expect(await ask({ ...desired(4), epoch: 3 })).toMatchObject({
@@ -157,7 +157,7 @@ describe('an agent', () => {
     expect(await ask(stranger)).toMatchObject({ accepted: false, reason: expect.stringContaining('other') });
   });
 
-  it('starts nothing when somebody else has a port that is needed later', async () => {
+  it('starts no process when another process has a port that is needed later', async () => {
     await startAgent();
     const stranger = createServer();
     await new Promise<void>((listening) => stranger.listen(0, '127.0.0.1', listening));
@@ -183,7 +183,7 @@ describe('an agent', () => {
     }
   });
 
-  it('asks again when a lease shows that it is behind', async () => {
+  it('asks again when a lease shows that it has missed a desired state', async () => {
     await startAgent();
     answer = { ...answer, desired: desired(7, spec({ id: 'missed' })) };
     // Leases come each second; one that comes while the agent says hello is followed by the next.
@@ -191,7 +191,7 @@ describe('an agent', () => {
     await reached('missed', 'ready').finally(() => clearInterval(behind));
   });
 
-  it('ends when the job is over, also when it knew already that nothing is wanted', async () => {
+  it('ends when the job is over, even when it already had an empty desired state', async () => {
     await startAgent();
     expect(await ask(desired(4))).toMatchObject({ accepted: true });
     coordinator.publish(s.allDesired, { v: 1, epoch: 1, generation: 3, end: true });
@@ -203,7 +203,7 @@ describe('an agent', () => {
     expect(agent.exitCode).toBe(0);
   });
 
-  it('that is signalled while it takes leave does so all the same, and its guard is gone before it', async () => {
+  it('says goodbye although it is signalled meanwhile, after its guard has gone', async () => {
     await startAgent();
     await until('a heartbeat', () => heartbeats.length > 0);
     const signal = setInterval(() => {
@@ -227,7 +227,7 @@ describe('an agent', () => {
     expect((await reached('one', 'stopped')).why).toContain('lease has expired');
   });
 
-  it('takes no lease from a coordinator that was replaced', async () => {
+  it('accepts no lease from a replaced coordinator', async () => {
     await startAgent(8_000);
     expect(await ask({ ...desired(1), epoch: 3 })).toMatchObject({ accepted: true });
     clearInterval(leases);
@@ -240,7 +240,7 @@ describe('an agent', () => {
     expect(agent.exitCode).toBe(75);
   });
 
-  it('stops by itself when it is held for lost', async () => {
+  it('stops when the coordinator considers it lost', async () => {
     await startAgent();
     await ask(desired(1, spec({ id: 'one' })));
     const { pid } = await reached('one', 'ready');
@@ -249,7 +249,7 @@ describe('an agent', () => {
     expect(exists(pid ?? 0)).toBe(false);
   });
 
-  it('leaves nothing when it is killed: its guard ends groups and what took its own session', async () => {
+  it('leaves no process when it is killed, because its guard ends groups and processes in their own sessions', async () => {
     await startAgent();
     await ask(desired(1, spec({ id: 'one', argv: ['bash', '-c', 'setsid sleep 1000 & sleep 1000'] })));
     await reached('one', 'ready');
@@ -263,7 +263,7 @@ describe('an agent', () => {
     await until('none', async () => (await marked()).length === 0);
   });
 
-  describe('with grandchildren in sessions of their own', () => {
+  describe('with grandchildren in their own sessions', () => {
     const argv = ['bash', '-c', '(setsid sh -c "sleep 1000 & sleep 1000" &) ; sleep 1000'];
     let mark: string;
     const marked = async () => (await findMarked([mark])).get(mark) ?? [];
@@ -287,7 +287,7 @@ describe('an agent', () => {
       for (const pid of await marked()) endIfThere(pid);
     });
 
-    it.each(['SIGKILL', 'SIGSTOP'] as const)('is guarded anew after a %s of its guard', async (name) => {
+    it.each(['SIGKILL', 'SIGSTOP'] as const)('gets a new guard after a %s of its guard', async (name) => {
       const [before = 0] = guardsOf(mark);
       signal(before, name);
       await until('another guard', () => guardsOf(mark).some((pid) => pid !== before));
@@ -297,7 +297,7 @@ describe('an agent', () => {
       await until('no guard left', () => guardsOf(mark).length === 0);
     });
 
-    it('leaves no guard behind that was stopped as the agent left', async () => {
+    it('leaves no guard that was stopped while the agent left', async () => {
       signal(guardsOf(mark)[0], 'SIGSTOP');
       coordinator.publish(s.allDesired, { v: 1, epoch: 1, generation: 2, end: true });
       await ended();
@@ -305,7 +305,7 @@ describe('an agent', () => {
       expect(await marked()).toEqual([]);
     });
 
-    it('is followed by an agent that clears what it and its guard left when both were killed at once', async () => {
+    it('clears the remains of an agent that was killed together with its guard', async () => {
       // At once: it may not start another guard in between.
       agent.kill('SIGSTOP');
       for (const guard of guardsOf(mark)) signal(guard, 'SIGKILL');
@@ -321,7 +321,7 @@ describe('an agent', () => {
     });
   });
 
-  it('that was frozen for longer than its lease stops its own, whatever lies in its socket', async () => {
+  it('stops its own processes after it was frozen for longer than its lease, whatever its socket contains', async () => {
     await startAgent(4_000);
     await ask(desired(1, spec({ id: 'one' })));
     const { pid } = await reached('one', 'ready');
@@ -335,7 +335,7 @@ describe('an agent', () => {
     expect((await reached('one', 'stopped')).why).toContain('lease has expired');
   });
 
-  it('says what held the GPUs before it started anything', async () => {
+  it('reports the holders of the GPUs before it starts anything', async () => {
     const holder = spawn('sleep', ['1000'], { stdio: 'ignore' });
     try {
       await startAgent(10_000, {
@@ -381,7 +381,7 @@ describe('an agent', () => {
     }
   });
 
-  it('gives the tail of a log and what follows', async () => {
+  it('returns the tail of a log and the lines that follow', async () => {
     await startAgent();
     const go = join(testBus.directory, 'go');
     const script = `for i in 1 2 3; do echo line $i; done; until [ -e ${go} ]; do sleep 0.05; done; echo more`;
@@ -405,7 +405,7 @@ describe('an agent', () => {
     expect(unknown).toMatchObject({ ok: false });
   });
 
-  it('survives a kill of nats-server: nothing is stopped, and no transition is lost', async () => {
+  it('survives a kill of nats-server: no process stops, and no transition is lost', async () => {
     await startAgent();
     await ask(
       desired(1, spec({ id: 'steady' }), spec({ id: 'short', argv: ['sleep', '0.7'], terminates: true })),

@@ -63,7 +63,7 @@ function startAgent(node: string, network: LossyNetwork) {
 }
 
 it.each([1, 2])(
-  'with messages lost, repeated and out of order, agents run in the end what is wanted, and nothing twice (seed %i)',
+  'with messages lost, repeated and out of order, agents finally run the wanted processes, each once (seed %i)',
   async (seed) => {
     const network = new LossyNetwork(randomOf(seed));
     const bus = lossyBus(network);

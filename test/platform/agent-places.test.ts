@@ -25,13 +25,13 @@ describe('the agents of a job whose engine MPI starts', () => {
     ]);
   });
 
-  it('are on every node when there are spare ones, which may take any part', () => {
+  it('are on every node when there are spare nodes, because a spare node may replace any other', () => {
     const spare = trtllm.replace('decode_nodes: 2', 'decode_nodes: 1, spare_nodes: 1');
     const outside = placesOf(true, spare).filter(({ group }) => group.name === 'mpi');
     expect(outside.map(({ node }) => node).sort()).toEqual(['n1', 'n2', 'n3']);
   });
 
-  it('are one on each node where none is in a container', () => {
+  it('are one on each node when no agent is in a container', () => {
     expect(placesOf(false).map(({ name }) => name)).toEqual(['n1', 'n2', 'n3']);
   });
 });

@@ -13,14 +13,14 @@ ${more}`;
   return found;
 };
 
-it('an image into which something is installed is writable, and the user root in it', () => {
+it('an image with installations is writable, and the user is root in it', () => {
   const both = { 'container-writable': '', 'container-remap-root': '' };
   expect(installOptions(recipe('dynamo: {version: "1.2.3"}\n'), null)).toEqual(both);
   expect(installOptions(recipe('dynamo: {install: false}\n'), '/setup.sh')).toEqual(both);
   expect(installOptions(recipe('dynamo: {install: false}\n'), null)).toEqual({});
 });
 
-it("the recipe's srun_options know better", () => {
+it('the recipe’s srun_options take precedence', () => {
   const options = 'dynamo: {install: false}\nsrun_options: {no-container-remap-root: "", mpi: pmi2}\n';
   expect(installOptions(recipe(options), '/setup.sh')).toEqual({
     'container-writable': '',

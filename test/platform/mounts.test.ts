@@ -32,12 +32,12 @@ describe("a container's mounts", () => {
     ]);
   });
 
-  it('go over those at the same place that are told before', () => {
+  it('replace earlier mounts at the same path', () => {
     expect(mountsOf('container_mounts: {/mine: /model}\n')).not.toContain('/models/m:/model');
     expect(mountsOf('container_mounts: {/mine: /model}\n')).toContain('/mine:/model');
   });
 
-  it('may name the job, its logs, the model and the head node', () => {
+  it('may refer to the job, its logs, the model and the head node', () => {
     const lines =
       'container_mounts: {"/s/{job_id}": "/r/{run_name}", "{log_dir}/x": "{model_path}/{head_node_ip}"}\n';
     expect(mountsOf(lines)).toEqual(

@@ -73,7 +73,7 @@ describe('a hello', () => {
     expect(heard).toEqual(['found node1', 'measure node1', 'obeys epoch 0']);
   });
 
-  it('of an agent of the previous run is answered without one, until this coordinator has wanted something', () => {
+  it('of an agent of the previous run is answered without a desired state until this coordinator has wanted something', () => {
     isDecided = false;
     expect(sayHello({ epoch: 1 })).toMatchObject([{ welcome: true, desired: null }]);
     expect(sayHello({ epoch: 0 })).toMatchObject([{ welcome: true, desired: { processes: [] } }]);
@@ -90,7 +90,7 @@ describe('a hello', () => {
     expect(sayHello()).toEqual([{ v: 1, welcome: false, reason }]);
   });
 
-  it('on the subject of another agent is not heard', () => {
+  it('on the subject of another agent is ignored', () => {
     expect(say(s.hello('node2'), hello, s.hello('*'))).toEqual([]);
     expect(heard).toEqual([]);
   });
@@ -104,7 +104,7 @@ describe('a heartbeat', () => {
     expect(heard).toEqual(Array(2).fill(['obeys epoch 2', 'heartbeat of generation 7']).flat());
   });
 
-  it('on the subject of another agent is not heard', () => {
+  it('on the subject of another agent is ignored', () => {
     expect(say(s.heartbeat('node2'), heartbeat, s.heartbeat('*'))).toEqual([]);
     expect(heard).toEqual([]);
   });

@@ -83,7 +83,7 @@ afterEach(() => {
 });
 
 describe('a node that is lost while the job boots', () => {
-  it('is done without when there is a spare one, with all of its agents, and no other agent is started there', async () => {
+  it('is given up with all its agents when there is a spare node, and no new agent is started on it', async () => {
     begin(1);
     for (const name of names) if (name !== 'node2/nginx') hello(name);
     onEnd('node2/nginx', 'was ended by SIGKILL');
@@ -97,7 +97,7 @@ describe('a node that is lost while the job boots', () => {
     expect(replacements.hasSpareForLost).toBe(false);
   });
 
-  it('or never says hello: it has as long as any to join, and then is done without', async () => {
+  it('because its agent never says hello gets the full time to join, and is then given up', async () => {
     begin(1);
     for (const name of names) if (!name.startsWith('node3')) hello(name);
     const begun = performance.now();
@@ -107,7 +107,7 @@ describe('a node that is lost while the job boots', () => {
     expect(hello('node3')).toBe('lost');
   });
 
-  it('is missed by its connection, when its launcher says nothing', async () => {
+  it('is noticed by its closed connection when the launcher reports nothing', async () => {
     begin(1);
     for (const name of names) hello(name);
     roster.disconnected('agent node2 node2-a', 'Client Closed');
@@ -117,7 +117,7 @@ describe('a node that is lost while the job boots', () => {
     expect(replacements.without).toEqual(['node2']);
   });
 
-  it('is not missed when it connects again', async () => {
+  it('is not given up when its agent connects again', async () => {
     begin(1);
     for (const name of names) if (name !== 'node3') hello(name);
     roster.disconnected('agent node2 node2-a', 'Client Closed');
@@ -127,7 +127,7 @@ describe('a node that is lost while the job boots', () => {
     expect(replacements.without).toEqual([]);
   });
 
-  it('said goodbye: it is gone as well', async () => {
+  it('is given up too when its agent has said goodbye', async () => {
     begin(1);
     for (const name of names) hello(name);
     const rest = { epoch: 1, generation: 0, processes: [], alive: 0, rssBytes: 0, malformed: 0 };
@@ -136,7 +136,7 @@ describe('a node that is lost while the job boots', () => {
     expect(replacements.without).toEqual(['node2']);
   });
 
-  it('ends the run when there is no spare one, or none is left: the cause names the node', async () => {
+  it('ends the run when no spare node is left, and the cause names the node', async () => {
     begin(0);
     for (const name of names) if (name !== 'node2') hello(name);
     onEnd('node2', 'was ended by SIGKILL');
@@ -151,7 +151,7 @@ describe('a node that is lost while the job boots', () => {
     );
   });
 
-  it('took all that were started with it along: each is started once more, alone, and then it is done without', async () => {
+  it('together with all agents of its launch: each agent is started once more alone before the node is given up', async () => {
     begin(1);
     for (const name of names) if (name !== 'node3') hello(name, 'a');
     for (const name of ['node1', 'node2', 'node3'])
@@ -163,7 +163,7 @@ describe('a node that is lost while the job boots', () => {
     expect(replacements.without).toEqual(['node3']);
   });
 
-  it('took others along, and there is no spare one: the cause names who never said hello', async () => {
+  it('together with other agents and without a spare node: the cause names the agent that never said hello', async () => {
     begin(0);
     for (const name of names) if (name !== 'node3') hello(name);
     for (const name of ['node1', 'node2', 'node3'])
@@ -172,7 +172,7 @@ describe('a node that is lost while the job boots', () => {
     expect(await booted()).toMatch(/^the agent of node3 is lost: .* there is no spare node in its place$/);
   });
 
-  it('ends the run when it is the head node, whatever is spare', async () => {
+  it('ends the run when it is the head node, although there are spare nodes', async () => {
     begin(2);
     for (const name of names) if (name !== 'node1/nginx') hello(name);
     onEnd('node1/nginx', 'was ended by SIGKILL');
@@ -182,8 +182,8 @@ describe('a node that is lost while the job boots', () => {
   });
 });
 
-describe('when nobody waits for agents any more', () => {
-  it('none is started in the place of one that ends: the boot was given up', async () => {
+describe('an agent that ends while no boot waits for agents', () => {
+  it('is not replaced after the boot was given up', async () => {
     begin(1);
     for (const name of names) if (name !== 'node3') hello(name);
     const giveUp = new AbortController();
@@ -196,14 +196,14 @@ describe('when nobody waits for agents any more', () => {
     expect(launched).toEqual(names);
   });
 
-  it('nor before anybody waited: the bus was not there', () => {
+  it('is not replaced before the boot waits, because the bus was not open', () => {
     begin(1);
     agents.bootEnded();
     onEnd('node2', 'ended: srun ended with exit code 0', { isShared: true });
     expect(launched).toEqual(names);
   });
 
-  it('nor on a node that is done without', async () => {
+  it('is not replaced on a node that was given up', async () => {
     begin(1, names);
     for (const name of names) if (name.startsWith('node1')) hello(name);
     onEnd('node2', 'ended');
@@ -215,7 +215,7 @@ describe('when nobody waits for agents any more', () => {
   });
 });
 
-it('an agent that is started once more, alone, has as long as any to join', async () => {
+it('an agent that is started a second time, alone, gets the full time to join', async () => {
   begin(1);
   for (const name of names) if (!name.startsWith('node3')) hello(name);
   setTimeout(() => onEnd('node2', 'ended: srun ended with 233', { isShared: true }), JOIN_MS - 500);
@@ -233,7 +233,7 @@ it('an agent that is started once more, alone, has as long as any to join', asyn
 describe('a node that is lost between two points', () => {
   const signal = new AbortController().signal;
 
-  it('gets a new agent when it is the head node, and no other node takes its place', async () => {
+  it('gets a new agent when it is the head node, because no other node can replace it', async () => {
     begin(2);
     for (const name of names) hello(name);
     onEnd('node1', 'was ended by SIGKILL');

@@ -7,7 +7,7 @@ import { subjectsOf } from '../../../src/messages/events/subjects.ts';
 const s = subjectsOf('clocks');
 const silent = { debug: () => undefined };
 
-it('an offset is wrong by its error at most, however the ways there and back differ', () => {
+it('the error of an offset is never larger than reported, however the two directions differ', () => {
   const ms = fc.double({ min: 0, max: 2_000, noNaN: true });
   const offset = fc.double({ min: -3_600_000, max: 3_600_000, noNaN: true });
   fc.assert(
@@ -66,7 +66,7 @@ function world(ahead: Record<string, number>, incarnation = () => 'x') {
   return { clocks, told, asked: () => asked };
 }
 
-it('tells the offset of an agent that said hello, by the quickest of several answers', async () => {
+it('publishes the offset of an agent that said hello, from the fastest of several answers', async () => {
   const { clocks, told, asked } = world({ node1: 3_600_000, node2: -5 });
   clocks.measure('node1');
   clocks.measure('node2');
@@ -79,7 +79,7 @@ it('tells the offset of an agent that said hello, by the quickest of several ans
   clocks.close();
 });
 
-it('measures again every few minutes, and tells what has changed by more than its error alone', async () => {
+it('measures again every few minutes, and publishes a change that is larger than the error', async () => {
   const ahead = { node1: 10 };
   const { clocks, told } = world(ahead);
   clocks.measure('node1');
@@ -91,7 +91,7 @@ it('measures again every few minutes, and tells what has changed by more than it
   clocks.close();
 });
 
-it('tells nothing of an agent that does not answer, and has the others told all the same', async () => {
+it('publishes nothing for an agent that does not answer, and still publishes the others', async () => {
   const { clocks, told } = world({ node1: Number.NaN, node2: 7 });
   clocks.measure('node1');
   clocks.measure('node2');
@@ -100,7 +100,7 @@ it('tells nothing of an agent that does not answer, and has the others told all 
   clocks.close();
 });
 
-it('takes no answers of two agents on a node for those of one', async () => {
+it('keeps the answers of two agents on a node apart', async () => {
   let count = 0;
   const { clocks, told } = world({ node1: 7 }, () => (++count > 2 ? 'second' : 'first'));
   clocks.measure('node1');

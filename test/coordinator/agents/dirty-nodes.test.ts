@@ -16,7 +16,7 @@ const holder = (gpu: number, pid = 42): GpuHolder => ({
   ...{ gpu, pid, program: 'python3', user: 'bob', memoryMiB: 35_840 },
 });
 
-it('says who holds which GPUs of the plan, each process once, and nothing of other GPUs and nodes', async () => {
+it('names the processes that hold GPUs of the plan, each once, and ignores other GPUs and nodes', async () => {
   const holders = new Map([
     ['node1', [holder(0), holder(2), holder(7, 43)]],
     ['node9', [holder(0)]],
@@ -26,7 +26,7 @@ it('says who holds which GPUs of the plan, each process once, and nothing of oth
   ]);
 });
 
-it('refuses to start on them, or warns, as the recipe says', async () => {
+it('makes the run refuse to start on dirty nodes, or warn, as the recipe says', async () => {
   const holders = new Map([['node1', [holder(0)]]]);
   const warnings: string[] = [];
   const warn = (_: string, says: string) => warnings.push(says);

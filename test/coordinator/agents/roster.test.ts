@@ -63,7 +63,7 @@ function pass(ms: number, beating: string[] = ['node2']): void {
 }
 
 describe('the roster', () => {
-  it('finds a silent agent suspect, then lost, and no other', () => {
+  it('marks only a silent agent as suspect, and later as lost', () => {
     pass(1_500);
     expect(told).toContain('node1 suspect');
     pass(1_500);
@@ -73,7 +73,7 @@ describe('the roster', () => {
     expect(roster.hello(hello('node1'))).toBe('lost');
   });
 
-  it('does not blame agents for the time that it was itself not running', () => {
+  it('does not count its own pauses as silence of agents', () => {
     // Ten seconds in which this process got no CPU: one late tick, with the heartbeats still in the socket.
     now += 10_000;
     vi.advanceTimersByTime(250);
@@ -82,7 +82,7 @@ describe('the roster', () => {
     expect(roster.lost).toEqual([]);
   });
 
-  it('does not blame agents for silence while the bus is away', () => {
+  it('does not count silence while the bus is away', () => {
     busUp = false;
     pass(20_000, []);
     expect(roster.lost).toEqual([]);
@@ -91,7 +91,7 @@ describe('the roster', () => {
     expect(roster.lost).toEqual([]);
   });
 
-  it('is quick when the connection has ended, and takes no notice of a predecessor’s', () => {
+  it('reacts at once to a closed connection, and ignores the connection of a predecessor', () => {
     roster.disconnected('agent node1 node1-OLD', 'closed');
     pass(1_250);
     expect(roster.stateOf('node1')).toBe('joined');
@@ -102,7 +102,7 @@ describe('the roster', () => {
     expect(roster.stateOf('node1')).toBe('lost');
   });
 
-  it('takes an agent that connected again and is then silent for silent, not for one that has died', () => {
+  it('treats an agent that reconnected and is then silent as silent, and not as ended', () => {
     roster.disconnected('agent node1 node1-a', 'Client Closed');
     expect(roster.hasDied('node1')).toBe(true);
     roster.hello(hello('node1'));
@@ -111,7 +111,7 @@ describe('the roster', () => {
     expect(roster.hasDied('node1')).toBe(false);
   });
 
-  it('is clean when every agent has the empty set and nothing alive, or its lease has expired', () => {
+  it('is clean when every agent has the empty set and no process, or its lease has expired', () => {
     beat('node1', { generation: 5, alive: 1 });
     beat('node2', { generation: 5 });
     expect(roster.isClean(5)).toBe(false);
@@ -121,7 +121,7 @@ describe('the roster', () => {
     expect(roster.isClean(6)).toBe(false);
   });
 
-  it('counts a lost agent as clean only when its lease has expired, or its process was seen to end', () => {
+  it('counts a lost agent as clean only when its lease has expired, or its process has ended', () => {
     const empty = () => beat('node2', { generation: 9 });
     pass(3_000);
     empty();

@@ -23,7 +23,7 @@ const LOGINS = natsLogins([
   recipe({ environment: { NATS_AUTH_USERNAME: 'user', NATS_AUTH_PASSWORD: 'another' } }),
 ]);
 
-describe('nats-server as engines find it', () => {
+describe('nats-server for engines', () => {
   let bus: TestBus;
   const open: NatsConnection[] = [];
   beforeAll(async () => {
@@ -39,7 +39,7 @@ describe('nats-server as engines find it', () => {
     return connection;
   };
 
-  it('takes the name and password that Dynamo uses when it is given none, and no name at all', async () => {
+  it('accepts the default name and password of Dynamo, and a client without a name', async () => {
     const [dynamo, nameless] = [await login({ user: 'user', pass: 'user' }), await login({})];
     const heard = new Promise((resolve) =>
       nameless.subscribe('from.dynamo', { max: 1, callback: (_, message) => resolve(message.string()) }),
@@ -50,19 +50,19 @@ describe('nats-server as engines find it', () => {
     await expect(login({ user: 'somebody', pass: 'else' })).rejects.toThrow(/AUTHORIZATION/i);
   });
 
-  it('takes the name and password that the recipe gives to its engines', async () => {
+  it('accepts the name and password that the recipe gives to its engines', async () => {
     const { info } = await login({ user: 'workload', pass: 'a "\\secret' });
     expect(info).toBeDefined();
     await expect(login({ user: 'workload', pass: 'else' })).rejects.toThrow(/AUTHORIZATION/i);
   });
 
-  it('takes messages as large as the recipe says', async () => {
+  it('accepts messages of the size that the recipe sets', async () => {
     const { info } = await login({});
     expect(info?.max_payload).toBe(3 * 1024 * 1024);
   });
 });
 
-it('knows the logins of all modes and of the frontend, but none that its file cannot hold', () => {
+it('knows the logins of all modes and of the frontend, but none that its file cannot contain', () => {
   const login = (user: string, password = 'p') => ({
     NATS_AUTH_USERNAME: user,
     NATS_AUTH_PASSWORD: password,
@@ -88,7 +88,7 @@ it('knows the logins of all modes and of the frontend, but none that its file ca
   ]);
 });
 
-it.each([1, 32, 64, 1000])('a largest message of %i MB is one that nats-server starts with', (mb) => {
+it.each([1, 32, 64, 1000])('starts with a largest message of %i MB', (mb) => {
   const directory = mkdtempSync(join(tmpdir(), 'srtctl-test-'));
   try {
     const file = join(directory, 'nats.conf');

@@ -28,20 +28,20 @@ const programs = (version: string, newer?: string): NatsPrograms => ({
 });
 
 describe('the nats-server of a job', () => {
-  it('is the newer one where the usual one is too old for a Dynamo before 1.0, or for one that is not known', () => {
+  it('is the newer one when the usual one is too old for a Dynamo before 1.0 or of unknown version', () => {
     for (const dynamo of [{ version: '0.8.1' }, { wheel: '0.9.0' }, {}])
       expect(natsServerFor(choice(dynamo), programs('2.9.10', '/newer/nats-server')).binary).toBe(
         '/newer/nats-server',
       );
   });
 
-  it('is refused where a Dynamo before 1.0 cannot run with it, and says what to do', () => {
+  it('is refused with a hint when a Dynamo before 1.0 cannot run with it', () => {
     expect(() => natsServerFor(choice({ version: '0.8.1' }), programs('2.9.10'))).toThrow(
       'Dynamo 0.8.1 does not run with nats-server 2.9.10 (/usr/sbin/nats-server), it needs 2.10.8 or newer',
     );
   });
 
-  it('is used with a warning where the image may have a Dynamo before 1.0', () => {
+  it('is used with a warning when the image may contain a Dynamo before 1.0', () => {
     const { binary, warning } = natsServerFor(choice({}), programs('2.9.10'));
     expect(binary).toBe('/usr/sbin/nats-server');
     expect(warning).toMatch(/Dynamo before 1\.0 does not run with nats-server 2\.9\.10/);

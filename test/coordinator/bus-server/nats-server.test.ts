@@ -48,7 +48,7 @@ const answersTo = async (server: NatsServer): Promise<void> => {
   await bus.close(500);
 };
 
-it('a server that was started again is found by a successor that was told of the one before', async () => {
+it('a successor that knows only the previous server finds the restarted one', async () => {
   const first = ofCoordinator();
   await first.start();
   const told = first.name;
@@ -62,7 +62,7 @@ it('a server that was started again is found by a successor that was told of the
   expect([...pids].filter(exists)).toEqual([]);
 });
 
-it('one that ended together with its coordinator is started on the same port', async () => {
+it('a server that ended together with its coordinator is started on the same port', async () => {
   const first = ofCoordinator();
   await first.start();
   const told = first.name;
@@ -77,7 +77,7 @@ it('one that ended together with its coordinator is started on the same port', a
   await second.stop();
 });
 
-it('one that nobody was told of, because its coordinator was killed too soon, is ended', async () => {
+it('a server whose coordinator was killed before it wrote the keys down is ended', async () => {
   const first = ofCoordinator();
   await first.start();
   const left = first.pid ?? 0;

@@ -24,7 +24,7 @@ const event = (seq: number): SrtEvent => ({
   why: '',
 });
 
-it('an event that the stream took, though its acknowledgement was lost, is in the file once', async () => {
+it('an event whose acknowledgement was lost is in the file once', async () => {
   const follower: Follower = {
     stop: () => undefined,
     caughtUp: async () => undefined,

@@ -12,7 +12,7 @@ const event = (seq: number): SrtEvent => ({
 });
 
 it.runIf(process.getuid?.() === 0)(
-  'a disk that is full takes nothing from the events that are acted on, and tears none in the file',
+  'a full disk does not delay the handling of events, and tears no event in the file',
   async (context) => {
     const directory = mkdtempSync(join(tmpdir(), 'srtctl-test-'));
     try {
@@ -53,7 +53,7 @@ it.runIf(process.getuid?.() === 0)(
 );
 
 it.runIf(process.getuid?.() === 0)(
-  'what does not fit into memory either is left in the stream, acted on once, and read again when there is room',
+  'events that do not fit into memory stay in the stream, are handled once, and are read again when there is room',
   async (context) => {
     const directory = mkdtempSync(join(tmpdir(), 'srtctl-test-'));
     try {

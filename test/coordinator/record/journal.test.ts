@@ -34,7 +34,7 @@ const stream = (events: readonly SrtEvent[], until: number): Pick<Bus, 'follow'>
   },
 });
 
-it('holds each event once and in order, wherever its writer was killed, and whatever it had noted of that', async () => {
+it('contains each event once and in order, wherever the writer was killed and whatever it had noted', async () => {
   const cases = fc.record({
     sources: fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 20 }),
     killedAt: fc.nat(20),

@@ -6,7 +6,7 @@ const now = new Date('2026-01-02T03:00:00.000Z');
 const points = (...statuses: ('done' | 'failed' | null)[]): JobState['points'] =>
   statuses.map((status, ordinal) => ({ ordinal, name: `p${ordinal}`, state: status ?? 'planned', status }));
 
-it('the end of a sweep is expected from the points so far, not counting those of a run before', () => {
+it('the expected end of a sweep follows from the points of this run, without those of a previous run', () => {
   const progress = sweepProgress(points('done', 'done', 'failed', null, null), {
     ended: 2,
     elapsedMs: 60_000,
@@ -22,7 +22,7 @@ it('the end of a sweep is expected from the points so far, not counting those of
   });
 });
 
-it('no end is expected before the first point is over', () => {
+it('no end is expected before the first point has ended', () => {
   const progress = sweepProgress(points(null, null), { ended: 0, elapsedMs: 500, now });
   expect(progress).toMatchObject({ left: 2, meanPointMs: null, expectedEndAt: null });
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { recentEvents } from '../../../src/coordinator/record/recent-events.ts';
 
-it('of a long sweep the last events are read, each of them whole', async () => {
+it('returns the last events of a long sweep, each complete', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
   try {
     const event = (seq: number) => ({

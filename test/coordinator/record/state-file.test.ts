@@ -45,7 +45,7 @@ const over = (file: StateFile, ordinal: number) => {
   return { ...before, state: 'done' as const, status: 'done' as const };
 };
 
-it('not every change is written by itself, and always what whoever waits has saved', () =>
+it('combines changes into one write, and has saved every change that a caller waited for', () =>
   inDirectory(async (path) => {
     let writes = 0;
     const file = new StateFile(path, state(5_000), refuse, () => writes++);
@@ -64,7 +64,7 @@ it('not every change is written by itself, and always what whoever waits has sav
     expect(await generationOnDisk()).toBe(201);
   }));
 
-it('of a sweep of thousands of points a point costs what it costs in a small one, and is there at once', () =>
+it('a point of a sweep of thousands costs as much as in a small sweep, and is readable at once', () =>
   inDirectory(async (path, directory) => {
     const file = new StateFile(path, state(2_000), refuse);
     let [written, wholes, last] = [0, 0, ''];
@@ -89,7 +89,7 @@ it('of a sweep of thousands of points a point costs what it costs in a small one
     expect(await whole(path)).toEqual(file.current);
   }));
 
-it('who takes over reads what was written to its end, and begins anew', () =>
+it('a coordinator that takes over reads the file to its end, and begins a new one', () =>
   inDirectory(async (path, directory) => {
     const first = new StateFile(path, state(1_000), refuse);
     first.save({});
@@ -110,7 +110,7 @@ it('who takes over reads what was written to its end, and begins anew', () =>
     expect((await whole(path)).changes).not.toBe(changes);
   }));
 
-it('what a file system made of a line takes nothing from who reads what is before it', () =>
+it('a line that the file system damaged does not affect the lines before it', () =>
   inDirectory(async (path, directory) => {
     const file = new StateFile(path, state(1_000), refuse);
     file.save({});
@@ -122,7 +122,7 @@ it('what a file system made of a line takes nothing from who reads what is befor
     expect(await readStateFile(path)).toEqual(file.current);
   }));
 
-it('what could not be written is in the next state.json', () =>
+it('a failed write is repeated with the next state', () =>
   inDirectory(async (path, directory) => {
     const errors: unknown[] = [];
     const file = new StateFile(path, state(1_000), (error) => errors.push(error));
@@ -142,7 +142,7 @@ it('what could not be written is in the next state.json', () =>
     expect(file.current.points[3]?.status).toBe('done');
   }));
 
-it('of a small sweep all is in state.json at any time', () =>
+it('state.json of a small sweep is complete at any time', () =>
   inDirectory(async (path, directory) => {
     const file = new StateFile(path, state(20), refuse);
     for (let ordinal = 0; ordinal < 20; ordinal++) {

@@ -60,7 +60,7 @@ beforeEach(() => {
 });
 
 describe('a cleanup', () => {
-  it('stops the benchmark first, then what serves it, each group when the one before is gone', async () => {
+  it('stops the benchmark first and then its servers, each group after the previous one is gone', async () => {
     wanted = [
       specOf({ id: 'agg-0-0' }),
       specOf({ id: 'router', role: 'frontend' }),
@@ -73,7 +73,7 @@ describe('a cleanup', () => {
     expect(did[2]).toBe('keep nothing');
   });
 
-  it('begins when work that was given up has ended, because that may still start something', async () => {
+  it('begins when the work that was given up has ended, because that work may still start processes', async () => {
     let end = () => {};
     const boot = cleaner.after(
       new Promise<void>((_, reject) => {
@@ -102,7 +102,7 @@ describe('a cleanup', () => {
   });
 });
 
-it('agents are dismissed, no further one is admitted, and the platform ends those that stay', async () => {
+it('dismisses the agents, admits no new one, and lets the platform end those that stay', async () => {
   await cleaner.dismissAgents();
   expect(did).toEqual(['end', 'stop agents']);
   expect(roster.stateOf('node1')).toBe('left');

@@ -81,7 +81,7 @@ const a = specOf({ id: 'a' });
 const b = specOf({ id: 'b', node: 'node2' });
 
 describe('a deployment', () => {
-  it('asks every node for its whole desired state, and is ready when the phase is', async () => {
+  it('asks every node for its whole desired state, and is ready when the phase is ready', async () => {
     const d = deployment();
     const ready = d.deploy([a, b], 'worker', signal());
     await until('both nodes asked', () => asked.length === 2);
@@ -118,7 +118,7 @@ describe('a deployment', () => {
     expect(asked).toEqual(['node1/nginx']);
   });
 
-  it('names the ports of what comes later, and blames the node on which somebody else has one', async () => {
+  it('names the later ports too, and blames the node on which another process has one', async () => {
     const d = deployment();
     const router = specOf({ id: 'router', phase: 'proxy', ports: { http: 8000 } });
     const reason = 'port 8000 of node1, which router needs (http), is taken by pid 1 of user bob: python3';
@@ -130,7 +130,7 @@ describe('a deployment', () => {
     expect(told?.later).toEqual([{ id: 'router', ports: { http: 8000 } }]);
   });
 
-  it('starts nothing on any node when a port that the point needs is taken on one of them', async () => {
+  it('starts no process on any node when a port of the point is taken on one node', async () => {
     const d = deployment();
     const own = (spec: typeof a, nccl: number) => ({ ...spec, ports: { nccl } });
     const reason = 'port 17500 of node1, which a needs (nccl), is taken by pid 1 of user bob, job 7: python3';
@@ -145,7 +145,7 @@ describe('a deployment', () => {
     ]);
   });
 
-  it('looks at the ports of a point once, and begins when all are free', async () => {
+  it('checks the ports of a point once, and begins when all are free', async () => {
     const d = deployment();
     const workers = [
       { ...a, ports: { http: 6100 } },
@@ -161,7 +161,7 @@ describe('a deployment', () => {
     expect(asked.filter(({ look }) => look)).toHaveLength(2);
   });
 
-  it('asks nobody again for what is there, and again when something is not wanted any more', async () => {
+  it('does not ask again for processes that exist, and asks again when one is no longer wanted', async () => {
     const d = deployment();
     const first = d.deploy([a, b], 'worker', signal());
     await until('both nodes asked', () => asked.length === 2);
@@ -176,7 +176,7 @@ describe('a deployment', () => {
     await until('both asked for the change', () => asked.length === 6);
   });
 
-  it('names the agent that does not answer, and the one that refuses', async () => {
+  it('names the agent that does not answer, and the agent that refuses', async () => {
     answers.node2 = () => undefined;
     await expect(deployment(200).deploy([a, b], 'worker', signal())).rejects.toThrow(
       'the agent of node2 did not answer its desired state',
@@ -187,7 +187,7 @@ describe('a deployment', () => {
     );
   });
 
-  it('tells at once of the first failed critical process, once, and of no other', async () => {
+  it('reports the first failed critical process at once, and no later one', async () => {
     const d = deployment();
     const tolerated = specOf({ id: 'c', critical: false });
     void d.deploy([a, b, tolerated], 'worker', signal()).catch(() => undefined);
@@ -203,7 +203,7 @@ describe('a deployment', () => {
     });
   });
 
-  it('does not take the end of a predecessor of the same name for its own', async () => {
+  it('ignores the end of a predecessor with the same name', async () => {
     const d = deployment();
     const first = d.deploy([a], 'worker', signal());
     await until('asked', () => asked.length === 2);
@@ -244,7 +244,7 @@ describe('a deployment', () => {
     ).toHaveLength(3);
   });
 
-  it('asks a router that is kept only in its own phase whether it is ready with what is new behind it', async () => {
+  it('asks a kept router only in its own phase whether it is ready with its new workers', async () => {
     const d = deployment();
     const router = specOf({ id: 'f', role: 'frontend', phase: 'frontend', readyAfter: 'old workers' });
     const first = d.deploy([a, router], 'frontend', signal());
@@ -275,7 +275,7 @@ describe('a deployment', () => {
     await last;
   });
 
-  it('gives up when it is told to', async () => {
+  it('ends when it is aborted', async () => {
     const abort = new AbortController();
     const d = deployment().deploy([a], 'worker', abort.signal);
     await until('asked', () => asked.length === 2);
@@ -283,7 +283,7 @@ describe('a deployment', () => {
     await expect(d).rejects.toThrow('interrupted');
   });
 
-  it('does not wait for what it can do without and has lost, and remembers why it is gone', async () => {
+  it('does not wait for a lost process that is not critical, and remembers the reason', async () => {
     const d = deployment();
     const specs = [specOf({ id: 'a', node: 'node1' }), specOf({ id: 'b', node: 'node2', critical: false })];
     const deployed = d.deploy(specs, 'worker', new AbortController().signal);

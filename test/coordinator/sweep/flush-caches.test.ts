@@ -31,7 +31,7 @@ const answering = (...statuses: number[]) => {
 const signal = new AbortController().signal;
 
 describe('flushCaches', () => {
-  it('empties the caches of all workers, and waits while one still runs requests', async () => {
+  it('flushes the caches of all workers, and waits while one still runs requests', async () => {
     const workers = [await worker(answering(400, 400, 200)), await worker(answering(200), { process: 'b' })];
     expect(await flushCaches(workers, signal)).toEqual([
       { process: 'decode-0-0', flushed: true, why: 'POST /flush_cache' },
@@ -39,7 +39,7 @@ describe('flushCaches', () => {
     ]);
   });
 
-  it('sends JSON to a worker, since not every server bears a request without a body', async () => {
+  it('sends JSON to a worker, because not every server accepts a request without a body', async () => {
     const bodies: unknown[] = [];
     const picky = await worker(async (request, response) => {
       let text = '';
@@ -51,13 +51,13 @@ describe('flushCaches', () => {
     expect(bodies).toEqual([{}]);
   });
 
-  it('blames the worker that does not come to rest', async () => {
+  it('blames the worker that does not become idle', async () => {
     await expect(flushCaches([await worker(answering(400))], signal, 150)).rejects.toMatchObject({
       causeOf: { process: 'decode-0-0', node: 'node1' },
     });
   });
 
-  it('says why caches were not emptied: not there, not reached, not offered', async () => {
+  it('says why caches were not flushed: no such path, no connection, no flush', async () => {
     const gone = await worker(answering(200));
     servers[0]?.close();
     const none = { ...gone, flush: [], why: 'not in this engine' };
@@ -68,7 +68,7 @@ describe('flushCaches', () => {
     expect(records[2]?.why).toBe('caches were warm: not in this engine');
   });
 
-  it('waits by its metrics for a worker that cannot be emptied', async () => {
+  it('waits by its metrics for a worker that has no flush', async () => {
     let left = 3;
     const base = await worker((_, response) => response.end(`# HELP x y\nrunning{a="b"} ${--left}\n`));
     const load = { ...placeOf(base), path: '/metrics', gauges: ['running'] };
@@ -78,7 +78,7 @@ describe('flushCaches', () => {
     expect(left).toBe(0);
   });
 
-  it('empties what has a way of its own as well, by its older name where the engine is older', async () => {
+  it('uses the path of each engine too, and the older name when the engine is older', async () => {
     const asked: string[] = [];
     const engine = await worker((request, response) => {
       asked.push(request.url ?? '');
@@ -91,7 +91,7 @@ describe('flushCaches', () => {
     expect(asked).toEqual(['/flush_cache', '/storage/clear', '/clear_storage']);
   });
 
-  it('says that caches were warm, and what to do, where an engine offers no flush', async () => {
+  it('reports warm caches with a hint when an engine offers no flush', async () => {
     const engine = await worker(answering(404));
     const flush = [{ ...placeOf(engine), advice: 'VLLM_SERVER_DEV_MODE: "1"' }];
     expect(await flushCaches([{ ...engine, flush }], signal)).toMatchObject([
@@ -102,7 +102,7 @@ describe('flushCaches', () => {
     ]);
   });
 
-  it('takes a refusal that comes with 200 for one, and gives up where nothing runs', async () => {
+  it('treats a refusal with status 200 as a refusal, and gives up when no request runs', async () => {
     let refusals = 2;
     const later = await worker((_, response) => response.end(`{"success": ${refusals-- <= 0}}`));
     expect(await flushCaches([later], signal)).toMatchObject([{ flushed: true }]);
@@ -118,19 +118,22 @@ describe('flushCaches', () => {
   it.each([
     ['/v1/loads', (waiting: number) => ({ loads: [{ num_running_reqs: 0 }, { num_waiting_reqs: waiting }] })],
     ['/get_load', (waiting: number) => [{ num_reqs: 0 }, { num_reqs: waiting }]],
-  ])('waits for every data-parallel rank, since a flush answers for the first: %s', async (path, body) => {
-    let left = 3;
-    const engine = await worker((request, response) => {
-      if (request.method === 'POST') return response.writeHead(left > 0 ? 500 : 200).end();
-      return request.url === path
-        ? response.end(JSON.stringify(body(--left)))
-        : response.writeHead(404).end();
-    });
-    const ranks = { ...placeOf(engine), path: '/v1/loads', older: '/get_load' };
-    expect(await flushCaches([{ ...engine, ranks }], signal)).toMatchObject([{ flushed: true }]);
-  });
+  ])(
+    'waits for every data-parallel rank, because a flush reports only for the first: %s',
+    async (path, body) => {
+      let left = 3;
+      const engine = await worker((request, response) => {
+        if (request.method === 'POST') return response.writeHead(left > 0 ? 500 : 200).end();
+        return request.url === path
+          ? response.end(JSON.stringify(body(--left)))
+          : response.writeHead(404).end();
+      });
+      const ranks = { ...placeOf(engine), path: '/v1/loads', older: '/get_load' };
+      expect(await flushCaches([{ ...engine, ranks }], signal)).toMatchObject([{ flushed: true }]);
+    },
+  );
 
-  it('ends when the point is broken meanwhile', async () => {
+  it('ends when the point breaks meanwhile', async () => {
     const stop = new AbortController();
     const busy = await worker((_, response) => {
       stop.abort(new Error('broken'));

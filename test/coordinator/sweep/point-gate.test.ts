@@ -152,7 +152,7 @@ describe('a point that lost a node', () => {
     ]);
   });
 
-  it('fails as the roster says, goes through its cleanup, and then through the sweep’s', async () => {
+  it('fails as the roster reports, and its cleanup runs before that of the sweep', async () => {
     const { run } = startSweep();
     attempts.push(loseNode);
     await run.run();
@@ -164,7 +164,7 @@ describe('a point that lost a node', () => {
     expect(cleanups).toBe(2);
   });
 
-  it('is not when the job was told to end while it was cleaned up, or while a node is looked for', async () => {
+  it('is not tried again when the job is stopped during the cleanup or the search for a node', async () => {
     const first = startSweep();
     attempts.push(() => {
       const cause = loseNode();
@@ -183,7 +183,7 @@ describe('a point that lost a node', () => {
     expect(begun.map(([ordinal]) => ordinal)).toEqual([1, 1]);
   });
 
-  it('is not without a spare node, and the run ends when the node does not come back', async () => {
+  it('is not tried again without a spare node, and the run ends when the node does not come back', async () => {
     const { run } = startSweep({ spareNodes: 0 });
     attempts.push(loseNode);
     const ended = run.run();
@@ -192,7 +192,7 @@ describe('a point that lost a node', () => {
     expect(kept).toEqual([[1, 'failed']]);
   });
 
-  it('while the coordinator was away is tried again as well, once', async () => {
+  it('while the coordinator was away is tried again too, once', async () => {
     const running = { ordinal: 1, attempt: 1, startedAt: new Date(0), benchmarkStartedAt: null, cause: null };
     const remaining = { left: ORDINALS, running, exitCode: null, durations: [] };
     const found = { remaining, state: { points: [], generation: 0 }, handover: null };
@@ -211,7 +211,7 @@ describe('a point that lost a node', () => {
   });
 });
 
-it('a point that has no time is not begun, and the run ends with the exit code for it', async () => {
+it('a point that has no time left does not begin, and the run ends with the exit code for that', async () => {
   const { run } = startSweep({ endsAt: Date.now() });
   expect(await run.run()).toBe(124);
   expect(begun).toEqual([]);

@@ -85,22 +85,22 @@ const interrupted: InterruptedPoint = {
   ...{ benchmarkStartedAt: new Date(NOW - 20_000), cause: null },
 };
 
-describe('what the point machine is given', () => {
-  it('are the phases that have a process, and a router to warm up with', () => {
+describe('the input of the point machine', () => {
+  it('has the phases that contain a process, and a router to warm up with', () => {
     const { point } = begin();
     expect(point).toMatchObject({ ordinal: 3, attempt: 2, deploy: ['worker'], warm: ['frontend'] });
     expect(point).toMatchObject({ endsWhenStopped: false, failedBefore: null, limit: { ms: 60_000 } });
     expect(did).toEqual(['begins after 0']);
   });
 
-  it('says what is left of the time limit, and what it had failed of, when it goes on', () => {
+  it('has the remaining time and the earlier failure when the point goes on', () => {
     const cause = { summary: 'node2 is lost' };
     const { point } = begin({ ...interrupted, cause });
     expect(point).toMatchObject({ attempt: 1, failedBefore: cause, limit: { ms: 10_000 } });
     expect(did).toEqual(['begins after 50000']);
   });
 
-  it('completes a point of `manual` by being stopped', async () => {
+  it('says that a `manual` point completes by being stopped', async () => {
     const { point } = new PointRuns(parts).begin(planned(null), { point: null, lostAgent: false });
     expect(point.endsWhenStopped).toBe(true);
     const stop = new AbortController();
@@ -111,7 +111,7 @@ describe('what the point machine is given', () => {
 });
 
 describe('the directory of a point', () => {
-  it('keeps what the attempt before left aside, and has the point’s recipe', async () => {
+  it('moves the files of the previous attempt aside, and contains the point’s recipe', async () => {
     await mkdir(join(dir, '3-p'), { recursive: true });
     await writeFile(pointFile('benchmark.out'), 'of before');
     const attempt = begin();
@@ -143,14 +143,14 @@ describe('the benchmark', () => {
     expect(await result()).toMatchObject({ benchmarkStartedAt: '2026-01-01T12:00:00.000Z' });
   });
 
-  it('fails of the process that is to blame', async () => {
+  it('fails with the process that caused the failure', async () => {
     benchmark = () => Promise.reject(new CausedError({ summary: 'benchmark exited with 1' }));
     await expect(begin().point.work.benchmark(signal())).rejects.toThrow('benchmark exited with 1');
   });
 });
 
 describe('the result of an attempt', () => {
-  it('is in result.json, with what was lost and what is not supported', async () => {
+  it('is in result.json, with the lost processes and the unsupported options', async () => {
     lost = [{ summary: 'decode-1 was lost' }];
     const attempt = begin();
     await attempt.point.work.prepare();
@@ -165,7 +165,7 @@ describe('the result of an attempt', () => {
     expect(did.slice(1)).toEqual(['ended done', 'keep done']);
   });
 
-  it('that failed has a better cause, with the end of the log', async () => {
+  it('has a better cause when it failed, with the end of the log', async () => {
     const attempt = begin(null, true);
     await attempt.point.work.prepare();
     const cause = { summary: 'decode-0 died', logTail: ['the last line'], signature: 'explained' };
@@ -177,7 +177,7 @@ describe('the result of an attempt', () => {
     expect(did.slice(1)).toEqual(['ended failed', 'reopen after attempt 2']);
   });
 
-  it('that took too long needs no explanation', async () => {
+  it('needs no explanation when the time limit was reached', async () => {
     const attempt = begin();
     await attempt.point.work.prepare();
     const cause = attempt.point.limit?.cause ?? null;
@@ -196,7 +196,7 @@ describe('the result of an attempt', () => {
     });
   });
 
-  it('that cannot be written is a failed one, and says why', async () => {
+  it('is a failure with a reason when it cannot be written', async () => {
     const attempt = begin();
     await attempt.point.work.prepare();
     // In the way of the file.

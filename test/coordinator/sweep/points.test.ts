@@ -68,7 +68,7 @@ beforeEach(() => {
   appending = async () => {};
 });
 
-describe('a point that moves', () => {
+describe('a transition of a point', () => {
   it('is in the events and in state.json, open until its result is on disk', () => {
     const points = createPoints(two);
     points.moved({
@@ -79,7 +79,7 @@ describe('a point that moves', () => {
     expect(state.points).toEqual([two[0], { ...two[1], state: 'done', status: null }]);
   });
 
-  it('says which attempt it is, from the second on', () => {
+  it('names the number of the attempt from the second attempt on', () => {
     const points = createPoints(two);
     points.moved({
       ...{ type: 'point.moved', ordinal: 1, name: 'second', attempt: 2, from: null, to: 'planned' },
@@ -90,7 +90,7 @@ describe('a point that moves', () => {
 });
 
 describe('the number of the next attempt', () => {
-  it('counts those of the previous run, and is the same for an attempt that goes on', () => {
+  it('counts those of the previous run, and does not change for an attempt that goes on', () => {
     const points = createPoints([
       { ordinal: 0, name: 'never begun', state: 'planned', status: null },
       { ordinal: 1, name: 'was running', state: 'benchmarking', status: null },
@@ -114,21 +114,21 @@ describe('a result', () => {
     expect(saved.at(-1)?.progress).toMatchObject({ points: 2, done: 1, left: 1 });
   });
 
-  it('of a job with a single point is no progress of a sweep, and neither is an interrupted point', async () => {
+  it('is not published as progress for a job with a single point or for an interrupted point', async () => {
     const single = createPoints([{ ordinal: 1, name: 'second', state: 'planned', status: null }]);
     await single.keep(resultOf());
     await createPoints(two).keep(resultOf({ status: 'interrupted' }));
     expect(sent).toEqual([]);
   });
 
-  it('that another attempt follows leaves the point open', async () => {
+  it('leaves the point open when another attempt follows', async () => {
     const points = createPoints(two);
     await points.reopen(resultOf({ status: 'failed', attempt: 2, cause: { summary: 'x' } }));
     expect(state.points[1]).toEqual({ ...two[1], attempts: 2 });
     expect(appended).toEqual([]);
   });
 
-  it('that results.jsonl does not take is reported, and the run goes on', async () => {
+  it('is reported when results.jsonl cannot be written, and the run goes on', async () => {
     const points = createPoints(two);
     points.begins(0);
     appending = () => Promise.reject(new Error('no space'));
@@ -138,7 +138,7 @@ describe('a result', () => {
   });
 });
 
-it('results that were there before the job are published as if their points had just ended, where they are not in its events', async () => {
+it('results from before the job are published as if their points had just ended, unless the job’s events contain them', async () => {
   await createPoints(two).begin([resultOf()], { announce: false });
   expect(sent).toEqual([]);
   await createPoints(two).begin([resultOf()], { announce: true });

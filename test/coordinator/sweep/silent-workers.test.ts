@@ -29,7 +29,7 @@ const spec = (id: string, role: ProcessSpec['role'], port: number): ProcessSpec 
     probe: { kind: 'http', host: '127.0.0.1', port, path: '/health' },
   });
 
-it('names the worker that is frozen, and none that answers or has ended', async () => {
+it('the frozen worker is named, and no worker that answers or has ended', async () => {
   const closed = await portOf(200);
   servers.pop()?.close();
   const found = await silentWorkers(

@@ -4,14 +4,14 @@ import { canFinish, expectedMs, TimeBudget, windUpMs } from '../../../src/coordi
 
 const durations = fc.array(fc.integer({ min: 1, max: 10_000_000 }), { minLength: 1, maxLength: 60 });
 
-describe('the time that is left', () => {
-  it('is reckoned by the longest of a few points, and by the 95th of a hundred', () => {
+describe('the remaining time', () => {
+  it('is judged by the longest of a few points, and by the 95th of a hundred', () => {
     expect(expectedMs([])).toBeNull();
     expect(expectedMs([30, 10, 20])).toBe(30);
     expect(expectedMs(Array.from({ length: 100 }, (_, index) => index + 1))).toBe(95);
   });
 
-  it('is enough for a point that ends before what runs has to be wound up, and not for one that ends after', () => {
+  it('is enough for a point that ends before the time for stopping processes, and not for one that ends later', () => {
     fc.assert(
       fc.property(durations, fc.nat(), (durationsMs, now) => {
         const until = now + (expectedMs(durationsMs) ?? 0);
@@ -30,13 +30,13 @@ describe('the time that is left', () => {
     );
   });
 
-  it('is without end when the allocation is, and not known to be too short before the first point', () => {
+  it('has no end when the allocation has none, and is enough before the first point', () => {
     expect(canFinish({ durationsMs: [1e12], until: null, now: 0 })).toBe(true);
     expect(canFinish({ durationsMs: [], until: 1, now: 0 })).toBe(true);
     expect(canFinish({ durationsMs: [], until: 0, now: 0 })).toBe(false);
   });
 
-  it('is less what stopping takes, at most a minute and a half, and of a short allocation a part', () => {
+  it('excludes the time for stopping, which is at most a minute and a half, and less for a short allocation', () => {
     expect([60_000, 240_000, 3_600_000].map(windUpMs)).toEqual([8_000, 30_000, 90_000]);
     const hour = new TimeBudget(3_600_000, 0);
     expect(hour.isOver(3_509_999)).toBeNull();

@@ -45,7 +45,7 @@ async function home(name: string, { dead = true, ageS = 60 } = {}): Promise<stri
   return path;
 }
 
-it('what a job has left whose coordinator and guard were killed at once is ended and removed', async () => {
+it('the processes and directories of a job whose coordinator and guard were killed together are removed', async () => {
   const path = await home('one');
   for (const beside of ['-stop-node1', '-node']) await mkdir(`${path}${beside}`);
   expect(clearDeadJobs('src/os/processes/guard.sh', dir)).toEqual([path]);
@@ -53,7 +53,7 @@ it('what a job has left whose coordinator and guard were killed at once is ended
   expect(await readdir(dir)).toEqual([]);
 });
 
-it('jobs that live, or may be taken over still, or are not a coordinator’s, are let alone', async () => {
+it('jobs that run, can still be taken over, or belong to no coordinator are left alone', async () => {
   const paths = [await home('alive', { dead: false }), await home('one', { ageS: 5 })];
   const other = join(dir, `${homePrefix()}other`);
   await mkdir(other);

@@ -16,7 +16,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(home, { recursive: true, force: true }));
 
-it('lets the coordinator in charge act, and no other', () => {
+it('lets only the coordinator in charge act', () => {
   const [first, second] = [epochLock(1), epochLock(2)];
   first.claim();
   first.check();
@@ -25,14 +25,14 @@ it('lets the coordinator in charge act, and no other', () => {
   expect(() => epochLock(1).check()).toThrow(Fenced);
 });
 
-it('ends a coordinator that hears of a higher epoch, and of no other', () => {
+it('ends a coordinator only for a higher epoch', () => {
   const own = epochLock(2);
   own.heard(1);
   own.heard(2);
   expect(() => own.heard(3)).toThrow(/epoch 3 is in charge/);
 });
 
-it('is not ended by what an agent claims, unless it is so', () => {
+it('is not triggered by a false claim of an agent', () => {
   const own = epochLock(2);
   own.claim();
   own.agentObeys(Number.MAX_SAFE_INTEGER);
@@ -40,7 +40,7 @@ it('is not ended by what an agent claims, unless it is so', () => {
   expect(() => epochLock(2).agentObeys(3)).toThrow(Fenced);
 });
 
-it('ends a coordinator whose directory is gone: another one has ended the job', async () => {
+it('ends a coordinator whose directory is gone, because another one has ended the job', async () => {
   const own = epochLock(1);
   own.claim();
   await rm(home, { recursive: true });
@@ -48,7 +48,7 @@ it('ends a coordinator whose directory is gone: another one has ended the job', 
   expect(() => own.check()).toThrow(Fenced);
 });
 
-it('does not end the one that removes the directory itself', async () => {
+it('does not end the coordinator that removes the directory itself', async () => {
   const own = epochLock(1);
   own.claim();
   own.release();

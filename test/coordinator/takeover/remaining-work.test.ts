@@ -71,7 +71,7 @@ const stateWith = (states: readonly PointState[], over: Partial<JobState> = {}):
 });
 
 describe('a coordinator that takes over', () => {
-  it('goes on with the point that ran, then with those that did not, and not with those that are over', () => {
+  it('continues with the point that ran, then with the points that did not run, and skips those that ended', () => {
     const events = [
       point(1, null, 'deploying', 10),
       point(1, 'deploying', 'warming', 20),
@@ -88,7 +88,7 @@ describe('a coordinator that takes over', () => {
     });
   });
 
-  it('keeps the first begin of a benchmark that outlived two coordinators, and no earlier attempt’s', () => {
+  it('keeps the first begin of a benchmark that outlived two coordinators, and ignores earlier attempts', () => {
     const events = [
       point(0, null, 'deploying', 1),
       point(0, 'deploying', 'benchmarking', 2),
@@ -103,7 +103,7 @@ describe('a coordinator that takes over', () => {
     expect(running).toMatchObject({ startedAt: new Date(10_000), benchmarkStartedAt: new Date(20_000) });
   });
 
-  it('goes on with the cleanup of a point that had failed, and knows why', () => {
+  it('continues the cleanup of a failed point, and knows its cause', () => {
     const cause = { summary: 'decode-0-0 failed' };
     const events = [point(0, null, 'deploying', 1), point(0, 'deploying', 'cleaning', 2, cause)];
     expect(remainingWork(stateWith(['cleaning', 'planned']), events)).toMatchObject({
@@ -112,7 +112,7 @@ describe('a coordinator that takes over', () => {
     });
   });
 
-  it('starts nothing any more in a run that was being stopped', () => {
+  it('starts no point in a run that was being stopped', () => {
     const events = [point(0, null, 'deploying', 1), point(0, 'deploying', 'cleaning', 2)];
     expect(remainingWork(stateWith(['cleaning', 'planned']), events)).toMatchObject({
       left: [],
@@ -124,13 +124,13 @@ describe('a coordinator that takes over', () => {
     });
   });
 
-  it('ends with 1 when a point that failed was to be the last', () => {
+  it('ends with 1 when a failed point was to be the last', () => {
     const cause = { summary: 'decode-0-0 failed' };
     const state = stateWith(['done', 'failed', 'planned'], { sweep: 'cleaning', cause });
     expect(remainingWork(state, [])).toMatchObject({ left: [], exitCode: 1 });
   });
 
-  it('goes on with a point that had ended, but whose result is not told of', () => {
+  it('continues with a point that had ended but whose result was not published', () => {
     const state = stateWith(['done', 'planned']);
     const open = { ...state, points: state.points.map((point) => ({ ...point, status: null })) };
     const events = [
@@ -150,7 +150,7 @@ describe('a coordinator that takes over', () => {
     expect(remainingWork(state, events)).toMatchObject({ left: [1, 2], running: null });
   });
 
-  it('does not run a point again that has failed', () => {
+  it('does not run a failed point again', () => {
     expect(remainingWork(stateWith(['failed', 'planned']), [])).toMatchObject({ left: [1], exitCode: null });
   });
 });

@@ -30,7 +30,7 @@ async function orphaned(over: { ofOwnAllocation?: boolean; meanwhile?: () => voi
 }
 
 describe('an agent whose lease has expired', () => {
-  it('ends the job when its coordinator gives no sign of life, and says so in the job’s log', async () => {
+  it('ends the job when its coordinator shows no sign of life, and writes that into the job’s log', async () => {
     writeFileSync(aliveFile(dir), '1.7\n');
     const { ended, cancelled, logFile } = await orphaned();
     expect([ended, cancelled]).toEqual([true, ['7']]);
@@ -39,20 +39,20 @@ describe('an agent whose lease has expired', () => {
     );
   });
 
-  it('is cut off, and leaves the job to the others, when the coordinator lives', async () => {
+  it('is cut off, and leaves the job to the other nodes, when the coordinator lives', async () => {
     writeFileSync(aliveFile(dir), '1.7\n');
     const meanwhile = () => void setTimeout(() => appendFileSync(aliveFile(dir), 'x'), 50);
     expect(await orphaned({ meanwhile })).toMatchObject({ ended: false, cancelled: [] });
   });
 
-  it('ends no job of which it knows nothing, and no allocation that is not the job’s own', async () => {
+  it('ends no unknown job, and no allocation that is not the job’s own', async () => {
     expect(await orphaned()).toMatchObject({ ended: false, cancelled: [] });
     writeFileSync(aliveFile(dir), '1.7\n');
     expect(await orphaned({ ofOwnAllocation: false })).toMatchObject({ ended: false, cancelled: [] });
   });
 });
 
-it('a coordinator’s sign of life is there from its first lease, and gone when the job has ended', async () => {
+it('a coordinator’s sign of life exists from its first lease until the job has ended', async () => {
   const alive = new AliveFile(dir, 3);
   alive.tick();
   const read = (): string => readFileSync(aliveFile(dir), 'utf8');

@@ -17,13 +17,13 @@ async function running(env: Record<string, string>): Promise<number> {
 }
 
 describe('a process', () => {
-  it('is of the job whose mark it carries, and not of another one in the same allocation of Slurm', async () => {
+  it('belongs to the job whose mark it carries, and not to another one in the same allocation of Slurm', async () => {
     const pid = await running({ SRTCTL_JOB: '7', SLURM_JOB_ID: '7' });
     expect(isOfJob(pid, '7', '7')).toBe(true);
     expect(isOfJob(pid, '7-2', '7')).toBe(false);
   });
 
-  it('without a mark of srtctl is of the job in whose allocation it runs', async () => {
+  it('without a mark of srtctl belongs to the job in whose allocation it runs', async () => {
     const pid = await running({ SLURM_JOB_ID: '7' });
     expect(isOfJob(pid, '7-2', '7')).toBe(true);
     expect(isOfJob(pid, '7', '8')).toBe(false);

@@ -15,7 +15,7 @@ afterEach(() => rm(dir, { recursive: true, force: true }));
 /** Of an agent that has ended: another process has its pid. */
 const ENDED = processIdentity(process.pid).replace(/\/\d+\//, '/1/');
 
-it('what an agent left that was killed with its guard is removed, and its parts elsewhere are ended', async () => {
+it('the directory of an agent that was killed with its guard is removed, and its processes are ended', async () => {
   claimDirectory(join(dir, 'srtctl-0-a-node'), 'node1');
   await writeFile(join(dir, 'srtctl-0-a-node/.agent-node1'), ENDED);
   await mkdir(join(dir, 'srtctl-0-a-stop-node1'));
@@ -24,7 +24,7 @@ it('what an agent left that was killed with its guard is removed, and its parts 
   expect(await readdir(dir)).toEqual(['ended']);
 });
 
-it('what another agent of the node removes meanwhile is no error', async () => {
+it('a directory that another agent removes meanwhile is no error', async () => {
   for (const job of ['a', 'b']) {
     claimDirectory(join(dir, `srtctl-0-${job}-node`), 'node1');
     await writeFile(join(dir, `srtctl-0-${job}-node/.agent-node1`), ENDED);
@@ -37,7 +37,7 @@ it('what another agent of the node removes meanwhile is no error', async () => {
   expect(await readdir(dir)).toEqual([]);
 });
 
-it('one that an agent has still, or may have, is let alone', async () => {
+it('a directory that an agent still has, or may have, is left alone', async () => {
   for (const name of ['a', 'b', 'c']) claimDirectory(join(dir, `srtctl-0-${name}-node`), 'node1');
   await writeFile(join(dir, 'srtctl-0-a-node/.agent-node1%2fother'), ENDED);
   await writeFile(join(dir, 'srtctl-0-b-node/.agent-node1'), '1/1/in another namespace');

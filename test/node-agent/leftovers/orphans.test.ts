@@ -132,7 +132,7 @@ const signal = (pid: number | undefined, name: NodeJS.Signals): void => {
 
 const seeds = Array.from({ length: TRIALS }, (_, index) => SEED + index);
 it.each(seeds)(
-  'nothing is left, whatever is killed or stopped at whichever moment (seed %i)',
+  'no process is left, whichever component is killed or stopped at whichever moment (seed %i)',
   async (seed) => {
     const next = random(seed);
     const kept = KEEPER !== undefined && next() < 0.75;

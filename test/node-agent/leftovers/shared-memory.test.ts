@@ -40,7 +40,7 @@ async function engine(segment: string): Promise<ChildProcess> {
   return child;
 }
 
-it('what a killed engine left is removed, and nothing else', async () => {
+it('the segments of a killed engine are removed, and nothing else', async () => {
   const [earlier, own, others] = [name(), name(), name()];
   writeFileSync(join(dir, earlier), '');
   writeFileSync(join(dir, 'model.safetensors'), '');
@@ -58,7 +58,7 @@ it('what a killed engine left is removed, and nothing else', async () => {
     expect(existsSync(join(dir, stays)), stays).toBe(true);
 });
 
-it('what a living process uses under a name that it had before stays, as semaphores of glibc have it', async () => {
+it('a segment that a living process uses under an earlier name stays, as with semaphores of glibc', async () => {
   const [first, open, mapped] = [join(dir, 'first'), name(), name()];
   const before = segments(dir);
   const opened = await engine('second');

@@ -76,7 +76,7 @@ function serving(port: number, over: Partial<ProcessSpec> = {}): ProcessSpec {
   return specOf({ id: 'engine', argv: server(port), ports: { http: port }, probe, ...over }, dir);
 }
 
-describe('a port that another program has', () => {
+describe('a port that another program holds', () => {
   it.each(['127.0.0.1', '0.0.0.0', '::'])(
     'is refused before the start, with its holder (%s)',
     async (host) => {
@@ -93,7 +93,7 @@ describe('a port that another program has', () => {
   );
 
   it.each(['http', 'nccl', 'distInit', 'dpRpc', 'bootstrap'])(
-    'is named with the job whose process has it, where that is another job of srtctl (%s)',
+    'is named with the job of its process, when that is another job of srtctl (%s)',
     async (name) => {
       const port = await freePort(HOST);
       const other = tableOf('other-job');
@@ -115,7 +115,7 @@ describe('a port that another program has', () => {
     },
   );
 
-  it('is no obstacle when it listens on another address', async () => {
+  it('does not matter when the program listens on another address', async () => {
     const port = await freePort(HOST);
     await stranger(server(port, '127.0.0.77'));
     table.apply([serving(port)], 1, 'test');
@@ -134,7 +134,7 @@ describe('a port that another program has', () => {
     );
   });
 
-  it('is told where it does not answer as a healthy one would', async () => {
+  it('is reported when it does not answer as a healthy process would', async () => {
     const port = await freePort(HOST);
     table.apply([serving(port, { argv: ['sleep', '600'] })], 1, 'test');
     await reach('engine', 'starting');
@@ -144,7 +144,7 @@ describe('a port that another program has', () => {
     expect(last('engine')?.why).toContain('is answered by another program');
   });
 
-  it('is noticed when the kernel shares its connections out between both (SO_REUSEPORT)', async () => {
+  it('is detected when the kernel distributes connections over both (SO_REUSEPORT)', async () => {
     const shared = [
       'python3',
       '-uc',
@@ -164,7 +164,7 @@ server.serve_forever()`,
     expect(last('engine')?.why).toContain('is answered by another program');
   });
 
-  it('is waited for where it is about to be let go', async () => {
+  it('is waited for when it is about to be released', async () => {
     const port = await freePort(HOST);
     const holder = createServer().listen(port, HOST);
     await once(holder, 'listening');
@@ -174,7 +174,7 @@ server.serve_forever()`,
     await reach('engine', 'ready');
   });
 
-  it('is not said of a process of the table that has not let go of it yet', async () => {
+  it('is not reported for a process of the table that has not released it yet', async () => {
     const port = await freePort(HOST);
     const slow = `process.on('SIGTERM', () => setTimeout(() => process.exit(), 2_000));${SERVER}`;
     const argv = [process.execPath, '-e', slow, String(port), HOST];
@@ -216,7 +216,7 @@ setInterval(() => {}, 1_000);`,
 });
 
 describe('the table of sockets', () => {
-  it('is read as proc(5) writes it', () => {
+  it('is parsed as proc(5) describes it', () => {
     const heading =
       '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode';
     expect(parseSocket(heading)).toBeUndefined();

@@ -69,7 +69,7 @@ const reach = (id: string, state: string) => until(`${id} ${state}`, () => last(
 const pidOf = (id: string) => table.reports().find((report) => report.id === id)?.pid ?? 0;
 
 describe('the process table', () => {
-  it('waits for a log that cannot be opened yet, and for nothing else meanwhile', async () => {
+  it('waits for a log that cannot be opened yet, while other processes start', async () => {
     const slow = spec({ id: 'slow', argv: ['sleep', '600'] });
     execFileSync('mkfifo', [slow.logFile]);
     const stopped = { ...spec({ id: 'stopped', argv: ['sleep', '600'] }), logFile: slow.logFile };
@@ -85,7 +85,7 @@ describe('the process table', () => {
     expect(statesOf('stopped')).toEqual(['waiting', 'preparing', 'stopped']);
   });
 
-  it('fails a launcher that outlives its server within two seconds of the line that tells of it', async () => {
+  it('fails a launcher that outlives its server within two seconds of the fatal line', async () => {
     const launcher = join('dist/mock-bin', 'trtllm-llmapi-launch');
     const server = 'echo "ValueError: no such model"; sleep 0.5; echo "Rank0 Task exit code: 1" >&2; exit 1';
     const launched = (id: string, fatalLines: string[]) =>
@@ -109,7 +109,7 @@ describe('the process table', () => {
     expect(last('not')?.why).toBe('its log says: Rank0 is bad');
   });
 
-  it('takes ranks for gone when they are gone beyond this node, too', async () => {
+  it('considers ranks gone when they are gone from other nodes too', async () => {
     let letGo = () => {};
     const gone = new Promise<void>((resolve) => {
       letGo = resolve;
@@ -126,14 +126,14 @@ describe('the process table', () => {
     await reach('ranks', 'failed');
   });
 
-  it('runs the Node binary of this node where the plan names that of the head', async () => {
+  it('runs the Node binary of this node when the plan names that of the head', async () => {
     const argv = ['/head/node', '-e', 'process.exit(process.argv0.length > 0 ? 0 : 1)'];
     table.apply([spec({ id: 'step', argv, terminates: true })], 1, 'test');
     await reach('step', 'stopped');
     expect(last('step')?.why).toBe('completed');
   });
 
-  it('finds an engine that hangs, looks at its stacks, and fails it', async () => {
+  it('detects an engine that hangs, collects its stacks, and fails it', async () => {
     const engine = createServer((_, response) =>
       response.end('sim:running{rank="0"} 1\nsim:running{rank="1"} 2\nsim:tokens_total 7\n'),
     );
@@ -165,7 +165,7 @@ describe('the process table', () => {
     }
   });
 
-  it('finds a program that neither prints nor computes, and lets alone one that does', async () => {
+  it('detects a program that neither prints nor computes, and leaves an active one alone', async () => {
     const watched = (id: string, command: string, hungAfterMs: number) =>
       spec({
         id,
@@ -198,7 +198,7 @@ describe('the process table', () => {
     expect(statesOf('one')).toEqual(['waiting', 'preparing', 'starting', 'ready', 'stopped']);
   });
 
-  it('leaves what is unchanged alone, restarts what has changed, and stops what is not wanted', async () => {
+  it('keeps unchanged processes, restarts changed ones, and stops those that are no longer wanted', async () => {
     const [keep, change, drop] = [spec({ id: 'keep' }), spec({ id: 'change' }), spec({ id: 'drop' })];
     table.apply([keep, change, drop], 1, 'test');
     for (const id of ['keep', 'change', 'drop']) await reach(id, 'ready');
@@ -222,7 +222,7 @@ describe('the process table', () => {
     expect(table.reports()).toEqual([]);
   });
 
-  it('kills what ignores TERM, and children that took their own session', async () => {
+  it('kills a process that ignores TERM, and children in their own sessions', async () => {
     const script =
       'trap "" TERM; setsid sh -c "trap \\"\\" TERM; sleep 1000 & wait" & echo started; while :; do sleep 1000; done';
     table.apply([spec({ id: 'stubborn', argv: ['bash', '-c', script], graceMs: 200 })], 1, 'test');
@@ -237,7 +237,7 @@ describe('the process table', () => {
     expect(last('stubborn')).toMatchObject({ to: 'stopped', signal: 'SIGKILL' });
   });
 
-  it('ends what a process left behind when it ended by itself', async () => {
+  it('ends the processes that a process left behind at its own end', async () => {
     const argv = ['bash', '-c', 'setsid sleep 1000 & sleep 0.2; exit 3'];
     table.apply([spec({ id: 'parent', argv })], 1, 'test');
     await reach('parent', 'failed');
@@ -250,7 +250,7 @@ describe('the process table', () => {
     await until('the table knows', () => table.alive === 0);
   });
 
-  it('does not start again what has failed while it is still wanted', async () => {
+  it('does not restart a failed process that is still wanted', async () => {
     const failing = spec({ id: 'failing', argv: ['false'] });
     table.apply([failing], 1, 'test');
     await reach('failing', 'failed');
@@ -261,14 +261,14 @@ describe('the process table', () => {
     await until('a second try', () => statesOf('failing').filter((state) => state === 'failed').length === 2);
   });
 
-  it('says which command is not there', async () => {
+  it('names the missing command', async () => {
     table.apply([spec({ id: 'missing', argv: ['no-such-engine', '--port', '1'] })], 1, 'test');
     await reach('missing', 'failed');
     expect(last('missing')?.why).toBe('command not found: no-such-engine');
     await until('nothing alive', () => table.alive === 0);
   });
 
-  it('kills everything at once, whatever the machines think', async () => {
+  it('kills everything at once, in every state of the machines', async () => {
     const argv = ['bash', '-c', 'setsid sleep 1000 & sleep 1000'];
     table.apply([spec({ id: 'a', argv }), spec({ id: 'b', argv })], 1, 'test');
     await reach('a', 'ready');

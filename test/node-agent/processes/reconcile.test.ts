@@ -11,7 +11,7 @@ const held = (specs: ReturnType<typeof specOf>[]): Held[] =>
   specs.map((spec) => ({ key: `${spec.id}#1`, spec, unwanted: false }));
 
 describe('reconcile', () => {
-  it('ends with exactly what is wanted, and touches nothing that is already so', () => {
+  it('ends with exactly the wanted processes, and does not touch those that run already', () => {
     fc.assert(
       fc.property(someSpecs, someSpecs, (have, want) => {
         const { stop, keep, start } = reconcile(held(have), want);
@@ -23,7 +23,7 @@ describe('reconcile', () => {
     );
   });
 
-  it('does not count a process that is already being stopped', () => {
+  it('ignores a process that is already being stopped', () => {
     const spec = specOf({ id: 'a' });
     expect(reconcile([{ key: 'a#1', spec, unwanted: true }], [spec])).toEqual({
       stop: [],
@@ -33,7 +33,7 @@ describe('reconcile', () => {
     });
   });
 
-  it('keeps what is only to be watched differently, and says so', () => {
+  it('keeps and reports a process whose monitoring alone changes', () => {
     const [before] = held([specOf({ id: 'a' })]);
     const spec = specOf({ id: 'a', graceMs: 7, startTimeoutMs: 8 });
     expect(reconcile(before ? [before] : [], [spec])).toEqual({
@@ -45,8 +45,8 @@ describe('reconcile', () => {
   });
 });
 
-describe('what is in the way', () => {
-  it('is the same name, a GPU in common or a port in common; port 0 is none', () => {
+describe('a conflict', () => {
+  it('is an equal name, a common GPU or a common port; port 0 never conflicts', () => {
     const a = specOf({ id: 'a', gpus: [0, 1], ports: { http: 6100, none: 0 } });
     expect(inTheWay(a, specOf({ id: 'a' }))).toBe(true);
     expect(inTheWay(a, specOf({ id: 'b', gpus: [1] }))).toBe(true);

@@ -77,7 +77,7 @@ const inside = async () => {
 };
 
 describe('a process in a container of a daemon', () => {
-  it('is told names of variables, not their values, and only those of the process and its job', async () => {
+  it('gets names of variables, not their values, and only those of the process and its job', async () => {
     table.apply([spec({ id: 'one', env: { TOKEN: 'hidden' }, argv: ['true'], terminates: true })], 1, 'test');
     await reach('stopped');
     const [run = ''] = await calls();
@@ -89,7 +89,7 @@ describe('a process in a container of a daemon', () => {
     expect(run).toContain('--mount type=bind,source=/m,target=/model,readonly');
   });
 
-  it('is asked to end through its client, and nothing of it is left', async () => {
+  it('is asked to end through its client, and leaves no container', async () => {
     table.apply([spec({ id: 'one' })], 1, 'test');
     await reach('ready');
     const pid = await inside();
@@ -113,7 +113,7 @@ describe('a process in a container of a daemon', () => {
     expect((await calls()).at(-1)).toBe(`rm --force ${NAME}`);
   });
 
-  it('is ended with the agent, whatever the machines think', async () => {
+  it('is ended with the agent, in every state of the machines', async () => {
     table.apply([spec({ id: 'one' })], 1, 'test');
     await reach('ready');
     const pid = await inside();
@@ -122,7 +122,7 @@ describe('a process in a container of a daemon', () => {
   });
 });
 
-it('runs a command as it is where the config says nothing of containers', () => {
+it('runs a command unchanged when the config has no containers', () => {
   const bare = createCommandBuilder({ distDir: '/dist', incarnation: 'x' });
   expect(bare.launch(spec({ id: 'one' }), { A: 'b' }, 'm')).toMatchObject({
     argv: ['sleep', '1000'],
@@ -130,7 +130,7 @@ it('runs a command as it is where the config says nothing of containers', () => 
   });
 });
 
-it('does not start the ranks of an MPI launch that it was not told how to start', () => {
+it('refuses the ranks of an MPI launch without a config for them', () => {
   const bare = createCommandBuilder({ distDir: '/dist', incarnation: 'x' });
   const ranks = spec({ id: 'one', mpi: { tasks: 2, nodes: ['node1'] } });
   expect(() => bare.launch(ranks, {}, 'm')).toThrow(/MPI/);

@@ -36,7 +36,7 @@ describe('counting entries by their addresses', () => {
     });
   });
 
-  it('names a stranger, and none that is planned for something else', () => {
+  it('names a stranger, and no planned worker of another kind', () => {
     const strange = answer(
       instance('backend', '10.0.0.1:7700'),
       instance('backend', '10.0.0.2:7700'),
@@ -54,12 +54,12 @@ describe('counting entries by their addresses', () => {
     expect(countAll(other, [decode]).ok).toBe(true);
   });
 
-  it('is not content with a stranger in the place of a worker', () => {
+  it('does not accept a stranger in the place of a worker', () => {
     const replaced = answer(instance('backend', '10.0.0.1:7700'), instance('backend', '10.0.0.9:1'));
     expect(countAll(replaced, [decode]).ok).toBe(false);
   });
 
-  it('refuses what an ended worker left beside its successor', () => {
+  it('refuses the entry that an ended worker left beside its successor', () => {
     const twice = answer(
       instance('backend', '10.0.0.1:7700'),
       instance('backend', '10.0.0.1:7700'),
@@ -71,7 +71,7 @@ describe('counting entries by their addresses', () => {
     });
   });
 
-  it('is content with fewer where a run can do without the others, and never with more', () => {
+  it('accepts fewer workers when a run can do without the others, and never more', () => {
     const one = answer(instance('backend', '10.0.0.1:7700'));
     expect(countAll(one, [{ ...decode, least: 1 }]).ok).toBe(true);
     expect(countAll(answer(), [{ ...decode, least: 1 }]).ok).toBe(false);
@@ -83,7 +83,7 @@ describe('counting entries by their addresses', () => {
     ).toEqual({ ok: false, detail: '2 of 1 workers; 1 too many workers are registered' });
   });
 
-  it('counts entries without an address, as they are with requests over NATS', () => {
+  it('counts entries without an address, which requests over NATS have', () => {
     const { address: _, ...plain } = instance('backend', '') as Record<string, unknown>;
     const overNats = { ...plain, transport: { nats_tcp: 'dynamo_backend.generate-694d' } };
     expect(countAll(answer(overNats, overNats), [decode])).toEqual({
@@ -105,7 +105,7 @@ describe('counting entries by their addresses', () => {
     expect(countAll(answer(first, first, first), [two]).ok).toBe(false);
   });
 
-  it('reads addresses as routers write them', () => {
+  it('parses addresses as routers write them', () => {
     expect(
       ['http://10.0.0.1:6100', 'http://10.0.0.1:6100@7', 'grpc://10.0.0.1:6100/', '10.0.0.1:6100/694d/x'].map(
         addressIn,
@@ -113,7 +113,7 @@ describe('counting entries by their addresses', () => {
     ).toEqual(Array(4).fill('10.0.0.1:6100'));
   });
 
-  it('says that an answer is not JSON', () => {
+  it('reports an answer that is not JSON', () => {
     expect(countAll('<html>', [decode])).toEqual({ ok: false, detail: 'the answer is not JSON' });
   });
 });

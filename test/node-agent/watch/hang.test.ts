@@ -21,7 +21,7 @@ describe('the decision whether a process hangs', () => {
     );
   };
 
-  it('is yes after so long without progress with something to do', () => {
+  it('is yes after a time without progress while there is work', () => {
     const at = (time: number) => ({ at: time, busy: true, tokens: 5 });
     expect(decide([at(0), at(500), at(999), at(1_000)])).toEqual([
       ...[undefined, undefined, undefined],
@@ -29,7 +29,7 @@ describe('the decision whether a process hangs', () => {
     ]);
   });
 
-  it('is never yes while it gets on or has nothing to do, however irregular the looks', () => {
+  it('is never yes while there is progress or no work, however irregular the samples', () => {
     const look = fc.record({ pause: fc.nat(HUNG_AFTER_MS * 10), busy: fc.boolean() });
     fc.assert(
       fc.property(fc.array(look), (looks) => {
@@ -45,7 +45,7 @@ describe('the decision whether a process hangs', () => {
     );
   });
 
-  it('starts anew when work comes after a pause, and is not changed by a look that failed', () => {
+  it('starts anew when work comes after a pause, and does not change after a failed sample', () => {
     const decision = new HangDecision(HUNG_AFTER_MS);
     const look = { fingerprint: '5', says: 'no token' };
     expect(decision.observe({ ...look, busy: true }, 0)).toBeUndefined();
@@ -57,7 +57,7 @@ describe('the decision whether a process hangs', () => {
 });
 
 describe('figures in Prometheus’ text format', () => {
-  it('are summed over their labels, and only those that are asked for', () => {
+  it('are summed over their labels, and only the requested ones', () => {
     const text = [
       '# HELP sglang:num_running_reqs The number of running requests.',
       'sglang:num_running_reqs{model_name="a b} 9 ",tp_rank="0"} 2.0',
@@ -77,7 +77,7 @@ describe('figures in Prometheus’ text format', () => {
     });
   });
 
-  it('may be selected by a label', () => {
+  it('can be selected by a label', () => {
     const text = [
       'sglang:http_requests_active{endpoint="/v1/chat/completions",method="POST"} 3.0',
       'sglang:http_requests_active{endpoint="/v1/completions",method="POST"} 1.0',
@@ -90,7 +90,7 @@ describe('figures in Prometheus’ text format', () => {
     expect(sumsOf(text, new Set([active]))).toEqual({ [active]: 8 });
   });
 
-  it('that an engine does not give say nothing of it', () => {
+  it('are ignored when an engine does not report them', () => {
     const progress = {
       ...({ kind: 'metrics', host: 'h', port: 1, path: '/', hungAfterMs: 1 } as const),
       ...{ running: ['running'], counters: ['tokens'] },
@@ -103,7 +103,7 @@ describe('figures in Prometheus’ text format', () => {
     });
   });
 
-  it('that are only recorded do not change whether an engine hangs', () => {
+  it('do not affect the decision when they are only recorded', () => {
     const progress = {
       ...({ kind: 'metrics', host: 'h', port: 1, path: '/', hungAfterMs: 1 } as const),
       ...{ running: ['running'], counters: ['tokens'] },
@@ -128,7 +128,7 @@ describe('the counts of a benchmark', () => {
     ...{ inFlight: 4, chunks: 90 },
   };
 
-  it('stand still when no token comes, whatever rate is printed', async () => {
+  it('stand still when no token comes, whatever rate the benchmark prints', async () => {
     const first = await look({ ...measuring, outputThroughput: 30 });
     expect(first).toMatchObject({ busy: true, says: '4 requests in flight and no token' });
     expect(await look({ ...measuring, outputThroughput: 12.5 })).toEqual(first);
@@ -136,7 +136,7 @@ describe('the counts of a benchmark', () => {
     expect(after?.fingerprint).not.toBe(first?.fingerprint);
   });
 
-  it('say nothing while no request is in flight, or when there are none', async () => {
+  it('are ignored while no request is in flight, or when there are none', async () => {
     expect(await look({ ...measuring, outputThroughput: 1, inFlight: 0 })).toBeUndefined();
     expect(await look({ ...measuring, outputThroughput: 1, inFlight: undefined })).toBeUndefined();
     expect(await look('{"stage":')).toBeUndefined();
@@ -144,7 +144,7 @@ describe('the counts of a benchmark', () => {
   });
 });
 
-it('CPU time is that of the whole tree, also of children with sessions of their own', async () => {
+it('CPU time includes the whole tree, also children in their own sessions', async () => {
   // It ends by itself, should the test not live to end it.
   const loop = 'const end = Date.now() + 20_000; while (Date.now() < end);';
   const child = spawn('sh', ['-c', 'setsid "$0" -e "$1" & wait', process.execPath, loop], {
@@ -167,7 +167,7 @@ function parentOf(pid: string): number {
   }
 }
 
-it('what nvidia-smi says of processes is read, whatever their names', () => {
+it('the processes of nvidia-smi are parsed, with any names', () => {
   const indices = new Map([['GPU-a', 4]]);
   const text =
     'GPU-a, 42, python3, -m, x, 71234\nGPU-a, 43, [Not Found], [N/A]\nGPU-gone, 1, x, 1\nNo devices\n';

@@ -19,7 +19,7 @@ afterEach(() => rm(dir, { recursive: true, force: true }));
 
 const LINE = 'Failed job: type=AddWorker, worker=http://10.0.0.1:6100, error=no answer';
 
-it('finds a line that came since the last look, in pieces and in colours, and none of an earlier process', async () => {
+it('finds a new line, in pieces and in colours, and no line of an earlier process', async () => {
   await writeFile(log, `${LINE}\n`);
   const watch = new LineWatch(log, LINE.length + 1, 'Failed job: type=AddWorker');
   expect(await watch.look()).toBeUndefined();
@@ -30,7 +30,7 @@ it('finds a line that came since the last look, in pieces and in colours, and no
   expect(await new LineWatch(join(dir, 'none'), 0, 'x').look()).toBeUndefined();
 });
 
-it('looks for several patterns, and at no more of a line than its beginning', async () => {
+it('looks for several patterns, and only at the beginning of a long line', async () => {
   await writeFile(log, `${'x'.repeat(600)} second\n${'y'.repeat(300_000)}\n`);
   const watch = new LineWatch(log, 0, 'first', 'second', '(a+)+b');
   expect(await watch.look()).toBeUndefined();
@@ -38,7 +38,7 @@ it('looks for several patterns, and at no more of a line than its beginning', as
   expect(await watch.look()).toBe('the second');
 });
 
-it('reads what is written at the speed of a disk', async () => {
+it('reads a log as fast as a disk writes it', async () => {
   const line =
     '[11/18/2025-09:33:30] [TRT-LLM] [RANK 0] [I] iter = 12, num_scheduled_requests: 64, states = {a: 1}';
   await writeFile(log, `${line}\n`.repeat(300_000));
@@ -50,7 +50,7 @@ it('reads what is written at the speed of a disk', async () => {
   expect((user + system) / 1e6).toBeLessThan(3);
 });
 
-it('a process whose log says that it gave up is not waited for', async () => {
+it('a process whose log shows that it gave up is not waited for', async () => {
   await writeFile(log, '');
   const events: ProcessEvent[] = [];
   const spec = specOf({

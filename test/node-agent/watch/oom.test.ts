@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { OomWatch } from '../../../src/node-agent/watch/oom.ts';
 
-it('tells of what the kernel ended a moment ago, and not of what it ended before', () => {
+it('reports processes that the kernel ended just now, and not those that it ended before', () => {
   let count = 3;
   const watch = new OomWatch(() => count);
   expect(watch.recentKills()).toBe(0);
@@ -13,7 +13,7 @@ it('tells of what the kernel ended a moment ago, and not of what it ended before
   expect(watch.recentKills()).toBe(0);
 });
 
-it('tells of nothing where the kernel does not count', () => {
+it('reports nothing when the kernel has no counters', () => {
   const watch = new OomWatch(() => null);
   watch.tick();
   expect(watch.recentKills()).toBe(0);

@@ -36,7 +36,7 @@ async function probing(status: () => number | null, unhealthyAfterMs: number) {
 const failed = (told: readonly ProcessEvent[]) => told.find(({ type }) => type === 'probe.failed');
 
 describe('probes of a process that serves', () => {
-  it('tell that it fails before it has failed for as long as it may', async () => {
+  it('report a failure before the limit for failing probes is over', async () => {
     const { told, stop } = await probing(() => 503, 1_000);
     const event = await until('a failed probe', () => failed(told));
     stop();
@@ -44,7 +44,7 @@ describe('probes of a process that serves', () => {
     expect(event).toHaveProperty('forMs', expect.any(Number));
   });
 
-  it('count from when the first one that failed was asked, so silence is part of it', async () => {
+  it('count from the request of the first failed one, so silence is included', async () => {
     const { told, stop } = await probing(() => null, 1_000);
     const event = await until('a failed probe', () => failed(told));
     stop();

@@ -60,7 +60,7 @@ describe('a probe of several steps', () => {
     ]);
   });
 
-  it('says which step fails, and that it is half way', async () => {
+  it('names the step that fails, and reports when it is half way', async () => {
     fresh();
     state.models = [];
     const place = await serve(router);
@@ -71,7 +71,7 @@ describe('a probe of several steps', () => {
     });
   });
 
-  it('asks in another way when the first one is refused', async () => {
+  it('repeats the request in another form when the first one is refused', async () => {
     fresh();
     state.refuses = ['/v1/completions'];
     const place = await serve(router);
@@ -90,7 +90,7 @@ describe('a probe of several steps', () => {
   });
 });
 
-it('accepts a status that is not 2xx where the body says ready, as that of the mocker', async () => {
+it('accepts a status that is not 2xx when the body says ready, as that of the mocker', async () => {
   let body = '{"status":"notready","endpoints":{"generate":"notready"}}';
   const place = await serve((_, response) => {
     response.statusCode = 503;

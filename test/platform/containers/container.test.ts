@@ -23,7 +23,7 @@ const command = (over: Partial<ContainerStart> & Pick<ContainerStart, 'runtime'>
 const argv = ['python3', '-m', 'engine', '--flag', 'a b'];
 
 describe('the command of a container', () => {
-  it('for apptainer, which hands its environment on', () => {
+  it('for apptainer, which passes its environment on', () => {
     expect(command({ runtime: 'apptainer' })).toEqual([
       ...['apptainer', 'exec', '--nv', '--writable-tmpfs', '--home', '/scratch'],
       ...['--bind', '/models/m:/model:ro', '--bind', '/out/7:/out/7', '--pwd', '/out/7'],
@@ -72,12 +72,15 @@ describe('the command of a container', () => {
     expect(all).not.toContain('--user');
   });
 
-  it.each(['apptainer', 'enroot', 'docker', 'podman'] as const)('shows %s no GPU without need', (runtime) => {
-    const text = command({ runtime, gpus: false }).join(' ');
-    expect(text).not.toMatch(/--nv\b|--gpus|nvidia\.com|VISIBLE_DEVICES=all/);
-  });
+  it.each(['apptainer', 'enroot', 'docker', 'podman'] as const)(
+    'shows no GPU to a command of %s that needs none',
+    (runtime) => {
+      const text = command({ runtime, gpus: false }).join(' ');
+      expect(text).not.toMatch(/--nv\b|--gpus|nvidia\.com|VISIBLE_DEVICES=all/);
+    },
+  );
 
-  it('takes paths as they are, and flags of a mount as pyxis does', () => {
+  it('escapes paths, and accepts flags of a mount as pyxis does', () => {
     const mounts = ['/a,b:/c"d:ro+rprivate'];
     expect(command({ runtime: 'docker', mounts })).toContain(
       'type=bind,"source=/a,b","target=/c""d",readonly,bind-propagation=rprivate',

@@ -16,24 +16,24 @@ const visible = (given: GivenDevices, gpus: number[] | null, own?: string): (str
 };
 
 describe('the GPUs of a process', () => {
-  it('are those that Slurm gave the node, at the places that the plan counts', () => {
+  it('are those that Slurm gave to the node, at the positions of the plan', () => {
     expect(visible(nvidia('4,5,6,7'), [0, 1])[0]).toBe('4,5');
     expect(visible(nvidia('4,5,6,7'), [2, 3])[0]).toBe('6,7');
     expect(visible(nvidia('GPU-8f,GPU-02'), [1])[0]).toBe('GPU-02');
     expect(visible(nvidia('MIG-1c,MIG-77, MIG-5b'), [1, 2])[0]).toBe('MIG-77,MIG-5b');
   });
 
-  it('are the planned ones where Slurm says nothing, or of fewer', () => {
+  it('are the planned ones when Slurm reports none, or too few', () => {
     expect(visible(nvidia(), [2, 3])[0]).toBe('2,3');
     expect(visible(nvidia('NoDevFiles'), [2, 3])[0]).toBe('2,3');
   });
 
-  it('are all of the node where the plan leaves them to it, and what the recipe names itself', () => {
+  it('are all GPUs of the node when the plan says so, or those that the recipe names', () => {
     expect(visible(nvidia('4,5,6,7'), null)[0]).toBe('4,5,6,7');
     expect(visible(nvidia('4,5,6,7'), [0, 1], '6')[0]).toBe('6');
   });
 
-  it('of AMD are counted from 0 behind ROCR_VISIBLE_DEVICES, in both of the other variables', () => {
+  it('of AMD are counted from 0 after ROCR_VISIBLE_DEVICES, in both of the other variables', () => {
     const given = amd({ ROCR_VISIBLE_DEVICES: '4,5,6,7' });
     expect(visible(given, [2, 3])).toEqual(['2,3', '2,3', '4,5,6,7']);
     expect(visible(amd({ HIP_VISIBLE_DEVICES: '4,5,6,7' }), [2, 3])).toEqual(['6,7', '6,7', undefined]);

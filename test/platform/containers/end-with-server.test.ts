@@ -33,7 +33,7 @@ it.each([
   ['ends with 0', 'exit 0', 0],
   ['is killed', 'kill -9 $$', 137],
 ])(
-  'a server that %s takes its launcher and the ranks of its node along',
+  'a server that %s ends its launcher and the ranks of its node',
   async (_, server, code) => {
     const child = spawn('bash', ['-c', launcher(server)], {
       detached: true,
@@ -52,7 +52,7 @@ it.each([
   30_000,
 );
 
-it('what does not heed SIGTERM is killed', async () => {
+it('a process that ignores SIGTERM is killed', async () => {
   const stubborn = 'bash -c "trap : TERM; while :; do sleep 1; done"';
   const child = spawn('bash', ['-c', launcher('sleep 0.5; exit 1', stubborn)], {
     detached: true,

@@ -47,14 +47,14 @@ describe('an MPI launch', () => {
     ]);
   });
 
-  it("takes the recipe's srun_options but for those that it depends on", () => {
+  it('accepts the recipe’s srun_options, except those that it depends on', () => {
     const options = { 'container-writable': '', wait: '0' };
     expect(launch({ launcher: { ...srun, options } })).toEqual(
       expect.arrayContaining(['--container-writable', '--wait=15']),
     );
   });
 
-  it('chooses the devices of its ranks among those that Slurm gives the step, where the plan counts them', () => {
+  it('chooses the devices of its ranks among those that Slurm gives the step, when the plan counts them', () => {
     const argv = launch({ env: { CUDA_VISIBLE_DEVICES: '4,5', SECRET: 'x' }, argv: ['env'] });
     expect(argv.slice(-3)).toEqual(['srtctl-devices', '4,5', 'env']);
     expect(argv.join(' ')).not.toContain('SECRET');
@@ -72,31 +72,31 @@ describe('an MPI launch', () => {
     expect(seen('0')).toBe('4,5');
   });
 
-  it('tells its ranks the devices that the recipe names itself', () => {
+  it('gives its ranks the devices that the recipe names', () => {
     const argv = launch({ env: { CUDA_VISIBLE_DEVICES: '7' }, argv: ['serve'] });
     expect(argv.slice(-4)).toEqual(['env', '--', 'CUDA_VISIBLE_DEVICES=7', 'serve']);
   });
 
-  it('leaves the launcher as it is where the path of the programs has blanks, at which it would be split', () => {
+  it('does not change the launcher when the path of the programs has blanks, because the launcher would split it', () => {
     expect(launch({ distDir: '/my programs' }).slice(-2)).toEqual(['trtllm-llmapi-launch', 'serve']);
   });
 
-  it('is in the component of a heterogeneous job that has its nodes', () => {
+  it('is in the component of a heterogeneous job that contains its nodes', () => {
     expect(launch({ launcher: { ...srun, components: [['n1'], ['n2', 'n3']] } })).toContain('--het-group=1');
   });
 
-  it('has no container of pyxis where there is none', () => {
+  it('has no container of pyxis without an image', () => {
     expect(launch({ launcher: { ...srun, pyxisMounts: null } }).join(' ')).not.toContain('container');
   });
 
-  it('is stopped through Slurm: srun itself would kill its ranks', () => {
+  it('is stopped through Slurm, because srun itself would kill its ranks', () => {
     expect(mpiSignal(srun, 'TERM', 'name', '/dist')).toEqual([
       ...['/bin/sh', '/dist/steps/signal-step.sh', 'TERM', 'name'],
     ]);
     expect(mpiSignal({ kind: 'stand-in', program: ['x'] }, 'TERM', 'name', '/dist')).toBeUndefined();
   });
 
-  it('is over when Slurm has no such step any more, also where squeue fails now and then', () => {
+  it('has ended when Slurm no longer has the step, even when squeue fails now and then', () => {
     const dir = mkdtempSync(join(tmpdir(), 'srtctl-step-'));
     try {
       // The third look finds it, the fourth fails, the fifth finds nothing.

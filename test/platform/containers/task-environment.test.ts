@@ -27,23 +27,23 @@ const agent = {
   ...{ RANK: '1', LOCAL_RANK: '0', WORLD_SIZE: '2', MASTER_ADDR: 'n1', MASTER_PORT: '29500' },
 };
 
-it('an engine is not told that it is a rank of the launch that started its agent', () => {
+it('an engine does not get the variables of the launch that started its agent', () => {
   expect(withoutTask(agent, { role: 'frontend' }, {})).toEqual({ PATH: '/bin', HF_TOKEN: 't' });
 });
 
-it('a command of the recipe keeps what describes its job', () => {
+it('a command of the recipe keeps the variables that describe its job', () => {
   const kept = ['HF_TOKEN', 'PATH', 'SLURMD_NODENAME', 'SLURM_CONF', 'SLURM_JOB_ID', 'SLURM_JOB_NODELIST'];
   expect(Object.keys(withoutTask(agent, { role: 'benchmark' }, {})).sort()).toEqual(kept);
   expect(Object.keys(withoutTask(agent, { role: 'step' }, {})).sort()).toEqual(kept);
 });
 
-it('what the recipe sets itself stays', () => {
+it('variables that the recipe itself sets stay', () => {
   const own = { MASTER_ADDR: 'mine', OMPI_MCA_btl: 'tcp' };
   expect(withoutTask({ ...agent, ...own }, { role: 'agg' }, own)).toMatchObject(own);
   expect(stepEnvironment({ ...agent, ...own }, own)).toMatchObject(own);
 });
 
-it("srun starts the ranks of an MPI launch with a place of their own, and with the site's settings", () => {
+it('srun starts the ranks of an MPI launch with their own place, and with the site’s settings', () => {
   const mpi = { tasks: 2, nodes: ['n1'] };
   const env = stepEnvironment(withoutTask(agent, { role: 'agg', mpi }, {}));
   expect(env).toMatchObject({ SLURM_JOB_ID: '7', OMPI_MCA_coll_hcoll_enable: '0', PMIX_MCA_gds: 'hash' });

@@ -10,7 +10,7 @@ function fake(pid: number) {
   return { process: { pid, startedAt: '1', ended, hasEnded: false, kill: () => undefined }, end };
 }
 
-it('the end of an agent’s process is no news of it when another was launched in its place', async () => {
+it('the end of an earlier process is not the end of an agent that was launched again', async () => {
   const launched = new LaunchedAgents({ began: () => {}, over: () => {} });
   const told: [number, readonly string[]][] = [];
   const [first, second] = [fake(1), fake(2)];

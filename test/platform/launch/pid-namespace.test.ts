@@ -45,7 +45,7 @@ async function launch(
   return run(command, args, { env: { ...process.env, SLURMD_NODENAME: 'node7', ...env }, timeout: 60_000 });
 }
 
-it('an agent that is killed with its guard leaves nothing: its launcher does what the guard would', async () => {
+it('an agent that is killed with its guard leaves no process, because its launcher does the guard’s work', async () => {
   await cp('src/os/processes/guard.sh', join(dir, 'guard.sh'));
   await mkdir(join(dir, 'tmp'));
   // In a session of its own, with the mark.
@@ -63,7 +63,7 @@ it('an agent that is killed with its guard leaves nothing: its launcher does wha
   expect(await readdir(dir)).not.toContain('tmp');
 });
 
-it('a Node that needs another C library is said, with what it said itself', async () => {
+it('a Node that needs another C library is reported with its own message', async () => {
   const node = join(dir, 'node');
   await writeFile(node, '#!/bin/sh\necho "libnode.so.108: cannot open shared object file" >&2\nexit 127\n');
   await chmod(node, 0o755);
@@ -75,7 +75,7 @@ it('a Node that needs another C library is said, with what it said itself', asyn
   expect(await readFile(join(dir, 'configs/node7.failed'), 'utf8')).toContain('libnode.so.108');
 });
 
-it('an agent runs with the spare Node where the own one needs another C library', async () => {
+it('an agent runs with the spare Node when its own needs another C library', async () => {
   const node = join(dir, 'node');
   await writeFile(node, '#!/bin/sh\necho "libnode.so.108: cannot open shared object file" >&2\nexit 127\n');
   await chmod(node, 0o755);
@@ -89,7 +89,7 @@ it('an agent runs with the spare Node where the own one needs another C library'
 
 describe('an agent in a PID namespace', () => {
   it.skipIf(!possible)(
-    'is given its words, sees its own processes alone, and its exit code is told',
+    'gets its arguments, sees only its own processes, and its exit code is reported',
     async () => {
       const agent = `const pids = require('node:fs').readdirSync('/proc').filter((name) => /^\\d+$/.test(name));
       console.log(JSON.stringify({ argv: process.argv.slice(2), pids: pids.length }));
@@ -103,7 +103,7 @@ describe('an agent in a PID namespace', () => {
   );
 
   it.skipIf(!possible)(
-    'that is killed leaves no directory, and what is in no namespace is ended',
+    'leaves no directory when it is killed, and processes outside of the namespace are ended',
     async () => {
       await cp('src/os/processes/guard.sh', join(dir, 'guard.sh'));
       const stops = join(dir, 'stop-node7%2fgroup');
@@ -116,7 +116,7 @@ describe('an agent in a PID namespace', () => {
   );
 
   it.skipIf(!possible)(
-    'ends what an earlier one of its name left, and nothing of another on the node',
+    'ends the remains of an earlier agent of its name, and no process of another agent on the node',
     async () => {
       const job = dir.split('/').at(-1);
       const start = (agent: string) => {
@@ -136,7 +136,7 @@ describe('an agent in a PID namespace', () => {
     },
   );
 
-  it.skipIf(!possible)('has nobody’s processes reaped for it, and takes all with it', async () => {
+  it.skipIf(!possible)('reaps orphans, and ends all its processes with itself', async () => {
     // A child that becomes nobody's and ends must not stay as a zombie; one that goes on must end with the agent.
     const agent = `const { execSync } = require('node:child_process');
       execSync('(setsid sleep 0.05 &); (setsid env -i sleep 1000 >/dev/null 2>&1 &)');
@@ -155,7 +155,7 @@ describe('an agent in a PID namespace', () => {
     expect(failed).toMatchObject({ code: 137, stdout: 'one\n' });
   });
 
-  it('that is not possible is said where the coordinator looks for it, before there is an agent', async () => {
+  it('a namespace that is not possible is reported to the coordinator before the agent starts', async () => {
     await mkdir(join(dir, 'bin'));
     const { stdout } = await run('/bin/sh', ['-c', 'command -v uname']);
     await symlink(stdout.trim(), join(dir, 'bin/uname'));

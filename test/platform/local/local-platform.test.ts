@@ -10,7 +10,7 @@ import { guardsOf } from '../../support/guards.ts';
 const NOTHING = { distDir: tmpdir(), home: tmpdir(), mock: false, env: {}, began: () => {}, over: () => {} };
 const platform = (nodes: string[]) => createLocalPlatform({ ...NOTHING, jobId: 'none', nodes });
 
-it('is done when the guards are, which may be at work still for agents that were killed', async () => {
+it('stop resolves after the guards of killed agents have ended', async () => {
   const jobId = `guarded-${process.pid}`;
   const own = await createLocalPlatform({ ...NOTHING, jobId, nodes: [] });
   const guard = spawn('/bin/sh', ['src/os/processes/guard.sh', `SRTCTL_AGENT=${jobId}/node1/x`], {
@@ -26,7 +26,7 @@ it('is done when the guards are, which may be at work still for agents that were
 });
 
 describe('loopback addresses', () => {
-  it('are different for every node of every block, and never the block’s own', () => {
+  it('are different for every node of every block, and never the block’s own address', () => {
     expect([addressIn(0, 0), addressIn(0, 1), addressIn(3, 0)]).toEqual([
       '127.0.0.2',
       '127.0.0.3',

@@ -16,7 +16,7 @@ const portsOf = (over: Partial<LocalPortsOptions> = {}): LocalPorts =>
   new LocalPorts({ block: 0, perNode: true, chosen: new Map(), home, taken: () => new Set(), ...over });
 const written = () => new Promise((resolve) => setImmediate(resolve));
 
-it('gives each port of each node one of its own, and the same one whenever it is asked for', () => {
+it('gives each port of each node its own port, and the same one at each request', () => {
   const asked = fc.array(
     fc.tuple(fc.constantFrom('node1', 'node2', 'node3'), fc.integer({ min: 4_000, max: 21_000 })),
     {
@@ -35,7 +35,7 @@ it('gives each port of each node one of its own, and the same one whenever it is
   );
 });
 
-it('keeps ports together that an engine counts on from the first', () => {
+it('keeps ports together when an engine counts from the first one', () => {
   const ports = portsOf();
   for (const first of [5_200, 5_400, 7_200, 8_300])
     expect([1, 2, 7].map((rank) => ports.of('node1', first + rank) - ports.of('node1', first))).toEqual([
@@ -43,7 +43,7 @@ it('keeps ports together that an engine counts on from the first', () => {
     ]);
 });
 
-it('takes none on which something listens, on whatever address', async () => {
+it('uses no port on which a process listens, on any address', async () => {
   const first = portsOf().of('node1', 8_000);
   await written();
   rmSync(join(home, 'ports.json'));
@@ -57,17 +57,17 @@ it('takes none on which something listens, on whatever address', async () => {
   }
 });
 
-it('gives the nodes of a simulation the same ports, since each listens on its own address', () => {
+it('gives the nodes of a simulation the same ports, because each listens on its own address', () => {
   const ports = portsOf({ perNode: false });
   expect(ports.of('node1', 6_100)).toBe(ports.of('node2', 6_100));
 });
 
-it('takes what the user has chosen', () => {
+it('uses the port that the user has chosen', () => {
   const ports = portsOf({ chosen: new Map([[8_000, 9_123]]) });
   expect(ports.of('node1', 8_000)).toBe(9_123);
 });
 
-it('is the same for a coordinator that takes over, whatever listens by then', async () => {
+it('is the same for a coordinator that takes over, although processes listen on the ports by then', async () => {
   const before = portsOf();
   const given = [8_000, 6_100, 6_132].map((port) => before.of('node1', port));
   await written();
@@ -75,7 +75,7 @@ it('is the same for a coordinator that takes over, whatever listens by then', as
   expect([8_000, 6_100, 6_132].map((port) => after.of('node1', port))).toEqual(given);
 });
 
-it('lets jobs that run at once begin far from one another', () => {
+it('gives simultaneous jobs ports far from one another', () => {
   const first = Array.from({ length: 8 }, (_, block) => portsOf({ block }).of('n', 8_000));
   const sorted = [...first].sort((a, b) => a - b);
   const gaps = sorted.slice(1).map((port, index) => port - (sorted[index] ?? 0));

@@ -56,18 +56,18 @@ describe('the batch script', () => {
     expect(stdout.trim()).toBe(`${outputs}/dist/coordinator.js ${outputs}/7/7.json`);
   });
 
-  it('asks for a warning before the time limit, and for no end when a node is lost', () => {
+  it('asks for a signal before the time limit, and not to end when a node is lost', () => {
     expect(run('exit 0').script).toMatch(/^#SBATCH --signal=B:TERM@120$[\s\S]*^#SBATCH --no-kill$/m);
   });
 
-  it('hands SIGTERM to the coordinator and waits for its end', () => {
+  it('forwards SIGTERM to the coordinator and waits for its end', () => {
     const { status, stdout } = run(
       "trap 'echo told; exit 143' TERM; kill -s TERM $PPID; while :; do sleep 0.05; done",
     );
     expect({ status, stdout: stdout.trim() }).toEqual({ status: 143, stdout: 'told' });
   });
 
-  it('starts a coordinator again that broke, as often as it is told', () => {
+  it('restarts a coordinator that failed, up to the limit', () => {
     const node = 'echo x >>starts; exit 70';
     expect(run(node).status).toBe(70);
     const { status, outputs } = run(node, { env: { SRTCTL_COORDINATOR_RESTARTS: '2' } });
@@ -76,7 +76,7 @@ describe('the batch script', () => {
     expect(execFileSync('wc', ['-l', join(outputs, 'starts')], { encoding: 'utf8' })).toMatch(/^3 /);
   });
 
-  it('starts no other coordinator when the signal comes in the pause before a restart', () => {
+  it('does not restart the coordinator when the signal comes in the pause before a restart', () => {
     // The coordinator breaks, and a moment later the script is told to end, while it waits before the next start.
     const node = `echo x >>starts
 [ "$(wc -l <starts)" -gt 1 ] && { (sleep 0.3; kill -s TERM "$PPID") & }
@@ -86,7 +86,7 @@ exit 70`;
     expect(execFileSync('wc', ['-l', join(outputs, 'starts')], { encoding: 'utf8' })).toMatch(/^2 /);
   });
 
-  it('leaves alone what an earlier life of the same job has left', () => {
+  it('does not touch the files of an earlier run of the same job', () => {
     const env = { SLURM_RESTART_COUNT: '1' };
     const again = run('echo started', { env, files: { 'state.json': '{}' } });
     expect(again.status).toBe(2);
@@ -95,7 +95,7 @@ exit 70`;
     expect(again.script).toContain('\n#SBATCH --no-requeue\n');
   });
 
-  it('says in one line that there is no runtime for the architecture, or that it is not there', () => {
+  it('reports in one line that the runtime of the architecture is unknown or missing', () => {
     const other = run('exit 0', { runtimes: { riscv: '/node' } });
     expect(other.status).toBe(2);
     expect(other.stdout).toContain(`runtime.${arch}`);
@@ -105,7 +105,7 @@ exit 70`;
   });
 });
 
-it('a quoted word comes out of a shell as it was', () => {
+it('a quoted word is unchanged after a shell has read it', () => {
   const words = fc.array(
     fc.string({ unit: 'binary' }).map((text) => text.replaceAll('\0', '')),
     { minLength: 1 },
@@ -131,7 +131,7 @@ it.each([
   expect(timeLimitMs(text)).toBe(seconds * 1_000);
 });
 
-it('is told of its time limit two minutes before, of a short one later, never as it starts', () => {
+it('is signalled two minutes before a time limit, later before a short one, and never at the start', () => {
   expect([null, 4 * 3_600_000, 600_000].map(warningSeconds)).toEqual([120, 120, 120]);
   for (let minutes = 1; minutes < 60; minutes++)
     expect(warningSeconds(minutes * 60_000) + 30, `${minutes} min`).toBeLessThan(minutes * 60);
@@ -194,7 +194,7 @@ it.each([
     /slurm\.partition/,
   ],
   ['sbatch: error: Batch job submission failed: Protocol authentication error', /munge/],
-])('sbatch’s %s is one line with what to change', (stderr, line) => {
+])('sbatch’s %s becomes one line with a hint', (stderr, line) => {
   const error = submitError({ exitCode: 1, stdout: '', stderr, timedOut: false });
   expect(error.oneLine()).toMatch(line);
   expect(error.oneLine()).not.toContain('\n');

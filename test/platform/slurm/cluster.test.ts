@@ -107,7 +107,7 @@ describe.skipIf(lab.why !== '')(
       await lab.nothingLeft();
     });
 
-    it("gives pyxis the image and the mounts, and nginx's image agents of its own", async () => {
+    it('gives pyxis the image and the mounts, and gives nginx’s image its own agents', async () => {
       const text = recipe
         .replace('enable_multiple_frontends: false', 'nginx_container: repo/nginx:2')
         .replace(/benchmark: .*/, `benchmark: ${inspecting}`);
@@ -138,7 +138,7 @@ describe.skipIf(lab.why !== '')(
     it.each([
       ['with agents', []],
       ['as one script', ['--no-use-orchestrator']],
-    ])('runs %s in the allocation of the shell, which goes on when the run is over', async (_, options) => {
+    ])('runs %s in the allocation of the shell, which continues after the run', async (_, options) => {
       const [file] = await lab.written(recipe);
       const outputs = await lab.temporary('srtctl-out-');
       const command = [SRTCTL, 'apply', '-f', file, '--mock', '--output', outputs, ...options];
@@ -149,14 +149,14 @@ describe.skipIf(lab.why !== '')(
       await lab.nothingLeft();
     });
 
-    it.skipIf(!pidNamespaces)('runs with agents in PID namespaces of their own', async () => {
+    it.skipIf(!pidNamespaces)('runs with agents in their own PID namespaces', async () => {
       const [file] = await lab.written(`${recipe}supervision: {pid_namespace: true}\n`);
       const job = await lab.apply(['-f', file, '--watch']);
       expect(await job.ended(), job.stderr + job.stdout).toBe(0);
       await lab.nothingLeft();
     });
 
-    it('stops in good order on scancel, keeps what it has, and is not requeued', async () => {
+    it('stops in good order on scancel, keeps its results, and is not requeued', async () => {
       const [file] = await lab.written(long);
       const job = await lab.apply(['-f', file, '--watch']);
       await job.pointReached('benchmarking');
@@ -186,7 +186,7 @@ describe.skipIf(lab.why !== '')(
       await lab.nothingLeft();
     });
 
-    it('runs with a time limit of a minute, and stops in good order before it is over', async () => {
+    it('runs with a time limit of a minute, and stops in good order before the limit', async () => {
       const [file] = await lab.written(long.replace('00:10:00', '00:01:00'));
       const job = await lab.apply(['-f', file, '--watch']);
       await job.pointReached('benchmarking');
@@ -198,7 +198,7 @@ describe.skipIf(lab.why !== '')(
       await lab.nothingLeft();
     });
 
-    it('submits a job for each recipe of a directory; one that waits is taken back, one that runs is stopped', async () => {
+    it('submits a job for each recipe of a directory; cancel removes a waiting job and stops a running one', async () => {
       const [file, config] = await lab.written(long, 'use_exclusive_sbatch_directive: true\n');
       const [other] = await lab.written(long.replace('name: lab', 'name: other'));
       await rename(other, join(dirname(file), 'other.yaml'));
@@ -246,7 +246,7 @@ describe.skipIf(lab.why !== '')(
         },
         /node2.*no Node runtime for -m.*runtime/,
       ],
-    ])('ends with one line that says what to do for a node %s', async (_what, spoil, line) => {
+    ])('ends with one line and a hint for a node %s', async (_what, spoil, line) => {
       const own = await lab.temporary('srtctl-node-');
       const node = join(own, 'node');
       await symlink(process.execPath, node);
@@ -263,7 +263,7 @@ describe.skipIf(lab.why !== '')(
       }
     });
 
-    it('the doctor looks at all nodes through one job, and finds what an earlier job has left', async () => {
+    it('the doctor examines all nodes through one job, and finds the remains of an earlier job', async () => {
       const outputs = await lab.temporary('srtctl-out-');
       const left = spawn(
         resolve('test/slurm-lab/lab.sh'),
@@ -299,7 +299,7 @@ describe.skipIf(lab.why !== '')(
     it.each([
       ['a partition that is not there', 'slurm: {partition: none}', /partition/i],
       ['more nodes than there are', 'infra: {etcd_nats_dedicated_node: true}', /nodes/i],
-    ])('says in one line what to change for %s', async (_what, section, message) => {
+    ])('reports in one line what to change for %s', async (_what, section, message) => {
       const text = section.startsWith('slurm')
         ? recipe.replace(/slurm: .*/, section)
         : `${recipe}${section}\n`;
@@ -323,7 +323,7 @@ describe.skipIf(lab.why !== '')(
       await lab.nothingLeft();
     });
 
-    it('stops without agents a program by its main process, which ends in its own time', async () => {
+    it('without agents, stops a program through its main process, which ends in its own time', async () => {
       const own = await lab.temporary('srtctl-client-');
       const [started, ended] = [join(own, 'started'), join(own, 'ended')];
       await writeFile(
@@ -355,7 +355,7 @@ while True: time.sleep(0.1)
       await lab.nothingLeft();
     });
 
-    it('runs without coordinator and agents, a step for each process, and stops on cancel', async () => {
+    it('runs without coordinator and agents, with a step for each process, and stops on cancel', async () => {
       const poll = { SRTCTL_STATIC_POLL_SECONDS: '0.5' };
       const quick = await lab.apply(
         ['-f', resolve('examples/quickstart.yaml'), '--watch', '--no-use-orchestrator'],
@@ -385,7 +385,7 @@ while True: time.sleep(0.1)
 
     // What is around a worker, and the ranks of MPI launches.
 
-    it('gives a worker every CPU and GPU of the job on its node, less what is for others', async () => {
+    it('gives a worker every CPU and GPU of the job on its node, except those of other processes', async () => {
       const text = recipe
         .replace(/benchmark: .*/, "benchmark: {type: custom, command: 'sleep 1000'}")
         .replace('slurm:', 'sbatch_directives: {cpus-per-gpu: "2", mem-per-cpu: "100"}\nslurm:');
@@ -437,7 +437,7 @@ while True: time.sleep(0.1)
       await lab.nothingLeft();
     });
 
-    it('leaves no rank on any node when the agent that started them is killed', async () => {
+    it('leaves no rank on any node when the agent that started the ranks is killed', async () => {
       const [file] = await lab.written(trtllm);
       const job = await lab.apply(['-f', file, '--watch']);
       await job.pointReached('benchmarking');
@@ -462,7 +462,7 @@ while True: time.sleep(0.1)
       await lab.nothingLeft();
     });
 
-    it('starts another agent where one was killed, and runs the next point', async () => {
+    it('starts a new agent for a killed one, and runs the next point', async () => {
       const text = recipe
         .replace('num_prompts_mult: 4', 'num_prompts_mult: 200')
         .replace('osl: 32', 'osl: "{osl}"');
@@ -482,7 +482,7 @@ while True: time.sleep(0.1)
     });
 
     it.skipIf(!pidNamespaces)(
-      'ends what a frozen agent ran before another one takes its place, also out of its namespace',
+      'ends the processes of a frozen agent before another one replaces it, also in a namespace',
       async () => {
         // Long enough for the silence to be noticed before the benchmark has ended, also on a machine that is at rest.
         const text = recipe
@@ -535,7 +535,7 @@ while True: time.sleep(0.1)
       }
     });
 
-    it('does without a node that is off before any agent is started, when there is a spare one', async () => {
+    it('gives up a node that is off before any agent starts, when there is a spare node', async () => {
       const [file] = await lab.written(recipe.replace('resources: {', 'resources: {spare_nodes: 1, '));
       const outputs = await lab.temporary('srtctl-out-');
       const command = ['apply', '-f', file, '--mock', '--output', outputs];
@@ -554,7 +554,7 @@ while True: time.sleep(0.1)
       await lab.nothingLeft();
     });
 
-    it('ends in Slurm when its head node is powered off, and says which node that was', async () => {
+    it('ends in Slurm when its head node is powered off, and names that node', async () => {
       const [file] = await lab.written(`${long}supervision: {lease: 5}\n`);
       const job = await lab.apply(['-f', file]);
       expect(await job.ended(), job.said).toBe(0);
@@ -582,7 +582,7 @@ while True: time.sleep(0.1)
       await lab.nothingLeft();
     });
 
-    it('is known by its comment when slurmctld takes it and answers too late', async () => {
+    it('is found by its comment when slurmctld accepts it and answers too late', async () => {
       const [file] = await lab.written(recipe);
       process.kill(slurmctld(), 'SIGSTOP');
       const job = await lab.apply(['-f', file, '--watch']);
@@ -623,7 +623,7 @@ kill -TERM $first; wait $first`;
       await lab.nothingLeft();
     });
 
-    it('resumes a sweep that was cancelled: what is measured stays to the byte, the rest has a job of its own', async () => {
+    it('resumes a cancelled sweep: existing results stay unchanged, and a new job runs the rest', async () => {
       const text = recipe.replace('num_prompts_mult: 4', 'num_prompts_mult: "{n}"');
       const [file] = await lab.written(`${text}sweep: {n: [4, 300]}\n`);
       const job = await lab.apply(['-f', file, '--watch']);

@@ -14,7 +14,7 @@ describe('sbatch options that exclude one another', () => {
   it.each([
     ['mem-per-gpu: 100G', '--mem-per-gpu=100G'],
     ['mem-per-cpu: 3968M', '--mem-per-cpu=3968M'],
-  ])('are the recipe’s where the cluster says another one: %s', (own, line) => {
+  ])('are the recipe’s when the cluster sets another one: %s', (own, line) => {
     const config = cluster({ default_sbatch_directives: { mem: '0', constraint: 'ib' } });
     const { variant, recipe } = variantOf(`sbatch_directives: {${own}}\n`);
     const lines = sbatchDirectives(recipe, config, 1);
@@ -24,7 +24,7 @@ describe('sbatch options that exclude one another', () => {
     expect(() => refuseExclusive(variant, config)).not.toThrow();
   });
 
-  it('are refused with their place where one file says both', () => {
+  it('are refused with their place when one file sets both', () => {
     const { variant } = variantOf('sbatch_directives: {mem: 0, mem-per-gpu: 1G}\n');
     expect(() => refuseExclusive(variant, cluster({}))).toThrow(/mem and mem-per-gpu exclude one another/);
   });
@@ -37,11 +37,11 @@ it.each([
   ['COMPLETED', true],
   ['NODE_FAIL', true],
   ['GONE', true],
-])('a job that Slurm says is %s has ended: %s', (state, ended) => {
+])('a job in Slurm’s state %s has ended: %s', (state, ended) => {
   expect(hasEndedInSlurm({ state, reason: '', exitCode: null, nodes: '' })).toBe(ended);
 });
 
-describe('a mount that no container can have', () => {
+describe('a mount that is impossible in a container', () => {
   it.each([
     ['extra_mount: ["/data/my models:/data"]', /white space/],
     ['extra_mount: ["/a:/b:ro:x"]', /more parts than host:container:flags/],

@@ -25,14 +25,14 @@ function command(name: string, script: string): void {
 const tooLate = `cat >$dir/script; for arg; do case $arg in --comment=*) echo "\${arg#*=}" >$dir/comment ;; esac; done
 echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1`;
 
-describe('a submission that gets no answer in time', () => {
-  it('goes on with its job when that is in the queue, known by its comment', async () => {
+describe('a submission that is not answered in time', () => {
+  it('goes on with its job when squeue finds it by its comment', async () => {
     command('sbatch', tooLate);
     command('squeue', 'echo "7|somebody else"; echo "8|$(cat $dir/comment)"');
     expect(await submitHeld('#!/bin/bash\n', dir, SOON)).toMatchObject({ jobId: '8' });
   });
 
-  it('leaves the comment of the recipe alone, and knows its job by the script', async () => {
+  it('leaves the recipe’s comment unchanged, and finds its job by the script', async () => {
     command('sbatch', tooLate);
     command('squeue', 'echo "7|site"; echo "9|site"');
     command('scontrol', '[ "$3" = 9 ] && cat $dir/script');
@@ -42,13 +42,13 @@ describe('a submission that gets no answer in time', () => {
     expect(existsSync(join(dir, 'comment'))).toBe(false);
   });
 
-  it('says that nothing was submitted when squeue answers without it', async () => {
+  it('reports that no job was submitted when squeue answers without it', async () => {
     command('sbatch', tooLate);
     command('squeue', 'echo "7|another"');
     await expect(submitHeld('#!/bin/bash\n', dir, SOON)).rejects.toThrow(/nothing was submitted/);
   });
 
-  it('says what to look for when squeue does not answer either', async () => {
+  it('says which job to look for when squeue does not answer either', async () => {
     command('sbatch', tooLate);
     command('squeue', 'exit 1');
     await expect(submitHeld('#!/bin/bash\n', dir, SOON)).rejects.toThrow(
@@ -58,19 +58,16 @@ describe('a submission that gets no answer in time', () => {
 });
 
 const refusals = resolve('../shared/cases/11-sbatch-policy/stderr.txt');
-it.skipIf(!existsSync(refusals))(
-  'each refusal of ../shared/cases/11-sbatch-policy says what to change',
-  () => {
-    for (const line of readFileSync(refusals, 'utf8')
-      .split('\n')
-      .filter((text) => text !== '')) {
-      const error = submitError({
-        exitCode: 1,
-        stdout: '',
-        stderr: line.replaceAll('|', '\n'),
-        timedOut: false,
-      });
-      expect(error.hint, line).toMatch(/slurm\.|sbatch_directives|resources|default_|try again|squeue/);
-    }
-  },
-);
+it.skipIf(!existsSync(refusals))('each refusal of ../shared/cases/11-sbatch-policy has a hint', () => {
+  for (const line of readFileSync(refusals, 'utf8')
+    .split('\n')
+    .filter((text) => text !== '')) {
+    const error = submitError({
+      exitCode: 1,
+      stdout: '',
+      stderr: line.replaceAll('|', '\n'),
+      timedOut: false,
+    });
+    expect(error.hint, line).toMatch(/slurm\.|sbatch_directives|resources|default_|try again|squeue/);
+  }
+});

@@ -23,7 +23,7 @@ describe('a node list', () => {
     ['r[1-2]n[08-10]', ['r1n08', 'r1n09', 'r1n10', 'r2n08', 'r2n09', 'r2n10']],
     ['n[9-11]-ib', ['n9-ib', 'n10-ib', 'n11-ib']],
     ['', []],
-  ])('%s is what it says', (list, names) => {
+  ])('%s has the expected names', (list, names) => {
     expect(expandHostlist(list)).toEqual(names);
   });
 
@@ -31,17 +31,17 @@ describe('a node list', () => {
     expect(() => expandHostlist(list)).toThrow(RangeError);
   });
 
-  it('of a thousand names costs nothing', () => {
+  it('of a thousand names is parsed fast', () => {
     expect(expandHostlist('gpu[0001-1000]')).toHaveLength(1_000);
   });
 
-  it.skipIf(!hasScontrol)('of a thousand names is the one that `scontrol show hostnames` has', () => {
+  it.skipIf(!hasScontrol)('of a thousand names agrees with `scontrol show hostnames`', () => {
     const list = 'gpu[0001-0500,0502-1001],login1';
     const said = execFileSync('scontrol', ['show', 'hostnames', list], { encoding: 'utf8', env });
     expect(expandHostlist(list)).toEqual(said.trim().split('\n'));
   });
 
-  it.skipIf(!hasScontrol)('is read as `scontrol show hostnames` reads it', () => {
+  it.skipIf(!hasScontrol)('is parsed as by `scontrol show hostnames`', () => {
     const number = fc.nat(40);
     const range = fc.tuple(number, fc.nat(5), fc.boolean()).map(([from, more, zeros]) => {
       const text = (value: number) => String(value).padStart(zeros ? 3 : 1, '0');

@@ -28,17 +28,17 @@ it.each([
     /429/,
   ],
   ['enroot-mount: failed to mount: /data/my at /run/enroot/x: No such file or directory', /enroot-mount/],
-])('the end of a step that has no image names the line that tells: %s', async (line, expected) => {
+])('a step without an image ends with the line that names the reason: %s', async (line, expected) => {
   const log = `slurmstepd: error: pyxis: child 7 failed with error code: 1\nslurmstepd: error: pyxis:     ${line}\n${END}`;
   expect(await said(log)).toMatch(expected);
 });
 
-it('a log without an error gives its last lines, and one that is not there nothing', async () => {
+it('a log without an error gives its last lines, and a missing log gives nothing', async () => {
   expect(await said('one\ntwo\nthree\nfour\n')).toBe(' (two / three / four)');
   expect(await lastWords(join(dir, 'none'), catalogue)).toBe('');
 });
 
-it('a catalogue that cannot be read does not keep the end from being told', async () => {
+it('an unreadable catalogue does not prevent the report', async () => {
   await writeFile(join(dir, 'x.out'), 'error: no\n');
   expect(await lastWords(join(dir, 'x.out'), join(dir, 'none.yaml'))).toMatch(/no/);
 });

@@ -19,7 +19,7 @@ const step = (over: Partial<AgentStep> = {}): string[] =>
   });
 
 describe('the srun of the agents', () => {
-  it('takes all that the job has on each node, and outlives a node or an agent', () => {
+  it('uses all resources of the job on each node, and outlives a node or an agent', () => {
     const args = step();
     for (const option of [
       ...['--overlap', '--no-kill', '--wait=0', '--kill-on-bad-exit=0', '--mpi=none', '--cpu-bind=none'],
@@ -48,14 +48,14 @@ describe('the srun of the agents', () => {
     expect(args.join(' ')).not.toMatch(/--nodes|--ntasks=|--nodelist/);
   });
 
-  it('takes the recipe’s srun_options, but for those that the agents depend on', () => {
+  it('accepts the recipe’s srun_options, except those that the agents depend on', () => {
     const args = step({ options: { 'container-writable': '', network: 'sharp', mpi: 'pmix', wait: '30' } });
     expect(args).toEqual(expect.arrayContaining(['--container-writable', '--network=sharp', '--mpi=none']));
     expect(args).toContain('--wait=0');
     expect(args).not.toContain('--mpi=pmix');
   });
 
-  it('is told nothing that sbatch said of the job’s own tasks', () => {
+  it('does not get the variables that sbatch sets for the job’s own tasks', () => {
     const env = {
       SLURM_JOB_ID: '1',
       SLURM_MEM_PER_CPU: '4',
@@ -71,11 +71,11 @@ describe('the Node of a job', () => {
   const here = { arch: 'x64', nodeBinary: '/usr/bin/node', exists: () => false };
   const brought = (path: string) => path === '/opt/srtctl/.srtctl/node/aarch64/bin/node';
 
-  it('is the one that runs here, where none was brought', () => {
+  it('is the current one when no other is installed', () => {
     expect(runtimesOf(cluster({}), '/opt/srtctl/dist', here)).toEqual({ x86_64: '/usr/bin/node' });
   });
 
-  it('is the one that was brought for other architectures, and before all what srtslurm.yaml names', () => {
+  it('is the installed one for other architectures, and the one that srtslurm.yaml names comes first', () => {
     expect(runtimesOf(cluster({}), '/opt/srtctl/dist', { ...here, exists: brought })).toEqual({
       x86_64: '/usr/bin/node',
       aarch64: '/opt/srtctl/.srtctl/node/aarch64/bin/node',
@@ -87,7 +87,7 @@ describe('the Node of a job', () => {
     });
   });
 
-  it('the one that was brought for the own architecture is spare, unless srtslurm.yaml names one', () => {
+  it('the installed one for the own architecture is the fallback, unless srtslurm.yaml names one', () => {
     const exists = () => true;
     expect(spareRuntimesOf(cluster({}), '/opt/srtctl/dist', { ...here, exists })).toEqual({
       x86_64: '/opt/srtctl/.srtctl/node/x86_64/bin/node',
@@ -98,7 +98,7 @@ describe('the Node of a job', () => {
   });
 });
 
-it('the launcher takes its arguments as words, whatever is in them', () => {
+it('the launcher keeps its arguments as words, with any characters', () => {
   const argv = agentLauncher({
     configDir: "/a dir/$(it)'s",
     suffix: '/nginx',
