@@ -15,7 +15,7 @@ backend:
 `;
 
 describe('a mocker worker', () => {
-  it('has what the recipe says of the engine, and after it what it says of the mode', () => {
+  it('has the recipe’s options of the engine, followed by those of the mode', () => {
     const { argv, env, probe } = processOf(recipe, 'decode-0-0');
     expect(argv.join(' ')).toBe(
       'python3 -m dynamo.mocker --model-path org/Model-1 --disaggregation-mode decode --engine-type vllm --speedup-ratio 10.0 --data-parallel-size 1 --num-gpu-blocks-override 16384 --max-num-seqs 256 --max-num-batched-tokens 8192 --block-size 32 --no-enable-prefix-caching --max-num-seqs 7',
@@ -24,11 +24,11 @@ describe('a mocker worker', () => {
     expect(probe).toMatchObject({ host: '10.0.0.2', port: 7501, path: '/health' });
   });
 
-  it('is told where decode workers fetch, when it prefills', () => {
+  it('gets the port from which decode workers fetch, when it prefills', () => {
     expect(processOf(recipe, 'prefill-0-0').argv.join(' ')).toContain('--bootstrap-ports 7200');
   });
 
-  it('is known to Dynamo alone', () => {
+  it('is refused by all frontends except Dynamo', () => {
     expect(() => pointOf(recipe.replace('frontend: {', 'frontend: {type: sglang, '))).toThrow(
       /no mocker workers/,
     );

@@ -14,7 +14,7 @@ function workersOf(text: string) {
 const option = (argv: readonly string[], name: string) => argv[argv.indexOf(name) + 1];
 
 describe('an SGLang worker', () => {
-  it('of several nodes has a leader with a server, and followers that know it', () => {
+  it('on several nodes has a leader with a server, and followers with its address', () => {
     const workers = workersOf(small.replace('decode_nodes: 1', 'decode_nodes: 2'));
     const [, leader, follower] = workers;
     expect(leader?.argv).toEqual(
@@ -34,7 +34,7 @@ describe('an SGLang worker', () => {
     });
   });
 
-  it('fails by its log when its port is taken or a child is gone, because it goes on running then', () => {
+  it('fails by its log when its port is taken or a child is gone, because it would keep running', () => {
     const { fatalLines = [] } = workersOf(small)[1] ?? {};
     const isFatal = (line: string) => fatalLines.some((pattern) => new RegExp(pattern).test(line));
     const says = "ERROR:    [Errno 98] error while attempting to bind on address ('127.0.0.1', 31000): taken";
@@ -59,7 +59,7 @@ describe('an SGLang worker', () => {
     expect(shared.map(({ ports }) => ports.http)).toEqual([6100, 6100, 6132]);
   });
 
-  it('has the options of its mode, sorted, true as a bare option, and lists as several values', () => {
+  it('has the options of its mode, sorted, true as an option without a value, and lists as several values', () => {
     const [, worker] = workersOf(
       small.replace(
         'decode: {tensor-parallel-size: 8}',
@@ -79,14 +79,14 @@ describe('an SGLang worker', () => {
     ]);
   });
 
-  it('is called as the recipe says, or like the model', () => {
+  it('has the name that the recipe sets, or that of the model', () => {
     const name = (text: string) => option(workersOf(text)[0]?.argv ?? [], '--served-model-name');
     expect(name(small)).toBe('m');
     expect(name(small.replace('/models/m', 'hf:org/big'))).toBe('big');
     expect(name(small.replace('prefill: {', 'prefill: {served-model-name: org/x, '))).toBe('org/x');
   });
 
-  it('publishes KV events where the recipe wants them', () => {
+  it('publishes KV events when the recipe says so', () => {
     const workers = workersOf(
       small.replace('backend:\n', 'backend:\n  kv_events_config: {prefill: {topic: t}}\n'),
     );
@@ -96,7 +96,7 @@ describe('an SGLang worker', () => {
     expect(workers[1]?.argv).not.toContain('--kv-events-config');
   });
 
-  it('is told its node and the steps to profile', () => {
+  it('gets its node and the steps to profile', () => {
     const [, worker] = workersOf(
       `${small.replace('backend:\n', 'backend:\n  decode_environment: {WHO: "{node}-{node_id}", HOME_IS: "${HOME}"}\n')}profiling:\n  type: nsys\n  decode: {start_step: 1, stop_step: 2}\n`,
     );

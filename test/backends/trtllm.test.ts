@@ -96,19 +96,19 @@ describe('a TensorRT-LLM endpoint', () => {
     ],
     ['INFO: 10.0.0.1:4242 - "POST /v1/completions HTTP/1.1" 503 Service Unavailable', false],
     ['[11/18/2025-09:33:30] [TRT-LLM] [RANK 0] [W] Hang detection is on', false],
-  ])('fails by its log alone: %s: %s', (line, isFatal) => {
+  ])('fails only by its log: %s: %s', (line, isFatal) => {
     const { fatalLines = [] } = byId(recipe, 'decode-0-0') ?? {};
     expect(fatalLines.some((pattern) => new RegExp(pattern).test(line))).toBe(isFatal);
   });
 
-  it('shares no memory of the expert balancer with another, and is told its node', () => {
+  it('has its own memory for the expert balancer, and gets the address of its node', () => {
     const workers = processesOf(recipe).filter(({ phase }) => phase === 'worker');
     expect(new Set(workers.map(({ env }) => env.TRTLLM_EPLB_SHM_NAME)).size).toBe(3);
     expect(byId(recipe, 'decode-0-0')?.env.WHO).toBe('node2');
     expect(workers.map(({ env }) => env.CUDA_VISIBLE_DEVICES)).toEqual(['0,1', '2,3', undefined]);
   });
 
-  it("keeps to the CPUs' memory on Grace machines, unless the recipe says otherwise", () => {
+  it('stays on the CPUs’ memory on Grace machines, unless the recipe says otherwise', () => {
     expect(byId(recipe, 'decode-0-0')?.argv.slice(0, 4)).toEqual([
       'numactl',
       '-m',
@@ -121,14 +121,14 @@ describe('a TensorRT-LLM endpoint', () => {
     }
   });
 
-  it('is called like its model, and publishes events where the recipe wants them', () => {
+  it('has the name of its model, and publishes events when the recipe says so', () => {
     const text = recipe.replace('  type: trtllm\n', '  type: trtllm\n  publish_events_and_metrics: true\n');
     expect(byId(text, 'prefill-0-0')?.argv).toEqual(
       expect.arrayContaining(['--served-model-name', 'Model-1', '--publish-events-and-metrics']),
     );
   });
 
-  it('is a server of its own behind trtllm-serve, which has the addresses of all leaders', () => {
+  it('is a server behind trtllm-serve, which gets the addresses of all leaders', () => {
     expect(byId(served, 'prefill-1-0')).toMatchObject({
       argv: expect.arrayContaining(['--port', '6132', '--tensor_parallel_size', '2']),
       probe: { port: 6132, path: '/health' },
@@ -157,7 +157,7 @@ describe('a TensorRT-LLM endpoint', () => {
     );
   });
 
-  it('is refused behind a router that does not know it, with the line', () => {
+  it('is refused behind a router that does not support it, with the line', () => {
     const text = recipe.replace('type: dynamo', 'type: sglang');
     expect(() => processesOf(text)).toThrow(PlanError);
     expect(() => processesOf(text)).toThrow(/no TensorRT-LLM workers/);
@@ -165,7 +165,7 @@ describe('a TensorRT-LLM endpoint', () => {
     expect(() => processesOf(sglang)).toThrow(/no SGLang workers/);
   });
 
-  it('runs where MPI can start its ranks, and otherwise is refused with what to do', () => {
+  it('runs when MPI can start its ranks, and otherwise is refused with a hint', () => {
     const problemOf = (over: Partial<Parameters<typeof requireRunnable>[1]>) => () =>
       requireRunnable(variantOf(recipe), { mock: false, containers: true, ...over }, () => true);
     expect(problemOf({ runtime: 'pyxis' })).not.toThrow();
@@ -174,7 +174,7 @@ describe('a TensorRT-LLM endpoint', () => {
     expect(problemOf({ slurm: false, mock: true })).not.toThrow();
   });
 
-  it('of another engine has no use for its keys', () => {
+  it('has keys that other engines refuse', () => {
     expect(() => variantOf(recipe.replace('trtllm_config', 'trtlm_config'))).toThrow(/unknown key/);
     expect(() => variantOf(recipe.replace('type: trtllm', 'type: sglang'))).toThrow(/unknown key/);
   });

@@ -20,7 +20,7 @@ const parallel = recipe(
 );
 
 describe('a data-parallel vLLM worker', () => {
-  it('is one process on each node, which takes requests for the ranks of its node', () => {
+  it('is one process on each node, which serves the ranks of its node', () => {
     const { endpointProcesses, processes } = pointOf(parallel);
     expect(endpointProcesses.map(({ mode, node, rank, ports }) => [mode, node, rank, ports])).toEqual([
       [
@@ -62,7 +62,7 @@ describe('a data-parallel vLLM worker', () => {
     });
   });
 
-  it('is a process for each rank when the recipe wants that, each with its GPUs and its log', () => {
+  it('is a process for each rank when the recipe says so, each with its GPUs and its log', () => {
     const text = parallel.replace('type: vllm', 'type: vllm\n  dp_launch_mode: per_gpu');
     const prefill = pointOf(text).processes.filter(({ role }) => role === 'prefill');
     expect(prefill.map(({ id, gpus }) => [id, ...gpus])).toEqual(
@@ -74,7 +74,7 @@ describe('a data-parallel vLLM worker', () => {
     expect(option(prefill[5]?.argv ?? [], '--data-parallel-size-local')).toBeUndefined();
   });
 
-  it('whose ranks are larger than a node has one part of each rank on each node', () => {
+  it('with ranks larger than a node has one part of each rank on each node', () => {
     const text = recipe(
       'agg_nodes: 4, agg_workers: 1',
       'vllm_config: {aggregated: {data-parallel-size: 2, tensor-parallel-size: 8}}',
@@ -85,7 +85,7 @@ describe('a data-parallel vLLM worker', () => {
     expect(option(argv, '--data-parallel-address')).toBe('10.0.0.1');
   });
 
-  it('is refused when its sizes do not make up its GPUs, with the line', () => {
+  it('is refused when its sizes do not match its GPUs, with the line', () => {
     const text = parallel.replace('data-parallel-size: 8', 'data-parallel-size: 6');
     expect(() => pointOf(text)).toThrow(/data-parallel-size 6 of 1 GPUs each needs 6 GPUs, .* has 8/);
     expect(() => pointOf(parallel.replace('data-parallel-size: 8', 'data-parallel-size: many'))).toThrow(
@@ -95,7 +95,7 @@ describe('a data-parallel vLLM worker', () => {
 });
 
 describe('a vLLM worker without data parallelism', () => {
-  it('fails by its log when its engine core is dead, because the server ends seconds later with exit code 0', () => {
+  it('fails by its log when its engine core has died, because the server ends seconds later with exit code 0', () => {
     const isFatal = (line: string) =>
       (vllm.fatalLines ?? []).some((pattern) => new RegExp(pattern).test(line));
     const says = 'AsyncLLM output_handler failed.';
@@ -108,14 +108,14 @@ describe('a vLLM worker without data parallelism', () => {
     expect(isFatal('(APIServer pid=1) ERROR 11-29 13:21:14 [serving.py:448] Error in stream.')).toBe(false);
   });
 
-  it('has one process on each node, of which only the first serves', () => {
+  it('has one process on each node, and only the first serves', () => {
     const { argv, probe } = processOf(parallel, 'decode-0-1');
     expect(argv.join(' ')).toContain('--master-addr 10.0.0.3 --nnodes 2 --node-rank 1 --headless');
     expect(option(argv, '--served-model-name')).toBe('x/Y');
     expect(probe).toMatchObject({ host: '10.0.0.3', port: 7502 });
   });
 
-  it('is told which options are off, where they would be on or where vLLM decides', () => {
+  it('gets the disabled options when they would be on, or when vLLM decides', () => {
     const options = 'enable-prefix-caching: false, enable_chunked_prefill: false, use-tqdm-on-load: false';
     const off = 'enforce-eager: false, disable-log-stats: false, async-scheduling: null';
     const config = `vllm_config: {aggregated: {${options}, ${off}}}`;
@@ -125,12 +125,12 @@ describe('a vLLM worker without data parallelism', () => {
     ]);
   });
 
-  it('is told no port to begin with where it spans nodes', () => {
+  it('gets no base port when it spans nodes', () => {
     expect(processOf(parallel, 'decode-0-1').env).not.toHaveProperty('VLLM_PORT');
     expect(processOf(recipe('agg_workers: 1', 'connector: null'), 'agg-0-0').env).toHaveProperty('VLLM_PORT');
   });
 
-  it('moves its KV cache by the connector of its mode, of the recipe, or by none', () => {
+  it('moves its KV cache by the connector of its mode, by that of the recipe, or by none', () => {
     const of = (backend: string) =>
       option(processOf(recipe('agg_workers: 1', backend), 'agg-0-0').argv, '--kv-transfer-config');
     expect(of('connector: nixl')).toBe('{"kv_connector": "NixlConnector", "kv_role": "kv_both"}');
@@ -141,7 +141,7 @@ describe('a vLLM worker without data parallelism', () => {
     expect(() => of('connector: nixel')).toThrow(/"nixel" is not a connector/);
   });
 
-  it('is told its GPUs by an option, or by the environment for versions that have none', () => {
+  it('gets its GPUs by an option, or by the environment for versions without the option', () => {
     const text = (config: string) => recipe('agg_workers: 2, gpus_per_agg: 2', config);
     const own = processOf(text('connector: null'), 'agg-1-0');
     expect(option(own.argv, '--device-ids')).toBe('2,3');
@@ -168,14 +168,14 @@ describe('prefill and decode workers of vLLM', () => {
       more,
     );
 
-  it('have nodes of their own, or share one when the recipe allows it and they fit', () => {
+  it('have separate nodes, or share one when the recipe allows it and they fit', () => {
     expect(placesOf(text('connector: nixl'))).toEqual(['prefill-0 node1 0-1', 'decode-0 node2 0-1']);
     const together = text('allow_prefill_decode_colocation: true');
     expect(placesOf(together)).toEqual(['prefill-0 node1 0-1', 'decode-0 node1 2-3']);
     expect(pointOf(together).roles.workers).toEqual(['node1']);
   });
 
-  it('share as few nodes as they fit on when that is allowed too', () => {
+  it('share as few nodes as possible when that is allowed too', () => {
     const more = text(
       'allow_prefill_decode_colocation: true\nallow_prefill_decode_colocation_across_nodes: true',
     ).replace('decode_nodes: 1, decode_workers: 1', 'decode_nodes: 2, decode_workers: 3');

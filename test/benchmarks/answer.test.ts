@@ -22,7 +22,7 @@ const done = (end = '\n'): string => `data: [DONE]${end}${end}`;
 describe('a streamed answer', () => {
   const ends = { LF: '\n', CRLF: '\r\n', CR: '\r' };
   it.each(Object.entries(ends))(
-    'with keep-alives and lines that end in %s is the same wherever it is cut',
+    'with keep-alives and lines that end with %s is the same wherever it is cut',
     (_, end) => {
       const keepAlive = `: ping${end}${end}`;
       const usage = event({ choices: [], usage: { prompt_tokens: 3, completion_tokens: 3 } }, end);
@@ -46,7 +46,7 @@ describe('a streamed answer', () => {
     ['a text', { error: 'no worker' }, /^no worker$/],
     ['an object without a message', { error: { code: 500 } }, /^\{"code":500\}$/],
     ['an object without an error key', { object: 'error', message: 'KV transfer failed' }, /^KV transfer/],
-  ])('with an error that is %s has failed, with its words', (_, content, words) => {
+  ])('with an error as %s has failed, with the error’s text', (_, content, words) => {
     expect(answerOf(token('a') + event(content) + done()).error).toMatch(words);
   });
 
@@ -54,13 +54,13 @@ describe('a streamed answer', () => {
     'event: error\n: KV transfer of request 17 failed\n\n',
     'event: error\ndata: KV transfer of request 17 failed\n\n',
     'event: error\r\n: KV transfer of request 17 failed\r\n\r\n',
-  ])('with a named error event has failed, with its words: %j', (text) => {
+  ])('with a named error event has failed, with the event’s text: %j', (text) => {
     expect(answerOf(token('a') + text + done()).error).toBe(
       'the stream has an error event: KV transfer of request 17 failed',
     );
   });
 
-  it('counts reasoning by whichever name, and not the role that opens a chat', () => {
+  it('counts reasoning under either name, and not the role that opens a chat', () => {
     const delta = (content: object) =>
       event({ choices: [{ index: 0, delta: content, finish_reason: null }] });
     const role = delta({ role: 'assistant', content: '' });
@@ -73,7 +73,7 @@ describe('a streamed answer', () => {
     expect(answerOf(token('') + token('a') + last + done())).toMatchObject({ chunks: 2, error: null });
   });
 
-  it('whose tokens all decode to nothing has the times of its chunks', () => {
+  it('with only tokens that decode to nothing has the times of its chunks', () => {
     const last = event({ choices: [{ index: 0, text: '', finish_reason: 'length' }] });
     const answer = answerOf(last + done());
     expect(answer).toMatchObject({ chunks: 0, finished: true });

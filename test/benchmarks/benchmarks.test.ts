@@ -102,7 +102,7 @@ describe('sa-bench', () => {
     });
   });
 
-  it('takes rate, multipliers and ratio from the recipe, and asks a chat endpoint in words', () => {
+  it('uses rate, multipliers and ratio of the recipe, and sends words to a chat endpoint', () => {
     const fields = { req_rate: '300', num_prompts_mult: 3, num_warmup_mult: 0, random_range_ratio: 1 };
     const context = contextOf({ ...saBench, ...fields, use_chat_template: true });
     const { process } = benchmark('sa-bench').plan(context);
@@ -116,7 +116,7 @@ describe('sa-bench', () => {
     });
   });
 
-  it('ends with the first failure, unless the recipe says no or can do without a worker', () => {
+  it('ends with the first failure, unless the recipe says no or a worker may be lost', () => {
     const planned = (benchmark_: object, critical: object = {}) => {
       const context = contextOf({ ...saBench, ...benchmark_ });
       const { supervision, ...recipe } = context.recipe;
@@ -134,7 +134,7 @@ describe('sa-bench', () => {
     expect(planned({}, { agg: false }), 'there are no aggregated workers').toBe(true);
   });
 
-  it('asks in words where a router takes no token ids, for the model that is served', () => {
+  it('sends words when a router accepts no token ids, for the model that is served', () => {
     const context = contextOf(saBench);
     const entry = { ...context.entry, takesTokenIds: false, model: { name: 'org/name', isGiven: true } };
     const { process } = benchmark('sa-bench').plan({ ...context, entry });
@@ -145,14 +145,17 @@ describe('sa-bench', () => {
     });
   });
 
-  it.each(['isl', 'osl', 'concurrencies'])('is planned without %s, and has then nothing to run', (field) => {
-    const { [field as keyof typeof saBench]: _, ...rest } = saBench;
-    expect(benchmark('sa-bench').plan(contextOf(rest)).process).toBeNull();
-  });
+  it.each(['isl', 'osl', 'concurrencies'])(
+    'can be planned without %s, and then has nothing to run',
+    (field) => {
+      const { [field as keyof typeof saBench]: _, ...rest } = saBench;
+      expect(benchmark('sa-bench').plan(contextOf(rest)).process).toBeNull();
+    },
+  );
 });
 
 describe('a custom benchmark', () => {
-  it('runs its command in bash, and knows the deployment from its environment', () => {
+  it('runs its command in bash, with the deployment in its environment', () => {
     const { process } = benchmark('custom').plan(
       contextOf({ type: 'custom', command: 'echo $SRT_FRONTEND_URL', env: { A: 'b' } }),
     );
@@ -170,23 +173,23 @@ describe('a custom benchmark', () => {
     });
   });
 
-  it('runs in an image of its own where there are containers', () => {
+  it('runs in its own image in a run with containers', () => {
     const fields = { type: 'custom', command: 'true', container_image: 'other.sqsh' };
     expect(benchmark('custom').plan(contextOf(fields, '/p', true)).process?.image).toBe('other.sqsh');
     expect(benchmark('custom').plan(contextOf(fields, '/p', false)).process?.image).toBeNull();
   });
 
-  it('runs with pipefail, since the exit code of a pipe is else that of its last command', () => {
+  it('runs with pipefail, because the exit code of a pipe is otherwise that of its last command', () => {
     const { process } = benchmark('custom').plan(contextOf({ type: 'custom', command: 'a | tee b' }));
     expect(process?.argv).toEqual(['bash', '-o', 'pipefail', '-lc', 'a | tee b']);
   });
 
-  it('is planned without its command, and has then nothing to run', () => {
+  it('can be planned without its command, and then has nothing to run', () => {
     expect(benchmark('custom').plan(contextOf({ type: 'custom' })).process).toBeNull();
   });
 });
 
-describe('what a benchmark left', () => {
+describe('the result of a benchmark', () => {
   let dir: string;
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
@@ -196,30 +199,30 @@ describe('what a benchmark left', () => {
   const write = (name: string, content: unknown) =>
     writeFile(join(dir, name), typeof content === 'string' ? content : JSON.stringify(content));
 
-  it('has no figures of a custom command that ended well, and its files', async () => {
+  it('has files and no figures for a custom command that ended well', async () => {
     await write('result-1.json', '{}');
     expect(await read('custom')).toMatchObject({ valid: null, serving: [], artifacts: ['result-1.json'] });
   });
 
-  it('has no figures of a custom command that calls itself valid and gives none', async () => {
+  it('has no figures when a custom command calls itself valid and gives none', async () => {
     await write('srtctl-result.json', { type: 'custom', valid: true, serving: [], artifacts: ['a.csv'] });
     expect(await read('custom')).toMatchObject({ valid: null, artifacts: ['a.csv'] });
   });
 
-  it('has none either where a job of an earlier version says that it is valid', () => {
+  it('has none either when a job of an earlier version calls it valid', () => {
     const old = { type: 'manual', valid: true, serving: [], artifacts: [] };
     expect(benchmarkResultSchema.parse(old).valid).toBeNull();
     expect(benchmarkResultSchema.parse({ ...old, type: 'sa-bench' }).valid).toBe(true);
     expect(benchmarkResultSchema.parse({ ...old, valid: false }).valid).toBe(false);
   });
 
-  it('is what a custom command says itself, when it does', async () => {
+  it('is that which a custom command reports, if any', async () => {
     const said = { type: 'custom', valid: false, reason: 'too slow', serving: [], artifacts: [] };
     await write('srtctl-result.json', said);
     expect(await read('custom')).toEqual(said);
   });
 
-  it.each(['{', '{"type":"custom"}'])('is not valid when a custom command says %s', async (text) => {
+  it.each(['{', '{"type":"custom"}'])('is not valid when a custom command reports %s', async (text) => {
     await write('srtctl-result.json', text);
     expect(await read('custom')).toMatchObject({
       valid: false,
@@ -227,7 +230,7 @@ describe('what a benchmark left', () => {
     });
   });
 
-  it('is not valid when a file of figures cannot be read, and says which', async () => {
+  it('is not valid when a file of figures cannot be read, and names the file', async () => {
     const { process } = benchmark('sa-bench').plan(contextOf(saBench, dir));
     await write('loadgen.json', process?.files?.[0]?.content ?? '');
     await write(resultFileOf(4), '{"concurrency":4}');
@@ -238,7 +241,7 @@ describe('what a benchmark left', () => {
     });
   });
 
-  it('is nothing at all for manual', async () => {
+  it('is empty for manual', async () => {
     expect(benchmark('manual').plan(contextOf({ type: 'manual' })).process).toBeNull();
     expect(await read('manual')).toMatchObject({ valid: null, serving: [] });
   });
@@ -264,13 +267,13 @@ describe('the table of results', () => {
     expect(table).not.toContain('GPU');
   });
 
-  it('says output tokens per second and GPU when it is told how many GPUs there are', () => {
+  it('shows output tokens per second and GPU when the number of GPUs is known', () => {
     const table = servingTable([result()], 4);
     expect(table).toContain('tok/s/GPU');
     expect(table).toContain(' 2.50 ');
   });
 
-  it('stands upright where it would be wider than the terminal, and is never wider', () => {
+  it('is transposed when it would be wider than the terminal, and is never wider', () => {
     const results = [1, 4, 8, 16, 32, 64, 128, 1_024].map((concurrency) => ({ ...result(), concurrency }));
     for (const columns of [60, 80, 100, 200]) {
       const lines = servingTable(results, undefined, columns).split('\n');

@@ -156,7 +156,7 @@ describe('the load generator', () => {
     });
   });
 
-  it('has no more requests in flight than the concurrency, and as many', async () => {
+  it('keeps exactly as many requests in flight as the concurrency', async () => {
     let inFlight = 0;
     let most = 0;
     let waiting: (() => void)[] = [];
@@ -177,7 +177,7 @@ describe('the load generator', () => {
     expect(most).toBe(5);
   });
 
-  it('measures from the bytes: the first token is not earlier than it was sent, chunks of several tokens count by usage', async () => {
+  it('measures bytes: the first token is not earlier than it was sent, and chunks of several tokens count by usage', async () => {
     answer = (body, response) => setTimeout(() => stream(body, response, 5), 60);
     const { ended } = await run({ concurrencies: [1], osl: 10, randomRangeRatio: 1 });
     expect(await ended).toBe(0);
@@ -227,7 +227,7 @@ describe('the load generator', () => {
     expect(read_.reason).toMatch(/requests failed at concurrency 2/);
   });
 
-  it('ends at the first measured request that fails, with its text, when the result cannot become valid', async () => {
+  it('ends at the first measured request that fails, with its text, because the result cannot become valid', async () => {
     let count = 0;
     // Two requests of the second concurrency are answered, the third fails, and what is in flight has no end.
     answer = (body, response) => {
@@ -253,7 +253,7 @@ describe('the load generator', () => {
     });
   });
 
-  it('goes on after a request of the warm-up that fails, since no figure counts it', async () => {
+  it('goes on after a failed request of the warm-up, because no figure counts it', async () => {
     answer = (body, response) =>
       bodies.length === 1 ? response.writeHead(503).end('not yet') : stream(body, response);
     const { ended, output } = await run({ concurrencies: [2], stopWhenInvalid: true });
@@ -261,7 +261,7 @@ describe('the load generator', () => {
     expect(await read()).toMatchObject({ valid: true });
   });
 
-  it('asks once before the warm-up, and says at once what a deployment that refuses all requests says', async () => {
+  it('sends one request before the warm-up, and reports at once the error of a deployment that refuses all', async () => {
     answer = stream;
     answerProbe = (_, response) =>
       response.writeHead(422).end('Failed to deserialize the JSON body: prompt: data did not match');
@@ -273,7 +273,7 @@ describe('the load generator', () => {
     expect({ probes, sent: bodies.length }).toEqual({ probes: 1, sent: 0 });
   });
 
-  it('asks again when the first answer is one that passes, and does not count it', async () => {
+  it('repeats that request when the error is temporary, and does not count it', async () => {
     answer = stream;
     answerProbe = (body, response) =>
       probes === 1 ? response.writeHead(503).end('worker is not there yet') : stream(body, response);
@@ -283,7 +283,7 @@ describe('the load generator', () => {
     expect(await resultOf(2)).toMatchObject({ requests: 8, failed: 0 });
   });
 
-  it('asks for the planned model, and refuses a server that does not list it', async () => {
+  it('requests the planned model, and refuses a server that does not list it', async () => {
     answer = stream;
     expect(await (await run({ concurrencies: [1], model: 'mine' })).ended).toBe(0);
     expect(bodies[0]).toMatchObject({ model: 'mine' });
@@ -296,7 +296,7 @@ describe('the load generator', () => {
     expect(bodies).toEqual([]);
   });
 
-  it('takes the only model that is listed for one whose name nobody gave', async () => {
+  it('uses the only listed model when none is named', async () => {
     answer = stream;
     listed = ['served'];
     const over = { concurrencies: [1], model: 'directory', mustList: false };
@@ -317,7 +317,7 @@ describe('the load generator', () => {
       'lists "m" in place of "mine"',
     ],
     ['an error, as smg 1.2.0 does with dp-aware', '{"error":{}}', 500, 'HTTP 500: requests are for "mine"'],
-  ])('asks for the planned model behind a router that answers %s', async (_, body, status, warning) => {
+  ])('requests the planned model behind a router that answers %s', async (_, body, status, warning) => {
     answer = stream;
     models = (response) => void response.writeHead(status).end(body);
     const { ended, output } = await run({ concurrencies: [1], model: 'mine' });
@@ -366,13 +366,13 @@ describe('the load generator', () => {
     });
   });
 
-  it('ends with a sentence when the frontend is not there', async () => {
+  it('ends with a sentence when the frontend cannot be reached', async () => {
     const { ended, output } = await run({ url: 'http://127.0.0.1:1' });
     expect(await ended).toBe(1);
     expect(output()).toMatch(/^loadgen: http:\/\/127.0.0.1:1\/v1\/models: .*(ECONNREFUSED|bad port).*\n$/);
   });
 
-  it('ends with one line that says what is wrong with its config', async () => {
+  it('ends with one line about the error in its config', async () => {
     const { ended, output } = await run({ concurrencies: [0] });
     expect(await ended).toBe(1);
     expect(output()).toMatch(/^loadgen: .*loadgen\.json: concurrencies\.0: .+\n$/);
@@ -387,7 +387,7 @@ describe('the load generator', () => {
     expect(await resultOf(1)).toMatchObject({ failed: 1, completed: 3, errors: ['no end after 3 s'] });
   });
 
-  it('asks in words through the chat endpoint, and counts the tokens of reasoning too', async () => {
+  it('sends words through the chat endpoint, and counts the tokens of reasoning too', async () => {
     answer = (body, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
       response.write(chunk({ choices: [{ delta: { role: 'assistant', content: '' } }] }));
@@ -404,7 +404,7 @@ describe('the load generator', () => {
     expect(await resultOf(2)).toMatchObject({ completed: 8, outputTokens: 80, inputTokens: 160 });
   });
 
-  it('reads chunks cut anywhere, inside a character too', async () => {
+  it('reads chunks that are cut anywhere, even inside of a character', async () => {
     answer = (body, response) => {
       const whole: Buffer[] = [];
       response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -422,7 +422,7 @@ describe('the load generator', () => {
     expect(await resultOf(1)).toMatchObject({ failed: 0, outputTokens: 40 });
   });
 
-  it('spreads arrivals at the rate asked for', async () => {
+  it('spreads arrivals at the requested rate', async () => {
     answer = stream;
     const over = { concurrencies: [50], warmupMultiplier: 0, promptsMultiplier: 1 };
     const { ended } = await run({ ...over, requestRate: 100 });
@@ -446,7 +446,7 @@ describe('the load generator', () => {
     expect(await resultOf(1_000)).toMatchObject({ completed: 1_000, failed: 0 });
   });
 
-  it('takes nothing of an earlier run for its own', async () => {
+  it('uses no file of an earlier run', async () => {
     await writeFile(join(dir, resultFileOf(3)), '{}');
     answer = (body, response) => (bodies.length < 3 ? stream(body, response) : undefined);
     const { child, ended } = await run();

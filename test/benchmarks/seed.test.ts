@@ -21,7 +21,7 @@ const configOf = (ordinal: number, more = ', osl: "{osl}"') => {
 };
 
 describe('seeds', () => {
-  it('are others for each point and each attempt, and the same when a recipe is run again', () => {
+  it('differ for each point and each attempt, and are the same when a recipe is run again', () => {
     const [first, second] = [configOf(0), configOf(1)];
     const seeds = [first, second].flatMap((config) =>
       ['1', '2', '3'].map((attempt) => seedOf(config, attempt)),
@@ -31,19 +31,19 @@ describe('seeds', () => {
     expect(seedOf(first, undefined)).toBe(seedOf(first, '1'));
   });
 
-  it('are what the recipe says, for every point and attempt', () => {
+  it('are those of the recipe, for every point and attempt', () => {
     const [first, second] = [0, 1].map((ordinal) => configOf(ordinal, ', osl: "{osl}", seed: 77'));
     expect([first, second].map((config) => config && seedOf(config, '2'))).toEqual([77, 77]);
   });
 
-  it('that are close together make numbers that are not', () => {
+  it('that are close together give numbers that are not', () => {
     const all = Array.from({ length: 3_000 }, (_, index) => mixed(Math.floor(index / 100), index % 100, 0));
     expect(new Set(all).size).toBe(all.length);
     expect(Math.abs(mixed(0, 0, 0) - mixed(0, 0, 1))).toBeGreaterThan(1_000);
   });
 });
 
-it('a point that is tried again tells its benchmark which attempt it is, and is the same otherwise', () => {
+it('a point that is tried again gives its benchmark the number of the attempt, and is the same otherwise', () => {
   const point = pointOf(recipe());
   expect(ofAttempt(point, 1)).toBe(point);
   const again = ofAttempt(point, 2);
@@ -68,7 +68,7 @@ describe('cache hits of a measurement', () => {
     return { process, host: '127.0.0.1', port, path: '/metrics', hits: ['hits'], prompts: ['prompts'] };
   }
 
-  it('are what engines counted from its begin to its end, over all of them', async () => {
+  it('are the counts of the engines from its begin to its end, over all of them', async () => {
     let [hits, prompts] = [500, 1_000];
     const a = await engine(
       'a',
@@ -81,7 +81,7 @@ describe('cache hits of a measurement', () => {
     expect(await end()).toEqual({ hitTokens: 50, promptTokens: 400, share: 0.125 });
   });
 
-  it('are unknown, with the reason, where an engine does not say', async () => {
+  it('are unknown, with the reason, when an engine does not report them', async () => {
     const a = await engine('agg-1-0', () => 'prompts 1\n');
     const end = await cacheWindow([a], signal);
     servers.splice(0).map((server) => server.close());
@@ -89,7 +89,7 @@ describe('cache hits of a measurement', () => {
     expect(await (await cacheWindow([], signal))()).toMatchObject({ share: null });
   });
 
-  it('are read at each leader that has figures', () => {
+  it('are read at each leader with figures', () => {
     const config = configOf(0);
     expect(config.caches.map(({ process }) => process)).toEqual(['agg-0-0', 'agg-1-0']);
     expect(config.caches[0]).toMatchObject({ path: '/metrics', hits: ['sglang:cached_tokens_total'] });

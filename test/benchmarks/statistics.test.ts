@@ -21,7 +21,7 @@ describe('distributions', () => {
     );
   });
 
-  it('agree with figures worked out by hand', () => {
+  it('agree with figures computed by hand', () => {
     expect(distributionOf([4, 1, 3, 2])).toMatchObject({ mean: 2.5, median: 2.5, min: 1, max: 4, p90: 3.7 });
     expect(percentile([10], 99)).toBe(10);
     expect(distributionOf([]).mean).toBe(0);
@@ -68,13 +68,13 @@ describe('random prompts', () => {
     );
   });
 
-  it('are as many words as tokens for a server that takes text alone', () => {
+  it('are as many words as tokens for a server that accepts only text', () => {
     const shape = { isl: 40, osl: 1, randomRangeRatio: 0.5, prompts: 'words' as const };
     for (const { content, inputTokens } of randomPrompts(shape, [], 20, seededRandom(3)))
       expect(String(content).split(' ')).toHaveLength(inputTokens);
   });
 
-  it('are made when they are asked for, not all at once', () => {
+  it('are made when they are needed, not all at once', () => {
     const shape = { isl: 8_192, osl: 1, randomRangeRatio: 1, prompts: 'tokens' as const };
     const prompts = randomPrompts(shape, ids, Number.MAX_SAFE_INTEGER, seededRandom(3));
     expect(prompts.next().value?.inputTokens).toBe(8_192);
@@ -82,7 +82,7 @@ describe('random prompts', () => {
 });
 
 describe('arrivals', () => {
-  it('come at the rate asked for, on the average, and never go back', () => {
+  it('come at the requested rate on the average, and never go back', () => {
     const next = arrivalTimes(50, seededRandom(1));
     const times = Array.from({ length: 5_000 }, next);
     expect(times).toEqual(times.toSorted((a, b) => a - b));
@@ -126,7 +126,7 @@ describe('the summary of a run', () => {
     expect(result.itlMs.mean).toBe(15);
   });
 
-  it('tells of a few distinct errors, however many requests failed', () => {
+  it('reports a few distinct errors, for any number of failed requests', () => {
     const summary = new Summary({ isl: 1, osl: 1, requestRate: 2 }, 1);
     const bad = { startedAt: 0, endedAt: 1, ttftMs: 0, gapsMs: [], inputTokens: 1, outputTokens: 0 };
     for (let index = 0; index < 100; index++) summary.add({ ...bad, error: `error ${index % 20}` });

@@ -24,7 +24,7 @@ describe("a model's vocabulary", () => {
     expect([...(found?.special ?? [])].sort((a, b) => a - b)).toEqual([1, 2, 3, 400, 401]);
   });
 
-  it('is in the part of a config that is about text', async () => {
+  it('is in the text part of a config', async () => {
     await write('config.json', { text_config: { vocab_size: 151_936 } });
     expect((await readVocabulary(dir))?.size).toBe(151_936);
   });
@@ -38,7 +38,7 @@ describe("a model's vocabulary", () => {
     expect((await readVocabulary('org/name', { HF_HOME: dir }))?.size).toBe(32_000);
   });
 
-  it.each(['', '{"vocab_size": "many"}', '{'])('is not known from %j', async (text) => {
+  it.each(['', '{"vocab_size": "many"}', '{'])('is unknown for %j', async (text) => {
     await write('config.json', text);
     expect(await readVocabulary(dir)).toBeUndefined();
     expect(await readVocabulary(join(dir, 'none'))).toBeUndefined();
@@ -47,7 +47,7 @@ describe("a model's vocabulary", () => {
 
 describe('ids of prompts', () => {
   const none = new Set<number>();
-  it('are 1,000 to 20,999 of a vocabulary that has them, or that is not known', () => {
+  it('are 1,000 to 20,999 of a vocabulary that has them, or that is unknown', () => {
     for (const ids of [ordinaryIds(undefined), ordinaryIds({ size: 151_936, special: none })])
       expect([ids[0], ids.at(-1), ids.length]).toEqual([1_000, 20_999, 20_000]);
   });

@@ -101,14 +101,14 @@ describe('srtctl logs', () => {
     expect(await srtctl('logs', 'a', 'coordinator')).toMatchObject({ stdout: 'the coordinator speaks\n' });
   });
 
-  it('names the nearest process for one that is not known (exit code 2)', async () => {
+  it('names the nearest process for an unknown one (exit code 2)', async () => {
     await logged();
     const { exitCode, stdout, stderr } = await srtctl('logs', 'a', 'prefil-0');
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
     expect(stderr).toBe('srtctl: this job has no process prefil-0 (did you mean prefill-0-0?)\n');
   });
 
-  it('asks the agent while the job runs, and goes on until the job is over', async () => {
+  it('asks the agent while the job runs, and continues until the job is over', async () => {
     const { bus, coordinator } = await runningJob();
     const agent = await bus.agent('node1');
     let log = 'a line\n';
@@ -136,7 +136,7 @@ describe('srtctl logs', () => {
   });
 });
 
-describe('a recipe with several things wrong', () => {
+describe('a recipe with several errors', () => {
   const file = async () => {
     const path = join(root, 'bad.yaml');
     await writeFile(path, 'name: x\nmodell: 1\nresourcess: 2\nfrontendd: 3\n');
@@ -162,7 +162,7 @@ describe('a recipe with several things wrong', () => {
 });
 
 describe('why of a job that was stopped', () => {
-  it('says who stopped it, when, and what was finished, and shows no log', async () => {
+  it('names the user, the time and the finished points, and shows no log', async () => {
     const at = '2026-01-02T03:04:05.000Z';
     const why = 'cancelled by bob';
     const [cleaning] = recorded([
@@ -207,7 +207,7 @@ describe('keys of a job', () => {
   };
   const home = { host: hostname(), directory: '/nowhere' };
 
-  it('whose coordinator was killed together with apply are removed by the next command', async () => {
+  it('are removed by the next command when the coordinator was killed together with apply', async () => {
     const files = await keep(
       await writeJob(root, 'dead', { state: { sweep: 'running', exitCode: null, home } }),
     );
@@ -228,7 +228,7 @@ describe('keys of a job', () => {
 });
 
 describe('srtctl status', () => {
-  it('lists the jobs, newest first, also one that cannot be read, and none', async () => {
+  it('lists the jobs, newest first, also an unreadable one, and an empty directory', async () => {
     expect(await srtctl('status')).toMatchObject({ exitCode: 0, stdout: `no jobs in ${root}\n` });
     await writeJob(root, 'first', { state: { sweep: 'running', exitCode: null } });
     const failed = await writeJob(root, 'second', { state: { exitCode: 1, cause: killed } });
@@ -253,7 +253,7 @@ describe('srtctl status', () => {
     expect(stdout).toContain(cause.summary);
   });
 
-  it('shows nodes, points, processes and the cause of one', async () => {
+  it('shows nodes, points, processes and the cause of one job', async () => {
     await writeJob(root, 'a', { events: wholeRun(killed), state: { exitCode: 1, cause: killed } });
     const { exitCode, stdout } = await srtctl('status', 'a');
     expect(exitCode).toBe(0);
@@ -269,7 +269,7 @@ describe('srtctl status', () => {
     });
   });
 
-  it('of a running job has what its agents say now', async () => {
+  it('of a running job shows the current reports of its agents', async () => {
     const { bus } = await runningJob();
     const agent = await bus.agent('node1');
     const heartbeat = heartbeatOf({ alive: 7, rssBytes: 50 * 1_048_576 });
@@ -281,12 +281,12 @@ describe('srtctl status', () => {
 });
 
 describe('srtctl cancel', () => {
-  it('reports a job that has already ended', async () => {
+  it('reports that a job has already ended', async () => {
     await writeJob(root, 'a');
     expect(await srtctl('cancel', 'a')).toMatchObject({ exitCode: 0, stdout: 'a has already ended\n' });
   });
 
-  it('asks the coordinator over the bus, and returns when that has ended', async () => {
+  it('asks the coordinator over the bus, and returns when the coordinator has ended', async () => {
     const { bus, coordinator } = await runningJob();
     const asked: string[] = [];
     const ears = await bus.coordinator();
@@ -311,7 +311,7 @@ describe('srtctl cancel', () => {
     await until('its end', () => coordinator.exitCode === 143);
   });
 
-  it('leaves a stranger alone that has the pid of the coordinator now', async () => {
+  it('leaves a foreign process alone that has the coordinator’s pid now', async () => {
     const stranger = spawn('sleep', ['1000']);
     children.push(stranger);
     await writeJob(root, 'a', {
@@ -323,14 +323,14 @@ describe('srtctl cancel', () => {
 });
 
 describe('srtctl watch', () => {
-  it('of a job that is over ends with the exit code of the run', async () => {
+  it('ends with the exit code of the run for a job that is over', async () => {
     await writeJob(root, 'a', { events: wholeRun(killed), state: { exitCode: 1 } });
     const { exitCode, stdout } = await srtctl('watch', '--json');
     expect(exitCode).toBe(1);
     expect(stdout.trimEnd().split('\n').at(-1)).toMatch(/^\{"kind":"summary","jobId":"a"/);
   });
 
-  it('of a job whose coordinator is killed ends, and says so', async () => {
+  it('ends with a message when the coordinator of the job is killed', async () => {
     const { job, coordinator } = await runningJob();
     const watching = srtctl('watch', 'a');
     coordinator.kill('SIGKILL');

@@ -44,7 +44,7 @@ describe.each(versions)('jobs of %s', (version) => {
     expect(lines.find((line) => line.includes(failed))).toMatch(/finished \(1\) .* 0 of 1 .* prefill-0-0/);
   });
 
-  it('have all their processes in status', () => {
+  it('show all their processes in status', () => {
     expect(run('status', done)).toMatch(
       /point 0 +quickstart: done[\s\S]*node1 benchmark +stopped .* completed/,
     );
@@ -59,7 +59,7 @@ describe.each(versions)('jobs of %s', (version) => {
     expect(why).toContain('The server is fired up and ready to roll!');
   });
 
-  it('have their figures in results', () => {
+  it('show their figures in results', () => {
     const lines = run('results', done, '--json').trim().split('\n');
     expect(lines.map((line) => JSON.parse(line).concurrency)).toEqual([1, 4, 8]);
     expect(run('results', done)).toMatch(/│ 0 .* done .* 1 .*\n.*│ 4 .*\n.*│ 8 /);

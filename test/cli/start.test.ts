@@ -25,12 +25,12 @@ describe('the command line', () => {
     expect(stderr).not.toContain('.cjs');
   });
 
-  it('starts with the code that was compiled when it was built', () => {
+  it('starts with the code that was compiled by the build', () => {
     expect(readFileSync(compiled).length).toBeGreaterThan(100_000);
     expect(version()).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
-  it('starts as well when that is of another Node, damaged or not there', () => {
+  it('starts too when the compiled code is from another Node, damaged or missing', () => {
     const whole = readFileSync(compiled);
     const other = Buffer.from(whole);
     other.writeUInt32LE(1, 4);

@@ -27,14 +27,14 @@ const several = (additional: number) =>
     .replace('decode_workers: 1', 'decode_workers: 4');
 
 describe('the SGLang router', () => {
-  it('gets the environment of all processes and its own, with the place where it runs', () => {
+  it('gets the environment of all processes and its own, with the address of its node', () => {
     const [router] = frontendsOf(
       `${small.replace('enable_multiple_frontends: false', "env: { NAME: '{node}', KEPT: '${node}' }")}\nenvironment: { ID: '{node_id}' }\n`,
     );
     expect(router?.env).toEqual({ NAME: 'node2', KEPT: '${node}', ID: '1' });
   });
 
-  it('is told every worker, and is ready when it calls all of them healthy', () => {
+  it('gets every worker, and is ready when it considers all of them healthy', () => {
     const [router] = frontendsOf(small.replace('decode_workers: 1', 'decode_workers: 2'));
     expect(router?.argv.join(' ')).toBe(
       'python3 -m sglang_router.launch_router --pd-disaggregation --prefill http://10.0.0.1:6100 7200' +
@@ -68,7 +68,7 @@ describe('the SGLang router', () => {
     });
   });
 
-  it('is as patient as the recipe, and leaves the recipe its own words', () => {
+  it('is as patient as the recipe, and keeps the recipe’s own options', () => {
     const args =
       'args: {worker-startup-timeout-secs: 7, worker_startup_check_interval: 3, prometheus-port: 29500}';
     const [router] = frontendsOf(
@@ -82,7 +82,7 @@ describe('the SGLang router', () => {
     expect(other?.argv).toContain('60');
   });
 
-  it('knows aggregated workers as regular ones', () => {
+  it('treats aggregated workers as regular ones', () => {
     const text = small
       .replaceAll(/ {2}(prefill|decode)_(nodes|workers): 1\n/g, '')
       .replace('gpus_per_node: 8\n', 'gpus_per_node: 8\n  agg_nodes: 1\n  agg_workers: 2\n')
@@ -108,7 +108,7 @@ const vllm = (frontend: string) =>
     .replace(/backend:\n( {2}.*\n)( {4}.*\n)+/, 'backend: {type: vllm}\n');
 
 describe('smg', () => {
-  it("takes the command line of SGLang's router, has time for its end, and takes no token ids", () => {
+  it('accepts the command line of SGLang’s router, has time for its end, and accepts no token ids', () => {
     const [router] = frontendsOf(small.replace('type: sglang', 'type: smg'));
     expect(router?.argv.slice(0, 7)).toEqual([
       ...['python3', '-m', 'smg.launch_router', '--pd-disaggregation'],
@@ -124,7 +124,7 @@ describe('smg', () => {
 });
 
 describe("vLLM's router", () => {
-  it('has prefill and decode workers that are servers of their own, with a transfer of KV caches', () => {
+  it('has prefill and decode workers that are servers, with a transfer of KV caches', () => {
     const text = vllm('vllm-router');
     expect(frontendsOf(text)[0]?.argv.join(' ')).toMatch(
       /^python3 -m vllm_router.launch_router --vllm-pd-disaggregation --prefill http:\/\/10.0.0.1:6100 --decode http:\/\/10.0.0.2:6100 --host/,
@@ -138,7 +138,7 @@ describe("vLLM's router", () => {
     expect(worker.env).not.toHaveProperty('VLLM_MOONCAKE_BOOTSTRAP_PORT');
   });
 
-  it('asks prefill workers at their bootstrap port when caches go through Mooncake', () => {
+  it('uses the bootstrap port of prefill workers when caches go through Mooncake', () => {
     const text = vllm('vllm-router\n  args: {kv-connector: mooncake}');
     expect(frontendsOf(text)[0]?.argv.slice(4, 7)).toEqual(['--prefill', 'http://10.0.0.1:6100', '7200']);
     expect(processOf(text, 'prefill-0-0').env).toMatchObject({ VLLM_MOONCAKE_BOOTSTRAP_PORT: '7200' });
@@ -184,7 +184,7 @@ describe('the Dynamo frontend', () => {
   });
 });
 
-describe('what older releases of Dynamo register', () => {
+describe('the registration of older releases of Dynamo', () => {
   const shared = resolve(import.meta.dirname, '../../../shared/cases/01-dynamo-trtllm-health');
 
   it.skipIf(!existsSync(shared))(
@@ -216,7 +216,7 @@ describe('several routers', () => {
     ).toEqual(['frontend-0 node1:8000']);
   });
 
-  it('stand behind an nginx that buffers nothing and writes nowhere but in the temporary directory', () => {
+  it('are behind an nginx that buffers nothing and writes only into the temporary directory', () => {
     const addresses = Object.fromEntries([1, 2, 3, 4, 5].map((n) => [`node${n}`, `127.0.0.${n + 1}`]));
     const local = {
       containers: false,
@@ -238,7 +238,7 @@ describe('several routers', () => {
     expect(written.every((path) => path?.startsWith('/tmp/j/'))).toBe(true);
   });
 
-  it('have more open files where the recipe wants that', () => {
+  it('have more open files when the recipe says so', () => {
     const nginx = frontendsOf(
       several(1).replace('num_additional', 'nginx_raise_ulimit: true\n  num_additional'),
     ).at(-1);
@@ -255,7 +255,7 @@ describe("nginx's config", () => {
       'nginx',
     ).files?.[0]?.content ?? '';
 
-  it('spreads requests by load, or keeps those of a session on one router', () => {
+  it('spreads requests by load, or sends those of a session to one router', () => {
     expect(conf('num_additional_frontends: 1')).toContain('least_conn;');
     const affine = conf('nginx_session_affinity: true, nginx_session_affinity_header: X-Correlation-ID');
     expect(affine).toContain('hash $session consistent;');
@@ -264,15 +264,15 @@ describe("nginx's config", () => {
     expect(affine).not.toContain('least_conn');
   });
 
-  it('has the idle time and the limit of open files that the recipe says', () => {
+  it('has the recipe’s idle time and limit of open files', () => {
     expect(conf('nginx_keepalive_timeout: 75s')).toContain('keepalive_timeout 75s;');
     expect(conf('nginx_raise_ulimit: true')).toContain('worker_rlimit_nofile 1048576;');
     expect(() => conf('nginx_keepalive_timeout: "1s; evil"')).toThrow(/must be a time as nginx reads it/);
   });
 });
 
-describe("the orchestrator's file of trtllm_serve", () => {
-  it('has the routers and further keys of the recipe, beside the servers', () => {
+describe('the orchestrator’s file of trtllm_serve', () => {
+  it('has the recipe’s routers and further keys, beside the servers', () => {
     const text = small
       .replace(
         /frontend:\n( {2}.*\n)+/,

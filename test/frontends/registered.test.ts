@@ -145,7 +145,7 @@ async function stays(running: Running, wanted: { ok: boolean; detail: RegExp }):
   expect({ ok, detail }).toEqual({ ok: wanted.ok, detail: expect.stringMatching(wanted.detail) });
 }
 
-describe.each(['sglang', 'smg', 'vllm-router'] as const)('%s, which is told its workers', (type) => {
+describe.each(['sglang', 'smg', 'vllm-router'] as const)('%s, which gets its workers by option', (type) => {
   const text = recipe(type, 'aggregated', 'sglang');
   /** Looks for ended workers each second. */
   const quick = ['--health-check-interval-secs', '1', '--health-failure-threshold', '1'];
@@ -177,7 +177,7 @@ describe.each(['sglang', 'smg', 'vllm-router'] as const)('%s, which is told its 
 
   // vLLM's router opens its port when all workers are healthy, so it can have no other one in the place of ours.
   if (type !== 'vllm-router')
-    it('is not ready with a foreign worker in the place of one of ours, which are both named', async () => {
+    it('is not ready with a foreign worker in the place of one of ours; both are named', async () => {
       aForeignWorker();
       const processes = withForeign(processesOf(text));
       await stays(run(processes, { without: ['agg-1-0'] }), {
@@ -188,7 +188,7 @@ describe.each(['sglang', 'smg', 'vllm-router'] as const)('%s, which is told its 
       });
     });
 
-  it('does not count what it still lists of an ended worker', async () => {
+  it('ignores entries of an ended worker', async () => {
     const running = run(processesOf(text), { more: quick });
     await says(running, /^2 of 2 agg workers$/);
     running.workers.get('agg-1-0')?.child.kill('SIGKILL');
@@ -198,7 +198,7 @@ describe.each(['sglang', 'smg', 'vllm-router'] as const)('%s, which is told its 
     });
   });
 
-  it('is ready when a release that has no /workers lists the URLs of the planned workers, and nobody else', async () => {
+  it('is ready when a release without /workers lists the URLs of the planned workers, and no others', async () => {
     const processes = processesOf(text);
     const urls = processes.filter(({ role }) => role === 'agg').map(urlOf);
     const answer = async (listed: readonly string[]) => {
@@ -224,7 +224,7 @@ describe.each(['sglang', 'smg', 'vllm-router'] as const)('%s, which is told its 
     });
   });
 
-  it('is not ready with a foreign worker that is ill, or that claims another mode', () => {
+  it('is not ready with a foreign worker that is unhealthy, or that claims another mode', () => {
     const processes = processesOf(text);
     const { expect: counts = [] } = countsOf(processes);
     const ours = processes
@@ -279,7 +279,7 @@ describe.skipIf(!etcd)('dynamo, whose workers register', () => {
       });
     });
 
-    it('is not ready with what an ended worker left beside its successor', async () => {
+    it('is not ready with the entry of an ended worker beside its successor', async () => {
       const running = run(processes);
       await says(running, new RegExp(`^${all}$`));
       const ended = running.workers.get(one);
@@ -293,7 +293,7 @@ describe.skipIf(!etcd)('dynamo, whose workers register', () => {
       });
     });
 
-    it('is not ready with what an ended worker left at another port', async () => {
+    it('is not ready with the entry of an ended worker at another port', async () => {
       const running = run(processes);
       const ended = running.workers.get(one);
       await says(running, new RegExp(`^${all}$`));
@@ -308,7 +308,7 @@ describe.skipIf(!etcd)('dynamo, whose workers register', () => {
     });
   });
 
-  it('counts foreign workers without an address, as they are with requests over NATS', () => {
+  it('counts foreign workers without an address, which requests over NATS have', () => {
     const { expect: counts = [] } = countsOf(processesOf(recipe('dynamo', 'aggregated', 'sglang')));
     const instance = (component: string) => ({
       ...{ component, endpoint: 'generate' },
@@ -326,7 +326,7 @@ describe.skipIf(!etcd)('dynamo, whose workers register', () => {
 });
 
 describe('a router that cannot list its workers', () => {
-  it('trtllm_serve is told exactly the planned workers in its file, whatever the recipe adds to it', () => {
+  it('trtllm_serve has exactly the planned workers in its file, whatever the recipe adds', () => {
     const extra = "server_config_extra: { context_servers: { num_instances: 1, urls: ['10.9.9.9:1'] } }";
     const text = recipe('trtllm_serve', 'disaggregated', 'trtllm').replace(
       'enable_multiple_frontends: false',
@@ -340,7 +340,7 @@ describe('a router that cannot list its workers', () => {
     expect(frontend?.phase, 'begins when all of them are ready').toBe('frontend');
   });
 
-  it('vllm is the planned worker itself: its probe asks the port that clients use, which must be its own', () => {
+  it('vllm is the planned worker itself: its probe requests the public port, which must be its own', () => {
     const text = recipe('vllm', 'aggregated', 'vllm').replace(
       'agg_nodes: 2, agg_workers: 2',
       'agg_nodes: 1, agg_workers: 1',

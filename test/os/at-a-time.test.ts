@@ -3,7 +3,7 @@ import { atATime } from '../../src/os/at-a-time.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-it('does the same with each, in their order, and with no more than some at the same time', async () => {
+it('calls the function for each element, in order, with a limit on simultaneous calls', async () => {
   const begun: [string, number][] = [];
   let running = 0;
   let most = 0;
@@ -24,7 +24,7 @@ it('does the same with each, in their order, and with no more than some at the s
   expect(running).toBe(0);
 });
 
-it('rejects with the first that fails, and does nothing for none', async () => {
+it('rejects with the first call that fails, and calls nothing for an empty list', async () => {
   await expect(
     atATime(1, [1, 2, 3], async (item) => {
       if (item === 2) throw new Error(`not ${item}`);

@@ -25,7 +25,7 @@ function program(path: string, machine: number): string {
 const [X86, ARM] = [62, 183];
 
 describe('a program of the job’s', () => {
-  it('is the one that was built for this node’s architecture', () => {
+  it('is the one for this node’s architecture', () => {
     const root = mkdtempSync(join(dir, 'a-'));
     const x86 = program(join(root, '.srtctl/bin/nats-server'), X86);
     const arm = program(join(root, '.srtctl/bin/aarch64/nats-server'), ARM);
@@ -33,7 +33,7 @@ describe('a program of the job’s', () => {
     expect(findProgram('nats-server', { PATH: '' }, dir, 'x86_64', root)).toBe(x86);
   });
 
-  it('is never one of the working directory, which somebody else may have put there', () => {
+  it('is never taken from the working directory, in which another user may have put it', () => {
     const [cwd, root] = [mkdtempSync(join(dir, 'c-')), mkdtempSync(join(dir, 'd-'))];
     program(join(cwd, '.srtctl/bin/nats-server'), X86);
     program(join(cwd, 'nats-server'), X86);
@@ -41,7 +41,7 @@ describe('a program of the job’s', () => {
     expect(findProgram('nats-server', { PATH: `:.:${dirname(onPath)}` }, cwd, 'x86_64', root)).toBe(onPath);
   });
 
-  it('for another architecture is refused with where to put the right one', () => {
+  it('for another architecture is refused, with the place for the right one', () => {
     const cwd = mkdtempSync(join(dir, 'b-'));
     const etcd = program(join(cwd, 'mine/etcd'), ARM);
     expect(() => findProgram('etcd', { SRTCTL_ETCD: etcd }, cwd, 'x86_64')).toThrow(
@@ -49,7 +49,7 @@ describe('a program of the job’s', () => {
     );
   });
 
-  it('is named by its path when a variable names it or it came with srtctl, whatever PATH has', () => {
+  it('is named by its path when a variable names it or it is bundled with srtctl, whatever PATH contains', () => {
     const cwd = mkdtempSync(join(dir, 'c-'));
     const system = dirname(program(join(cwd, 'system/etcd'), X86));
     const named = program(join(cwd, 'mine/etcd'), X86);

@@ -25,7 +25,7 @@ const raw = (act: (socket: Socket) => void) =>
 
 const never = new AbortController().signal;
 
-it('asks with GET, and with POST where there is a body; each time on a connection of its own', async () => {
+it('uses GET, and POST for a body, with a new connection for each request', async () => {
   const seen: unknown[] = [];
   const ports = new Set<number | undefined>();
   const place = await http(async (request, response) => {
@@ -49,14 +49,14 @@ it('asks with GET, and with POST where there is a body; each time on a connectio
   expect(ports.size).toBe(2);
 });
 
-it('says that a connection is refused', async () => {
+it('reports a refused connection', async () => {
   const server = createServer();
   const place = await listening(server);
   await new Promise((resolve) => server.close(resolve));
   await expect(askHttp({ ...place, path: '/' }, 5_000, never)).rejects.toThrow(/^connection refused$/);
 });
 
-it('says that no answer came, or none to the end', async () => {
+it('reports a missing or incomplete answer', async () => {
   const silent = await raw(() => undefined);
   await expect(askHttp({ ...silent, path: '/p' }, 200, never)).rejects.toThrow(
     '/p does not answer within 200 ms',
@@ -67,7 +67,7 @@ it('says that no answer came, or none to the end', async () => {
   await expect(askHttp({ ...cut, path: '/p' }, 5_000, never)).rejects.toThrow('/p was cut off');
 });
 
-it('takes no more than it is told to', async () => {
+it('reads no more than the limit', async () => {
   const place = await http((_, response) => {
     const more = (): void => {
       while (response.write('x'.repeat(1_000)));

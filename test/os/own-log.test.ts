@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { ownLog } from '../../src/os/own-log.ts';
 
-it('holds up nobody while nothing can be written, and is whole and in order when that is over', async () => {
+it('does not block while its output does, and is complete and in order afterwards', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
   const path = join(directory, 'fifo');
   execFileSync('mkfifo', [path]);

@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import { createSteadyClock } from '../../src/os/steady-clock.ts';
 
-it('goes on as before when the wall clock is set, also in a process that was told of it', () => {
+it('does not jump when the wall clock is set, also in a process that got the offset', () => {
   const HOUR_MS = 3_600_000;
   const real = Date.now();
   const clock = createSteadyClock();

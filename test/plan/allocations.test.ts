@@ -16,13 +16,13 @@ const shown = ({ variants }: { variants: readonly LoadedVariant[] }) =>
   variants.map((each) => [each.name, nodesNeeded(each), each.points.map(({ ordinal }) => ordinal)]);
 
 describe('the allocations of a variant', () => {
-  it('are one for all its points, of the size of the largest', () => {
+  it('are one for all its points, with the size of the largest', () => {
     const variant = variantOf('{n: [1, 3, 2]}', sized);
     expect(allocationsOf(variant)).toEqual({ variants: [variant], notices: [] });
     expect(nodesNeeded(variant)).toBe(4);
   });
 
-  it('are one for each point when the recipe says so, each called after its point and with its number', () => {
+  it('are one for each point when the recipe says so, with the point’s name and number', () => {
     const split = allocationsOf(variantOf('{allocation: per-point, n: [1, 7]}', sized));
     expect(shown(split)).toEqual([
       ['small_n1', 2, [0]],
@@ -49,7 +49,7 @@ describe('the allocations of a variant', () => {
     ]);
   });
 
-  it('are several when points differ in what is mounted or asked of Slurm: an allocation has one of each', () => {
+  it('are several when points differ in mounts or Slurm options, because an allocation has one set of each', () => {
     const text = small.replace('/models/m', '"{m}"');
     const split = allocationsOf(variantOf('{m: [/models/a, /models/b]}', text));
     expect(shown(split)).toEqual([
@@ -62,7 +62,7 @@ describe('the allocations of a variant', () => {
     expect(allocationsOf(variantOf('{m: ["hf:a/b", "hf:a/c"]}', text)).variants).toHaveLength(1);
   });
 
-  it('have every point once, in none one of less than half of its nodes, and stay as they are when split again', () => {
+  it('contain every point once, none with less than half of its nodes, and stay the same when split again', () => {
     const sizes = fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 8 });
     fc.assert(
       fc.property(sizes, (counts) => {
@@ -88,7 +88,7 @@ describe('the time of an allocation', () => {
   const warned = (sweep: string, preset?: string, text = limited) =>
     timeWarnings(variantOf(sweep, text), preset);
 
-  it('is warned of when its points could take longer, and not when they fit or nobody can say', () => {
+  it('causes a warning when its points could take longer, and not when they fit or nothing is known', () => {
     expect(warned('{point_time_limit: 20, isl: [1, 2, 3, 4]}')).toEqual([
       expect.stringMatching(
         /recipe\.yaml:1:9: small: 4 points of up to 00:20:00 each do not fit into the time limit of 01:00:00, 3 of them surely do/,

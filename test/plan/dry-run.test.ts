@@ -55,7 +55,7 @@ describe('srtctl dry-run', () => {
     });
   });
 
-  it('goes on after a recipe that is wrong, says which it was, and ends with 2', async () => {
+  it('continues after a wrong recipe, names it, and ends with 2', async () => {
     const { out, code } = await dryRun('-f', writeFiles(files), '--json');
     const lines = out
       .trim()
@@ -71,7 +71,7 @@ describe('srtctl dry-run', () => {
     `sweep: ${sweep}\n${small.replace('isl: 128', 'isl: "{isl}"').replace('decode: {', 'decode: {max-running-requests: "{most}", ')}`;
   const sweep = '{point_time_limit: 30, isl: [1, 2], most: [8, 16]}';
 
-  it('shows the points of a sweep in the order in which they run, and what each changes', async () => {
+  it('shows the points of a sweep in running order, with the changes of each', async () => {
     const file = join(writeFiles({ 'a.yaml': swept(sweep) }), 'a.yaml');
     const { out } = await dryRun('-f', file, '--json');
     const allocation = JSON.parse(out);
@@ -93,7 +93,7 @@ describe('srtctl dry-run', () => {
     expect(people.out.match(/^benchmark on/gm)).toHaveLength(4);
   });
 
-  it('shows each allocation that apply would make, and says why there are several and what does not fit', async () => {
+  it('shows each allocation that apply would make, why there are several, and what does not fit', async () => {
     const limited = `${swept(sweep)}slurm: {time_limit: "01:00:00"}\n`;
     const tight = await dryRun('-f', writeFiles({ 'a.yaml': limited }), '--json');
     expect(tight.err).toMatch(/note: .*a\.yaml:1:9: small: 4 points of up to 00:30:00 each do not fit/);
@@ -113,7 +113,7 @@ describe('srtctl dry-run', () => {
     ]);
   });
 
-  it('shows people the nodes and the commands', async () => {
+  it('shows the nodes and the commands to people', async () => {
     const { out, err, code } = await dryRun('-f', writeFiles({ 'a.yaml': small }));
     expect(code).toBe(0);
     expect(err).toBe('');

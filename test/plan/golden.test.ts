@@ -30,7 +30,7 @@ describe.skipIf(!present)('the plans of the public recipes', () => {
   afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
   it.each(Object.entries(engines))(
-    'for %s differ from those of the reference only as the list says',
+    'for %s differ from those of the reference only as listed',
     (engine, count) => {
       const golden = goldenPlans().filter(({ backend }) => backend === engine);
       expect(golden.length).toBeGreaterThanOrEqual(count);
@@ -77,7 +77,7 @@ describe('the list of differences', () => {
     });
   const reason = 'a test';
 
-  it('edits options and variables where both sides are as it says', () => {
+  it('edits options and variables when both sides match the entry', () => {
     const list = [
       { process: 'worker', option: '--a', golden: '1', ours: ANY, reason },
       { process: 'worker', option: '--c', golden: ABSENT, ours: 'x y', reason },
@@ -94,7 +94,7 @@ describe('the list of differences', () => {
     expect(used.size).toBe(list.length);
   });
 
-  it('leaves what differs in another way, and what does not differ, as it is', () => {
+  it('does not change other differences, or values that do not differ', () => {
     const list = [
       { process: 'worker', option: '--a', golden: '1', ours: '3', reason },
       { process: 'worker', variable: 'PORT', golden: ANY, ours: ANY, reason },

@@ -8,7 +8,7 @@ const resources = (text: string, base = small) =>
   base.replace(/resources:\n( {2}.*\n)+/, `resources: {gpus_per_node: 8, ${text}}\n`);
 
 describe('workers', () => {
-  it('fill a node before the next, and decode workers begin on a node of their own', () => {
+  it('fill a node before the next, and decode workers begin on a new node', () => {
     const text = resources(
       'prefill_nodes: 2, prefill_workers: 3, gpus_per_prefill: 4, decode_nodes: 1, decode_workers: 2',
     );
@@ -21,7 +21,7 @@ describe('workers', () => {
     ]);
   });
 
-  it('of decode go on behind those of prefill when decode_nodes is 0, on the last node that there is', () => {
+  it('of decode follow those of prefill when decode_nodes is 0, on the last node', () => {
     const text = (nodes: number) =>
       resources(
         `prefill_nodes: ${nodes}, prefill_workers: 1, gpus_per_prefill: 4, decode_nodes: 0, decode_workers: 1`,
@@ -30,7 +30,7 @@ describe('workers', () => {
     expect(placesOf(text(2))).toEqual(['prefill-0 node1 0-3', 'decode-0 node2 0-3']);
   });
 
-  it('have a node each when the recipe spreads them', () => {
+  it('have one node each when the recipe spreads them', () => {
     const text = resources('agg_nodes: 2, agg_workers: 2, gpus_per_agg: 2');
     expect(placesOf(text)).toEqual(['agg-0 node1 0-1', 'agg-1 node1 2-3']);
     expect(placesOf(text.replace('{gpus', '{spread_workers: true, gpus'))).toEqual([
@@ -39,13 +39,13 @@ describe('workers', () => {
     ]);
   });
 
-  it('of more GPUs than a node has take their nodes whole', () => {
+  it('with more GPUs than a node has take whole nodes', () => {
     expect(placesOf(resources('agg_nodes: 2, agg_workers: 1, gpus_per_agg: 12'))).toEqual([
       'agg-0 node1,node2 0-7',
     ]);
   });
 
-  it('that a recipe counts as 0 are none', () => {
+  it('are none when a recipe counts 0 of them', () => {
     const text = resources('prefill_nodes: 0, prefill_workers: 0, agg_nodes: 1, agg_workers: 1');
     expect(placesOf(text)).toEqual(['agg-0 node1 0-7']);
     expect(placesOf(resources('decode_nodes: 1, decode_workers: 2'))).toHaveLength(2);
@@ -72,7 +72,7 @@ describe('a node set aside', () => {
     expect(roles('frontend: {type: sglang, placement: {node: dedicated}}\n').head).toBe('node1');
   });
 
-  it('for the benchmark is the last one, and shared with the others unless the recipe forbids it', () => {
+  it('for the benchmark is the last one, which has workers too unless the recipe forbids it', () => {
     const both = (more: string) =>
       `infra: {etcd_nats_dedicated_node: true}\nfrontend: {type: sglang}\nbenchmark: {type: manual, client_dedicated_node: true${more}}\n`;
     const text = small.replace(/frontend:[\s\S]*?backend/, 'backend').replace(/benchmark:.*\n/, '');
@@ -86,7 +86,7 @@ describe('a node set aside', () => {
     });
   });
 
-  it('is none for a benchmark beside the last decode worker', () => {
+  it('does not exist for a benchmark beside the last decode worker', () => {
     const text = small.replace('benchmark: {', 'benchmark: {client_placement: last_decode, ');
     expect(pointOf(text).roles.bench).toBe('node2');
   });
@@ -119,7 +119,7 @@ describe('a heterogeneous job', () => {
     expect(placesOf(text)).toEqual(['prefill-0 node1 0-7', 'decode-0 node3 0-7']);
   });
 
-  it('is what the cluster may say, and the recipe may refuse', () => {
+  it('can be set by the cluster, and refused by the recipe', () => {
     const config = { use_het_jobs: true };
     expect(directives(text.replace('het_jobs: true, ', ''), config)).toContain('#SBATCH hetjob');
     expect(directives(text.replace('het_jobs: true', 'het_jobs: false'), config)).not.toContain(
@@ -140,7 +140,7 @@ describe("Mooncake's master", () => {
     )
     .replaceAll('{tensor-parallel-size: 8}', '{disaggregation-transfer-backend: mooncake}');
 
-  it('is a process on the infra node, there before the workers, which are told where it is', () => {
+  it('is a process on the infra node that starts before the workers, which get its address', () => {
     const { node, phase, argv, image } = processOf(text, 'mooncake-master');
     expect([node, phase, image]).toEqual(['node1', 'infra', 'repo/image:1']);
     expect(argv).toEqual(expect.arrayContaining(['mooncake_master', '--rpc_port=8700', '--x=1']));
@@ -152,13 +152,13 @@ describe("Mooncake's master", () => {
     });
   });
 
-  it('that no worker uses is refused', () => {
+  it('is refused when no worker uses it', () => {
     expect(() => pointOf(text.replaceAll('-backend: mooncake', '-backend: nixl'))).toThrow(
       /asks for a Mooncake master that no worker uses/,
     );
   });
 
-  it("of vLLM is in the file that its connector reads, whatever the recipe says of the master's address", () => {
+  it('of vLLM is in the file of its connector, whatever the recipe says of the master’s address', () => {
     const vllm = text
       .replace('backend:\n', 'backend:\n  type: vllm\n')
       .replace('master_extra_args: [--x=1]', 'store_config: {protocol: rdma, master_server_address: x}')

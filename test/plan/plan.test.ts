@@ -38,7 +38,7 @@ describe('a point', () => {
     ]);
   });
 
-  it('has a directory that sorts as its number does, however many there are', () => {
+  it('has a directory that sorts by its number, for any number of points', () => {
     const named = (count: number) => {
       const list = Array.from({ length: count }, (_, at) => at + 1);
       return planText(`${small}sweep: {a: [${list}]}\n`, bare).points.map(
@@ -61,7 +61,7 @@ describe('a point', () => {
     ]);
   });
 
-  it('keeps etcd the same from point to point, with its data in the temporary directory', () => {
+  it('keeps etcd from point to point, with its data in the temporary directory', () => {
     const text = `sweep: {tp: [4, 8]}\n${small.replace('type: sglang', 'type: dynamo').replaceAll('size: 8', 'size: "{tp}"')}`;
     const etcds = planText(text, bare).points.map(({ processes }) =>
       processes.find(({ id }) => id === 'etcd'),
@@ -79,7 +79,7 @@ describe('a point', () => {
     expect(usual?.processes.find(({ id }) => id === 'decode-0-0')?.startTimeoutMs).toBe(1_800_000);
   });
 
-  it('puts infrastructure on a node of its own when the recipe wants that', () => {
+  it('puts infrastructure on its own node when the recipe says so', () => {
     const plan = planText(`${small}infra: {etcd_nats_dedicated_node: true}\n`);
     expect(plan.totalNodes).toBe(3);
     expect(plan.points[0]?.roles).toEqual({
@@ -92,7 +92,7 @@ describe('a point', () => {
 });
 
 describe('on a bare host', () => {
-  it('processes see the paths of the host, and no image', () => {
+  it('processes get paths of the host, and no image', () => {
     const [point] = planText(small, bare).points;
     const worker = point?.processes.find(({ id }) => id === 'prefill-0-0');
     expect(worker?.argv.slice(0, 5)).toEqual([
@@ -121,7 +121,7 @@ describe('workers that do not fit', () => {
     return 'it fits';
   };
 
-  it('are refused with the line of what asks for them', () => {
+  it('are refused with the line that requests them', () => {
     expect(why('decode_workers: 1', 'decode_workers: 30')).toBe(
       'recipe.yaml:9:3: resources.decode_workers: 30 decode workers do not fit on 8 GPUs',
     );
@@ -133,7 +133,7 @@ describe('workers that do not fit', () => {
     );
   });
 
-  it('are refused when there are none, or of both kinds', () => {
+  it('are refused when there are none, or both kinds', () => {
     const none = small
       .replace(/ {2}(prefill|decode)_(nodes|workers): 1\n/g, '')
       .replaceAll(/ {2}(prefill|decode)_(nodes|workers): 1\n/g, '');

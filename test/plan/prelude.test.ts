@@ -26,14 +26,14 @@ const planOf = (text: string, runtime: 'pyxis' | 'docker') => {
   };
 };
 
-describe('what is installed into an image', () => {
-  it('is a step on each node where its processes share a container', () => {
+describe('an installation into an image', () => {
+  it('is a step on each node when its processes share a container', () => {
     const { steps, scripts } = planOf(recipe, 'pyxis');
     expect(steps).toEqual(['install-dynamo-0', 'install-dynamo-1']);
     expect(scripts['prefill-0-0']).toBeUndefined();
   });
 
-  it('comes before the command of each process that has a container of its own', () => {
+  it('comes before the command of each process with its own container', () => {
     const { steps, scripts } = planOf(recipe, 'docker');
     expect(steps).toEqual([]);
     expect(Object.keys(scripts).sort()).toEqual(['decode-0-0', 'frontend-0', 'prefill-0-0']);
@@ -43,7 +43,7 @@ describe('what is installed into an image', () => {
     }
   });
 
-  it('is installed by one rank on each node of an MPI launch, for which the others wait', () => {
+  it('is done by one rank on each node of an MPI launch, for which the others wait', () => {
     const { scripts } = planOf(trtllm, 'pyxis');
     expect(scripts['decode-0-0']).toContain('SLURM_LOCALID');
     expect(scripts['decode-0-0']).toContain('install-dynamo.sh 0.8.0');
@@ -51,7 +51,7 @@ describe('what is installed into an image', () => {
   });
 });
 
-describe('what the ranks of a node run before their command', () => {
+describe('the preparation of a node’s ranks', () => {
   const { scripts } = planOf(trtllm, 'pyxis');
   const script = (step: string) =>
     (scripts['decode-0-0'] ?? '').replace(/bash \S+install-dynamo\.sh 0\.8\.0/, step);

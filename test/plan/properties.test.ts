@@ -138,7 +138,7 @@ describe('any recipe that can be planned', () => {
     expect(planned).toBeGreaterThan(200);
   };
 
-  it('gives no GPU of a node to two processes, and none that the node has not', () => {
+  it('gives each GPU of a node to at most one process, and only existing GPUs', () => {
     holds(({ points, gpusPerNode }) => {
       for (const { endpointProcesses } of points) {
         const taken = endpointProcesses.flatMap(({ node, gpus }) => gpus.map((gpu) => `${node}/${gpu}`));
@@ -148,7 +148,7 @@ describe('any recipe that can be planned', () => {
     });
   });
 
-  it('gives no port of a node to two processes that listen there', () => {
+  it('gives each port of a node to at most one process that listens there', () => {
     holds(({ points }) => {
       for (const { processes } of points) {
         const listening = processes.flatMap(({ id, node, ports }) =>
@@ -181,7 +181,7 @@ describe('any recipe that can be planned', () => {
     });
   });
 
-  it('gives each worker the GPUs that the recipe asks for, or whole nodes when it is larger than one', () => {
+  it('gives each worker the GPUs that the recipe requests, or whole nodes when it is larger than one', () => {
     holds(({ points, gpusPerNode }) => {
       for (const { recipe, endpoints } of points) {
         for (const { mode, nodes, gpus } of endpoints) {
@@ -197,7 +197,7 @@ describe('any recipe that can be planned', () => {
     });
   });
 
-  it('is planned the same again, in whatever order the keys of its maps are written', () => {
+  it('does not depend on the order of the keys in its maps', () => {
     fc.assert(
       fc.property(raw, (value) => {
         expect(plan(reversed(value))).toEqual(plan(value));

@@ -14,11 +14,11 @@ const dynamo = small.replace('type: sglang', 'type: dynamo');
 const fromHub = small.replace(/path: [^\s,]+/, 'path: "hf:org/name"');
 
 describe('steps before the engines', () => {
-  it('are none when a recipe asks for nothing', () => {
+  it('are none when a recipe requests none', () => {
     expect(stepsOf(small)).toEqual([]);
   });
 
-  it('fetch a model of the hub once where nodes share its cache, and else on each node of the workers', () => {
+  it('fetch a model of the hub once when nodes share its cache, and else on each node of the workers', () => {
     expect(told(fromHub, { hf_home: '/shared/hf' })).toEqual([
       'fetch fetch-model-0 node1 python3 steps/fetch-model.py org/name',
     ]);
@@ -34,7 +34,7 @@ describe('steps before the engines', () => {
     expect(told(`${fromHub}environment: {HF_HOME: /cache}\n`)).toHaveLength(1);
   });
 
-  it('install the Dynamo that is asked for on every node that runs it', () => {
+  it('install the requested Dynamo on every node that runs it', () => {
     expect(told(`${dynamo}dynamo: {version: 1.2.0}\n`)).toEqual([
       'install install-dynamo-0 node1 bash steps/install-dynamo.sh 1.2.0',
       'install install-dynamo-1 node2 bash steps/install-dynamo.sh 1.2.0',
@@ -43,7 +43,7 @@ describe('steps before the engines', () => {
     expect(told(`${small}dynamo: {version: 1.2.0}\n`)).toEqual([]);
   });
 
-  it('build Dynamo on one node when a commit is asked for, before it is installed on all', () => {
+  it('build Dynamo on one node for a requested commit, before it is installed on all', () => {
     const text = `${dynamo}dynamo: {hash: abc, cargo_patches: ['a = "1"']}\n`;
     expect(told(text).map((line) => line.replace(/\S*\/12345/, 'JOB'))).toEqual([
       'fetch build-dynamo-0 node1 bash steps/build-dynamo.sh abc JOB/dynamo-wheels a = "1"',
@@ -52,7 +52,7 @@ describe('steps before the engines', () => {
     ]);
   });
 
-  it('copy the model to a disk of each node, where the workers then find it', () => {
+  it('copy the model to a disk of each node, from which the workers load it', () => {
     const text = small.replace(/path: (\S+),/, 'path: $1, stage_dir: /raid/models/,');
     const point = pointOf(text);
     const steps = point.processes.filter(({ role }) => role === 'step');
@@ -69,7 +69,7 @@ describe('steps before the engines', () => {
 });
 
 describe('default_bash_preamble', () => {
-  it('comes before the commands of the engines, which keep their arguments as they are', () => {
+  it('comes before the commands of the engines, whose arguments do not change', () => {
     const { processes } = pointOf(small, { default_bash_preamble: 'ulimit -n 65536' });
     const worker = processes.find(({ id }) => id === 'prefill-0-0');
     const [plain] = pointOf(small).processes.filter(({ id }) => id === 'prefill-0-0');

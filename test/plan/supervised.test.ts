@@ -11,8 +11,8 @@ ${more}
 const plannedOf = (text: string) =>
   Object.fromEntries(pointOf(text).processes.map((process) => [process.id, process]));
 
-describe('what a recipe’s supervision says', () => {
-  it('is in the specs: patience, grace, and what the run cannot do without', () => {
+describe('a recipe’s supervision', () => {
+  it('is in the specs: patience, grace, and the critical processes', () => {
     const planned = plannedOf(
       recipe(
         'supervision: { grace: 2.5, unhealthy_after: 60, hung_after: 30, critical: { decode: false, frontend: false } }',
@@ -33,7 +33,7 @@ describe('what a recipe’s supervision says', () => {
     expect(dynamo['prefill-0-0']).toMatchObject({ unhealthyAfterMs: 60_000 });
   });
 
-  it('leaves what suits the kind of process where it says nothing', () => {
+  it('leaves the default of each kind of process when it has no setting', () => {
     const planned = plannedOf(recipe());
     expect(planned['decode-0-0']).toMatchObject({
       critical: true,
@@ -58,7 +58,7 @@ describe('what a recipe’s supervision says', () => {
     ]);
   });
 
-  it('watches the figures of each leader where its engine serves them, and of no follower', () => {
+  it('watches the figures of each leader whose engine serves them, and of no follower', () => {
     const sglang = plannedOf(recipe());
     const { http = 0 } = sglang['decode-0-0']?.ports ?? {};
     expect(sglang['decode-0-0']?.progress).toMatchObject({ kind: 'metrics', port: http, path: '/metrics' });

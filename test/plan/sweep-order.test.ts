@@ -26,7 +26,7 @@ benchmark: {type: sa-bench, isl: "{isl}", osl: 128, concurrencies: 1x4}
 `;
 
 describe('the order of a sweep', () => {
-  it('loads the engine three times for three server settings and four benchmark settings, however they are written', () => {
+  it('loads the engine three times for three server settings and four benchmark settings, in any written order', () => {
     const written = planOf(swept('{mem: [0.7, 0.8, 0.9], isl: [1, 2, 3, 4]}', aggregated));
     expect(loads(written)).toBe(3);
     expect(written.order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
@@ -40,7 +40,7 @@ describe('the order of a sweep', () => {
     expect(loads(asWritten)).toBe(12);
   });
 
-  it('keeps prefill workers while only decode workers change, and starts a router anew that was told of them', () => {
+  it('keeps prefill workers while only decode workers change, and restarts a router with a list of them', () => {
     const text = swept(
       '{n: [1, 2, 3]}',
       small.replace('decode: {', 'decode: {max-running-requests: "{n}", '),
@@ -64,7 +64,7 @@ describe('the order of a sweep', () => {
     expect(first?.readyAfter).not.toBe(second?.readyAfter);
   });
 
-  it('restarts all ranks of an endpoint when one has changed, and everything when Dynamo itself has', () => {
+  it('restarts all ranks of an endpoint when one has changed, and everything when Dynamo itself has changed', () => {
     const mem = planOf(swept('{mem: [0.7, 0.8], isl: [1]}', aggregated));
     expect(mem.changes[1]?.restart.filter((id) => id.startsWith('agg'))).toHaveLength(4);
     const versions = `${small.replace('type: sglang', 'type: dynamo')}dynamo: {version: "{v}"}\n`;
@@ -73,7 +73,7 @@ describe('the order of a sweep', () => {
     expect(dynamo.changes[1]?.engineLoads).toBe(2);
   });
 
-  it('changes nothing of an engine for what only says how it is watched', () => {
+  it('restarts no engine when only its monitoring changes', () => {
     const text = swept('{n: [5, 10]}', `${small}health_check: {interval_seconds: "{n}"}\n`);
     // The router is told on its command line how long it may wait for workers.
     const restart = ['frontend-0'];
@@ -108,7 +108,7 @@ describe('the order of a sweep', () => {
     .replace('decode: {', 'decode: {max-running-requests: "{n}", ');
   const list = (count: number) => Array.from({ length: count }, (_, index) => index + 1).join(', ');
 
-  it('has every point once, loads no more than as written, and does not depend on addresses', () => {
+  it('has every point once, loads no more than in written order, and does not depend on addresses', () => {
     const settings = fc.array(
       fc.tuple(
         fc.integer({ min: 1, max: 3 }),

@@ -50,7 +50,7 @@ health_check: {interval_seconds: "{wait}"}
 };
 
 describe('a sweep that is planned point by point', { timeout: 120_000 }, () => {
-  it('has the points, the order and the changes of one that is planned whole, in whatever order it is asked', () => {
+  it('has the points, the order and the changes of one that is planned whole, for requests in any order', () => {
     fc.assert(
       fc.property(
         fc.array(settings, { minLength: 1, maxLength: 10 }),
@@ -78,7 +78,7 @@ describe('a sweep that is planned point by point', { timeout: 120_000 }, () => {
     );
   });
 
-  it('plans again what it has not kept', () => {
+  it('plans a point again that it has not kept', () => {
     const workers = small
       .replace(
         /resources:[\s\S]*?(?=\n\w)/,
@@ -100,7 +100,7 @@ describe('a sweep that is planned point by point', { timeout: 120_000 }, () => {
     expect(plan.point(99)?.processes[0]).toBe(plan.point(99)?.processes[0]);
   });
 
-  it('has no point of a number that the recipe has not', () => {
+  it('has no point for an unknown number', () => {
     const variant = variantOf(small);
     expect(planSweep(variant, contextOf(variant)).point(1)).toBeUndefined();
   });

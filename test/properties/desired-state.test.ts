@@ -307,7 +307,7 @@ describe('desired state', () => {
   afterEach(() => void vi.useRealTimers());
 
   it(
-    'is what runs once messages flow again, with never two of a process and generations that only grow',
+    'runs once messages flow again, with each process at most once, and generations only grow',
     async () => {
       await fc.assert(
         fc.asyncProperty(someFates, fc.array(aStep, { maxLength: 25 }), async (fates, steps) => {

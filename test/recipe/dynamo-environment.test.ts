@@ -19,12 +19,12 @@ function responseHost(cluster: object, hostNames: 'names' | 'addresses') {
   return dynamoAddresses(recipe, runtime, 'node1').DYN_TCP_RESPONSE_STREAM_HOST;
 }
 
-describe('where answers of Dynamo go', () => {
-  it('is the interface of srtslurm.yaml by its name, because releases before 1.6 refuse an address', () => {
+describe('the interface for answers of Dynamo', () => {
+  it('is that of srtslurm.yaml by its name, because releases before 1.6 refuse an address', () => {
     expect(responseHost({ network_interface: 'ib0' }, 'names')).toBe('ib0');
   });
 
-  it("is Dynamo's own choice where no interface is named", () => {
+  it('is Dynamo’s own choice when srtslurm.yaml names none', () => {
     expect(responseHost({}, 'names')).toBeUndefined();
   });
 

@@ -14,14 +14,14 @@ function passes(definition: 'recipe' | 'override' | 'zipOverride', text: string)
 }
 
 describe('the JSON Schema of a recipe file', () => {
-  it('takes a recipe, and none with an unknown key, a wrong type or something missing', () => {
+  it('accepts a recipe, and refuses an unknown key, a wrong type and a missing key', () => {
     expect(passes('recipe', small)).toBe(true);
     expect(passes('recipe', small.replace('gpu_type', 'gpu_typ'))).toBe(false);
     expect(passes('recipe', small.replace('decode_nodes: 1', 'decode_nodes: many'))).toBe(false);
     expect(passes('recipe', small.replace(/^name: .*\n/m, ''))).toBe(false);
   });
 
-  it('takes placeholders for numbers beside a sweep, and leaves GPUs per node to the cluster', () => {
+  it('accepts placeholders for numbers beside a sweep, and leaves GPUs per node to the cluster', () => {
     const swept = `sweep: {mode: zip, n: [1, 2]}\n${small}`;
     expect(passes('recipe', swept.replace('decode_nodes: 1', 'decode_nodes: "{n}"'))).toBe(true);
     expect(passes('recipe', swept.replace('n: [1, 2]', 'n: 1'))).toBe(false);
@@ -33,13 +33,13 @@ describe('the JSON Schema of a recipe file', () => {
     expect(passes('recipe', small.replace('  gpus_per_node: 8\n', ''))).toBe(true);
   });
 
-  it('takes any part of a recipe, and null, in an override', () => {
+  it('accepts any part of a recipe, and null, in an override', () => {
     expect(passes('override', 'resources: {decode_nodes: 2}\nfrontend: null\n')).toBe(true);
     expect(passes('override', 'resources: {decode_node: 2}\n')).toBe(false);
     expect(passes('override', 'resources: {decode_nodes: [2]}\n')).toBe(false);
   });
 
-  it('takes of an engine its own keys, and in an override also those of all engines', () => {
+  it('accepts an engine’s own keys, and in an override those of all engines', () => {
     const trtllm = small.replace(
       /backend:\n(?: .*\n)+/,
       'backend: {type: trtllm, trtllm_config: {decode: {a: 1}}}\n',
@@ -51,12 +51,12 @@ describe('the JSON Schema of a recipe file', () => {
     expect(passes('override', 'backend: {prefill_environmen: {A: 1}}\n')).toBe(false);
   });
 
-  it('takes lists for values in a zip_override', () => {
+  it('accepts lists for values in a zip_override', () => {
     expect(passes('zipOverride', 'resources: {decode_nodes: [2, 3], decode_workers: 1}\n')).toBe(true);
     expect(passes('zipOverride', 'resources: {decode_node: [2, 3]}\n')).toBe(false);
   });
 
-  it('asks for base and overrides when there is a base', () => {
+  it('requires base and overrides when there is a base', () => {
     expect(schema).toMatchObject({
       if: { required: ['base'] },
       else: { $ref: '#/$defs/recipe' },

@@ -49,7 +49,7 @@ const zipped: fc.Arbitrary<unknown> = fc.letrec((tie) => ({
 })).map;
 
 describe('a resolved variant', () => {
-  it('is the variant, whatever base and overrides are', () => {
+  it('equals the variant, for any base and overrides', () => {
     fc.assert(
       fc.property(map, map, zipped, fc.boolean(), (base, override, zip, named) => {
         const text = stringify(
@@ -63,7 +63,7 @@ describe('a resolved variant', () => {
     );
   });
 
-  it.skipIf(!present)('is the variant for every public recipe that has overrides', () => {
+  it.skipIf(!present)('equals the variant for every public recipe with overrides', () => {
     const names = readdirSync(shared, { recursive: true, encoding: 'utf8' }).filter((name) =>
       name.endsWith('.yaml'),
     );
@@ -76,7 +76,7 @@ describe('a resolved variant', () => {
     }
   });
 
-  it('keeps order and comments of the base, and those of what an override puts in', () => {
+  it('keeps order and comments of the base and of the override', () => {
     const text = `# Head
 base:
   # the name
@@ -112,7 +112,7 @@ more:
 `);
   });
 
-  it('is the file itself for a recipe without overrides', () => {
+  it('equals the file for a recipe without overrides', () => {
     expect(resolveOverrides('r.yaml', 'name:   r\n')).toEqual([{ variant: '', text: 'name:   r\n' }]);
   });
 });

@@ -9,8 +9,8 @@ import { cluster, loadText, small, writeFiles } from './write.ts';
 
 const recipeOf = (...args: Parameters<typeof loadText>) => loadText(...args)[0]?.points[0]?.recipe;
 
-describe('what surrounds a recipe', () => {
-  it('gives it models, images and GPUs per node of the cluster', () => {
+describe('the cluster config for a recipe', () => {
+  it('adds models, images and GPUs per node', () => {
     const text = small
       .replace('/models/m', 'alias')
       .replace('repo/image:1', 'engine')
@@ -25,14 +25,14 @@ describe('what surrounds a recipe', () => {
     expect(recipe?.resources.gpus_per_node).toBe(4);
   });
 
-  it('fills environment variables in paths and leaves those that are not set', () => {
+  it('fills environment variables in paths and keeps those that are not set', () => {
     const text = `${small.replace('/models/m', '"$MODELS/m/${SIZE}"')}environment: {A: $MODELS, B: $UNSET}\n`;
     const recipe = recipeOf(text, { env: { MODELS: '/big' } });
     expect(recipe?.model.path).toBe('/big/m/${SIZE}');
     expect(recipe?.environment).toEqual({ A: '/big', B: '$UNSET' });
   });
 
-  it('keeps the point of a float that ends on a command line, and spells booleans of an environment like Python', () => {
+  it('keeps the point of a float that ends on a command line, and spells booleans of an environment as Python does', () => {
     const recipe = recipeOf(
       `${small.replace('decode: {tensor-parallel-size: 8}', 'decode: {a: 1.0, b: 0.90, c: 3}')}environment: {A: true, B: 2}\n`,
     );
@@ -44,7 +44,7 @@ describe('what surrounds a recipe', () => {
 describe('the cluster config', () => {
   const file = { 'srtslurm.yaml': 'default_account: here\n', 'a/b/c/x': '' };
 
-  it('is found here or up to two directories above, and SRTSLURM_CONFIG goes before', () => {
+  it('is found here or up to two directories above; SRTSLURM_CONFIG takes precedence', () => {
     const directory = writeFiles({ ...file, 'other.yaml': 'default_account: named\n' });
     expect(findClusterConfig({}, join(directory, 'a/b')).default_account).toBe('here');
     expect(findClusterConfig({}, join(directory, 'a/b/c')).default_account).toBeUndefined();
@@ -53,7 +53,7 @@ describe('the cluster config', () => {
     ).toBe('named');
   });
 
-  it('is refused when it is named and not there, or says something impossible', () => {
+  it('is refused when the named file does not exist, or contains something impossible', () => {
     const directory = writeFiles({ 'srtslurm.yaml': 'gpus_per_node: four\n' });
     expect(() => findClusterConfig({ SRTSLURM_CONFIG: '/nowhere.yaml' }, directory)).toThrow(
       /nowhere\.yaml, which does not exist/,
@@ -67,7 +67,7 @@ describe('a recipe is not run', () => {
     for (const variant of loadText(text)) requireRunnable(variant, { mock, containers }, () => exists);
   };
 
-  it('when its model is an alias that nobody knows, unless engines are mocked', () => {
+  it('when its model is an unknown alias, unless engines are mocked', () => {
     const text = small.replace('/models/m', 'alias');
     expect(() => check(text, false, false, false)).toThrow(/"alias" is no alias in model_paths/);
     expect(() => check(text, true, false, false)).not.toThrow();
@@ -75,7 +75,7 @@ describe('a recipe is not run', () => {
     expect(() => check(small, false, false, false)).toThrow(/model directory \/models\/m does not exist/);
   });
 
-  it('when its image is an alias that nobody knows, where there are containers', () => {
+  it('when its image is an unknown alias, for a run with containers', () => {
     const text = small.replace('repo/image:1', 'engine');
     expect(() => check(text, false, true)).toThrow(/"engine" is no alias in containers/);
     expect(() => check(text, false, false)).not.toThrow();
@@ -88,7 +88,7 @@ describe('a recipe is not run', () => {
     );
   });
 
-  it('when its benchmark is known and has no runner yet, or lacks what it needs', () => {
+  it('when its benchmark is known and has no runner yet, or lacks a setting', () => {
     expect(() => check(small.replace('type: sa-bench', 'type: gpqa'), true)).toThrow(
       /benchmark "gpqa" is known but cannot be run yet/,
     );
@@ -103,7 +103,7 @@ describe('a recipe is not run', () => {
   });
 });
 
-it('a resolved recipe is read again without a change, with and without concurrencies', () => {
+it('a resolved recipe does not change when it is read again, with and without concurrencies', () => {
   const base = {
     name: 'r',
     model: { path: 'm', container: 'c', precision: 'fp8' },
@@ -119,8 +119,8 @@ it('a resolved recipe is read again without a change, with and without concurren
   }
 });
 
-describe('what srtctl does not do yet', () => {
-  it('is said with its line, once for all points', () => {
+describe('an option that srtctl does not support', () => {
+  it('is reported with its line, once for all points', () => {
     const [variant] = loadText(
       `${small}telemetry: {enabled: true}\nhost_setup: {commands: [x]}\nsweep: {n: [1, 2]}\n`.replace(
         'name: small',
@@ -151,7 +151,7 @@ describe('what srtctl does not do yet', () => {
       : [];
   };
 
-  it('neither is what its Dynamo refuses: a request plane, an option of the frontend', () => {
+  it('is reported when Dynamo refuses it: a request plane, an option of the frontend', () => {
     expect(refused('{request_plane: http, version: 1.6.0}')).toEqual([
       'dynamo.request_plane: Dynamo 1.6.0 has no request plane "http", and its frontend and workers end at once: write tcp or nats',
       expect.stringMatching(
@@ -160,11 +160,11 @@ describe('what srtctl does not do yet', () => {
     ]);
   });
 
-  it('of a Dynamo that nobody names says for which release that is so', () => {
+  it('of a Dynamo without a version is reported with the assumed release', () => {
     expect(refused('{install: false}')).toEqual([expect.stringContaining('Dynamo 1.6.1, should that be')]);
   });
 
-  it('says nothing of releases whose options are not known, and of stand-ins', () => {
+  it('is not reported for releases with unknown options, and for stand-ins', () => {
     expect(refused('{request_plane: http, version: 0.8.1}')).toEqual([]);
     expect(refused('{request_plane: http}', true)).toEqual([]);
   });

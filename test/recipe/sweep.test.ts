@@ -3,7 +3,7 @@ import { expandSweep } from '../../src/recipe/sweep.ts';
 import { lineOf, loadText, small } from './write.ts';
 
 describe('a sweep', () => {
-  it('makes a point of every combination, the last parameter varying fastest', () => {
+  it('makes a point of every combination, and the last parameter varies fastest', () => {
     const points = expandSweep({ sweep: { a: [1, 2], b: ['x', 'y'] } });
     expect(points.map(({ params }) => params)).toEqual([
       { a: 1, b: 'x' },
@@ -13,7 +13,7 @@ describe('a sweep', () => {
     ]);
   });
 
-  it('goes through its lists side by side with mode zip', () => {
+  it('combines its lists element by element in mode zip', () => {
     const points = expandSweep({ sweep: { mode: 'zip', a: [1, 2], b: ['x', 'y'], c: [0] } });
     expect(points.map(({ params }) => params)).toEqual([
       { a: 1, b: 'x', c: 0 },
@@ -22,7 +22,7 @@ describe('a sweep', () => {
     expect(() => expandSweep({ sweep: { mode: 'zip', a: [1, 2, 3], b: [1, 2] } })).toThrow(/has 2 values/);
   });
 
-  it('keeps the type of a parameter that is the whole value, and makes text of one that is part of it', () => {
+  it('keeps the type of a parameter that is the whole value, and makes text of a parameter inside of a value', () => {
     const [point] = expandSweep({
       sweep: { n: [8], list: [[1, 2]] },
       whole: '{n}',
@@ -41,7 +41,7 @@ describe('a sweep', () => {
     });
   });
 
-  it('takes the names as they are when the recipe makes them different itself', () => {
+  it('keeps the names when the recipe itself makes them different', () => {
     const [variant] = loadText(
       `sweep: {tp: [4, 8]}\n${small.replace('name: small', 'name: "small-tp{tp}"')}`,
     );
@@ -49,7 +49,7 @@ describe('a sweep', () => {
     expect(variant?.name).toBe('small');
   });
 
-  it('is refused with the place of a placeholder that nothing fills', () => {
+  it('is refused with the place of a placeholder without a parameter', () => {
     expect(lineOf(small.replace('/models/m', '"/models/{size}"'))).toBe(
       'recipe.yaml:2:9: model.path: placeholder {size} is not a parameter of the sweep',
     );
@@ -66,12 +66,12 @@ describe('a sweep', () => {
       '{point_time_limit: soon, a: [1]}',
       'sweep.point_time_limit: is no time limit: minutes, HH:MM:SS or D-HH',
     ],
-  ])('is refused with the place of a setting that is none: %s', (sweep, message) => {
+  ])('is refused with the place of an invalid setting: %s', (sweep, message) => {
     expect(lineOf(`sweep: ${sweep}\n${small}`)).toContain(`: ${message}`);
     expect(lineOf(`sweep: ${sweep}\n${small}`)).toMatch(/^recipe\.yaml:1:/);
   });
 
-  it('is refused with a time limit of its job that Slurm could not read', () => {
+  it('is refused with a time limit that Slurm cannot read', () => {
     expect(lineOf(`slurm: {time_limit: "4 hours"}\n${small}`)).toMatch(
       /^recipe\.yaml:1:9: slurm\.time_limit: is no time limit/,
     );
@@ -79,13 +79,13 @@ describe('a sweep', () => {
       expect(loadText(`slurm: {time_limit: ${limit}}\n${small}`)).toHaveLength(1);
   });
 
-  it('takes a list for a parameter, also when its name is that of a setting', () => {
+  it('accepts a list for a parameter, even when its name is that of a setting', () => {
     const [variant] = loadText(`sweep: {order: [4, 8]}\n${small.replaceAll('size: 8', 'size: "{order}"')}`);
     expect(variant?.points).toHaveLength(2);
     expect(variant?.sweep.order).toBe('fewest-restarts');
   });
 
-  it('leaves the braces of shell variables, JSON, commands and worker placeholders alone', () => {
+  it('does not change the braces of shell variables, JSON, commands and worker placeholders', () => {
     const [point] = expandSweep({
       env: '${HOME} {node}',
       json: '{"a": {"b": 1}}',

@@ -7,13 +7,13 @@ const indented = small.replaceAll(/^/gm, '  ').trimEnd();
 const withBase = (overrides: string) => `base:\n${indented}\n${overrides}`;
 
 describe('the variants of a recipe file', () => {
-  it('is one without a name of its own when the file has no overrides', () => {
+  it('are one without a name when the file has no overrides', () => {
     const [variant, ...more] = loadText(small);
     expect(more).toEqual([]);
     expect(variant).toMatchObject({ variant: '', name: 'small', points: [{ params: null, name: 'small' }] });
   });
 
-  it('are the overrides, merged into the base, which is none itself', () => {
+  it('are the overrides, merged into the base, which is no variant itself', () => {
     const variants = loadText(
       withBase(
         'override_big:\n  resources: {decode_nodes: 2, decode_workers: 2}\noverride_named:\n  name: other\n',
@@ -38,7 +38,7 @@ describe('the variants of a recipe file', () => {
     expect(recipe?.benchmark.isl).toBe(128);
   });
 
-  it('are one for each position of the lists in a zip_override, where single values fit all', () => {
+  it('are one for each position of the lists in a zip_override, in which single values fit all', () => {
     const variants = loadText(
       withBase(`zip_override_z:
   resources: {decode_nodes: [1, 2, 3], decode_workers: [1, 2, 3]}
@@ -65,7 +65,7 @@ describe('the variants of a recipe file', () => {
     );
   });
 
-  it('have a name of their own, and numbers of their own whatever they are called', () => {
+  it('have their own names and numbers, whatever their keys', () => {
     expect(lineOf(withBase('override_x_0: {}\nzip_override_x: {benchmark: {isl: [1, 2]}}\n'))).toMatch(
       /zip_override_x: makes a variant "x_0", as override_x_0 does/,
     );
@@ -73,7 +73,7 @@ describe('the variants of a recipe file', () => {
     expect(variant?.points[0]?.recipe.benchmark.random_range_ratio).toBe(1);
   });
 
-  it('can be picked with a selector behind the file name', async () => {
+  it('can be selected after the file name', async () => {
     const zipped = 'zip_override_z:\n  resources: {decode_workers: [1, 2]}\noverride_one: {name: one}\n';
     const file = join(writeFiles({ 'r.yaml': withBase(zipped) }), 'r.yaml');
     const pick = async (selector: string) => {
@@ -91,7 +91,7 @@ describe('the variants of a recipe file', () => {
 });
 
 describe('a directory of recipes', () => {
-  it('is read with all that is below it, in order, without the cluster config', async () => {
+  it('is read recursively, in order, without the cluster config', async () => {
     const directory = writeFiles({
       'b.yaml': '',
       'a/z.yaml': '',

@@ -52,7 +52,7 @@ describe('the lines of a result', () => {
     expect(resultLines(failed)).toMatchObject([{ status: 'failed', cause: 'out of memory\nat 3' }]);
   });
 
-  it('as CSV have a column for each parameter and figure, quoted where it must be', () => {
+  it('as CSV have a column for each parameter and figure, with quotes when needed', () => {
     const csv = toCsv([...resultLines(point({})), ...resultLines(failed)]);
     const [head = '', first = ''] = csv.split('\r\n');
     expect(head.split(',')).toEqual(expect.arrayContaining(['params.tp', 'ttftMs.p99', 'outputThroughput']));

@@ -24,7 +24,7 @@ describe('srtctl schema', () => {
     expect(cluster.properties).toHaveProperty('default_account');
   });
 
-  it('says how to use it when it is not asked for JSON', async () => {
+  it('explains its usage when it is called without --json', async () => {
     expect(await schema()).toContain('# yaml-language-server: $schema=');
   });
 });

@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
-it('srtctl why names component, node and the first line of the error for each failure, by what a job has left', async () => {
+it('srtctl why names component, node and the first line of the error for each failure, from the files of a job', async () => {
   const events = await Promise.all(failures.map((failure, ordinal) => eventsOf(root, failure, ordinal)));
   await writeJob(root, 'hurt', { events: events.flat(), state: { exitCode: 3 } });
   const args = ['dist/srtctl.js', 'why', 'hurt', '--output', root, '--json'];

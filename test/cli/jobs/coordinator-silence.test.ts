@@ -25,7 +25,7 @@ async function silentFor(agoS: number) {
 }
 
 describe('the coordinator of a job on Slurm', () => {
-  it('that has given no sign of life for 30 s is named with its node', async () => {
+  it('is named with its node after 30 s without a sign of life', async () => {
     const { job } = await silentFor(45);
     expect(await silenceOf(job, 0)).toMatchObject({
       summary: 'the coordinator on the head node node7 has given no sign of life for 45 s',
@@ -34,14 +34,14 @@ describe('the coordinator of a job on Slurm', () => {
     });
   });
 
-  it('is not silent while its file is young, or is not there', async () => {
+  it('is not silent while its file is young, or does not exist', async () => {
     const { job, path } = await silentFor(20);
     expect(await silenceOf(job, 0)).toBeNull();
     await rm(path);
     expect(await silenceOf(job, 0)).toBeNull();
   });
 
-  it('is not silent when its file changes, however old it looks to the clock of this machine', async () => {
+  it('is not silent when its file changes, however old the file is by the clock of this machine', async () => {
     const { job, path } = await silentFor(3_600);
     const asking = silenceOf(job, 300);
     const writing = setInterval(() => void writeFile(path, `1.${Date.now()}\n`), 10);
@@ -49,7 +49,7 @@ describe('the coordinator of a job on Slurm', () => {
     clearInterval(writing);
   });
 
-  it('makes the state of the job `silent`, with that as its cause', async () => {
+  it('makes the state of the job `silent`, with the silence as its cause', async () => {
     const { job } = await silentFor(45);
     const status = await jobStatus(job, { live: false });
     expect(status).toMatchObject({ state: 'silent', cause: { node: 'node7' } });

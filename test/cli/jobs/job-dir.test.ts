@@ -37,7 +37,7 @@ async function twoJobs(): Promise<void> {
 }
 
 describe('finding a job', () => {
-  it('takes its id, the path of its directory, or "latest"', async () => {
+  it('accepts its id, the path of its directory, or "latest"', async () => {
     await twoJobs();
     expect(await findJob('local-20260101-aaaa', root)).toMatchObject({ jobId: 'local-20260101-aaaa' });
     expect(await findJob(join(root, 'local-20260101-aaaa'), '/nowhere')).toMatchObject({
@@ -47,7 +47,7 @@ describe('finding a job', () => {
     expect(await listJobs(root)).toEqual(['local-20260102-bbbb', 'local-20260101-aaaa']);
   });
 
-  it('takes one of another user for "latest" only when it is named', async (test) => {
+  it('uses a job of another user for "latest" only when asked for', async (test) => {
     if (process.getuid?.() !== 0) test.skip();
     await twoJobs();
     await chown(join(root, 'local-20260102-bbbb/local-20260102-bbbb.json'), 12_345, 12_345);
@@ -55,7 +55,7 @@ describe('finding a job', () => {
     expect(await findJob('local-20260102-bbbb', root)).toMatchObject({ jobId: 'local-20260102-bbbb' });
   });
 
-  it('names the nearest and the newest when there is none of that name (exit code 2)', async () => {
+  it('names the nearest and the newest job for an unknown name (exit code 2)', async () => {
     await twoJobs();
     await expect(findJob('local-20260101-aaab', root)).rejects.toMatchObject({
       code: 'job-not-found',
@@ -64,13 +64,13 @@ describe('finding a job', () => {
     });
   });
 
-  it('says so when there are no jobs, or not even a directory', async () => {
+  it('reports that there are no jobs, or no directory', async () => {
     const error = { code: 'job-not-found', hint: expect.stringContaining('has no jobs') };
     await expect(findJob('latest', root)).rejects.toMatchObject(error);
     await expect(findJob('latest', join(root, 'missing'))).rejects.toMatchObject(error);
   });
 
-  it('names a file that is not what it should be', async () => {
+  it('names an invalid file', async () => {
     await mkdir(join(root, 'broken'));
     await writeFile(join(root, 'broken/broken.json'), '{"v":1,');
     await expect(findJob('broken', root)).rejects.toMatchObject({ code: 'job-unreadable', exitCode: 2 });
@@ -78,7 +78,7 @@ describe('finding a job', () => {
 });
 
 describe('the events of a job', () => {
-  it('are read up to the last whole line, and what is no event is passed over', async () => {
+  it('are read up to the last complete line, and lines that are no event are skipped', async () => {
     const events = wholeRun();
     const job = await writeJob(root, 'a', { events });
     await appendFile(join(job.jobDir, 'events.jsonl'), '{"kind":"of another version"}\n{"kind":"process.tr');
@@ -87,11 +87,11 @@ describe('the events of a job', () => {
 });
 
 describe('a local job', () => {
-  it('is over when it says that it has finished', async () => {
+  it('is over when its state says that it has finished', async () => {
     expect(await isOver(await writeJob(root, 'a'))).toBe(true);
   });
 
-  it('is not over while its coordinator runs, and over when that is killed', async () => {
+  it('is not over while its coordinator runs, and over when the coordinator is killed', async () => {
     const { jobDir } = await writeJob(root, 'a');
     const child = await fakeCoordinator(jobDir);
     const running = await writeJob(root, 'a', {
@@ -112,7 +112,7 @@ describe('a local job', () => {
     expect(await isOver(job)).toBe(false);
   });
 
-  it('is over when its pid is now that of a stranger, or of the coordinator of another job', async () => {
+  it('is over when its pid is now that of another program, or of the coordinator of another job', async () => {
     const stranger = { sweep: 'running', coordinatorPid: process.pid } as const;
     expect(await isOver(await writeJob(root, 'a', { state: stranger }))).toBe(true);
     const child = await fakeCoordinator(join(root, 'ab'));

@@ -46,14 +46,14 @@ describe('the model of a job', () => {
     expect(modelOf(wholeRun(killed))).toMatchObject({ exitCode: 1, cause: { process: 'decode-0-0' } });
   });
 
-  it('takes each event of a source once, also when all are told again', () => {
+  it('applies each event of a source once, even when all are repeated', () => {
     const events = wholeRun();
     const model = modelOf(events);
     expect(events.map((event) => model.take(event))).not.toContain(true);
     expect(model.results).toHaveLength(1);
   });
 
-  it('is not misled by the late end of a process whose successor runs on another node', () => {
+  it('ignores the late end of a process whose successor runs on another node', () => {
     const model = modelOf(
       recorded([
         processEvent({ node: 'node2', generation: 5 }),
@@ -63,7 +63,7 @@ describe('the model of a job', () => {
     expect(model.processes.get('prefill-0-0')).toMatchObject({ node: 'node2', state: 'ready' });
   });
 
-  it('forgets what ended in the point before when the next begins', () => {
+  it('drops the ended processes of the previous point when the next begins', () => {
     const point = {
       kind: 'point.transition',
       name: 'p',
@@ -95,7 +95,7 @@ describe('the model of a job', () => {
     expect(model.progress).toBeNull();
   });
 
-  it('knows the load of agents that are there, and not of those that have left', () => {
+  it('knows the load of present agents, and not of those that have left', () => {
     const model = new JobModel();
     model.takeHeartbeat(heartbeat);
     model.takeHeartbeat({ ...heartbeat, node: 'node2' });
@@ -106,7 +106,7 @@ describe('the model of a job', () => {
     expect([...model.pulses.keys()]).toEqual(['node1']);
   });
 
-  it('shows nothing of the point before when the next one begins', () => {
+  it('shows nothing of the previous point when the next one begins', () => {
     const point = (ordinal: number, from: PointState | null, to: PointState) =>
       ({ kind: 'point.transition', ordinal, name: `p${ordinal}`, from, to, why: '', cause: null }) as const;
     const benchmark = { process: 'benchmark', role: 'benchmark', node: 'node1' } as const;
@@ -127,7 +127,7 @@ describe('the model of a job', () => {
     expect(model.progress).toEqual(progress);
   });
 
-  it('shows no process that ended with a failed point, though its agent has not said so yet', () => {
+  it('shows no process that ended with a failed point, although its agent has not reported the end yet', () => {
     const point = (ordinal: number, from: PointState | null, to: PointState) =>
       ({ kind: 'point.transition', ordinal, name: `p${ordinal}`, from, to, why: '', cause: null }) as const;
     const model = modelOf(

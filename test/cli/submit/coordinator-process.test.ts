@@ -7,7 +7,7 @@ import {
 } from '../../../src/cli/submit/coordinator-process.ts';
 import { EXIT } from '../../../src/os/errors.ts';
 
-describe('a coordinator whose program is not there', () => {
+describe('a coordinator whose program is missing', () => {
   const start = async () => whenSpawned(spawn('not-there', []), 'not-there');
 
   it('is an error in one line that names the program', async () => {

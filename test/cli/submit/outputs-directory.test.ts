@@ -11,7 +11,7 @@ beforeAll(() => {
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 describe('the directory of outputs', () => {
-  it('is made with those that it is in, and nothing is left in it', () => {
+  it('is created with its parents, and no test file stays in it', () => {
     makeOutputsDirectory(join(dir, 'a/b/c'));
     expect(readdirSync(join(dir, 'a/b/c'))).toEqual([]);
     makeOutputsDirectory(join(dir, 'a/b/c'));

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { differences, differenceText } from '../../../src/cli/submit/recipe-diff.ts';
 
 describe('differences of two recipes', () => {
-  it('are said where they are, with what was and what is', () => {
+  it('are listed by path, with the old and the new value', () => {
     const before = { name: 'a', benchmark: { isl: 64, list: [1, 2] }, gone: true };
     const after = { name: 'a', benchmark: { isl: 128, list: [1, 3] }, added: { x: 1 } };
     expect(differences(before, after).map(differenceText)).toEqual([

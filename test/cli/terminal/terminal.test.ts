@@ -14,7 +14,7 @@ const HOSTILE = '\u001b]0;owned\u0007\u001b]52;c;aWQ=\u0007\u001b[2J\u001b[8m\u0
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
 
 describe('text for a terminal', () => {
-  it('has no control in it, whatever it was, and keeps all that can be printed', () => {
+  it('has no control characters, and keeps all printable ones', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         const clean = printable(text, false);
@@ -24,7 +24,7 @@ describe('text for a terminal', () => {
     );
   });
 
-  it('keeps the colours that picocolors makes, where there are colours', () => {
+  it('keeps the colours of picocolors when colours are on', () => {
     const { isColorSupported: _, hidden: __, ...formatters } = createColors(true);
     for (const format of Object.values(formatters)) {
       const text = format('x');
@@ -34,7 +34,7 @@ describe('text for a terminal', () => {
     expect(printable('\u001b[8mhidden', true)).toBe('\\u001b[8mhidden');
   });
 
-  it('is still JSON where it was', () => {
+  it('stays valid JSON', () => {
     const line = JSON.stringify({ name: HOSTILE });
     expect(JSON.parse(printable(line, false))).toEqual({ name: HOSTILE });
   });
@@ -88,7 +88,7 @@ describe('srtctl on a terminal', () => {
     [['results', 'a']],
     [['status', HOSTILE.replaceAll('\u0007', '').replaceAll(';', '')].map((word) => `'${word}'`)],
     [['dry-run', '-f', 'recipe.yaml']],
-  ])('prints nothing of others that the terminal obeys: %j', (args) => {
+  ])('prints no sequence of a foreign text that the terminal obeys: %j', (args) => {
     const text = onTerminal(args.map((word) => (word === 'recipe.yaml' ? join(root, word) : word)));
     expect(text).not.toBe('');
     expect(obeyed(text)).toEqual([]);

@@ -39,7 +39,7 @@ const keysOf = (lines: readonly Line[]) =>
   lines.filter((line) => line.seq !== undefined).map((line) => `${line.source} ${line.seq}`);
 
 describe('following a job that is over', () => {
-  it('says each event in a line, then the summary, and gives the exit code of the run', async () => {
+  it('prints each event in a line, then the summary, and returns the exit code of the run', async () => {
     const events = wholeRun(killed);
     const job = await writeJob(root, 'a', { events, state: { exitCode: 1 } });
     const { out, text } = fakeOut();
@@ -60,7 +60,7 @@ describe('following a job that is over', () => {
     expect(lines.at(-1)).toMatchObject({ kind: 'summary', jobId: 'a', exitCode: 0, cause: null });
   });
 
-  it('names the end of the coordinator and its log when the run was never finished', async () => {
+  it('reports the end of the coordinator and its log when the run never finished', async () => {
     const job = await writeJob(root, 'a', {
       events: wholeRun().slice(0, 6),
       state: { sweep: 'running', exitCode: null },
@@ -105,7 +105,7 @@ async function liveJob(): Promise<{ job: JobOnDisk; keep(event: SrtEvent): Promi
 }
 
 describe('following a running job', () => {
-  it('shows what was before, then what comes, and ends with its last event', async () => {
+  it('shows earlier events, then new ones, and ends with the last event', async () => {
     const { job, keep } = await liveJob();
     const events = wholeRun();
     for (const event of events.slice(0, 5)) await keep(event);
@@ -123,7 +123,7 @@ describe('following a running job', () => {
     expect(parsed(text()).slice(0, -1)).toEqual(events);
   });
 
-  it('without the bus goes on from the file: nothing is missing and nothing told twice', async () => {
+  it('continues from the file without the bus: no event is missing or repeated', async () => {
     const { job, keep } = await liveJob();
     const events = wholeRun(killed);
     for (const event of events.slice(0, 8)) await keep(event);
@@ -142,7 +142,7 @@ describe('following a running job', () => {
     expect(keysOf(parsed(text()))).toEqual(keysOf(events));
   });
 
-  it('ends when the coordinator is gone before there was a bus, and when the bus never answers', async () => {
+  it('ends when the coordinator has gone before the bus existed, and when the bus never answers', async () => {
     const job = await writeJob(root, 'a', { state: null, events: [] });
     const gone = Promise.resolve({ exitCode: 70 });
     expect(await followJob({ job, json: true, out: fakeOut().out, coordinator: gone })).toEqual({

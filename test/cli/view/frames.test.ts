@@ -78,7 +78,7 @@ const PICTURES = [
 ];
 
 describe('pictures on a terminal', () => {
-  it('show nothing of those before, whatever lines go or come', () => {
+  it('show nothing of earlier pictures, whichever lines go or come', () => {
     const terminal = new Terminal(40, 12);
     const frames = new Frames(terminal.out);
     terminal.out.write('$ srtctl watch\n');
@@ -91,7 +91,7 @@ describe('pictures on a terminal', () => {
     expect(terminal.shown.at(-1)).toBe('results: /jobs/1');
   });
 
-  it('show nothing of those before when the terminal was made narrower', () => {
+  it('show nothing of earlier pictures when the terminal was made narrower', () => {
     const terminal = new Terminal(40, 12);
     const frames = new Frames(terminal.out);
     for (const picture of PICTURES) {
@@ -105,7 +105,7 @@ describe('pictures on a terminal', () => {
     expect(terminal.out.listenerCount('resize')).toBe(0);
   });
 
-  it('scroll what is above them when they grow beyond the screen', () => {
+  it('scroll the text above them when they grow beyond the screen', () => {
     const terminal = new Terminal(20, 4);
     const frames = new Frames(terminal.out);
     terminal.out.write('a\nb\n');

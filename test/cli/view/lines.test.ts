@@ -17,7 +17,7 @@ function summary(cause: typeof killed | null, exitCode: number | null = null, co
 }
 
 describe('the line of an event', () => {
-  it('says when, where, what, from what to what, and why', () => {
+  it('has the time, the place, the subject, both states, and the reason', () => {
     const lines = wholeRun(killed).map(lineOf);
     for (const line of lines) expect(line).toMatch(TIME);
     expect(lines.map((line) => line.replace(TIME, ''))).toEqual(
@@ -32,12 +32,12 @@ describe('the line of an event', () => {
     );
   });
 
-  it('is one line, without escape sequences, whatever the reason holds', () => {
+  it('is one line, without escape sequences, whatever the reason contains', () => {
     const [event] = recorded([processEvent({ why: 'a\nb\u001b[31mc' })]);
     expect(event && lineOf(event)).toMatch(/\(a bc\)$/);
   });
 
-  it('says how far a benchmark is', () => {
+  it('shows the progress of a benchmark', () => {
     const progress = {
       stage: 'measure',
       concurrency: 8,
@@ -55,7 +55,7 @@ describe('the line of an event', () => {
 });
 
 describe('the summary', () => {
-  it('has the table of each point and where the results are', () => {
+  it('has the table of each point and the place of the results', () => {
     const text = summary(null);
     expect(text).toContain('point 0 small: done');
     expect(text).toMatch(/concurrency.*requests/);
@@ -73,7 +73,7 @@ describe('the summary', () => {
     expect(text).not.toContain('| log line 10\n');
   });
 
-  it('does not call a run failed that was stopped', () => {
+  it('does not call a stopped run failed', () => {
     const text = summary({ summary: 'cancelled by me' }, 143);
     expect(text).toContain('stopped: cancelled by me');
     expect(text).not.toContain('failed: cancelled');

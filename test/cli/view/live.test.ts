@@ -45,19 +45,19 @@ function largeJob(): JobModel {
 }
 
 describe('the live screen', () => {
-  it('lists each process where there is room', () => {
+  it('lists each process when there is room', () => {
     const screen = render(modelOf(wholeRun().slice(0, 10)), 'job', area(100, 24));
     expect(screen).toContain('node1 prefill-0-0 ready');
     expect(screen).toContain('node2 decode-0-0  ready');
     expect(screen).toContain('agents: 2 joined');
   });
 
-  it('names a point by its number, as all else does', () => {
+  it('names a point by its number, as other commands do', () => {
     const screen = render(modelOf(wholeRun().slice(0, 10)), 'job', area(100, 24));
     expect(screen).toMatch(/^point 0 small: /m);
   });
 
-  it('counts at 1,000 nodes, and lists only what is not ready, the worst first', () => {
+  it('counts at 1,000 nodes, and lists only processes that are not ready, the worst first', () => {
     const lines = render(largeJob(), 'job', area(100, 24)).split('\n');
     expect(lines).toContain('  decode: 997 ready, 2 starting, 1 failed');
     expect(lines).toContain('agents: 1000 joined');
@@ -66,7 +66,7 @@ describe('the live screen', () => {
     ).toEqual(['n500', 'n17', 'n999']);
   });
 
-  it('says how many more there are than fit', () => {
+  it('shows how many more there are than fit', () => {
     const events = recorded(
       Array.from({ length: 30 }, (_, index) =>
         processEvent({ process: `decode-${index}-0`, to: 'starting' }),
@@ -81,7 +81,7 @@ describe('the live screen', () => {
     );
   });
 
-  it('has no colours unless it is told to', () => {
+  it('has no colours by default', () => {
     const model = modelOf(wholeRun());
     expect(render(model, 'job', area(100, 24))).toBe(
       stripVTControlCharacters(render(model, 'job', area(100, 24, true))),
@@ -89,7 +89,7 @@ describe('the live screen', () => {
     expect(render(model, 'job', area(100, 24, true))).toContain('\u001b[');
   });
 
-  it('is never wider or higher than the terminal, whatever is in it', () => {
+  it('is never wider or higher than the terminal, whatever it shows', () => {
     const text = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 60 }),
       fc.constant('日本語 ✅ \u001b[31mred\n'),
@@ -138,7 +138,7 @@ describe('the live screen', () => {
   });
 });
 
-describe('text of others', () => {
+describe('text of other programs', () => {
   it('cannot move the cursor, ring the bell or break the line', () => {
     expect(plain('a\u001b[2Jb\rc\u0007\nd\te')).toBe('ab c d  e');
   });
@@ -150,7 +150,7 @@ describe('text of others', () => {
     expect(widthOf('✅')).toBe(2);
   });
 
-  it('is cut at whole characters, with a sign that it was', () => {
+  it('is cut at whole characters, with a sign for the cut', () => {
     expect(cut('abcdef', 6)).toBe('abcdef');
     expect(cut('abcdef', 4)).toBe('abc…');
     expect(cut('日本語', 4)).toBe('日…');

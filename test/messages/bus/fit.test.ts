@@ -5,7 +5,7 @@ import { createOutbox } from '../../../src/messages/bus/outbox.ts';
 import { eventSchema, type SrtEvent, WIRE_VERSION } from '../../../src/messages/events/events.ts';
 
 describe('a message that is too large for the bus', () => {
-  it('keeps its shape, and the ends of what is long', () => {
+  it('keeps its shape, and the ends of long texts', () => {
     const message = { kind: 'x', lines: Array.from({ length: 10_000 }, (_, n) => `line ${n}`), n: 7 };
     const fitted = fitMessage(message, 20_000);
     expect(Buffer.byteLength(JSON.stringify(fitted))).toBeLessThanOrEqual(20_000);
@@ -13,7 +13,7 @@ describe('a message that is too large for the bus', () => {
     expect(fitted.lines.at(-1)).toBe('line 9999');
   });
 
-  it('is left as it is when it fits', () => {
+  it('does not change when it fits', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (message) => {
         const json = JSON.stringify(message);
@@ -22,7 +22,7 @@ describe('a message that is too large for the bus', () => {
     );
   });
 
-  it('does not hold up what comes after it', async () => {
+  it('does not delay later messages', async () => {
     const kept: SrtEvent[] = [];
     const outbox = createOutbox({
       job: 'a',

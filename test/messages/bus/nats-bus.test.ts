@@ -28,7 +28,7 @@ const sweepEvent = (why: string) =>
   }) as const;
 
 describe('permissions on the bus', () => {
-  it('lets an agent use its own subjects and refuses it another agent’s', async () => {
+  it('lets an agent use its own subjects and refuses those of another agent', async () => {
     const denied: string[] = [];
     const heard: string[] = [];
     const coordinator = await bus.coordinator();
@@ -49,7 +49,7 @@ describe('permissions on the bus', () => {
     expect(denied.join()).toContain(s.allDesired);
   });
 
-  it('refuses an agent who listens to another agent’s desired state', async () => {
+  it('refuses an agent that subscribes to another agent’s desired state', async () => {
     const denied: string[] = [];
     const agent = await bus.agent('node1', (error) => denied.push(error.message));
     agent.subscribe(s.desired('gpu.node2'), anything, () => {});
@@ -67,7 +67,7 @@ describe('permissions on the bus', () => {
     await until('the refusal', () => denied.some((text) => text.includes(s.desired('node1'))));
   });
 
-  it('shows nothing of SRT to a connection without a key, and lets an engine talk to itself', async () => {
+  it('shows no message of SRT to a connection without a key, and lets an engine use its own account', async () => {
     const engine = await connect({ servers: bus.nats.url });
     const seen: string[] = [];
     engine.subscribe('>', { callback: (_, message) => void seen.push(message.subject) });
@@ -89,7 +89,7 @@ describe('permissions on the bus', () => {
     await engine.close();
   });
 
-  it('refuses a login with a key of another job', async () => {
+  it('refuses a key of another job', async () => {
     const { createJobKeys } = await import('../../../src/coordinator/bus-server/keys.ts');
     const { connectBus } = await import('../../../src/messages/bus/nats-bus.ts');
     const stranger = createJobKeys([]).coordinator.seed;
@@ -100,7 +100,7 @@ describe('permissions on the bus', () => {
 });
 
 describe('the adapter', () => {
-  it('goes on hearing after a handler threw, and counts it', async () => {
+  it('goes on receiving after a handler threw, and counts the error', async () => {
     const a = await bus.coordinator();
     const b = await bus.coordinator();
     const heard: unknown[] = [];
@@ -114,7 +114,7 @@ describe('the adapter', () => {
     expect(a.status.handlerErrors).toBe(1);
   });
 
-  it('drops and counts what is not JSON or not of the schema', async () => {
+  it('drops and counts messages that are not JSON or do not match the schema', async () => {
     const a = await bus.coordinator();
     const b = await bus.coordinator();
     const heard: unknown[] = [];
@@ -128,7 +128,7 @@ describe('the adapter', () => {
     expect(a.status.malformed).toBe(1);
   });
 
-  it('says that nobody answered, and refuses a message over the limit', async () => {
+  it('reports that no one answered, and refuses a message over the limit', async () => {
     const a = await bus.coordinator();
     const b = await bus.coordinator();
     b.subscribe(`${s.root}.control.mute`, anything, () => {});
@@ -139,7 +139,7 @@ describe('the adapter', () => {
 });
 
 describe('a client', () => {
-  it('does not take the refusal of an answer that nobody waits for as one of what it has to say', async () => {
+  it('does not mistake the refusal of an abandoned answer for the refusal of its own message', async () => {
     const denied: string[] = [];
     const [agent, coordinator] = [
       await bus.agent('node1', (error) => denied.push(error.message)),
@@ -157,7 +157,7 @@ describe('a client', () => {
     expect(denied).toHaveLength(1);
   });
 
-  it('connects again at once when the clock was set back by an hour', async () => {
+  it('reconnects at once when the clock was set back by an hour', async () => {
     const [agent, coordinator] = [await bus.agent('node1'), await bus.coordinator()];
     const heard: unknown[] = [];
     coordinator.subscribe(s.heartbeat('node1'), anything, ({ message }) => heard.push(message));
@@ -179,7 +179,7 @@ describe('a client', () => {
 });
 
 describe('kept events', () => {
-  it('are all seen, once and in order, by who comes late, across a kill of nats-server', async () => {
+  it('are all received, once and in order, by a late client, across a kill of nats-server', async () => {
     const coordinator = await bus.coordinator();
     const outbox = createOutbox({
       bus: coordinator,

@@ -5,7 +5,7 @@ import { answerTo, createUserKey } from '../../../src/messages/bus/nkey.ts';
 const text = new TextEncoder();
 
 describe('keys of the bus', () => {
-  it('are those of NATS: the same public key, and signatures that it accepts', () => {
+  it('are those of NATS: the same public key, and signatures that NATS accepts', () => {
     for (let round = 0; round < 10; round++) {
       const { seed, publicKey } = createUserKey();
       const known = nkeys.fromSeed(text.encode(seed));
@@ -16,13 +16,13 @@ describe('keys of the bus', () => {
     }
   });
 
-  it('answer with seeds that NATS made', () => {
+  it('sign with seeds that NATS made', () => {
     const made = nkeys.createUser();
     const { nkey } = answerTo(new TextDecoder().decode(made.getSeed()), 'x');
     expect(nkey).toBe(made.getPublicKey());
   });
 
-  it('are no keys when a letter is wrong', () => {
+  it('are invalid when a letter is wrong', () => {
     const { seed } = createUserKey();
     expect(() =>
       answerTo(`${seed.slice(0, 20)}${seed[20] === 'A' ? 'B' : 'A'}${seed.slice(21)}`, 'x'),

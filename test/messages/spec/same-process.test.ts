@@ -49,7 +49,7 @@ const changed = fc.uniqueArray(fc.constantFrom(...fields));
 const reversed = (map: Record<string, unknown>) => Object.fromEntries(Object.entries(map).reverse());
 
 describe('two process specs', () => {
-  it('are the same process exactly when they differ in nothing but how it is watched', () => {
+  it('describe the same process exactly when they differ only in monitoring', () => {
     fc.assert(
       fc.property(changed, changed, (first, second) => {
         const spec = (names: readonly (keyof typeof other)[]) =>
@@ -66,7 +66,7 @@ describe('two process specs', () => {
     );
   });
 
-  it('are the same after a way over the bus, and in whatever order their maps are written', () => {
+  it('are the same after a transfer over the bus, and with their maps in any order', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.string()), changed, (env, names) => {
         const spec = Object.assign(
@@ -84,7 +84,7 @@ describe('two process specs', () => {
     );
   });
 
-  it('of different names are never the same process', () => {
+  it('with different names are never the same process', () => {
     expect(sameProcess(specOf({ id: 'a', logFile: '/x' }), specOf({ id: 'b', logFile: '/x' }))).toBe(false);
   });
 });

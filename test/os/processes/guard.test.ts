@@ -39,7 +39,7 @@ async function guardThenKill(lines: string[], mark: string, ...directories: stri
   await new Promise((settle) => owner.once('exit', settle));
 }
 
-it('kills the groups it was told of, what carries the mark, and nothing else; and removes the directory', async () => {
+it('kills the registered groups and the processes with the mark, and nothing else; and removes the directory', async () => {
   const directory = await temporary();
   const mark = `SRTCTL_AGENT=test/${process.pid}`;
   const grouped = sleeper({});
@@ -54,7 +54,7 @@ it('kills the groups it was told of, what carries the mark, and nothing else; an
   expect(exists(stranger)).toBe(true);
 });
 
-it('runs what ends the parts of processes that are in no group, and removes the directory of it', async () => {
+it('runs the commands for processes outside of any group, and removes the directory', async () => {
   const stops = await temporary();
   const parts = [sleeper({}), sleeper({})];
   await Promise.all(parts.map((pid) => writeFile(join(stops, `${pid}.sh`), `exec kill -9 ${pid}\n`)));
@@ -63,7 +63,7 @@ it('runs what ends the parts of processes that are in no group, and removes the 
   await until('the directory to be removed', () => !existsSync(stops));
 });
 
-it('runs nothing from a directory that somebody else made in its place, or a link to one', async (test) => {
+it('runs nothing from a directory that another user made in its place, or from a link to one', async (test) => {
   if (process.getuid?.() !== 0) test.skip();
   const theirs = await temporary();
   const link = `${theirs}-link`;
@@ -82,7 +82,7 @@ it('runs nothing from a directory that somebody else made in its place, or a lin
   expect(existsSync(theirs)).toBe(true);
 });
 
-it('does nothing when it was dismissed', async () => {
+it('does nothing after it was dismissed', async () => {
   const pid = sleeper({});
   const guard = startGuard({ script, mark: 'SRTCTL_AGENT=none' });
   guard.began(pid);

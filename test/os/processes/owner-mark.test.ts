@@ -30,7 +30,7 @@ async function start(hard: bigint, number: number, argv: readonly string[]): Pro
 }
 
 describe('the mark of an owner', () => {
-  it('says which process the owner is, of which kind, whether it lives, and the number of the process', async () => {
+  it('names the owner’s pid and kind, whether it lives, and the number of the process', async () => {
     const pid = await start(own(), 7, ['sleep', '1000']);
     const mark = markIn(limitsOf(pid));
     expect(mark).toMatchObject({ kind: 'agent', pid: process.pid, number: 7 });
@@ -40,12 +40,12 @@ describe('the mark of an owner', () => {
     expect(ownerMark(process.pid, 'coordinator')).toBe(own() + 1n);
   });
 
-  it('is lower for an owner that began later, so that one inside of the tree of another can set its own', async () => {
+  it('is lower for an owner that began later, so an owner inside of another owner’s tree can set its own', async () => {
     const later = await start(own(), 1, ['sleep', '1000']);
     expect(ownerMark(later, 'coordinator')).toBeLessThan(own());
   });
 
-  it('is found on what clears its environment, sets its title, forks twice and takes a session of its own', async () => {
+  it('is found on a process that clears its environment, sets its title, forks twice and starts a session', async () => {
     const child = await start(own(), 3, [
       ...['bash', '-c'],
       `(setsid env -i sleep 1000 &)
@@ -61,7 +61,7 @@ describe('the mark of an owner', () => {
   });
 });
 
-it('an agent clears what another one left that has ended, and nothing of one that lives', async () => {
+it('an agent ends the processes of an agent that has ended, and none of an agent that lives', async () => {
   const owner = spawn('sleep', ['1000'], { stdio: 'ignore' });
   await once(owner, 'spawn');
   const theirs = ownerMark(owner.pid ?? 0, 'agent') ?? 0n;

@@ -320,12 +320,12 @@ const unaccounted = (schema: JsonSchema, mark: string, others: readonly string[]
   );
 
 describe('every key of the schemas', () => {
-  it('of a recipe is used, or said', () => {
+  it('of a recipe is used or reported', () => {
     const said = [...KEPT, 'output.record_launch_plan', ...SAID.map(([key]) => key)];
     expect(unaccounted(recipeJsonSchema(), '', said)).toEqual([]);
   });
 
-  it('of srtslurm.yaml is used, or said', () => {
+  it('of srtslurm.yaml is used or reported', () => {
     const said = [...OTHERWISE, ...SAID_OF_CLUSTER.map(([key]) => key)];
     expect(unaccounted(clusterJsonSchema(), 'cluster:', said)).toEqual([]);
   });
@@ -355,24 +355,24 @@ describe('a sweep that measures the same point twice', () => {
     );
   };
 
-  it('is said with the parameter that nothing uses', () => {
+  it('is reported with the unused parameter', () => {
     expect(warnings('  osl: [128, 256]\n  trial: [1, 2, 3]\n')).toEqual([
       ':20: sweep.trial: no setting depends on {trial}, so 4 of 6 points repeat another one',
     ]);
   });
 
-  it('is said when a value stands twice', () => {
+  it('is reported when a value appears twice', () => {
     expect(warnings('  osl: [128, 256, 128]\n')).toEqual([
       ':18: sweep: has a value twice, so 1 of 3 points repeat another one',
     ]);
   });
 
-  it('is no matter when each point differs from all others', () => {
+  it('is not reported when each point differs from all others', () => {
     expect(warnings('  mode: zip\n  osl: [128, 256]\n  trial: [1, 2]\n')).toEqual([]);
   });
 });
 
-describe('what is asked for and not done is said', () => {
+describe('an option that srtctl does not support is reported', () => {
   it.each(SAID)('%s: %o', (key, part) => {
     const recipe = recipeSchema.parse({ ...usable, ...part });
     const paths = notDoneOf(recipe, { mock: false, containers: true }).map(({ path }) => path);
@@ -383,14 +383,14 @@ describe('what is asked for and not done is said', () => {
     expect(notDoneOfCluster(cluster(part)).map(({ path }) => path)).toEqual([key]);
   });
 
-  it('and nothing of a recipe that asks for nothing of it', () => {
+  it('and nothing is reported for a recipe without such an option', () => {
     const fields = { dataset_name: 'random', reuse_http_connections: true, seed: 1, num_prompts_mult: 2 };
     const recipe = recipeSchema.parse({ ...usable, ...saBench(fields) });
     expect(notDoneOf(recipe, { mock: false, containers: true })).toEqual([]);
     expect(notDoneOfCluster(cluster())).toEqual([]);
   });
 
-  it('and simulated engines want no installation', () => {
+  it('and simulated engines need no installation', () => {
     const dynamo = { frontend: { type: 'dynamo' }, dynamo: { version: '1.0.0' } };
     const recipe = recipeSchema.parse({ ...usable, ...dynamo });
     expect(notDoneOf(recipe, { mock: true, containers: false })).toEqual([]);

@@ -10,13 +10,13 @@ const changed = (from: string, to: string): string => {
 };
 
 describe('a recipe that is wrong is refused in one line, with file, line, column and path', () => {
-  it('for a file that is not there', async () => {
+  it('for a missing file', async () => {
     await expect(findRecipes(['/nowhere/r.yaml'])).rejects.toThrow(
       expect.objectContaining({ message: 'no such file', place: { file: '/nowhere/r.yaml' }, exitCode: 2 }),
     );
   });
 
-  it('for aliases that stand for nothing, for themselves, or for more than anybody reads', () => {
+  it('for aliases of nothing, of themselves, or of too many values', () => {
     const of = (environment: string) => lineOf(`${small}environment: ${environment}\n`);
     expect(of('{A: *nope}')).toBe('recipe.yaml:18:18: has an alias without its anchor &nope');
     expect(of('&e {A: *e}')).toBe('recipe.yaml:18:21: *e is inside its own anchor');
@@ -27,7 +27,7 @@ describe('a recipe that is wrong is refused in one line, with file, line, column
     expect(lineOf(lines.join('\n'))).toMatch(/^recipe\.yaml:\d+:\d+: has more than 200000 values$/);
   });
 
-  it('for brackets without end, and for values that no command line can have', () => {
+  it('for endless brackets, and for values that are impossible on a command line', () => {
     expect(lineOf(`a: ${'['.repeat(100_000)}`)).toBe(
       'recipe.yaml:1:204: has more than 200 brackets within one another',
     );
@@ -35,13 +35,13 @@ describe('a recipe that is wrong is refused in one line, with file, line, column
     expect(lineOf(`${small}environment: {A: ${'x'.repeat(130_000)}}\n`)).toMatch(/longer than 120000/);
   });
 
-  it('for a key that JavaScript has a use for', () => {
+  it('for a key with a meaning in JavaScript', () => {
     expect(lineOf(`${small}__proto__: {a: 1}\n`)).toBe('recipe.yaml:18:1: __proto__: unknown key');
     const base = `base:\n${small.replaceAll(/^/gm, '  ').trimEnd()}\n`;
     expect(lineOf(`${base}override_x: {__proto__: {a: 1}}\n`)).toMatch(/__proto__: unknown key$/);
   });
 
-  it('for more nodes, workers or points than anybody has', () => {
+  it('for too many nodes, workers or points', () => {
     expect(changed('decode_nodes: 1', 'decode_nodes: 1000000000')).toMatch(/must be at most 20000/);
     const lists = ['a', 'b', 'c', 'd', 'e'].map(
       (name) => `${name}: [${Array.from({ length: 10 }, (_, n) => n)}]`,
@@ -51,7 +51,7 @@ describe('a recipe that is wrong is refused in one line, with file, line, column
     );
   });
 
-  it('for YAML that is broken', () => {
+  it('for broken YAML', () => {
     expect(changed('gpu_type: h100', 'gpu_type: [h100')).toMatch(/^recipe\.yaml:5:3: not valid YAML: /);
     expect(lineOf('')).toBe('recipe.yaml: the file is empty');
   });
@@ -76,11 +76,11 @@ describe('a recipe that is wrong is refused in one line, with file, line, column
     expect(changed('1x4', '1xfour')).toMatch(/benchmark\.concurrencies: must be positive whole numbers/);
   });
 
-  it('for something that is missing', () => {
+  it('for a missing key', () => {
     expect(changed('name: ', '# name: ')).toMatch(/^recipe\.yaml:\d+:1: name: is missing \(text\)$/);
   });
 
-  it('for an unknown backend, frontend or benchmark, with those that are known', () => {
+  it('for an unknown backend, frontend or benchmark, with the known ones', () => {
     expect(changed('backend:\n', 'backend:\n  type: trtlm\n  trtllm_config: {}\n')).toMatch(
       /^recipe\.yaml:14:3: backend\.type: unknown backend "trtlm", known: sglang, .*\(did you mean "trtllm"\?\)$/,
     );
@@ -92,7 +92,7 @@ describe('a recipe that is wrong is refused in one line, with file, line, column
     );
   });
 
-  it('with all that is wrong in it, the first and the number of the others in the line', () => {
+  it('with all its errors: the first one and the number of the others in the line', () => {
     const text = small.replace('gpu_type: h100', 'gpu_typ: h100').replace('isl: 128', 'isl: no');
     expect(lineOf(text)).toMatch(/ \(\+1 more: --all-errors\)$/);
     try {
@@ -106,7 +106,7 @@ describe('a recipe that is wrong is refused in one line, with file, line, column
     }
   });
 
-  it('in an override, at the override, and in what it takes from the base, at the base', () => {
+  it('in an override at the override, and in a value of the base at the base', () => {
     const base = `base:\n${small.replaceAll(/^/gm, '  ').trimEnd()}\n`;
     expect(lineOf(`${base}override_x:\n  resources:\n    agg_wrokers: 3\n`)).toBe(
       'recipe.yaml:21:5: resources.agg_wrokers: unknown key (did you mean "agg_workers"?)',
@@ -119,7 +119,7 @@ describe('a recipe that is wrong is refused in one line, with file, line, column
     );
   });
 
-  it('without a word about the other files of a directory', async () => {
+  it('without mentioning the other files of a directory', async () => {
     const directory = writeFiles({ 'a.yaml': small, 'b.yaml': small.replace('h100', '[h100]') });
     const files = await findRecipes([directory]);
     expect(() => loadAll(files, { cluster: cluster(), env: {} })).toThrow(

@@ -26,8 +26,8 @@ async function taken(...paths: string[]): Promise<string[]> {
   );
 }
 
-describe('what -f names', () => {
-  it('is a file, a directory with all recipes below it, or several, each once', async () => {
+describe('the argument of -f', () => {
+  it('is a file, a directory with all recipes below it, or several of them, each once', async () => {
     expect(await taken('a/one.yaml')).toEqual(['a/one.yaml:128']);
     expect((await taken('a')).map((each) => each.split(':')[0])).toEqual([
       ...['a/b/three.yml', ...Array(5).fill('a/b/two.yaml'), 'a/odd[1].yaml', 'a/one.yaml'],
@@ -35,31 +35,31 @@ describe('what -f names', () => {
     expect(await taken('a/one.yaml', 'a/b/three.yml', 'a/one.yaml')).toHaveLength(2);
   });
 
-  it('is what a pattern matches, and a name with brackets when there is such a file', async () => {
+  it('is a pattern, or a name with brackets when such a file exists', async () => {
     expect(await taken('a/*.yaml')).toEqual(['a/odd[1].yaml:128', 'a/one.yaml:128']);
     expect(await taken('a/**/t*.{yml,yaml}:mtp_1')).toEqual(['a/b/two.yaml:3']);
     expect(await taken('a/odd[1].yaml')).toEqual(['a/odd[1].yaml:128']);
   });
 
-  it('is one of two overrides of the same name by its whole key', async () => {
+  it('selects one of two overrides of the same name by its whole key', async () => {
     expect(await taken('a/b/two.yaml:override_mtp')).toEqual(['a/b/two.yaml:1']);
     expect(await taken('a/b/two.yaml:zip_override_mtp')).toEqual(['a/b/two.yaml:2', 'a/b/two.yaml:3']);
     expect(await taken('a/b/two.yaml:zip_override_mtp[1]')).toEqual(['a/b/two.yaml:3']);
     expect(await taken('a/b/two.yaml:base')).toEqual(['a/b/two.yaml:128']);
   });
 
-  it('is all variants that a pattern matches', async () => {
+  it('selects all variants that match a pattern', async () => {
     expect(await taken('a/b/two.yaml:zip_override_*')).toHaveLength(4);
     expect(await taken('a/b/two.yaml:*lat*')).toEqual(['a/b/two.yaml:4', 'a/b/two.yaml:5']);
     expect(await taken('a/b/two.yaml:*[1]')).toEqual(['a/b/two.yaml:3', 'a/b/two.yaml:5']);
   });
 
-  it('passes over files that have no such variant, as long as one has', async () => {
+  it('skips files without such a variant, as long as one file has it', async () => {
     expect(await taken('a:lowlat')).toEqual(['a/b/two.yaml:4', 'a/b/two.yaml:5']);
     await expect(taken('a:nothing')).rejects.toThrow(/no variant "nothing" in any of these recipes/);
   });
 
-  it('that names nothing is an error that says what there is', async () => {
+  it('that matches nothing is an error that lists the choices', async () => {
     await expect(taken('a/none.yaml')).rejects.toThrow(/no such file/);
     await expect(taken('a/*.json')).rejects.toThrow(/no recipe matches/);
     await expect(taken('a/b/two.yaml:lowlatt')).rejects.toThrow(
@@ -77,7 +77,7 @@ describe('unknown keys', () => {
     )
     .replace('isl: 128', 'isl: 128, islands: 3');
 
-  it('are errors, or go to whoever takes them and are passed over', async () => {
+  it('are errors, or go to the callback and are skipped', async () => {
     const file = join(writeFiles({ 'r.yaml': text }), 'r.yaml');
     const files = await findRecipes([file]);
     expect(() => loadAll(files, { cluster: cluster(), env: {} })).toThrow(/unknown key/);
@@ -96,7 +96,7 @@ describe('unknown keys', () => {
     expect(variant?.points[0]?.recipe.benchmark.isl).toBe(128);
   });
 
-  it('leave what else is wrong an error', async () => {
+  it('do not hide other errors', async () => {
     const file = join(writeFiles({ 'r.yaml': text.replace('osl: 128', 'osl: many') }), 'r.yaml');
     const files = await findRecipes([file]);
     expect(() => loadAll(files, { cluster: cluster(), env: {}, onUnknownKey: () => undefined })).toThrow(

@@ -26,11 +26,11 @@ const read = (file: string, allowed?: string) => {
 };
 
 describe('a recipe', () => {
-  it('of this user, which nobody else can write, is read', () => {
+  it('is read when it belongs to this user and no other user can write it', () => {
     expect(read(recipe(() => {}))).toEqual({ text: 'name: x\n', warnings: [] });
   });
 
-  it('that everyone can write is refused, and so is one in such a directory', () => {
+  it('is refused when everyone can write it or its directory', () => {
     const open = recipe((file) => chmodSync(file, 0o666));
     expect(() => read(open)).toThrow(/everyone can write .*recipe\.yaml/);
     const inOpen = recipe((_, directory) => chmodSync(directory, 0o777));
@@ -45,14 +45,14 @@ describe('a recipe', () => {
     expect(() => read(open, `${dir}x`)).toThrow(/everyone/);
   });
 
-  it.skipIf(process.getuid?.() !== 0)('of somebody else is refused with the name of its owner', () => {
+  it.skipIf(process.getuid?.() !== 0)('of another user is refused with the name of the owner', () => {
     expect(() => read(recipe((file) => chownSync(file, SOMEBODY, SOMEBODY)))).toThrow(/belongs to nobody/);
     expect(() => read(recipe((_, directory) => chownSync(directory, SOMEBODY, SOMEBODY)))).toThrow(
       /belongs to nobody/,
     );
   });
 
-  it.skipIf(process.getuid?.() !== 0)('that another group can write is read with a warning', () => {
+  it.skipIf(process.getuid?.() !== 0)('is read with a warning when another group can write it', () => {
     const shared = recipe((file) => {
       chownSync(file, 0, SOMEBODY);
       chmodSync(file, 0o664);
@@ -60,7 +60,7 @@ describe('a recipe', () => {
     expect(read(shared).warnings).toEqual([expect.stringMatching(/written by its group/)]);
   });
 
-  it('that is a directory is an error that says so', () => {
+  it('is an error when it is a directory', () => {
     const directory = recipe((file) => {
       rmSync(file);
       mkdirSync(file);

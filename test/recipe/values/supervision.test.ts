@@ -5,7 +5,7 @@ import { supervisionSchema } from '../../../src/recipe/values/supervision.ts';
 const problems = (value: object): string[] =>
   supervisionSchema.safeParse(value).error?.issues.map(({ path, message }) => `${path} ${message}`) ?? [];
 
-it('takes times that fit each other, and names the one that does not', () => {
+it('times that fit each other are accepted, and one that does not fit is named', () => {
   expect(problems({})).toEqual([]);
   expect(problems({ heartbeat: 5, suspect_after: 10, lost_after: 20, lease: 60 })).toEqual([]);
   expect(problems({ heartbeat: 2 })).toEqual(['suspect_after must be longer than heartbeat (2 s)']);
@@ -13,7 +13,7 @@ it('takes times that fit each other, and names the one that does not', () => {
   expect(problems({ lease: 2 })).toEqual(['lease must be at least three times heartbeat (1 s)']);
 });
 
-it('is in milliseconds for the coordinator', () => {
+it('the coordinator gets milliseconds', () => {
   expect(supervisionOf(supervisionSchema.parse({ lost_after: 2.5 }))).toEqual({
     heartbeatMs: 1_000,
     suspectAfterMs: 1_500,
