@@ -19,11 +19,11 @@ let dir: string;
 let server: Server;
 type Answering = (body: Record<string, unknown>, response: ServerResponse) => void;
 let answer: Answering;
-/** What answers the request before all others, which is not in `bodies`. */
+/** Answers the first request, which is not in `bodies`. */
 let answerProbe: Answering;
 let probes = 0;
 let listed: string[] = [];
-/** What /v1/models answers in place of the list. */
+/** The answer of /v1/models instead of the list. */
 let models: ((response: ServerResponse) => void) | undefined;
 const bodies: Record<string, unknown>[] = [];
 let running: ChildProcess | undefined;
@@ -62,11 +62,11 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   answer(body, response);
 }
 
-/** The probe asks for so few tokens as no other request here. */
+/** No other request here asks for so few tokens. */
 const PROBE_TOKENS = 4;
 
 const chunk = (content: object): string => `data: ${JSON.stringify(content)}\n\n`;
-/** Streams max_tokens tokens, `size` a chunk. */
+/** Streams max_tokens tokens, `size` in each chunk. */
 function stream(body: Record<string, unknown>, response: ServerResponse, size = 1): void {
   const count = Number(body.max_tokens);
   response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -164,7 +164,7 @@ describe('the load generator', () => {
       most = Math.max(most, ++inFlight);
       response.once('close', () => inFlight--);
       waiting.push(() => stream(body, response));
-      // Each round waits until it is whole, and a while longer for one too many.
+      // Each round waits until it is complete, and a while longer for one request too many.
       if (waiting.length < 5) return;
       const round = waiting;
       waiting = [];
@@ -229,7 +229,7 @@ describe('the load generator', () => {
 
   it('ends at the first measured request that fails, with its text, because the result cannot become valid', async () => {
     let count = 0;
-    // Two requests of the second concurrency are answered, the third fails, and what is in flight has no end.
+    // Two requests of the second concurrency are answered, the third fails, and the others in flight never end.
     answer = (body, response) => {
       count++;
       if (count === 7) response.writeHead(503).end('no workers');
@@ -400,7 +400,7 @@ describe('the load generator', () => {
     const { ended } = await run({ ...over, endpoint: '/v1/chat/completions', randomRangeRatio: 1 });
     expect(await ended).toBe(0);
     expect(bodies[0]).toMatchObject({ model: 'mine', messages: [{ role: 'user' }] });
-    // Without usage, a token is a chunk that carries text, and an input token is one that was asked for.
+    // Without usage, a token is a chunk with text, and an input token is a requested one.
     expect(await resultOf(2)).toMatchObject({ completed: 8, outputTokens: 80, inputTokens: 160 });
   });
 
@@ -429,7 +429,7 @@ describe('the load generator', () => {
     expect(await ended).toBe(0);
     const { requestRate, durationS, completed } = await resultOf(50);
     expect({ requestRate, completed }).toEqual({ requestRate: 100, completed: 50 });
-    // 50 arrivals at 100/s: half a second on the average. It cannot be much less, whatever else the machine does.
+    // 50 arrivals at 100/s take half a second on the average. A busy machine cannot make it much less.
     expect(durationS).toBeGreaterThan(0.2);
   });
 

@@ -74,7 +74,7 @@ describe('cache hits of a measurement', () => {
       'a',
       () => `hits{source="device"} ${hits}\nhits{source="host"} 1\nprompts ${prompts}\n`,
     );
-    // No hit yet: no such line.
+    // Without a hit there is no such line.
     const b = await engine('b', () => `prompts ${prompts}\n`);
     const end = await cacheWindow([a, b], signal);
     [hits, prompts] = [550, 1_200];

@@ -43,7 +43,7 @@ const srtctl = (...args: string[]): Promise<Run> =>
     children.push(child);
   });
 
-/** A process with a coordinator's command line, that finishes its job when it is told to end. */
+/** A process with a coordinator's command line that finishes its job on a signal. */
 async function fakeCoordinator(jobDir: string): Promise<ChildProcess> {
   const finished = JSON.stringify(stateOf('a', { exitCode: 143 }));
   const code = `process.on('SIGTERM', () => {

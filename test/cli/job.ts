@@ -25,7 +25,7 @@ export const stateOf = (jobId: string, over: Partial<JobState> = {}): JobState =
   ...over,
 });
 
-/** The directory of a job with its files; `state` null leaves state.json out. */
+/** The directory of a job with its files; `state` null omits state.json. */
 export async function writeJob(
   root: string,
   jobId: string,
@@ -58,7 +58,7 @@ export async function writeJob(
 export const linesOf = (events: readonly SrtEvent[]): string =>
   events.map((event) => `${JSON.stringify(event)}\n`).join('');
 
-/** Standard output that keeps what is written; a terminal when it has a size. */
+/** Standard output that keeps its text; a terminal when it has a size. */
 export function fakeOut(terminal?: { columns: number; rows: number }) {
   let text = '';
   const stream = new Writable({

@@ -11,7 +11,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 const versions = readdirSync(fixtures).filter((name) => !name.endsWith('.md'));
 
-/** A copy of a version's jobs, whose paths are those of the copy. */
+/** A copy of a version's jobs, with its paths adapted. */
 function outputsOf(version: string): string {
   const outputs = join(scratch, version);
   cpSync(join(fixtures, version), outputs, { recursive: true });

@@ -21,7 +21,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-/** A coordinator of one node and two points, whose bus nobody has started. */
+/** A coordinator of one node and two points, whose bus is not started. */
 function create(over: Partial<CoordinatorOptions> = {}): Coordinator {
   const epochLock = new EpochLock(dir, 1);
   epochLock.claim();
@@ -90,7 +90,7 @@ describe('a coordinator whose bus is not open', () => {
       ...{ sweep: 'finished', exitCode: 1 },
       cause: { summary: 'the bus is gone: nats-server ended 5 times' },
     });
-    // The keys are gone with the job.
+    // The keys are removed with the job.
     expect(await readdir(dir)).not.toContain('connection.json');
   });
 

@@ -32,7 +32,7 @@ const addresses = { node1: nodeAddress(21), node2: nodeAddress(22) };
 const foreign = nodeAddress(23);
 const etcd = findEtcd();
 const etcdPort = await freePort(addresses.node1);
-/** In place of the plan's port 8000, which a program of this machine may have on every address. */
+/** Replaces the plan's port 8000, which a program of this machine may have on every address. */
 const publicPort = await freePort(addresses.node1);
 const registry = `http://${addresses.node1}:${etcdPort}`;
 let directory: string;
@@ -66,7 +66,7 @@ backend: { type: ${backend} }
 benchmark: { type: sa-bench, isl: 128, osl: 128, concurrencies: 1x4 }
 `;
 
-/** The processes of the recipe's only point, on the addresses of this test. */
+/** The processes of the recipe's only point, on this test's addresses. */
 function processesOf(text: string): readonly ProcessSpec[] {
   const [variant] = loadText(text);
   if (!variant) throw new Error('no variant');
@@ -86,7 +86,7 @@ const addressOf = (node: string): string => addresses[node as keyof typeof addre
 
 const urlOf = ({ node, ports }: ProcessSpec): string => `http://${addressOf(node)}:${ports.http}`;
 
-/** A probe of what the router lists; whether it then answers a completion is asked elsewhere. */
+/** A probe of the router's list of workers. Other tests check whether the router then answers a completion. */
 function countsOf(processes: readonly ProcessSpec[]): HttpProbe {
   const probe = processes.find(({ role }) => role === 'frontend')?.probe;
   if (probe?.kind !== 'http' || !probe.expect) throw new Error('the router is not asked for its workers');
@@ -100,14 +100,16 @@ interface Running {
   readonly again: (id: string, env?: Record<string, string>) => void;
 }
 
-/** Starts the stand-ins of all processes except `without`. A router that takes its workers as options also gets `more`. */
+/**
+ * Starts the stand-ins of all processes except `without`. A router that gets its workers as options also gets `more`.
+ */
 function run(
   processes: readonly ProcessSpec[],
   { without = [], more = [] }: { without?: readonly string[]; more?: readonly string[] } = {},
 ): Running {
   const workers = new Map<string, StandIn>();
   const begin = ({ id, node, argv, env }: ProcessSpec, changed: Record<string, string> = {}) => {
-    // The stand-ins log in to NATS where there is one, and do all else without.
+    // The stand-ins log in to NATS when there is one, and work without it otherwise.
     const { NATS_SERVER: _, ...others } = env;
     workers.set(id, start(addressOf(node), argv, { ...others, SRTCTL_SIM_MODEL_READ_MS: '0', ...changed }));
   };
@@ -138,7 +140,7 @@ async function says(running: Running, wanted: RegExp): Promise<void> {
   });
 }
 
-/** After this the router is listed as it will stay: no worker of it is still to come. */
+/** Resolves when the router's list is final, because no more worker is expected. */
 async function stays(running: Running, wanted: { ok: boolean; detail: RegExp }): Promise<void> {
   await says(running, wanted.detail);
   const { ok, detail } = await running.answer();
@@ -151,7 +153,7 @@ describe.each(['sglang', 'smg', 'vllm-router'] as const)('%s, which gets its wor
   const quick = ['--health-check-interval-secs', '1', '--health-failure-threshold', '1'];
   const foreignUrl = `http://${foreign}:6100`;
   const aForeignWorker = () => start(foreign, engineArgv(6100));
-  /** The router's list of workers is its command line's first option: a stranger is added to it. */
+  /** The first option of the router's command line is its list of workers. Adds a stranger to it. */
   const withForeign = (processes: readonly ProcessSpec[]) =>
     processes.map((spec) =>
       spec.role === 'frontend'
@@ -175,7 +177,7 @@ describe.each(['sglang', 'smg', 'vllm-router'] as const)('%s, which gets its wor
     });
   });
 
-  // vLLM's router opens its port when all workers are healthy, so it can have no other one in the place of ours.
+  // vLLM's router opens its port when all workers are healthy, so no stranger can replace one of ours.
   if (type !== 'vllm-router')
     it('is not ready with a foreign worker in the place of one of ours; both are named', async () => {
       aForeignWorker();
@@ -249,7 +251,7 @@ describe.skipIf(!etcd)('dynamo, whose workers register', () => {
     return found;
   };
   const registers = (spec: ProcessSpec) => `${addressOf(spec.node)}:${spec.ports.requests}`;
-  /** A worker of another job that has this job's registry. */
+  /** A worker of another job that uses this job's registry. */
   const aForeignWorker = (...options: string[]) =>
     start(foreign, ['python3', '-m', 'dynamo.sglang', ...engineArgv(6100, ...options).slice(3)], {
       ETCD_ENDPOINTS: registry,

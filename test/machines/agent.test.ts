@@ -61,7 +61,7 @@ describe('the agent machine', () => {
     expect(having({ type: 'agent.hello' }, ended).state).toBe('left');
     const cut: AgentEvent[] = [{ type: 'agent.hello' }, { type: 'agent.disconnected', reason: 'closed' }];
     expect(having(...cut, ended).state).toBe('left');
-    // One that never joined has done nothing, whatever it ended with.
+    // An agent that never joined has done nothing, whatever its exit code.
     expect(having(ended).state).toBe('lost');
   });
 });

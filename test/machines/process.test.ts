@@ -9,7 +9,7 @@ import {
 import type { ProcessSpec } from '../../src/messages/spec/process-spec.ts';
 import { specOf } from '../support/spec.ts';
 
-/** The machine on a simulated clock, with recorders in place of the world. */
+/** The machine on a simulated clock, with recorders as its effects. */
 function start(
   over: Parameters<typeof specOf>[0] = { id: 'p' },
   prepare: () => Promise<void> = async () => {},
@@ -181,7 +181,7 @@ describe('the process machine', () => {
     p.probe({ type: 'probe.failed', detail: 'slow', forMs: 6_000 });
     p.pass(3_900);
     expect(p.states.at(-1)).toBe('degraded');
-    // The limit is for how long they fail, not for how long that is known.
+    // The limit counts from the first failure, and not from its detection.
     p.pass(200);
     expect(p.states.at(-1)).toBe('stopping');
     p.world(exited(0));

@@ -10,7 +10,7 @@ import type { BenchmarkResult, Cause } from '../../src/messages/job-directory/re
 const valid: BenchmarkResult = { type: 'sa-bench', valid: true, serving: [], artifacts: [] };
 const done: PointOutcome = { status: 'done', cause: null, result: valid };
 const failed = (summary: string): PointOutcome => ({ status: 'failed', cause: { summary }, result: null });
-/** A promise that its test settles. */
+/** A promise that the test settles. */
 function gate<T>() {
   let resolve: (value: T) => void = () => {};
   const promise = new Promise<T>((settle) => {
@@ -19,7 +19,7 @@ function gate<T>() {
   return { promise, resolve };
 }
 
-/** Work of a point that has no process, and ends as `outcome` says. */
+/** The effects of a point without a process, which ends with `outcome`. */
 const workOf = (outcome: () => Promise<PointOutcome>): PointWork => ({
   prepare: async () => {},
   deploy: async () => {},
@@ -44,7 +44,7 @@ function startSweep(
   } = {},
 ) {
   const did: string[] = [];
-  /** What became of the results. */
+  /** The handling of the results. */
   const results: string[] = [];
   const told: RecordEvent[] = [];
   const note =
@@ -156,7 +156,7 @@ describe('the sweep machine', () => {
     expect(await sweep.end()).toMatchObject({
       did: ['boot', 'point 0', 'cleanup', 'finish'],
       exitCode: 130,
-      // What was to be tried again has failed all the same.
+      // The point that was to be tried again counts as failed.
       cause: { summary: 'x' },
       unexpected: [],
     });
@@ -212,7 +212,7 @@ describe('the sweep machine', () => {
       const over = { point: () => promise, endsWhenStopped: true };
       const { actor, end } = startSweep(Array(points).fill(done), over);
       await waitFor(actor, (state) => state.matches({ running: 'point' }));
-      // Before its benchmark it would be interrupted.
+      // Before its benchmark the point would be interrupted.
       const point: ActorRefFrom<typeof pointMachine> = actor.system.get('point');
       await waitFor(point, (state) => state.matches('benchmarking'));
       actor.send({ type: 'sweep.interrupt', why: 'Ctrl-C', exitCode: 130 });
@@ -336,7 +336,7 @@ function startPoint(
     benchmark?: () => Promise<void>;
     result?: BenchmarkResult;
     deploy?: (phase: string) => Promise<void>;
-    /** false: the test says when the point's directory is made. */
+    /** false: the test decides when the point's directory is made. */
     begins?: boolean;
     endsWhenStopped?: boolean;
     failedBefore?: Cause;

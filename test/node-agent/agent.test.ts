@@ -26,7 +26,7 @@ import { findMarked } from '../support/marked.ts';
 import { endIfThere, signal } from '../support/signal.ts';
 import { specOf } from '../support/spec.ts';
 
-// A name of its own: an agent clears what earlier agents of its name left.
+// A name for each test, because an agent clears the remains of earlier agents of its name.
 const JOB = `agent-test-${process.pid}`;
 const NODE = 'gpu.01';
 const s = subjectsOf(JOB);
@@ -137,7 +137,7 @@ describe('an agent', () => {
     expect(await ask(desired(3, spec({ id: 'one' })))).toMatchObject({ accepted: true });
     coordinator.publish(s.allDesired, { v: 1, epoch: 1, generation: 4, end: false, afterMs: 1_000 });
     await until('nothing', () => heartbeats.at(-1)?.generation === 4 && heartbeats.at(-1)?.alive === 0);
-    // Had it acted on the first stop, the second would have found nothing to stop.
+    // If it had acted on the first stop, the second would have found no process to stop.
     expect(heard(4)).toMatchObject({ alive: 1 });
     expect(transitions.filter(({ to }) => to === 'starting')).toHaveLength(1);
   });
@@ -186,7 +186,7 @@ describe('an agent', () => {
   it('asks again when a lease shows that it has missed a desired state', async () => {
     await startAgent();
     answer = { ...answer, desired: desired(7, spec({ id: 'missed' })) };
-    // Leases come each second; one that comes while the agent says hello is followed by the next.
+    // Leases come each second. One that arrives while the agent says hello is followed by the next.
     const behind = setInterval(() => renew({ generation: 7 }), 100);
     await reached('missed', 'ready').finally(() => clearInterval(behind));
   });
@@ -233,7 +233,7 @@ describe('an agent', () => {
     clearInterval(leases);
     answer = { leaseMs: 600_000, desired: desired(0) };
     const before = greeted;
-    // It says hello again to whoever answers, and the answer is of the first epoch.
+    // It says hello again to any coordinator, and the answer has the first epoch.
     signal(testBus.nats.pid, 'SIGKILL');
     await until('another hello', () => greeted > before);
     await ended();
@@ -275,7 +275,7 @@ describe('an agent', () => {
       await startAgent();
       await ask(desired(1, spec({ id: 'one', argv })));
       const { pid } = await reached('one', 'ready');
-      // While it becomes its command it has no environment, and to look for no mark would be to look for everything.
+      // A process has no environment during exec, and an empty mark would match every process.
       await until('its mark', async () => {
         const environ = await readFile(`/proc/${pid}/environ`, 'latin1');
         mark = environ.split('\0').find((entry) => entry.startsWith('SRTCTL_AGENT=')) ?? '';
@@ -306,7 +306,7 @@ describe('an agent', () => {
     });
 
     it('clears the remains of an agent that was killed together with its guard', async () => {
-      // At once: it may not start another guard in between.
+      // At once, because the agent may not start another guard in between.
       agent.kill('SIGSTOP');
       for (const guard of guardsOf(mark)) signal(guard, 'SIGKILL');
       await kill();

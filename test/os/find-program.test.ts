@@ -10,7 +10,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** The head of an ELF file, as far as one looks. */
+/** The part of an ELF file's head that is read. */
 function program(path: string, machine: number): string {
   const head = Buffer.alloc(64);
   head.write('\x7fELF', 'latin1');

@@ -14,7 +14,7 @@ async function listening(server: Server): Promise<{ host: string; port: number }
   return { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
 }
 const http = (listener: RequestListener) => listening(createHttpServer(listener));
-/** A server that does with each connection what `act` says, whatever is asked. */
+/** A server that handles each connection by `act`, for any request. */
 const raw = (act: (socket: Socket) => void) =>
   listening(
     createServer((socket) => {

@@ -10,12 +10,12 @@ it('does not block while its output does, and is complete and in order afterward
   const directory = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
   const path = join(directory, 'fifo');
   execFileSync('mkfifo', [path]);
-  // Both ends, so that neither has to wait to be opened.
+  // Opens both ends, so that neither open blocks.
   const fifo = await open(path, constants.O_RDWR);
   try {
     const log = ownLog(fifo.fd);
     const lines = Array.from({ length: 300 }, (_, index) => `${index} ${'x'.repeat(1_000)}`);
-    // More than a pipe holds: a write that waits would wait for ever.
+    // More than a pipe can hold, so a blocking write would never return.
     for (const line of lines) log.info(line);
     let text = '';
     while (text.split('\n').length <= lines.length) {

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { registerDryRun } from '../../src/cli/commands/dry-run.ts';
 import { small, writeFiles } from '../recipe/write.ts';
 
-/** Runs `dry-run` in this process and takes what it prints. */
+/** Runs `dry-run` in this process and returns its output. */
 async function dryRunOn(cluster: string, ...args: string[]) {
   const printed = { out: '', err: '' };
   vi.stubEnv('SRTSLURM_CONFIG', join(writeFiles({ 'srtslurm.yaml': cluster }), 'srtslurm.yaml'));
@@ -87,7 +87,7 @@ describe('srtctl dry-run', () => {
     const people = await dryRun('-f', file);
     expect(people.out).toMatch(/2 nodes of 8 GPUs, 4 points, 3 engine loads in place of 8/);
     expect(people.out).toMatch(/│ 1 +│ small_isl1_most16 +│ 1 +│ prefill-0-0 +│ decode-0-0, frontend-0 +│/);
-    // A command that runs since an earlier point is not shown again.
+    // A command that has been running since an earlier point is not shown again.
     expect(people.out.match(/^prefill-0-0 on node1/gm)).toHaveLength(1);
     expect(people.out.match(/^decode-0-0 on node2/gm)).toHaveLength(2);
     expect(people.out.match(/^benchmark on/gm)).toHaveLength(4);

@@ -1,11 +1,12 @@
 /**
- * In what our plans differ from those of the reference implementation on purpose, and why. The golden test edits the
- * golden plans by this list before it compares, and fails for an entry that no plan needs any more.
+ * The intended differences between srtctl's plans and those of the reference implementation, with their reasons. The
+ * golden test edits the golden plans by this list before the comparison, and fails for an entry that no plan needs any
+ * more.
  *
- * `option` and `variable` name what differs in the command line or the environment of a process. `golden` is what the
- * reference has there and `ours` is what we have: text (the values of an option with blanks between them), ABSENT, or
- * ANY (whatever stands there). `renamed` is our name for the option: its values stay. An entry counts only for
- * processes where both sides are as it says, so a process that differs in another way is still a failure.
+ * `option` and `variable` name the difference in the command line or the environment of a process. `golden` is the
+ * value of the reference and `ours` is that of srtctl: text (the values of an option, separated by blanks), ABSENT, or
+ * ANY (any value). `renamed` is srtctl's name for the option, with the same values. An entry counts only for processes
+ * where both sides match it, so a process with another difference still fails.
  */
 export const ABSENT = Symbol('not there');
 export const ANY = Symbol('any value');
@@ -37,7 +38,7 @@ export type Difference = {
   /** Only in plans of this engine, of this frontend. */
   readonly backend?: string;
   readonly frontend?: string;
-  /** Only for some of those processes. */
+  /** Only for some of these processes. */
   readonly where?: (process: GoldenProcess, plan: GoldenPlan) => boolean;
 } & (
   | { readonly option: string; readonly golden: Value; readonly ours: Value }

@@ -7,7 +7,7 @@ import {
   type GoldenProcess,
 } from './golden-differences.ts';
 
-/** A process of one of our plans, as `dry-run --json` prints it. */
+/** A process of one of srtctl's plans, as `dry-run --json` prints it. */
 interface OurProcess {
   readonly role: string;
   readonly node: string;
@@ -21,7 +21,7 @@ interface OurPoint {
 }
 type OurLine = { readonly file: string; readonly variant: string; readonly points?: readonly OurPoint[] };
 
-/** The golden plans as ours have to be, and the differences that some process shows. */
+/** The expected plans after the edits, and the differences that some process shows. */
 export function edited(golden: readonly GoldenPlan[], ours: readonly string[], list = differences) {
   const used = new Set<Difference>();
   const points = pointsOf(ours);
@@ -54,7 +54,7 @@ const concerns = (
   (frontend === undefined || frontend === plan.frontend) &&
   (where === undefined || where(process, plan));
 
-/** The golden process with the difference in it; undefined where golden and ours are not as the entry says. */
+/** The golden process with the difference; undefined when golden and ours do not match the entry. */
 function apply(difference: Difference, golden: GoldenProcess, ours: OurProcess): GoldenProcess | undefined {
   if ('variable' in difference) {
     const { variable, golden: theirs, ours: own } = difference;
@@ -83,9 +83,9 @@ function isAs(wanted: string | symbol, value: string | undefined): boolean {
   return wanted === ANY ? value !== undefined : wanted === value;
 }
 
-/** Where an option stands, and its values: up to the next option. */
+/** The position of an option and its values, up to the next option. */
 function placeOf(argv: readonly string[], option: string) {
-  // Of an option that is repeated the last one counts.
+  // The last occurrence of a repeated option counts.
   const from = argv.findLastIndex((each) => each === option || each.startsWith(`${option}=`));
   if (from < 0) return undefined;
   const inline = argv[from]?.startsWith(`${option}=`) ? [argv[from].slice(option.length + 1)] : [];
@@ -110,7 +110,7 @@ function pointsOf(lines: readonly string[]): Map<string, OurPoint> {
   return points;
 }
 
-/** Parameters are compared as text, in any order; a file by its place below the recipes. */
+/** Parameters are compared as text, in any order; a file by its path below the recipes. */
 function keyOf(file: string, variant: string | null, params: GoldenPlan['params']): string {
   const values = Object.entries(params ?? {}).map(([name, value]) => `${name}=${value}`.toLowerCase());
   return [file.replace(/^.*?(?:shared\/)?recipes\//, ''), variant ?? '', ...values.sort()].join(' ');

@@ -11,8 +11,8 @@ import { ABSENT, ANY, differences, type GoldenPlan } from './golden-differences.
 import { edited } from './golden-edit.ts';
 
 /**
- * Plans of the public recipes as the reference implementation makes them, which are kept beside this repository and
- * not in it. Without them there is nothing to compare with; in CI that is a failure.
+ * The reference implementation's plans of the public recipes. They are kept beside this repository and not in it.
+ * Without them there is nothing to compare; in CI that is a failure.
  */
 const shared = resolve(import.meta.dirname, '../../../shared');
 const present = existsSync(join(shared, 'golden')) || process.env.CI === 'true';

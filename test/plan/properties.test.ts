@@ -11,7 +11,10 @@ import { sweepSettingsSchema } from '../../src/recipe/values/sweep-settings.ts';
 
 const cluster = clusterConfigSchema.parse({});
 
-/** Deployments that may fit or not: counts of nodes, workers and GPUs, every engine and router, with or without nginx. */
+/**
+ * Deployments that may or may not fit: counts of nodes, workers and GPUs, every engine and router, with or without
+ * nginx.
+ */
 const raw = fc
   .record({
     perNode: fc.constantFrom(1, 2, 4, 8),
@@ -153,7 +156,7 @@ describe('any recipe that can be planned', () => {
       for (const { processes } of points) {
         const listening = processes.flatMap(({ id, node, ports }) =>
           Object.entries(ports)
-            // A follower is told its leader's bootstrap port and does not listen on it.
+            // A follower gets its leader's bootstrap port and does not listen on it.
             .filter(([kind]) => kind !== 'bootstrap' || id.endsWith('-0') || 'http' in ports)
             .map(([, port]) => `${node}:${port}`),
         );

@@ -21,13 +21,13 @@ describe('a recipe’s supervision', () => {
     expect(planned['prefill-0-0']).toMatchObject({
       critical: true,
       graceMs: 2_500,
-      // Its /health takes a token, so one that fails is a hang.
+      // Its /health generates a token, so a failing /health is a hang.
       unhealthyAfterMs: 30_000,
     });
     expect(planned['decode-1-0']).toMatchObject({ critical: false, progress: { hungAfterMs: 30_000 } });
     expect(planned['frontend-0']).toMatchObject({ critical: false, unhealthyAfterMs: 60_000 });
     expect(planned.benchmark).toMatchObject({ critical: true, graceMs: 2_500, progress: { kind: 'output' } });
-    // Without answers because an engine hangs, so the engine is found first.
+    // A hang of an engine leaves it without answers, so the hang of the engine is detected first.
     expect(planned.benchmark?.progress?.hungAfterMs).toBe(45_000);
     const dynamo = plannedOf(recipe('supervision: { unhealthy_after: 60, hung_after: 30 }', 'dynamo'));
     expect(dynamo['prefill-0-0']).toMatchObject({ unhealthyAfterMs: 60_000 });

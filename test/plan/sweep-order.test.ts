@@ -75,7 +75,7 @@ describe('the order of a sweep', () => {
 
   it('restarts no engine when only its monitoring changes', () => {
     const text = swept('{n: [5, 10]}', `${small}health_check: {interval_seconds: "{n}"}\n`);
-    // The router is told on its command line how long it may wait for workers.
+    // The router gets the waiting time for its workers on its command line.
     const restart = ['frontend-0'];
     expect(planOf(text).changes[1]).toMatchObject({ restart, start: [], stop: [], engineLoads: 0 });
   });
@@ -129,7 +129,7 @@ describe('the order of a sweep', () => {
         const asWritten = planOf(text.replace('mode: zip', 'mode: zip, order: as-written'));
         expect(loads(plan)).toBeLessThanOrEqual(loads(asWritten));
         expect(planOf(text, '192.168.7').order).toEqual(plan.order);
-        // What each point is said to do leads from what runs to what the next one needs.
+        // The changes of each point lead from the running processes to those that the next point needs.
         let runs: string[] = [];
         for (const { ordinal, keep, restart, start, stop } of plan.changes) {
           expect([...keep, ...restart, ...stop].sort()).toEqual([...runs].sort());

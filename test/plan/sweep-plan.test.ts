@@ -18,13 +18,13 @@ function contextOf(variant: LoadedVariant) {
   return createRuntimeContext(dryRunInput(nodes, cluster()));
 }
 
-/** Every point planned by itself, by a planner that knows of no other. */
+/** Every point planned alone, by a planner that knows no other point. */
 const alone = (variant: LoadedVariant) => {
   const runtime = contextOf(variant);
   return planSweep(variant, runtime).ordinals.map((ordinal) => planSweep(variant, runtime).point(ordinal));
 };
 
-/** Settings of workers, of what is measured, of where it runs and of how it is watched; some of them alike. */
+/** Settings of workers, measurement, placement and monitoring; some of them are equal. */
 const settings = fc.record({
   p: fc.integer({ min: 1, max: 2 }),
   d: fc.integer({ min: 1, max: 3 }),
@@ -65,7 +65,7 @@ describe('a sweep that is planned point by point', { timeout: 120_000 }, () => {
           for (const ordinal of [...numbers.take(20)].map((number) => number % points.length))
             expect(lazy.point(ordinal)).toEqual(expected[ordinal]);
           expect([...eachPoint(lazy)].sort((a, b) => a.ordinal - b.ordinal)).toEqual(expected);
-          // What is decided by the groups of points is decided as if each point were one of its own.
+          // The decisions by groups of points equal the decisions for each point alone.
           const apart = { ...lazy, groups: lazy.ordinals.map((ordinal) => [ordinal]) };
           const catalogue = catalogueOf({ ...apart, point: (ordinal) => expected[ordinal] });
           const order = runningOrder(catalogue, 'fewest-restarts');

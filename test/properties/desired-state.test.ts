@@ -20,7 +20,7 @@ import { type Fate, SimulatedBus } from '../support/simulated-bus.ts';
 import { SimulatedNode } from '../support/simulated-node.ts';
 import { aStep, type Step, someFates } from './steps.ts';
 
-/** The machine of the run that is on: what looks through /proc looks there instead. */
+/** The machine of the current run: code that scans /proc scans this machine instead. */
 const here = vi.hoisted(() => ({ marked: (_: string): number[] => [] }));
 vi.mock('../../src/node-agent/leftovers/marks.ts', () => ({
   findProcesses: async ({ entry }: { entry: string }) => here.marked(entry),
@@ -33,16 +33,16 @@ vi.mock('../../src/node-agent/start/prepare.ts', () => ({
 
 const NODES = ['node1', 'node2'] as const;
 const s = subjectsOf('property');
-/** More of them look longer for what is rare. */
+/** More runs search longer for rare failures. */
 const RUNS = Number(process.env.RUNS ?? 200);
 const LEASE_MS = 1_000_000;
 
-/** A coordinator's deployment and two agents, all real, on a bus and on nodes that are not. */
+/** A coordinator's deployment and two agents are real; the bus and the nodes are simulated. */
 class World {
   readonly nodes = new Map(NODES.map((node) => [node as string, new SimulatedNode()]));
   readonly bus: SimulatedBus;
   readonly defects: string[] = [];
-  /** What each agent said that it obeys, in the order in which it said so. */
+  /** The epochs and generations that each agent reported to obey, in order. */
   readonly obeyed = new Map<string, [number, number][]>(NODES.map((node) => [node, []]));
   readonly tables = new Map<string, ProcessTable>();
   readonly ended: string[] = [];
@@ -54,7 +54,7 @@ class World {
   #healed = false;
   #abort = new AbortController();
   #lease: NodeJS.Timeout | undefined;
-  /** A coordinator that was replaced, and goes on as if it were not. */
+  /** A replaced coordinator that continues as if it were in charge. */
   #old: { readonly deployment: Fleet; readonly epoch: number; readonly lease: NodeJS.Timeout } | undefined;
 
   constructor(fates: readonly Fate[]) {
@@ -65,7 +65,7 @@ class World {
     for (const node of NODES) this.#startAgent(node);
   }
 
-  /** A new incarnation knows the epoch and the generation of the last one, and nothing else. */
+  /** A new incarnation knows only the epoch and the generation of the last one. */
   restartCoordinator(): void {
     this.#abort.abort(new Error('restarted'));
     this.#abort = new AbortController();
@@ -74,16 +74,17 @@ class World {
     this.#takeOver();
   }
 
-  /** The same while the last one lives: agents are all that keeps the two apart. */
+  /** The same while the last one lives, so that only the agents tell the two apart. */
   usurp(): void {
     this.endOld();
-    // As coordinator/previousRun.ts does: reports say no epoch, so generations of two coordinators never meet.
+    // As in coordinator/takeover/previous-run.ts. Reports contain no epoch, so the generations of two coordinators
+    // never overlap.
     this.generation += 1_000;
     if (this.#lease) this.#old = { deployment: this.deployment, epoch: this.epoch, lease: this.#lease };
     this.#takeOver();
   }
 
-  /** It has found out that it was replaced. What it has sent may come yet. */
+  /** The coordinator has noticed that it was replaced. Its earlier messages may still arrive. */
   endOld(): void {
     if (!this.#old) return;
     clearInterval(this.#old.lease);
@@ -122,7 +123,7 @@ class World {
         save: ({ generation }) => {
           this.#grown(generation > last, `the deployment went from ${last} to ${generation}`);
           last = generation;
-          // What one that was replaced writes is not read by anybody.
+          // No one reads the state of a replaced coordinator.
           if (this.epoch === epoch) this.generation = generation;
         },
       },
@@ -143,8 +144,8 @@ class World {
   }
 
   /**
-   * Where every agent has heard of another coordinator, one that was replaced may say what it likes, with whatever
-   * generation: its epoch alone is refused.
+   * When every agent has heard of another coordinator, the replaced one may send any generation: agents refuse its
+   * epoch.
    */
   #aheadOf(epoch: number): number {
     return NODES.every((node) => (this.obeyed.get(node)?.at(-1)?.[0] ?? 0) > epoch) ? 5_000 : 0;
@@ -164,7 +165,7 @@ class World {
     this.bus.as(this.#name).publish(s.allDesired, message);
   }
 
-  /** The coordinator that was replaced wants something, or nothing. */
+  /** The replaced coordinator wants a set, or none. */
   #late(specs: readonly ProcessSpec[], clears: boolean): void {
     if (!this.#old) return;
     const { deployment, epoch } = this.#old;
@@ -172,7 +173,7 @@ class World {
       return void deployment.deploy(specs, 'worker', new AbortController().signal).catch(() => undefined);
     const ahead = this.#aheadOf(epoch);
     const generation = deployment.clear() + ahead;
-    // Its job is over, it thinks; who knows of another one must not end.
+    // It considers its job over; an agent that knows another coordinator must not end.
     const message = { v: 1, epoch, generation, end: ahead > 0 };
     this.bus.as(`coordinator${epoch}`).publish(s.allDesired, message);
   }
@@ -180,13 +181,13 @@ class World {
   async do(step: Step): Promise<void> {
     const node = NODES['node' in step ? step.node : 0] ?? NODES[0];
     if (step.kind === 'want') this.want(step.set);
-    // One of the last few sets, of which some may still run and some be on its way out.
+    // One of the last few sets, in which some processes may still run and others may be stopping.
     else if (step.kind === 'again') this.want(this.#wanted.at(-1 - step.pick) ?? []);
     else if (step.kind === 'clear') this.clear();
     else if (step.kind === 'crash') this.nodes.get(node)?.crash(step.pick);
     else if (step.kind === 'cut') this.bus.cut(node, step.off);
     else if (step.kind === 'reconnect') {
-      // Whoever is back says hello.
+      // A returning agent says hello.
       this.bus.cut(node, true);
       this.bus.cut(node, false);
       await vi.advanceTimersByTimeAsync(10);
@@ -194,7 +195,7 @@ class World {
     else if (step.kind === 'restart') this.restartCoordinator();
     else if (step.kind === 'usurp') this.usurp();
     else if (step.kind === 'late') this.#late(step.set, step.clears);
-    // The same processes, watched in another way.
+    // The same processes, with other monitoring.
     else if (step.kind === 'rewatch')
       this.want(
         (this.#wanted.at(-1) ?? []).map((spec) => ({ ...spec, readyAfter: step.after, graceMs: 100 })),
@@ -202,7 +203,7 @@ class World {
     else await vi.advanceTimersByTimeAsync(step.ms);
   }
 
-  /** Messages flow again, and everybody has time to say and do what is to be done. */
+  /** Messages flow again, and all parts have time to react. */
   async heal(): Promise<void> {
     this.#healed = true;
     this.endOld();
@@ -210,11 +211,14 @@ class World {
     await vi.advanceTimersByTimeAsync(20_000);
   }
 
-  /** Asked for the same again, and for the same with something new behind it, all becomes ready and nothing is started. */
+  /**
+   * After a request for the same set, and for the same set with a new dependency, all processes become ready without a
+   * start.
+   */
   async goesOn(): Promise<void> {
     const wanted = NODES.flatMap((node) => this.deployment.desiredOf(node).processes);
     const machines = [...this.nodes.values()];
-    // What has ended while it was wanted is never ready.
+    // A process that ended while it was wanted is never ready.
     if (wanted.length > machines.flatMap(({ running }) => running).length) return;
     const starts = () => machines.flatMap(({ processes }) => processes).length;
     const before = starts();
@@ -282,7 +286,7 @@ class World {
     if (!isSo) this.defects.push(`a generation did not grow: ${what}`);
   }
 
-  /** Kept events reach the coordinator late at worst, and in order. */
+  /** Kept events reach the coordinator in order, and late at worst. */
   #outbox(node: string): EventOutbox {
     return {
       send: (body: EventBody) => {
@@ -327,7 +331,7 @@ describe('desired state', () => {
             for (const spec of processes) {
               const last = node.processes.filter((process) => process.spec.id === spec.id).at(-1);
               expect(last && sameProcess(last.spec, spec)).toBe(true);
-              // What ended by itself while it is wanted is not started again: that is the news.
+              // A wanted process that ended is not started again, because the coordinator decides about that.
               expect(last?.exists).toBe(!last?.crashed);
               const state = reports.find(({ id }) => id === spec.id)?.state ?? 'waiting';
               expect(hasEnded(state)).toBe(last?.crashed);

@@ -3,7 +3,7 @@ import { inTheWay } from '../../src/node-agent/processes/reconcile.ts';
 import type { Fate } from '../support/simulated-bus.ts';
 import { specOf } from '../support/spec.ts';
 
-/** Processes of which any set may be wanted: they differ in what they are, in the GPU they take, and in how they end. */
+/** Processes of which any set may be wanted. They differ in identity, GPU and the way they end. */
 const aSpec = fc
   .record({
     id: fc.constantFrom('a', 'b', 'c', 'd'),
@@ -11,14 +11,14 @@ const aSpec = fc
     version: fc.constantFrom('1', '2'),
     gpu: fc.constantFrom(0, 1, 2),
     graceMs: fc.constantFrom(20, 500),
-    // How it is watched: new when nothing of the process itself is.
+    // Monitoring, which may change while the process itself does not.
     readyAfter: fc.constantFrom('x', 'y'),
     critical: fc.boolean(),
   })
   .map(({ manner, version, gpu, ...rest }) =>
     specOf({ ...rest, node: rest.id < 'c' ? 'node1' : 'node2', argv: ['run', manner, version], gpus: [gpu] }),
   );
-/** Without two that could not run side by side. */
+/** Leaves out two processes that cannot run side by side. */
 const aSet = fc
   .array(aSpec, { maxLength: 4 })
   .map((specs) =>
@@ -27,7 +27,7 @@ const aSet = fc
     ),
   );
 const pick = fc.nat(1_000);
-/** What may happen to a coordinator and two agents. */
+/** The events of a coordinator and two agents. */
 export const aStep = fc.oneof(
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('want' as const), set: aSet }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('again' as const), pick: fc.nat(3) }) },
@@ -58,7 +58,7 @@ export const aStep = fc.oneof(
   },
 );
 export type Step = typeof aStep extends fc.Arbitrary<infer T> ? T : never;
-/** What becomes of messages, in turn. */
+/** The fates of messages, in turn. */
 export const someFates = fc.array(
   fc.constantFrom<Fate[]>('arrives', 'arrives', 'arrives', 'lost', 'twice', 'late'),
   { minLength: 1, maxLength: 40 },

@@ -6,7 +6,7 @@ import { small } from './write.ts';
 
 const schema = recipeFileJsonSchema();
 
-/** Whether a text passes a definition of the schema. */
+/** true when a text matches a definition of the schema. */
 function passes(definition: 'recipe' | 'override' | 'zipOverride', text: string): boolean {
   const part = (schema.$defs as Record<string, JsonSchema>)[definition];
   const { value } = parseSource('recipe.yaml', text);

@@ -9,7 +9,7 @@ import { loadRecipeFile } from '../../src/recipe/load.ts';
 import { cluster, small } from './write.ts';
 
 const shared = resolve(import.meta.dirname, '../../../shared/recipes');
-/** With the public recipes beside this repository, those are changed too; without them, only the small one. */
+/** Changes the public recipes beside this repository too; without them, only the small recipe. */
 const present = existsSync(shared) || process.env.CI === 'true';
 const SMALL_FILE = 5_000;
 const CASES = 2_000;
@@ -20,7 +20,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 type Parts = Record<string, unknown>;
 type Path = (string | number)[];
 
-/** Texts of recipes to change: small ones, since it is their keys that matter and not how many there are. */
+/** Small recipes to change, because their keys matter and not their number. */
 function sources(): Parts[] {
   if (!present) return [parse(small)];
   const texts = readdirSync(shared, { recursive: true, encoding: 'utf8' })

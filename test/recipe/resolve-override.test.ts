@@ -10,7 +10,7 @@ import { expandVariants } from '../../src/recipe/variants.ts';
 const shared = resolve(import.meta.dirname, '../../../shared/recipes');
 const present = existsSync(shared) || process.env.CI === 'true';
 
-/** The values of the variants as they load, and as their texts load. */
+/** The values of the variants as loaded, and as loaded from their texts. */
 function bothWays(text: string): [unknown[], unknown[]] {
   const loaded = expandVariants(parseSource('r.yaml', text)).map(({ variant, value }) => [variant, value]);
   const resolved = resolveOverrides('r.yaml', text).map(({ variant, text: own }) => [
@@ -33,7 +33,7 @@ const value: fc.Arbitrary<unknown> = fc.letrec((tie) => ({
   map: fc.dictionary(keys, tie('any'), { maxKeys: 3 }),
 })).any;
 const map = fc.dictionary(keys, value, { maxKeys: 4 });
-/** Maps whose lists all have two values or one. */
+/** Maps whose lists all have two elements or one. */
 const zipped: fc.Arbitrary<unknown> = fc.letrec((tie) => ({
   map: fc.dictionary(
     keys,

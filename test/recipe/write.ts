@@ -11,7 +11,7 @@ afterAll(() => {
   for (const directory of directories) rmSync(directory, { recursive: true, force: true });
 });
 
-/** Files in a directory of their own, gone after the test file. Returns the directory. */
+/** Writes files into a temporary directory, removed after the test file. Returns the directory. */
 export function writeFiles(files: Readonly<Record<string, string>>): string {
   const directory = mkdtempSync(join(tmpdir(), 'srtctl-recipe-'));
   directories.push(directory);
@@ -29,7 +29,7 @@ export function loadText(text: string, options: Partial<LoadOptions> = {}) {
   return loadAll([{ file }], { cluster: cluster(), env: {}, ...options });
 }
 
-/** The error that loading a text gives, in one line and without the directory. */
+/** The error from loading a text, in one line and without the directory. */
 export function lineOf(text: string): string {
   try {
     loadText(text);
@@ -40,7 +40,7 @@ export function lineOf(text: string): string {
   throw new Error('the recipe was taken');
 }
 
-/** A small recipe, disaggregated, one node each. */
+/** A small recipe, disaggregated, with one node each. */
 export const small = `name: small
 model: {path: /models/m, container: repo/image:1, precision: fp8}
 resources:

@@ -60,7 +60,7 @@ export class RunningJob {
     return this.#ended;
   }
 
-  /** Everything that it has printed. */
+  /** The whole output. */
   get said(): string {
     return this.stdout + this.stderr;
   }
@@ -176,7 +176,7 @@ export class RunningJob {
     return (await this.results()).map(({ status }) => status);
   }
 
-  /** Everything that is left of this job: processes, its temporary directories. */
+  /** All remains of this job: processes and its temporary directories. */
   async leftovers(): Promise<string[]> {
     return leftoversOf(await this.jobId());
   }
@@ -203,7 +203,7 @@ export class RunningJob {
     clearTimeout(timer);
   }
 
-  /** Runs at the end of a test, also of a failed one. */
+  /** Runs at the end of a test, even of a failed one. */
   async destroy(): Promise<void> {
     await this.stop();
     // The job's last processes may still write files.

@@ -20,7 +20,7 @@ async function programsOf(jobId: string): Promise<OwnProcess[]> {
   return found;
 }
 
-/** Processes that its agents have started; they carry its mark. */
+/** Processes of its agents, which carry its mark. */
 async function markedWith(jobId: string): Promise<number[]> {
   const mark = `SRTCTL_JOB=${jobId}`;
   return (await findMarked([mark])).get(mark) ?? [];

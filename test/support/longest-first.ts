@@ -1,6 +1,6 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Files that take minutes, the longest first: the run would wait for one that starts last. */
+/** Files that take minutes, the longest first, because the run would wait for a long file that starts last. */
 const LONG = [
   'real/sglang',
   'real/vllm',

@@ -12,14 +12,14 @@ export function pointsOf(text: string, config: Partial<ClusterConfig> = {}) {
   return planVariant(variant, createRuntimeContext(dryRunInput(nodes, whole))).points;
 }
 
-/** The first of them. */
+/** The first point. */
 export function pointOf(text: string, config: Partial<ClusterConfig> = {}) {
   const [point] = pointsOf(text, config);
   if (!point) throw new Error('no point');
   return point;
 }
 
-/** Where each endpoint lies, as `decode-0 node3,node4 0-3`. */
+/** The place of each endpoint, as `decode-0 node3,node4 0-3`. */
 export const placesOf = (text: string, config: Partial<ClusterConfig> = {}): string[] =>
   pointOf(text, config).endpoints.map(
     ({ mode, index, nodes, gpus }) => `${mode}-${index} ${nodes} ${gpus[0]}-${gpus.at(-1)}`,
@@ -33,7 +33,7 @@ export function processOf(text: string, id: string) {
   return found;
 }
 
-/** The values of an option on a command line, joined; undefined when it is not there. */
+/** The values of an option on a command line, joined; undefined when the option is missing. */
 export function option(argv: readonly string[], name: string): string | undefined {
   const at = argv.indexOf(name);
   if (at < 0) return undefined;

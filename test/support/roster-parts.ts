@@ -5,14 +5,14 @@ import type { Cause } from '../../src/messages/job-directory/result.ts';
 
 type Heard = { [Name in keyof Addresses]?: (event: Addresses[Name]) => void };
 
-/** A post whose events go to the functions of a test; all others get lost. */
+/** A post whose events go to the functions of a test; all others are dropped. */
 export const postTo = (heard: Heard) => ({
   tell<Name extends keyof Addresses>(to: Name, event: Addresses[Name]): void {
     heard[to]?.(event);
   },
 });
 
-/** A post for what breaks a point. */
+/** A post for events that break a point. */
 export const brokenTo = (tell: (cause: Cause) => void) =>
   postTo({
     point: (event) => {
@@ -20,7 +20,7 @@ export const brokenTo = (tell: (cause: Cause) => void) =>
     },
   });
 
-/** Parts of a roster that tell a test what they hear. */
+/** Parts of a roster that report their calls to a test. */
 export const rosterParts = (
   told: {
     readonly onTransition?: RosterParts['record']['agent'];

@@ -1,4 +1,4 @@
-/** Words of a `#SBATCH` line, as sbatch takes it apart (Slurm's src/sbatch/opt.c, `_get_argument`). */
+/** Words of a `#SBATCH` line, split as sbatch does (Slurm's src/sbatch/opt.c, `_get_argument`). */
 export function directiveWords(line: string): string[] {
   const words: string[] = [];
   let at = '#SBATCH'.length;
@@ -23,8 +23,8 @@ export function directiveWords(line: string): string[] {
 }
 
 /**
- * How many words each line of a bash script has, lines inside quotes not counted. Enough for what srtctl generates: in
- * double quotes it writes no further quotes.
+ * The number of words in each line of a bash script, without lines inside quotes. Sufficient for srtctl's scripts,
+ * which have no quotes inside double quotes.
  */
 export function shapeOf(script: string): number[] {
   const lines: number[] = [];

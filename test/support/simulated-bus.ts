@@ -1,7 +1,7 @@
 import type * as z from 'zod';
 import { type Bus, BusTimeout, type Incoming } from '../../src/messages/bus/bus.ts';
 
-/** What becomes of a message on its way. */
+/** The fate of a message. */
 export type Fate = 'lost' | 'twice' | 'late' | 'arrives';
 
 interface Handler {
@@ -13,7 +13,7 @@ interface Handler {
 const patternOf = (subject: string): RegExp =>
   new RegExp(`^${subject.replaceAll('.', '\\.').replaceAll('*', '[^.]+').replaceAll('>', '.+')}$`);
 
-/** A bus within this process, on whatever clock the test has, that loses, repeats and delays what it is told to. */
+/** A bus within this process, on the test's clock. It loses, repeats and delays messages on request. */
 export class SimulatedBus {
   readonly #handlers: Handler[] = [];
   readonly #listeners = new Map<string, (connected: boolean) => void>();
@@ -25,7 +25,7 @@ export class SimulatedBus {
     this.#fateOf = fateOf;
   }
 
-  /** Takes somebody off the bus, or lets them back on. */
+  /** Disconnects a client, or reconnects it. */
   cut(name: string, off: boolean): void {
     if (off === this.#cut.has(name)) return;
     if (off) this.#cut.add(name);
@@ -33,13 +33,13 @@ export class SimulatedBus {
     this.#listeners.get(name)?.(!off);
   }
 
-  /** Whoever had this name is not heard and hears nothing any more. */
+  /** The client with this name receives nothing any more, and its messages are lost. */
   forget(name: string): void {
     for (let at = this.#handlers.length; at-- > 0; )
       if (this.#handlers[at]?.owner === name) this.#handlers.splice(at, 1);
   }
 
-  /** Something that was sent before comes once more. */
+  /** An earlier message is delivered again. */
   replay(pick: number): void {
     const old = this.#sent[pick % Math.max(this.#sent.length, 1)];
     if (old) this.#deliver(old.from, old.subject, old.text, () => {});

@@ -9,19 +9,19 @@ export interface SimulatedProcess {
   readonly mark: string;
   readonly listener: SpawnListener;
   exists: boolean;
-  /** A child with a session of its own, which only its mark gives away. */
+  /** A child in its own session, which can be found only by its mark. */
   orphan: boolean;
-  /** It ended by itself. */
+  /** The process ended without a signal. */
   crashed: boolean;
 }
 
-/** How a process takes SIGTERM is the second word of its command. */
+/** The second word of a process's command decides how it handles SIGTERM. */
 const SLOW_MS = 300;
 
 /** A node whose processes are entries of a list: they take time to end, ignore SIGTERM, and leave children behind. */
 export class SimulatedNode {
   readonly processes: SimulatedProcess[] = [];
-  /** Two that could not be there at once, and were. */
+  /** Two processes that must not exist at once, and did. */
   readonly collisions: string[] = [];
   /** Starts of each command that fail. */
   readonly broken = new Set<string>();
@@ -55,7 +55,7 @@ export class SimulatedNode {
     return this.processes.filter(({ exists }) => exists);
   }
 
-  /** One that runs ends by itself. */
+  /** A running process ends without a signal. */
   crash(pick: number): void {
     const victim = this.running[pick % Math.max(this.running.length, 1)];
     if (!victim) return;

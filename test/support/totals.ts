@@ -1,17 +1,17 @@
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Reporter, TestModule } from 'vitest/node';
 
-/** As much of a text as fits where only the end of a log is shown. */
+/** The part of a text that fits where only the end of a log is shown. */
 const SHORT = 100;
 
 /**
- * Prints, after all else, what failed in a line each and the totals alone on the last line: `N passed, N failed`. In CI
- * nothing may be skipped: what is, is named and has failed.
+ * Prints each failure in one line at the end, and then the totals alone on the last line: `N passed, N failed`. In CI
+ * no test may be skipped: a skipped test is named and counts as failed.
  *
- * A run of some tests on another Node (scripts/lts.sh) has no such line: its failures go into a file, and the run of the
- * whole suite counts them.
+ * A run of some tests on another Node (scripts/lts.sh) prints no such line. Its failures go into a file, and the run of
+ * the whole suite counts them.
  *
- * Runs that have the same file TOTALS count on: the last line of each is the sum of all so far.
+ * Runs with the same file TOTALS add up: the last line of each is the sum so far.
  */
 export default class Totals implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
@@ -28,7 +28,7 @@ export default class Totals implements Reporter {
         const why = state === 'failed' ? inShort(whys?.[0]) : state;
         lines.push(`${module.relativeModuleId}: ${test.name.slice(0, SHORT)}: ${why}`);
       }
-      // A file that could not be loaded has no tests to fail.
+      // A file that could not be loaded has no test that could fail.
       if (module.state() !== 'failed' || module.errors().length === 0) continue;
       broken++;
       for (const error of module.errors()) lines.push(`${module.relativeModuleId}: ${inShort(error)}`);

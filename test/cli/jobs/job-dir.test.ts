@@ -19,7 +19,7 @@ afterEach(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-/** A process whose command line is that of a coordinator of the job. */
+/** A process with the command line of the job's coordinator. */
 async function fakeCoordinator(jobDir: string): Promise<ChildProcess> {
   const code = 'process.stdout.write("up"); setInterval(() => {}, 1000)';
   const args = ['-e', code, '/dist/coordinator.js', `${jobDir}/job.json`];
@@ -122,7 +122,7 @@ describe('a local job', () => {
 
   it('that has never written a state is over unless it was just submitted', async () => {
     expect(await isOver(await writeJob(root, 'a', { state: null }))).toBe(true);
-    // A moment ahead, so that it is just submitted also on a busy machine.
+    // A moment in the future, so that it is recent on a busy machine too.
     const spec = { submittedAt: new Date(Date.now() + 60_000).toISOString() };
     expect(await isOver(await writeJob(root, 'b', { state: null, spec }))).toBe(false);
   });

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { printable } from '../../../src/cli/terminal/terminal.ts';
 import { writeJob } from '../job.ts';
 
-/** Sets the title, writes the clipboard, clears the screen, hides what follows, turns its direction. */
+/** Sets the title, writes the clipboard, clears the screen, hides text, reverses its direction. */
 const HOSTILE = '\u001b]0;owned\u0007\u001b]52;c;aWQ=\u0007\u001b[2J\u001b[8m\u009b2J\u202e';
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
@@ -70,7 +70,7 @@ describe('srtctl on a terminal', () => {
         encoding: 'utf8',
       },
     ).stdout;
-  /** What a terminal would obey, colours and the terminal's own line ends left out. */
+  /** The sequences that a terminal would obey, without colours and the terminal's own line ends. */
   const obeyed = (text: string): string[] =>
     text
       .replaceAll('\r\n', '\n')

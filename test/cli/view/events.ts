@@ -7,10 +7,10 @@ import type {
 } from '../../../src/messages/events/events.ts';
 import type { Cause, PointResult, ServingResult } from '../../../src/messages/job-directory/result.ts';
 
-/** When recorded events began. */
+/** The start of the recorded events. */
 export const START = Date.parse('2026-01-02T03:04:05.000Z');
 
-/** Numbers and dates events as their senders do: agents and the coordinator each on their own, a second apart. */
+/** Numbers and dates events as their senders do: agents and the coordinator each by themselves, a second apart. */
 export function recorded(bodies: readonly EventBody[]): SrtEvent[] {
   const seqs = new Map<string, number>();
   return bodies.map((body, index) => {
@@ -106,7 +106,7 @@ const result = (cause: Cause | null): PointResult => ({
   cause,
 });
 
-/** A run of one point from its first event to its last, that ended well or for a cause. */
+/** A run of one point from its first event to its last, which ended well or with a cause. */
 export function wholeRun(cause: Cause | null = null): SrtEvent[] {
   const sweep = { kind: 'sweep.transition', points: 1, exitCode: null, cause: null } as const;
   const point = { kind: 'point.transition', ordinal: 0, name: 'small', cause: null } as const;

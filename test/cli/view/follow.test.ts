@@ -81,7 +81,7 @@ describe('following a job that is over', () => {
   });
 });
 
-/** A job whose bus is a real nats-server, with what its coordinator would do in the test's hands. */
+/** A job whose bus is a real nats-server; the test acts as its coordinator. */
 async function liveJob(): Promise<{ job: JobOnDisk; keep(event: SrtEvent): Promise<void> }> {
   server = await startTestBus('a', ['node1', 'node2']);
   const job = await writeJob(root, 'a', { state: { sweep: 'running', exitCode: null } });
@@ -92,7 +92,7 @@ async function liveJob(): Promise<{ job: JobOnDisk; keep(event: SrtEvent): Promi
     url: server.nats.url,
     operatorSeed: server.keys.operator.seed,
   });
-  // Again and again, as an outbox does: an answer may be late.
+  // Repeatedly, as an outbox does, because an answer may be late.
   const keep = async (event: SrtEvent): Promise<void> => {
     const kept = () =>
       bus
@@ -148,7 +148,7 @@ describe('following a running job', () => {
     expect(await followJob({ job, json: true, out: fakeOut().out, coordinator: gone })).toEqual({
       exitCode: 1,
     });
-    // 192.0.2.0/24 is for documentation: nobody answers there.
+    // 192.0.2.0/24 is for documentation, so no host answers there.
     await writeJson(jobPaths(job.jobDir, 'a').connection, {
       v: 1,
       jobId: 'a',

@@ -2,7 +2,7 @@ import { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { Frames } from '../../../src/cli/view/frames.ts';
 
-/** As much of a terminal as is asked of one: lines that scroll, a cursor that moves, erasing. */
+/** The features of a terminal that the view uses: lines that scroll, a cursor that moves, erasing. */
 class Terminal {
   columns: number;
   rows: number;
@@ -27,7 +27,7 @@ class Terminal {
     return this.#screen.map((line) => line.trimEnd()).filter((line) => line !== '');
   }
 
-  /** Lines that are too long for a narrower terminal are broken, as most terminals do. */
+  /** Wraps lines that are too long for a narrower terminal, as most terminals do. */
   resize(columns: number): void {
     const broken = this.#screen.flatMap((line) => line.match(new RegExp(`.{1,${columns}}`, 'g')) ?? ['']);
     this.#screen.splice(0, this.#screen.length, ...broken.slice(-this.rows));
@@ -69,7 +69,7 @@ class Terminal {
   }
 }
 
-/** Pictures as a change of point makes them: lines go, come and move, and the last ones stay. */
+/** Pictures during a change of point: lines disappear, appear and move, and the last ones stay. */
 const PICTURES = [
   'job\npoint 0\n███ 4 of 8\nbenchmark ready\nfrontend ready',
   'job\npoint 1\nfrontend ready',

@@ -19,7 +19,7 @@ const heartbeat: Heartbeat = {
 let answer: ReturnType<Roster['hello']>;
 let isDecided: boolean;
 let heard: string[];
-/** Says something on a subject; returns the answers. */
+/** Publishes a message on a subject; returns the answers. */
 let say: (subject: string, message: unknown, pattern?: string) => unknown[];
 
 beforeEach(() => {

@@ -21,7 +21,7 @@ let launched: string[];
 /** The launcher saw an agent end. */
 let onEnd: OnAgentEnd;
 
-/** `adopted`: agents of an earlier coordinator that run. */
+/** `adopted`: agents of an earlier coordinator that still run. */
 function begin(spareNodes: number, adopted: readonly string[] = []): void {
   const platform: Platform = {
     ...{ addresses: new Map(), hostNames: 'addresses', containers: false, claim: null, launched: [] },
@@ -58,7 +58,7 @@ const hello = (name: string, incarnation = 'a') =>
     ...{ epoch: 0, generation: 0, processes: [] },
   });
 
-/** Resolves with why the boot has ended; the clock goes on until then. */
+/** Resolves with the reason for the end of the boot. Time advances until then. */
 async function booted(withinMs = JOIN_MS): Promise<string> {
   let ended = '';
   void agents.joined(replacements, new AbortController().signal).then(

@@ -53,7 +53,7 @@ const beat = (node: string, over: object = {}) =>
     leaving: false,
     ...over,
   });
-/** Time passes in ticks of the roster; node2 beats all the while. */
+/** Time passes in ticks of the roster, while node2 sends heartbeats. */
 function pass(ms: number, beating: string[] = ['node2']): void {
   for (let left = ms; left > 0; left -= 250) {
     now += 250;
@@ -74,7 +74,7 @@ describe('the roster', () => {
   });
 
   it('does not count its own pauses as silence of agents', () => {
-    // Ten seconds in which this process got no CPU: one late tick, with the heartbeats still in the socket.
+    // For ten seconds this process gets no CPU: one late tick, and the heartbeats are still in the socket.
     now += 10_000;
     vi.advanceTimersByTime(250);
     expect(told.filter((line) => /suspect|lost/.test(line))).toEqual([]);

@@ -21,7 +21,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-/** The server as one coordinator after the other has it: the same directory and keys. */
+/** The server of successive coordinators: the same directory and keys. */
 const ofCoordinator = (): NatsServer =>
   new NatsServer({
     jobId: 'a',
@@ -67,7 +67,7 @@ it('a server that ended together with its coordinator is started on the same por
   await first.start();
   const told = first.name;
   await first.stop();
-  // What a server that is killed leaves.
+  // The file that a killed server leaves.
   await mkdir(join(directory, 'ports'), { recursive: true });
   await writeFile(join(directory, 'ports/nats-server_1.ports'), '{"nats": ["nats://127.0.0.1:1"]}');
   const second = ofCoordinator();
@@ -82,7 +82,7 @@ it('a server whose coordinator was killed before it wrote the keys down is ended
   await first.start();
   const left = first.pid ?? 0;
   const second = ofCoordinator();
-  // Its first coordinator is as good as dead: it starts no other.
+  // Its first coordinator counts as dead, and starts no other server.
   await Promise.all([first.stop(), second.start()]);
   expect(exists(left)).toBe(false);
   await answersTo(second);

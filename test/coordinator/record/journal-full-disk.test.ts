@@ -72,7 +72,7 @@ it.runIf(process.getuid?.() === 0)(
         follow: (from: number, to: typeof handle) => {
           begun.push(from);
           handle = to;
-          // As the stream would: all of it again from there, up to the last.
+          // As the stream does: delivers all messages again, up to the last.
           queueMicrotask(() => {
             for (let seq = from; begun.length > 1 && handle === to && seq <= told; seq++) to(event(seq), seq);
           });

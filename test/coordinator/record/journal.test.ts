@@ -25,7 +25,7 @@ const event = (source: string, seq: number): SrtEvent => ({
   why: 'test',
 });
 
-/** A stream that holds all events, of which a journal is told those from `from` on and before `until`. */
+/** A stream that contains all events. A journal gets those from `from` on and before `until`. */
 const stream = (events: readonly SrtEvent[], until: number): Pick<Bus, 'follow'> => ({
   follow(from, handle) {
     for (const [index, each] of events.entries())

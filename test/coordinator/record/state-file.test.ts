@@ -25,7 +25,7 @@ const state = (points: number): JobState => ({
   cause: null,
 });
 
-/** In a directory of its own, which is gone afterwards. */
+/** Uses a temporary directory. */
 async function inDirectory(run: (path: string, directory: string) => Promise<void>): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
   try {

@@ -15,7 +15,7 @@ let generation: number;
 let roster: Roster;
 let cleaner: Cleaner;
 
-/** An agent that does at once what the broadcast says. */
+/** An agent that obeys the broadcast at once. */
 function obey(message: AllDesired): void {
   const kept = message.keep ?? [];
   did.push(message.end ? 'end' : `keep ${kept.length > 0 ? kept.join(' ') : 'nothing'}`);

@@ -15,10 +15,10 @@ let testBus: TestBus;
 let coordinator: Bus;
 let roster: Roster;
 let asked: Desired[];
-/** Of each test its own: what a test before it asked for, and comes late, is not counted. */
+/** One for each test, because late requests of an earlier test do not count. */
 let epoch = 0;
 let broken: Cause[];
-/** How the agents of node1 and node2 answer. */
+/** The answers of the agents of node1 and node2. */
 let answers: Record<string, (desired: Desired) => unknown>;
 
 const report = (
@@ -196,7 +196,7 @@ describe('a deployment', () => {
     d.learn([report('b', 'failed', 1, { why: 'first' })]);
     d.learn([report('b', 'failed', 1, { why: 'first' }), report('a', 'failed', 1, { why: 'second' })]);
     expect(broken).toEqual([{ summary: 'b: first' }]);
-    // What it wrote is for whoever has time.
+    // The log is read later.
     expect(await d.withTail(broken[0] ?? { summary: '' })).toEqual({
       summary: 'b: first',
       logTail: ['b says'],
@@ -267,7 +267,7 @@ describe('a deployment', () => {
     });
     await until('asked for the third time', () => asked.length === 6);
     expect(sent()).toEqual([changed, next]);
-    // What it said before it was asked is worth nothing.
+    // Reports from before the request do not count.
     d.learn([report('f', 'ready', 2)]);
     d.learn([report('f', 'starting', 3)]);
     expect(isOver).toBe(false);

@@ -9,7 +9,7 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.close();
 });
 
-/** A worker that answers so. */
+/** A worker with these answers. */
 async function worker(
   answer: (request: IncomingMessage, response: ServerResponse) => void,
   over: Partial<WorkerRest> = {},

@@ -19,11 +19,11 @@ const ORDINALS = [1, 2];
 
 let post: Post;
 let roster: Roster;
-/** What happens in each attempt, in turn; a cause: it fails of it. */
+/** The event in each attempt, in turn; a cause is the attempt's failure. */
 let attempts: (() => string | null)[];
-/** The point of each attempt, and what it had failed of before. */
+/** The point of each attempt, and its earlier failure. */
 let begun: [number, string | undefined][];
-/** Results that are the point's last word. */
+/** Final results of points. */
 let kept: [number, PointOutcome['status']][];
 let moves: PointMoved[];
 /** Called when the points are planned anew. */
@@ -110,7 +110,7 @@ function startSweep({
   return { previousRun, run };
 }
 
-/** node2 is frozen, or off. */
+/** node2 is frozen, or powered off. */
 function loseNode(): string {
   roster.watch(() => true);
   vi.advanceTimersByTime(DEFAULT_SUPERVISION.lostAfterMs / 2);
@@ -178,7 +178,7 @@ describe('a point that lost a node', () => {
     attempts.push(loseNode);
     planned = interrupt;
     expect(await second.run.run()).toBe(130);
-    // What failed is the point's result, though it was to be tried again.
+    // The failure is the point's result, although another attempt was planned.
     expect(kept.slice(1)).toEqual([[1, 'failed']]);
     expect(begun.map(([ordinal]) => ordinal)).toEqual([1, 1]);
   });
@@ -199,7 +199,7 @@ describe('a point that lost a node', () => {
     const { previousRun, run } = startSweep({ found: found as unknown as FoundRun });
     // The boot gave the node up, and no agent is gone now.
     previousRun.lostAgent('node2');
-    // The first attempt fails of the lost agent before its benchmark.
+    // The first attempt fails because of the lost agent, before its benchmark.
     attempts.push(() => null);
     attempts.push(() => 'out of memory');
     expect(await run.run()).toBe(3);

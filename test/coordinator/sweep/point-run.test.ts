@@ -199,7 +199,7 @@ describe('the result of an attempt', () => {
   it('is a failure with a reason when it cannot be written', async () => {
     const attempt = begin();
     await attempt.point.work.prepare();
-    // In the way of the file.
+    // A directory in the place of the file.
     await mkdir(pointFile('result.json'));
     const { outcome } = await attempt.write(done);
     expect(outcome).toMatchObject({ status: 'failed' });

@@ -36,7 +36,7 @@ describe('a message that is too large for the bus', () => {
       },
     });
     const transition = { kind: 'agent.transition', node: 'n', from: null, to: 'joined' } as const;
-    // As JSON each NUL is six characters.
+    // In JSON each NUL takes six characters.
     outbox.send({ ...transition, why: '\0'.repeat(256 * 1024) });
     outbox.send({ ...transition, why: 'next' });
     expect(await outbox.flush(5_000)).toBe(true);

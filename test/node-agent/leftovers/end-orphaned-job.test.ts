@@ -12,7 +12,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-/** Ends the lease of an agent of job 7; which jobs it cancelled. */
+/** Expires the lease of an agent of job 7; returns the jobs that the agent cancelled. */
 async function orphaned(over: { ofOwnAllocation?: boolean; meanwhile?: () => void } = {}) {
   const cancelled: string[] = [];
   const logFile = join(dir, 'sweep.log');

@@ -8,7 +8,7 @@ afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL');
 });
 
-/** Pid of a program that waits, with these variables alone. */
+/** Pid of a waiting program with only these variables. */
 async function running(env: Record<string, string>): Promise<number> {
   const child = spawn('sleep', ['60'], { env: { PATH: process.env.PATH, ...env }, stdio: 'ignore' });
   children.push(child);

@@ -12,7 +12,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-/** Of an agent that has ended: another process has its pid. */
+/** The mark of an agent that has ended; another process has its pid. */
 const ENDED = processIdentity(process.pid).replace(/\/\d+\//, '/1/');
 
 it('the directory of an agent that was killed with its guard is removed, and its processes are ended', async () => {
@@ -30,7 +30,7 @@ it('a directory that another agent removes meanwhile is no error', async () => {
     await writeFile(join(dir, `srtctl-0-${job}-node/.agent-node1`), ENDED);
     await mkdir(join(dir, `srtctl-0-${job}-stop-node1`));
   }
-  // The other one, who is faster with the second job.
+  // The other agent, which removes the second job's directory first.
   const script = `rm -rf ${['node', 'stop-node1'].map((end) => join(dir, `srtctl-0-b-${end}`)).join(' ')}`;
   await writeFile(join(dir, 'srtctl-0-a-stop-node1/1.sh'), script);
   expect(clearDirectories('src/os/processes/guard.sh', dir)).toContain(join(dir, 'srtctl-0-a-node'));

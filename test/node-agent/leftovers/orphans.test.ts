@@ -17,24 +17,24 @@ import { guardsOf } from '../../support/guards.ts';
 import { endIfThere } from '../../support/signal.ts';
 import { specOf } from '../../support/spec.ts';
 
-/** `SRTCTL_TRIALS=300 SRTCTL_SEED=1 npx vitest run test/node-agent/leftovers/orphans.test.ts` for many more. */
+/** `SRTCTL_TRIALS=300 SRTCTL_SEED=1 npx vitest run test/node-agent/leftovers/orphans.test.ts` runs more trials. */
 const TRIALS = Number(process.env.SRTCTL_TRIALS ?? 12);
 const SEED = Number(process.env.SRTCTL_SEED ?? 1);
 const JOB = `orphans-${process.pid}`;
 const NODE = 'node1';
 const LEASE_MS = 1_500;
 const KEEPER = findKeeper(resolve('dist'));
-/** What a child does to get away, each a program that runs the rest of its words. */
+/** The ways in which a child escapes; each is a program that runs the rest of its arguments. */
 const ESCAPES: Readonly<Record<string, string>> = {
   session: 'exec setsid "$@"',
   'no environment': 'exec env -i PATH="$PATH" "$@"',
   'two forks': '("$@" &) & exit',
   title: 'exec perl -e \'$0 = "engine" x 900; system @ARGV\' "$@"',
 };
-/** A program that its own child has replaced by the time that anybody looks for it. */
+/** A program whose child has replaced it before a search finds it. */
 const FORKS = "perl -e 'while () { exit if fork // exit; select undef, undef, undef, 0.005 }'";
 
-/** A worker with a child that escapes in all ways, in the order that `next` gives. */
+/** A worker with a child that escapes in all ways, in the order of `next`. */
 function hostile(next: () => number): string[] {
   const order = Object.values(ESCAPES)
     .map((way) => ({ way, at: next() }))
@@ -63,17 +63,17 @@ beforeAll(async () => {
 });
 afterAll(() => testBus?.stop());
 
-/** An agent, its keeper if it has one, and the mark of what it starts. */
+/** An agent, its keeper if it has one, and the mark of its processes. */
 interface Started {
   readonly child: ChildProcess;
   readonly hard: bigint;
   readonly keeper: number | undefined;
-  /** Value of SRTCTL_AGENT, by which its guard is found. */
+  /** Value of SRTCTL_AGENT, which identifies its guard. */
   readonly guardMark: string;
 }
 
 const running = ({ hard }: Started) => findProcesses({ entry: 'NONE=', hard });
-/** A look at all processes does not see what forks again and again: many looks at the newest ones do. */
+/** One scan of all processes misses a process that forks repeatedly; many scans of the newest processes find it. */
 const forking = ({ hard }: Started): boolean => {
   let seen = false;
   for (let look = 0; look < 200 && !seen; look++)
@@ -113,7 +113,7 @@ async function startAgent(kept: boolean): Promise<Started> {
   return { child, hard: ownerMark(pid, 'agent') ?? 0n, keeper: own, guardMark };
 }
 
-/** The same for a seed, as far as the machine lets it. */
+/** The same trial for the same seed, as far as the machine's timing allows. */
 function random(seed: number): () => number {
   let state = (seed * 2_654_435_761) >>> 0;
   return () => {
@@ -126,7 +126,7 @@ const signal = (pid: number | undefined, name: NodeJS.Signals): void => {
   try {
     if (pid !== undefined) process.kill(pid, name);
   } catch {
-    // It has ended by itself.
+    // The process has already ended.
   }
 };
 
@@ -172,7 +172,7 @@ it.each(seeds)(
       }
       if (kind === 'keeper' && fault === 'SIGSTOP') signal(keeper, 'SIGCONT');
       await until(`the agent to end after ${fault} of ${kind}`, over);
-      // Without a keeper nobody is left who would end what an agent ran that was killed with its guard, but the next one.
+      // Without a keeper, only the next agent ends the processes of an agent that was killed with its guard.
       if (kind === 'agent and guard' && !kept) await clearLeftovers({ jobId: JOB, node: NODE });
       await until(
         `nothing left after ${fault} of ${kind}, ${kept ? 'kept' : 'without a keeper'}`,

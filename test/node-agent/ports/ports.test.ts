@@ -59,7 +59,7 @@ const SERVER = `require('node:http').createServer((_, response) => response.end(
   .listen({ port: Number(process.argv[1]), host: process.argv[2] }, () => console.log('listens'))`;
 const server = (port: number, host = HOST): string[] => [process.execPath, '-e', SERVER, String(port), host];
 
-/** Somebody else's server; resolves when it listens. */
+/** A server of another program; resolves when it listens. */
 async function stranger(argv: string[]): Promise<ChildProcess> {
   const [command = '', ...args] = argv;
   const child = spawn(command, args, {

@@ -98,11 +98,11 @@ describe('the process table', () => {
     await reach('watched', 'ready');
     const begin = performance.now();
     await reach('watched', 'failed');
-    // On a free machine 1.1 s.
+    // On an idle machine 1.1 s.
     expect(performance.now() - begin).toBeLessThan(10_000);
     expect(last('watched')?.why).toBe('its log says: Rank0 Task exit code: 1');
     expect(last('not')?.to).toBe('ready');
-    // Another pattern is heeded from now on, in what is written from now on.
+    // The new pattern counts from now on, for lines that are written from now on.
     table.apply([launched('not', ['Rank0'])], 2, 'test');
     await appendFile(spec({ id: 'not' }).logFile, 'Rank0 is bad\n');
     await reach('not', 'failed');

@@ -9,7 +9,7 @@ import { osSpawner } from '../../../src/node-agent/start/spawn.ts';
 import { exists, until } from '../../support/bus.ts';
 import { specOf } from '../../support/spec.ts';
 
-/** docker as a daemon's client is: the container is in a session of its own, and outlives the client. */
+/** docker with a daemon: the container is in its own session, and outlives the client. */
 const DOCKER = `#!/bin/bash
 echo "$*" >>"$(dirname "$0")/calls"
 here=$(dirname "$0")

@@ -145,7 +145,7 @@ describe('the counts of a benchmark', () => {
 });
 
 it('CPU time includes the whole tree, also children in their own sessions', async () => {
-  // It ends by itself, should the test not live to end it.
+  // The process ends without help when the test dies first.
   const loop = 'const end = Date.now() + 20_000; while (Date.now() < end);';
   const child = spawn('sh', ['-c', 'setsid "$0" -e "$1" & wait', process.execPath, loop], {
     detached: true,

@@ -46,7 +46,7 @@ it('reads a log as fast as a disk writes it', async () => {
   const begin = process.cpuUsage();
   expect(await watch.look()).toBeUndefined();
   const { user, system } = process.cpuUsage(begin);
-  // 31 MB; seen: 0.1 s.
+  // 31 MB; measured: 0.1 s.
   expect((user + system) / 1e6).toBeLessThan(3);
 });
 

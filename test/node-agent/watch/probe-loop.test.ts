@@ -13,7 +13,7 @@ afterEach(() => {
   }
 });
 
-/** Probes a server whose answers are `status`; null: it never answers. Collects what the probes say. */
+/** Probes a server whose answers are `status`; null: it never answers. Collects the probes' events. */
 async function probing(status: () => number | null, unhealthyAfterMs: number) {
   const server = createServer((_, response) => {
     const now = status();

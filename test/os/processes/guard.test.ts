@@ -31,7 +31,7 @@ const sleeper = (env: NodeJS.ProcessEnv): number => {
   return child.pid;
 };
 
-/** A guard of a process that is killed, and what it was told. */
+/** A guard of a killed process, and its orders. */
 async function guardThenKill(lines: string[], mark: string, ...directories: string[]): Promise<void> {
   const code = `const { stdin } = require('node:child_process').spawn('/bin/sh', process.argv.slice(1), { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
     stdin.write(${JSON.stringify(`${lines.join('\n')}\n`)}, () => process.kill(process.pid, 'SIGKILL'));`;

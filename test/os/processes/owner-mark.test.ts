@@ -16,7 +16,7 @@ afterEach(() => {
 const limitsOf = (pid: number): string => readFileSync(`/proc/${pid}/limits`, 'latin1');
 const own = (): bigint => ownerMark(process.pid, 'agent') ?? 0n;
 
-/** A command with a mark, in a session of its own. */
+/** A command with a mark, in its own session. */
 async function start(hard: bigint, number: number, argv: readonly string[]): Promise<number> {
   const marker = findMarker(hard);
   if (!marker) throw new Error('no mark can be set');

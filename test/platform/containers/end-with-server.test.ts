@@ -7,7 +7,9 @@ import { until } from '../../support/bus.ts';
 
 const SCRIPT = resolve('src/steps/end-with-server.sh');
 
-/** TensorRT-LLM's launcher in a few words: the server in a subshell, in front of it what the ranks are served by. */
+/**
+ * A short version of TensorRT-LLM's launcher: the server in a subshell, and the leader of the ranks in the foreground.
+ */
 const launcher = (server: string, beside = 'sleep 1000'): string => `set -e
 (
   /bin/sh ${SCRIPT} /bin/sh -c '${server}'
@@ -16,7 +18,7 @@ const launcher = (server: string, beside = 'sleep 1000'): string => `set -e
 ${beside} &
 sleep 1000`;
 
-/** Processes of a group that have not ended; who has adopted them may take its time to reap the others. */
+/** Processes of a group that have not ended. Zombies do not count, because their new parent may reap them late. */
 const alive = (group: number | undefined): string[] =>
   readdirSync('/proc').filter((pid) => {
     if (!/^\d+$/.test(pid)) return false;

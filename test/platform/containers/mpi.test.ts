@@ -41,7 +41,7 @@ describe('an MPI launch', () => {
       ],
       ...['--nodes=2', '--ntasks=16', '--ntasks-per-node=8', '--nodelist=n2,n3', '--kill-on-bad-exit=1'],
       ...['--wait=15', '--input=none', '--job-name=srtctl-7-n2-decode-0-0-1'],
-      // Slurm starts its tasks itself: they mark themselves.
+      // Slurm starts its tasks itself, so each task sets the mark itself.
       ...['/bin/sh', '-c', expect.stringContaining('ulimit'), 'srtctl-rank'],
       ...['trtllm-llmapi-launch', '/bin/sh', '/dist/steps/end-with-server.sh', 'serve'],
     ]);
@@ -68,7 +68,7 @@ describe('an MPI launch', () => {
       )?.[1];
     expect(seen('8,9,10,11,12,13')).toBe('12,13');
     expect(seen('GPU-a,GPU-b,GPU-c,GPU-d,MIG-e/1/0,GPU-f')).toBe('MIG-e/1/0,GPU-f');
-    // A list that is too short says nothing of them.
+    // A list that is too short is ignored.
     expect(seen('0')).toBe('4,5');
   });
 
@@ -99,7 +99,7 @@ describe('an MPI launch', () => {
   it('has ended when Slurm no longer has the step, even when squeue fails now and then', () => {
     const dir = mkdtempSync(join(tmpdir(), 'srtctl-step-'));
     try {
-      // The third look finds it, the fourth fails, the fifth finds nothing.
+      // The third request finds the step, the fourth fails, and the fifth finds no step.
       const squeue = `#!/bin/bash
 echo x >>"$DIR/looks"
 case $(wc -l <"$DIR/looks") in

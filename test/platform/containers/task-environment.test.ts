@@ -2,7 +2,10 @@ import { expect, it } from 'vitest';
 import { stepEnvironment } from '../../../src/platform/containers/step-environment.ts';
 import { withoutTask } from '../../../src/platform/containers/task-environment.ts';
 
-/** What an agent has that srun has started in a container of pyxis, whose hooks know PyTorch and PMIx. */
+/**
+ * The environment of an agent that srun has started in a container of pyxis, whose hooks set PyTorch and PMIx
+ * variables.
+ */
 const agent = {
   ...{
     PATH: '/bin',

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { LaunchedAgents } from '../../../src/platform/launch/launched.ts';
 
-/** A process that ends when it is told to. */
+/** A process that ends when the test says so. */
 function fake(pid: number) {
   let end: (how: string) => void = () => undefined;
   const ended = new Promise<string>((resolve) => {

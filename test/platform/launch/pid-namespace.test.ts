@@ -48,7 +48,7 @@ async function launch(
 it('an agent that is killed with its guard leaves no process, because its launcher does the guard’s work', async () => {
   await cp('src/os/processes/guard.sh', join(dir, 'guard.sh'));
   await mkdir(join(dir, 'tmp'));
-  // In a session of its own, with the mark.
+  // In its own session, with the mark.
   const agent = `const mark = ${JSON.stringify(dir.split('/').at(-1))} + '/' + process.argv.slice(3).join('/');
     const env = { ...process.env, SRTCTL_AGENT: mark };
     const child = require('node:child_process').spawn('sleep', ['1000'], { detached: true, stdio: 'ignore', env });
@@ -82,7 +82,7 @@ it('an agent runs with the spare Node when its own needs another C library', asy
   const { stdout } = await launch('console.log(process.execPath)', {}, false, node, process.execPath);
   expect(stdout.trim()).toBe(process.execPath);
   expect(await readdir(join(dir, 'configs'))).toEqual([]);
-  // Where neither runs the own one is said.
+  // When neither runs, the message names the own one.
   const failed = await launch('', {}, false, node, join(dir, 'none')).catch((error: object) => error);
   expect(failed).toMatchObject({ code: 2, stderr: expect.stringContaining('libnode.so.108') });
 });
@@ -137,7 +137,7 @@ describe('an agent in a PID namespace', () => {
   );
 
   it.skipIf(!possible)('reaps orphans, and ends all its processes with itself', async () => {
-    // A child that becomes nobody's and ends must not stay as a zombie; one that goes on must end with the agent.
+    // An orphan that ends must not stay as a zombie; an orphan that runs must end with the agent.
     const agent = `const { execSync } = require('node:child_process');
       execSync('(setsid sleep 0.05 &); (setsid env -i sleep 1000 >/dev/null 2>&1 &)');
       const { readdirSync, readFileSync } = require('node:fs');

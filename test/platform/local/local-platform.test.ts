@@ -18,7 +18,7 @@ it('stop resolves after the guards of killed agents have ended', async () => {
     env: { PATH: '/usr/bin:/bin' },
   });
   await new Promise((settle) => guard.once('spawn', settle));
-  // Its agent is killed.
+  // The agent is killed.
   guard.stdin.end();
   await own.stop([]);
   expect(guardsOf(`SRTCTL_AGENT=${jobId}/`)).toEqual([]);
@@ -46,7 +46,7 @@ describe('loopback addresses', () => {
     const address = a.addresses.get('node1');
     expect(address).not.toBe(b.addresses.get('node1'));
     await a.release();
-    // Jobs of other tests come and go meanwhile: a lower block may be free, or this one taken for a while.
+    // Jobs of other tests start and end meanwhile: a lower block may be free, or this one may be taken for a while.
     await until('the block to be given once more', async () => {
       const next = [];
       while (next.length < 5) next.push(await platform(['node1']));

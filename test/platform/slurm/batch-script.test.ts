@@ -77,7 +77,7 @@ describe('the batch script', () => {
   });
 
   it('does not restart the coordinator when the signal comes in the pause before a restart', () => {
-    // The coordinator breaks, and a moment later the script is told to end, while it waits before the next start.
+    // The coordinator fails, and a moment later the script gets a signal while it waits before the next start.
     const node = `echo x >>starts
 [ "$(wc -l <starts)" -gt 1 ] && { (sleep 0.3; kill -s TERM "$PPID") & }
 exit 70`;

@@ -17,7 +17,7 @@ const pidNamespaces = await requirePidNamespace().then(
   () => false,
 );
 const SRTCTL = resolve('dist/srtctl.js');
-/** Its benchmark goes on until somebody stops it. */
+/** Its benchmark runs until the test stops it. */
 const long = recipe.replace('num_prompts_mult: 4', 'num_prompts_mult: 40000');
 const submittedSchema = z.object({ kind: z.literal('submitted'), jobId: z.string() });
 const findingSchema = z.object({ check: z.string(), where: z.string(), status: z.string() });
@@ -34,13 +34,13 @@ benchmark: {type: custom, command: 'sleep 1000'}
 slurm: {time_limit: "00:10:00"}
 `;
 
-/** Pid, environment and CPUs of the processes on a node whose command line has a text. */
+/** Pid, environment and CPUs of the processes on a node whose command line contains a text. */
 function around(node: string, text: string): { pid: number; env: Record<string, string>; cpus: string }[] {
   const code = `const { readdirSync, readFileSync } = require('node:fs');
     const found = readdirSync('/proc').filter((pid) => /^[0-9]+$/.test(pid)).flatMap((pid) => {
       try {
         const read = (file) => readFileSync('/proc/' + pid + '/' + file, 'latin1');
-        // An agent's launcher is a shell that names it, too.
+        // An agent's launcher is a shell with the same text.
         const line = read('cmdline');
         if (pid == process.pid || !line.includes(${JSON.stringify(text)}) || line.startsWith('/bin/sh\\0-c')) return [];
         const env = Object.fromEntries(read('environ').split('\\0').map((entry) => entry.split(/=(.*)/s)));
@@ -52,17 +52,17 @@ function around(node: string, text: string): { pid: number; env: Record<string, 
   return JSON.parse(lab.control(...args));
 }
 
-/** What a command of srtctl about a job says, and its exit code. */
+/** The output of a command of srtctl about a job, and its exit code. */
 async function answerOf(job: RunningJob, args: readonly string[]) {
   const command = new RunningJob(job.outputs, args, lab.env);
   const exitCode = await command.ended();
   return { exitCode, stdout: command.stdout, stderr: command.stderr };
 }
 
-/** Of the lab's own slurmctld. */
+/** The file of the lab's own slurmctld. */
 const slurmctld = (): number => Number(readFileSync(join(lab.directory, 'slurmctld.pid'), 'utf8'));
 
-/** Running sbatch commands of an apply. */
+/** sbatch processes that an apply runs. */
 function sbatchesOf({ child }: RunningJob): number[] {
   const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim();
   return children
@@ -202,7 +202,7 @@ describe.skipIf(lab.why !== '')(
       const [file, config] = await lab.written(long, 'use_exclusive_sbatch_directive: true\n');
       const [other] = await lab.written(long.replace('name: lab', 'name: other'));
       await rename(other, join(dirname(file), 'other.yaml'));
-      // All nodes but two are somebody else's.
+      // Another job has all nodes but two.
       const theirs = lab
         .slurm('sbatch', '--parsable', '--nodes=2', '--exclusive', '--output=/dev/null', '--wrap=sleep 1000')
         .trim();
@@ -338,7 +338,7 @@ pathlib.Path("${started}").touch()
 while True: time.sleep(0.1)
 `,
       );
-      // When the shell ended first, Slurm would kill what it leaves behind.
+      // If the shell ended first, Slurm would kill its other processes.
       const command = `python3 ${join(own, 'client.py')}; true`;
       const [file] = await lab.written(
         recipe.replace(/benchmark: .*/, `benchmark: {type: custom, command: '${command}'}`),
@@ -383,7 +383,7 @@ while True: time.sleep(0.1)
       await lab.nothingLeft();
     });
 
-    // What is around a worker, and the ranks of MPI launches.
+    // The commands around a worker, and the ranks of MPI launches.
 
     it('gives a worker every CPU and GPU of the job on its node, except those of other processes', async () => {
       const text = recipe
@@ -416,7 +416,7 @@ while True: time.sleep(0.1)
       expect(steps.filter((name) => /-(prefill|decode)-\d-0-/.test(name))).toHaveLength(3);
       const nodes = ['node1', 'node2', 'node3'];
       const ranksNow = () => nodes.map((node) => around(node, 'mock-bin/trtllm-llmapi-launch'));
-      // The launcher of the first rank of an endpoint stays beside the engine.
+      // The launcher of an endpoint's first rank stays beside the engine.
       await until('all ranks', () => `${ranksNow().map((here) => here.length)}` === '4,4,4');
       const ranks = ranksNow();
       for (const { env } of ranks.flat()) {
@@ -484,7 +484,7 @@ while True: time.sleep(0.1)
     it.skipIf(!pidNamespaces)(
       'ends the processes of a frozen agent before another one replaces it, also in a namespace',
       async () => {
-        // Long enough for the silence to be noticed before the benchmark has ended, also on a machine that is at rest.
+        // Long enough to notice the silence before the benchmark has ended, also on an idle machine.
         const text = recipe
           .replace('num_prompts_mult: 4', 'num_prompts_mult: 800')
           .replace('osl: 32', 'osl: "{osl}"');
@@ -602,7 +602,7 @@ while True: time.sleep(0.1)
       const [file] = await lab.written(recipe);
       const [first] = await lab.written(long);
       const outputs = await lab.temporary('srtctl-out-');
-      // Two runs in one allocation share its nodes. The first says in a file that it measures.
+      // Two runs in one allocation share its nodes. The first one writes a file when it measures.
       const script = `"$1" "$2" apply -f "$3" --mock --output "$5" >"$5.first" 2>&1 & first=$!
 until grep -q benchmarking "$5.first"; do sleep 0.2; done
 "$1" "$2" apply -f "$4" --mock --output "$5"; echo "exit code $?"

@@ -21,7 +21,7 @@ function command(name: string, script: string): void {
   chmodSync(join(dir, name), 0o755);
 }
 
-/** sbatch whose controller takes the job, and answers too late. */
+/** sbatch whose controller accepts the job, and answers too late. */
 const tooLate = `cat >$dir/script; for arg; do case $arg in --comment=*) echo "\${arg#*=}" >$dir/comment ;; esac; done
 echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1`;
 

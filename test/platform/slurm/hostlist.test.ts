@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { expandHostlist } from '../../../src/platform/slurm/hostlist.ts';
 
-/** It wants a configuration, though it asks no cluster. */
+/** scontrol needs a configuration, although it contacts no cluster. */
 const dir = mkdtempSync(join(tmpdir(), 'srtctl-hostlist-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 const conf = join(dir, 'slurm.conf');
@@ -49,7 +49,7 @@ describe('a node list', () => {
     });
     const bracket = fc.array(range, { minLength: 1, maxLength: 3 }).map((ranges) => `[${ranges.join(',')}]`);
     const word = fc.constantFrom('gpu', 'node-', 'r', 'a.b');
-    // It refuses what follows the last bracket, where we do not.
+    // scontrol refuses text after the last bracket; srtctl does not.
     const part = fc.tuple(word, bracket).map((pieces) => pieces.join(''));
     const list = fc.array(fc.oneof(part, fc.constantFrom('login', 'n1')), { minLength: 1, maxLength: 3 });
     fc.assert(

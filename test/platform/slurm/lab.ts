@@ -10,7 +10,7 @@ import { until } from '../../support/bus.ts';
 import { RunningJob } from '../../support/job.ts';
 
 export const LAB = resolve(import.meta.dirname, '../../slurm-lab/lab.sh');
-/** The user for whom nothing was made: neither root's rights nor a home. */
+/** A user without root's rights and without a home. */
 const NOBODY = 65_534;
 const exec = promisify(execFile);
 
@@ -33,7 +33,7 @@ export function useLab(count: number) {
   const jobs: RunningJob[] = [];
   const directories: string[] = [];
 
-  /** One of Slurm's commands; what it prints. */
+  /** Runs a command of Slurm; returns its output. */
   const slurm = (...argv: [string, ...string[]]): string =>
     spawnSync(argv[0], argv.slice(1), { env: { ...process.env, SLURM_CONF: conf }, encoding: 'utf8' }).stdout;
 
@@ -55,7 +55,7 @@ export function useLab(count: number) {
     return job;
   }
 
-  /** Writes a recipe, and a srtslurm.yaml beside it: its path, and the environment that names the latter. */
+  /** Writes a recipe and a srtslurm.yaml beside it. Returns the recipe's path and the environment for the config. */
   async function written(text: string, cluster?: string): Promise<[string, Record<string, string>]> {
     const own = await temporary('srtctl-recipe-');
     await chmod(own, 0o755);
@@ -65,7 +65,7 @@ export function useLab(count: number) {
     return [join(own, 'recipe.yaml'), { SRTSLURM_CONFIG: join(own, 'srtslurm.yaml') }];
   }
 
-  /** srtctl as `make setup build` leaves it, where everybody can read it: a checkout may be below root's home. */
+  /** srtctl after `make setup build`, where every user can read it, because a checkout may be below root's home. */
   async function installed(): Promise<string> {
     const root = await temporary('srtctl-installed-');
     await cp(resolve('dist'), join(root, 'dist'), { recursive: true });
@@ -76,7 +76,7 @@ export function useLab(count: number) {
     return join(root, 'dist/srtctl.js');
   }
 
-  /** Programs on the nodes beside Slurm's own. */
+  /** Programs on the nodes in addition to Slurm's. */
   function leftOnNodes(): string[] {
     return nodes.flatMap((node) => {
       let listed = '';
@@ -104,7 +104,7 @@ export function useLab(count: number) {
     ).catch((error: Error) => Promise.reject(new Error(`${error.message}; there is ${left.join('\n')}`)));
   }
 
-  /** No job waits, runs or is being cleared away: what the next test sees is its own. */
+  /** Waits until no job waits, runs or is being cleaned up, so that the next test sees only its own jobs. */
   const noJobs = () => until('an empty queue', () => slurm('squeue', '-h', '-o', '%A %T') === '', 90_000);
 
   afterEach(async () => {
@@ -119,7 +119,7 @@ export function useLab(count: number) {
   });
 
   return {
-    /** '' when the cluster is up, else why there is none. */
+    /** '' when the cluster is up, else the reason. */
     why: started.status === 0 ? '' : started.stderr.trim() || 'it did not start',
     directory,
     env,
@@ -133,7 +133,7 @@ export function useLab(count: number) {
     leftOnNodes,
     nothingLeft,
     noJobs,
-    /** Runs a command as a user who is nobody, in a directory of their own. */
+    /** Runs a command as an unprivileged user, in that user's own directory. */
     asNobody: async (directoryOfTheirs: string, argv: [string, ...string[]]) =>
       exec(argv[0], argv.slice(1), {
         uid: NOBODY,
@@ -148,7 +148,7 @@ export function useLab(count: number) {
   };
 }
 
-/** Two nodes: one prefill worker on the one, two decode workers on the other. */
+/** Two nodes: one prefill worker on the first, two decode workers on the second. */
 export const recipe = `name: lab
 model: {path: test-model, container: repo/image:1, precision: fp8}
 resources: {gpu_type: h100, gpus_per_node: 4, prefill_nodes: 1, prefill_workers: 1, decode_nodes: 1, decode_workers: 2}
@@ -161,7 +161,7 @@ benchmark: {type: sa-bench, isl: 64, osl: 32, concurrencies: "2", num_prompts_mu
 slurm: {time_limit: "00:10:00"}
 `;
 
-/** A benchmark that writes down what it sees around it; `seenBy` reads it. */
+/** A benchmark that writes its environment to a file; `seenBy` reads it. */
 export const inspecting =
   "{type: custom, command: 'env > $SRT_RESULT_DIR/seen.txt; nproc >> $SRT_RESULT_DIR/seen.txt', env: {MY_OWN: x}}";
 

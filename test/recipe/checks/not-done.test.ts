@@ -9,7 +9,7 @@ import { cluster, loadText, small } from '../write.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 
-/** Keys that have no keys below them. */
+/** Keys without keys below them. */
 function leavesOf(schema: JsonSchema): string[] {
   const found = new Set<string>();
   const visit = (part: unknown, path: string): void => {
@@ -29,8 +29,8 @@ function leavesOf(schema: JsonSchema): string[] {
 }
 
 /**
- * Where each key is used: the file, and its keys. The file has the last part of the key's name in it, or the text after
- * `|` where it makes the name of parts. A key that is not here has to be in one of the tables below.
+ * The place where each key is used: the file, and its keys. The file contains the last part of the key's name, or the
+ * text after `|` when it builds the name from parts. A key that is not here must be in one of the tables below.
  */
 const USED: Readonly<Record<string, readonly string[]>> = {
   'platform/mounts.ts': [
@@ -235,7 +235,7 @@ const USED: Readonly<Record<string, readonly string[]>> = {
   'cli/submit/write-job-dir.ts': ['setup_script'],
 };
 
-/** Kept with the result and for nothing else: config.yaml of each point, which point-run.ts writes, has them. */
+/** Kept with the result only: config.yaml of each point, which point-run.ts writes, contains them. */
 const KEPT = ['identity', 'model.precision'];
 
 const usable = {
@@ -248,7 +248,7 @@ const saBench = (fields: object) => ({
 });
 const ofBenchmark = (key: string, value: unknown) => [`benchmark.${key}`, saBench({ [key]: value })] as const;
 
-/** What is said, with the recipe that asks for it. A key stands for all below it, which are settings of it. */
+/** Reported options, each with a recipe that sets it. A key stands for all keys below it. */
 const SAID: readonly (readonly [key: string, recipe: object])[] = [
   ofBenchmark('custom_tokenizer', 'glm_moe.Tokenizer'),
   ofBenchmark('dataset_name', 'custom'),
@@ -301,7 +301,10 @@ const SAID_OF_CLUSTER: readonly (readonly [key: string, config: object])[] = [
   ['git_http_version', { git_http_version: 'HTTP/1.1' }],
   ['telemetry', { telemetry: { any: 1 } }],
 ];
-/** Said of the recipe that takes them from srtslurm.yaml, or asked of other tools (`cloud`), or always so, or a name that the job keeps. */
+/**
+ * Reported for recipes that get the option from srtslurm.yaml, meant for other tools (`cloud`), always true, or a name
+ * that the job keeps.
+ */
 const OTHERWISE = ['cluster', 'reporting', 'default_host_setup', 'cloud', 'record_launch_plan'];
 
 const isBelow = (key: string, above: string): boolean => key === above || key.startsWith(`${above}.`);
@@ -311,7 +314,7 @@ const used = Object.entries(USED).flatMap(([file, keys]) =>
     return { file, path, text };
   }),
 );
-/** Whatever its type a backend has its keys in a file of its own; `cluster:` marks those of srtslurm.yaml. */
+/** Every backend has its keys in its own file; `cluster:` marks keys of srtslurm.yaml. */
 const unaccounted = (schema: JsonSchema, mark: string, others: readonly string[]): string[] =>
   leavesOf(schema).filter(
     (leaf) =>

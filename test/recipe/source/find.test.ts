@@ -17,7 +17,7 @@ const directory = writeFiles({
   'a/odd[1].yaml': small,
 });
 
-/** What paths below the directory name, as `file:isl of each variant`. */
+/** The variants that paths below the directory select, as `file:isl of each variant`. */
 async function taken(...paths: string[]): Promise<string[]> {
   const files = await findRecipes(paths.map((path) => join(directory, path)));
   const options: LoadOptions = { cluster: cluster(), env: {} };

@@ -11,7 +11,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** A recipe in a directory of its own; `change` gives one of them away. */
+/** A recipe in a temporary directory; `change` changes the owner or the mode of one of them. */
 function recipe(change: (file: string, directory: string) => void): string {
   const directory = mkdtempSync(join(dir, 'd-'));
   const file = join(directory, 'recipe.yaml');
