@@ -10,14 +10,14 @@ const text = readFileSync(join(root, 'CONTRIBUTING.md'), 'utf8');
 const run = promisify(execFile);
 
 interface Block {
-  /** Heading of its section: `An engine`. */
+  /** The heading of the thing's section: `An engine`. */
   readonly section: string;
   readonly language: string;
   readonly file: string;
   readonly body: string;
 }
 
-/** Blocks that name a file after their language. */
+/** Blocks with a file name after their language. */
 const blocks: Block[] = text.split(/^#+ /m).flatMap((part) => {
   const section = part.split('\n')[0] ?? '';
   return [...part.matchAll(/^```(\w+) (\S+)\n(.*?)^```$/gms)].map(
@@ -25,7 +25,7 @@ const blocks: Block[] = text.split(/^#+ /m).flatMap((part) => {
   );
 });
 
-/** The lines of a hunk without their first character, of those that begin with one of `marks`. */
+/** The lines of a hunk that begin with one of `marks`, without their first character. */
 const linesOf = (hunk: string, marks: string): string =>
   hunk
     .split('\n')
@@ -33,7 +33,7 @@ const linesOf = (hunk: string, marks: string): string =>
     .map((line) => `${line.slice(1)}\n`)
     .join('');
 
-/** What a file is after a diff whose hunks have context instead of line numbers. */
+/** The content of a file after a diff whose hunks have context instead of line numbers. */
 function patched(before: string, { file, body }: Block): string {
   return body.split(/^@@\n/m).reduce((now, hunk) => {
     const [old, changed] = [linesOf(hunk.trimEnd(), ' -'), linesOf(hunk.trimEnd(), ' +')];
@@ -90,14 +90,14 @@ describe('CONTRIBUTING.md', () => {
     ]);
   });
 
-  it('has code that is well typed', async () => {
+  it('has code that passes the type check', async () => {
     const { stdout } = await run(join(root, 'node_modules/.bin/tsc'), ['--noEmit', '-p', copy]).catch(
       (error: { stdout: string }) => error,
     );
     expect(stdout).toBe('');
   }, 300_000);
 
-  it('adds an engine that a recipe can be planned with', async () => {
+  it('adds an engine for which a recipe can be planned', async () => {
     const commands = await commandsOf('toy.yaml');
     expect(commands.filter((command) => command.includes('toy.server'))).toEqual([
       expect.stringMatching(/--model org\/model .*--port 6100 --batch-size 8$/),
@@ -113,7 +113,7 @@ describe('CONTRIBUTING.md', () => {
     expect(await refused(recipe.replace('toy_config', 'toy_confg'))).toContain('did you mean "toy_config"?');
   });
 
-  it('adds a router and a benchmark that recipes can be planned with', async () => {
+  it('adds a router and a benchmark for which recipes can be planned', async () => {
     expect((await commandsOf('toy-router.yaml')).at(-1)).toMatch(
       /^toy-router --port 8000 --workers \S+:6100 \S+:6132$/,
     );

@@ -24,7 +24,7 @@ interface Step {
   readonly printed: string[];
 }
 
-/** The commands of a page's console blocks, each with the lines that the page prints below it. */
+/** The commands of a page's console blocks, each with the expected lines below it. */
 function stepsOf(page: string): Step[] {
   const steps: Step[] = [];
   for (const [, block = ''] of read(page).matchAll(/^```console\n(.*?)^```$/gms)) {
@@ -36,7 +36,7 @@ function stepsOf(page: string): Step[] {
   return steps;
 }
 
-/** What a line says but for what differs from run to run: numbers, times, paths of jobs, the width of columns. */
+/** A line without the parts that differ from run to run: numbers, times, paths of jobs, the width of columns. */
 const shapeOf = (line: string): string =>
   line
     .replace(/local-\d+-\d+-\w+/g, 'JOB')
@@ -47,7 +47,7 @@ const shapeOf = (line: string): string =>
     .replace(/ +/g, ' ')
     .trim();
 
-/** Runs the commands in one shell, from a directory that has the examples; what each has printed. */
+/** Runs the commands in one shell, in a directory with the examples; returns the output of each. */
 async function run(steps: readonly Step[]): Promise<string[]> {
   const cwd = mkdtempSync(join(scratch, 'page-'));
   symlinkSync(join(root, 'examples'), join(cwd, 'examples'));
@@ -77,10 +77,10 @@ async function run(steps: readonly Step[]): Promise<string[]> {
 }
 
 describe.each(['README.md', 'docs/tutorial/first-run.md'])('the commands of %s', (page) => {
-  // What installs, builds or names the program is what has been done before a test.
+  // Commands that install, build or name the program have been run before the test.
   const steps = stepsOf(page).filter(({ command }) => !/^(make|alias) /.test(command));
 
-  it('print what the page says', async () => {
+  it('print the expected lines', async () => {
     const outputs = await run(steps);
     for (const [at, { command, printed }] of steps.entries()) {
       const lines = (outputs[at] ?? '').split('\n').map(shapeOf);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 const src = resolve(import.meta.dirname, '../src');
 
-/** All folders, from the ground up. A file may import from its own folder and from those before it in this list. */
+/** All folders, from the ground up. A file may import from its own folder and from earlier ones in this list. */
 const FLOORS = [
   'os',
   'os/processes',
@@ -50,7 +50,7 @@ const FLOORS = [
   ...['cli/terminal', 'cli/dry-run', 'cli/jobs', 'cli/view', 'cli/submit', 'cli/commands', 'cli'],
 ];
 
-/** Rooms that may know less than what lies below them. */
+/** Folders that may know less than the folders below them. */
 const KNOWS_ONLY: Readonly<Record<string, readonly string[]>> = {
   messages: ['os'],
   model: ['messages', 'recipe'],
@@ -63,7 +63,7 @@ const KNOWS_ONLY: Readonly<Record<string, readonly string[]>> = {
   static: ['benchmarks', 'frontends', 'messages', 'model', 'os', 'plan', 'platform', 'recipe'],
 };
 
-/** Folders of more files than this are hard to find one's way in. */
+/** In folders with more files than this, files are hard to find. */
 const MOST_FILES = 16;
 
 const IMPORT = /(?:from|import\()\s*['"](\.[^'"]+)['"]/g;
