@@ -108,7 +108,7 @@ describe('the folders of the source', () => {
     expect(upwards).toEqual([]);
   });
 
-  it('know no more than they are to know', () => {
+  it('know only the folders that they may know', () => {
     const tooMuch = files.flatMap((path) => {
       const known = KNOWS_ONLY[roomOf(path)];
       if (!known) return [];

@@ -1,6 +1,7 @@
 /**
- * A lease that is over cannot be renewed, and a message renews it only from when it may have come: when an agent
- * that was frozen goes on, what it missed lies in its socket, and meanwhile others were told that this node is free.
+ * An expired lease cannot be renewed, and a message renews the lease only from its earliest possible sending time. The
+ * reason is an agent that was frozen: old messages lie in its socket, while the coordinator has already declared its
+ * node free.
  */
 export class Lease {
   /** How long the coordinator may be silent. */
@@ -22,7 +23,7 @@ export class Lease {
     return this.#hasExpired;
   }
 
-  /** Of an expired lease how long the coordinator has been silent, ms; undefined while the lease holds. */
+  /** How long the coordinator has been silent, ms, when the lease has expired; undefined while the lease holds. */
   expiredAfter(): number | undefined {
     const silenceMs = this.#now() - this.#renewedAt;
     if (silenceMs <= this.ms) return undefined;
@@ -35,7 +36,7 @@ export class Lease {
     this.#renewedAt = Math.max(this.#renewedAt, this.#readUpTo);
   }
 
-  /** Immediates come after the sockets have been read, which after a freeze is later than the timers. */
+  /** Immediates run after the sockets have been read, which after a freeze is later than the timers. */
   noteRead(): void {
     const now = this.#now();
     setImmediate(() => {

@@ -6,7 +6,7 @@ import { fromToken } from '../messages/events/subjects.ts';
 import { pieceFrom, tailOf } from '../os/log-tail.ts';
 import type { ProcessTable } from './processes/process-table.ts';
 
-/** Answers with a part of a process's log; with nothing new in it, waits as long as the question says. */
+/** Answers with a part of a process's log. When the log has no new text, waits as long as the request says. */
 export async function answerLogRequest(
   { table, now }: { readonly table: ProcessTable; readonly now: () => number },
   { subject, message, respond }: Incoming<LogRequest>,

@@ -9,7 +9,7 @@ import type { GpuHolder } from '../messages/spec/gpu-holder.ts';
 import type { Transition } from './processes/entry.ts';
 import type { ProcessTable } from './processes/process-table.ts';
 
-/** How often a goodbye is said, and how long each waits for its answer, ms. */
+/** How often an agent says goodbye, and how long each goodbye waits for its answer, ms. */
 const GOODBYES = 3;
 const GOODBYE_MS = 300;
 
@@ -22,18 +22,18 @@ export interface AgentOptions {
   readonly outbox: EventOutbox;
   readonly subjects: Subjects;
   readonly table: ProcessTable;
-  /** What holds GPUs of the node and is not of the job, as it was before anything was started. */
+  /** Processes outside of the job that held GPUs of the node before the agent started anything. */
   readonly gpuHolders: readonly GpuHolder[];
   readonly log: Logger;
-  /** Monotonic ms; goes on while the process is stopped. */
+  /** Monotonic ms; advances while the process is stopped. */
   readonly now: () => number;
-  /** By which its events are dated, and as whose; told to the coordinator, which compares it with its own. */
+  /** The clock and the source of its events. The coordinator compares this clock with its own. */
   readonly clock: { readonly now: () => number; readonly source: string };
-  /** The agent's work is over. */
+  /** Called when the agent's work is over. */
   readonly onEnd: (why: string, exitCode: number, end: { readonly leaseExpired: boolean }) => void;
 }
 
-/** What happened to a process goes on the bus, to stay. */
+/** Publishes a transition of a process, which the stream keeps. */
 export function publishTransition(options: AgentOptions, transition: Transition): void {
   const { config, outbox, log } = options;
   const { spec, ...rest } = transition;
@@ -78,7 +78,10 @@ export function heartbeatOf(
   };
 }
 
-/** No later heartbeat says it again, and an agent whose goodbye is lost counts as lost: so it wants an answer. */
+/**
+ * No later heartbeat repeats a goodbye, and an agent whose goodbye is lost counts as lost, so the agent waits for an
+ * answer.
+ */
 export async function sayGoodbye({ bus, subjects, config }: AgentOptions, goodbye: Heartbeat): Promise<void> {
   for (let attempt = 0; attempt < GOODBYES && bus.status.connected; attempt++) {
     try {

@@ -5,7 +5,7 @@ const MOST_BYTES = 8 * 1024 * 1024;
 export interface HttpAnswer {
   readonly status: number;
   readonly text: string;
-  /** false: the answer has more than as many bytes as were wanted; `text` is its beginning. */
+  /** false: the answer is longer than the limit; `text` is its beginning. */
   readonly isWhole: boolean;
 }
 
@@ -13,14 +13,14 @@ export interface HttpQuestion {
   readonly host: string;
   readonly port: number;
   readonly path: string;
-  /** POST in place of GET. */
+  /** POST instead of GET. */
   readonly body?: unknown;
 }
 
 /**
- * One request on a connection of its own, which is closed with the answer: an engine that is being probed, or stopped,
- * keeps no connection of ours. No proxy of the environment is used, because engines are on the job's own network.
- * @param silenceMs how long the other side may say nothing
+ * Sends one request on its own connection, which closes with the answer, because a probed or stopping engine must keep
+ * no connection of srtctl. Uses no proxy of the environment, because engines are on the job's own network.
+ * @param silenceMs how long the other side may stay silent
  * @throws Error with a sentence for a person
  */
 export async function askHttp(
@@ -60,7 +60,7 @@ export async function askHttp(
   }
 }
 
-/** Whether the other side says anything at all within `withinMs`: an answer, or that it refuses or breaks the connection. */
+/** Whether the other side reacts within `withinMs`: with an answer, a refusal or a broken connection. */
 export async function answersHttp(
   { host, port, path }: HttpQuestion,
   withinMs: number,

@@ -94,7 +94,7 @@ interface Slot {
 
 /**
  * Places workers on nodes in order, filling a node before the next (with `spread_workers`, a node for each). Decode
- * workers begin on a node of their own while there is one; without one they share the last of the prefill workers'.
+ * workers begin on a new node while there is one; otherwise they share the prefill workers' last node.
  * @throws PlanError when they do not fit
  */
 export function allocate(

@@ -22,7 +22,9 @@ export interface AgentMessagesOptions {
   readonly bus: Pick<Bus, 'subscribe'>;
   readonly subjects: Subjects;
   readonly roster: Pick<Roster, 'hello' | 'heartbeat'>;
-  /** `isDecided`: this coordinator has wanted something; until then an agent of the previous run keeps what it runs. */
+  /**
+   * `isDecided`: this coordinator has wanted something. Until then an agent of the previous run keeps its processes.
+   */
   readonly fleet: { desiredOf(agent: string): Desired; readonly isDecided: boolean };
   readonly planning: { found(hello: Hello): void };
   readonly clocks: { measure(agent: string): void };

@@ -146,7 +146,7 @@ export class Journal {
     return true;
   }
 
-  /** Reads from the stream again what was left there. */
+  /** Reads the events again that were left in the stream. */
   #goBack(): void {
     if (this.#leftFrom === undefined) return;
     const from = this.#leftFrom;

@@ -77,7 +77,7 @@ export class PointRuns {
   }
 }
 
-/** One attempt at a point: what is done for it, and its files. The point machine decides when. */
+/** One attempt at a point: its effects and its files. The point machine decides when. */
 export class PointRun implements Attempt, PointWork {
   readonly point: PointInput;
   readonly #parts: PointRunParts;

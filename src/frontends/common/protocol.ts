@@ -16,9 +16,9 @@ export interface FrontendContext {
 /** A lower limit for the release of the job's nats-server. */
 export interface NatsNeed {
   readonly release: string;
-  /** What needs it: `Dynamo 0.8.1`. */
+  /** The program that needs it: `Dynamo 0.8.1`. */
   readonly user: string;
-  /** false: the recipe leaves it open whether that is what runs. */
+  /** false: the recipe does not fix this release. */
   readonly isCertain: boolean;
 }
 

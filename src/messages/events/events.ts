@@ -124,7 +124,7 @@ export const eventSchema = z.discriminatedUnion('kind', [
 
 export type EventKind = SrtEvent['kind'];
 
-/** Who tells each kept message, and the pattern of its subject after the job's own root. */
+/** The role that publishes each kept message, and the pattern of its subject after the job's own root. */
 export const keptMessages: ReadonlyMap<
   EventKind,
   { readonly by: 'agent' | 'coordinator'; readonly subject: string }

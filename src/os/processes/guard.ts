@@ -40,8 +40,8 @@ export interface GuardOptions {
   /** Removed after an unclean end. */
   readonly directory?: string | undefined;
   /**
-   * Scripts that end what is in no process group and may be on another node; run and removed after an unclean
-   * end.
+   * Scripts that end processes outside of any process group, possibly on another node. They run after an unclean end,
+   * and are removed then.
    */
   readonly stopDir?: string | undefined;
   /**
