@@ -8,6 +8,7 @@ import { jobSpecSchema } from '../messages/job-directory/job-files.ts';
 import type { JobContext } from '../model/kinds.ts';
 import { EXIT, SrtctlError } from '../os/errors.ts';
 import { commandOf, findProgram } from '../os/find-program.ts';
+import { machineHasGpus } from '../os/machine.ts';
 import { ownLog } from '../os/own-log.ts';
 import type { PatientGuard } from '../os/processes/guard.ts';
 import { setOwnUmask } from '../os/processes/own-umask.ts';
@@ -26,7 +27,6 @@ import { nodesNeeded, planSweep, spareNodesOf } from '../plan/plan.ts';
 import { createRuntimeContext } from '../plan/runtime-context.ts';
 import { choosePlatform, type PlatformChoice } from '../platform/index.ts';
 import { freePort } from '../platform/local/local-platform.ts';
-import { machineHasGpus } from '../platform/local/machine-gpus.ts';
 import { notDoneOf, notDoneOfCluster } from '../recipe/checks/not-done.ts';
 import { loadedVariantSchema } from '../recipe/load.ts';
 import { clusterConfigSchema } from '../recipe/schema/cluster.ts';
@@ -192,7 +192,7 @@ async function main(): Promise<void> {
   );
   await handover.save();
   const runtimeAt = (addresses: ReadonlyMap<string, string>, without: readonly string[] = []): JobContext => {
-    const runtime = createRuntimeContext({
+    return createRuntimeContext({
       jobId: spec.jobId,
       nodes: nodes.filter((node) => !without.includes(node)),
       addresses: Object.fromEntries(addresses),
@@ -211,14 +211,6 @@ async function main(): Promise<void> {
       ...(platform.port ? { port: platform.port } : {}),
       hasGpus: spec.mock || spec.mode === 'slurm' || machineHasGpus(),
     });
-    if (!spec.mock) return runtime;
-    // Simulated engines are the node's own programs, so the paths are the node's, with or without a container.
-    const logDirInside = runtime.logDir;
-    return {
-      ...runtime,
-      logDirInside,
-      forRecipe: (recipe) => ({ ...runtime.forRecipe(recipe), logDirInside }),
-    };
   };
   const places = runtimeAt(new Map());
 

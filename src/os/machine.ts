@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 
 /** Node's name of an architecture (process.arch) to the name that `uname -m` prints. */
 export const MACHINE_OF_ARCH: Readonly<Record<string, string>> = {
@@ -35,3 +35,8 @@ export function machineOfProgram(file: string): string | undefined {
   // Byte 5 holds the byte order.
   return MACHINES[head[5] === 2 ? head.readUInt16BE(18) : head.readUInt16LE(18)];
 }
+
+/** Device files of the drivers of NVIDIA and AMD; the last one is that of WSL. */
+const DRIVERS = ['/dev/nvidiactl', '/dev/nvidia0', '/dev/kfd', '/dev/dxg'];
+
+export const machineHasGpus = (): boolean => DRIVERS.some((path) => existsSync(path));

@@ -5,7 +5,7 @@ import type { EndpointProcess } from '../model/kinds.ts';
 import { endpointsByWorker } from '../model/worker-id.ts';
 
 const WORKERS: ReadonlySet<ProcessRole> = new Set(['prefill', 'decode', 'agg']);
-const INFRA: ReadonlySet<ProcessRole> = new Set(['etcd', 'mooncake']);
+const INFRA: ReadonlySet<ProcessRole> = new Set(['nats', 'etcd', 'mooncake']);
 
 export const isWorker = ({ role }: ProcessSpec): boolean => WORKERS.has(role);
 

@@ -70,7 +70,8 @@ export function createRuntimeContext(input: RuntimeInput): JobContext {
     containerPerProcess: input.containerPerProcess === true,
     jobDir,
     logDir,
-    logDirInside: containers ? INSIDE.logs : logDir,
+    // Simulated engines run on the node itself, even where the recipe has a container for them.
+    logDirInside: containers && realEngines ? INSIDE.logs : logDir,
     tmpDir,
     distDir,
     nodeBinary,

@@ -73,7 +73,7 @@ function staticRuntime({
 }: StaticPlanInput): JobContext {
   const indices = Array.from({ length: nodesNeeded(variant) }, (_, index) => index);
   const nodes = indices.map(markers.node);
-  const runtime = createRuntimeContext({
+  return createRuntimeContext({
     ...dryRunInput(nodes, cluster),
     jobId: markers.jobId,
     addresses: Object.fromEntries(indices.map((index) => [markers.node(index), markers.address(index)])),
@@ -85,14 +85,6 @@ function staticRuntime({
     setupScript,
     realEngines: !mock,
   });
-  if (!mock) return runtime;
-  // Simulated engines run on the node itself, so they use the node's paths.
-  const logDirInside = runtime.logDir;
-  return {
-    ...runtime,
-    logDirInside,
-    forRecipe: (recipe) => ({ ...runtime.forRecipe(recipe), logDirInside }),
-  };
 }
 
 /** With agents, Dynamo uses the job's own nats-server; without agents it needs one of its own. */
@@ -108,7 +100,7 @@ function natsProcess(
   const mb = recipe.infra.nats_max_payload_mb;
   return {
     id: 'nats',
-    role: 'etcd',
+    role: 'nats',
     phase: 'infra',
     node,
     argv: [

@@ -1,6 +1,6 @@
 import type { ProcessRole } from '../messages/spec/process-spec.ts';
 
-const ROLE_NAMES: Readonly<Record<ProcessRole | 'nats', string>> = {
+const ROLE_NAMES: Readonly<Record<ProcessRole, string>> = {
   prefill: 'prefill worker',
   decode: 'decode worker',
   agg: 'worker',
@@ -14,5 +14,5 @@ const ROLE_NAMES: Readonly<Record<ProcessRole | 'nats', string>> = {
 };
 
 /** `decode-0-0 (decode worker on node3)` */
-export const describe = (process: string, role: ProcessRole | 'nats', node: string | null): string =>
+export const describe = (process: string, role: ProcessRole, node: string | null): string =>
   `${process} (${ROLE_NAMES[role]}${node === null ? '' : ` on ${node}`})`;

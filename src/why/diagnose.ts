@@ -4,7 +4,7 @@ import type { ErrorLine } from './error-line.ts';
 /** A process whose end or log may explain why a point failed. */
 export interface Witness {
   readonly process: string;
-  readonly role: ProcessRole | 'nats';
+  readonly role: ProcessRole;
   /** null: unknown. */
   readonly node: string | null;
   readonly logFile: string;

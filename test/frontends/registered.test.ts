@@ -13,7 +13,7 @@ import { probeOnce } from '../../src/node-agent/watch/probe.ts';
 import { nodesNeeded, planVariant } from '../../src/plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-context.ts';
 import { freePort } from '../../src/platform/local/local-platform.ts';
-import { PUBLIC_PORT } from '../../src/recipe/values/public-port.ts';
+import { PUBLIC_PORT } from '../../src/recipe/values/ports.ts';
 import { cluster, loadText } from '../recipe/write.ts';
 import {
   destroyAll,

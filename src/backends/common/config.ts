@@ -1,7 +1,7 @@
 import type { EndpointMode } from '../../model/kinds.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
 import { type Flags, optionName } from '../../recipe/values/flags.ts';
-import { recipeMode } from './recipe-mode.ts';
+import { recipeMode } from './protocol.ts';
 
 /** Parses a recipe's `backend` with the schema of the engine `type`; only for recipes of that engine. */
 export const configReader =

@@ -1,6 +1,5 @@
 import { pythonJson } from '../../recipe/values/flags.ts';
-import type { WorkerContext } from './protocol.ts';
-import { recipeMode } from './recipe-mode.ts';
+import { recipeMode, type WorkerContext } from './protocol.ts';
 
 /** The option that makes a worker publish its KV cache events, when the recipe enables it for the mode. */
 export function kvEventsArguments({ recipe, process: { mode, ports } }: WorkerContext): string[] {

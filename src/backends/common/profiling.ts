@@ -1,8 +1,7 @@
 import type { EndpointMode } from '../../model/kinds.ts';
 import { PlanError } from '../../os/errors.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
-import type { WorkerContext } from './protocol.ts';
-import { recipeMode } from './recipe-mode.ts';
+import { recipeMode, type WorkerContext } from './protocol.ts';
 
 /** The first and last profiled step of a mode, when the recipe sets both. */
 export function profiledSteps(recipe: Recipe, mode: EndpointMode): { start: number; stop: number } | null {

@@ -3,6 +3,7 @@ import type { FileSpec, ProbeSpec, ProcessPorts, ProgressSpec } from '../../mess
 import type { Checks } from '../../model/checks.ts';
 import type {
   Endpoint,
+  EndpointMode,
   EndpointProcess,
   Roles,
   RuntimeContext,
@@ -93,3 +94,6 @@ export interface BackendProtocol extends Checks {
    */
   rest?(context: WorkerContext): Omit<WorkerRest, 'process' | 'node'>;
 }
+
+/** The name of a mode in the sections that recipes have for each mode. */
+export const recipeMode = (mode: EndpointMode) => (mode === 'agg' ? 'aggregated' : mode);

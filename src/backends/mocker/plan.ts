@@ -4,8 +4,7 @@ import { allocate, toProcesses, workerNodesNeeded } from '../common/allocation.t
 import { configReader } from '../common/config.ts';
 import { nsysPrefix, profilingEnvironment } from '../common/profiling.ts';
 import { noStepsToProfile } from '../common/profiling-checks.ts';
-import type { BackendProtocol, WorkerContext } from '../common/protocol.ts';
-import { recipeMode } from '../common/recipe-mode.ts';
+import { type BackendProtocol, recipeMode, type WorkerContext } from '../common/protocol.ts';
 import { dynamoProgress } from '../common/rest.ts';
 import { commonEnvironment, fillIn, visibleDevices } from '../common/worker-environment.ts';
 import { type MockerConfig, mockerBackendSchema } from './schema.ts';

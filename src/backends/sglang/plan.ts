@@ -10,8 +10,12 @@ import { kvEventsArguments } from '../common/kv-events.ts';
 import { mooncakeEnvironment, requireMooncakeUser } from '../common/mooncake.ts';
 import { nsysPrefix, profilingEnvironment } from '../common/profiling.ts';
 import { noStepsToProfile } from '../common/profiling-checks.ts';
-import type { BackendProtocol, EngineProgress, WorkerContext } from '../common/protocol.ts';
-import { recipeMode } from '../common/recipe-mode.ts';
+import {
+  type BackendProtocol,
+  type EngineProgress,
+  recipeMode,
+  type WorkerContext,
+} from '../common/protocol.ts';
 import { DYNAMO_GAUGES, DYNAMO_PROGRESS } from '../common/rest.ts';
 import { commonEnvironment, fillIn, visibleDevices } from '../common/worker-environment.ts';
 import { type SglangConfig, sglangBackendSchema } from './schema.ts';

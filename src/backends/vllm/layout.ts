@@ -3,7 +3,7 @@ import { PlanError } from '../../os/errors.ts';
 import type { Flags } from '../../recipe/values/flags.ts';
 import { PortAllocator } from '../../recipe/values/ports.ts';
 import { processPerNode } from '../common/allocation.ts';
-import { recipeMode } from '../common/recipe-mode.ts';
+import { recipeMode } from '../common/protocol.ts';
 
 /**
  * The distribution of vLLM's ranks over the nodes of an endpoint. `tensor`: no data parallelism, one process

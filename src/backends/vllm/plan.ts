@@ -5,8 +5,7 @@ import { PlanError } from '../../os/errors.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
 import { type Flags, flagsToArgv, pythonJson } from '../../recipe/values/flags.ts';
 import { baseName } from '../../recipe/values/model-name.ts';
-import { dataParallelRpcPort, scanPort } from '../../recipe/values/ports.ts';
-import { PUBLIC_PORT } from '../../recipe/values/public-port.ts';
+import { dataParallelRpcPort, PUBLIC_PORT, scanPort } from '../../recipe/values/ports.ts';
 import { allocate, shapesOf, workerNodesNeeded } from '../common/allocation.ts';
 import { configReader, optionsOf as optionsOfMode, takesMooncake } from '../common/config.ts';
 import { kvEventsArguments } from '../common/kv-events.ts';
@@ -19,8 +18,12 @@ import {
 } from '../common/mooncake.ts';
 import { nsysPrefix, profiledSteps, profilingEnvironment } from '../common/profiling.ts';
 import { stepsToProfile } from '../common/profiling-checks.ts';
-import type { BackendProtocol, EngineProgress, WorkerContext } from '../common/protocol.ts';
-import { recipeMode } from '../common/recipe-mode.ts';
+import {
+  type BackendProtocol,
+  type EngineProgress,
+  recipeMode,
+  type WorkerContext,
+} from '../common/protocol.ts';
 import { DYNAMO_GAUGES, DYNAMO_PROGRESS } from '../common/rest.ts';
 import { commonEnvironment, fillIn, visibleDevices } from '../common/worker-environment.ts';
 import { kvTransferConfig } from './connector.ts';

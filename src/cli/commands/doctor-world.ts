@@ -12,8 +12,7 @@ import {
   clusterConfigSchema,
   findClusterConfig,
 } from '../../recipe/schema/cluster.ts';
-import { FIRST_PORTS } from '../../recipe/values/ports.ts';
-import { PUBLIC_PORT } from '../../recipe/values/public-port.ts';
+import { FIRST_PORTS, PUBLIC_PORT } from '../../recipe/values/ports.ts';
 import { distDirectory } from '../submit/local-job.ts';
 import { outputsDirectory, requireSubmittable, scriptOf } from '../submit/slurm-job.ts';
 

@@ -1,4 +1,4 @@
-import { PUBLIC_PORT } from '../../recipe/values/public-port.ts';
+import { PUBLIC_PORT } from '../../recipe/values/ports.ts';
 import type { FrontendContext } from './protocol.ts';
 
 /** A router's port behind nginx. */

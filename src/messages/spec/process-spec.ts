@@ -10,6 +10,7 @@ export const processRoleSchema = z.enum([
   'agg',
   'frontend',
   'nginx',
+  'nats',
   'etcd',
   'mooncake',
   'step',
@@ -98,7 +99,7 @@ export const STOP_ORDER: readonly (readonly ProcessRole[])[] = [
   ['benchmark'],
   ['nginx', 'frontend'],
   ['prefill', 'decode', 'agg', 'step'],
-  ['etcd', 'mooncake'],
+  ['nats', 'etcd', 'mooncake'],
 ];
 /** How long one of these groups may delay the next one, ms. */
 export const STOP_GROUP_MS = 10_000;

@@ -6,7 +6,7 @@ import { endMarked, guardsAreGone } from '../../os/processes/guard.ts';
 import { findKeeper } from '../../os/processes/keeper.ts';
 import { limitsPattern, OWNER_VARIABLE, ownerMark } from '../../os/processes/owner-mark.ts';
 import { childHandle, ORDERLY, type ProcessHandle } from '../../os/processes/process-handle.ts';
-import { PUBLIC_PORT } from '../../recipe/values/public-port.ts';
+import { PUBLIC_PORT } from '../../recipe/values/ports.ts';
 import { LaunchedAgents } from '../launch/launched.ts';
 import type { AgentLaunch, OnAgentEnd, Platform } from '../launch/launcher.ts';
 import { INIT, UNSHARE } from '../launch/pid-namespace.ts';

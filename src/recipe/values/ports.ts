@@ -81,3 +81,9 @@ export const dataParallelRpcPort = (index: number): number => DATA_PARALLEL_RPC 
 
 /** The first port of the range in which vLLM's `index`-th process of the point searches for free ports. */
 export const scanPort = (index: number): number => SCAN + SCAN_STEP * index;
+
+/**
+ * The port for clients' requests: that of the only router, of nginx in front of several, or of the only
+ * worker without a router.
+ */
+export const PUBLIC_PORT = 8000;
