@@ -61,7 +61,7 @@ const number = (value: number | undefined): string =>
 
 async function table(lines: readonly ResultLine[]): Promise<string> {
   const { default: Table } = await import('cli-table3');
-  const { CAUSE_COLUMNS, cut } = await import('../view/text.ts');
+  const { CAUSE_COLUMNS, cut } = await import('../terminal/text.ts');
   const { statusOf } = await import('../../messages/job-directory/result.ts');
   const table = new Table({
     head: ['point', 'name', 'status', 'concurrency', 'req/s', 'out tok/s', 'TTFT', 'TPOT', 'E2EL', 'cause'],

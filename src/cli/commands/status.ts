@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { JobStatus } from '../jobs/job-status.ts';
 import { OUTPUT_OPTION } from '../terminal/options.ts';
-import { CAUSE_COLUMNS, cut } from '../view/text.ts';
+import { CAUSE_COLUMNS, cut } from '../terminal/text.ts';
 
 interface StatusOptions {
   readonly output?: string;

@@ -52,7 +52,7 @@ async function why(told: string, { output, json }: WhyOptions): Promise<void> {
     for (const failure of failures) print(JSON.stringify({ jobId: job.jobId, ...failure }));
     return;
   }
-  const { plain } = await import('../view/text.ts');
+  const { plain } = await import('../terminal/text.ts');
   if (stop) {
     const { clock } = await import('../view/lines.ts');
     print(`job ${job.jobId} was stopped at ${clock(stop.at)}: ${plain(stop.why)}; ${stop.points}`);
@@ -74,7 +74,7 @@ async function why(told: string, { output, json }: WhyOptions): Promise<void> {
 /** Clocks that would mislead a reader of the logs; the first failure was found by corrected times. */
 async function printClocks({ nodes }: JobStatus): Promise<void> {
   const { clockText, isClockOff } = await import('../view/lines.ts');
-  const { plain } = await import('../view/text.ts');
+  const { plain } = await import('../terminal/text.ts');
   for (const { node, clock } of nodes)
     if (clock && isClockOff(clock))
       print(plain(`${clockText({ node, ...clock })}: the first failure was found by corrected times`));

@@ -1,6 +1,7 @@
 import { createColors } from 'picocolors';
 import { shellQuote } from '../../os/quote.ts';
 import { hasColours } from '../terminal/terminal.ts';
+import { widthOf } from '../terminal/text.ts';
 import type { AllocationPoint, AllocationProcess, Planned } from './plan.ts';
 
 /** Colours only on a terminal, because picocolors itself would also use them in CI. */
@@ -98,12 +99,13 @@ function nodeTable({ roles, processes }: AllocationPoint): string {
 /** A table with borders. cli-table3 needs more time for thousands of rows than the rest of the dry run. */
 function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, at) =>
-    rows.reduce((widest, row) => Math.max(widest, row[at]?.length ?? 0), title.length),
+    rows.reduce((widest, row) => Math.max(widest, widthOf(row[at] ?? '')), widthOf(title)),
   );
   const line = (left: string, middle: string, right: string): string =>
     `${left}${widths.map((width) => '─'.repeat(width + 2)).join(middle)}${right}`;
+  const cell = (text: string, width: number): string => ` ${text}${' '.repeat(width - widthOf(text))} `;
   const text = (row: readonly string[]): string =>
-    `│${widths.map((width, at) => ` ${(row[at] ?? '').padEnd(width)} `).join('│')}│`;
+    `│${widths.map((width, at) => cell(row[at] ?? '', width)).join('│')}│`;
   return [line('┌', '┬', '┐'), text(head), ...rows.map(text), line('└', '┴', '┘')].join('\n');
 }
 

@@ -1,6 +1,6 @@
 import type { Finding } from '../../doctor/finding.ts';
+import { plain } from '../terminal/text.ts';
 import type { Colors } from './process-list.ts';
-import { plain } from './text.ts';
 
 const WHERE_COLUMNS = 24;
 

@@ -5,7 +5,7 @@ import {
   type SweepProgress,
   statusOf,
 } from '../../messages/job-directory/result.ts';
-import { plain } from './text.ts';
+import { plain } from '../terminal/text.ts';
 
 /** Local time of day. */
 export const clock = (at: string | Date): string => new Date(at).toTimeString().slice(0, 8);

@@ -1,8 +1,8 @@
 import type { BenchmarkProgress } from '../../messages/job-directory/result.ts';
 import type { JobView, PointView } from '../jobs/job-model.ts';
+import { cut } from '../terminal/text.ts';
 import { progressText, sweepText } from './lines.ts';
 import { type Area, age, counts, paint, processLines } from './process-list.ts';
-import { cut } from './text.ts';
 
 /**
  * The live picture of a job, never wider or higher than the screen; the last row stays free for the cursor.

@@ -1,7 +1,7 @@
 import type { createColors } from 'picocolors';
 import type { AgentState, PointState, ProcessState } from '../../messages/spec/states.ts';
 import type { ProcessView } from '../jobs/job-model.ts';
-import { cut, widthOf } from './text.ts';
+import { cut, widthOf } from '../terminal/text.ts';
 
 export type Colors = ReturnType<typeof createColors>;
 

@@ -1,8 +1,8 @@
 import { statusOf } from '../../messages/job-directory/result.ts';
 import type { JobStatus } from '../jobs/job-status.ts';
+import { plain } from '../terminal/text.ts';
 import { clockText, duration, isClockOff, sweepText } from './lines.ts';
 import { type Colors, counts, paint, processLines } from './process-list.ts';
-import { plain } from './text.ts';
 
 /** More nodes or processes than this are counted, and only those with problems are listed. */
 const LIST_UP_TO = 40;

@@ -2,8 +2,8 @@ import { servingTable } from '../../benchmarks/common/table.ts';
 import { type Cause, hasNoFigures, type PointResult, statusOf } from '../../messages/job-directory/result.ts';
 import { EXIT } from '../../os/errors.ts';
 import type { JobView } from '../jobs/job-model.ts';
+import { plain } from '../terminal/text.ts';
 import { type Colors, paint } from './process-list.ts';
-import { plain } from './text.ts';
 
 const LOG_LINES = 50;
 /** With more points than this only `srtctl results` shows the figures of each. */
