@@ -65,7 +65,7 @@ it('a sweep whose coordinator and processes were all killed continues with its r
   const ways = [apply, ['resume', 'latest'], [...apply, '--resume', 'latest']];
   for (const way of ways) {
     const { status, stdout, stderr } = jobs.run(first.outputs, way);
-    expect([status, stdout], stderr).toEqual([0, expect.stringContaining('has a valid result already')]);
+    expect([status, stdout], stderr).toEqual([0, expect.stringContaining('already has a valid result')]);
   }
   const changed = join(jobs.dir, 'changed.yaml');
   await writeFile(changed, (await readFile(recipe, 'utf8')).replace('isl: 64', 'isl: 128'));
@@ -96,7 +96,7 @@ it('a recipe with results runs again with --again, and without it only its new p
       await rm(join(await job.jobDir(), 'points', name, 'result.json'));
   const anew = await jobs.start(apply, { outputs: first.outputs });
   expect(await anew.ended(), anew.said).toBe(0);
-  expect(anew.stderr).toContain('lacks results: it does not count');
+  expect(anew.stderr).toContain('lacks results, so the job does not count');
   expect(await anew.results()).toHaveLength(1);
   await recipe('1, 2');
   const more = await jobs.start([...apply, '--resume', 'latest'], { outputs: first.outputs });

@@ -225,7 +225,7 @@ describe.skipIf(lab.why !== '')(
       );
       const listed = (await srtctl('ls')).stdout;
       expect(listed).toMatch(new RegExp(`${second} .*lab.*pending`));
-      expect((await srtctl('cancel', second)).stdout).toContain('taken out of the queue');
+      expect((await srtctl('cancel', second)).stdout).toContain('was removed from the queue');
       expect((await srtctl('cancel', first)).stdout).toContain('has ended (exit code 143)');
       lab.slurm('scancel', '--full', theirs);
       await lab.nothingLeft();
@@ -653,7 +653,7 @@ kill -TERM $first; wait $first`;
       const [[first], [kept, second]] = await Promise.all([results(before), results(after)]);
       expect(kept).toBe(first);
       expect(JSON.parse(second ?? '')).toMatchObject({ ordinal: 1, status: 'done' });
-      expect((await srtctl('apply', '--mock', '-f', file)).stdout).toContain('has a valid result already');
+      expect((await srtctl('apply', '--mock', '-f', file)).stdout).toContain('already has a valid result');
       expect(await readdir(job.outputs)).toHaveLength(jobs.length);
       await lab.nothingLeft();
     });
