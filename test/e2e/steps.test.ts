@@ -113,7 +113,7 @@ async function tellsOfNoFigures(job: RunningJob): Promise<void> {
   }
   const why = await jobs.start(['why', dir]);
   expect(await why.ended()).toBe(0);
-  expect(why.said).toMatch(/nothing has failed; point 0 \S+ ended well and left no figures/);
+  expect(why.said).toMatch(/nothing has failed; point 0 \S+ succeeded without figures/);
   const [line] = (await readFile(join(dir, 'results.jsonl'), 'utf8')).split('\n');
   expect(JSON.parse(line ?? '')).toMatchObject({ status: 'done', valid: null });
   const resume = await jobs.start(['resume', dir]);
