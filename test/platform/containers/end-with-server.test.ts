@@ -45,9 +45,10 @@ it.each([
     child.stderr.on('data', (data: Buffer) => {
       said += data;
     });
+    const closed = once(child.stderr, 'close');
     const [exitCode, signal] = await once(child, 'exit');
     expect([exitCode, signal]).toEqual([null, 'SIGTERM']);
-    await once(child.stderr, 'close');
+    await closed;
     expect(said).toContain(`/bin/sh ended with exit code ${code}; its ranks are being stopped`);
     await until('nothing left', () => alive(child.pid).length === 0);
   },
