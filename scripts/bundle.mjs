@@ -19,6 +19,20 @@ const englishOnly = {
   },
 };
 
+/**
+ * undici also has fetch, WebSocket, mocks, caches and proxies, which are two thirds of it. srtctl sends requests alone, and
+ * each agent and coordinator would load the rest at its start.
+ */
+const requestsOnly = {
+  name: 'requests-only',
+  setup(esbuild) {
+    esbuild.onLoad({ filter: /node_modules[\\/]undici[\\/]index\.js$/ }, () => ({
+      contents: `Object.assign(require('./lib/dispatcher/dispatcher').prototype, require('./lib/api'));
+        module.exports = { Client: require('./lib/dispatcher/client'), Pool: require('./lib/dispatcher/pool') };`,
+    }));
+  },
+};
+
 const common = {
   absWorkingDir: root,
   bundle: true,
@@ -28,7 +42,7 @@ const common = {
   sourcemap: 'linked',
   // As modules, so that unused code is left out, because all bundled code is read at each start.
   alias: { yaml: join(root, 'node_modules/yaml/browser/dist/index.js') },
-  plugins: [englishOnly],
+  plugins: [englishOnly, requestsOnly],
   legalComments: 'none',
   logLevel: 'warning',
   // Bundled CommonJS packages call require() for Node's own modules, and use their own path.
