@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { Client } from 'undici';
 
 const MOST_BYTES = 8 * 1024 * 1024;
@@ -82,7 +83,7 @@ export async function answersHttp(
 }
 
 const clientOf = (host: string, port: number, silenceMs: number): Client =>
-  new Client(`http://${host}:${port}`, {
+  new Client(`http://${isIPv6(host) ? `[${host}]` : host}:${port}`, {
     ...{ connect: { timeout: silenceMs }, headersTimeout: silenceMs, bodyTimeout: silenceMs },
   });
 

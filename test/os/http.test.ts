@@ -8,10 +8,10 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.close();
 });
 
-async function listening(server: Server): Promise<{ host: string; port: number }> {
+async function listening(server: Server, host = '127.0.0.1'): Promise<{ host: string; port: number }> {
   servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
+  return { host, port: (server.address() as AddressInfo).port };
 }
 const http = (listener: RequestListener) => listening(createHttpServer(listener));
 /** A server that handles each connection by `act`, for any request. */
@@ -84,4 +84,9 @@ it('ends when it is aborted', async () => {
   const place = await raw(() => abort.abort());
   const abort = new AbortController();
   await expect(askHttp({ ...place, path: '/' }, 5_000, abort.signal)).rejects.toThrow(/abort/);
+});
+
+it('reaches an IPv6 address', async () => {
+  const server = createHttpServer((_, response) => response.end('six'));
+  expect((await askHttp({ ...(await listening(server, '::1')), path: '/' }, 5_000)).text).toBe('six');
 });
