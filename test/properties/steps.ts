@@ -3,7 +3,7 @@ import { inTheWay } from '../../src/node-agent/processes/reconcile.ts';
 import type { Fate } from '../support/simulated-bus.ts';
 import { specOf } from '../support/spec.ts';
 
-/** Processes of which any set may be wanted. They differ in identity, GPU and the way they end. */
+/** The desired state is any set of these processes. They differ in identity, GPU and the way they end. */
 const aSpec = fc
   .record({
     id: fc.constantFrom('a', 'b', 'c', 'd'),

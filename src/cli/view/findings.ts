@@ -4,7 +4,7 @@ import type { Colors } from './process-list.ts';
 
 const WHERE_COLUMNS = 24;
 
-/** A table of findings, with advice below each line that has any, and a last line with totals. */
+/** A table of findings. The advice of a finding is below its line, and the last line has the totals. */
 export function findingsText(findings: readonly Finding[], colors: Colors): string {
   const places = findings.map(({ where }) => shortened(where));
   const width = (texts: readonly string[]) => Math.max(0, ...texts.map((text) => text.length));

@@ -32,7 +32,7 @@ export class ProcessCauses {
     };
   }
 
-  /** The last lines of a process's log, from the file or from its agent. Empty when neither has any. */
+  /** The last lines of a process's log, from the file or from its agent. Empty when both have no line. */
   async logTailOf(spec: ProcessSpec, agent: string): Promise<string[]> {
     const text = await evidenceOf({ logFile: spec.logFile }, KEPT_LINES);
     return lastLines(text === '' ? await this.#tailFromAgent(spec.id, agent) : text);

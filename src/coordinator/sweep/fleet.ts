@@ -89,7 +89,7 @@ export class Fleet {
     return this.#generation;
   }
 
-  /** true when this coordinator has wanted something, or has wanted nothing. */
+  /** true after the first decision of this coordinator on what runs, even if the decision was that nothing runs. */
   get isDecided(): boolean {
     return this.#generation > this.#options.generation;
   }

@@ -49,7 +49,7 @@ export class SweepRun {
         complete: () => resolve(actor.getSnapshot().output?.exitCode ?? EXIT.failed),
         error: (error) => {
           record.defect('the sweep machine broke', error);
-          resolve(70);
+          resolve(EXIT.broke);
         },
       });
     });

@@ -113,10 +113,10 @@ describe('the input of the point machine', () => {
 describe('the directory of a point', () => {
   it('moves the files of the previous attempt aside, and contains the point’s recipe', async () => {
     await mkdir(join(dir, '3-p'), { recursive: true });
-    await writeFile(pointFile('benchmark.out'), 'of before');
+    await writeFile(pointFile('benchmark.out'), 'first attempt');
     const attempt = begin();
     await attempt.point.work.prepare();
-    expect(await readFile(pointFile('attempt-1/benchmark.out'), 'utf8')).toBe('of before');
+    expect(await readFile(pointFile('attempt-1/benchmark.out'), 'utf8')).toBe('first attempt');
     await attempt.write(done);
     expect(await readFile(pointFile('config.yaml'), 'utf8')).toBe('name: r\n');
   });
