@@ -1,9 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type { HttpProbe } from '../../src/messages/spec/probe-spec.ts';
 import type { ProcessSpec } from '../../src/messages/spec/process-spec.ts';
@@ -15,16 +12,7 @@ import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-contex
 import { freePort } from '../../src/platform/local/local-platform.ts';
 import { PUBLIC_PORT } from '../../src/recipe/values/ports.ts';
 import { cluster, loadText } from '../recipe/write.ts';
-import {
-  destroyAll,
-  emptyEtcd,
-  engineArgv,
-  findEtcd,
-  nodeAddress,
-  type StandIn,
-  start,
-  startEtcd,
-} from '../simulator/stand-ins.ts';
+import { engineArgv, findEtcd, nodeAddress, type StandIn, start, useEtcd } from '../simulator/stand-ins.ts';
 import { until } from '../support/bus.ts';
 
 const nodes = ['node1', 'node2'] as const;
@@ -35,21 +23,7 @@ const etcdPort = await freePort(addresses.node1);
 /** Replaces the plan's port 8000, which a program of this machine may have on every address. */
 const publicPort = await freePort(addresses.node1);
 const registry = `http://${addresses.node1}:${etcdPort}`;
-let directory: string;
-let stopEtcd = async (): Promise<void> => {};
-
-beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
-  if (etcd) stopEtcd = await startEtcd(etcd, registry, join(directory, 'etcd'));
-});
-afterEach(async () => {
-  await destroyAll();
-  if (etcd) await emptyEtcd(registry);
-});
-afterAll(async () => {
-  await stopEtcd();
-  await rm(directory, { recursive: true, force: true });
-});
+useEtcd(etcd, registry);
 
 type Mode = 'aggregated' | 'disaggregated';
 

@@ -1,14 +1,11 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { freePort } from '../../src/platform/local/local-platform.ts';
 import { listPrefix } from '../../src/simulator/common/etcd.ts';
 import { until } from '../support/bus.ts';
 import {
-  destroyAll,
-  emptyEtcd,
   engineArgv,
   findEtcd,
   healthy,
@@ -17,7 +14,7 @@ import {
   post,
   type StandIn,
   start,
-  startEtcd,
+  useEtcd,
 } from './stand-ins.ts';
 
 const etcd = findEtcd();
@@ -25,21 +22,7 @@ const [infra, prefillNode, decodeNode] = [nodeAddress(12), nodeAddress(13), node
 const [registryPort, frontendPort] = [await freePort(infra), await freePort(infra)];
 const registry = `http://${infra}:${registryPort}`;
 const frontendUrl = `http://${infra}:${frontendPort}`;
-let directory: string;
-let stopEtcd: () => Promise<void> = async () => {};
-
-beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
-  if (etcd) stopEtcd = await startEtcd(etcd, registry, join(directory, 'etcd'));
-});
-afterEach(async () => {
-  await destroyAll();
-  if (etcd) await emptyEtcd(registry);
-});
-afterAll(async () => {
-  await stopEtcd();
-  await rm(directory, { recursive: true, force: true });
-});
+const directory = useEtcd(etcd, registry);
 
 const environment = (systemPort: number) => ({
   ETCD_ENDPOINTS: registry,
@@ -116,7 +99,7 @@ describe.skipIf(!etcd)('Dynamo’s workers and frontend, over a real etcd', () =
   });
 
   it('a worker reports on its system port whether it is ready, and writes its options to a file', async () => {
-    const file = join(directory, 'config.json');
+    const file = join(directory(), 'config.json');
     startWorker(decodeNode, 7501, '--dump-config-to', file);
     await healthy(`http://${decodeNode}:7501/health`);
     expect((await listPrefix(registry, 'v1/instances/')).size).toBe(1);

@@ -1,5 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { delimiter, resolve } from 'node:path';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join, resolve } from 'node:path';
+import { afterAll, afterEach, beforeAll } from 'vitest';
 import { findProgram } from '../../src/os/find-program.ts';
 import { freePort } from '../../src/platform/local/local-platform.ts';
 import { until } from '../support/bus.ts';
@@ -99,7 +102,7 @@ export function findEtcd(): string | undefined {
 }
 
 /** Starts an etcd that listens at `url`. Returns a function that ends it. */
-export async function startEtcd(program: string, url: string, dataDir: string): Promise<() => Promise<void>> {
+async function startEtcd(program: string, url: string, dataDir: string): Promise<() => Promise<void>> {
   const { hostname } = new URL(url);
   const peer = `http://${hostname}:${await freePort(hostname)}`;
   const child = spawn(
@@ -121,7 +124,7 @@ export async function startEtcd(program: string, url: string, dataDir: string): 
 }
 
 /** Empties the registry, because killed processes stay registered until their leases expire. */
-export async function emptyEtcd(url: string): Promise<void> {
+async function emptyEtcd(url: string): Promise<void> {
   const everything = Buffer.from([0]).toString('base64');
   await post(`${url}/v3/kv/deleterange`, { key: everything, range_end: everything });
 }
@@ -143,4 +146,26 @@ export async function metric(url: string, name: string): Promise<number> {
   const text = await (await fetch(`${url}/metrics`)).text();
   const line = text.split('\n').find((each) => each.startsWith(`${name}{`) || each.startsWith(`${name} `));
   return Number(line?.split(' ').at(-1));
+}
+
+/**
+ * An etcd at `url` for the tests of a file, empty after each of them, when all stand-ins have ended. Returns the path of a
+ * directory that is there while the tests run.
+ */
+export function useEtcd(program: string | undefined, url: string): () => string {
+  let directory = '';
+  let stop = async (): Promise<void> => {};
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
+    if (program) stop = await startEtcd(program, url, join(directory, 'etcd'));
+  });
+  afterEach(async () => {
+    await destroyAll();
+    if (program) await emptyEtcd(url);
+  });
+  afterAll(async () => {
+    await stop();
+    await rm(directory, { recursive: true, force: true });
+  });
+  return () => directory;
 }
