@@ -1,8 +1,12 @@
 // Bundles the command line, the agent, the coordinator, the load generator and the simulator into a directory.
-import { chmodSync, cpSync, mkdirSync, readdirSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+
+/** Programs whose stand-in is the simulator with their name before their arguments. */
+const PLAIN_STAND_INS = ['atomesh', 'envoy', 'epp', 'nginx', 'pd-sidecar', 'sgl-router', 'vllm-rs'];
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -33,25 +37,55 @@ const requestsOnly = {
   },
 };
 
+/**
+ * string-width compiles patterns of all emoji when it is loaded, which takes as long as the rest of a short command. Text
+ * is mostly ASCII and needs none of them.
+ */
+const widthsOnDemand = {
+  name: 'widths-on-demand',
+  setup(esbuild) {
+    esbuild.onLoad({ filter: /node_modules[\\/]string-width[\\/]index\.js$/ }, async ({ path }) => {
+      const text = await readFile(path, 'utf8');
+      // cli-table3 has an older one, without such patterns.
+      if (!text.includes('export default')) return undefined;
+      const [, imports, body, name, rest] =
+        /^((?:import [^\n]*\n)+)(.*)^export default function (\w+)(.*)$/ms.exec(text) ?? [];
+      if (rest === undefined) throw new Error(`${path} has another shape: see widthsOnDemand`);
+      return {
+        contents: `${imports}
+          function make() {${body} return function ${name}${rest}}
+          let made;
+          export default function (text, options) {
+            if (/^[\\x20-\\x7e]*$/.test(text)) return text.length;
+            return (made ??= make())(text, options);
+          }`,
+      };
+    });
+  },
+};
+
 const common = {
   absWorkingDir: root,
   bundle: true,
-  format: 'esm',
+  format: 'cjs',
   platform: 'node',
   target: 'node20',
   sourcemap: 'linked',
   // As modules, so that unused code is left out, because all bundled code is read at each start.
   alias: { yaml: join(root, 'node_modules/yaml/browser/dist/index.js') },
-  plugins: [englishOnly, requestsOnly],
+  plugins: [englishOnly, requestsOnly, widthsOnDemand],
   legalComments: 'none',
   logLevel: 'warning',
-  // Bundled CommonJS packages call require() for Node's own modules, and use their own path.
-  banner: {
-    js: "import{createRequire as __cr}from'node:module';import{fileURLToPath as __fp}from'node:url';const require=__cr(import.meta.url),__filename=__fp(import.meta.url),__dirname=__fp(new URL('.',import.meta.url));",
-  },
+  outExtension: { '.js': '.cjs' },
+  // start.cjs calls the function that the file is.
+  banner: { js: '(function (require, moduleUrl, __filename, __dirname) {' },
+  footer: { js: '})' },
+  define: { 'import.meta.url': 'moduleUrl' },
+  // Code from the compile cache cannot import; it can require.
+  supported: { 'dynamic-import': false },
 };
 
-/** Programs that start.mjs runs, each from one file with code compiled here. */
+/** Programs that start.cjs runs, each from one file with code compiled here. */
 const programs = {
   srtctl: 'src/cli/main.ts',
   coordinator: 'src/coordinator/main.ts',
@@ -59,38 +93,43 @@ const programs = {
   loadgen: 'src/benchmarks/loadgen/main.ts',
   'stage-model': 'src/steps/main.ts',
   'doctor-node': 'src/doctor/node-main.ts',
+  simulator: 'src/simulator/main.ts',
+};
+
+/** What the page of a report runs: the library of charts, and what draws them. Node loads it, too, for `--charts`. */
+const page = {
+  absWorkingDir: root,
+  entryPoints: { report: 'src/report/browser/main.ts' },
+  bundle: true,
+  format: 'iife',
+  globalName: 'srtctlReport',
+  platform: 'browser',
+  target: 'es2022',
+  minify: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+  banner: { js: '/* Contains Apache ECharts (Apache-2.0) and zrender (BSD-3-Clause). */' },
+  footer: { js: 'if(typeof module==="object")module.exports=srtctlReport;' },
 };
 
 /** Bundles all programs, and copies the other files that they need, into the directory `dist`. */
 export async function bundle(dist, { minify }) {
   const options = { ...common, outdir: dist, minifySyntax: minify, minifyWhitespace: minify };
-  await Promise.all([
-    ...Object.entries(programs).map(([name, entry]) =>
-      build({
-        ...options,
-        entryPoints: { [`programs/${name}`]: entry },
-        outExtension: { '.js': '.cjs' },
-        format: 'cjs',
-        banner: {},
-        define: { 'import.meta.url': 'moduleUrl' },
-        // Code from the compile cache cannot import; it can require.
-        supported: { 'dynamic-import': false },
-      }),
+  await Promise.all(
+    Object.entries(programs).map(([name, entry]) =>
+      build({ ...options, entryPoints: { [`programs/${name}`]: entry } }),
     ),
-    // Each stand-in needs one part of the simulator.
-    build({
-      ...options,
-      entryPoints: { simulator: 'src/simulator/main.ts' },
-      splitting: true,
-      chunkNames: 'chunks/[name]-[hash]',
-    }),
-  ]);
-  for (const name of Object.keys(programs)) cpSync(join(root, 'src/os/start.mjs'), join(dist, `${name}.js`));
+  );
+  await build({ ...page, outdir: dist });
+  // The directory of the package is one of modules.
+  writeFileSync(join(dist, 'package.json'), '{ "type": "commonjs" }\n');
+  for (const name of Object.keys(programs)) cpSync(join(root, 'src/os/start.cjs'), join(dist, `${name}.js`));
 
   // The agents' guard and keepers, steps and the simulator's stand-ins for PATH.
   for (const name of ['guard.sh', 'keeper.pl', 'keeper.py'])
     cpSync(join(root, 'src/os/processes', name), join(dist, name));
   cpSync(join(root, 'src/why/signatures.yaml'), join(dist, 'signatures.yaml'));
+  cpSync(join(root, 'src/engine-options/tables'), join(dist, 'engine-options'), { recursive: true });
   cpSync(join(root, 'src/static/library.sh'), join(dist, 'static.sh'));
   cpSync(join(root, 'src/steps'), join(dist, 'steps'), {
     recursive: true,
@@ -98,6 +137,11 @@ export async function bundle(dist, { minify }) {
   });
   mkdirSync(join(dist, 'mock-bin'), { recursive: true });
   cpSync(join(root, 'src/simulator/bin'), join(dist, 'mock-bin'), { recursive: true });
+  for (const name of PLAIN_STAND_INS)
+    writeFileSync(
+      join(dist, 'mock-bin', name),
+      `#!/bin/sh\nhere=$(cd "\${0%/*}" && pwd)\nexec "$here/simulate" ${name} "$@"\n`,
+    );
   for (const name of readdirSync(join(dist, 'mock-bin'))) chmodSync(join(dist, 'mock-bin', name), 0o755);
   chmodSync(join(dist, 'guard.sh'), 0o755);
   chmodSync(join(dist, 'srtctl.js'), 0o755);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { backendTypes } from '../src/backends/index.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const text = readFileSync(join(root, 'CONTRIBUTING.md'), 'utf8');
@@ -60,7 +61,10 @@ describe('CONTRIBUTING.md', () => {
     }
     symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
     const { compilerOptions } = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8'));
-    writeFileSync(join(copy, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['src'] }));
+    writeFileSync(
+      join(copy, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions, include: ['src'], exclude: ['src/report/browser'] }),
+    );
     for (const block of blocks) {
       const file = join(copy, block.file);
       mkdirSync(dirname(file), { recursive: true });
@@ -84,6 +88,7 @@ describe('CONTRIBUTING.md', () => {
       ['An engine', 2],
       ['A router', 2],
       ['A benchmark', 2],
+      ['A kind of service', 2],
       ['A command', 2],
       ['A watched metric', 1],
       ['A kept message', 3],
@@ -120,7 +125,11 @@ describe('CONTRIBUTING.md', () => {
     expect((await commandsOf('toy-bench.yaml')).at(-1)).toMatch(/^curl .*"max_tokens":16.*:8000\/v1\/compl/);
   });
 
+  it('adds a kind of service', async () => {
+    expect(await commandsOf('toy-store.yaml')).toContain('toy-store --listen 0.0.0.0:9400 --size 4');
+  });
+
   it('adds a command', async () => {
-    expect(await srtctl('engines')).toBe('sglang\ntrtllm\nvllm\nmocker\ntoy\n');
+    expect(await srtctl('engines')).toBe(`${[...backendTypes, 'toy'].join('\n')}\n`);
   });
 });

@@ -1,8 +1,8 @@
 // Measures speed and memory, absolute and as ratios against a baseline of the same moment. `npm run bench` after `make
 // build`.
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { buildSync } from 'esbuild';
 import { machine, median, milliseconds, sleep, table } from './figures.mjs';
@@ -16,11 +16,14 @@ import {
   withJob,
   writeRecipe,
 } from './jobs.mjs';
+import { loadgenFigures } from './loadgen.mjs';
 import { agentOf, cpuMs, rssMb } from './processes.mjs';
 import { turnaroundFigures } from './sweeps.mjs';
 
 const quickstart = join(root, 'examples/quickstart.yaml');
 const row = table(58, 28);
+/** Every so many of the public recipes is planned alone. */
+const RECIPES_APART = 25;
 /** How long agents are measured after they have settled. */
 const SETTLE_MS = 5_000;
 const WATCH_MS = 30_000;
@@ -93,6 +96,7 @@ function planning() {
   );
   if (!havePublicRecipes())
     return console.log('all public recipes: left out, ../shared/recipes is not there');
+  eachRecipe();
   const plan = [srtctl, 'dry-run', '-f', publicRecipes, '--json'];
   const many = pairwise(plan, ['-e', '0'], 3);
   row(
@@ -101,6 +105,31 @@ function planning() {
     'under 5000 ms',
   );
   row('  peak memory', `${peakMemoryMb(plan).toFixed(0)} MB`, 'under 300 MB');
+}
+
+/** Some of the public recipes of both layouts, each in a call of its own. */
+function eachRecipe() {
+  const files = [publicRecipes, `${publicRecipes}-v2`].filter(existsSync).flatMap((directory) =>
+    readdirSync(directory, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.yaml'))
+      .sort()
+      .filter((_, at) => at % RECIPES_APART === 0)
+      .map((name) => join(directory, name)),
+  );
+  const ratios = files
+    .map((file) => {
+      const plan = [srtctl, '--allow-duplicate-keys', 'dry-run', '-f', file];
+      return { file, ratio: pairwise(plan, ['-e', '0'], 3).ratio };
+    })
+    .sort((a, b) => b.ratio - a.ratio);
+  const [worst] = ratios;
+  if (!worst) return;
+  const middle = median(ratios.map(({ ratio }) => ratio));
+  row(
+    `  of ${files.length} public recipes, each against node -e 0`,
+    `${middle.toFixed(2)} ×, at most ${worst.ratio.toFixed(2)} ×`,
+    `aim: under 2.5 × (${relative(root, worst.file)})`,
+  );
 }
 
 async function starting(work) {
@@ -152,4 +181,5 @@ await withDirectory(async (work) => {
   await turnaround(work);
   await speedModel(work);
   await agents(work);
+  await loadgenFigures();
 });

@@ -146,6 +146,23 @@ make_mooncake() {
   made mooncake
 }
 
+# Clients of NATS: Python's, and its own tool, which is built where Go is there (minutes, so `make test` leaves it out).
+make_bus() {
+  if wanted bus bus.txt; then
+    install bus -- bus.txt
+    made bus
+  fi
+  case "${REAL:-}" in full | rest) ;; *) return 0 ;; esac
+  [ -x "$home/bus/bin/nats" ] && return 0
+  if ! command -v go >/dev/null; then
+    say "go is not here: the test with NATS' own tool is left out"
+    return 0
+  fi
+  say "building NATS' own tool"
+  GOBIN=$home/bus/bin GOFLAGS=-mod=mod go install github.com/nats-io/natscli/nats@v0.1.6 >/dev/null 2>&1 ||
+    cannot "NATS' own tool could not be built"
+}
+
 # Unpacked and not installed, so that Debian starts no service.
 make_debian() {
   local package
@@ -165,6 +182,6 @@ make_debian() {
 }
 
 begin=$SECONDS
-all=(debian routers dynamo dynamo-old mooncake vllm dynamo-vllm sglang)
+all=(debian bus routers dynamo dynamo-old mooncake vllm dynamo-vllm sglang)
 for name in "${@:-${all[@]}}"; do "make_$name"; done
 [ $((SECONDS - begin)) -lt 2 ] || say "ready after $((SECONDS - begin)) s, in $home"

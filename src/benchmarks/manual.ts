@@ -4,6 +4,20 @@ import type { BenchmarkProtocol } from './common/protocol.ts';
 export const manual: BenchmarkProtocol = {
   type: 'manual',
   uses: [],
-  plan: ({ pointDir }) => ({ type: 'manual', process: null, resultDir: pointDir }),
+  plan: ({ recipe, runtime, entry, pointDir }) => ({
+    type: 'manual',
+    process: null,
+    resultDir: pointDir,
+    ...(recipe.frontend.type === 'none'
+      ? {}
+      : {
+          serves: {
+            node: entry.node,
+            host: runtime.address(entry.node),
+            port: entry.port,
+            model: entry.model.name,
+          },
+        }),
+  }),
   readResult: async () => ({ type: 'manual', valid: null, serving: [], artifacts: [] }),
 };

@@ -1,33 +1,20 @@
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import {
-  type BenchmarkResult,
-  type ServingResult,
-  servingResultSchema,
-} from '../messages/job-directory/result.ts';
 import { VAIN, YET } from '../model/checks.ts';
-import type { CacheFigures, PlannedBenchmark } from '../model/kinds.ts';
+import type { CacheFigures, EngineMetrics, PlannedBenchmark } from '../model/kinds.ts';
+import { modesOf } from '../model/recipe-of.ts';
+import { restartIn } from '../model/worker-restart.ts';
+import { acceptsRestarts } from '../recipe/schema/experiment.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
-import { parseJson } from './common/parse-json.ts';
 import { benchmarkProcess } from './common/process.ts';
 import type { BenchmarkContext, BenchmarkProtocol } from './common/protocol.ts';
-import { type LoadgenConfig, loadgenConfigSchema, resultFileOf } from './loadgen/config.ts';
-import { whyNotValid } from './loadgen/judge.ts';
-
-/** sa-bench's own defaults. */
-const DEFAULTS = { randomRangeRatio: 0.8, promptsMultiplier: 10, warmupMultiplier: 2 } as const;
-const CONFIG_FILE = 'loadgen.json';
-/** A request of 32k tokens on a loaded system takes minutes, not hours. */
-const REQUEST_TIMEOUT_MS = 1_800_000;
+import type { LoadgenConfig } from './loadgen/config.ts';
+import { vainFindings } from './sa-bench-load.ts';
+import { CONFIG_FILE, PROGRESS_FILE, problemsOf, settingsOf } from './sa-bench-settings.ts';
 
 /** Messages for keys that srtctl's own load generator does not support. */
 const UNUSED: BenchmarkProtocol['unused'] = {
-  custom_tokenizer: `${VAIN}prompts are token ids or plain words, and no tokenizer is used`,
-  dataset_name: `${YET}prompts are random`,
-  dataset_path: `${YET}prompts are random, and the file is not read`,
+  custom_tokenizer: `${VAIN}the model's tokenizer.json is used, and where its chat template is missing, the engine applies its own`,
   slow_down_sleep_time: `${YET}decode workers are not slowed down`,
   slow_down_wait_time: `${YET}decode workers are not slowed down`,
-  reuse_http_connections: `${VAIN}connections are kept open from request to request`,
 };
 
 /**
@@ -43,45 +30,82 @@ function loadgenConfig({
   processes,
   rest: workers,
 }: BenchmarkContext): LoadgenConfig | null {
-  const { isl, osl, concurrencies, req_rate, use_chat_template, seed, ...rest } = recipe.benchmark;
-  if (isl == null || osl == null || concurrencies.length === 0) return null;
+  const settings = settingsOf(recipe);
+  if (!settings) return null;
+  const { benchmark } = recipe;
   return {
-    v: 1,
+    ...settings,
     url: `http://${runtime.address(entry.node)}:${entry.port}`,
-    endpoint: use_chat_template ? '/v1/chat/completions' : '/v1/completions',
+    endpoint: entry.chatAlone ? '/v1/chat/completions' : '/v1/completions',
     model: entry.model.name,
     mustList: entry.model.isGiven,
     modelPath: runtime.realEngines ? runtime.modelPathInside : null,
-    isl,
-    osl,
-    randomRangeRatio: rest.random_range_ratio ?? DEFAULTS.randomRangeRatio,
-    concurrencies,
-    requestRate: req_rate,
-    promptsMultiplier: rest.num_prompts_mult ?? DEFAULTS.promptsMultiplier,
-    warmupMultiplier: rest.num_warmup_mult ?? DEFAULTS.warmupMultiplier,
-    prompts: use_chat_template || !entry.takesTokenIds ? 'words' : 'tokens',
+    // Simulated engines count words, not tokens.
+    tokenizer: runtime.realEngines ? settings.tokenizer : null,
+    takesTokenIds: entry.takesTokenIds,
     // Points share engines, and would find prompts of an earlier point in their caches.
-    seed: seed ?? ordinal,
-    isSeedFixed: seed != null,
+    seed: benchmark.seed ?? ordinal,
     caches: workers.flatMap(({ process, cacheFigures }) =>
       cacheFigures ? [{ process, ...figuresOf(cacheFigures) }] : [],
     ),
-    requestTimeoutMs: REQUEST_TIMEOUT_MS,
-    stopWhenInvalid: rest.stop_when_invalid && !mayLose(recipe, processes),
+    engines: workers.flatMap(({ process, engineFigures }) =>
+      engineFigures ? [{ process, ...metricsOf(engineFigures) }] : [],
+    ),
+    gpus: gpusOf(processes),
+    place: placeOf(runtime),
+    // A recipe's frontend speaks HTTP.
+    caFile: null,
+    stopWhenInvalid: benchmark.stop_when_invalid && !mayLose(recipe, processes),
+    ...(wantsRates(recipe) ? { rates: true } : {}),
     resultDir: pointDir,
-    progressFile: `${pointDir}/progress.json`,
+    progressFile: `${pointDir}/${PROGRESS_FILE}`,
   };
 }
 
-/** Whether a result with failed requests may be valid, because the run can do without a worker. */
-const mayLose = ({ supervision: { critical } }: Recipe, processes: BenchmarkContext['processes']): boolean =>
-  !critical.frontend || processes.some(({ mode }) => !critical[mode]);
+/** Figures over time show what a fault does; other recipes do without. */
+const wantsRates = (recipe: Recipe): boolean =>
+  recipe.experiment != null || modesOf(recipe).some((mode) => restartIn(recipe, mode) !== null);
+
+/** Whether a result with failed requests may be valid, because the run can do without a worker or wants its end. */
+const mayLose = (recipe: Recipe, processes: BenchmarkContext['processes']): boolean =>
+  acceptsRestarts(recipe) ||
+  !recipe.supervision.critical.frontend ||
+  processes.some(({ mode }) => !recipe.supervision.critical[mode]);
 
 const figuresOf = ({ hits, prompts, ...place }: CacheFigures) => ({
   ...place,
   hits: [...hits],
   prompts: [...prompts],
 });
+
+const metricsOf = ({ preemptions, kvCacheUsage, queue, speculation, ...place }: EngineMetrics) => ({
+  ...place,
+  preemptions: [...preemptions],
+  kvCacheUsage: [...kvCacheUsage],
+  queue: [...queue],
+  speculation: {
+    ...speculation,
+    steps: [...speculation.steps],
+    tokens: [...speculation.tokens],
+    drafted: [...speculation.drafted],
+  },
+});
+
+/** The GPUs of all workers, and of each phase with disaggregation; null without GPUs. */
+function gpusOf(processes: BenchmarkContext['processes']): LoadgenConfig['gpus'] {
+  const of = (mode?: string): number => {
+    const some = processes.filter((one) => mode === undefined || one.mode === mode);
+    return new Set(some.flatMap(({ node, gpus }) => gpus.map((gpu) => `${node} ${gpu}`))).size;
+  };
+  const total = of();
+  return total === 0 ? null : { total, prefill: of('prefill') || null, decode: of('decode') || null };
+}
+
+/** With `--local` all nodes are this machine. */
+function placeOf({ realEngines, networkInterface }: BenchmarkContext['runtime']): LoadgenConfig['place'] {
+  if (!realEngines) return 'mock';
+  return networkInterface === 'lo' ? 'local' : 'node';
+}
 
 /** The engines' hub cache, which has the model's vocabulary. */
 function hubHome({ recipe, runtime }: BenchmarkContext): Record<string, string> {
@@ -95,20 +119,18 @@ export const saBench: BenchmarkProtocol = {
   uses: [
     ...(['isl', 'osl', 'concurrencies', 'req_rate', 'random_range_ratio', 'seed'] as const),
     ...(['num_prompts_mult', 'num_warmup_mult', 'use_chat_template', 'stop_when_invalid'] as const),
+    ...(['ttft_threshold_ms', 'itl_threshold_ms', 'e2e_threshold_ms'] as const),
+    ...(['validity', 'request_records_mib'] as const),
+    ...(['reuse_http_connections', 'client_threads', 'api_key_env', 'headers', 'extra_body'] as const),
+    ...(['dataset_name', 'dataset_path', 'tokenizer', 'shared_prefix_ratio'] as const),
+    ...(['arrivals', 'burstiness', 'ramp_up', 'duration'] as const),
   ],
   unused: UNUSED,
   leavesFigures: true,
+  measures: true,
   judged: (argv, { lossy }) => [...argv, '--judge', ...(lossy ? ['--lossy'] : [])],
-  cannotRun: ({ benchmark }) => [
-    ...(['isl', 'osl'] as const).flatMap((key) =>
-      benchmark[key] == null
-        ? [{ path: ['benchmark', key], text: 'is missing: sa-bench needs a length in tokens' }]
-        : [],
-    ),
-    ...(benchmark.concurrencies.length === 0
-      ? [{ path: ['benchmark', 'concurrencies'], text: 'is missing' }]
-      : []),
-  ],
+  notDone: vainFindings,
+  cannotRun: problemsOf,
 
   plan(context): PlannedBenchmark {
     const { runtime, pointDir } = context;
@@ -127,29 +149,9 @@ export const saBench: BenchmarkProtocol = {
     };
   },
 
-  async readResult({ resultDir }, { lossy } = { lossy: false }): Promise<BenchmarkResult> {
-    const config = parseJson(loadgenConfigSchema, await readFile(join(resultDir, CONFIG_FILE), 'utf8'));
-    if ('problem' in config) return invalid(`${CONFIG_FILE}: ${config.problem}`);
-    const { concurrencies } = config.value;
-    const present = new Set(await readdir(resultDir));
-    const files = concurrencies.map(resultFileOf).filter((name) => present.has(name));
-    const artifacts = [...files, CONFIG_FILE, 'benchmark.out'].filter((name) => present.has(name));
-    const serving: ServingResult[] = [];
-    for (const name of files) {
-      const one = parseJson(servingResultSchema, await readFile(join(resultDir, name), 'utf8'));
-      if ('problem' in one) return { ...invalid(`${name}: ${one.problem}`), serving, artifacts };
-      serving.push(one.value);
-    }
-    const reason = whyNotValid(concurrencies, serving, lossy);
-    if (reason !== undefined) return { ...invalid(reason), serving, artifacts };
-    return { type: 'sa-bench', valid: true, serving, artifacts };
+  async readResult({ resultDir }, { lossy } = { lossy: false }) {
+    // Loaded when it is needed, because a plan needs no result.
+    const { readFigures } = await import('./sa-bench-result.ts');
+    return readFigures(resultDir, lossy);
   },
 };
-
-const invalid = (reason: string): BenchmarkResult => ({
-  type: 'sa-bench',
-  valid: false,
-  reason,
-  serving: [],
-  artifacts: [],
-});

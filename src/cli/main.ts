@@ -3,18 +3,24 @@ import { EXIT, SrtctlError } from '../os/errors.ts';
 import { setOwnUmask } from '../os/processes/own-umask.ts';
 import { sourceStack } from '../os/source-stack.ts';
 import { registerApply } from './commands/apply.ts';
+import { registerBench } from './commands/bench.ts';
 import { registerCancel } from './commands/cancel.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerDryRun } from './commands/dry-run.ts';
-import { registerLogs } from './commands/logs.ts';
+import { registerCompare } from './commands/figures/compare.ts';
+import { registerReport } from './commands/figures/report.ts';
+import { registerMigrate } from './commands/migrate.ts';
+import { registerPreflight } from './commands/preflight.ts';
 import { registerRender } from './commands/render.ts';
 import { registerResolveOverride } from './commands/resolve-override.ts';
 import { registerResults } from './commands/results.ts';
 import { registerResume } from './commands/resume.ts';
 import { registerSchema } from './commands/schema.ts';
-import { registerStatus } from './commands/status.ts';
-import { registerWatch } from './commands/watch.ts';
-import { registerWhy } from './commands/why.ts';
+import { registerBus } from './commands/watching/bus.ts';
+import { registerLogs } from './commands/watching/logs.ts';
+import { registerStatus } from './commands/watching/status.ts';
+import { registerWatch } from './commands/watching/watch.ts';
+import { registerWhy } from './commands/watching/why.ts';
 import { errorBody, sayError } from './terminal/say-error.ts';
 import { guardTerminal } from './terminal/terminal.ts';
 
@@ -25,7 +31,7 @@ const VERSION = '0.1.0';
 
 /** Commands that read the outputs directory anyway. */
 const OF_JOBS: ReadonlySet<string> = new Set([
-  ...['apply', 'resume', 'status', 'watch', 'logs', 'results', 'why', 'cancel'],
+  ...['apply', 'resume', 'status', 'watch', 'logs', 'results', 'report', 'compare', 'why', 'cancel'],
 ]);
 
 const program = new Command('srtctl')
@@ -39,8 +45,16 @@ const program = new Command('srtctl')
     '--safe-directory <directories>',
     'colon-separated directories whose recipes and srtslurm.yaml are accepted with any owner; * = all (SRTCTL_SAFE_DIRECTORY)',
   )
+  .option(
+    '--allow-duplicate-keys',
+    'a key that stands twice in a map is a warning, and its last value counts (SRTCTL_ALLOW_DUPLICATE_KEYS=1)',
+  )
   .hook('preAction', (command) => {
-    const { safeDirectory } = command.opts<{ safeDirectory?: string }>();
+    const { safeDirectory, allowDuplicateKeys } = command.opts<{
+      safeDirectory?: string;
+      allowDuplicateKeys?: boolean;
+    }>();
+    if (allowDuplicateKeys) process.env.SRTCTL_ALLOW_DUPLICATE_KEYS = '1';
     if (safeDirectory !== undefined) process.env.SRTCTL_SAFE_DIRECTORY = safeDirectory;
   })
   .hook('postAction', async (_, command) => {
@@ -67,15 +81,21 @@ Exit codes:
 for (const register of [
   registerApply,
   registerDoctor,
+  registerPreflight,
   registerDryRun,
   registerRender,
+  registerMigrate,
   registerWatch,
   registerLogs,
   registerStatus,
   registerResults,
+  registerReport,
+  registerCompare,
   registerResume,
   registerWhy,
   registerCancel,
+  registerBus,
+  registerBench,
   registerSchema,
   registerResolveOverride,
 ])

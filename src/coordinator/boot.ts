@@ -8,9 +8,10 @@ import type { Roster } from './agents/roster.ts';
 import type { CoordinatorBus } from './bus-server/coordinator-bus.ts';
 import { writeCredentials } from './bus-server/credentials.ts';
 import type { CoordinatorOptions } from './coordinator-options.ts';
+import type { Fleet } from './fleet/fleet.ts';
 import type { JobRecord } from './record/job-record.ts';
 import { ofAttempt } from './sweep/attempt.ts';
-import type { Fleet } from './sweep/fleet.ts';
+import type { HostSetup } from './sweep/host-setup.ts';
 import type { Planning } from './sweep/planning.ts';
 import type { Points } from './sweep/points.ts';
 import type { PreviousRun } from './takeover/previous-run.ts';
@@ -29,6 +30,7 @@ export interface BootParts {
   readonly clocks: Clocks;
   readonly messages: AgentMessages;
   readonly lease: LeaseSender;
+  readonly hostSetup: Pick<HostSetup, 'begin'>;
 }
 
 /** Brings the job up to its first point: the bus is open, every agent has joined, the points are planned. */
@@ -50,7 +52,7 @@ export class Boot {
 
   async #run(signal: AbortSignal): Promise<string> {
     const { options, previousRun, bus, record, roster, fleet, agents } = this.#parts;
-    const { replacements, planning, points, clocks, messages, lease } = this.#parts;
+    const { replacements, planning, points, clocks, messages, lease, hostSetup } = this.#parts;
     await writeCredentials(options);
     signal.throwIfAborted();
     // Agents take longer to load than the bus takes to open, and say hello until they are answered.
@@ -73,6 +75,7 @@ export class Boot {
     adopt({ previousRun, fleet }, plan, [...lost, ...roster.newcomers]);
     // Silence counts from now on, because the first agents may be late with a heartbeat while all of them load.
     roster.watch(() => bus.status.connected);
+    await hostSetup.begin(plan, signal);
     return without.length === 0 ? 'every agent has joined' : `goes on without ${without.join(', ')}`;
   }
 }

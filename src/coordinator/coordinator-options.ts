@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { JobSpec } from '../messages/job-directory/job-files.ts';
 import type { PointResult } from '../messages/job-directory/result.ts';
+import type { Epoch } from '../messages/spec/counters.ts';
 import type { SteadyClock } from '../os/steady-clock.ts';
 import type { AgentPlace, Platform } from '../platform/launch/launcher.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
@@ -37,7 +38,7 @@ export interface CoordinatorOptions extends PlansNodes {
   readonly clock: SteadyClock;
   /** When the allocation ends, ms since the epoch. */
   readonly endsAt: number | null;
-  readonly epoch: number;
+  readonly epoch: Epoch;
   /** The job's node-local directory. */
   readonly home: string;
   readonly epochLock: EpochLock;

@@ -13,13 +13,14 @@ import { Boot } from './boot.ts';
 import { CoordinatorBus } from './bus-server/coordinator-bus.ts';
 import { removeCredentials } from './bus-server/credentials.ts';
 import type { CoordinatorOptions } from './coordinator-options.ts';
+import { ProcessCauses } from './fleet/cause.ts';
+import { Fleet } from './fleet/fleet.ts';
 import { AliveFile } from './record/alive-file.ts';
 import { JobRecord } from './record/job-record.ts';
 import { ResultsFile } from './record/results-file.ts';
-import { ProcessCauses } from './sweep/cause.ts';
 import { Cleaner } from './sweep/cleanup.ts';
 import { Explainer } from './sweep/explainer.ts';
-import { Fleet } from './sweep/fleet.ts';
+import { HostSetup } from './sweep/host-setup.ts';
 import { Planning } from './sweep/planning.ts';
 import { PointGate } from './sweep/point-gate.ts';
 import { PointRuns } from './sweep/point-run.ts';
@@ -27,6 +28,7 @@ import { Points } from './sweep/points.ts';
 import { SweepRun } from './sweep/sweep-run.ts';
 import { TimeBudget } from './sweep/time-budget.ts';
 import { PreviousRun } from './takeover/previous-run.ts';
+import { restartsInput, WorkerRestarts } from './workers/worker-restarts.ts';
 
 /** How long the last events may take to reach their file, ms. */
 const LAST_EVENTS_MS = 3_000;
@@ -64,8 +66,10 @@ export class Coordinator {
     const aliveFile = new AliveFile(spec.jobDir, epoch);
     const shared = { ...options, post, subjects, previousRun, bus, record, roster, timeBudget, aliveFile };
 
+    const restarts = new WorkerRestarts({ ...shared, ...previousRun.restarts });
     const fleet = new Fleet({
       ...shared,
+      restarts,
       generation: record.state.generation + 1,
       agentOf: agentsByNode(agents),
       causes: new ProcessCauses(shared),
@@ -83,18 +87,21 @@ export class Coordinator {
     const points = new Points({ ...shared, results: new ResultsFile(paths.results) });
     const runs = new PointRuns({
       ...shared,
-      ...{ fleet, points, replacements },
+      killsBefore: previousRun.kills,
+      ...{ fleet, points, replacements, restarts },
       jobId: spec.jobId,
+      serveOnly: spec.serveOnly === true,
       explainer: new Explainer({ ...shared, eventsFile: paths.events }),
       timeLimitMs: timeLimitMs(sweep.point_time_limit ?? ''),
     });
+    const hostSetup = new HostSetup({ ...shared, fleet });
     const boot = new Boot({
       ...{ options, previousRun, bus, record, roster, fleet, agents: agentStarter },
-      ...{ replacements, planning, points, clocks, messages, lease },
+      ...{ replacements, planning, points, clocks, messages, lease, hostSetup },
     });
     this.#sweep = new SweepRun(
       {
-        ...{ boot, fleet, points, record, post },
+        ...{ boot, fleet, points, record, post, hostSetup },
         gate: new PointGate({ ...shared, replacements, planning, runs }),
         cleaner: new Cleaner({ ...shared, fleet }),
       },
@@ -102,6 +109,10 @@ export class Coordinator {
         ...previousRun.standing,
         ordinals: previousRun.left(options.points.map(({ ordinal }) => ordinal)),
         policy: failurePolicy(sweep.on_failure),
+        restarts: restartsInput(previousRun.restarts.found, {
+          goesOn: previousRun.restarts.goesOn,
+          now: clock.now(),
+        }),
       },
     );
     this.#options = options;

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { frontendFor } from '../frontends/index.ts';
 import { jobPaths } from '../messages/job-directory/files.ts';
 import { jobSpecSchema } from '../messages/job-directory/job-files.ts';
 import type { JobContext } from '../model/kinds.ts';
@@ -22,9 +21,10 @@ import {
 import { adopt } from '../os/processes/process-handle.ts';
 import { sourceStack } from '../os/source-stack.ts';
 import { createSteadyClock } from '../os/steady-clock.ts';
-import { natsLogins } from '../plan/infra.ts';
+import { natsLogins, natsPayloadOf } from '../plan/infra.ts';
 import { nodesNeeded, planSweep, spareNodesOf } from '../plan/plan.ts';
 import { createRuntimeContext } from '../plan/runtime-context.ts';
+import { containerRuntimeOf } from '../platform/container-runtime.ts';
 import { choosePlatform, type PlatformChoice } from '../platform/index.ts';
 import { freePort } from '../platform/local/local-platform.ts';
 import { notDoneOf, notDoneOfCluster } from '../recipe/checks/not-done.ts';
@@ -32,6 +32,7 @@ import { loadedVariantSchema } from '../recipe/load.ts';
 import { clusterConfigSchema } from '../recipe/schema/cluster.ts';
 import { supervisionSchema } from '../recipe/values/supervision.ts';
 import { numbersOf } from '../recipe/variant.ts';
+import { runsEtcd } from '../services/effective.ts';
 import { supervisionOf } from './agents/roster.ts';
 import { createServerCertificate } from './bus-server/certificates.ts';
 import { createJobKeys, type JobKeys, keysOf } from './bus-server/keys.ts';
@@ -39,7 +40,7 @@ import { listenAddress } from './bus-server/listen.ts';
 import { natsServerFor } from './bus-server/nats-release.ts';
 import { NatsServer } from './bus-server/nats-server.ts';
 import { Coordinator } from './coordinator.ts';
-import { readPointResults } from './record/point-results.ts';
+import { readPointResults } from './record/read-results.ts';
 import { pointsInOrder } from './sweep/points-in-order.ts';
 import { startCoordinatorGuard } from './takeover/coordinator-guard.ts';
 import { clearDeadJobs, ownHome, removeHome } from './takeover/dead-jobs.ts';
@@ -152,7 +153,7 @@ async function main(): Promise<void> {
     listen,
     logFile: natsLog,
     keys,
-    maxPayloadMb: Math.max(1, ...recipes.map(({ infra }) => infra.nats_max_payload_mb ?? 1)),
+    maxPayloadMb: Math.max(1, ...recipes.map((recipe) => natsPayloadOf(recipe) ?? 1)),
     logins: natsLogins(recipes),
     binary,
     directory: tmpDir,
@@ -208,6 +209,7 @@ async function main(): Promise<void> {
       etcdBinary: etcdCommand,
       setupScript: spec.setupScript,
       realEngines: !spec.mock,
+      checksOptions: !spec.mock,
       ...(platform.port ? { port: platform.port } : {}),
       hasGpus: spec.mock || spec.mode === 'slurm' || machineHasGpus(),
     });
@@ -224,6 +226,7 @@ async function main(): Promise<void> {
       ...here.launch,
       stopDirs,
       ...(spec.mode === 'slurm' ? { tmpDir: nodeTmpDir } : {}),
+      ...(spec.hostSetup ? { staysForTeardown: true } : {}),
     },
     // A coordinator that takes over keeps the order of its predecessor.
     points: found?.state.points ?? (await pointsInOrder(variant, nodes, runtimeAt)),
@@ -237,7 +240,12 @@ async function main(): Promise<void> {
     },
     notDone: (recipe) =>
       [
-        ...notDoneOf(recipe, { mock: spec.mock, containers: platform.containers }),
+        ...notDoneOf(recipe, {
+          mock: spec.mock,
+          containers: platform.containers,
+          runtime: containerRuntimeOf(cluster, spec),
+          hostSetup: spec.hostSetup === true,
+        }),
         ...notDoneOfCluster(cluster),
       ].map(({ path, text }) => `${path}: ${text}`),
     pointDir: (ordinal, name) => places.pointDir(ordinal, name, numbersOf(variant)),
@@ -275,7 +283,7 @@ async function main(): Promise<void> {
   process.exit(exitCode);
 
   function usesEtcd(): boolean {
-    return variant.points.some(({ recipe }) => frontendFor(recipe.frontend.type)?.needsEtcd);
+    return variant.points.some(({ recipe }) => runsEtcd(recipe));
   }
 
   function clearDead(): void {

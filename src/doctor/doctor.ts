@@ -2,6 +2,7 @@ import { type Finding, merged } from './finding.ts';
 import { LOGIN_CHECKS } from './login-checks.ts';
 import { checkNodes } from './node-step.ts';
 import { idleNodes, namedNodes } from './nodes.ts';
+import { checkOptionsHere, checkOptionsOn } from './option-checks.ts';
 import { SLURM_CHECKS } from './slurm-checks.ts';
 import type { Check, World } from './world.ts';
 
@@ -14,15 +15,16 @@ export interface DoctorOptions {
 }
 
 /** All findings, in the order of the checks. */
-export async function examine(world: World, options: DoctorOptions): Promise<Finding[]> {
-  const login = await runChecks(LOGIN_CHECKS, 'login', world);
+export async function examine(world: World, { all, nodes: lists, waitS }: DoctorOptions): Promise<Finding[]> {
+  const login = [...(await runChecks(LOGIN_CHECKS, 'login', world)), ...(await checkOptionsHere(world))];
   const [first, ...others] = SLURM_CHECKS;
   const slurm = await runChecks([first], 'slurm', world);
   if (slurm.some(({ status }) => status !== 'ok')) return [...login, ...slurm];
   const further = await runChecks(others, 'slurm', world);
-  const nodes = options.all ? await idleNodes(world) : await namedNodes(world, options.nodes);
-  const onNodes = await checkNodes(world, nodes.nodes, options.waitS);
-  return [...login, ...slurm, ...further, ...merged([...nodes.findings, ...onNodes])];
+  const nodes = all ? await idleNodes(world) : await namedNodes(world, lists);
+  const onNodes = await checkNodes(world, nodes.nodes, waitS);
+  const options = await checkOptionsOn(world, nodes.nodes, waitS);
+  return [...login, ...slurm, ...further, ...merged([...nodes.findings, ...onNodes]), ...options];
 }
 
 async function runChecks(checks: readonly Check[], where: string, world: World): Promise<Finding[]> {

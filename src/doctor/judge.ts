@@ -31,6 +31,9 @@ export function judge(report: NodeReport, clockAheadMs: number | undefined, expe
     ports: [ports(report)],
     leftovers: leftovers(report, expected),
     ownership: [ownership(report)],
+    paths: report.missing.map((path) =>
+      fail(`${path} does not exist`, 'name an image or a directory of mounts that every node has'),
+    ),
     models: report.models.map(({ path, problem }) =>
       problem === null
         ? ok(`${path} can be read`)

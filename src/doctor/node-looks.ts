@@ -1,23 +1,21 @@
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { access, open, readdir, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { promisify } from 'node:util';
+import { outputOf } from '../os/processes/output-of.ts';
 import { findMarker, markIn, ownerLives, ownerMark } from '../os/processes/owner-mark.ts';
 import type { Gpu, NodeReport, NodeRequest } from './node-report.ts';
 
 const SMI_MS = 15_000;
-const exec = promisify(execFile);
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 export async function gpus(): Promise<Pick<NodeReport, 'gpus' | 'gpuError'>> {
   const query = ['--query-gpu=index,name,memory.used,memory.total', '--format=csv,noheader,nounits'];
   try {
-    const { stdout } = await exec('nvidia-smi', query, { timeout: SMI_MS });
+    const stdout = await outputOf('nvidia-smi', query, { timeoutMs: SMI_MS });
     const list = stdout.split('\n').flatMap((line): Gpu[] => {
       const [index = '', name = '', used, total] = line.split(',').map((word) => word.trim());
       return index === '' ? [] : [{ index, name, usedMib: Number(used) || 0, totalMib: Number(total) || 0 }];
@@ -86,7 +84,7 @@ export async function ownership(): Promise<NodeReport['ownership']> {
   ] as const;
   const works = await Promise.all(
     keepers.map(([program, args]) =>
-      exec(program, [...args], { timeout: SMI_MS }).then(
+      outputOf(program, args, { timeoutMs: SMI_MS }).then(
         () => program,
         () => null,
       ),
@@ -113,6 +111,18 @@ export async function modelProblem(path: string): Promise<string | null> {
   } catch (error) {
     return messageOf(error);
   }
+}
+
+export async function missingOf(paths: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(
+    paths.map((path) =>
+      access(path).then(
+        () => [],
+        () => [path],
+      ),
+    ),
+  );
+  return found.flat();
 }
 
 async function readable(file: string): Promise<void> {

@@ -7,6 +7,7 @@ import {
   gpus,
   isOnPath,
   marked,
+  missingOf,
   modelProblem,
   outputs,
   ownership,
@@ -52,7 +53,7 @@ async function tellClock(node: string): Promise<void> {
 }
 
 async function look(node: string, request: NodeRequest): Promise<NodeReport> {
-  const { networkInterface, models, ports, distDir } = request;
+  const { networkInterface, models, paths, ports, distDir } = request;
   const [cards, taken, leftovers, owned, tmp, version, shared] = await Promise.all([
     gpus(),
     portsTaken(ports),
@@ -71,6 +72,7 @@ async function look(node: string, request: NodeRequest): Promise<NodeReport> {
     portsTaken: taken,
     leftovers,
     ownership: owned,
+    missing: await missingOf(paths),
     models: await Promise.all(models.map(async (path) => ({ path, problem: await modelProblem(path) }))),
     tmp,
     srtctl: { version },

@@ -11,6 +11,7 @@ export const nodeRequestSchema = z.object({
   token: z.string(),
   distDir: z.string(),
   models: z.array(z.string()),
+  paths: z.array(z.string()).default([]),
   ports: z.array(z.number()),
   programs: z.array(z.string()),
   networkInterface: z.string().nullable(),
@@ -43,6 +44,8 @@ export const nodeReportSchema = z.object({
    */
   ownership: z.object({ mark: z.boolean(), keeper: z.enum(['perl', 'python3']).nullable() }),
   models: z.array(z.object({ path: z.string(), problem: z.string().nullable() })),
+  /** Images and host directories of mounts that are missing. */
+  missing: z.array(z.string()).default([]),
   tmp: z.object({ path: z.string(), freeBytes: z.number() }),
   /** Digest of the agent's code; null when it cannot be read. */
   srtctl: z.object({ version: z.string().nullable() }),

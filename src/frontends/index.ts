@@ -1,8 +1,14 @@
 import { frontendSchemaOf } from '../recipe/schema/frontend.ts';
+import { atomesh } from './atomesh.ts';
 import type { FrontendProtocol } from './common/protocol.ts';
 import { dynamo } from './dynamo/plan.ts';
-import { sglangRouter } from './sglang.ts';
+import { llmd } from './llm-d/plan.ts';
+import { none } from './none.ts';
+import { sglRouter } from './sgl-router.ts';
+import { sglangDirect } from './sglang-direct.ts';
+import { sglangRouter } from './sglang-router.ts';
 import { smg } from './smg.ts';
+import { tilertRouter } from './tilert-router.ts';
 import { trtllmServe } from './trtllm-serve.ts';
 import { vllmDirect } from './vllm.ts';
 import { vllmRouter } from './vllm-router.ts';
@@ -12,9 +18,15 @@ const frontends: readonly FrontendProtocol[] = [
   dynamo,
   sglangRouter,
   smg,
+  sglRouter,
   vllmRouter,
   trtllmServe,
   vllmDirect,
+  sglangDirect,
+  none,
+  atomesh,
+  llmd,
+  tilertRouter,
 ];
 
 /** Routers that a recipe may name. */

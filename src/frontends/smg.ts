@@ -4,7 +4,7 @@ import { toldRouter } from './common/told-workers.ts';
 export const smg = toldRouter({
   type: 'smg',
   summary: 'the Shepherd model gateway',
-  module: 'smg.launch_router',
+  program: ['python3', '-m', 'smg.launch_router'],
   // Its /v1/completions accepts only text, and answers ids with HTTP 400.
   takesTokenIds: false,
   disaggregated: '--pd-disaggregation',

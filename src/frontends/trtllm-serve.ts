@@ -2,7 +2,7 @@ import { stringify } from 'yaml';
 import type { EndpointProcess } from '../model/kinds.ts';
 import { PlanError } from '../os/errors.ts';
 import { entryOn } from './common/placement.ts';
-import { frontendProcess, routerEnvironment } from './common/process.ts';
+import { frontendProcess, routerEnvironment, routerImage } from './common/process.ts';
 import type { FrontendContext, FrontendProtocol } from './common/protocol.ts';
 
 const CONFIG = 'ser.yaml';
@@ -34,7 +34,7 @@ export const trtllmServe: FrontendProtocol = {
           ...optionsOf(recipe.frontend.args),
         ],
         env: routerEnvironment(context, orchestratorNode(context)),
-        image: runtime.image,
+        image: routerImage(context),
         path: '/health',
         files: [{ path: `${runtime.logDir}/${CONFIG}`, content: servers(context) }],
       }),

@@ -1,4 +1,5 @@
 import { takesMooncake } from '../backends/common/config.ts';
+import { DISCOVERY_PORT, discoversWorkers } from '../backends/vllm/moriio.ts';
 import { toldRouter } from './common/told-workers.ts';
 
 /**
@@ -9,9 +10,10 @@ import { toldRouter } from './common/told-workers.ts';
 export const vllmRouter = toldRouter({
   type: 'vllm-router',
   summary: 'the vLLM router',
-  module: 'vllm_router.launch_router',
+  program: ['python3', '-m', 'vllm_router.launch_router'],
   takesTokenIds: true,
   disaggregated: '--vllm-pd-disaggregation',
+  discovery: (recipe) => (discoversWorkers(recipe) ? DISCOVERY_PORT : null),
   // NIXL's connector needs no bootstrap port.
   tellsBootstrap: takesMooncake,
   graceMs: 5_000,

@@ -2,6 +2,7 @@ import type { AnyActorRef } from 'xstate';
 import type { ProcessReport } from '../messages/events/control.ts';
 import type { ClockOffset } from '../messages/events/events.ts';
 import type { Cause } from '../messages/job-directory/result.ts';
+import type { RestartPolicy } from '../messages/spec/process-spec.ts';
 import type { PointState, SweepState } from '../messages/spec/states.ts';
 
 export type SweepEvent =
@@ -20,7 +21,23 @@ export type FleetEvent =
   /** What an agent runs now, from a hello or a heartbeat. */
   | { type: 'agent.reports'; node: string; reports: readonly ProcessReport[] }
   /** A process changed its state, from the stream of events, which may be of the previous run. */
-  | { type: 'process.moved'; node: string; report: ProcessReport };
+  | { type: 'process.moved'; node: string; report: ProcessReport }
+  /** A worker has ended and will start again in `delayMs`: none of its processes is wanted until then. */
+  | {
+      type: 'endpoint.rest';
+      policy: RestartPolicy;
+      /** The number of the restart in the job, from 1. */
+      number: number;
+      delayMs: number;
+      cause: Cause;
+    }
+  | { type: 'endpoint.start'; endpoint: string; number: number };
+
+export type RestartEvent =
+  /** A process of an endpoint with a restart policy ended while it was wanted. `clean`: by itself, with exit code 0. */
+  | { type: 'worker.ended'; policy: RestartPolicy; cause: Cause; critical: boolean; clean: boolean }
+  /** No process is wanted any more. */
+  | { type: 'workers.released' };
 
 /** A machine has entered a state. */
 export interface SweepMoved {
@@ -56,6 +73,7 @@ export interface Addresses {
   sweep: SweepEvent;
   point: PointEvent;
   fleet: FleetEvent;
+  restarts: RestartEvent;
   record: RecordEvent;
 }
 

@@ -1,6 +1,6 @@
 import { assign, enqueueActions, fromPromise, setup } from 'xstate';
 import type { BenchmarkResult, Cause } from '../messages/job-directory/result.ts';
-import type { DeployPhase } from '../messages/spec/process-spec.ts';
+import type { DeployPhase } from '../messages/spec/deploy-phases.ts';
 import type { PointState } from '../messages/spec/states.ts';
 import { type PointEvent, tell } from './addresses.ts';
 
@@ -52,6 +52,8 @@ export interface PointOutcome {
   readonly status: 'done' | 'failed' | 'interrupted';
   readonly cause: Cause | null;
   readonly result: BenchmarkResult | null;
+  /** What the job ends with, when this failure is all that is wrong with it. */
+  readonly exitCode?: number;
 }
 
 interface WorkInput {

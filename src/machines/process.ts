@@ -49,7 +49,6 @@ interface Input {
   readonly spec: ProcessSpec;
 }
 
-/** Effects that the machine needs; node-agent/ implements them, tests replace them with recorders. */
 export interface ProbeInput {
   readonly spec: ProcessSpec;
   /** `startup`: often, from 250 ms up; `liveness`: seldom. */
@@ -116,6 +115,13 @@ export const processMachine = setup({
       event.type === 'spec.changed' && readyAnew(context.spec, event.spec),
     hasFailed: ({ context }) => context.failure !== null,
     mustEnd: ({ context }) => context.spec.endTimeoutMs !== undefined,
+    /** It may end when it is ready, and was not. */
+    endedTooEarly: ({ context: { spec }, event }) =>
+      event.type === 'process.exited' &&
+      event.exitCode === 0 &&
+      !spec.terminates &&
+      spec.mayEnd === true &&
+      spec.probe.kind !== 'running',
     completed: ({ context, event }) =>
       event.type === 'process.exited' && hasSucceeded(context.spec, event.exitCode),
   },
@@ -209,6 +215,28 @@ export const processMachine = setup({
           invoke: { src: 'probe', input: ({ context }) => ({ spec: context.spec, phase: 'startup' }) },
           on: {
             'probe.passed': { target: 'ready', actions: assign({ why: ({ event }) => event.detail }) },
+            'process.exited': [
+              {
+                guard: 'endedTooEarly',
+                target: '#process.failed',
+                actions: [
+                  'noteExit',
+                  assign({ why: 'ended with exit code 0 before it was ready', failure: 'ended too early' }),
+                ],
+              },
+              {
+                guard: 'completed',
+                target: '#process.stopped',
+                actions: ['noteExit', assign({ why: 'completed' })],
+              },
+              {
+                target: '#process.failed',
+                actions: [
+                  'noteExit',
+                  assign({ why: ({ event }) => ended(event), failure: 'ended while it was wanted' }),
+                ],
+              },
+            ],
             'probe.missed': { actions: assign({ missing: ({ event }) => event.detail }) },
             'probe.gaveUp': {
               target: 'stopping',

@@ -2,6 +2,7 @@ import type { Cause } from '../messages/job-directory/result.ts';
 import type { SweepState } from '../messages/spec/states.ts';
 import { afterFailure, type FailurePolicy } from './failure-policy.ts';
 import { CausedError, type PointInput, type PointOutcome } from './point.ts';
+import type { RestartsInput } from './restarts.ts';
 
 /** One attempt at a point, and the handling of its result. */
 export interface Attempt {
@@ -37,12 +38,15 @@ export interface SweepInput {
   /** The earlier failure, if there was one. */
   readonly cause?: Cause | null;
   readonly policy?: FailurePolicy;
+  /** Restarts of workers under the previous coordinator. */
+  readonly restarts?: RestartsInput | undefined;
 }
 
 export interface SweepContext {
   /** Ordinals of the points that are still to run, the current one first. */
   readonly left: readonly number[];
   readonly policy: FailurePolicy;
+  readonly restarts: RestartsInput | undefined;
   /** Points with a valid result, and points that failed in their last attempt. */
   readonly done: number;
   readonly failed: number;
@@ -58,6 +62,8 @@ export interface SweepContext {
   readonly why: string;
   /** The first thing that went wrong, in any point or beside them. */
   readonly cause: Cause | null;
+  /** Exit code of the first point that failed with one of its own. */
+  readonly failedCode: number | null;
   /** Exit code asked for by a signal or a cancel; null = not interrupted. */
   readonly interruptCode: number | null;
   /** No further point can run, because an agent or the bus is gone. */
@@ -104,7 +110,8 @@ export function afterPoint(context: SweepContext, outcome: PointOutcome): Partia
   if (status === 'done' && left.length === 0 && result?.type === 'manual')
     return { left, done: context.done + 1, failures: [], interruptCode: null };
   if (status === 'done') return { left, done: context.done + 1, failures: [] };
-  const over = { left, failed: context.failed + 1, failures: [], cause: context.cause ?? cause };
+  const failedCode = context.failedCode ?? outcome.exitCode ?? null;
+  const over = { left, failed: context.failed + 1, failures: [], cause: context.cause ?? cause, failedCode };
   if (status === 'interrupted' || cause === null) return over;
   return afterFailure(context.policy, [...context.failures, cause]) === 'abort'
     ? { ...over, aborted: true, why: 'a point failed, and on_failure is abort' }
@@ -112,10 +119,11 @@ export function afterPoint(context: SweepContext, outcome: PointOutcome): Partia
 }
 
 /** 3: every point had its turn, and some are done. */
-export function exitCodeOf({ interruptCode, cause, crippled, aborted, done, failed }: SweepContext): number {
+export function exitCodeOf(context: SweepContext): number {
+  const { interruptCode, cause, crippled, aborted, done, failed, failedCode } = context;
   if (interruptCode !== null) return interruptCode;
   if (failed > 0 && done > 0 && !crippled && !aborted) return 3;
-  return cause !== null || failed > 0 ? 1 : 0;
+  return cause !== null || failed > 0 ? (failedCode ?? 1) : 0;
 }
 
 const causeOfError = (error: unknown): Cause =>

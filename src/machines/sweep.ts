@@ -4,6 +4,7 @@ import type { SweepState } from '../messages/spec/states.ts';
 import { type FleetEvent, type RecordEvent, type SweepEvent, tell } from './addresses.ts';
 import { CONTINUE } from './failure-policy.ts';
 import { type PointOutcome, pointMachine } from './point.ts';
+import { restartsMachine } from './restarts.ts';
 import { beforeRetry, retryOf } from './retry.ts';
 import {
   type Attempt,
@@ -48,6 +49,8 @@ export const sweepMachine = setup({
     fleet: fromCallback<FleetEvent>(() => undefined),
     /** Writes down what the machines report. */
     record: fromCallback<RecordEvent>(() => undefined),
+    /** Decides whether a worker that has ended starts again. */
+    restarts: restartsMachine,
     /** Connects to the bus, starts the agents and waits for them; resolves with a summary. */
     boot: fromPromise<string>(notProvided),
     /** Makes sure that there is time for a point, and an agent on each node. */
@@ -110,6 +113,7 @@ export const sweepMachine = setup({
   context: ({ input }) => ({
     left: input.ordinals,
     policy: input.policy ?? CONTINUE,
+    restarts: input.restarts,
     done: input.done ?? 0,
     failed: input.failed ?? 0,
     attempt: null,
@@ -119,6 +123,7 @@ export const sweepMachine = setup({
     aborted: false,
     why: 'submitted',
     cause: input.cause ?? null,
+    failedCode: null,
     interruptCode: null,
     crippled: false,
     stopping: false,
@@ -128,6 +133,7 @@ export const sweepMachine = setup({
   invoke: [
     { src: 'fleet', systemId: 'fleet' },
     { src: 'record', systemId: 'record' },
+    { src: 'restarts', systemId: 'restarts', input: ({ context }) => context.restarts },
   ],
   initial: 'booting',
   on: {
@@ -232,7 +238,7 @@ export const sweepMachine = setup({
             input: ({ context: { attempt, outcome } }) => ({ attempt, outcome }),
             onDone: [
               {
-                // The only place that decides whether a point is tried again.
+                // Asked here alone; retry.ts decides.
                 guard: ({ context, event }) => retryOf(context, event.output) !== null,
                 target: 'reopening',
                 actions: assign(({ context, event }) => beforeRetry(context, event.output)),

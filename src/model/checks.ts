@@ -7,6 +7,8 @@ export interface Way {
   readonly containers: boolean;
   /** The container runtime; undefined where no containers run. */
   readonly runtime?: string;
+  /** Whether `host_setup` runs. Default: only without `mock`. */
+  readonly hostSetup?: boolean;
   /** false only on this machine, because MPI launches are Slurm steps. */
   readonly slurm?: boolean;
 }

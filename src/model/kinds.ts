@@ -3,6 +3,7 @@
  * plan/ (backends, frontends, benchmarks) can use it, too.
  */
 import type { EndpointMode, ProcessPorts, ProcessSpec } from '../messages/spec/process-spec.ts';
+import type { VisibleDevices } from '../recipe/schema/cluster.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
 
 export type { EndpointMode, ProcessPorts, ProcessSpec } from '../messages/spec/process-spec.ts';
@@ -23,6 +24,8 @@ export interface EndpointProcess {
   readonly rank: number;
   readonly gpus: readonly number[];
   readonly ports: ProcessPorts;
+  /** From 1: a standby engine on the GPUs of its endpoint, which takes over when the serving engine ends. */
+  readonly standby?: number;
 }
 
 /** The name by which workers serve the model. */
@@ -38,6 +41,8 @@ export interface Roles {
   readonly infra: string;
   readonly bench: string;
   readonly workers: readonly string[];
+  /** Nodes of services alone, by the service that owns them. */
+  readonly pools: Readonly<Record<string, readonly string[]>>;
 }
 
 /**
@@ -86,6 +91,8 @@ export interface JobContext {
   readonly tmpDir: string;
   /** Directory of srtctl's own bundled programs (loadgen.js), and the node binary that runs them. */
   readonly distDir: string;
+  /** `srtctl_root` of srtslurm.yaml. */
+  readonly srtctlRoot: string | null;
   readonly nodeBinary: string;
   /**
    * etcd: a path where the user named one or srtctl brought it, else the name by which each node finds its
@@ -96,12 +103,18 @@ export interface JobContext {
   readonly setupScript: string | null;
   /** false with simulated engines, which need no model and no Dynamo. */
   readonly realEngines: boolean;
+  /** The variable that chooses the GPUs of a process. */
+  readonly visibleDevices: VisibleDevices;
+  /** Engines and routers parse their command lines in a step before workers start. */
+  readonly checksOptions: boolean;
   /** false: no node has GPUs, and engines must not look for any. */
   readonly hasGpus: boolean;
   /** Directory on the shared file system for `hf:` models; null: each node has its own. */
   readonly hfHome: string | null;
   /** Shell commands before every command of the engines' image. */
   readonly bashPreamble: string | null;
+  /** Environment of steps that run git. */
+  readonly gitEnvironment: Readonly<Record<string, string>>;
   /** Directory of a point (`points/<nn>-<name>`). */
   /** `numbers`: count of the sweep's points (numbersOf). */
   pointDir(ordinal: number, name: string, numbers: number): string;
@@ -155,12 +168,55 @@ export interface WorkerRest {
    * prefilled prompts.
    */
   readonly cacheFigures?: CacheFigures;
+  /** Where the worker reports what its scheduler did; unset for engines without such metrics. */
+  readonly engineFigures?: EngineMetrics;
 }
 
 /** Prometheus metrics of a worker: all prompt tokens, and those that came from a cache. */
 export interface CacheFigures extends HttpPlace {
   readonly hits: readonly string[];
   readonly prompts: readonly string[];
+}
+
+/**
+ * Prometheus metrics of a worker's scheduler, by their meaning; releases have different names, and what several
+ * names of one meaning say is added up. Counters of speculative decoding are there only when it is on.
+ */
+export interface EngineMetrics extends HttpPlace {
+  /** Counters. */
+  readonly preemptions: readonly string[];
+  /** Gauges, 0 to 1 for each rank. */
+  readonly kvCacheUsage: readonly string[];
+  /** Gauges of requests that wait. */
+  readonly queue: readonly string[];
+  /** Counters of speculative decoding: steps, the tokens that all steps gave, and drafted ones. */
+  readonly speculation: {
+    readonly steps: readonly string[];
+    readonly tokens: readonly string[];
+    readonly drafted: readonly string[];
+    /** Whether `tokens` has the token that the engine adds to each step. */
+    readonly hasOwnToken: boolean;
+  };
+}
+
+/** A service of a point. */
+export interface PlannedService {
+  readonly name: string;
+  readonly type: string;
+  readonly start: string;
+  /** The part of the recipe that asks for it; null: it is declared. */
+  readonly impliedBy: string | null;
+  /** Address of one that runs elsewhere. */
+  readonly external: string | null;
+  readonly nodes: readonly string[];
+  /** Ids of its processes. */
+  readonly processes: readonly string[];
+  /** The point ends when all such services have ended. */
+  readonly terminal: boolean;
+  /** It uses neither workers nor routers. */
+  readonly standsAlone: boolean;
+  /** Its nodes are a pool of its own. */
+  readonly owns: boolean;
 }
 
 /** One combination of sweep parameters, planned: all its processes, including the benchmark. */
@@ -179,13 +235,24 @@ export interface PlannedPoint {
   /** In start order by `phase`; see DeployPhase. */
   readonly processes: readonly ProcessSpec[];
   readonly benchmark: PlannedBenchmark;
+  readonly services: readonly PlannedService[];
   /** One for each worker. */
   readonly rest: readonly WorkerRest[];
+}
+
+/** Where clients find a deployment. */
+export interface ServedAt {
+  readonly node: string;
+  readonly host: string;
+  readonly port: number;
+  readonly model: string;
 }
 
 /** The benchmark of a point. `process` is null for `manual`: the deployment stays up until it is stopped. */
 export interface PlannedBenchmark {
   readonly type: string;
+  /** Of `manual`: where clients find the deployment. */
+  readonly serves?: ServedAt;
   readonly process: ProcessSpec | null;
   /** Absolute path of the directory where the benchmark writes its result. */
   readonly resultDir: string;
@@ -209,6 +276,16 @@ interface Allocation {
   readonly gpusPerNode: number;
 }
 
+/** The commands that run once on nodes, outside of every container. */
+export interface PlannedHostSetup {
+  /** One process for each node, before the first point. */
+  readonly commands: readonly ProcessSpec[];
+  /** The same after the last one. */
+  readonly teardown: readonly ProcessSpec[];
+  /** A node on which `commands` fail is only a warning. */
+  readonly ignoresFailure: boolean;
+}
+
 /** An allocation that plans its points on request, because thousands of plans would need too much memory. */
 export interface SweepPlan extends Allocation {
   /** Ordinals of the points, in the recipe's order. */
@@ -223,6 +300,8 @@ export interface SweepPlan extends Allocation {
    * @throws PlanError with the place in the recipe when it cannot be planned
    */
   point(ordinal: number): PlannedPoint | undefined;
+  /** null: the recipe has none. */
+  hostSetup(): PlannedHostSetup | null;
 }
 
 /** An allocation with all its points planned. */

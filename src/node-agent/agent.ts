@@ -11,11 +11,14 @@ import {
   type Heartbeat,
   type Hello,
   helloReplySchema,
+  type KillReply,
+  killRequestSchema,
   leaseSchema,
   logRequestSchema,
 } from '../messages/events/control.ts';
 import { WIRE_VERSION } from '../messages/events/events.ts';
 import type { ProcessMetrics } from '../messages/events/metrics.ts';
+import type { Epoch, Generation } from '../messages/spec/counters.ts';
 import { EXIT } from '../os/errors.ts';
 import { Lease } from './lease.ts';
 import { answerLogRequest } from './log-requests.ts';
@@ -37,13 +40,16 @@ const UNWELCOME_MS = 60_000;
 /** The first agent on a node has the node's name; a second one is named `<node>/<group>`. */
 const nodeOfAgent = (name: string): string => name.split('/')[0] ?? name;
 
+/** How long a signalled agent leaves its processes to the coordinator, ms. */
+const COORDINATOR_FIRST_MS = 2_000;
+
 /**
  * The actor on one node. Receives desired state, reports the actual state, and stops everything when its lease expires.
  */
 export class NodeAgent {
   readonly #options: AgentOptions;
-  #epoch = 0;
-  #generation = 0;
+  #epoch: Epoch = 0;
+  #generation: Generation = 0;
   /** The last desired state whose ports were, or are being, checked; only that state may be applied. */
   #looked: Pick<Desired, 'epoch' | 'generation'> = { epoch: 0, generation: 0 };
   readonly #lease: Lease;
@@ -53,7 +59,7 @@ export class NodeAgent {
   #heartbeatMs = HEARTBEAT_MS;
   readonly #timers: NodeJS.Timeout[] = [];
   #heart: NodeJS.Timeout | undefined;
-  /** Time of the last regular heartbeat. Heartbeats in between do not wait for the kernel's counters. */
+  /** Memory of the agent at its last regular heartbeat. Heartbeats in between repeat it, and do not wait for the kernel. */
   #rssBytes = process.memoryUsage.rss();
 
   constructor(options: AgentOptions) {
@@ -92,6 +98,10 @@ export class NodeAgent {
       const { now, source } = this.#options.clock;
       respond({ v: WIRE_VERSION, at: now(), source } satisfies ClockReply);
     });
+    bus.subscribe(subjects.kill(config.node), killRequestSchema, ({ message, respond }) => {
+      const done = this.#options.table.signal(message.process, message.pid, `SIG${message.signal}`);
+      respond({ v: WIRE_VERSION, done } satisfies KillReply);
+    });
     bus.subscribe(
       subjects.log(config.node, '*'),
       logRequestSchema,
@@ -122,8 +132,25 @@ export class NodeAgent {
   /** Stops all processes with their grace, then ends. */
   shutdown(why: string, exitCode: number): void {
     if (this.#leaving) return;
-    this.#take({ epoch: this.#epoch, generation: this.#generation, processes: [] }, why);
+    this.#stop(why);
     this.#end(why, exitCode);
+  }
+
+  /**
+   * The same at a signal, unless the coordinator still needs the agent. Slurm signals all steps of a cancelled job, and the
+   * coordinator, at one moment; the coordinator stops the processes in good order, and knows why.
+   */
+  signalled(why: string): void {
+    const stop = (): void => {
+      if (this.#options.config.staysForTeardown !== true) this.shutdown(why, 0);
+      else if (!this.#leaving) this.#stop(why);
+    };
+    if (this.#options.table.alive === 0) stop();
+    else this.#timers.push(setTimeout(stop, COORDINATOR_FIRST_MS));
+  }
+
+  #stop(why: string): void {
+    this.#take({ epoch: this.#epoch, generation: this.#generation, processes: [] }, why);
   }
 
   #end(why: string, exitCode: number): void {

@@ -9,8 +9,8 @@ import { subjectsOf, toToken } from '../messages/events/subjects.ts';
 import { agentConfigSchema } from '../messages/job-directory/job-files.ts';
 import type { GpuHolder } from '../messages/spec/gpu-holder.ts';
 import { EXIT } from '../os/errors.ts';
+import { removeOwnDirectory } from '../os/files/own-directory.ts';
 import { addressOfInterface, addressTowards } from '../os/own-address.ts';
-import { removeOwnDirectory } from '../os/own-directory.ts';
 import { ownLog } from '../os/own-log.ts';
 import { startGuard } from '../os/processes/guard.ts';
 import { setOwnUmask } from '../os/processes/own-umask.ts';
@@ -126,7 +126,7 @@ async function main(): Promise<void> {
   process.on('uncaughtException', (error) => die('uncaught exception', error));
   process.on('unhandledRejection', (error) => die('unhandled rejection', error));
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
-    process.on(signal, () => agent.shutdown(`the agent was sent ${signal}`, 0));
+    process.on(signal, () => agent.signalled(`the agent was sent ${signal}`));
   // Before the log's last lines, which may wait for the disk.
   process.prependListener('exit', () => table.killAll());
 

@@ -25,6 +25,8 @@ export interface SourcePlace {
   readonly line?: number | undefined;
   readonly column?: number | undefined;
   readonly path?: string | undefined;
+  /** The option of the command line that gives the value, in place of a line. */
+  readonly option?: string | undefined;
 }
 
 /**
@@ -56,7 +58,9 @@ export class SrtctlError extends Error {
     const where = place
       ? [place.file, place.line, place.column].filter((x) => x !== undefined).join(':')
       : '';
-    const parts = [where, place?.path, this.message].filter((x) => x !== undefined && x !== '');
+    const parts = [where, place?.option, place?.path, this.message].filter(
+      (x) => x !== undefined && x !== '',
+    );
     const text = parts.join(': ') + (this.hint ? ` (${this.hint})` : '');
     return text.replace(/\s*\n\s*/g, ' ');
   }

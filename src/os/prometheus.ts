@@ -27,11 +27,22 @@ function selectorsOf(texts: Iterable<string>): Map<string, Selector[]> {
 }
 
 /**
- * For each selector, the sum over all label sets that it matches in a text in Prometheus' format. An engine's
- * /metrics has thousands of lines, so lines of other metrics are skipped before they are parsed.
+ * For each selector, the sum over all label sets that it matches in a text in Prometheus' format; none without
+ * a match.
  */
 export function sumsOf(text: string, selectors: ReadonlySet<string>): Record<string, number> {
   const sums: Record<string, number> = {};
+  for (const [selector, values] of Object.entries(valuesOf(text, selectors)))
+    sums[selector] = values.reduce((sum, value) => sum + value, 0);
+  return sums;
+}
+
+/**
+ * For each selector, the values of all label sets that it matches; none without a match. An engine's /metrics has
+ * thousands of lines, so lines of other metrics are skipped before they are parsed.
+ */
+export function valuesOf(text: string, selectors: ReadonlySet<string>): Record<string, number[]> {
+  const values: Record<string, number[]> = {};
   const byName = selectorsOf(selectors);
   for (let from = 0; from < text.length; ) {
     const newline = text.indexOf('\n', from);
@@ -45,9 +56,9 @@ export function sumsOf(text: string, selectors: ReadonlySet<string>): Record<str
       const value = Number(number);
       if (name !== undefined && Number.isFinite(value))
         for (const selector of wanted)
-          if (selector.matches(labels)) sums[selector.text] = (sums[selector.text] ?? 0) + value;
+          if (selector.matches(labels)) values[selector.text] = [...(values[selector.text] ?? []), value];
     }
     from = end + 1;
   }
-  return sums;
+  return values;
 }

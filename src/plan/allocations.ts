@@ -1,6 +1,8 @@
+import { PlanError } from '../os/errors.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
 import { timeLimitMs, timeText } from '../recipe/values/time-limit.ts';
 import { ordinalOf, placeIn } from '../recipe/variant.ts';
+import { endpointsOf, processesOf, workerNodesNeeded } from './engines.ts';
 import { nodesOfPoint } from './plan.ts';
 
 /** Points of more different sizes go to separate allocations, because most of a shared one would be idle. */
@@ -20,7 +22,14 @@ type Point = LoadedVariant['points'][number];
  * the recipe. All code that plans or starts a variant calls this, so that the displayed plan is the real one.
  * @throws PlanError with the place in the recipe when a point cannot be planned
  */
-export function allocationsOf(variant: LoadedVariant): Allocations {
+export function allocationsOf(whole: LoadedVariant): Allocations {
+  const variant = withoutMisfits(whole);
+  const { variants, notices } = split(variant);
+  if (variant === whole) return { variants, notices };
+  return { variants, notices: [`${titleOf(variant)}: ${leftOutLine(variant)}`, ...notices] };
+}
+
+function split(variant: LoadedVariant): Allocations {
   const points = variant.points.map((point, at): Point => ({ ...point, ordinal: ordinalOf(variant, at) }));
   if (points.length < 2) return { variants: [variant], notices: [] };
   if (variant.sweep.allocation === 'per-point')
@@ -53,6 +62,7 @@ function ofAllocation({ recipe }: Point): Record<string, unknown> {
     extra_mount: recipe.extra_mount,
     container_mounts: recipe.container_mounts,
     setup_script: recipe.setup_script,
+    host_setup: recipe.host_setup ?? null,
     slurm,
     'resources.gpus_per_node': resources.gpus_per_node,
     sbatch_directives,
@@ -129,3 +139,95 @@ export function timeWarnings(allocation: LoadedVariant, defaultLimit: string | n
 const titleOf = ({ file, variant }: LoadedVariant): string => (variant === '' ? file : `${file}:${variant}`);
 
 const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`;
+
+type Misfit = NonNullable<LoadedVariant['leftOut']>[number];
+
+/** Points of one error line; more are a number. */
+const MOST_POINTS = 40;
+
+/**
+ * The points of a sweep whose workers fit; a variant with a single point is planned as it is. Points that do not
+ * fit are an error that names all of them, or are left out where `sweep.skip_misfits` says so.
+ * @throws PlanError with every combination that does not fit, or when none fits
+ */
+function withoutMisfits(variant: LoadedVariant): LoadedVariant {
+  const { points, sweep } = variant;
+  if (points.length < 2) return variant;
+  const reasons = reasonsOf(points);
+  const misfits = points.flatMap((point, at): Misfit[] => {
+    const reason = reasons[at]?.text;
+    return reason === undefined ? [] : [{ ordinal: ordinalOf(variant, at), params: point.params, reason }];
+  });
+  if (misfits.length === 0) return variant;
+  if (!sweep.skip_misfits || misfits.length === points.length) throw problemOf(variant, misfits, reasons);
+  const left = points
+    .map((point, at): Point => ({ ...point, ordinal: ordinalOf(variant, at) }))
+    .filter((_, at) => reasons[at] === undefined);
+  return { ...variant, points: left, leftOut: misfits };
+}
+
+/** One line about the points that were left out. */
+export function leftOutLine({ leftOut = [], points }: Pick<LoadedVariant, 'leftOut' | 'points'>): string {
+  const all = leftOut.length + points.length;
+  return `${leftOut.length} of ${all} points are left out because they do not fit: ${listOf(leftOut)}`;
+}
+
+interface Reason {
+  readonly text: string;
+  readonly path: string | undefined;
+}
+
+/** Why each point does not fit; undefined for one that does. Points with the same workers are looked at once. */
+function reasonsOf(points: readonly Point[]): (Reason | undefined)[] {
+  const known = new Map<string, Reason | undefined>();
+  return points.map(({ recipe }) => {
+    const key = JSON.stringify([recipe.resources, recipe.backend, recipe.roles]);
+    if (!known.has(key)) known.set(key, reasonOf(recipe));
+    return known.get(key);
+  });
+}
+
+function reasonOf(recipe: Point['recipe']): Reason | undefined {
+  try {
+    const names = Array.from({ length: workerNodesNeeded(recipe) }, (_, index) => `node${index + 1}`);
+    processesOf(recipe, endpointsOf(recipe, names));
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof PlanError)) throw error;
+    return { text: error.message, path: error.place?.path };
+  }
+}
+
+function problemOf(
+  variant: LoadedVariant,
+  misfits: readonly Misfit[],
+  reasons: readonly (Reason | undefined)[],
+): PlanError {
+  const { points } = variant;
+  const paths = new Set(reasons.flatMap((reason) => reason?.path ?? []));
+  const [path] = paths.size === 1 ? paths : ['sweep'];
+  const all = misfits.length === points.length;
+  const place = placeIn(variant, (path ?? 'sweep').split('.'));
+  const some = `${misfits.length} of ${points.length} points do not fit`;
+  return new PlanError('does-not-fit', `${all ? 'no point of the sweep fits' : some}: ${listOf(misfits)}`, {
+    place,
+    ...(all ? {} : { hint: 'sweep.skip_misfits: true leaves them out' }),
+  });
+}
+
+/** Points by their reason: `tp=8 nodes=1, tp=16 nodes=1: reason; …`. */
+function listOf(misfits: readonly Misfit[]): string {
+  const byReason = new Map<string, string[]>();
+  for (const { params, reason, ordinal } of misfits.slice(0, MOST_POINTS)) {
+    const name = params === null ? `point ${ordinal}` : paramsText(params);
+    byReason.set(reason, [...(byReason.get(reason) ?? []), name]);
+  }
+  const more = misfits.length - MOST_POINTS;
+  const groups = [...byReason].map(([reason, names]) => `${names.join(', ')}: ${reason}`);
+  return `${groups.join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
+}
+
+const paramsText = (params: Readonly<Record<string, unknown>>): string =>
+  Object.entries(params)
+    .map(([name, value]) => `${name}=${typeof value === 'object' ? JSON.stringify(value) : String(value)}`)
+    .join(' ');

@@ -2,6 +2,7 @@ import type { ProcessSpec } from '../messages/spec/process-spec.ts';
 import type { PlannedPoint, SweepPlan } from '../model/kinds.ts';
 import { endpointsByWorker } from '../model/worker-id.ts';
 import { identityDigest, isWorker } from './links.ts';
+import { isOptionCheck } from './options/check-step.ts';
 
 /**
  * The cost of a start, to compare orders: an engine that loads a model blocks each of its GPUs for minutes
@@ -43,8 +44,11 @@ export function kindOf(deployment: Deployment | undefined, id: number): number |
   return kind === ABSENT ? undefined : kind;
 }
 
+/** Is shown the first point of each deployment, because planning it once more would take as long. */
+export type Look = (point: PlannedPoint) => void;
+
 /** Collects the processes of each point. Yields after each deployment, because thousands take seconds. */
-export function* cataloguing(plan: SweepPlan): Generator<undefined, Catalogue> {
+export function* cataloguing(plan: SweepPlan, look?: Look): Generator<undefined, Catalogue> {
   const [ids, kinds] = [new Numbers(), new Numbers()];
   const costs: number[] = [];
   const endpoints: (string | null)[] = [];
@@ -62,6 +66,7 @@ export function* cataloguing(plan: SweepPlan): Generator<undefined, Catalogue> {
   const deployments = new Map<string, Deployment>();
   for (const group of plan.groups) {
     const point = plan.point(group[0] ?? -1);
+    if (point) look?.(point);
     const endpointOf = endpointsByWorker(point?.endpointProcesses ?? []);
     const deployment = deploymentOf(lastingOf(point).map((spec) => take(spec, endpointOf)));
     const key = [...deployment.kinds].join();
@@ -83,17 +88,17 @@ export function* cataloguing(plan: SweepPlan): Generator<undefined, Catalogue> {
   };
 }
 
-export function catalogueOf(plan: SweepPlan): Catalogue {
-  const steps = cataloguing(plan);
+export function catalogueOf(plan: SweepPlan, look?: Look): Catalogue {
+  const steps = cataloguing(plan, look);
   for (;;) {
     const step = steps.next();
     if (step.done) return step.value;
   }
 }
 
-/** The benchmark belongs to its point only. */
+/** The benchmark belongs to its point only, and a check costs seconds once: neither decides the order. */
 const lastingOf = (point: PlannedPoint | undefined): ProcessSpec[] =>
-  (point?.processes ?? []).filter(({ role }) => role !== 'benchmark');
+  (point?.processes ?? []).filter((spec) => spec.role !== 'benchmark' && !isOptionCheck(spec));
 
 function deploymentOf(processes: readonly (readonly [id: number, kind: number])[]): Deployment {
   const most = processes.reduce((largest, [id]) => Math.max(largest, id), ABSENT);

@@ -1,61 +1,105 @@
-import type { BackendProtocol } from '../backends/common/protocol.ts';
-import { backendFor } from '../backends/index.ts';
 import type { BenchmarkContext } from '../benchmarks/common/protocol.ts';
 import { benchmarkFor } from '../benchmarks/index.ts';
-import type { FrontendProtocol } from '../frontends/common/protocol.ts';
 import { frontendFor } from '../frontends/index.ts';
-import { type DeployPhase, deployPhases, type ProcessSpec } from '../messages/spec/process-spec.ts';
-import type { JobContext, PlannedBenchmark, PlannedPoint, RuntimeContext } from '../model/kinds.ts';
-import { PlanError } from '../os/errors.ts';
+import { type DeployPhase, deployPhases } from '../messages/spec/deploy-phases.ts';
+import type { ProcessSpec } from '../messages/spec/process-spec.ts';
+import type { JobContext, PlannedBenchmark, PlannedPoint, Roles, RuntimeContext } from '../model/kinds.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
-import { etcdProcess, mooncakeProcesses } from './infra.ts';
+import type { Path } from '../recipe/source/problems.ts';
+import { fillRecipe, type JobValues } from '../recipe/values/placeholders.ts';
+import { planServices } from '../services/plan.ts';
+import {
+  endpointsOf,
+  processesOf,
+  registersOf,
+  requireTogether,
+  servedModelOf,
+  unknownType,
+  withRealPorts,
+  workerNodesNeeded,
+} from './engines.ts';
 import { linked } from './links.ts';
-import { withRealPorts } from './ports.ts';
+import { optionChecks } from './options/check-step.ts';
 import { withImageSteps } from './prelude.ts';
 import { afterPlacement, assignRoles, placementOf } from './roles.ts';
-import { imageSteps, stepProcesses, withPreamble } from './steps.ts';
+import { imageSteps, imagesOf, stepProcesses, withPreamble } from './steps.ts';
 import { supervised } from './supervised.ts';
 import { workerProcesses, workersAtRest } from './workers.ts';
 
 /** A point without its benchmark: the part that all points with the same deploymentKey share. */
 export interface PlannedDeployment
-  extends Pick<PlannedPoint, 'roles' | 'endpoints' | 'endpointProcesses' | 'processes' | 'rest'> {
+  extends Pick<
+    PlannedPoint,
+    'roles' | 'endpoints' | 'endpointProcesses' | 'processes' | 'services' | 'rest'
+  > {
   readonly runtime: RuntimeContext;
   /** The address for the benchmark's requests. */
   readonly entry: BenchmarkContext['entry'];
   /** Adds the recipe's own settings and its image to a process. */
   readonly complete: (process: ProcessSpec) => ProcessSpec;
+  /** The placeholders of the job. */
+  readonly values: JobValues;
 }
 
 /** All of a recipe that determines its deployment, as text: without its name and its measurement. */
 export const deploymentKey = ({ name: _, benchmark, ...recipe }: Recipe): string =>
   JSON.stringify([placementOf(benchmark), recipe]);
 
+/**
+ * What a process knows of its job. `model_path` is the path that the process sees. The run's name has the
+ * variant's, because points with the same deployment share its processes.
+ */
+export const valuesOf = (recipe: Recipe, runtime: RuntimeContext, roles: Roles, name: string): JobValues => ({
+  job_id: runtime.jobId,
+  run_name: `${name}_${runtime.jobId}`,
+  log_dir: runtime.logDir,
+  model_path: runtime.modelPathInside,
+  container_image: runtime.image ?? recipe.model.container,
+  gpus_per_node: String(recipe.resources.gpus_per_node),
+  head_node_ip: runtime.address(roles.head),
+  nodelist: runtime.nodes.map((node) => runtime.host(node)).join(','),
+});
+
 /** `isLinked`: the specs name the processes they depend on, which matters from one point to the next. */
-export function planDeployment(recipe: Recipe, job: JobContext, isLinked: boolean): PlannedDeployment {
-  const backend = backendOf(recipe);
-  const frontend = frontendFor(recipe.frontend.type);
-  if (!frontend) throw unknown('frontend', recipe.frontend.type);
-  const runtime = job.forRecipe(recipe);
-  const assigned = assignRoles(recipe, job.nodes, backend.workerNodesNeeded(recipe));
-  const endpoints = backend.allocateEndpoints(recipe, assigned.workers);
-  const roles = afterPlacement(recipe, assigned, endpoints);
-  requireTogether(recipe, backend, frontend);
-  const endpointProcesses = withRealPorts(backend.endpointsToProcesses(recipe, endpoints), runtime);
-  const registers = backend.registers?.(recipe) ?? { each: 1, ranks: false };
-  const around = { recipe, runtime, roles, processes: endpointProcesses, registers };
+export function planDeployment(
+  asked: Recipe,
+  job: JobContext,
+  {
+    name,
+    isLinked,
+    placeOf,
+  }: {
+    readonly name: string;
+    readonly isLinked: boolean;
+    /** A place in the recipe's file, as text. */
+    readonly placeOf: (path: Path) => string;
+  },
+): PlannedDeployment {
+  const frontend = frontendFor(asked.frontend.type);
+  if (!frontend) throw unknownType('frontend', asked.frontend.type);
+  const runtime = job.forRecipe(asked);
+  const assigned = assignRoles(asked, job.nodes, workerNodesNeeded(asked));
+  const endpoints = endpointsOf(asked, assigned.workers);
+  const roles = afterPlacement(asked, assigned, endpoints);
+  const values = valuesOf(asked, runtime, roles, name);
+  const recipe = fillRecipe(asked, values);
+  requireTogether(recipe, frontend);
+  const endpointProcesses = withRealPorts(processesOf(recipe, endpoints), runtime);
+  const around = { recipe, runtime, roles, processes: endpointProcesses, registers: registersOf(recipe) };
   const engines = [
-    ...workerProcesses({ backend, frontend }, recipe, runtime, roles, endpointProcesses),
+    ...workerProcesses(frontend, recipe, job, roles, endpointProcesses),
     ...frontend.processes(around),
   ];
+  const services = planServices(recipe, runtime, roles, endpoints, endpointProcesses);
   const own = frontend.steps?.(recipe, runtime) ?? { once: [], inImage: [] };
   const before = imageSteps(runtime, own);
+  const images = imagesOf(engines, runtime);
   const complete = (process: ProcessSpec) =>
-    withPreamble(withImageSteps(supervised(process, recipe), before, runtime), runtime);
+    withPreamble(withImageSteps(supervised(process, recipe), before, images, runtime), images, runtime);
   const processes = byPhase([
-    ...(frontend.needsEtcd ? [etcdProcess(job, roles)] : []),
-    ...mooncakeProcesses(recipe, runtime, roles),
+    ...services.processes,
     ...stepProcesses(recipe, runtime, engines, own),
+    ...optionChecks(recipe, runtime, { engines, ranks: endpointProcesses }, placeOf),
     ...engines,
   ]).map(complete);
   return {
@@ -63,16 +107,23 @@ export function planDeployment(recipe: Recipe, job: JobContext, isLinked: boolea
     endpoints,
     endpointProcesses,
     processes: isLinked
-      ? linked(processes, { findsWorkers: frontend.needsEtcd, endpoints: endpointProcesses })
+      ? linked(processes, {
+          findsWorkers: frontend.needsEtcd,
+          endpoints: endpointProcesses,
+          alone: new Set(services.services.flatMap((each) => (each.standsAlone ? each.processes : []))),
+        })
       : processes,
-    rest: workersAtRest(backend, recipe, runtime, roles, endpointProcesses),
+    services: services.services,
+    rest: workersAtRest(recipe, job, roles, endpointProcesses),
     runtime,
     entry: {
       ...frontend.entry(around),
       takesTokenIds: frontend.takesTokenIds,
-      model: backend.servedModel(recipe, runtime),
+      ...(frontend.chatAlone ? { chatAlone: true } : {}),
+      model: servedModelOf(recipe, frontend, runtime),
     },
     complete,
+    values,
   };
 }
 
@@ -80,10 +131,25 @@ export function planDeployment(recipe: Recipe, job: JobContext, isLinked: boolea
 export function planPoint(
   { name, params, recipe }: Pick<PlannedPoint, 'name' | 'params' | 'recipe'>,
   { ordinal, pointDir }: { readonly ordinal: number; readonly pointDir: string },
-  { runtime, entry, complete, ...deployment }: PlannedDeployment,
+  { runtime, entry, complete, values, ...deployment }: PlannedDeployment,
 ): PlannedPoint {
-  const { roles, endpointProcesses: ranks, processes, rest } = deployment;
-  const planned = planBenchmark({ recipe, runtime, roles, processes: ranks, entry, pointDir, ordinal, rest });
+  const { roles, endpointProcesses: ranks, services, rest } = deployment;
+  const filled = fillRecipe(recipe, values);
+  const planned = planBenchmark({
+    recipe: filled,
+    runtime,
+    roles,
+    services,
+    processes: ranks,
+    entry,
+    pointDir,
+    ordinal,
+    rest,
+  });
+  const terminal = new Set(services.flatMap((each) => (each.terminal ? each.processes : [])));
+  const processes = deployment.processes.map((spec) =>
+    terminal.has(spec.id) ? ofPoint(spec, pointDir) : spec,
+  );
   const process = planned.process && complete(planned.process);
   return {
     ...deployment,
@@ -96,48 +162,17 @@ export function planPoint(
   };
 }
 
+/** A service that is the run runs again for each point, and knows where to leave its results. */
+const ofPoint = (spec: ProcessSpec, pointDir: string): ProcessSpec => ({
+  ...spec,
+  env: { SRT_RESULT_DIR: pointDir, ...spec.env },
+});
+
 /** A known type that srtctl cannot run yet is planned without a process; requireRunnable reports it. */
 function planBenchmark(context: BenchmarkContext): PlannedBenchmark {
   const { type } = context.recipe.benchmark;
   return benchmarkFor(type)?.plan(context) ?? { type, process: null, resultDir: context.pointDir };
 }
-
-/**
- * Each router supports the workers of some engines, and for some of those no split into prefill and decode
- * workers.
- * @throws PlanError for an engine and a router that do not fit together
- */
-function requireTogether(
-  { resources }: Recipe,
-  { type: engine, name, routers }: BackendProtocol,
-  { type, engines }: FrontendProtocol,
-): void {
-  const which = routers[type] ?? engines?.[engine];
-  const place = { file: '', path: 'frontend.type' };
-  if (which === undefined) {
-    const types = Object.keys(routers);
-    throw new PlanError('wrong-frontend', `a ${type} frontend has no ${name} workers`, {
-      place,
-      hint: `${types.join(' and ')} ${types.length > 1 ? 'do' : 'does'}`,
-    });
-  }
-  if (which === 'aggregated' && (resources.agg_workers ?? 0) === 0)
-    throw new PlanError('wrong-frontend', `${type} has no prefill and decode workers of ${name}`, {
-      place,
-      hint: 'give it aggregated workers, or use another frontend',
-    });
-}
-
-export function backendOf(recipe: Recipe): BackendProtocol {
-  const backend = backendFor(recipe.backend.type);
-  if (!backend) throw unknown('backend', recipe.backend.type);
-  return backend;
-}
-
-const unknown = (section: string, type: string): PlanError =>
-  new PlanError('unknown-type', `unknown ${section} "${type}"`, {
-    place: { file: '', path: `${section}.type` },
-  });
 
 const order = (phase: DeployPhase): number => deployPhases.indexOf(phase);
 

@@ -1,6 +1,6 @@
 import { PlanError } from '../os/errors.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
-import { extraNodes } from './roles.ts';
+import { extraNodes, hasInfraNode } from './roles.ts';
 
 /** One component of a heterogeneous Slurm job: nodes within one segment. */
 export interface HetComponent {
@@ -19,7 +19,7 @@ export function hetComponents(recipe: Recipe): [HetComponent, HetComponent] | nu
     throw misfit('needs prefill_nodes and decode_nodes of at least 1, because they are its two components');
   }
   const extra = extraNodes(recipe);
-  if (extra > (recipe.infra.etcd_nats_dedicated_node ? 1 : 0)) {
+  if (extra > (hasInfraNode(recipe) ? 1 : 0)) {
     throw misfit('cannot give the router or the benchmark a node of its own');
   }
   return [

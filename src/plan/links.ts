@@ -3,9 +3,10 @@ import type { ProcessRole, ProcessSpec } from '../messages/spec/process-spec.ts'
 import { identityOf } from '../messages/spec/same-process.ts';
 import type { EndpointProcess } from '../model/kinds.ts';
 import { endpointsByWorker } from '../model/worker-id.ts';
+import { isOptionCheck } from './options/check-step.ts';
 
 const WORKERS: ReadonlySet<ProcessRole> = new Set(['prefill', 'decode', 'agg']);
-const INFRA: ReadonlySet<ProcessRole> = new Set(['nats', 'etcd', 'mooncake']);
+const INFRA: ReadonlySet<ProcessRole> = new Set(['nats', 'etcd', 'mooncake', 'base']);
 
 export const isWorker = ({ role }: ProcessSpec): boolean => WORKERS.has(role);
 
@@ -32,21 +33,32 @@ export function identityDigest(spec: ProcessSpec): string {
  * - a router with a fixed list of workers starts again with any of them, because it would keep its view of
  *   the old ones. A router that finds them through etcd keeps running, and becomes ready once more when they
  *   have registered;
- * - nginx keeps running, and becomes ready once more when a router behind it is new.
+ * - nginx keeps running, and becomes ready once more when a router behind it is new;
+ * - a service that starts after the routers starts again with them and with any worker, unless it uses neither.
  */
 export function linked(
   processes: readonly ProcessSpec[],
   {
     findsWorkers,
     endpoints,
-  }: { readonly findsWorkers: boolean; readonly endpoints: readonly EndpointProcess[] },
+    alone,
+  }: {
+    readonly findsWorkers: boolean;
+    readonly endpoints: readonly EndpointProcess[];
+    /** Ids of services that use neither workers nor routers. */
+    readonly alone?: ReadonlySet<string>;
+  },
 ): ProcessSpec[] {
   const byWorker = endpointsByWorker(endpoints);
   const endpointOf = ({ id }: ProcessSpec): string => byWorker.get(id) ?? id;
   const ofRole = (role: ProcessRole) => processes.filter((spec) => spec.role === role);
   const ground = [
     ...processes.filter(({ role }) => INFRA.has(role)).map(identityDigest),
-    ...new Set(ofRole('step').map(({ argv, image }) => JSON.stringify([argv, image]))),
+    ...new Set(
+      ofRole('step')
+        .filter((spec) => !isOptionCheck(spec))
+        .map(({ argv, image }) => JSON.stringify([argv, image])),
+    ),
   ];
   const ranks = new Map<string, ProcessSpec[]>();
   for (const spec of processes.filter(isWorker)) {
@@ -71,12 +83,12 @@ export function linked(
   );
   // The group behind nginx is also new when a router was kept and its workers are new.
   const behind = [...routers.values()].map((spec) => identityDigest(spec) + (spec.readyAfter ?? ''));
-  return processes.map(
-    (spec) =>
-      workers.get(spec.id) ??
-      routers.get(spec.id) ??
-      (spec.role === 'nginx' ? withLinks(spec, [], behind) : spec),
-  );
+  return processes.map((spec) => {
+    if (spec.role === 'nginx') return withLinks(spec, [], behind);
+    if (spec.role === 'service' && !alone?.has(spec.id))
+      return withLinks(spec, [...ground, ...served, ...behind], []);
+    return workers.get(spec.id) ?? routers.get(spec.id) ?? spec;
+  });
 }
 
 function withLinks(spec: ProcessSpec, restarts: readonly string[], ready: readonly string[]): ProcessSpec {

@@ -1,9 +1,12 @@
 import type { JobContext, Plan, PlannedPoint, SweepPlan } from '../model/kinds.ts';
-import { PlanError } from '../os/errors.ts';
+import { PlanError, type SourcePlace } from '../os/errors.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
 import { type LoadedVariant, numbersOf, ordinalOf, placeIn } from '../recipe/variant.ts';
-import { catalogueOf } from './catalogue.ts';
-import { backendOf, deploymentKey, type PlannedDeployment, planDeployment, planPoint } from './deployment.ts';
+import { poolNodes } from '../services/plan.ts';
+import { catalogueOf, type Look } from './catalogue.ts';
+import { deploymentKey, type PlannedDeployment, planDeployment, planPoint } from './deployment.ts';
+import { workerNodesNeeded } from './engines.ts';
+import { planHostSetup } from './host-setup.ts';
 import { extraNodes } from './roles.ts';
 import { changesOf, runningOrder } from './sweep-order.ts';
 
@@ -36,7 +39,7 @@ export function planSweep(variant: LoadedVariant, runtime: JobContext): SweepPla
   const places = new Map(ordinals.map((ordinal, at) => [ordinal, at]));
   const { groups, groupAt } = groupsOf(variant);
   const kept = new RecentDeployments();
-  return {
+  const sweep: SweepPlan = {
     name: variant.name,
     totalNodes: nodesNeeded(variant),
     gpusPerNode: first.recipe.resources.gpus_per_node,
@@ -48,11 +51,19 @@ export function planSweep(variant: LoadedVariant, runtime: JobContext): SweepPla
       if (!point) return undefined;
       return located(variant, () => {
         const pointDir = runtime.pointDir(ordinal, point.name, numbers);
-        const plan = () => planDeployment(point.recipe, runtime, points.length > 1);
+        const plan = () =>
+          planDeployment(point.recipe, runtime, {
+            name: variant.name,
+            isLinked: points.length > 1,
+            placeOf: (path) => placeText(placeIn(variant, path)),
+          });
         return planPoint(point, { ordinal, pointDir }, kept.of(groupAt[at] ?? -1, plan));
       });
     },
+    hostSetup: () =>
+      planHostSetup(variant, runtime, { sweep, needed: sweep.totalNodes, spare: spareNodesOf(variant) }),
   };
+  return sweep;
 }
 
 /** All points, grouped by deployment, so that each deployment is planned once. */
@@ -64,8 +75,8 @@ export function* eachPoint({ groups, point }: Pick<SweepPlan, 'groups' | 'point'
 }
 
 /** @throws PlanError with the place in the recipe when a point cannot be planned */
-export function requirePlannable(variant: LoadedVariant, runtime: JobContext): void {
-  for (const _ of eachPoint(planSweep(variant, runtime)));
+export function requirePlannable(variant: LoadedVariant, runtime: JobContext, look?: Look): void {
+  for (const point of eachPoint(planSweep(variant, runtime))) look?.(point);
 }
 
 /**
@@ -139,12 +150,15 @@ class RecentDeployments {
   }
 }
 
+const placeText = ({ file, line, path }: SourcePlace): string =>
+  `${file}${line === undefined ? '' : `:${line}`}: ${path ?? ''}`;
+
 /** Nodes that one point needs. */
 export const nodesOfPoint = (variant: LoadedVariant, { recipe }: LoadedVariant['points'][number]): number =>
   located(variant, () => pointNodes(recipe));
 
 const pointNodes = (recipe: Recipe): number =>
-  extraNodes(recipe) + backendOf(recipe).workerNodesNeeded(recipe);
+  extraNodes(recipe) + workerNodesNeeded(recipe) + poolNodes(recipe);
 
 /** The planner knows the path in the recipe; the variant adds the file and line. */
 function located<T>(variant: LoadedVariant, plan: () => T): T {

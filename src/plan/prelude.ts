@@ -1,6 +1,7 @@
 import type { ProcessSpec } from '../messages/spec/process-spec.ts';
 import type { RuntimeContext } from '../model/kinds.ts';
 import { shellQuote } from '../os/quote.ts';
+import { isOptionCheck } from './options/check-step.ts';
 
 /** Commands that change the file system of an image, in running order. */
 export type ImageSteps = readonly (readonly string[])[];
@@ -13,13 +14,15 @@ export type ImageSteps = readonly (readonly string[])[];
 export function withImageSteps(
   process: ProcessSpec,
   steps: ImageSteps,
-  { image, containerPerProcess, nodeBinary }: RuntimeContext,
+  images: ReadonlySet<string>,
+  { containerPerProcess, nodeBinary }: RuntimeContext,
 ): ProcessSpec {
   const { role, mpi, argv } = process;
   const alone = containerPerProcess || mpi !== undefined;
   // srtctl's own load generator does not use the image's content.
-  const needs = role !== 'step' && argv[0] !== nodeBinary;
-  if (steps.length === 0 || image === null || process.image !== image || !alone || !needs) return process;
+  const needs = (role !== 'step' || isOptionCheck(process)) && argv[0] !== nodeBinary;
+  if (steps.length === 0 || process.image === null || !images.has(process.image) || !alone || !needs)
+    return process;
   const commands = steps.map((step) => step.map(shellQuote).join(' '));
   const script = containerPerProcess ? commands.join(' &&\n') : oncePerNode(commands);
   return { ...process, argv: ['bash', '-c', `${script} || exit\nexec "$@"`, 'bash', ...argv] };

@@ -1,13 +1,17 @@
 import type { Endpoint, Roles } from '../model/kinds.ts';
 import { PlanError } from '../os/errors.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
+import { poolNodes, poolSizes } from '../services/plan.ts';
 
 /** Roles that may have a node of their own, in the order in which nodes are set aside. */
 type Reserved = 'infra' | 'frontend' | 'client';
 
-function reservedRoles({ infra, frontend, benchmark }: Placed): Reserved[] {
+function reservedRoles({ infra, frontend, benchmark, services }: Placed): Reserved[] {
+  const isDedicated = services?.some(
+    ({ enabled, external, placement }) => enabled && external == null && placement?.node === 'dedicated',
+  );
   const wanted: [Reserved, boolean][] = [
-    ['infra', infra.etcd_nats_dedicated_node],
+    ['infra', infra.etcd_nats_dedicated_node || isDedicated === true],
     ['frontend', frontend.dedicated_node],
     ['client', benchmark.client_dedicated_node],
   ];
@@ -25,6 +29,9 @@ export const placementOf = ({
 
 type Placed = Omit<Recipe, 'benchmark'> & { readonly benchmark: ReturnType<typeof placementOf> };
 
+/** Whether etcd and NATS have a node of their own. */
+export const hasInfraNode = (recipe: Placed): boolean => reservedRoles(recipe).includes('infra');
+
 /** Nodes for infrastructure, router or benchmark alone, besides those of the workers. */
 export function extraNodes(recipe: Placed): number {
   const { length } = reservedRoles(recipe);
@@ -34,16 +41,17 @@ export function extraNodes(recipe: Placed): number {
 /**
  * Assigns roles to nodes. Nodes set aside are the first ones, except that the benchmark's is the last: the
  * coordinator runs on the first node, and must not disturb the measurement. The head is the router's own
- * node, or the first worker node. Nodes beyond the recipe's need stay idle.
+ * node, or the first worker node. The pools of services follow the workers' nodes. Nodes beyond the recipe's need stay idle.
  */
 export function assignRoles(recipe: Placed, nodes: readonly string[], workersNeeded: number): Roles {
   const extra = extraNodes(recipe);
-  const needed = extra + workersNeeded;
+  const needed = extra + workersNeeded + poolNodes(recipe);
   const mine = nodes.slice(0, needed);
   const roles = reservedRoles(recipe);
   const atEnd = roles.includes('client') ? 1 : 0;
-  const workers = mine.slice(extra - atEnd, mine.length - atEnd);
-  const [first] = workers;
+  const free = mine.slice(extra - atEnd, mine.length - atEnd);
+  const workers = free.slice(0, workersNeeded);
+  const [first] = free;
   if (first === undefined || mine.length < needed) {
     throw new PlanError('too-few-nodes', `needs ${needed} nodes, but the allocation has ${nodes.length}`, {
       place: { file: '', path: 'resources' },
@@ -57,7 +65,18 @@ export function assignRoles(recipe: Placed, nodes: readonly string[], workersNee
     return shared ? mine[0] : mine[roles.indexOf(role)];
   };
   const head = nodeOf('frontend') ?? first;
-  return { head, infra: nodeOf('infra') ?? head, bench: nodeOf('client') ?? head, workers };
+  const pools = poolsOf(poolSizes(recipe), free.slice(workersNeeded));
+  return { head, infra: nodeOf('infra') ?? head, bench: nodeOf('client') ?? head, workers, pools };
+}
+
+function poolsOf(sizes: readonly [string, number][], nodes: readonly string[]): Roles['pools'] {
+  let from = 0;
+  return Object.fromEntries(
+    sizes.map(([name, size]) => {
+      from += size;
+      return [name, nodes.slice(from - size, from)];
+    }),
+  );
 }
 
 /** Roles that depend on the placement of the workers: the benchmark may run beside the last decode worker. */

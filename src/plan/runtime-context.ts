@@ -28,6 +28,8 @@ export interface RuntimeInput {
   readonly etcdBinary?: string;
   readonly setupScript: string | null;
   readonly realEngines: boolean;
+  /** Engines parse their command lines before they start. Default: no, as for a plan that is only looked at. */
+  readonly checksOptions?: boolean;
   /** Default: a node has the planned ports. */
   readonly port?: (node: string, planned: number) => number;
   readonly hasGpus?: boolean;
@@ -74,13 +76,17 @@ export function createRuntimeContext(input: RuntimeInput): JobContext {
     logDirInside: containers && realEngines ? INSIDE.logs : logDir,
     tmpDir,
     distDir,
+    srtctlRoot: cluster.srtctl_root ?? null,
     nodeBinary,
     etcdBinary,
     setupScript,
     realEngines,
+    visibleDevices: cluster.visible_devices_env ?? 'CUDA_VISIBLE_DEVICES',
+    checksOptions: realEngines && input.checksOptions === true,
     hasGpus: input.hasGpus !== false,
     hfHome: cluster.hf_home ?? null,
     bashPreamble: cluster.default_bash_preamble ?? null,
+    gitEnvironment: gitEnvironment(cluster.git_http_version),
     address,
     host: (node) => (byName ? node : address(node)),
     // Nodes on one machine share their ports, so no process may bind them on all addresses.
@@ -97,6 +103,12 @@ export function createRuntimeContext(input: RuntimeInput): JobContext {
   };
   return job;
 }
+
+/** git-config(1), ENVIRONMENT: one setting more than git's files have. */
+const gitEnvironment = (version: string | null | undefined): Record<string, string> =>
+  version == null
+    ? {}
+    : { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'http.version', GIT_CONFIG_VALUE_0: version };
 
 function modelInside({ path, stage_dir: disk }: Recipe['model'], containers: boolean, real: boolean): string {
   if (path.startsWith('hf:')) return path.slice('hf:'.length);

@@ -1,41 +1,58 @@
+import { shapeIn } from '../backends/common/allocation.ts';
 import { takesRequestsOverTcp } from '../backends/common/dynamo-environment.ts';
 import type { BackendProtocol, WorkerContext } from '../backends/common/protocol.ts';
 import type { FrontendProtocol } from '../frontends/common/protocol.ts';
 import type { ProcessSpec } from '../messages/spec/process-spec.ts';
-import type { EndpointProcess, Roles, RuntimeContext, WorkerRest } from '../model/kinds.ts';
+import type { EndpointMode, EndpointProcess, JobContext, Roles, WorkerRest } from '../model/kinds.ts';
+import { recipeOf } from '../model/recipe-of.ts';
 import { endpointId, workerId } from '../model/worker-id.ts';
+import { restartIn } from '../model/worker-restart.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
+import { fillNodeText } from '../recipe/values/fill-node.ts';
+import { backendOf, placedInMode } from './engines.ts';
 
 /** An engine finishes its requests and ends its children; only a hung one takes the whole grace. */
 const GRACE_MS = 30_000;
-/** The planned indices would name GPUs that do not exist. */
-const NO_GPUS = { CUDA_VISIBLE_DEVICES: '' };
 const UNHEALTHY_AFTER_MS = 300_000;
 
 /**
- * Name of a worker's log: `<node>_<mode>_w<index>.out`; for further ranks of an endpoint on the node, with
- * their rank.
+ * Name of a worker's log: `<node>_<mode>_w<index>.out`; with the number of a standby engine, and with the rank of
+ * further ranks on the node.
  */
-function workerLog({ node, mode, index, rank }: EndpointProcess, ranks: readonly EndpointProcess[]): string {
+function workerLog(
+  { node, mode, index, rank, standby }: EndpointProcess,
+  ranks: readonly EndpointProcess[],
+): string {
   const first = ranks.find((other) => other.node === node)?.rank === rank;
-  return `${node}_${mode}_w${index}${first ? '' : `_r${rank}`}.out`;
+  const engine = standby === undefined ? '' : `_e${standby}`;
+  return `${node}_${mode}_w${index}${engine}${first ? '' : `_r${rank}`}.out`;
 }
 
 /** The worker processes of agents: one for each rank, or one for all ranks where MPI starts the others. */
 export function workerProcesses(
-  { backend, frontend }: { readonly backend: BackendProtocol; readonly frontend: FrontendProtocol },
-  recipe: Recipe,
-  runtime: RuntimeContext,
+  frontend: FrontendProtocol,
+  whole: Recipe,
+  job: JobContext,
   roles: Roles,
   all: readonly EndpointProcess[],
 ): ProcessSpec[] {
-  const perEndpoint = backend.launch === 'endpoint';
   const ranksOf = byEndpoint(all);
-  const started = perEndpoint ? all.filter(({ rank }) => rank === 0) : all;
-  return started.map((process): ProcessSpec => {
+  const viewOf = views(whole, job);
+  const isPerEndpoint = ({ mode }: EndpointProcess) => viewOf(mode).backend.launch === 'endpoint';
+  const started = all.filter((process) => process.rank === 0 || !isPerEndpoint(process));
+  const shared = new Set(
+    all.flatMap(({ mode, index, standby }) => (standby === undefined ? [] : [endpointId({ mode, index })])),
+  );
+  return started.map((process) => placedInMode(whole, process.mode, () => workerProcess(process)));
+
+  function workerProcess(process: EndpointProcess): ProcessSpec {
     const ranks = ranksOf(process);
-    const context: WorkerContext = { recipe, runtime, roles, process, ranks, all };
     const { mode, node, gpus } = process;
+    const worker = endpointId({ mode, index: process.index });
+    const { backend, recipe, runtime } = viewOf(mode);
+    const ofRole = whole.roles?.[mode]?.srun_options ?? {};
+    const srunOptions = Object.keys(ofRole).length > 0 ? ofRole : null;
+    const context: WorkerContext = { recipe, runtime, roles, process, ranks, all };
     const { requests, ...own } = process.ports;
     const ports = {
       ...own,
@@ -50,13 +67,16 @@ export function workerProcesses(
       role: mode,
       phase: 'worker',
       node,
-      argv: backend.command(context),
-      env: { ...backend.environment(context), ...(runtime.hasGpus ? {} : NO_GPUS) },
+      argv: backend.command(context).map((word) => fillNodeText(word, runtime, node)),
+      // Where there are no GPUs, the planned indices would name some that do not exist.
+      env: { ...backend.environment(context), ...(runtime.hasGpus ? {} : { [runtime.visibleDevices]: '' }) },
       logFile: `${runtime.logDir}/${workerLog(process, ranks)}`,
       ...(files ? { files } : {}),
-      ...(perEndpoint ? { mpi: mpiLaunch(ranks) } : {}),
+      ...(isPerEndpoint(process) ? { mpi: mpiLaunch(ranks, shapeIn(recipe, mode).gpus) } : {}),
+      ...(srunOptions ? { srunOptions } : {}),
       gpus: [...gpus],
-      image: runtime.image,
+      ...(shared.has(worker) ? { sharesGpus: worker } : {}),
+      image: runtime.containers ? (backend.image?.(recipe, mode) ?? runtime.image) : null,
       ports: Object.fromEntries(
         Object.entries<number | null>(ports).filter((entry): entry is [string, number] => Boolean(entry[1])),
       ),
@@ -64,14 +84,58 @@ export function workerProcesses(
       ...(progress
         ? { progress: { ...progress, hungAfterMs: Math.round(recipe.supervision.hung_after * 1000) } }
         : {}),
-      ...(backend.fatalLines ? { fatalLines: [...backend.fatalLines] } : {}),
+      ...fatalOf(backend, recipe),
       critical: true,
+      ...restartPolicyOf(recipe, process),
       terminates: false,
       startTimeoutMs: seconds * attempts * 1000,
       graceMs: frontend.workerGraceMs ?? GRACE_MS,
       unhealthyAfterMs: UNHEALTHY_AFTER_MS,
     };
-  });
+  }
+}
+
+/** The engine, the recipe and the context of each mode. */
+function views(whole: Recipe, job: JobContext) {
+  const view = (mode: EndpointMode) => {
+    const recipe = recipeOf(whole, mode);
+    return { backend: backendOf(recipe), recipe, runtime: job.forRecipe(recipe) };
+  };
+  const known = new Map<EndpointMode, ReturnType<typeof view>>();
+  return (mode: EndpointMode) => {
+    const found = known.get(mode) ?? view(mode);
+    known.set(mode, found);
+    return found;
+  };
+}
+
+/** Nothing where a worker that ends does not start again. */
+function restartPolicyOf(
+  recipe: Recipe,
+  process: EndpointProcess,
+): { restartPolicy?: ProcessSpec['restartPolicy'] } {
+  const restart = restartIn(recipe, process.mode);
+  if (!restart) return {};
+  return {
+    restartPolicy: {
+      endpoint: endpointId(process),
+      when: restart.policy,
+      most: restart.max_restarts,
+      backoffMs: Math.round(restart.backoff_seconds * 1000),
+      mostBackoffMs: Math.round(restart.max_backoff_seconds * 1000),
+    },
+  };
+}
+
+/** Lines of its log with which a worker has failed: those of its engine, and those of the recipe. */
+function fatalOf(
+  { fatalLines }: BackendProtocol,
+  { health_check: { fatal_log_markers: markers, extra_fatal_log_patterns: patterns } }: Recipe,
+): Pick<ProcessSpec, 'fatalLines' | 'fatalPatterns'> {
+  return {
+    ...(fatalLines && markers !== false ? { fatalLines: [...fatalLines] } : {}),
+    ...(patterns && patterns.length > 0 ? { fatalPatterns: [...patterns] } : {}),
+  };
 }
 
 /** Ranks by endpoint. Indexed, because scanning all of thousands of processes for each is quadratic. */
@@ -87,26 +151,27 @@ function byEndpoint(
   return (process) => found.get(endpointId(process)) ?? [];
 }
 
-/** A task for each GPU, on all nodes of the endpoint. */
-const mpiLaunch = (ranks: readonly EndpointProcess[]): NonNullable<ProcessSpec['mpi']> => ({
-  tasks: ranks.reduce((sum, { gpus }) => sum + gpus.length, 0),
+/** A task for each of the worker's GPUs, on all nodes of the endpoint. */
+const mpiLaunch = (ranks: readonly EndpointProcess[], tasks: number): NonNullable<ProcessSpec['mpi']> => ({
+  tasks,
   nodes: ranks.map(({ node }) => node),
 });
 
 /** How to bring each worker to rest between two measurements, through its leader. */
 export function workersAtRest(
-  backend: BackendProtocol,
-  recipe: Recipe,
-  runtime: RuntimeContext,
+  whole: Recipe,
+  job: JobContext,
   roles: Roles,
   all: readonly EndpointProcess[],
 ): WorkerRest[] {
-  const unknown = { flush: [], load: null, why: `${backend.type} cannot flush its caches` };
+  const viewOf = views(whole, job);
   const ranksOf = byEndpoint(all);
   return all
     .filter(({ rank }) => rank === 0)
     .map((process) => {
       const ranks = ranksOf(process);
+      const { backend, recipe, runtime } = viewOf(process.mode);
+      const unknown = { flush: [], load: null, why: `${backend.type} cannot flush its caches` };
       const how = backend.rest?.({ recipe, runtime, roles, process, ranks, all }) ?? unknown;
       return { process: workerId(process), node: process.node, ...how };
     });

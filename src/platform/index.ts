@@ -18,7 +18,7 @@ import { installOptions } from './install-options.ts';
 import type { AgentPlace, Platform } from './launch/launcher.ts';
 import { requirePidNamespace } from './launch/pid-namespace.ts';
 import { createLocalPlatform } from './local/local-platform.ts';
-import { containerMounts } from './mounts.ts';
+import { containerMounts, jobValues, withJobOptions } from './mounts.ts';
 import { runtimesOf, spareRuntimesOf } from './runtimes.ts';
 import { allocationOf, endOfJob, isNearLimit } from './slurm/allocation.ts';
 import { timeLimitOf } from './slurm/sbatch.ts';
@@ -92,7 +92,7 @@ async function onThisMachine(input: PlatformInput): Promise<PlatformChoice> {
   });
   const [head = ''] = spec.nodes;
   const headAddress = platform.addresses.get(head) ?? '127.0.0.1';
-  const containers = processContainers(input, headAddress);
+  const containers = processContainers(input, { nodes: spec.nodes, headAddress });
   return {
     platform,
     nodes: spec.nodes,
@@ -118,18 +118,21 @@ async function onSlurm(input: PlatformInput): Promise<PlatformChoice> {
   if (!allocation)
     throw new SrtctlError('no-allocation', 'the coordinator of a Slurm job was started outside of Slurm');
   const pyxis = containerRuntimeOf(cluster, spec) === 'pyxis';
-  const [{ recipe } = { recipe: undefined }] = variant.points;
-  if (!recipe) throw new TypeError('a variant without points');
+  const [{ recipe: asked } = { recipe: undefined }] = variant.points;
+  if (!asked) throw new TypeError('a variant without points');
   const { nodes } = allocation;
-  const limitMs = timeLimitMs(timeLimitOf(recipe, cluster) ?? '');
+  const limitMs = timeLimitMs(timeLimitOf(asked, cluster) ?? '');
   const endsAt = allocation.endsAt ?? (limitMs === null ? null : clock.now() + limitMs);
-  const agents = agentPlaces({ variant, cluster, nodes, containers: pyxis, jobDir: spec.jobDir });
+  const { jobDir, hostSetup = false } = spec;
+  const agents = agentPlaces({ variant, cluster, nodes, containers: pyxis, jobDir, hostSetup });
   const headAddress = await addressOfHead(nodes, cluster);
   const logDir = jobPaths(spec.jobDir, spec.jobId).logs;
   const runtimes = runtimesOf(cluster, distDir);
   const spareRuntimes = spareRuntimesOf(cluster, distDir);
-  const containers = processContainers(input, headAddress);
-  const mounts = mountsOf(input, headAddress);
+  const containers = processContainers(input, { nodes, headAddress });
+  const mounts = mountsOf(input, { nodes, headAddress });
+  const job = { id: spec.jobId, name: spec.name, jobDir: spec.jobDir, logDir };
+  const recipe = withJobOptions(asked, jobValues({ recipe: asked, job, headAddress, nodes }));
   const srunOptions = pyxis ? installOptions(recipe, spec.setupScript) : recipe.srun_options;
   const platform = createSlurmPlatform({
     allocation,
@@ -182,8 +185,13 @@ const wantsPidNamespace = ({ points }: LoadedVariant): boolean =>
 const mpiOf = ({ srun_options: options }: Recipe, mock: boolean): string =>
   mock ? 'none' : (options.mpi ?? 'pmix');
 
+interface Places {
+  readonly nodes: readonly string[];
+  readonly headAddress: string;
+}
+
 /** The mounts of every container of the job. */
-function mountsOf(input: PlatformInput, headAddress: string): string[] {
+function mountsOf(input: PlatformInput, { nodes, headAddress }: Places): string[] {
   const { spec, cluster, variant, distDir, programDirs, env } = input;
   const [{ recipe } = { recipe: undefined }] = variant.points;
   if (!recipe) throw new TypeError('a variant without points');
@@ -195,20 +203,20 @@ function mountsOf(input: PlatformInput, headAddress: string): string[] {
     cluster,
     env,
     job: { id, name, jobDir, logDir: jobPaths(jobDir, id).logs },
-    headAddress,
+    ...{ headAddress, nodes },
     srtctl: { distDir, programDirs, runtimes, spareRuntimes },
     mock,
   });
 }
 
 /** The containers that agents start, one for each process; undefined when agents start no containers. */
-function processContainers(input: PlatformInput, headAddress: string): ProcessContainers | undefined {
+function processContainers(input: PlatformInput, places: Places): ProcessContainers | undefined {
   const { cluster, spec, nodeTmpDir } = input;
   const runtime = processRuntimeOf(containerRuntimeOf(cluster, spec));
   if (!runtime) return undefined;
   // Processes of a node share the job's directory on that node, as they do when one container holds the agent and its
   // processes.
-  const mounts = [...mountsOf(input, headAddress), `${nodeTmpDir}:${nodeTmpDir}`];
+  const mounts = [...mountsOf(input, places), `${nodeTmpDir}:${nodeTmpDir}`];
   return { runtime, mounts, home: nodeTmpDir };
 }
 

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { optionCacheOf } from '../plan/options/check-step.ts';
 import { expandText } from '../recipe/resolve.ts';
 import type { ClusterConfig } from '../recipe/schema/cluster.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
-import type { JobPlaceholder } from '../recipe/sweep.ts';
+import { fillAll, fillText, type JobValues } from '../recipe/values/placeholders.ts';
 
 export interface MountInput {
   readonly recipe: Recipe;
@@ -17,6 +18,8 @@ export interface MountInput {
     readonly logDir: string;
   };
   readonly headAddress: string;
+  /** Names of the allocation's nodes. */
+  readonly nodes: readonly string[];
   readonly srtctl: {
     readonly distDir: string;
     readonly programDirs: readonly string[];
@@ -27,6 +30,29 @@ export interface MountInput {
   readonly exists?: (path: string) => boolean;
 }
 
+/** The placeholders of a job, as the host sees its paths. */
+export const jobValues = ({
+  recipe,
+  job,
+  headAddress,
+  nodes,
+}: Pick<MountInput, 'recipe' | 'job' | 'headAddress' | 'nodes'>): JobValues => ({
+  job_id: job.id,
+  run_name: `${job.name}_${job.id}`,
+  log_dir: job.logDir,
+  model_path: recipe.model.path,
+  container_image: recipe.model.container,
+  gpus_per_node: String(recipe.resources.gpus_per_node),
+  head_node_ip: headAddress,
+  nodelist: nodes.join(','),
+});
+
+/** A recipe whose options of srun know the job. */
+export function withJobOptions(recipe: Recipe, values: JobValues): Recipe {
+  const options = fillAll(recipe.srun_options, values);
+  return options === recipe.srun_options ? recipe : { ...recipe, srun_options: options };
+}
+
 /**
  * The mounts of a container, `host:container[:flags]`. A later mount replaces an earlier one at the same path. The
  * order: model, logs and configs; the cluster's mounts; the job's mounts; srtctl's own, at the same paths as on the
@@ -35,18 +61,9 @@ export interface MountInput {
 export function containerMounts(input: MountInput): string[] {
   const { recipe, cluster, env, job, srtctl, mock, exists = existsSync } = input;
   const { path } = recipe.model;
-  const known: Readonly<Record<JobPlaceholder, string>> = {
-    job_id: job.id,
-    run_name: `${job.name}_${job.id}`,
-    log_dir: job.logDir,
-    model_path: path,
-    head_node_ip: input.headAddress,
-  };
+  const known = jobValues(input);
   const expand = (text: string): string =>
-    expandText(text.replace(/^~(?=\/|$)/, env.HOME ?? '~'), env).replaceAll(
-      /\{(\w+)\}/g,
-      (all, name: string) => (Object.hasOwn(known, name) ? known[name as JobPlaceholder] : all),
-    );
+    fillText(expandText(text.replace(/^~(?=\/|$)/, env.HOME ?? '~'), env), known);
   const configs = cluster.srtctl_root ? join(cluster.srtctl_root, 'configs') : undefined;
   const same = (each: string): [string, string] => [each, each];
   const mounts: [string, string][] = [
@@ -68,6 +85,7 @@ export function containerMounts(input: MountInput): string[] {
       expand(inside),
     ]),
     same(job.jobDir),
+    ...(mock ? [] : [optionCacheOf(job.jobDir)]).filter((dir) => exists(dir)).map(same),
     same(srtctl.distDir),
     ...[...new Set([srtctl.runtimes, srtctl.spareRuntimes ?? {}].flatMap(Object.values<string>))]
       .filter((node) => exists(node))

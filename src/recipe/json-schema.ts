@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { recipeSchema } from './recipe-schema.ts';
+import { recipeSchema } from './layouts/recipe-schema.ts';
+import { secondSchema } from './layouts/second-schema.ts';
 import { clusterConfigSchema } from './schema/cluster.ts';
 import { sweepSettingsSchema } from './values/sweep-settings.ts';
 
@@ -9,7 +10,8 @@ export type JsonSchema = { readonly [key: string]: unknown };
 const DIALECT = 'https://json-schema.org/draft/2020-12/schema';
 
 /** One recipe without overrides and without a sweep. */
-export const recipeJsonSchema = (): JsonSchema => jsonSchemaOf(recipeSchema);
+export const recipeJsonSchema = (layout: 1 | 2): JsonSchema =>
+  jsonSchemaOf(layout === 1 ? recipeSchema : secondSchema);
 
 /** srtslurm.yaml. */
 export const clusterJsonSchema = (): JsonSchema => ({
@@ -20,27 +22,46 @@ export const clusterJsonSchema = (): JsonSchema => ({
 /**
  * A recipe file, for editors: a recipe, or `base` with overrides. In a recipe with a sweep any value may be a
  * placeholder. An override may contain any part of a recipe, null, and in a zip_override a list.
+ * @param layout default: a schema for both, in which `schema: 2` selects the second
  */
-export function recipeFileJsonSchema(): JsonSchema {
-  const { $schema: _, ...one } = recipeJsonSchema();
+export function recipeFileJsonSchema(layout?: 1 | 2): JsonSchema {
+  const head = { $schema: DIALECT, title: 'srtctl recipe', type: 'object' };
+  if (layout !== undefined) return { ...head, ...fileOf(layout, '') };
+  const { $defs: first, ...isFirst } = fileOf(1, '');
+  const { $defs: second, ...isSecond } = fileOf(2, '2');
+  return {
+    ...head,
+    if: { properties: { schema: { const: 2 } }, required: ['schema'] },
+    // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+    then: isSecond,
+    else: isFirst,
+    $defs: { ...(first as JsonSchema), ...(second as JsonSchema) },
+  };
+}
+
+/** A recipe file of one layout; `suffix` distinguishes its definitions from those of the other. */
+function fileOf(layout: 1 | 2, suffix: string): JsonSchema {
+  const { $schema: _, ...one } = recipeJsonSchema(layout);
   const recipe = asWritten(mapSchemas(one, orPlaceholder));
   const part = mapSchemas(withoutRequired(recipe), orNull);
+  const ref = (name: string) => ({ $ref: `#/$defs/${name}${suffix}` });
   return {
-    $schema: DIALECT,
-    title: 'srtctl recipe',
-    type: 'object',
     if: { required: ['base'] },
     // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
     then: {
-      properties: { base: { $ref: '#/$defs/recipe' } },
+      properties: { schema: { const: layout }, base: ref('recipe') },
       patternProperties: {
-        '^override_.+': { $ref: '#/$defs/override' },
-        '^zip_override_.+': { $ref: '#/$defs/zipOverride' },
+        '^override_.+': ref('override'),
+        '^zip_override_.+': ref('zipOverride'),
       },
       additionalProperties: false,
     },
-    else: { $ref: '#/$defs/recipe' },
-    $defs: { recipe, override: part, zipOverride: mapSchemas(part, orList) },
+    else: ref('recipe'),
+    $defs: {
+      [`recipe${suffix}`]: recipe,
+      [`override${suffix}`]: part,
+      [`zipOverride${suffix}`]: mapSchemas(part, orList),
+    },
   };
 }
 
@@ -73,6 +94,9 @@ export const sweepJsonSchema: JsonSchema = {
   additionalProperties: { type: 'array', minItems: 1 },
 };
 
+/** A sweep as a list of points. */
+const POINTS: JsonSchema = { type: 'array', items: { type: 'object', minProperties: 1 }, minItems: 1 };
+
 /** A file may have a sweep, and may omit GPUs per node for the cluster config to fill in. */
 function asWritten(recipe: JsonSchema): JsonSchema {
   const { resources, ...properties } = recipe.properties as Record<string, JsonSchema>;
@@ -82,7 +106,7 @@ function asWritten(recipe: JsonSchema): JsonSchema {
     properties: {
       ...properties,
       resources: { ...resources, required },
-      sweep: orListOfValues(sweepJsonSchema),
+      sweep: orElse(orListOfValues(sweepJsonSchema), POINTS),
     },
   };
 }

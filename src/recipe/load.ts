@@ -1,13 +1,16 @@
-import { backendTypes, numberMaps } from '../backends/index.ts';
-import { benchmarkTypes } from '../benchmarks/index.ts';
-import { frontendTypes } from '../frontends/index.ts';
+import { numberMaps } from '../backends/index.ts';
 import { type SourcePlace, SrtctlError } from '../os/errors.ts';
-import { recipeSchema } from './recipe-schema.ts';
+import { editedRecipe, placesIn } from './edited.ts';
+import type { Moves } from './layouts/moves.ts';
+import { readLayout } from './layouts/read.ts';
+import { recipeSchema } from './layouts/recipe-schema.ts';
 import { type Environment, resolveRecipe } from './resolve.ts';
 import type { ClusterConfig } from './schema/cluster.ts';
+import { readOptions } from './source/duplicates.ts';
+import type { Edit } from './source/edits.ts';
 import type { RecipeFile } from './source/find.ts';
 import { type OnProblem, parseKnown } from './source/parse-known.ts';
-import { nearest, type Path, type Problem, pathText, RecipeProblems } from './source/problems.ts';
+import { type Path, type Problem, pathText, RecipeProblems } from './source/problems.ts';
 import { PendingSelectors } from './source/selector.ts';
 import { parseSource, type Source } from './source/source.ts';
 import { readTrustedFile } from './source/trusted-file.ts';
@@ -17,6 +20,7 @@ import type { SweepSettings } from './values/sweep-settings.ts';
 import type { LoadedVariant } from './variant.ts';
 import { expandVariants, type RawVariant } from './variants.ts';
 
+export { parseEdits } from './source/edits.ts';
 export { findRecipes } from './source/find.ts';
 export { type LoadedVariant, loadedVariantSchema } from './variant.ts';
 
@@ -28,6 +32,10 @@ export interface LoadOptions {
   readonly env: Environment;
   /** Called for each unknown key, which is then ignored; without it unknown keys are errors. */
   readonly onUnknownKey?: OnProblem | undefined;
+  /** Called with a line about a file that is read all the same; by default the line is printed. */
+  readonly onWarning?: (line: string) => void;
+  /** Changes of the command line to every variant. */
+  readonly edits?: readonly Edit[] | undefined;
 }
 
 /** One variant, or its errors. */
@@ -65,16 +73,30 @@ export function* loadEach(
 }
 
 /** The variants of one file; an error that concerns the whole file is one result with variant ''. */
-export function loadRecipeFile({ file, selector }: RecipeFile, options: LoadOptions): VariantResult[] {
-  try {
-    const source = parseSource(
-      file,
-      readTrustedFile(file, { env: options.env, onWarning: warn }),
-      numberMaps,
-    );
+export function loadRecipeFile(recipe: RecipeFile, options: LoadOptions): VariantResult[] {
+  return orErrors(() => {
+    const text = readTrustedFile(recipe.file, { env: options.env, onWarning: options.onWarning ?? warn });
+    return loadRecipeText(recipe, text, options);
+  });
+}
+
+/** The same for the text of a file. */
+export function loadRecipeText(
+  { file, selector }: RecipeFile,
+  text: string,
+  options: LoadOptions,
+): VariantResult[] {
+  return orErrors(() => {
+    const source = parseSource(file, text, numberMaps, readOptions(options.env, options.onWarning ?? warn));
     return expandVariants(source, selector, options.onUnknownKey).map((raw) =>
       result(raw.variant, () => loadVariant(source, raw, options)),
     );
+  });
+}
+
+function orErrors(load: () => VariantResult[]): VariantResult[] {
+  try {
+    return load();
   } catch (error) {
     if (error instanceof SrtctlError) return [{ variant: '', error }];
     throw error;
@@ -92,17 +114,25 @@ function result(variant: string, load: () => LoadedVariant): VariantResult {
   }
 }
 
-function loadVariant(source: Source, raw: RawVariant, options: LoadOptions): LoadedVariant {
-  const place = (path: Path): SourcePlace => {
-    const origins = raw.origins(path);
-    const origin = origins.find((each) => source.has(each)) ?? origins.at(-1) ?? path;
-    return { ...source.place(origin), path: pathText(path) };
-  };
+function loadVariant(source: Source, written: RawVariant, options: LoadOptions): LoadedVariant {
+  const { edits = [] } = options;
+  const raw = { ...written, value: editedRecipe(written.value, edits, source.file) };
+  const place = placesIn(source, raw, edits);
   const problems: Problem[] = [];
   const { settings, expanded } = sweepOf(raw, place);
+  let moves: Moves | undefined;
+  let canonical: Plain = {};
   const points = expanded.map(({ params, value }) => {
-    const resolved = resolveRecipe(value, options.cluster, options.env);
-    const recipe = checkRecipe(resolved, place, { problems, onUnknownKey: options.onUnknownKey });
+    const read = readLayout(value, place, options.onUnknownKey);
+    if ('problems' in read) {
+      addNew(problems, read.problems);
+      return { params, name: '', recipe: undefined };
+    }
+    moves ??= read.moves;
+    canonical = read.value;
+    const resolved = resolveRecipe(read.value, options.cluster, options.env);
+    const placeOf = (path: Path) => place(read.moves.written(path));
+    const recipe = checkRecipe(resolved, placeOf, { problems, onUnknownKey: options.onUnknownKey });
     return { params: params === null ? null : { ...params }, name: pointName(raw, recipe, params), recipe };
   });
   if (problems.length > 0) throw new RecipeProblems(problems);
@@ -111,8 +141,9 @@ function loadVariant(source: Source, raw: RawVariant, options: LoadOptions): Loa
     file: source.file,
     variant: raw.variant,
     name: variantName(raw, points.length > 1 ? undefined : points[0]?.name),
-    places: placesOf(raw.value, place),
+    places: placesOf({ ...canonical, sweep: raw.value.sweep }, moves, place),
     sweep: settings,
+    ...(edits.length > 0 ? { edits: edits.map(({ option }) => option) } : {}),
     points: complete,
   };
 }
@@ -135,44 +166,21 @@ interface Found {
 }
 
 /** Adds new problems to `problems`, because the points of a sweep mostly have the same ones. */
+function addNew(problems: Problem[], found: readonly Problem[]): void {
+  for (const problem of found) {
+    const same = (other: Problem) =>
+      other.message === problem.message && other.place.path === problem.place.path;
+    if (!problems.some(same)) problems.push(problem);
+  }
+}
+
 function checkRecipe(
   value: Plain,
   place: (path: Path) => SourcePlace,
   { problems, onUnknownKey }: Found,
 ): LoadedRecipe | undefined {
-  const add = (found: readonly Problem[]) => {
-    for (const problem of found) {
-      const same = (other: Problem) =>
-        other.message === problem.message && other.place.path === problem.place.path;
-      if (!problems.some(same)) problems.push(problem);
-    }
-  };
-  const unknown = unknownTypes(value, place);
-  if (unknown.length > 0) return void add(unknown);
   const parsed = parseKnown(recipeSchema, value, place, onUnknownKey);
-  return 'data' in parsed ? parsed.data : void add(parsed.problems);
-}
-
-/** Reports an unknown kind first and alone, because every key of that kind would be a further error. */
-function unknownTypes(value: Plain, place: (path: Path) => SourcePlace): Problem[] {
-  const known: [string, readonly string[]][] = [
-    ['backend', backendTypes],
-    ['frontend', frontendTypes],
-    ['benchmark', benchmarkTypes],
-  ];
-  return known.flatMap(([section, types]) => {
-    const part = value[section];
-    const type = isPlain(part) ? part.type : undefined;
-    if (typeof type !== 'string' || types.includes(type)) return [];
-    const meant = nearest(type, types);
-    return [
-      {
-        message: `unknown ${section} "${type}", known: ${types.join(', ')}`,
-        place: place([section, 'type']),
-        hint: meant === undefined ? undefined : `did you mean "${meant}"?`,
-      },
-    ];
-  });
+  return 'data' in parsed ? parsed.data : void addNew(problems, parsed.problems);
 }
 
 /** A point's name is the recipe's; parameters are added where that name is the same for all points. */
@@ -195,36 +203,62 @@ function variantName(raw: RawVariant, only: string | undefined): string {
   return String(name).replaceAll(/[-_]?[A-Za-z]*\{\w+\}/g, '') || 'sweep';
 }
 
-/** Places of the fields that planning and starting may refuse. */
-function placesOf(value: Plain, place: (path: Path) => SourcePlace): LoadedVariant['places'] {
-  const paths: Path[] = [];
-  for (const section of [
+/** Sections whose fields planning and starting may refuse. */
+const REFUSABLE = [
+  ...[
     'model',
     'resources',
     'benchmark',
     'frontend',
     'backend',
+    'roles',
+    'services',
     'profiling',
     'setup_script',
+  ],
+  ...[
     'sweep',
     'slurm',
     'supervision',
+    'experiment',
     'dynamo',
     'observability',
     'telemetry',
     'reporting',
     'host_setup',
     'output',
-  ]) {
-    const part = value[section];
-    if (part === undefined) continue;
-    paths.push([section]);
-    if (isPlain(part)) for (const key of Object.keys(part)) paths.push([section, key]);
-  }
+  ],
+  ...['health_check', 'experiment', 'post_eval', 'infra'],
+];
+
+/** Depth of the sections with options of engines, routers and services, each of which may be refused. */
+const DEEP: Readonly<Record<string, number>> = { backend: 3, frontend: 2, roles: 5, services: 2 };
+
+/** Places of the fields that planning and starting may refuse, by their canonical paths. */
+function placesOf(
+  value: Plain,
+  moves: Moves | undefined,
+  place: (path: Path) => SourcePlace,
+): LoadedVariant['places'] {
+  const paths = REFUSABLE.flatMap((section) => pathsBelow(value[section], [section], DEEP[section] ?? 1));
   return Object.fromEntries(
-    paths.flatMap((path) => {
-      const { line, column } = place(path);
-      return line === undefined || column === undefined ? [] : [[pathText(path), { line, column }] as const];
+    [...paths, ...(moves?.canonical() ?? [])].flatMap((path): [string, LoadedVariant['places'][string]][] => {
+      const written = moves?.written(path) ?? path;
+      const { line, column, option } = place(written);
+      const moved = pathText(written) === pathText(path) ? {} : { path: pathText(written) };
+      if (option !== undefined) return [[pathText(path), { option, ...moved }]];
+      return line === undefined || column === undefined ? [] : [[pathText(path), { line, column, ...moved }]];
     }),
   );
+}
+
+function pathsBelow(value: unknown, path: Path, depth: number): Path[] {
+  if (value === undefined) return [];
+  if (depth === 0) return [path];
+  const below = Array.isArray(value)
+    ? value.flatMap((item, index) => pathsBelow(item, [...path, index], depth - 1))
+    : isPlain(value)
+      ? Object.keys(value).flatMap((key) => pathsBelow(value[key], [...path, key], depth - 1))
+      : [];
+  return [path, ...below];
 }

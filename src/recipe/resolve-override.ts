@@ -1,6 +1,7 @@
 import {
   Document,
   isAlias,
+  isCollection,
   isMap,
   isScalar,
   isSeq,
@@ -11,8 +12,13 @@ import {
   type YAMLSeq,
 } from 'yaml';
 import { numberMaps } from '../backends/index.ts';
+import { editedRecipe } from './edited.ts';
+import type { Edit } from './source/edits.ts';
+import { isMergeKey } from './source/nodes.ts';
+import type { Path } from './source/problems.ts';
 import type { Selector } from './source/selector.ts';
-import { isMergeKey, readYaml } from './source/source.ts';
+import { type ReadOptions, readYaml } from './source/source.ts';
+import { isPlain, type Plain } from './values/merge.ts';
 import { expandVariants, type RawVariant } from './variants.ts';
 
 /** A variant as a separate recipe. */
@@ -28,26 +34,56 @@ export interface ResolvedText {
  * file.
  * @throws RecipeProblems when the file or its overrides are invalid; NoVariant when the selector matches none
  */
-export function resolveOverrides(file: string, text: string, selector?: Selector): ResolvedText[] {
-  const { source, document } = readYaml(file, text, numberMaps);
+export function resolveOverrides(
+  file: string,
+  text: string,
+  { selector, edits = [], reading }: ResolveOptions = {},
+): ResolvedText[] {
+  const { source, document } = readYaml(file, text, numberMaps, reading);
   return expandVariants(source, selector).map((raw) => ({
     variant: raw.variant,
-    text: raw.key === '' ? text : write(document, raw),
+    text: raw.key === '' && edits.length === 0 ? text : write(document, raw, edits, file),
   }));
 }
 
-function write(source: Document, raw: RawVariant): string {
-  const recipe = copyMap(source.get('base', true), source);
-  if (raw.key !== 'base') {
-    const override = copyMap(source.get(raw.key, true), source);
+interface ResolveOptions {
+  readonly selector?: Selector | undefined;
+  readonly edits?: readonly Edit[];
+  readonly reading?: ReadOptions;
+}
+
+function write(source: Document, raw: RawVariant, edits: readonly Edit[], file: string): string {
+  const recipe = copyMap(raw.key === '' ? source.contents : lastOf(source, 'base'), source);
+  if (raw.key !== 'base' && raw.key !== '') {
+    const override = copyMap(lastOf(source, raw.key), source);
     merge(recipe, raw.index === undefined ? override : (pick(override, raw.index) as YAMLMap));
   }
-  const { name } = raw.value;
+  // Checks the paths, and says what each value is.
+  const edited = editedRecipe(raw.value, edits, file);
+  for (const { path } of edits) editNode(recipe, path, edited);
+  const { name } = edited;
   const named = recipe.get('name', true);
   if (isScalar(named)) named.value = name;
   const resolved = new Document(recipe);
-  resolved.commentBefore = headOf(source);
+  resolved.commentBefore = raw.key === '' ? source.commentBefore : headOf(source);
+  if (raw.key === '') resolved.comment = source.comment;
   return resolved.toString({ lineWidth: 0, indentSeq: false });
+}
+
+/** The value of a key of the file; of a duplicate one the last. */
+const lastOf = ({ contents }: Document, name: string): unknown =>
+  isMap(contents) ? contents.items.findLast((pair) => nameOf(pair) === name)?.value : undefined;
+
+/** Writes what `edited` has at `path`, or the nearest map above it that the recipe lacks. */
+function editNode(recipe: YAMLMap, path: Path, edited: unknown): void {
+  const [key, ...rest] = path;
+  if (key === undefined) return;
+  const value = isPlain(edited) || Array.isArray(edited) ? (edited as Plain)[key] : undefined;
+  const there = recipe.get(key, true);
+  if (value === undefined) recipe.delete(key);
+  else if (rest.length > 0 && isCollection(there) && !Array.isArray(value))
+    editNode(there as YAMLMap, rest, value);
+  else recipe.set(key, new Document(value).contents);
 }
 
 /** The comment above the first key of a file, with or without an empty line below it. */

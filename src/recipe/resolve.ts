@@ -30,15 +30,34 @@ export function resolveRecipe(value: Plain, cluster: ClusterConfig, env: Environ
   }
   const nginx = alias('nginx', cluster.containers);
   if (isOpen(value.frontend)) {
-    const { nginx_container: own, ...frontend } = plainOr(value.frontend);
+    const { nginx_container: own, container_image: routers, ...frontend } = plainOr(value.frontend);
     resolved.frontend = withFallback(
-      { ...frontend, nginx_container: own == null ? nginx : image(own) },
+      {
+        ...frontend,
+        ...(routers === undefined ? {} : { container_image: image(routers) }),
+        nginx_container: own == null ? nginx : image(own),
+      },
       { nginx_raise_ulimit: cluster.nginx_raise_ulimit },
     );
+  }
+  if (isPlain(value.backend) && value.backend.prefill_container != null)
+    resolved.backend = { ...value.backend, prefill_container: image(value.backend.prefill_container) };
+  if (isPlain(value.roles)) {
+    const roles = Object.entries(value.roles).map(([mode, role]) => [
+      mode,
+      isPlain(role) && role.container != null ? { ...role, container: image(role.container) } : role,
+    ]);
+    resolved.roles = Object.fromEntries(roles);
   }
   if (isPlain(value.benchmark) && typeof value.benchmark.container_image === 'string') {
     resolved.benchmark = { ...value.benchmark, container_image: image(value.benchmark.container_image) };
   }
+  if (Array.isArray(value.services))
+    resolved.services = value.services.map((service: unknown) =>
+      isPlain(service) && typeof service.container === 'string'
+        ? { ...service, container: image(service.container) }
+        : service,
+    );
   if (cluster.default_health_check && isOpen(value.health_check)) {
     resolved.health_check = withFallback(plainOr(value.health_check), cluster.default_health_check);
   }

@@ -1,5 +1,7 @@
+import { problemOfPlaceholder } from './placeholder-problems.ts';
 import { nearest, type Path, problemsOf } from './source/problems.ts';
 import { isPlain, type Plain } from './values/merge.ts';
+import { PLACEHOLDER } from './values/placeholders.ts';
 import { type SweepSettings, sweepSettingsSchema } from './values/sweep-settings.ts';
 
 export interface SweepPoint {
@@ -19,15 +21,6 @@ export class SweepProblem extends Error {
 /** Far above the points of any real allocation. */
 const MOST_POINTS = 10_000;
 
-/** Placeholders that are filled in when the workers are placed, not by a sweep. */
-const LATER = new Set(['node', 'node_id']);
-
-/** Placeholders that are filled in when the job starts: mounts and the directory of logs may contain them. */
-const OF_JOB = ['job_id', 'run_name', 'log_dir', 'model_path', 'head_node_ip'] as const;
-export type JobPlaceholder = (typeof OF_JOB)[number];
-const HAS_JOB = /^(container_mounts|extra_mount|output)\b/;
-const PLACEHOLDER = /(?<!\$)\{([A-Za-z_]\w*)\}/g;
-
 /**
  * The points of a variant: every combination of the lists in `sweep` in the order of the recipe, the last one
  * varying fastest; with `mode: zip`, the first of each list, the second of each, and so on.
@@ -35,7 +28,8 @@ const PLACEHOLDER = /(?<!\$)\{([A-Za-z_]\w*)\}/g;
 export function expandSweep(variant: Plain): SweepPoint[] {
   const { sweep, ...value } = variant;
   if (sweep === undefined || sweep === null) return [fill(value, null)];
-  if (!isPlain(sweep)) throw new SweepProblem('must be a map of lists', ['sweep']);
+  if (Array.isArray(sweep)) return pointsOf(sweep).map((params) => fill(value, params));
+  if (!isPlain(sweep)) throw new SweepProblem('must be a map of lists, or a list of points', ['sweep']);
   const { mode = 'grid', ...lists } = withoutSettings(sweep);
   if (mode !== 'grid' && mode !== 'zip') throw new SweepProblem('must be grid or zip', ['sweep', 'mode']);
   const parameters = Object.entries(lists).map(([name, list]): [string, unknown[]] => {
@@ -51,6 +45,24 @@ export function expandSweep(variant: Plain): SweepPoint[] {
   if (mode === 'grid' && points > MOST_POINTS)
     throw new SweepProblem(`makes ${points} points, more than the limit of ${MOST_POINTS}`, ['sweep']);
   return (mode === 'zip' ? zip(parameters) : grid(parameters)).map((params) => fill(value, params));
+}
+
+/** A sweep as a list of points, each a map of its parameters. */
+function pointsOf(list: readonly unknown[]): Plain[] {
+  if (list.length === 0) throw new SweepProblem('has no point', ['sweep']);
+  if (list.length > MOST_POINTS)
+    throw new SweepProblem(`makes ${list.length} points, more than the limit of ${MOST_POINTS}`, ['sweep']);
+  const points = list.map((point, index) => {
+    if (isPlain(point) && Object.keys(point).length > 0) return point;
+    throw new SweepProblem('must be a map of parameters, such as {tp: 4, nodes: 1}', ['sweep', index]);
+  });
+  const names = new Set(points.flatMap((point) => Object.keys(point)));
+  points.forEach((point, index) => {
+    const missing = [...names].find((name) => !Object.hasOwn(point, name));
+    if (missing !== undefined)
+      throw new SweepProblem(`has no ${missing}, which another point has`, ['sweep', index]);
+  });
+  return points;
 }
 
 /**
@@ -133,12 +145,11 @@ function replace(part: unknown, params: Readonly<Record<string, unknown>>, path:
   if (typeof part !== 'string' || !part.includes('{')) return part;
   const whole = /^\{([A-Za-z_]\w*)\}$/.exec(part)?.[1];
   if (whole !== undefined && Object.hasOwn(params, whole)) return params[whole];
-  return part.replaceAll(PLACEHOLDER, (text, name: string) => {
+  return part.replaceAll(PLACEHOLDER, (text, name: string, at: number) => {
     if (Object.hasOwn(params, name)) return textOf(params[name]);
-    // A benchmark's command is a program, in which braces have the meaning of its language.
-    if (LATER.has(name) || path.join('.') === 'benchmark.command') return text;
-    if (HAS_JOB.test(String(path[0])) && OF_JOB.some((known) => known === name)) return text;
-    throw new SweepProblem(`placeholder ${text} is not a parameter of the sweep`, path);
+    const problem = problemOfPlaceholder({ name, text: part, at }, path, Object.keys(params));
+    if (problem !== undefined) throw new SweepProblem(problem, path);
+    return text;
   });
 }
 

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { SourcePlace } from '../os/errors.ts';
-import { recipeSchema } from './recipe-schema.ts';
+import { recipeSchema } from './layouts/recipe-schema.ts';
 import { type Path, pathText } from './source/problems.ts';
 import { sweepSettingsSchema } from './values/sweep-settings.ts';
 
@@ -13,10 +13,31 @@ export const loadedVariantSchema = z.object({
   /** '' when the file has no overrides. */
   variant: z.string(),
   name: z.string(),
-  /** Line and column of every value that a later step may report, by path. */
-  places: z.record(z.string(), z.object({ line: z.number(), column: z.number() })),
+  /**
+   * Line and column, or option of the command line, of every value that a later step may report, by its path in the
+   * canonical recipe; `path` is the path in the file where that differs.
+   */
+  places: z.record(
+    z.string(),
+    z.union([
+      z.object({ line: z.number(), column: z.number(), path: z.string().optional() }),
+      z.object({ option: z.string(), path: z.string().optional() }),
+    ]),
+  ),
+  /** Options of the command line that changed the recipe, in their order. */
+  edits: z.array(z.string()).optional(),
   /** The settings for running its points. */
   sweep: sweepSettingsSchema,
+  /** Points of the sweep that do not fit, where the recipe leaves them out. */
+  leftOut: z
+    .array(
+      z.object({
+        ordinal: z.number().int().nonnegative(),
+        params: z.record(z.string(), z.unknown()).nullable(),
+        reason: z.string(),
+      }),
+    )
+    .optional(),
   points: z
     .array(
       z.object({
@@ -44,7 +65,10 @@ export const numbersOf = ({ points }: LoadedVariant): number =>
 export function placeIn(variant: LoadedVariant, path: Path): SourcePlace {
   for (let length = path.length; length > 0; length--) {
     const known = variant.places[pathText(path.slice(0, length))];
-    if (known) return { file: variant.file, ...known, path: pathText(path) };
+    if (!known) continue;
+    const { path: written, ...place } = known;
+    const shown = written === undefined ? pathText(path) : [written, ...path.slice(length)].join('.');
+    return { file: variant.file, ...place, path: shown };
   }
   return { file: variant.file, path: pathText(path) };
 }

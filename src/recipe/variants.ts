@@ -19,6 +19,12 @@ export interface RawVariant {
   origins(path: Path): Path[];
 }
 
+/**
+ * What a run of the reference adds to a recipe: where it ran, and what it measured (srt-slurm, core/lockfile.py at
+ * 19deaa4). It asks for nothing.
+ */
+const LOCK = 'lock';
+
 export const OVERRIDE = /^(zip_)?override_(.+)$/;
 
 /**
@@ -35,10 +41,11 @@ export function expandVariants(source: Source, selector?: Selector, onUnknown?: 
     const [first] = keys;
     if (first !== undefined) throw problem(source, [first], 'there is no "base" that it could override');
     if (selector !== undefined) throw new NoVariant(source, selector, []);
-    return [{ variant: '', key: '', value, origins: (path) => [path] }];
+    const { [LOCK]: _, ...recipe } = value;
+    return [{ variant: '', key: '', value: recipe, origins: (path) => [path] }];
   }
-  const { base } = value;
-  if (!isPlain(base)) throw problem(source, ['base'], 'must be a map');
+  if (!isPlain(value.base)) throw problem(source, ['base'], 'must be a map');
+  const base = 'schema' in value ? { schema: value.schema, ...value.base } : value.base;
   const all = overridesOf(source, value, base, onUnknown);
   if (selector === undefined) return all.length > 0 ? all : [baseVariant(base)];
   if (selector.text === 'base') return [baseVariant(base)];
@@ -51,18 +58,22 @@ const baseVariant = (base: Plain): RawVariant => ({
   variant: '',
   key: 'base',
   value: base,
-  origins: (path) => [['base', ...path]],
+  origins: (path) => [['base', ...path], ...ofFile(path)],
 });
+
+/** `schema` stands beside `base`. */
+const ofFile = (path: Path): Path[] => (path[0] === 'schema' ? [path] : []);
 
 function overridesOf(source: Source, value: Plain, base: Plain, onUnknown?: OnProblem): RawVariant[] {
   const problems: Problem[] = [];
   const variants: RawVariant[] = [];
   for (const [key, override] of Object.entries(value)) {
-    if (key === 'base') continue;
+    if (['base', 'schema', LOCK].includes(key)) continue;
     const match = OVERRIDE.exec(key);
     const suffix = match?.[2];
     if (suffix === undefined) {
-      const message = 'unknown key: beside "base" a recipe has only override_<name> and zip_override_<name>';
+      const message =
+        'unknown key: beside "base" a recipe has only schema, override_<name> and zip_override_<name>';
       (onUnknown ?? ((found) => problems.push(found)))({ message, place: source.place([key]) });
     } else if (!isPlain(override)) {
       problems.push({ message: 'must be a map', place: source.place([key]) });
@@ -71,10 +82,7 @@ function overridesOf(source: Source, value: Plain, base: Plain, onUnknown?: OnPr
         key,
         variant: suffix,
         value: overridden(base, override, suffix),
-        origins: (path) => [
-          [key, ...path],
-          ['base', ...path],
-        ],
+        origins: (path) => [[key, ...path], ['base', ...path], ...ofFile(path)],
       });
     } else {
       variants.push(...zipVariants(source, base, override, { key, suffix }, problems));
@@ -105,7 +113,7 @@ function zipVariants(
       index,
       variant,
       value: overridden(base, pick(override, index) as Plain, variant),
-      origins: (path) => [zipOrigin(source, [key, ...path], index), ['base', ...path]],
+      origins: (path) => [zipOrigin(source, [key, ...path], index), ['base', ...path], ...ofFile(path)],
     };
   });
 }

@@ -5,8 +5,10 @@ import { setting } from './common/argv.ts';
 import { type Registration, reachEtcd } from './common/etcd.ts';
 import { Fatal } from './common/fatal.ts';
 import { mayBecomeReady } from './common/faults.ts';
-import { PortTaken, portOf, serve } from './common/http.ts';
+import { holdLock } from './common/file-lock.ts';
+import { PortTaken, pathOf, portOf, sendJson, serve } from './common/http.ts';
 import { logInToNats } from './common/nats-login.ts';
+import { DESCRIBED, type Described } from './dynamo/sidecar.ts';
 import { registerInstances, requestPlace, serveStatus } from './dynamo/worker.ts';
 import { BootstrapServer } from './engine/bootstrap.ts';
 import { joinRanks } from './engine/dist-init.ts';
@@ -55,6 +57,7 @@ export async function runEngine(
     // The system has chosen the free ports by now.
     options = { ...options, port: portOf(server), bootstrapPort: bootstrapPort ?? options.bootstrapPort };
   }
+  if (options.grpcPort) await serveSidecar(options, options.grpcPort, served);
   if (isWorker) await serveStatus(options, served, flavour === 'mocker');
 
   const crash = (error: Error): void => {
@@ -63,10 +66,32 @@ export async function runEngine(
   };
   await joinRanks(options, crash);
   await load(options);
+  if (options.standsBy) await standBy(options.standsBy, served);
   if (isWorker && leader)
     registration = await registerInstances(options, workers, (error) => crash(new Fatal(error.message)));
   served.ready = true;
   say(leader ? 'The server is fired up and ready to roll!' : `Rank ${options.nodeRank} is ready.`);
+}
+
+/** Where its sidecar reaches it. */
+async function serveSidecar(options: EngineOptions, port: number, served: Engine): Promise<void> {
+  const { servedModel: model, mode, bootstrapPort, nodeRank } = options;
+  await serve(options.host, port, (request, response) => {
+    if (pathOf(request) !== DESCRIBED) return served.handle(request, response);
+    const described: Described = { model, mode, bootstrapPort, leads: nodeRank === 0, ready: served.ready };
+    return sendJson(response, 200, described);
+  });
+}
+
+/** Is well, and waits until no other engine of its worker serves (ai-dynamo 1.4.2, `[Shadow]` lines). */
+async function standBy(
+  { lock, engine }: NonNullable<EngineOptions['standsBy']>,
+  served: Engine,
+): Promise<void> {
+  served.ready = true;
+  say('[Shadow] Engine sleeping, startup probe now passing, waiting for lock');
+  await holdLock(lock, engine);
+  say('[Shadow] Lock acquired, waking engine');
 }
 
 /** SGLang (0.5.23) reports that its port is in use, and then waits for a shutdown that does not happen. */

@@ -247,19 +247,21 @@ run_on() {
     --job-name="srtctl-$id" /bin/sh -c "$launcher" srtctl-process "$run_dir/$id.step" "$scratch" "$directory" "$kind" "$@"
 }
 
-# run_mpi TASKS "NODE-INDEX …" DIRECTORY TMP-DIR [OPTION…] -- COMMAND…: one srun for the tasks of an MPI program.
+# run_mpi TASKS TASKS-OF-A-NODE "NODE-INDEX …" DIRECTORY TMP-DIR [OPTION…] -- COMMAND…: one srun for the tasks of an MPI program.
 run_mpi() {
-  local tasks=$1 list directory=$3 scratch=$4 options=() names=() index
-  read -r -a list <<<"$2"
-  shift 4
+  local tasks=$1 each=$2 list directory=$4 scratch=$5 options=() names=() index
+  read -r -a list <<<"$3"
+  shift 5
   while [ "$1" != -- ]; do
     options+=("$1")
     shift
   done
   shift
   for index in "${list[@]}"; do names+=("${nodes[index]}"); done
+  # By itself Slurm may distribute them evenly.
+  [ $((each * ${#names[@]})) -eq "$tasks" ] || options+=("--distribution=plane=$each")
   exec srun --mpi=pmix "${options[@]}" "${step_options[@]}" ${het_options[index]:+"${het_options[index]}"} \
-    --nodes="${#names[@]}" --ntasks="$tasks" --ntasks-per-node=$((tasks / ${#names[@]})) \
+    --nodes="${#names[@]}" --ntasks="$tasks" --ntasks-per-node="$each" \
     --nodelist="$(IFS=,; echo "${names[*]}")" --kill-on-bad-exit=1 \
     --job-name="srtctl-$id" /bin/sh -c "$launcher" srtctl-process "$run_dir/$id.step" "$scratch" "$directory" rank "$@"
 }
@@ -429,7 +431,7 @@ stop_all() {
   local id group ids until=0 last=$((grace / 2))
   [ "$last" -le 5 ] || last=5
   if ! all_gone 0 "${launched[@]}"; then
-    for group in 0 1 2 3; do
+    for group in 0 1 2 3 4 5; do
       ids=()
       for id in "${launched[@]}"; do [ "${group_of[$id]}" != "$group" ] || ! alive "$id" || ids+=("$id"); done
       [ ${#ids[@]} -gt 0 ] || continue

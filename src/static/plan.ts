@@ -1,13 +1,13 @@
 import { benchmarkFor } from '../benchmarks/index.ts';
-import { frontendFor } from '../frontends/index.ts';
 import { NATS_LOG } from '../messages/job-directory/files.ts';
 import type { ProcessSpec } from '../messages/spec/process-spec.ts';
 import type { JobContext, Plan, PlannedPoint } from '../model/kinds.ts';
-import { natsPayload } from '../plan/infra.ts';
+import { natsPayload, natsPayloadOf } from '../plan/infra.ts';
 import { nodesNeeded, planVariant } from '../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../plan/runtime-context.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
 import type { ClusterConfig } from '../recipe/schema/cluster.ts';
+import { usesRegistries } from '../services/effective.ts';
 import type { Markers } from './markers.ts';
 
 export interface StaticPlanInput {
@@ -36,7 +36,7 @@ export function staticPlan(input: StaticPlanInput): { plan: Plan; runtime: JobCo
     .map(judgedByItself)
     .map(
       (point): PlannedPoint =>
-        frontendFor(point.recipe.frontend.type)?.needsEtcd
+        usesRegistries(point.recipe)
           ? { ...point, processes: [natsProcess(point, runtime, natsServer, markers), ...point.processes] }
           : point,
     );
@@ -97,7 +97,7 @@ function natsProcess(
   const { infra: node } = roles;
   const { nats: port } = runtime.infraPorts;
   const config = `${runtime.logDir}/nats.conf`;
-  const mb = recipe.infra.nats_max_payload_mb;
+  const mb = natsPayloadOf(recipe);
   return {
     id: 'nats',
     role: 'nats',

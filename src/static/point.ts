@@ -1,10 +1,5 @@
-import {
-  type DeployPhase,
-  deployPhases,
-  type ProcessSpec,
-  STOP_GROUP_MS,
-  STOP_ORDER,
-} from '../messages/spec/process-spec.ts';
+import { type DeployPhase, deployPhases } from '../messages/spec/deploy-phases.ts';
+import { type ProcessSpec, STOP_GROUP_MS, STOP_ORDER } from '../messages/spec/process-spec.ts';
 import type { PlannedPoint } from '../model/kinds.ts';
 import type { Markers } from './markers.ts';
 import { type ProcessContext, processFunctions } from './process.ts';
@@ -62,14 +57,21 @@ function phaseText(
   { markers, stepNumber }: PointInput,
 ): string {
   const all = processes.filter((spec) => spec.phase === phase);
-  const lines = all.map((spec) =>
-    spec.role === 'step'
-      ? `  step ${stepNumber(spec)} ${launchOf(spec, markers)}`
-      : `  ${launchOf(spec, markers)}`,
+  const said = `  say ${markers.word(`phase ${phase}: ${all.length} ${all.length === 1 ? 'process' : 'processes'}`)}`;
+  const orders = [...new Set(all.map(({ order = 0 }) => order))].sort((a, b) => a - b);
+  return [said, ...orders.map((now) => startedTogether(all.filter(({ order = 0 }) => order === now)))].join(
+    '\n',
   );
-  return `  say ${markers.word(`phase ${phase}: ${all.length} ${all.length === 1 ? 'process' : 'processes'}`)}
-${lines.join('\n')}
-  await_ready ${all.map(({ id }) => id).join(' ')} || return`;
+
+  function startedTogether(together: readonly ProcessSpec[]): string {
+    const lines = together.map((spec) =>
+      spec.role === 'step'
+        ? `  step ${stepNumber(spec)} ${launchOf(spec, markers)}`
+        : `  ${launchOf(spec, markers)}`,
+    );
+    return `${lines.join('\n')}
+  await_ready ${together.map(({ id }) => id).join(' ')} || return`;
+  }
 }
 
 /**

@@ -2,13 +2,17 @@ import type { HttpProbe, JsonCount, ProbeSpec } from '../messages/spec/probe-spe
 import type { Markers } from './markers.ts';
 
 /** The bash command that succeeds when a process is ready. */
-export function probeCommand(probe: ProbeSpec, markers: Markers): string {
+export function probeCommand(probe: ProbeSpec, markers: Markers, logFile = ''): string {
   const { words } = markers;
   switch (probe.kind) {
     case 'running':
       return 'true';
     case 'tcp':
       return `tcp_ready ${words([probe.host, String(probe.port)])}`;
+    case 'file':
+      return `[ -s ${markers.word(probe.path)} ]`;
+    case 'log':
+      return `grep -qP -e ${words([probe.pattern, logFile])}`;
     case 'http': {
       const { older, expect: _, ...place } = probe;
       const command = httpCommand(probe, markers);

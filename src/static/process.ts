@@ -1,6 +1,6 @@
 import type { ProcessSpec } from '../messages/spec/process-spec.ts';
-import { devicesInTask } from '../platform/containers/devices.ts';
-import { endingWithServer } from '../platform/containers/mpi.ts';
+import { devicesInTask, maskOf } from '../platform/containers/devices.ts';
+import { endingWithServer, tasksEach } from '../platform/containers/mpi.ts';
 import { optionWords, pyxisOptions } from '../platform/containers/srun-options.ts';
 import { environmentOf } from './environment.ts';
 import type { Markers } from './markers.ts';
@@ -32,12 +32,18 @@ done
 shift
 exec "$@"`;
 
+/** The tasks of an MPI launch, and those of a node. */
+const taskWords = ({ tasks, nodes }: NonNullable<ProcessSpec['mpi']>, gpus: readonly number[]): string[] => [
+  String(tasks),
+  String(tasksEach(tasks, nodes, gpus)),
+];
+
 /** The functions of a process: `p0.id` becomes its srun, `p0.id.ready` succeeds when it is ready. */
 export function processFunctions(spec: ProcessSpec, context: ProcessContext): string {
   const { markers, ordinal } = context;
   const { word, words } = markers;
-  const devices = devicesInTask(spec.env.CUDA_VISIBLE_DEVICES, spec.gpus);
-  const { exports, prefix, names } = environmentOf(without(spec.env, devices), markers);
+  const devices = devicesInTask(spec.env, spec.gpus);
+  const { exports, prefix, names } = environmentOf(withoutMask(spec), markers);
   const { before, distDir } = context;
   const argv = spec.mpi ? endingWithServer(spec.argv, distDir) : spec.argv;
   const first = [
@@ -45,10 +51,14 @@ export function processFunctions(spec: ProcessSpec, context: ProcessContext): st
     ...before.map((step) => step.argv),
   ];
   const command = [...devices, ...(first.length > 0 ? withSteps(first, argv) : argv)];
-  const options = spec.image === null ? [] : containerOptions(spec.image, names, context);
+  const options = spec.image === null ? [] : containerOptions(spec, spec.image, names, context);
   const tmpDir = spec.image === null ? markers.tmpDir : '';
   const place = spec.mpi
-    ? ['run_mpi', String(spec.mpi.tasks), spec.mpi.nodes.map((node) => markers.indexOf(node)).join(' ')]
+    ? [
+        'run_mpi',
+        ...taskWords(spec.mpi, spec.gpus),
+        spec.mpi.nodes.map((node) => markers.indexOf(node)).join(' '),
+      ]
     : ['run_on', String(markers.indexOf(spec.node))];
   const kind = spec.role === 'step' || spec.role === 'benchmark' ? 'command' : 'engine';
   const name = `p${ordinal}.${spec.id}`;
@@ -60,16 +70,15 @@ export function processFunctions(spec: ProcessSpec, context: ProcessContext): st
   return `${name}() {
 ${body.map((line) => `  ${line}`).join('\n')}
 }
-${name}.ready() { ${probeCommand(spec.probe, markers)}; }
+${name}.ready() { ${probeCommand(spec.probe, markers, spec.logFile)}; }
 `;
 }
 
 /** The task chooses its devices, so the plan's variables must not set them. */
-const without = (env: ProcessSpec['env'], devices: readonly string[]): ProcessSpec['env'] => {
-  if (devices.length === 0) return env;
-  const { CUDA_VISIBLE_DEVICES: _, ...rest } = env;
-  return rest;
-};
+function withoutMask({ env, gpus }: ProcessSpec): ProcessSpec['env'] {
+  const mask = maskOf(env, gpus);
+  return mask === undefined ? env : Object.fromEntries(Object.entries(env).filter(([name]) => name !== mask));
+}
 
 const withSteps = (first: readonly (readonly string[])[], argv: readonly string[]): string[] => [
   ...['bash', '-c', WITH_STEPS, 'srtctl-steps'],
@@ -78,9 +87,10 @@ const withSteps = (first: readonly (readonly string[])[], argv: readonly string[
 ];
 
 function containerOptions(
+  { srunOptions: own }: ProcessSpec,
   image: string,
   names: readonly string[],
   { mounts, srunOptions }: ProcessContext,
 ): string[] {
-  return optionWords({ ...pyxisOptions(image, mounts, names), ...srunOptions });
+  return optionWords({ ...pyxisOptions(image, mounts, names), ...srunOptions, ...own });
 }

@@ -4,8 +4,9 @@ import { shellQuote } from '../os/quote.ts';
 import { INDEPENDENT_TASKS, optionWords } from '../platform/containers/srun-options.ts';
 import { taskPatterns } from '../platform/containers/task-environment.ts';
 import { installOptions } from '../platform/install-options.ts';
-import { containerMounts } from '../platform/mounts.ts';
+import { containerMounts, jobValues, withJobOptions } from '../platform/mounts.ts';
 import { directiveValue } from '../platform/slurm/sbatch.ts';
+import { asResolved } from '../recipe/layouts/layout.ts';
 import type { LoadedVariant } from '../recipe/load.ts';
 import type { ClusterConfig } from '../recipe/schema/cluster.ts';
 import { holdsSecrets } from '../recipe/values/secrets.ts';
@@ -59,13 +60,17 @@ export function staticScript(input: StaticScriptInput): string {
   });
   const [first] = variant.points;
   if (!first) throw new TypeError('a variant without points');
+  const places = {
+    job: { id: markers.jobId, name: variant.name, jobDir, logDir: runtime.logDir },
+    headAddress: markers.address(0),
+    nodes: runtime.nodes,
+  };
   const mounts = containers
     ? containerMounts({
         recipe: first.recipe,
         cluster,
         env: input.env,
-        job: { id: markers.jobId, name: variant.name, jobDir, logDir: runtime.logDir },
-        headAddress: markers.address(0),
+        ...places,
         srtctl: { distDir, programDirs: input.programDirs, runtimes: input.runtimes },
         mock,
         exists: input.exists,
@@ -78,24 +83,25 @@ export function staticScript(input: StaticScriptInput): string {
       spec.id === 'etcd' ? { ...spec, argv: [etcd, ...spec.argv.slice(1)] } : spec,
     ),
   }));
-  const functions = points.map((point) =>
-    pointFunctions({
+  const functions = points.map((point) => {
+    const recipe = withJobOptions(point.recipe, jobValues({ recipe: point.recipe, ...places }));
+    return pointFunctions({
       point,
       markers,
       mounts,
       distDir,
-      srunOptions: containers ? installOptions(point.recipe, input.setupScript) : point.recipe.srun_options,
+      srunOptions: containers ? installOptions(recipe, input.setupScript) : recipe.srun_options,
       stepNumber: (step) => {
         const key = JSON.stringify(step);
         const number = steps.get(key) ?? steps.size;
         steps.set(key, number);
         return number;
       },
-      config: stringify(point.recipe),
+      config: stringify(asResolved(point.recipe)),
       secret: holdsSecrets(point.recipe),
       pointDir: runtime.pointDir(point.ordinal, point.name, numbersOf(variant)),
-    }),
-  );
+    });
+  });
   const needsNode =
     mock || points.some(({ processes }) => processes.some(({ argv }) => argv.includes(markers.nodeBinary)));
   const path = mock ? [join(distDir, 'mock-bin')] : [];

@@ -2,7 +2,8 @@
 # build-dynamo.sh COMMIT DIRECTORY [CRATE = SPEC]...
 # Builds Dynamo's wheels from source; COMMIT is HEAD for the newest. DIRECTORY/where-<architecture> says where they are:
 # in /configs/dynamo-wheels for the jobs to come when the commit is a fixed one and that can be written, else in DIRECTORY.
-# Further arguments replace dependencies of its Cargo.toml files.
+# Further arguments replace dependencies of its Cargo.toml files. DYNAMO_REPOSITORY is the repository to build from; a
+# commit that is a ref, such as refs/pull/7/head, is fetched first.
 set -euo pipefail
 
 if [[ $# -lt 2 ]]; then
@@ -10,12 +11,13 @@ if [[ $# -lt 2 ]]; then
   exit 2
 fi
 commit=$1 own=$2
+repository=${DYNAMO_REPOSITORY:-https://github.com/ai-dynamo/dynamo.git}
 shift 2
 arch=$(uname -m)
 mkdir -p "$own"
-key=$(printf '%s\n' "$commit" "$@" | sha256sum | cut -c1-16)
+key=$(printf '%s\n' "$commit" ${DYNAMO_REPOSITORY:+"$repository"} "$@" | sha256sum | cut -c1-16)
 kept=/configs/dynamo-wheels
-if [[ $commit != HEAD && -d /configs ]] && mkdir -p "$kept" 2>/dev/null && [[ -w $kept ]]; then
+if [[ $commit != HEAD && $commit != refs/* && -d /configs ]] && mkdir -p "$kept" 2>/dev/null && [[ -w $kept ]]; then
   wheels=$kept/$key-$arch
 else
   wheels=$own/$key-$arch
@@ -39,9 +41,13 @@ else
   source=$(mktemp -d)
   trap 'rm -rf "$source"' EXIT
   echo "fetching Dynamo $commit"
-  git clone --quiet https://github.com/ai-dynamo/dynamo.git "$source/dynamo"
+  git clone --quiet -- "$repository" "$source/dynamo"
   cd "$source/dynamo"
-  [[ $commit == HEAD ]] || git checkout --quiet "$commit"
+  case $commit in
+    HEAD) ;;
+    refs/*) git fetch --quiet origin "$commit" && git checkout --quiet FETCH_HEAD ;;
+    *) git checkout --quiet "$commit" ;;
+  esac
   for patch in "$@"; do
     python3 - "$patch" <<'PYTHON'
 import pathlib, re, sys

@@ -8,6 +8,8 @@ const ROLE_NAMES: Readonly<Record<ProcessRole, string>> = {
   nginx: 'nginx',
   etcd: 'etcd',
   mooncake: 'Mooncake master',
+  base: 'service',
+  service: 'service',
   step: 'step',
   benchmark: 'benchmark',
   nats: 'nats-server',

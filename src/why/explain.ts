@@ -102,7 +102,7 @@ async function witnessesIn(
   const witnesses: Witness[] = [];
   await atATime(PARALLEL, heard, async (transitions) => {
     const last = transitions.at(-1);
-    if (!last) return;
+    if (!last || isDone(last)) return;
     const { process, role, node, logFile, logFrom, logTo, why, exitCode, signal, to } = last;
     const inLog = errorLine(await evidenceIn(last, told), signatures);
     // The agent may have observed more than the log says, for example an OOM kill.
@@ -116,6 +116,9 @@ async function witnessesIn(
   });
   return witnesses;
 }
+
+/** A step that ended well explains no failure, whatever it wrote. */
+const isDone = ({ role, exitCode }: ProcessTransition): boolean => role === 'step' && exitCode === 0;
 
 /** Whether the agent's reason explains more than the log: a signal alone says less than an error. */
 function saysMore(seen: ErrorLine | undefined, inLog: ErrorLine | undefined): boolean {

@@ -39,9 +39,9 @@ export function workIn({ text, level }: LogLine): number {
   return level === 'info' || (level === 'none' && !/^\s/.test(text)) ? 1 : 0;
 }
 
-/** Words that look like an error and are none. */
+/** Words that look like an error and are none. The name of an option (`--disable-log-requests`) is none of them. */
 const HARMLESS =
-  /\bno (errors?|failed|failures?)\b|(?:^|[^\w\s.=-]\s*|\b(?:with|and|has|had|of|are|were) )0 (errors?|failed|failures?)\b|error_?(count|rate|code)["']?[=:] ?0\b|"?(?:failed|errors?)"?[=:] ?0\b|log_?level|\bwarn(ing)?\b|deprecat|ignor(e|ed|ing)\b|retry(ing)?\b|will be|falling back|fall(s)? back|, skipping\b|\bPyspy failed\b|disabl(e|ed|ing)\b|server_args ?[=:]|\b(Server|Engine)Args\(|Namespace\(|\bkill_process_tree called\b|^\s*note:/i;
+  /\bno (errors?|failed|failures?)\b|(?:^|[^\w\s.=-]\s*|\b(?:with|and|has|had|of|are|were) )0 (errors?|failed|failures?)\b|error_?(count|rate|code)["']?[=:] ?0\b|"?(?:failed|errors?)"?[=:] ?0\b|log_?level|\bwarn(ing)?\b(?!-\w)|deprecat|ignor(e|ed|ing)\b(?!-\w)|retry(ing)?\b(?!-\w)|will be|falling back|fall(s)? back|, skipping\b|\bPyspy failed\b|disabl(e|ed|ing)\b(?!-\w)|server_args ?[=:]|\b(Server|Engine)Args\(|Namespace\(|\bkill_process_tree called\b|^\s*note:/i;
 /** NCCL logs its failures as warnings. */
 export const isHarmless = (text: string): boolean =>
   HARMLESS.test(text.replace(/NCCL WARN|NCCL_DEBUG=WARN/g, ''));

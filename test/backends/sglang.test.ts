@@ -48,6 +48,34 @@ describe('an SGLang worker', () => {
     expect(isFatal('[2026-11-20 12:30:44] INFO:     Waiting for application shutdown.')).toBe(false);
   });
 
+  it('has ports of its own for missed events and for its load where the recipe says auto', () => {
+    const workers = workersOf(`schema: 2
+name: auto
+model: { path: hf:org/m, container: registry/sglang:1, precision: fp8 }
+resources: { gpu_type: h100, gpus_per_node: 8 }
+frontend: { type: sgl-router, enable_multiple_frontends: false }
+engine: sglang
+roles:
+  agg:
+    nodes: 1
+    workers: 2
+    gpus: 4
+    kv_events: { replay_endpoint: auto }
+    args: { tensor-parallel-size: 4, dp-size: 4, load-publish-endpoint: auto }
+benchmark: { type: manual }
+`);
+    const events = workers.map(({ argv }) => JSON.parse(option(argv, '--kv-events-config') ?? ''));
+    expect(events.map(({ replay_endpoint: replay }) => replay)).toEqual(['tcp://*:16500', 'tcp://*:16504']);
+    expect(workers.map(({ argv }) => option(argv, '--load-publish-endpoint'))).toEqual([
+      'tcp://*:17000',
+      'tcp://*:17004',
+    ]);
+    expect(workers.map(({ ports }) => [ports.replay, ports.load])).toEqual([
+      [16500, 17000],
+      [16504, 17004],
+    ]);
+  });
+
   it('is ready by its own health behind the SGLang router, and by its system port under Dynamo', () => {
     expect(workersOf(small)[1]?.probe).toMatchObject({ port: 6100 });
     expect(workersOf(small.replace('type: sglang', 'type: dynamo'))[1]?.probe).toMatchObject({ port: 7501 });

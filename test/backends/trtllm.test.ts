@@ -5,6 +5,7 @@ import { nodesNeeded, planVariant } from '../../src/plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-context.ts';
 import { requireRunnable } from '../../src/recipe/checks/runnable.ts';
 import { cluster, loadText } from '../recipe/write.ts';
+import { processOf } from '../support/plan.ts';
 
 const recipe = `name: t
 model: {path: hf:org/Model-1, container: repo/i, precision: fp8}
@@ -101,6 +102,12 @@ describe('a TensorRT-LLM endpoint', () => {
     expect(fatalLines.some((pattern) => new RegExp(pattern).test(line))).toBe(isFatal);
   });
 
+  it('whose fatal lines a recipe may turn off, and add some of its own', () => {
+    const own = 'health_check: {fatal_log_markers: false, extra_fatal_log_patterns: [Xid]}\n';
+    expect(byId(`${recipe}${own}`, 'decode-0-0')).toMatchObject({ fatalPatterns: ['Xid'] });
+    expect(byId(`${recipe}${own}`, 'decode-0-0')).not.toHaveProperty('fatalLines');
+  });
+
   it('has its own memory for the expert balancer, and gets the address of its node', () => {
     const workers = processesOf(recipe).filter(({ phase }) => phase === 'worker');
     expect(new Set(workers.map(({ env }) => env.TRTLLM_EPLB_SHM_NAME)).size).toBe(3);
@@ -177,5 +184,61 @@ describe('a TensorRT-LLM endpoint', () => {
   it('has keys that other engines refuse', () => {
     expect(() => variantOf(recipe.replace('trtllm_config', 'trtlm_config'))).toThrow(/unknown key/);
     expect(() => variantOf(recipe.replace('type: trtllm', 'type: sglang'))).toThrow(/unknown key/);
+  });
+});
+
+describe('the store of Mooncake as a connector', () => {
+  const withStore = (
+    decode: string,
+    master = '{name: mooncake-master, type: mooncake-master, options: {store_config: {protocol: rdma, global_segment_size: 8GiB}}}',
+  ) => `schema: 2
+name: store
+model: {path: /models/m, container: repo/image:1, precision: fp8}
+resources: {gpu_type: h100, gpus_per_node: 8}
+frontend: {type: trtllm_serve, enable_multiple_frontends: false}
+engine: {type: trtllm, served_model_name: org/served}
+roles:
+  prefill: {nodes: 1, workers: 1, gpus: 8, args: {kv_connector_config: {connector: mooncake-store}}}
+  decode: {nodes: 1, workers: 1, gpus: 8, ${decode}}
+benchmark: {type: custom, command: 'true'}
+services:
+  - ${master}
+`;
+  const own =
+    'args: {kv_connector_config: {connector: mooncake-store}}, mooncake_store_config: {global_segment_size: 16GiB, role: both}';
+  const fileOf = (text: string, mode: string) => {
+    const { files = [] } = processOf(text, `${mode}-0-0`);
+    const file = files.find(({ path }) => path.endsWith(`mooncake_store_config_${mode}.json`));
+    return file && JSON.parse(file.content);
+  };
+
+  it('gives each mode the settings of the master, and over them its own', () => {
+    const text = withStore(own);
+    const shared = { model_key: 'org/served', protocol: 'rdma', master_server_address: '10.0.0.1:8700' };
+    expect(fileOf(text, 'prefill')).toEqual({ ...shared, role: 'both', global_segment_size: '8GiB' });
+    expect(fileOf(text, 'decode')).toEqual({ ...shared, role: 'both', global_segment_size: '16GiB' });
+    expect(
+      fileOf(withStore('args: {kv_connector_config: {connector: mooncake-store}}'), 'decode'),
+    ).toMatchObject({
+      role: 'capacity',
+    });
+    expect(processOf(text, 'decode-0-0').env).toMatchObject({
+      MOONCAKE_CONFIG_PATH: '/logs/mooncake_store_config_decode.json',
+      MOONCAKE_MASTER: '10.0.0.1:8700',
+    });
+    expect(processOf(text, 'mooncake-master').argv[0]).toBe('mooncake_master');
+  });
+
+  it('is that of the modes that name it', () => {
+    const text = withStore(
+      'args: {kv_connector_config: {connector: mooncake-store, connector_module: mine}}',
+    );
+    expect(fileOf(text, 'decode')).toBeUndefined();
+    expect(processOf(text, 'decode-0-0').env).not.toHaveProperty('MOONCAKE_CONFIG_PATH');
+  });
+
+  it('needs a master of the job', () => {
+    const text = withStore(own, '{name: side, command: [x]}');
+    expect(fileOf(text, 'prefill')).toBeUndefined();
   });
 });

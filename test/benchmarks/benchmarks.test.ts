@@ -6,14 +6,15 @@ import type { BenchmarkContext, BenchmarkProtocol } from '../../src/benchmarks/c
 import { servingTable } from '../../src/benchmarks/common/table.ts';
 import { benchmarkFor } from '../../src/benchmarks/index.ts';
 import { loadgenConfigSchema, resultFileOf } from '../../src/benchmarks/loadgen/config.ts';
-import { Summary } from '../../src/benchmarks/loadgen/summary.ts';
+import { Summary, type SummaryConfig } from '../../src/benchmarks/loadgen/figures/summary.ts';
 import { benchmarkResultSchema } from '../../src/messages/job-directory/result.ts';
 import { processSpecSchema } from '../../src/messages/spec/process-spec.ts';
 import type { EndpointProcess } from '../../src/model/kinds.ts';
 import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-context.ts';
-import { recipeSchema } from '../../src/recipe/recipe-schema.ts';
+import { recipeSchema } from '../../src/recipe/layouts/recipe-schema.ts';
 import { clusterConfigSchema } from '../../src/recipe/schema/cluster.ts';
 import type { Recipe } from '../../src/recipe/schema/schema.ts';
+import { measured } from '../support/measured.ts';
 
 const nodes = ['n1', 'n2'];
 
@@ -49,7 +50,7 @@ function contextOf(benchmark: object, pointDir = '/job/points/00-all', container
   return {
     recipe,
     runtime: createRuntimeContext(input).forRecipe(recipe),
-    roles: { head: 'n1', infra: 'n1', bench: 'n2', workers: nodes },
+    roles: { head: 'n1', infra: 'n1', bench: 'n2', workers: nodes, pools: {} },
     processes: [
       leader('n1', 'prefill', 0),
       leader('n2', 'decode', 0),
@@ -57,6 +58,7 @@ function contextOf(benchmark: object, pointDir = '/job/points/00-all', container
       leader('n2', 'decode', 1),
     ],
     entry: { node: 'n1', port: 8_000, takesTokenIds: true, model: { name: 'some', isGiven: true } },
+    services: [],
     pointDir,
     ordinal: 3,
     rest: [],
@@ -98,21 +100,28 @@ describe('sa-bench', () => {
       randomRangeRatio: 0.8,
       promptsMultiplier: 10,
       warmupMultiplier: 2,
-      prompts: 'tokens',
+      modelPath: '/models/some',
+      tokenizer: null,
+      useChatTemplate: null,
+      takesTokenIds: true,
+      dataset: { name: 'random' },
     });
   });
 
-  it('uses rate, multipliers and ratio of the recipe, and sends words to a chat endpoint', () => {
+  it('uses rate, multipliers, ratios, tokenizer and chat template of the recipe', () => {
     const fields = { req_rate: '300', num_prompts_mult: 3, num_warmup_mult: 0, random_range_ratio: 1 };
-    const context = contextOf({ ...saBench, ...fields, use_chat_template: true });
+    const prompts = { use_chat_template: true, tokenizer: '/models/other', shared_prefix_ratio: 0.5 };
+    const context = contextOf({ ...saBench, ...fields, ...prompts });
     const { process } = benchmark('sa-bench').plan(context);
     expect(JSON.parse(process?.files?.[0]?.content ?? '')).toMatchObject({
       requestRate: 300,
       promptsMultiplier: 3,
       warmupMultiplier: 0,
       randomRangeRatio: 1,
-      endpoint: '/v1/chat/completions',
-      prompts: 'words',
+      endpoint: '/v1/completions',
+      useChatTemplate: true,
+      tokenizer: '/models/other',
+      sharedPrefixRatio: 0.5,
     });
   });
 
@@ -134,15 +143,74 @@ describe('sa-bench', () => {
     expect(planned({}, { agg: false }), 'there are no aggregated workers').toBe(true);
   });
 
-  it('sends words when a router accepts no token ids, for the model that is served', () => {
+  it('sends no token ids to a router that refuses them, and asks for the model that is served', () => {
     const context = contextOf(saBench);
     const entry = { ...context.entry, takesTokenIds: false, model: { name: 'org/name', isGiven: true } };
     const { process } = benchmark('sa-bench').plan({ ...context, entry });
     expect(JSON.parse(process?.files?.[0]?.content ?? '')).toMatchObject({
       endpoint: '/v1/completions',
-      prompts: 'words',
+      takesTokenIds: false,
       model: 'org/name',
     });
+  });
+
+  it('chats with a router that has no /v1/completions', () => {
+    const context = contextOf(saBench);
+    const { process } = benchmark('sa-bench').plan({
+      ...context,
+      entry: { ...context.entry, chatAlone: true },
+    });
+    expect(JSON.parse(process?.files?.[0]?.content ?? '')).toMatchObject({
+      endpoint: '/v1/chat/completions',
+    });
+  });
+
+  it('sends in the load shape of the recipe', () => {
+    const planned = (fields: object) => {
+      const { process } = benchmark('sa-bench').plan(contextOf({ ...saBench, ...fields }));
+      return loadgenConfigSchema.parse(JSON.parse(process?.files?.[0]?.content ?? ''));
+    };
+    expect(planned({})).toMatchObject({ arrivals: 'poisson', burstiness: 1, rampUpS: 0, durationS: null });
+    expect(planned({ req_rate: 5, burstiness: 0.5, ramp_up: 10, duration: 60 })).toMatchObject({
+      ...{ requestRate: 5, arrivals: 'gamma', burstiness: 0.5, rampUpS: 10, durationS: 60 },
+    });
+    expect(planned({ req_rate: 5, arrivals: 'constant' })).toMatchObject({ arrivals: 'constant' });
+  });
+
+  it.each([
+    [{ arrivals: 'constant' }, 'arrivals', /needs a req_rate other than inf/],
+    [{ burstiness: 2 }, 'burstiness', /needs a req_rate other than inf/],
+    [{ req_rate: 5, arrivals: 'constant', burstiness: 2 }, 'burstiness', /and arrivals is constant/],
+  ])('cannot run with the load shape %j', (fields, key, text) => {
+    const way = { mock: false, containers: false };
+    const found = benchmark('sa-bench').cannotRun?.(recipeWith({ ...saBench, ...fields }), way);
+    expect(found).toEqual([{ path: ['benchmark', key], text: expect.stringMatching(text) }]);
+  });
+
+  it('reads prompts from a file, whose lengths need not be in the recipe', () => {
+    const file = {
+      type: 'sa-bench',
+      concurrencies: 2,
+      dataset_name: 'custom',
+      dataset_path: '/data/p.jsonl',
+    };
+    const { process } = benchmark('sa-bench').plan(contextOf(file));
+    const config = loadgenConfigSchema.parse(JSON.parse(process?.files?.[0]?.content ?? ''));
+    expect(config).toMatchObject({ dataset: { name: 'custom', path: '/data/p.jsonl' }, isl: 0, osl: 0 });
+    const way = { mock: false, containers: false };
+    expect(benchmark('sa-bench').cannotRun?.(recipeWith(file), way)).toEqual([]);
+  });
+
+  it.each([
+    [{ dataset_name: 'custom' }, 'dataset_path', /is missing: the file of the custom data set/],
+    [{ dataset_path: '/data/p.jsonl' }, 'dataset_name', /is missing: .* custom and sharegpt/],
+    [{ dataset_name: 'sonnet' }, 'dataset_name', /is sonnet: srtctl reads random, custom and sharegpt/],
+  ])('cannot run with the data set %j', (fields, key, text) => {
+    const found = benchmark('sa-bench').cannotRun?.(recipeWith({ ...saBench, ...fields }), {
+      mock: false,
+      containers: false,
+    });
+    expect(found).toEqual([{ path: ['benchmark', key], text: expect.stringMatching(text) }]);
   });
 
   it.each(['isl', 'osl', 'concurrencies'])(
@@ -248,10 +316,10 @@ describe('the result of a benchmark', () => {
 });
 
 describe('the table of results', () => {
-  const result = () => {
-    const summary = new Summary({ isl: 8, osl: 10, requestRate: 'inf' }, 2);
+  const result = (over: Partial<SummaryConfig> = {}) => {
+    const summary = new Summary({ isl: 8, osl: 10, requestRate: 'inf', ...over }, 2);
     const one = { startedAt: 0, endedAt: 1_000, ttftMs: 100, gapsMs: [10], inputTokens: 7, error: null };
-    summary.add({ ...one, outputTokens: 10 });
+    summary.add(measured({ ...one, outputTokens: 10 }));
     return summary.result();
   };
 
@@ -267,16 +335,31 @@ describe('the table of results', () => {
     expect(table).not.toContain('GPU');
   });
 
-  it('shows output tokens per second and GPU when the number of GPUs is known', () => {
-    const table = servingTable([result()], 4);
-    expect(table).toContain('tok/s/GPU');
-    expect(table).toContain(' 2.50 ');
+  it('shows tokens per second and GPU, of all and of each phase, when the numbers of GPUs are known', () => {
+    const all = servingTable([result({ gpus: { total: 4, prefill: null, decode: null } })]);
+    expect(all).toContain('tok/s/GPU');
+    expect(all).toContain(' 2.50 ');
+    expect(all).not.toContain('prefill GPU');
+    const split = servingTable([result({ gpus: { total: 10, prefill: 2, decode: 8 } })]);
+    for (const text of ['in/prefill GPU', 'out/decode GPU', ' 1.00 ', ' 3.50 ', ' 1.25 '])
+      expect(split).toContain(text);
+  });
+
+  it('shows goodput when the recipe has limits, and marks a 99th percentile of fewer than 100 requests', () => {
+    expect(servingTable([result()])).not.toContain('│ goodput');
+    expect(servingTable([result()])).not.toContain('asked req/s');
+    expect(servingTable([{ ...result(), requestRate: 8 }])).toMatch(/asked req\/s[\s\S]*8\.00/);
+    const none = { ...result().ttftMs, count: 0 };
+    expect(servingTable([{ ...result(), ttftMs: none }])).toContain('–');
+    const table = servingTable([result({ slo: { ttftMs: 99 } })]);
+    expect(table).toContain('│ goodput');
+    expect(table).toMatch(/ 100\.0\* [\s\S]*\n\*: fewer than 100 values/);
   });
 
   it('is transposed when it would be wider than the terminal, and is never wider', () => {
     const results = [1, 4, 8, 16, 32, 64, 128, 1_024].map((concurrency) => ({ ...result(), concurrency }));
     for (const columns of [60, 80, 100, 200]) {
-      const lines = servingTable(results, undefined, columns).split('\n');
+      const lines = servingTable(results, columns).split('\n');
       for (const line of lines) expect(line.length).toBeLessThanOrEqual(columns);
       for (const { concurrency } of results) expect(lines.join()).toContain(` ${concurrency} `);
     }

@@ -6,14 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type LoadgenConfig, resultFileOf } from '../../src/benchmarks/loadgen/config.ts';
-import { whyNotValid } from '../../src/benchmarks/loadgen/judge.ts';
+import { whyNotValid } from '../../src/benchmarks/loadgen/figures/why-not-valid.ts';
+import { readTokenizer } from '../../src/benchmarks/loadgen/workload/tokenizer.ts';
 import { saBench } from '../../src/benchmarks/sa-bench.ts';
-import {
-  benchmarkProgressSchema,
-  type ServingResult,
-  servingResultSchema,
-} from '../../src/messages/job-directory/result.ts';
+import { benchmarkProgressSchema } from '../../src/messages/job-directory/result.ts';
+import { type ServingResult, servingResultSchema } from '../../src/messages/job-directory/serving-result.ts';
 import { until } from '../support/bus.ts';
+import { CHAT_TEMPLATE, TOKENIZERS } from '../support/tokenizers.ts';
 
 let dir: string;
 let server: Server;
@@ -81,26 +80,48 @@ function stream(body: Record<string, unknown>, response: ServerResponse, size = 
   response.end('data: [DONE]\n\n');
 }
 
-async function run(over: Partial<LoadgenConfig> = {}) {
+/** @param openFiles limit for the load generator */
+async function run(over: Partial<LoadgenConfig> = {}, openFiles?: number) {
   const { port } = server.address() as AddressInfo;
   const config: LoadgenConfig = {
     v: 1,
     url: `http://127.0.0.1:${port}`,
     endpoint: '/v1/completions',
     model: null,
-    mustList: true,
+    mustList: false,
     modelPath: null,
+    tokenizer: null,
+    useChatTemplate: null,
+    takesTokenIds: true,
+    dataset: { name: 'random' },
     isl: 20,
     osl: 10,
+    sharedPrefixRatio: 0,
     randomRangeRatio: 0.5,
     concurrencies: [1, 3],
     requestRate: 'inf',
+    arrivals: 'poisson',
+    burstiness: 1,
+    rampUpS: 0,
+    durationS: null,
     promptsMultiplier: 4,
     warmupMultiplier: 1,
-    prompts: 'tokens',
     seed: 1,
     isSeedFixed: false,
     caches: [],
+    engines: [],
+    gpus: null,
+    slo: {},
+    // The server here answers at once, and other tests run beside it.
+    validity: { at_once: false, client_busy: false, loop_delay_ms: false, send_lag_ms: false },
+    place: 'node',
+    recordsMiB: 1,
+    reuseConnections: false,
+    clientThreads: null,
+    apiKeyEnv: null,
+    headers: {},
+    extraBody: {},
+    caFile: null,
     requestTimeoutMs: 60_000,
     stopWhenInvalid: false,
     resultDir: dir,
@@ -109,7 +130,9 @@ async function run(over: Partial<LoadgenConfig> = {}) {
   };
   const file = join(dir, 'loadgen.json');
   await writeFile(file, JSON.stringify(config));
-  const child = spawn(process.execPath, ['dist/loadgen.js', '--config', file], {
+  const argv = [process.execPath, 'dist/loadgen.js', '--config', file];
+  const limit = openFiles === undefined ? '' : `ulimit -n ${openFiles}; `;
+  const child = spawn('/bin/sh', ['-c', `${limit}exec "$@"`, 'sh', ...argv], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   running = child;
@@ -195,7 +218,7 @@ describe('the load generator', () => {
         response.writeHead(200, { 'content-type': 'text/event-stream' });
         response.write(chunk({ choices: [{ text: 'x' }] }), () => response.destroy());
       },
-      /terminated|other side closed|ECONNRESET|aborted/,
+      /closed the connection in the middle of the answer|ECONNRESET: the server reset the connection in/,
     ],
     [
       'an answer without a token',
@@ -277,9 +300,10 @@ describe('the load generator', () => {
     answer = stream;
     answerProbe = (body, response) =>
       probes === 1 ? response.writeHead(503).end('worker is not there yet') : stream(body, response);
-    const { ended } = await run({ concurrencies: [2], warmupMultiplier: 0 });
+    const { ended, output } = await run({ concurrencies: [2], warmupMultiplier: 0 });
     expect(await ended).toBe(0);
     expect({ probes, sent: bodies.length }).toEqual({ probes: 2, sent: 8 });
+    expect(output()).toContain('the first request failed, and is tried again for 30 s: HTTP 503');
     expect(await resultOf(2)).toMatchObject({ requests: 8, failed: 0 });
   });
 
@@ -335,6 +359,54 @@ describe('the load generator', () => {
     expect(Math.min(...ids)).toBeGreaterThanOrEqual(128);
     expect(Math.max(...ids)).toBeLessThan(512);
     expect(ids.has(200) || ids.has(201)).toBe(false);
+  });
+
+  it('sends text of exact lengths by the tokenizer of the model, and the result says what was sent', async () => {
+    await writeFile(join(dir, 'tokenizer.json'), JSON.stringify(TOKENIZERS['byte-level BPE']?.()));
+    await writeFile(join(dir, 'tokenizer_config.json'), JSON.stringify({ chat_template: CHAT_TEMPLATE }));
+    const tokenizer = await readTokenizer(dir);
+    // An engine that begins each prompt with a token of its own.
+    const counted = (body: Record<string, unknown>) => 1 + (tokenizer?.count(String(body.prompt)) ?? 0);
+    answer = (body, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      const usage = { prompt_tokens: counted(body), completion_tokens: Number(body.max_tokens) };
+      for (let sent = 0; sent < usage.completion_tokens; sent++)
+        response.write(chunk({ choices: [{ text: 'x' }] }));
+      response.end(`${chunk({ choices: [], usage })}data: [DONE]\n\n`);
+    };
+    answerProbe = answer;
+    const over = { modelPath: dir, isl: 60, concurrencies: [2], randomRangeRatio: 1 };
+    const { ended, output } = await run(over);
+    expect(await ended, output()).toBe(0);
+    for (const body of bodies) {
+      expect(body.prompt).toMatch(/^<\|im_start\|>user\n/);
+      expect(counted(body)).toBe(60);
+    }
+    const { workload, load } = await resultOf(2);
+    expect(workload).toEqual({
+      ...{ dataset: 'random', prompts: 'text', tokenizer: dir, chatTemplate: 'client', addedTokens: 1 },
+      hash: expect.stringMatching(/^[0-9a-f]{64}$/),
+    });
+    expect(load).toMatchObject({ shape: 'closed loop', askedRate: null });
+    expect(output()).toContain('text of exact lengths by its tokenizer; chat template: in each prompt');
+  });
+
+  it('sends for a time in place of a number, and then says how much that was', async () => {
+    answer = stream;
+    const { ended, output } = await run({ concurrencies: [2], durationS: 0.5, warmupMultiplier: 0 });
+    expect(await ended, output()).toBe(0);
+    const { requests, completed, load } = await resultOf(2);
+    expect(requests).toBe(bodies.length);
+    expect(completed).toBe(requests);
+    expect(load?.sentRate).toBeGreaterThan(0);
+  });
+
+  it('ends before the first request when its file of prompts is missing', async () => {
+    const dataset = { name: 'custom' as const, path: join(dir, 'none.jsonl') };
+    const { ended, output } = await run({ dataset });
+    expect(await ended).toBe(1);
+    expect(output()).toBe(`loadgen: benchmark.dataset_path: ${dataset.path}: there is no such file\n`);
+    expect([bodies.length, probes]).toEqual([0, 0]);
   });
 
   it('counts tokens that decode to nothing', async () => {
@@ -396,7 +468,7 @@ describe('the load generator', () => {
         response.write(chunk({ choices: [{ delta: { content: 'x' } }], usage: null }));
       response.end('data: [DONE]\n\n');
     };
-    const over = { concurrencies: [2], warmupMultiplier: 0, model: 'mine', prompts: 'words' as const };
+    const over = { concurrencies: [2], warmupMultiplier: 0, model: 'mine' };
     const { ended } = await run({ ...over, endpoint: '/v1/chat/completions', randomRangeRatio: 1 });
     expect(await ended).toBe(0);
     expect(bodies[0]).toMatchObject({ model: 'mine', messages: [{ role: 'user' }] });
@@ -444,6 +516,49 @@ describe('the load generator', () => {
     const { ended, output } = await run(over);
     expect(await ended, output()).toBe(0);
     expect(await resultOf(1_000)).toMatchObject({ completed: 1_000, failed: 0 });
+  });
+
+  it.each([1, 3])('measures with %s threads, whose requests make one result', async (clientThreads) => {
+    const models = new Set<number>();
+    answer = (body, response) => {
+      models.add(response.socket?.remotePort ?? 0);
+      setTimeout(() => stream(body, response), 20);
+    };
+    const over = { concurrencies: [6], promptsMultiplier: 5, warmupMultiplier: 0, clientThreads };
+    const { ended, output } = await run(over);
+    expect(await ended, output()).toBe(0);
+    const result = await resultOf(6);
+    expect(result).toMatchObject({ requests: 30, completed: 30, failed: 0, clientThreads });
+    expect(result.connections).toBe('per-request');
+    expect(models.size).toBe(30);
+    expect(result.outputTokens).toBe(bodies.reduce((sum, body) => sum + Number(body.max_tokens), 0));
+    expect(result.ttftMs.min).toBeGreaterThanOrEqual(19);
+    expect(result.itlMs.count).toBe(result.outputTokens - 30);
+    // Times of all threads are on one clock.
+    expect(result.durationS).toBeGreaterThan(0.09);
+    expect(result.durationS).toBeLessThan(60);
+    expect(result.queuedMs?.min).toBeGreaterThanOrEqual(0);
+  });
+
+  it('keeps its connections when the recipe wants it', async () => {
+    const ports = new Set<number>();
+    answer = (body, response) => {
+      ports.add(response.socket?.remotePort ?? 0);
+      stream(body, response);
+    };
+    const over = { concurrencies: [2], promptsMultiplier: 10, warmupMultiplier: 0 };
+    expect(await (await run({ ...over, reuseConnections: true })).ended).toBe(0);
+    expect(ports.size).toBe(2);
+    expect((await resultOf(2)).connections).toBe('reused');
+  });
+
+  it('refuses at once a concurrency for which it may not open enough connections', async () => {
+    const { ended, output } = await run({ concurrencies: [4, 300] }, 200);
+    expect(await ended).toBe(1);
+    expect(output()).toMatch(
+      /^loadgen: concurrency 300 needs 364 open files, and this process may have 200: raise the hard limit/,
+    );
+    expect(bodies).toEqual([]);
   });
 
   it('uses no file of an earlier run', async () => {

@@ -2,8 +2,8 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { mixed, seedOf } from '../../src/benchmarks/common/seed.ts';
-import { cacheWindow } from '../../src/benchmarks/loadgen/caches.ts';
 import { loadgenConfigSchema } from '../../src/benchmarks/loadgen/config.ts';
+import { cacheWindow } from '../../src/benchmarks/loadgen/figures/caches.ts';
 import { ofAttempt } from '../../src/coordinator/sweep/attempt.ts';
 import { pointOf, pointsOf } from '../support/plan.ts';
 

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ordinaryIds, readVocabulary } from '../../src/benchmarks/loadgen/vocabulary.ts';
+import { ordinaryIds, readVocabulary } from '../../src/benchmarks/loadgen/workload/vocabulary.ts';
 
 let dir: string;
 beforeEach(async () => {

@@ -1,15 +1,16 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { appendFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir, userInfo } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { JobOnDisk } from '../../src/cli/jobs/job-dir.ts';
 import { cancelRequestSchema, logRequestSchema } from '../../src/messages/events/control.ts';
 import { subjectsOf } from '../../src/messages/events/subjects.ts';
 import { jobPaths, writeJson } from '../../src/messages/job-directory/files.ts';
 import type { JobState } from '../../src/messages/job-directory/job-files.ts';
+import { small } from '../recipe/write.ts';
 import { startTestBus, type TestBus, until } from '../support/bus.ts';
 import { stateOf, writeJob } from './job.ts';
 import { heartbeatOf, killed, processEvent, recorded, wholeRun } from './view/events.ts';
@@ -161,6 +162,59 @@ describe('a recipe with several errors', () => {
   );
 });
 
+describe('options that change a recipe', () => {
+  it('are checked, applied in their order, and written by resolve-override', async () => {
+    const file = join(root, 'recipe.yaml');
+    await writeFile(file, 'name: r\nbenchmark: {isl: 1} # short\n');
+    const resolve = (...options: string[]) => srtctl('resolve-override', '-f', file, ...options);
+    const options = ['--unset', 'benchmark.isl', '--set', 'benchmark.osl=2', '--set', 'benchmark.osl=3'];
+    expect(await resolve(...options)).toMatchObject({
+      exitCode: 0,
+      stdout: 'name: r\nbenchmark: { osl: 3 } # short\n',
+    });
+    const wrong = await resolve('--set', 'benchmrk.isl=2');
+    expect(wrong).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(wrong.stderr).toContain(
+      '--set benchmrk.isl=2: benchmrk: unknown key (did you mean "benchmark.isl"?)',
+    );
+  });
+
+  it('allow duplicate keys before and after the command, with a warning', async () => {
+    const file = join(root, 'recipe.yaml');
+    await writeFile(file, 'base:\n  name: r\noverride_x: {benchmark: {isl: 1, isl: 2}}\n');
+    const text = 'name: r_x\nbenchmark: { isl: 2 }\n';
+    for (const args of [
+      ['--allow-duplicate-keys', 'resolve-override', '-f', file],
+      ['resolve-override', '-f', file, '--allow-duplicate-keys'],
+    ]) {
+      const { exitCode, stdout, stderr } = await srtctl(...args);
+      expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: text });
+      expect(stderr).toContain('override_x.benchmark.isl: the key stands twice');
+    }
+    expect(await srtctl('resolve-override', '-f', file)).toMatchObject({ exitCode: 2, stdout: '' });
+  });
+});
+
+describe('render --to', () => {
+  it('with --serve-only prepares a deployment that measures nothing', async () => {
+    const file = join(root, 'recipe.yaml');
+    await writeFile(file, small);
+    const render = ['render', '-f', file, '--mock', '--serve-only', '--output', join(root, 'outputs')];
+    expect(await srtctl(...render)).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('add --to DIR'),
+    });
+    const { exitCode, stdout, stderr } = await srtctl(...render, '--to', join(root, 'rendered'));
+    expect(exitCode, stderr).toBe(0);
+    const script = stdout.trim().split('\n').at(-1) ?? '';
+    const job: unknown = JSON.parse(await readFile(join(dirname(script), 'job.json'), 'utf8'));
+    expect(job).toMatchObject({
+      serveOnly: true,
+      variant: { points: [{ recipe: { benchmark: { type: 'manual' } } }] },
+    });
+  });
+});
+
 describe('why of a job that was stopped', () => {
   it('names the user, the time and the finished points, and shows no log', async () => {
     const at = '2026-01-02T03:04:05.000Z';
@@ -267,6 +321,13 @@ describe('srtctl status', () => {
       exitCode: 1,
       cause: { process: 'decode-0-0' },
     });
+  });
+
+  it('shows how the command line changed the recipe', async () => {
+    const edits = ['--set benchmark.isl=128', '--unset health_check'];
+    await writeJob(root, 'changed', { spec: { variant: { edits } } });
+    const { stdout } = await srtctl('status', 'changed');
+    expect(stdout).toContain('  changed  --set benchmark.isl=128\n  changed  --unset health_check\n');
   });
 
   it('of a running job shows the current reports of its agents', async () => {

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -7,12 +7,12 @@ import { afterAll, describe, expect, it } from 'vitest';
 const dist = resolve(import.meta.dirname, '../../dist');
 const copy = mkdtempSync(join(tmpdir(), 'srtctl-start-'));
 afterAll(() => rmSync(copy, { recursive: true, force: true }));
-cpSync(join(dist, 'srtctl.js'), join(copy, 'srtctl.mjs'));
+cpSync(join(dist, 'srtctl.js'), join(copy, 'srtctl.cjs'));
 cpSync(join(dist, 'programs'), join(copy, 'programs'), { recursive: true });
 
 const compiled = join(copy, 'programs/srtctl.cjs.v8');
 const version = () =>
-  execFileSync(process.execPath, [join(copy, 'srtctl.mjs'), '--version'], { encoding: 'utf8' });
+  execFileSync(process.execPath, [join(copy, 'srtctl.cjs'), '--version'], { encoding: 'utf8' });
 
 describe('the command line', () => {
   it('shows the stack of an error with the lines of the source', () => {
@@ -29,6 +29,15 @@ describe('the command line', () => {
     expect(readFileSync(compiled).length).toBeGreaterThan(100_000);
     expect(version()).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
+
+  it.each(readdirSync(join(dist, 'programs')).filter((name) => name.endsWith('.cjs')))(
+    'reads %s as ASCII, which it is',
+    (name) => {
+      const text = readFileSync(join(dist, 'programs', name), 'latin1');
+      // Tagged templates and patterns keep such characters as they are written.
+      expect(/.{0,60}[\u0080-\u00ff]/.exec(text)?.[0]).toBeUndefined();
+    },
+  );
 
   it('starts too when the compiled code is from another Node, damaged or missing', () => {
     const whole = readFileSync(compiled);

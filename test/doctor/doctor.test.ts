@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -54,14 +54,17 @@ function standIn(name: string, script: string): void {
   chmodSync(join(bin, name), 0o755);
 }
 
-function doctor(args: string[] = [], options: { slurm?: boolean; cluster?: string } = {}) {
+function doctor(
+  args: string[] = [],
+  options: { slurm?: boolean; cluster?: string; command?: 'doctor' | 'preflight' } = {},
+) {
   if (options.slurm !== false) for (const [name, script] of Object.entries(SLURM)) standIn(name, script);
   if (options.cluster !== undefined) writeFileSync(join(cwd, 'srtslurm.yaml'), options.cluster);
   // Real Slurm commands may be in /usr/bin; the stand-ins only need the shell's own tools.
   for (const tool of ['cat', 'tr', 'uname', 'sh', 'env'])
     if (!readdirSync(bin).includes(tool)) standIn(tool, `exec /usr/bin/${tool} "$@"`);
   const env = { HOME: cwd, PATH: `${bin}:${dirname(process.execPath)}/none`, NO_COLOR: '1' };
-  const command = [resolve('dist/srtctl.js'), 'doctor', ...args];
+  const command = [resolve('dist/srtctl.js'), options.command ?? 'doctor', ...args];
   const { status, stdout, stderr } = spawnSync(process.execPath, command, { cwd, env, encoding: 'utf8' });
   const findings = args.includes('--json')
     ? stdout
@@ -183,4 +186,116 @@ it('finds processes that cleared their environment by their limits, and none of 
     [11, null],
     [12, '7'],
   ]);
+});
+
+describe('srtctl preflight', () => {
+  const write = (image: string) => {
+    const model = join(cwd, 'model');
+    mkdirSync(model);
+    writeFileSync(join(model, 'config.json'), '{}');
+    const recipe = small.replace('/models/m', model).replace('repo/image:1', image);
+    writeFileSync(join(cwd, 'r.yaml'), `${recipe}extra_mount: ["${cwd}/data:/data"]\n`);
+  };
+
+  it('starts nothing without --on-nodes, and refuses what apply refuses', () => {
+    write('image');
+    const { status, of } = doctor(['-f', 'r.yaml', '--json'], { cluster: CLUSTER, command: 'preflight' });
+    expect(status).toBe(2);
+    expect(of('recipe')[0]?.text).toContain('"image" is no alias in containers of srtslurm.yaml');
+    expect(of('runtime')).toEqual([]);
+  });
+
+  /** A package with SGLang's name, whose parser takes these options. */
+  const sglang = (home: string) => {
+    const files = {
+      '__init__.py': `open("${home}/asked", "a").write("x")\n`,
+      'srt/__init__.py': '',
+      'srt/server_args.py': [
+        'import argparse',
+        'def prepare_server_args(argv):',
+        '    parser = argparse.ArgumentParser(allow_abbrev=False)',
+        '    for name in ("model-path", "tensor-parallel-size", "host", "port", "served-model-name"):',
+        '        parser.add_argument(f"--{name}")',
+        '    known, left = parser.parse_known_args(argv)',
+        '    bad = [word for word in left if "sise" in word]',
+        '    if bad: parser.error(f"unrecognized arguments: {bad[0]}")',
+        '    parser.parse_args([])',
+      ].join('\n'),
+    };
+    for (const [name, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(home, 'sglang', name)), { recursive: true });
+      writeFileSync(join(home, 'sglang', name), text);
+    }
+    standIn('python3', `PYTHONPATH=${home} exec /usr/bin/python3 "$@"`);
+  };
+  const misspelt = () => {
+    const text = readFileSync(join(cwd, 'r.yaml'), 'utf8');
+    writeFileSync(join(cwd, 'r.yaml'), text.replace('decode: {tensor', 'decode: {sise: 1, tensor'));
+  };
+
+  it("has the parsers of this machine's programs take the planned options, where engines run without images", () => {
+    write(join(cwd, 'image.sqsh'));
+    writeFileSync(join(cwd, 'image.sqsh'), '');
+    sglang(cwd);
+    const cluster = `${CLUSTER}container_runtime: none\n`;
+    const args = ['-f', 'r.yaml', '--json'];
+    const taken = doctor(args, { cluster, command: 'preflight' });
+    expect(taken.of('options')).toMatchObject([{ status: 'ok', where: 'login' }]);
+    misspelt();
+    const { status, of } = doctor(args, { cluster, command: 'preflight' });
+    expect(status).toBe(1);
+    expect(of('options')).toMatchObject([
+      {
+        status: 'fail',
+        text: expect.stringMatching(
+          /r\.yaml:\d+: backend\.sglang_config\.decode\.sise: unrecognized arguments: --sise/,
+        ),
+      },
+    ]);
+    expect(readdirSync(join(cwd, 'outputs'))).toEqual(['.option-checks']);
+  });
+
+  it('asks the image on a node, and not again while the image stays the same', () => {
+    write(join(cwd, 'image.sqsh'));
+    writeFileSync(join(cwd, 'image.sqsh'), '');
+    sglang(cwd);
+    misspelt();
+    // The stand-in starts the container here, and leaves what it was asked.
+    const asked = join(cwd, 'srun.asked');
+    const run = (image: string) => {
+      const file = join(cwd, 'image.sqsh');
+      if (readFileSync(file, 'utf8') !== image) writeFileSync(file, image);
+      const srun = `echo "$*" >>${asked}\n${SLURM.srun}`;
+      for (const [name, script] of Object.entries({ ...SLURM, srun })) standIn(name, script);
+      return doctor(['-f', 'r.yaml', '--node', 'n1', '--json'], {
+        cluster: CLUSTER,
+        command: 'preflight',
+        slurm: false,
+      });
+    };
+    const steps = () => readFileSync(asked, 'utf8').match(/--container-image=\S+\.sqsh .*check-options/g);
+    const refused = [
+      { status: 'fail', text: expect.stringContaining('--sise') },
+      { status: 'warn', text: expect.stringContaining('options of sglang-router were not checked') },
+    ];
+    expect(run('a').of('options', 'n1')).toMatchObject(refused);
+    expect(steps()).toHaveLength(1);
+    expect(run('a').of('options', 'n1')).toMatchObject(refused);
+    expect(steps()).toHaveLength(1);
+    expect(run('another').of('options', 'n1')).toMatchObject(refused);
+    expect(steps()).toHaveLength(2);
+  });
+
+  it('looks for models, images and mounts on the nodes', () => {
+    write(join(cwd, 'image.sqsh'));
+    const { status, of } = doctor(['-f', 'r.yaml', '--on-nodes', '--json'], {
+      cluster: CLUSTER,
+      command: 'preflight',
+    });
+    expect(status).toBe(1);
+    expect(of('models').every(({ status }) => status === 'ok')).toBe(true);
+    expect(of('paths').map(({ text }) => text.split('/').at(-1))).toEqual(
+      expect.arrayContaining(['image.sqsh does not exist', 'data does not exist']),
+    );
+  });
 });

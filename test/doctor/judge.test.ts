@@ -14,6 +14,7 @@ const healthy: NodeReport = {
   leftovers: [],
   ownership: { mark: true, keeper: 'perl' },
   models: [{ path: '/models/m', problem: null }],
+  missing: [],
   tmp: { path: '/tmp', freeBytes: 100 * GIB },
   srtctl: { version: 'abc' },
   outputs: { seesToken: true, writeProblem: null },
@@ -34,6 +35,7 @@ describe("a node's report", () => {
   });
 
   it.each<[string, Partial<NodeReport>, RegExp]>([
+    ['a missing image', { missing: ['/images/a.sqsh'] }, /^fail paths: \/images\/a.sqsh does not exist/],
     ['fewer GPUs than asked for', { gpus: [] }, /^fail GPUs: .*the job needs 1/],
     ['a driver that fails', { gpus: [], gpuError: 'no devices' }, /^fail GPUs: nvidia-smi: no devices/],
     [

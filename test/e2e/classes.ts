@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { modesOf, recipeOf } from '../../src/model/recipe-of.ts';
 import { nodesToAllocate } from '../../src/plan/plan.ts';
+import { recipeSchema } from '../../src/recipe/layouts/recipe-schema.ts';
 import { findRecipes, type LoadedVariant, loadEach } from '../../src/recipe/load.ts';
-import { recipeSchema } from '../../src/recipe/recipe-schema.ts';
 import { findClusterConfig } from '../../src/recipe/schema/cluster.ts';
 import type { Recipe } from '../../src/recipe/schema/schema.ts';
 
@@ -20,26 +21,32 @@ export interface RecipeClass {
   readonly benchmark: Recipe['benchmark']['type'];
 }
 
-const recipeOf = (variant: LoadedVariant): Recipe => {
+const firstRecipe = (variant: LoadedVariant): Recipe => {
   const [point] = variant.points;
   if (!point) throw new TypeError('a variant without points');
   return point.recipe;
 };
 
 function classOf(variant: LoadedVariant): string {
-  const { backend, frontend, resources, benchmark } = recipeOf(variant);
+  const recipe = firstRecipe(variant);
+  const { frontend, resources, benchmark } = recipe;
+  const engines = [...new Set(modesOf(recipe).map((mode) => recipeOf(recipe, mode).backend.type))];
   const router = `${frontend.type}${frontend.enable_multiple_frontends ? ' behind nginx' : ''}`;
+  if (engines.length === 0) return ['services alone', router, benchmark.type].join(', ');
   const roles = resources.agg_nodes ? 'aggregated' : 'prefill and decode';
-  return [backend.type, router, roles, benchmark.type].join(', ');
+  return [engines.join(' and '), router, roles, benchmark.type].join(', ');
 }
+
+/** Its service serves /logs, which is a directory in containers alone. */
+const NEEDS_CONTAINER = /^qwen3-0\.6b-services$/;
 
 /** The classes of all variants of all public recipes. */
 export async function recipeClasses(): Promise<RecipeClass[]> {
   const cluster = findClusterConfig({ SRTSLURM_CONFIG: join(shared, 'golden/srtslurm.yaml') }, shared);
-  const files = await findRecipes([join(shared, 'recipes')]);
+  const files = await findRecipes([join(shared, 'recipes'), join(shared, 'recipes-v2')]);
   const classes = new Map<string, { variants: number; example: LoadedVariant; nodes: number }>();
-  for (const { result } of loadEach(files, { cluster, env: {} })) {
-    if ('error' in result) continue;
+  for (const { result } of loadEach(files, { cluster, env: { SRTCTL_ALLOW_DUPLICATE_KEYS: '1' } })) {
+    if ('error' in result || NEEDS_CONTAINER.test(result.loaded.name)) continue;
     const nodes = nodesToAllocate(result.loaded);
     const name = classOf(result.loaded);
     const known = classes.get(name);
@@ -52,7 +59,7 @@ export async function recipeClasses(): Promise<RecipeClass[]> {
   return [...classes]
     .map(([name, { variants, example }]) => ({
       ...{ name, variants, example },
-      benchmark: recipeOf(example).benchmark.type,
+      benchmark: firstRecipe(example).benchmark.type,
     }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
@@ -65,7 +72,7 @@ const MOST_NODES = 4;
  * is a command, and fewer nodes with as many GPUs in all where it has many.
  */
 export function shortened(variant: LoadedVariant, command: string): Recipe {
-  const recipe = recipeOf(variant);
+  const recipe = firstRecipe(variant);
   const { benchmark, resources } = recipe;
   const short = {
     ...benchmark,

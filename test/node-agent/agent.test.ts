@@ -203,6 +203,28 @@ describe('an agent', () => {
     expect(agent.exitCode).toBe(0);
   });
 
+  it('leaves its processes to the coordinator when Slurm signals both', async () => {
+    await startAgent();
+    await ask(desired(1, spec({ id: 'one' })));
+    await reached('one', 'ready');
+    agent.kill('SIGTERM');
+    expect(await ask(desired(1, spec({ id: 'one' })))).toMatchObject({ accepted: true });
+    coordinator.publish(s.allDesired, { v: 1, epoch: 1, generation: 2, end: true });
+    await ended();
+    expect(agent.exitCode).toBe(0);
+    const stopping = transitions.find(({ to }) => to === 'stopping');
+    expect(stopping?.why).toBe('everything is to stop');
+  });
+
+  it('stops its processes itself when it is signalled and no coordinator does', async () => {
+    await startAgent();
+    await ask(desired(1, spec({ id: 'one' })));
+    await reached('one', 'ready');
+    agent.kill('SIGTERM');
+    await ended();
+    expect(transitions.find(({ to }) => to === 'stopping')?.why).toBe('the agent was sent SIGTERM');
+  });
+
   it('says goodbye although it is signalled meanwhile, after its guard has gone', async () => {
     await startAgent();
     await until('a heartbeat', () => heartbeats.length > 0);

@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import type { Roster } from '../../src/coordinator/agents/roster.ts';
-import { Fleet } from '../../src/coordinator/sweep/fleet.ts';
+import { Fleet } from '../../src/coordinator/fleet/fleet.ts';
 import { createOutbox } from '../../src/messages/bus/outbox.ts';
 import { type Heartbeat, heartbeatSchema, helloSchema } from '../../src/messages/events/control.ts';
 import { subjectsOf } from '../../src/messages/events/subjects.ts';
@@ -12,7 +12,7 @@ import type { SpawnListener } from '../../src/node-agent/start/spawn.ts';
 import { randomOf } from '../security/hostile.ts';
 import { until } from '../support/bus.ts';
 import { LossyNetwork, lossyBus } from '../support/lossy-bus.ts';
-import { brokenTo } from '../support/roster-parts.ts';
+import { brokenTo, noRestarts } from '../support/roster-parts.ts';
 import { specOf } from '../support/spec.ts';
 
 const JOB = 'lossy';
@@ -70,6 +70,7 @@ it.each([1, 2])(
     const beats = new Map<string, Heartbeat>();
     const agents = nodes.map((node) => startAgent(node, network));
     const deployment = new Fleet({
+      restarts: noRestarts(),
       ...{ bus, subjects: s, epoch: 1, generation: 1 },
       roster: { nodes } as unknown as Roster,
       causes: { causeOf: (spec) => ({ summary: spec.id }), logTailOf: async () => [] },

@@ -11,7 +11,10 @@ function variantOf(sweep: string, text = small): LoadedVariant {
   if (!variant) throw new Error('no variant');
   return variant;
 }
-const sized = small.replace('decode_nodes: 1', 'decode_nodes: "{n}"');
+/** Without sizes of SGLang, which would have to fit to each number of nodes. */
+const sized = small
+  .replace('decode_nodes: 1', 'decode_nodes: "{n}"')
+  .replaceAll('tensor-parallel-size: 8', 'trust-remote-code: true');
 const shown = ({ variants }: { variants: readonly LoadedVariant[] }) =>
   variants.map((each) => [each.name, nodesNeeded(each), each.points.map(({ ordinal }) => ordinal)]);
 

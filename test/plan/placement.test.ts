@@ -61,6 +61,7 @@ describe('a node set aside', () => {
     expect(roles(`${none}infra: {etcd_nats_dedicated_node: true}\n`)).toEqual({
       ...{ head: 'node2', infra: 'node1', bench: 'node2' },
       workers: ['node2', 'node3'],
+      pools: {},
     });
   });
 
@@ -68,6 +69,7 @@ describe('a node set aside', () => {
     expect(roles('frontend: {type: sglang, dedicated_node: true}\n')).toEqual({
       ...{ head: 'node1', infra: 'node1', bench: 'node1' },
       workers: ['node2', 'node3'],
+      pools: {},
     });
     expect(roles('frontend: {type: sglang, placement: {node: dedicated}}\n').head).toBe('node1');
   });
@@ -79,10 +81,12 @@ describe('a node set aside', () => {
     expect(pointOf(`${text}${both('')}`).roles).toEqual({
       ...{ head: 'node1', infra: 'node3', bench: 'node3' },
       workers: ['node1', 'node2'],
+      pools: {},
     });
     expect(pointOf(`${text}${both(', colocate_with_frontend: false')}`).roles).toEqual({
       ...{ head: 'node2', infra: 'node1', bench: 'node4' },
       workers: ['node2', 'node3'],
+      pools: {},
     });
   });
 

@@ -87,6 +87,7 @@ describe('a point', () => {
       infra: 'node1',
       bench: 'node2',
       workers: ['node2', 'node3'],
+      pools: {},
     });
   });
 });

@@ -4,8 +4,8 @@ import type { Plan } from '../../src/model/kinds.ts';
 import { PlanError } from '../../src/os/errors.ts';
 import { nodesNeeded, planVariant } from '../../src/plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-context.ts';
+import { recipeSchema } from '../../src/recipe/layouts/recipe-schema.ts';
 import type { LoadedVariant } from '../../src/recipe/load.ts';
-import { recipeSchema } from '../../src/recipe/recipe-schema.ts';
 import { clusterConfigSchema } from '../../src/recipe/schema/cluster.ts';
 import { sweepSettingsSchema } from '../../src/recipe/values/sweep-settings.ts';
 
@@ -26,7 +26,7 @@ const raw = fc
       fc.option(fc.constantFrom(1, 2, 3, 4, 8, 16)),
     ),
     engine: fc.constantFrom('sglang', 'trtllm', 'vllm', 'mocker'),
-    frontend: fc.constantFrom('sglang', 'dynamo', 'dynamo', 'trtllm_serve', 'vllm'),
+    frontend: fc.constantFrom('sglang-router', 'dynamo', 'dynamo', 'trtllm_serve', 'vllm'),
     parallel: fc.tuple(fc.constantFrom(1, 2, 4, 8, 16), fc.constantFrom(1, 1, 2, 8)),
     perGpu: fc.boolean(),
     spread: fc.boolean(),
@@ -170,7 +170,7 @@ describe('any recipe that can be planned', () => {
       for (const { processes, endpoints, endpointProcesses, roles } of points) {
         expect(repeated(processes.map(({ id }) => id))).toEqual([]);
         expect(repeated(processes.map(({ logFile }) => logFile))).toEqual([]);
-        expect(new Set(Object.values(roles).flat()).size).toBe(totalNodes);
+        expect(new Set([roles.head, roles.infra, roles.bench, ...roles.workers]).size).toBe(totalNodes);
         for (const { mode, index, nodes } of endpoints) {
           const ranks = endpointProcesses.filter(
             (process) => process.mode === mode && process.index === index,

@@ -18,6 +18,15 @@ describe('steps before the engines', () => {
     expect(stepsOf(small)).toEqual([]);
   });
 
+  it('clone with the version of HTTP that the cluster wants', () => {
+    const [step] = stepsOf(`${dynamo}dynamo: {hash: abc}\n`, { git_http_version: 'HTTP/1.1' });
+    expect(step?.env).toMatchObject({
+      GIT_CONFIG_COUNT: '1',
+      GIT_CONFIG_KEY_0: 'http.version',
+      GIT_CONFIG_VALUE_0: 'HTTP/1.1',
+    });
+  });
+
   it('fetch a model of the hub once when nodes share its cache, and else on each node of the workers', () => {
     expect(told(fromHub, { hf_home: '/shared/hf' })).toEqual([
       'fetch fetch-model-0 node1 python3 steps/fetch-model.py org/name',

@@ -10,11 +10,11 @@ frontend: {type: trtllm_serve, enable_multiple_frontends: false}
 backend: {type: trtllm}
 benchmark: {type: sa-bench, isl: 64, osl: 32, concurrencies: "2"}
 `;
-const placesOf = (containers: boolean, recipe = trtllm) => {
+const placesOf = (containers: boolean, recipe = trtllm, hostSetup = false) => {
   const [variant] = loadText(recipe);
   if (!variant) throw new Error('no variant');
   const nodes = ['n1', 'n2', 'n3'];
-  return agentPlaces({ variant, cluster: cluster({}), nodes, containers, jobDir: '/out/1' });
+  return agentPlaces({ variant, cluster: cluster({}), nodes, containers, jobDir: '/out/1', hostSetup });
 };
 
 describe('the agents of a job whose engine MPI starts', () => {
@@ -29,6 +29,17 @@ describe('the agents of a job whose engine MPI starts', () => {
     const spare = trtllm.replace('decode_nodes: 2', 'decode_nodes: 1, spare_nodes: 1');
     const outside = placesOf(true, spare).filter(({ group }) => group.name === 'mpi');
     expect(outside.map(({ node }) => node).sort()).toEqual(['n1', 'n2', 'n3']);
+  });
+
+  it('and those of host_setup are outside of the container on its nodes, where it runs', () => {
+    const text = `${trtllm}host_setup: {nodes: workers, teardown: ['true']}\n`.replace(
+      'decode_nodes: 2',
+      'decode_nodes: 1',
+    );
+    const outside = (hostSetup: boolean) =>
+      placesOf(true, text, hostSetup).flatMap(({ name }) => (name.endsWith('/host') ? [name] : []));
+    expect(outside(true)).toEqual(['n1/host', 'n2/host']);
+    expect(outside(false)).toEqual([]);
   });
 
   it('are one on each node when no agent is in a container', () => {

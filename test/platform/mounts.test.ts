@@ -12,6 +12,7 @@ const mountsOf = (recipeLines: string, config: unknown = {}) => {
     env: { HERE: '/here' },
     job: { id: '7', name: 'small', jobDir: '/out/7', logDir: '/out/7/logs' },
     headAddress: '10.0.0.1',
+    nodes: ['node1', 'node2'],
     srtctl: {
       distDir: '/srtctl/dist',
       programDirs: ['/usr/bin', '/own/bin'],
@@ -27,8 +28,8 @@ describe("a container's mounts", () => {
     const lines = 'extra_mount: ["/x:/y:ro"]\ncontainer_mounts: {/a: /b}\n';
     expect(mountsOf(lines, { srtctl_root: '/root', default_mounts: { $HERE: '/there' } })).toEqual([
       ...['/models/m:/model', '/out/7/logs:/logs', '/root/configs:/configs', '/here:/there'],
-      ...['/x:/y:ro', '/a:/b', '/out/7:/out/7', '/srtctl/dist:/srtctl/dist'],
-      ...['/opt/node:/opt/node', '/own/bin:/own/bin'],
+      ...['/x:/y:ro', '/a:/b', '/out/7:/out/7', '/out/.option-checks:/out/.option-checks'],
+      ...['/srtctl/dist:/srtctl/dist', '/opt/node:/opt/node', '/own/bin:/own/bin'],
     ]);
   });
 

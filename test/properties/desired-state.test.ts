@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 vi.mock('node:timers/promises', () => import('../support/faked-sleep.ts'));
 
 import { DEFAULT_SUPERVISION, Roster } from '../../src/coordinator/agents/roster.ts';
-import { Fleet } from '../../src/coordinator/sweep/fleet.ts';
+import { Fleet } from '../../src/coordinator/fleet/fleet.ts';
 import type { EventOutbox } from '../../src/messages/bus/bus.ts';
 import { heartbeatSchema, helloSchema } from '../../src/messages/events/control.ts';
 import type { EventBody } from '../../src/messages/events/events.ts';
@@ -15,7 +15,7 @@ import { sameProcess } from '../../src/messages/spec/same-process.ts';
 import { hasEnded } from '../../src/messages/spec/states.ts';
 import { NodeAgent } from '../../src/node-agent/agent.ts';
 import { ProcessTable } from '../../src/node-agent/processes/process-table.ts';
-import { postTo, rosterParts } from '../support/roster-parts.ts';
+import { noRestarts, postTo, rosterParts } from '../support/roster-parts.ts';
 import { type Fate, SimulatedBus } from '../support/simulated-bus.ts';
 import { SimulatedNode } from '../support/simulated-node.ts';
 import { aStep, type Step, someFates } from './steps.ts';
@@ -112,6 +112,7 @@ class World {
     this.roster = roster;
     let last = this.generation;
     const deployment = new Fleet({
+      restarts: noRestarts(),
       bus,
       subjects: s,
       roster,

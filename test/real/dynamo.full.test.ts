@@ -74,7 +74,7 @@ describeReal('all runs of Dynamo', ['dynamo', 'debian'], () => {
       await runs(
         {
           frontend: { env: { DYN_HTTP_SSE_KEEP_ALIVE_INTERVAL_MS: '1' } },
-          benchmark: { use_chat_template: true },
+          benchmark: { use_chat_template: true, tokenizer: 'none' },
         },
         { prompts: 'words' },
       );

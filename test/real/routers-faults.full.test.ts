@@ -106,7 +106,7 @@ describeReal('faults with a real router', ['routers'], () => {
         const job = await jobs.apply(aggregated({ type, model: jobs.dir, args: { 'no-such-option': 1 } }));
         expect(await job.ended(), job.said).toBe(1);
         const [point] = await job.results();
-        expect(point?.cause).toMatchObject({ process: 'frontend-0', exitCode: 2, signature: 'wrong-option' });
+        expect(point?.cause).toMatchObject({ process: 'check-options-0', signature: 'wrong-option' });
         expect(point?.cause?.error).toMatch(/unrecognized arguments: .*--no-such-option/);
         await job.nothingLeft();
       },

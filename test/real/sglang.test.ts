@@ -23,6 +23,11 @@ describeReal('a real SGLang behind its real router', ['sglang'], () => {
       expect(result).toMatchObject({ status: 'done', caches: [{ process: 'agg-0-0', flushed: true }] });
       const [figures] = result?.benchmark?.serving ?? [];
       expect(figures).toMatchObject({ requests: 16, completed: 16, failed: 0, outputTokens: 16 * 16 });
+      // SGLang counts what was asked, chat template included.
+      expect(figures).toMatchObject({
+        inputTokens: 16 * 64,
+        workload: { prompts: 'text', chatTemplate: 'client', tokenizer: expect.any(String) },
+      });
       await job.nothingLeft();
     },
     15 * MINUTES,
@@ -46,13 +51,16 @@ describeReal('a real SGLang behind its real router', ['sglang'], () => {
   );
 
   it(
-    'that does not know an option fails with the option in the cause',
+    'that does not know an option fails before it starts, with the option and its place in the cause',
     async () => {
       const job = await jobs.apply(recipeOf(model, { flags: { 'max-total-tokenz': 4_096 } }));
       expect(await job.ended(), job.said).toBe(1);
       const [result] = await job.results();
-      expect(result?.cause).toMatchObject({ process: 'agg-0-0', exitCode: 2 });
-      expect(result?.cause?.error).toContain('--max-total-tokenz');
+      expect(result?.cause).toMatchObject({ process: 'check-options-0', exitCode: 1 });
+      expect(result?.cause?.error).toMatch(
+        /recipe\.yaml:\d+: backend\.sglang_config\.aggregated\.max-total-tokenz: .*--max-total-tokenz 4096/,
+      );
+      expect(job.said).not.toContain('agg-0-0');
       await job.nothingLeft();
     },
     5 * MINUTES,

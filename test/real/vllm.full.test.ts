@@ -38,6 +38,21 @@ describeReal('a real vLLM', ['vllm'], () => {
   );
 
   it(
+    'that does not know an option fails before it starts, with the option and its place in the cause',
+    async () => {
+      const job = await jobs.apply(recipeOf(model, { flags: { 'disable-log-requests': true } }));
+      expect(await job.ended(), job.said).toBe(1);
+      const [result] = await job.results();
+      expect(result?.cause).toMatchObject({ process: 'check-options-0', exitCode: 1 });
+      expect(result?.cause?.error).toMatch(
+        /recipe\.yaml:\d+: backend\.vllm_config\.aggregated\.disable-log-requests: .*--disable-log-requests/,
+      );
+      await job.nothingLeft();
+    },
+    START,
+  );
+
+  it(
     'serves a second point on an empty cache, with its own prompts',
     async () => {
       const job = await jobs.apply(

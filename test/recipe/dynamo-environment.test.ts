@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { dynamoAddresses } from '../../src/backends/common/dynamo-environment.ts';
 import { createRuntimeContext, dryRunInput } from '../../src/plan/runtime-context.ts';
-import { recipeSchema } from '../../src/recipe/recipe-schema.ts';
+import { recipeSchema } from '../../src/recipe/layouts/recipe-schema.ts';
 import { clusterConfigSchema } from '../../src/recipe/schema/cluster.ts';
 
 const recipe = recipeSchema.parse({

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { type JsonSchema, recipeFileJsonSchema } from '../../src/recipe/json-schema.ts';
+import { migrate } from '../../src/recipe/migrate/migrate.ts';
 import { parseSource } from '../../src/recipe/source/source.ts';
 import { small } from './write.ts';
 
-const schema = recipeFileJsonSchema();
+const schema = recipeFileJsonSchema(1);
 
 /** true when a text matches a definition of the schema. */
 function passes(definition: 'recipe' | 'override' | 'zipOverride', text: string): boolean {
@@ -61,5 +62,24 @@ describe('the JSON Schema of a recipe file', () => {
       if: { required: ['base'] },
       else: { $ref: '#/$defs/recipe' },
     });
+  });
+});
+
+describe('the JSON Schema of both layouts', () => {
+  const both = recipeFileJsonSchema();
+  const isRecipe = (text: string): boolean => {
+    const { value } = parseSource('recipe.yaml', text);
+    const isSecond = (value as { schema?: unknown }).schema === 2;
+    const part = (both.$defs as Record<string, JsonSchema>)[isSecond ? 'recipe2' : 'recipe'];
+    return z.fromJSONSchema(part as Parameters<typeof z.fromJSONSchema>[0]).safeParse(value).success;
+  };
+
+  it('takes a recipe of each by its `schema`, and no keys of the other', () => {
+    expect(both).toMatchObject({ if: { properties: { schema: { const: 2 } } } });
+    expect(isRecipe(small)).toBe(true);
+    const second = migrate('recipe.yaml', small);
+    expect(isRecipe(second)).toBe(true);
+    expect(isRecipe(second.replace('workers: 1', 'worker: 1'))).toBe(false);
+    expect(isRecipe(`schema: 2\n${small}`)).toBe(false);
   });
 });

@@ -9,10 +9,12 @@ import { loadRecipeFile } from '../../src/recipe/load.ts';
 import { cluster, small } from './write.ts';
 
 const shared = resolve(import.meta.dirname, '../../../shared/recipes');
+const second = resolve(import.meta.dirname, '../../../shared/recipes-v2');
 /** Changes the public recipes beside this repository too; without them, only the small recipe. */
 const present = existsSync(shared) || process.env.CI === 'true';
 const SMALL_FILE = 5_000;
 const CASES = 2_000;
+const CASES_OF_SECOND = 500;
 
 const scratch = mkdtempSync(join(tmpdir(), 'srtctl-mutations-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -30,6 +32,13 @@ function sources(): Parts[] {
     .filter((text) => text.length < SMALL_FILE);
   return [parse(small), ...texts.filter((_, index) => index % 4 === 0).map((text) => parse(text))];
 }
+
+/** The recipes of the second layout that are valid YAML in each reader. */
+const sourcesOfSecond = (): Parts[] =>
+  readdirSync(second, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.yaml') && !name.endsWith('v1.yaml') && !name.includes('umbp'))
+    .sort()
+    .map((name) => parse(readFileSync(join(second, name), 'utf8'), { merge: true }));
 
 /** Whole numbers below `bound` that are the same in every run. */
 function sequence(seed: number): (bound: number) => number {
@@ -102,25 +111,34 @@ function mutate(recipe: Parts, next: (bound: number) => number): void {
 
 describe(`a recipe with something wrong in it${present ? '' : ' (the small one: the public ones are not here)'}`, () => {
   it('is planned, or refused in one line with its file', { timeout: 180_000 }, () => {
-    const recipes = sources();
-    const next = sequence(20_261_124);
-    const file = join(scratch, 'recipe.yaml');
-    const seen = { planned: 0, refused: 0 };
-    for (let index = 0; index < CASES; index++) {
-      const recipe = structuredClone(recipes[next(recipes.length)]) as Parts;
-      for (let times = next(2); times >= 0; times--) mutate(recipe, next);
-      const text = stringify(recipe, { aliasDuplicateObjects: false });
-      writeFileSync(file, text);
-      for (const result of loadRecipeFile({ file }, { cluster: cluster(), env: {} })) {
-        const planned = 'error' in result ? result : planAllocation(result.loaded, cluster());
-        if (!('error' in planned)) seen.planned++;
-        else {
-          seen.refused++;
-          expect(planned.error, text).toBeInstanceOf(SrtctlError);
-          expect(planned.error.oneLine(), text).toMatch(/^[^\n]*recipe\.yaml[^\n]+$/);
-        }
-      }
-    }
+    const seen = tryChanges(sources(), CASES);
     expect(Math.min(seen.planned, seen.refused)).toBeGreaterThan(CASES / 10);
   });
+
+  it.skipIf(!present)('of the second layout is too', { timeout: 180_000 }, () => {
+    const seen = tryChanges(sourcesOfSecond(), CASES_OF_SECOND);
+    expect(Math.min(seen.planned, seen.refused)).toBeGreaterThan(CASES_OF_SECOND / 10);
+  });
 });
+
+function tryChanges(recipes: readonly Parts[], cases: number): { planned: number; refused: number } {
+  const next = sequence(20_261_124);
+  const file = join(scratch, 'recipe.yaml');
+  const seen = { planned: 0, refused: 0 };
+  for (let index = 0; index < cases; index++) {
+    const recipe = structuredClone(recipes[next(recipes.length)]) as Parts;
+    for (let times = next(2); times >= 0; times--) mutate(recipe, next);
+    const text = stringify(recipe, { aliasDuplicateObjects: false });
+    writeFileSync(file, text);
+    for (const result of loadRecipeFile({ file }, { cluster: cluster(), env: {} })) {
+      const planned = 'error' in result ? result : planAllocation(result.loaded, cluster());
+      if (!('error' in planned)) seen.planned++;
+      else {
+        seen.refused++;
+        expect(planned.error, text).toBeInstanceOf(SrtctlError);
+        expect(planned.error.oneLine(), text).toMatch(/^[^\n]*recipe\.yaml[^\n]+$/);
+      }
+    }
+  }
+  return seen;
+}

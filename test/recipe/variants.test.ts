@@ -6,6 +6,15 @@ import { cluster, lineOf, loadText, small, writeFiles } from './write.ts';
 const indented = small.replaceAll(/^/gm, '  ').trimEnd();
 const withBase = (overrides: string) => `base:\n${indented}\n${overrides}`;
 
+describe('the lock section of a run of the reference', () => {
+  it('is no part of the recipe', () => {
+    const [variant] = loadText(`${small}lock: {version: 2, slurm: {job_id: '1'}}\n`);
+    expect(variant?.points[0]?.recipe).not.toHaveProperty('lock');
+    const file = `base:\n${small.replaceAll(/^/gm, '  ')}\nlock: {version: 2}\n`;
+    expect(loadText(file)).toHaveLength(1);
+  });
+});
+
 describe('the variants of a recipe file', () => {
   it('are one without a name when the file has no overrides', () => {
     const [variant, ...more] = loadText(small);

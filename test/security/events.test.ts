@@ -60,7 +60,7 @@ const event = fc.record({
   pid: fc.option(whole),
   exitCode: fc.option(whole),
   signal: fc.option(evil),
-  generation: whole,
+  generation: fc.nat(),
   logFile: place,
   logFrom: fc.nat(),
 });

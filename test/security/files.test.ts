@@ -17,8 +17,8 @@ import { writeJobDir } from '../../src/cli/submit/write-job-dir.ts';
 import { listenAddress } from '../../src/coordinator/bus-server/listen.ts';
 import { throttled } from '../../src/messages/bus/throttle.ts';
 import type { JobSpec } from '../../src/messages/job-directory/job-files.ts';
-import { removeOwnDirectory } from '../../src/os/own-directory.ts';
-import { makePrivateDirectory, writePrivateFile } from '../../src/os/private-files.ts';
+import { removeOwnDirectory } from '../../src/os/files/own-directory.ts';
+import { makePrivateDirectory, writePrivateFile } from '../../src/os/files/private-files.ts';
 
 let dir: string;
 beforeEach(() => {

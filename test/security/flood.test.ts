@@ -7,13 +7,13 @@ import { connect, type NatsConnection, nkeyAuthenticator } from 'nats';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { AgentMessages } from '../../src/coordinator/agents/agent-messages.ts';
 import { DEFAULT_SUPERVISION, Roster } from '../../src/coordinator/agents/roster.ts';
+import { Fleet } from '../../src/coordinator/fleet/fleet.ts';
 import { Journal } from '../../src/coordinator/record/journal.ts';
-import { Fleet } from '../../src/coordinator/sweep/fleet.ts';
 import { inboxOf } from '../../src/messages/bus/nats-bus.ts';
 import { helloReplySchema } from '../../src/messages/events/control.ts';
 import { subjectsOf } from '../../src/messages/events/subjects.ts';
 import { startTestBus, type TestBus, until } from '../support/bus.ts';
-import { brokenTo, postTo, rosterParts } from '../support/roster-parts.ts';
+import { brokenTo, noRestarts, postTo, rosterParts } from '../support/roster-parts.ts';
 
 const JOB = 'job-flood';
 const s = subjectsOf(JOB);
@@ -76,6 +76,7 @@ it('an agent that publishes anything as fast as it can does not use up memory an
     () => performance.now(),
   );
   const deployment: Fleet = new Fleet({
+    restarts: noRestarts(),
     ...{ bus: coordinator, subjects: s, roster, epoch: 1, generation: 0 },
     causes: { causeOf: () => ({ summary: '' }), logTailOf: async () => [] },
     post: brokenTo(() => transitions.push('broken')),

@@ -1,7 +1,7 @@
 import { connect, headers, type NatsConnection, nkeyAuthenticator } from 'nats';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { createStream } from '../../src/coordinator/bus-server/stream.ts';
+import { createStreams } from '../../src/coordinator/bus-server/stream.ts';
 import { inboxOf } from '../../src/messages/bus/nats-bus.ts';
 import { createOutbox } from '../../src/messages/bus/outbox.ts';
 import { allDesiredSchema, desiredSchema } from '../../src/messages/events/control.ts';
@@ -305,7 +305,7 @@ describe('impersonation', () => {
   });
 
   it('a restarted coordinator can create the stream again, but no other role can empty it', async () => {
-    await createStream({ url: bus.nats.url, seed: bus.keys.coordinator.seed, jobId: JOB });
+    await createStreams(bus.keys, { url: bus.nats.url, jobId: JOB });
     const { refuses } = await hostile(bus.keys.coordinator.seed, inboxOf('coordinator'));
     const emptying = administration.filter((subject) => !/UPDATE/.test(subject));
     expect(await refuses('publish', emptying)).toEqual(emptying);

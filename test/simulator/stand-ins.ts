@@ -79,8 +79,14 @@ export const engineArgv = (port: number, ...options: string[]): string[] => [
   ...['--host', '0.0.0.0', '--port', String(port), ...options],
 ];
 
+/** Waits until `url` answers with 200. The error has the last words of all stand-ins. */
 export async function healthy(url: string): Promise<void> {
-  await until(`${url} healthy`, async () => (await fetch(url).catch(() => undefined))?.ok);
+  await until(`${url} healthy`, async () => (await fetch(url).catch(() => undefined))?.ok).catch((error) => {
+    const words = started.map(({ child, output }) =>
+      [child.spawnargs.join(' '), `exit code ${child.exitCode}`, output.slice(-500)].join('\n'),
+    );
+    throw new Error(`${error.message}\n${words.join('\n')}`);
+  });
 }
 
 export const post = (url: string, body: unknown, signal?: AbortSignal): Promise<Response> =>

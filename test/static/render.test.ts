@@ -94,7 +94,7 @@ describe('the script', () => {
     expect(script).toMatch(/\/opt\/bin\/nats-server -a 0\.0\.0\.0 -p 4222 -js -sd "\$tmp_dir"\/nats/);
     expect(script).toMatch(/\/opt\/bin\/etcd --name srtctl/);
     expect(script).toMatch(
-      /phase infra.*\n.*launch nats 0 .* serves 3\n.*launch etcd 0 .* serves 3\n.*await_ready nats etcd/,
+      /phase infra.*\n.*launch nats 0 .* serves 5\n.*launch etcd 0 .* serves 5\n.*await_ready nats etcd/,
     );
     expect(scriptOf(recipe('sglang'))).not.toContain('nats-server');
   });

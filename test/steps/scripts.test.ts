@@ -133,7 +133,7 @@ fi
     };
     await own(
       'git',
-      `case $1 in clone) mkdir -p "$4/lib/bindings/python"; printf '[dependencies]\\ntokens = "1"\\n' >"$4/Cargo.toml" ;; esac
+      `case $1 in clone) mkdir -p "$5/lib/bindings/python"; printf '[dependencies]\\ntokens = "1"\\n' >"$5/Cargo.toml" ;; esac
 echo "git $*" >>"${dir}/ran"`,
     );
     await own('cargo', '');

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createJobKeys, type JobKeys } from '../../src/coordinator/bus-server/keys.ts';
 import { NatsServer, type NatsServerOptions } from '../../src/coordinator/bus-server/nats-server.ts';
-import { createStream } from '../../src/coordinator/bus-server/stream.ts';
+import { createStreams } from '../../src/coordinator/bus-server/stream.ts';
 import type { Bus } from '../../src/messages/bus/bus.ts';
 import { connectBus, inboxOf } from '../../src/messages/bus/nats-bus.ts';
 import { findProgram } from '../../src/os/find-program.ts';
@@ -35,7 +35,7 @@ export async function startTestBus(
     onGone: (why) => restarts.push(`gone: ${why}`),
   });
   await nats.start();
-  await createStream({ url: nats.url, seed: keys.coordinator.seed, jobId, ca: tls?.ca });
+  await createStreams(keys, { url: nats.url, jobId, ca: tls?.ca });
   const open: Bus[] = [];
   const connect = async (seed: string, inbox: string, onDenied: (error: Error) => void = () => {}) => {
     const bus = await connectBus({

@@ -1,4 +1,5 @@
 import type { RosterParts } from '../../src/coordinator/agents/roster.ts';
+import { WorkerRestarts } from '../../src/coordinator/workers/worker-restarts.ts';
 import type { Addresses } from '../../src/machines/addresses.ts';
 import type { ProcessReport } from '../../src/messages/events/control.ts';
 import type { Cause } from '../../src/messages/job-directory/result.ts';
@@ -35,3 +36,11 @@ export const rosterParts = (
     },
   }),
 });
+
+/** No worker has started again yet. */
+export const noRestarts = (): WorkerRestarts =>
+  new WorkerRestarts({
+    record: { send: () => undefined },
+    clock: { date: () => new Date() },
+    ...{ found: [], goesOn: false },
+  });

@@ -243,3 +243,29 @@ it.each([
   const cause = await explain(events, 0, { summary: '' }, signatures);
   expect(cause).toMatchObject({ process: 'agg-0-0', node: 'node1', signature: 'port-in-use' });
 });
+
+it('ignores what a step wrote that ended well', async () => {
+  const [step, router] = [join(dir, 'step.out'), join(dir, 'router.out')];
+  await writeFile(step, "were not checked: ModuleNotFoundError: No module named 'sglang'\n");
+  await writeFile(router, 'Failed job: type=AddWorker\n');
+  const [begin, , end] = secondEnd(step, '');
+  const events = [
+    begin,
+    transition(step, {
+      process: 'check-options-0',
+      role: 'step',
+      from: 'starting',
+      to: 'stopped',
+      exitCode: 0,
+    }),
+    transition(router, {
+      process: 'frontend-0',
+      role: 'frontend',
+      from: 'starting',
+      to: 'failed',
+      exitCode: 1,
+    }),
+    end,
+  ].filter((event) => event !== undefined);
+  expect(await explain(events, 0, { summary: '' }, signatures)).toMatchObject({ process: 'frontend-0' });
+});

@@ -147,6 +147,14 @@ export const failures: readonly Failure[] = [
     { exitCode: 2 },
   ),
   alone(
+    'an option that the engine does not know, and whose name looks like harmless words',
+    'check-options-0',
+    'ERROR r.yaml:7: backend.vllm_config.aggregated.disable-log-requests: the engine refuses its command line: unrecognized arguments: --disable-log-requests\n',
+    /^ERROR r\.yaml:7: .*--disable-log-requests/,
+    'wrong-option',
+    { exitCode: 1 },
+  ),
+  alone(
     'a value that the engine does not know',
     'decode-0-0',
     "usage: launch_server.py\nlaunch_server.py: error: argument --attention-backend: invalid choice: 'fa9'\n",

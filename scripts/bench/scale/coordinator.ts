@@ -167,6 +167,7 @@ const coordinator = new Coordinator({
   plan: () => ({
     ...{ name: JOB, totalNodes: nodes.length, gpusPerNode: 8, ordinals, groups: [ordinals] },
     point: (ordinal) => pointOf(ordinal) as unknown as PlannedPoint,
+    hostSetup: () => null,
   }),
   sweep: sweepSettingsSchema.parse({}),
   results: [],

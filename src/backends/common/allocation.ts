@@ -2,7 +2,8 @@ import type { Endpoint, EndpointMode, EndpointProcess } from '../../model/kinds.
 import { PlanError } from '../../os/errors.ts';
 import type { Resources } from '../../recipe/schema/resources.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
-import { PortAllocator } from '../../recipe/values/ports.ts';
+import { gpusOfWorker } from '../../recipe/values/gpus-of-worker.ts';
+import type { PortAllocator } from '../../recipe/values/ports.ts';
 
 /** The workers of a mode: their number, and the nodes and GPUs of each. */
 export interface ModeShape {
@@ -52,7 +53,7 @@ export function shapesOf({ resources }: Recipe): ModeShape[] {
 function shapeOf(mode: EndpointMode, resources: Resources): ModeShape {
   const perNode = resources.gpus_per_node;
   const workers = resources[`${mode}_workers`] ?? 0;
-  const gpus = gpusOf(mode, resources);
+  const gpus = gpusOfWorker(mode, resources);
   if (gpus < 1) {
     const there = (resources[`${mode}_nodes`] ?? 0) * perNode;
     throw misfit(`${mode}_workers`, `${workers} ${mode} workers do not fit on ${there} GPUs`);
@@ -70,21 +71,14 @@ function shapeOf(mode: EndpointMode, resources: Resources): ModeShape {
   return { mode, workers, gpus, nodesEach: spread, gpusEach: gpus / spread };
 }
 
-/**
- * GPUs of one worker: the recipe's value, or its share of the mode's nodes; without nodes, the number of a
- * prefill worker.
- */
-function gpusOf(mode: EndpointMode, resources: Resources): number {
-  const given = resources[`gpus_per_${mode}`];
-  if (given != null) return given;
-  const workers = resources[`${mode}_workers`] ?? 0;
-  const nodes = resources[`${mode}_nodes`] ?? null;
-  const perNode = resources.gpus_per_node;
-  if (nodes !== null && nodes > 0 && workers > 0) return Math.floor((nodes * perNode) / workers);
-  return mode === 'decode' && nodes === 0 && (resources.prefill_workers ?? 0) > 0
-    ? gpusOf('prefill', resources)
-    : perNode;
+/** The workers of one mode that has some. */
+export function shapeIn(recipe: Recipe, mode: EndpointMode): ModeShape {
+  return shapeOf(mode, recipe.resources);
 }
+
+/** A worker of a mode, with its article. */
+export const oneOf = (mode: EndpointMode): string =>
+  mode === 'agg' ? 'an aggregated worker' : `a ${mode} worker`;
 
 /** A node to fill, and its number of used GPUs. */
 interface Slot {
@@ -172,8 +166,11 @@ function take({ mode, gpusEach }: ModeShape, index: number, slots: readonly Slot
  * One process per node of each endpoint; the first of an endpoint is its leader. `workersEach`: workers in
  * one process, for Dynamo's mocker.
  */
-export function toProcesses(endpoints: readonly Endpoint[], workersEach = 1): EndpointProcess[] {
-  const ports = new PortAllocator();
+export function toProcesses(
+  endpoints: readonly Endpoint[],
+  ports: PortAllocator,
+  workersEach = 1,
+): EndpointProcess[] {
   return endpoints.flatMap((endpoint) => processPerNode(endpoint, ports, workersEach));
 }
 

@@ -28,6 +28,32 @@ export function profilingEnvironment({ recipe, runtime, process }: WorkerContext
   return env;
 }
 
+const afterStop = ({ profiling }: Recipe, { mpi }: NsysOptions): string =>
+  mpi ? 'stop' : (profiling.capture_range_end ?? 'stop');
+
+/** Whether a process is one of those that the recipe records between two steps. */
+function isSelected({ recipe, process }: Pick<WorkerContext, 'recipe' | 'process'>): boolean {
+  const {
+    capture_scope: scope,
+    worker_index: index,
+    worker_rank: rank,
+  } = recipe.profiling[recipeMode(process.mode)] ?? {};
+  return scope !== 'selected' || (process.index === (index ?? 0) && process.rank === (rank ?? 0));
+}
+
+/** A shell command that puts the recipe's library directories before those of the image, and starts its arguments. */
+const withLibraries = (paths: readonly string[]): string[] =>
+  paths.length === 0
+    ? []
+    : [
+        ...[
+          'bash',
+          '-c',
+          'export LD_LIBRARY_PATH="$1${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"; shift; exec "$@"',
+        ],
+        ...['bash', paths.join(':')],
+      ];
+
 export interface NsysOptions {
   /** The engine forks its workers without exec. */
   readonly forks: boolean;
@@ -37,8 +63,10 @@ export interface NsysOptions {
 
 /** The words before an engine's command under Nsight Systems. */
 export function nsysPrefix({ recipe, runtime, process }: WorkerContext, options: NsysOptions): string[] {
-  const { type, extra_nsys_args: extra, delay_secs: delay, duration_secs: duration } = recipe.profiling;
+  const { profiling } = recipe;
+  const { type, extra_nsys_args: extra, delay_secs: delay, duration_secs: duration } = profiling;
   if (type !== 'nsys' && type !== 'nsys-time') return [];
+  if (type === 'nsys' && !options.mpi && !isSelected({ recipe, process })) return [];
   if (type === 'nsys-time' && (delay == null || duration == null)) {
     const missing = delay == null ? 'delay_secs' : 'duration_secs';
     throw new PlanError('profiling-field', `nsys-time needs profiling.${missing}`, {
@@ -47,17 +75,19 @@ export function nsysPrefix({ recipe, runtime, process }: WorkerContext, options:
   }
   const { mode, index, node, gpus } = process;
   const report = `${node}_${mode}_w${index}_profile_gpu${gpus.join('-')}`;
+  const forks = profiling.trace_fork_before_exec ?? options.forks;
   return [
-    ...['nsys', 'profile', '-t', options.mpi ? 'cuda,nvtx,ucx' : 'cuda,nvtx'],
+    ...withLibraries(profiling.nsys_library_paths ?? []),
+    ...['nsys', 'profile', '-t', options.mpi ? 'cuda,nvtx,ucx' : (profiling.nsys_trace ?? 'cuda,nvtx')],
     ...(options.mpi ? ['--sample=none'] : []),
     '--cuda-graph-trace=node',
     ...(type === 'nsys'
-      ? ['-c', 'cudaProfilerApi', '--capture-range-end', 'stop']
+      ? ['-c', 'cudaProfilerApi', '--capture-range-end', afterStop(recipe, options)]
       : ['--delay', String(delay), '--duration', String(duration)]),
     ...(extra ?? []),
     ...(options.mpi ? ['--kill', 'none', '--wait', 'all'] : []),
     ...['--force-overwrite', 'true'],
-    ...(options.forks && !options.mpi ? ['--trace-fork-before-exec=true'] : []),
+    ...(forks && !options.mpi ? ['--trace-fork-before-exec=true'] : []),
     ...['-o', `${runtime.logDirInside}/profiles/${mode}/${report}`],
   ];
 }

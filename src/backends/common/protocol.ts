@@ -11,9 +11,11 @@ import type {
   WorkerRest,
 } from '../../model/kinds.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
+import type { PortAllocator } from '../../recipe/values/ports.ts';
 
 /** Input for the command of one worker process. */
 export interface WorkerContext {
+  /** As its mode sees it (model/recipe-of.ts). */
   readonly recipe: Recipe;
   readonly runtime: RuntimeContext;
   readonly roles: Roles;
@@ -30,6 +32,8 @@ export interface Registers {
   readonly each: number;
   /** Each rank of an endpoint may register for itself. */
   readonly ranks: boolean;
+  /** Of their addresses, where it is not http. */
+  readonly scheme?: 'grpc';
 }
 
 export type EngineProgress = Omit<Extract<ProgressSpec, { kind: 'metrics' }>, 'hungAfterMs'>;
@@ -49,6 +53,8 @@ export interface BackendProtocol extends Checks {
   readonly numberMaps?: readonly string[];
   /** Types of the routers that support its workers: all of them, or only aggregated ones. */
   readonly routers: Readonly<Record<string, 'all' | 'aggregated'>>;
+  /** It can run beside a sidecar of Dynamo: all workers, or only aggregated ones. */
+  readonly sidecar?: 'all' | 'aggregated';
   /** How its workers register with a router. Default: one registration for each leader. */
   registers?(recipe: Recipe): Registers;
   /**
@@ -63,8 +69,17 @@ export interface BackendProtocol extends Checks {
   workerNodesNeeded(recipe: Recipe): number;
   /** Logical workers on nodes and GPUs. `workerNodes` in allocation order. Throws PlanError when they do not fit. */
   allocateEndpoints(recipe: Recipe, workerNodes: readonly string[]): Endpoint[];
-  /** One process per node of each endpoint, with ports that no other process on that node has. */
-  endpointsToProcesses(recipe: Recipe, endpoints: readonly Endpoint[]): EndpointProcess[];
+  /**
+   * One process per node of each endpoint, with ports that no other process on that node has. Where engines differ by
+   * mode, `endpoints` are those of one mode.
+   */
+  endpointsToProcesses(
+    recipe: Recipe,
+    endpoints: readonly Endpoint[],
+    ports: PortAllocator,
+  ): EndpointProcess[];
+  /** Image of the workers of a mode, where the engine's section has it. */
+  image?(recipe: Recipe, mode: EndpointMode): string | null | undefined;
   command(context: WorkerContext): string[];
   /** The name by which its workers serve the model, for clients' requests. */
   servedModel(recipe: Recipe, runtime: RuntimeContext): ServedModel;

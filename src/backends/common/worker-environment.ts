@@ -1,4 +1,5 @@
 import { fillNode } from '../../recipe/values/fill-node.ts';
+import { discoveryEnvironment } from './discovery.ts';
 import { dynamoEnvironment, dynamoWorkerAddresses } from './dynamo-environment.ts';
 import type { WorkerContext } from './protocol.ts';
 
@@ -11,11 +12,9 @@ const DYNAMO_LOG = 'info,dynamo_runtime::pipeline::network::ingress::push_handle
  */
 export function commonEnvironment(context: WorkerContext): Record<string, string> {
   const { recipe, runtime, roles, process } = context;
-  const infra = runtime.host(roles.infra);
   return {
     HEAD_NODE_IP: runtime.address(roles.head),
-    ETCD_ENDPOINTS: `http://${infra}:${runtime.infraPorts.etcdClient}`,
-    NATS_SERVER: `nats://${infra}:${runtime.infraPorts.nats}`,
+    ...discoveryEnvironment(recipe, runtime, roles),
     DYN_SYSTEM_PORT: String(process.ports.system),
     ...dynamoEnvironment(recipe, process.mode),
     ...dynamoWorkerAddresses(recipe, runtime, process),
@@ -28,9 +27,9 @@ export function commonEnvironment(context: WorkerContext): Record<string, string
 /**
  * The visible devices of a process; unset when it has the whole node, because engines then find all devices.
  */
-export function visibleDevices({ recipe, process }: WorkerContext): Record<string, string> {
+export function visibleDevices({ recipe, runtime, process }: WorkerContext): Record<string, string> {
   return process.gpus.length < recipe.resources.gpus_per_node
-    ? { CUDA_VISIBLE_DEVICES: process.gpus.join(',') }
+    ? { [runtime.visibleDevices]: process.gpus.join(',') }
     : {};
 }
 

@@ -21,7 +21,8 @@ export const mocker = {
   notDone: noStepsToProfile,
   workerNodesNeeded,
   allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes),
-  endpointsToProcesses: (recipe, endpoints) => toProcesses(endpoints, configOf(recipe).num_workers),
+  endpointsToProcesses: (recipe, endpoints, ports) =>
+    toProcesses(endpoints, ports, configOf(recipe).num_workers),
   command,
   servedModel: (recipe, runtime) => {
     const { mocker_config: config } = configOf(recipe);

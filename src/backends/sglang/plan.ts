@@ -1,10 +1,11 @@
 import type { ProbeSpec } from '../../messages/spec/process-spec.ts';
-import type { EndpointMode, EndpointProcess, ServedModel } from '../../model/kinds.ts';
+import type { Endpoint, EndpointMode, EndpointProcess, ServedModel } from '../../model/kinds.ts';
+import { PlanError } from '../../os/errors.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
 import { type Flags, flagsToArgv } from '../../recipe/values/flags.ts';
 import { baseName } from '../../recipe/values/model-name.ts';
-import { distInitPort, ncclPort } from '../../recipe/values/ports.ts';
-import { allocate, toProcesses, workerNodesNeeded } from '../common/allocation.ts';
+import { distInitPort, ncclPort, PUBLIC_PORT } from '../../recipe/values/ports.ts';
+import { allocate, oneOf, toProcesses, workerNodesNeeded } from '../common/allocation.ts';
 import { configReader, optionsOf } from '../common/config.ts';
 import { kvEventsArguments } from '../common/kv-events.ts';
 import { mooncakeEnvironment, requireMooncakeUser } from '../common/mooncake.ts';
@@ -17,8 +18,11 @@ import {
   type WorkerContext,
 } from '../common/protocol.ts';
 import { DYNAMO_GAUGES, DYNAMO_PROGRESS } from '../common/rest.ts';
+import { grpcPort, hasSidecar } from '../common/sidecar.ts';
 import { commonEnvironment, fillIn, visibleDevices } from '../common/worker-environment.ts';
+import { publishedPorts, ranksOf, withLoadPort } from './published.ts';
 import { type SglangConfig, sglangBackendSchema } from './schema.ts';
+import { beside, besideArguments, besideEnvironment, sharesNcclPort } from './sidecar.ts';
 
 /** The prefix of SGLang's logger, or nothing: `[2026-11-20 12:30:44] `. */
 const LOGGED = '^(?:\\[[^\\]]{1,40}\\] )?';
@@ -40,15 +44,20 @@ export const sglang = {
   type: 'sglang',
   name: 'SGLang',
   schema: sglangBackendSchema,
-  routers: { dynamo: 'all', sglang: 'all', smg: 'all', 'vllm-router': 'aggregated' },
+  routers: { dynamo: 'all', 'sglang-router': 'all', sglang: 'all', smg: 'all', 'vllm-router': 'aggregated' },
+  sidecar: 'all',
   notDone: noStepsToProfile,
   workerNodesNeeded,
-  allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes),
-  endpointsToProcesses: (recipe, endpoints) => {
+  allocateEndpoints: (recipe, nodes) => {
+    const endpoints = allocate(recipe, nodes);
+    requireDivisible(recipe, endpoints);
+    return endpoints;
+  },
+  endpointsToProcesses: (recipe, endpoints, ports) => {
     const transfers = (mode: EndpointMode) =>
       flagsOf(recipe, mode)['disaggregation-transfer-backend'] === 'mooncake';
     requireMooncakeUser(recipe, transfers, 'disaggregation-transfer-backend: mooncake');
-    return toProcesses(endpoints);
+    return toProcesses(endpoints, ports);
   },
   command,
   servedModel,
@@ -60,6 +69,27 @@ export const sglang = {
   fatalLines: FATAL_LINES,
 } satisfies BackendProtocol;
 
+/**
+ * SGLang spreads the ranks of a worker evenly over its nodes (`check_server_args` of server_args.py, 0.5.9:
+ * tp_size * pp_size must be divisible by nnodes).
+ * @throws PlanError when the recipe's sizes do not allow that
+ */
+function requireDivisible(recipe: Recipe, endpoints: readonly Endpoint[]): void {
+  for (const { mode, nodes } of endpoints) {
+    const flags = flagsOf(recipe, mode);
+    const size = (...names: string[]) =>
+      Number(names.map((name) => flags[name]).find((x) => x != null) ?? Number.NaN);
+    const tensor = size('tensor-parallel-size', 'tp-size', 'tp');
+    const pipeline = size('pipeline-parallel-size', 'pp-size', 'pp') || 1;
+    if (!Number.isInteger(tensor) || (tensor * pipeline) % nodes.length === 0) continue;
+    throw new PlanError(
+      'does-not-fit',
+      `SGLang cannot spread ${tensor * pipeline} ranks evenly over the ${nodes.length} nodes of ${oneOf(mode)}`,
+      { place: { file: '', path: `resources.gpus_per_${mode}` } },
+    );
+  }
+}
+
 /** Clients use one name for all modes: where two differ, that of the workers that answer. */
 function servedModel(recipe: Recipe): ServedModel {
   const mode = (recipe.resources.agg_workers ?? 0) > 0 ? 'agg' : 'decode';
@@ -69,7 +99,15 @@ function servedModel(recipe: Recipe): ServedModel {
 const nameOf = (recipe: Recipe, mode: EndpointMode): string =>
   String(flagsOf(recipe, mode)['served-model-name'] ?? baseName(recipe.model.path));
 
-const underDynamo = (recipe: Recipe): boolean => recipe.frontend.type === 'dynamo';
+/** Dynamo's worker has the engine in it. */
+const underDynamo = (recipe: Recipe): boolean => recipe.frontend.type === 'dynamo' && !hasSidecar(recipe);
+
+/** The only worker serves clients itself. */
+const isDirect = (recipe: Recipe): boolean => recipe.frontend.type === 'sglang';
+
+/** The port of a rank's server; without a router that of the first rank is the clients' port. */
+const servingPort = ({ recipe, runtime, process: { node, rank, ports } }: WorkerContext): number =>
+  isDirect(recipe) && rank === 0 ? runtime.port(node, PUBLIC_PORT) : ports.http;
 
 /** A router sends decode workers to the planned port. (Dynamo's workers register theirs.) */
 const withoutBootstrapPort = ({ 'disaggregation-bootstrap-port': _, ...flags }: Flags): Flags => flags;
@@ -80,20 +118,23 @@ function command(context: WorkerContext): string[] {
   // The job sets the model's path; some recipes also contain it, as a path in a container.
   const { 'served-model-name': _, 'model-path': __, ...given } = flagsOf(recipe, process.mode);
   const flags = dynamo || process.mode !== 'prefill' ? given : withoutBootstrapPort(given);
-  return [
+  const published = publishedPorts(context);
+  const argv = [
     ...nsysPrefix(context, { forks: dynamo }),
     ...['python3', '-m', dynamo ? 'dynamo.sglang' : 'sglang.launch_server'],
     ...['--model-path', runtime.modelPathInside],
     ...['--served-model-name', nameOf(recipe, process.mode)],
-    ...['--host', runtime.listenAddress(process.node), '--port', String(process.ports.http)],
-    ...['--nccl-port', String(ncclPortOf(context))],
+    ...['--host', runtime.listenAddress(process.node), '--port', String(servingPort(context))],
+    ...(sharesNcclPort(context, flags) ? [] : ['--nccl-port', String(ncclPortOf(context))]),
     ...disaggregation(context),
+    ...besideArguments(context, flags),
     ...distribution(context),
     ...(dynamo && recipe.enable_config_dump ? ['--dump-config-to', configDump(context)] : []),
-    ...kvEventsArguments(context),
+    ...kvEventsArguments(context, published.replay),
     ...(dynamo ? ['--request-plane', recipe.dynamo.request_plane] : []),
-    ...flagsToArgv(flags),
+    ...flagsToArgv(withLoadPort(flags, published)),
   ];
+  return beside(context, argv, flags);
 }
 
 const flagsOf = (recipe: Recipe, mode: EndpointMode): Flags =>
@@ -116,11 +157,15 @@ function ports(context: WorkerContext): ReturnType<NonNullable<BackendProtocol['
   const { http, bootstrap, kvEvents, system } = process.ports;
   const leads = process.rank === 0;
   return {
-    http: underDynamo(recipe) ? 0 : http,
+    http: underDynamo(recipe) ? 0 : leads ? servingPort(context) : http,
     bootstrap: leads ? bootstrap : null,
     kvEvents: kvEventsArguments(context).length > 0 ? kvEvents : null,
+    ...publishedPorts(context),
     nixl: null,
-    system: underDynamo(recipe) ? system : 0,
+    system: recipe.frontend.type === 'dynamo' ? system : 0,
+    ...(hasSidecar(recipe) && besideArguments(context, flagsOf(recipe, process.mode)).includes('--grpc-port')
+      ? { grpc: grpcPort(context) }
+      : {}),
     ...(ranks.length > 1 ? { distInit: leads ? meetingPort(context) : null } : { nccl: ncclPortOf(context) }),
   };
 }
@@ -164,6 +209,7 @@ function environment(context: WorkerContext): Record<string, string> {
   const mode = `${recipeMode(process.mode)}_environment` as const;
   return {
     ...commonEnvironment(context),
+    ...besideEnvironment(context),
     ...mooncakeEnvironment(context),
     ...fillIn(configOf(recipe)[mode], context),
     ...profilingEnvironment(context),
@@ -172,13 +218,23 @@ function environment(context: WorkerContext): Record<string, string> {
 }
 
 /** A follower has no server, so its probe is that of its leader. */
-function healthProbe({ recipe, runtime, ranks, process }: WorkerContext): ProbeSpec {
+function healthProbe(context: WorkerContext): ProbeSpec {
+  const { recipe, runtime, ranks, process } = context;
   const leader = ranks[0] ?? process;
-  const port = underDynamo(recipe) ? leader.ports.system : leader.ports.http;
+  const isRegistered = recipe.frontend.type === 'dynamo';
+  const port = isRegistered ? leader.ports.system : servingPort({ ...context, process: leader });
   const probe: ProbeSpec = { kind: 'http', host: runtime.address(leader.node), port, path: '/health' };
   // Its own /health generates a token (as /health_generate); that of a Dynamo worker does not.
-  return underDynamo(recipe) ? probe : { ...probe, generates: true };
+  return isRegistered ? probe : { ...probe, generates: true };
 }
+
+/**
+ * What leaves the server, and prefilled tokens, which precede the first one that leaves; a decode worker prefills none.
+ * The scheduler counts decoded tokens too while the detokenizer hangs (SGLang 0.5.23,
+ * srt/observability/metrics_collector.py and srt/managers/tokenizer_manager.py: collect_metrics).
+ */
+const SENT = 'sglang:inter_token_latency_seconds_count';
+const PREFILLED = 'sglang:realtime_tokens_total{mode=~"prefill_.*"}';
 
 /**
  * SGLang's own metrics (https://docs.sglang.io/references/production_metrics.html), available with
@@ -187,13 +243,14 @@ function healthProbe({ recipe, runtime, ranks, process }: WorkerContext): ProbeS
  * decode batch and may report 0 while requests hang, so open HTTP requests count as well (not in 0.5.5);
  * probes and /metrics are open there too, under other endpoints.
  */
-function progress({ recipe, runtime, process }: WorkerContext): EngineProgress | undefined {
+function progress(context: WorkerContext): EngineProgress | undefined {
+  const { recipe, runtime, process } = context;
   if (process.rank > 0) return undefined;
   const { node, ports } = process;
   return {
     kind: 'metrics',
     host: runtime.address(node),
-    port: underDynamo(recipe) ? ports.system : ports.http,
+    port: underDynamo(recipe) ? ports.system : servingPort(context),
     path: '/metrics',
     running: [
       'sglang:num_running_reqs',
@@ -210,29 +267,51 @@ function progress({ recipe, runtime, process }: WorkerContext): EngineProgress |
       ...(underDynamo(recipe) ? DYNAMO_PROGRESS.counters : []),
       'sglang:generation_tokens_total',
       'sglang:prompt_tokens_total',
-      'sglang:realtime_tokens_total',
-      'sglang:inter_token_latency_seconds_count',
-      'sglang:gen_throughput',
-      'sglang:token_usage',
+      ...[SENT, PREFILLED],
     ],
+    computed: ['sglang:realtime_tokens_total', 'sglang:gen_throughput', 'sglang:token_usage'],
+    sent: process.mode === 'decode' ? [SENT] : [SENT, PREFILLED],
   };
 }
+
+/** srt/observability/metrics_collector.py, 0.5.23. The gauges are written with every 40th decode batch. */
+const SCHEDULER_METRICS = {
+  preemptions: ['sglang:num_retracted_requests_total'],
+  kvCacheUsage: ['sglang:token_usage'],
+  queue: [
+    'sglang:num_queue_reqs',
+    'sglang:num_prefill_bootstrap_queue_reqs',
+    'sglang:num_decode_prealloc_queue_reqs',
+    'sglang:num_decode_transfer_queue_reqs',
+  ],
+  speculation: {
+    steps: ['sglang:spec_verify_calls_total'],
+    tokens: ['sglang:generation_tokens_total'],
+    drafted: [],
+    hasOwnToken: true,
+  },
+};
 
 /**
  * Its own server flushes its caches unless requests run; the storage behind its hierarchical cache has a
  * separate flush. Under Dynamo there is only the status server.
  */
-function rest({ recipe, runtime, process }: WorkerContext): ReturnType<NonNullable<BackendProtocol['rest']>> {
+function rest(context: WorkerContext): ReturnType<NonNullable<BackendProtocol['rest']>> {
+  const { recipe, runtime, process } = context;
   const host = runtime.address(process.node);
-  const { http, system } = process.ports;
-  const port = underDynamo(recipe) ? system : http;
+  const port = underDynamo(recipe) ? process.ports.system : servingPort(context);
   const flags = flagsOf(recipe, process.mode);
   const cacheFigures = {
     ...{ host, port, path: '/metrics' },
     hits: ['sglang:cached_tokens_total'],
     prompts: ['sglang:prompt_tokens_total'],
   };
-  const figures = process.mode === 'decode' || !flags['enable-metrics'] ? {} : { cacheFigures };
+  const figures = {
+    ...(process.mode === 'decode' || !flags['enable-metrics'] ? {} : { cacheFigures }),
+    ...(flags['enable-metrics']
+      ? { engineFigures: { host, port, path: '/metrics', ...SCHEDULER_METRICS } }
+      : {}),
+  };
   if (underDynamo(recipe))
     return {
       flush: [],
@@ -241,7 +320,7 @@ function rest({ recipe, runtime, process }: WorkerContext): ReturnType<NonNullab
       ...figures,
     };
   const storage = flags['enable-hierarchical-cache'] && flags['hicache-storage-backend'] != null;
-  const isParallel = Number(flags['dp-size'] ?? flags['data-parallel-size'] ?? flags.dp ?? 1) > 1;
+  const isParallel = ranksOf(flags) > 1;
   return {
     flush: [
       { host, port, path: '/flush_cache' },

@@ -8,8 +8,10 @@ import { configReader } from '../common/config.ts';
 import { nsysPrefix, profilingEnvironment } from '../common/profiling.ts';
 import { type BackendProtocol, recipeMode, type WorkerContext } from '../common/protocol.ts';
 import { dynamoProgress } from '../common/rest.ts';
+import { besideAddress, grpcPort, hasSidecar, withSidecar } from '../common/sidecar.ts';
 import { commonEnvironment, fillIn, visibleDevices } from '../common/worker-environment.ts';
 import { configYaml } from './config-file.ts';
+import { storeEnvironment, storeFiles } from './mooncake-store.ts';
 import { cannotRun, notDone } from './runnable.ts';
 import { type TrtllmConfig, trtllmBackendSchema } from './schema.ts';
 
@@ -45,20 +47,34 @@ export const trtllm = {
   cannotRun,
   notDone,
   launch: 'endpoint',
+  sidecar: 'aggregated',
   workerNodesNeeded,
+  // Of several nodes a worker fills all but the last one, because its ranks look for their GPUs there: rank 5 is on the
+  // second node of four GPUs and has GPU 1 (tensorrt_llm/mapping.py at 05ebebb, node_rank and local_rank; the GPUs of a
+  // node are those that the leader sees, llmapi/llm_args.py).
   allocateEndpoints: (recipe, nodes) => allocate(recipe, nodes),
-  endpointsToProcesses: (_, endpoints) => toProcesses(endpoints),
+  endpointsToProcesses: (_, endpoints, ports) => toProcesses(endpoints, ports),
   command,
   servedModel,
   environment,
-  files: ({ recipe, runtime, process: { mode } }) => [
-    { path: `${runtime.logDir}/${configFile(mode)}`, content: configYaml(optionsOf(recipe, mode)) },
-  ],
+  files: (context) => {
+    const { recipe, runtime, process } = context;
+    const config = configYaml(optionsOf(recipe, process.mode));
+    return [
+      { path: `${runtime.logDir}/${configFile(process.mode)}`, content: config },
+      ...storeFiles(context, servedModel(recipe, runtime).name),
+    ];
+  },
   ports: (context) => {
     const dynamo = underDynamo(context.recipe);
     const { system } = context.process.ports;
     const none = { bootstrap: null, kvEvents: null, nixl: null };
-    return { ...none, ...(dynamo ? { http: 0, system } : { http: servingPort(context), system: 0 }) };
+    const grpc = hasSidecar(context.recipe) ? { grpc: grpcPort(context) } : {};
+    return {
+      ...none,
+      ...grpc,
+      ...(dynamo ? { http: 0, system } : { http: servingPort(context), system: 0 }),
+    };
   },
   healthProbe,
   fatalLines: FATAL_LINES,
@@ -78,7 +94,8 @@ function servedModel(recipe: Recipe, { modelPathInside: path }: RuntimeContext):
       name: dynamoName(recipe),
       isGiven: configOf(recipe).served_model_name != null,
     };
-  return { name: path.startsWith('/') ? baseName(path) : path, isGiven: false };
+  const given = configOf(recipe).served_model_name;
+  return { name: given ?? (path.startsWith('/') ? baseName(path) : path), isGiven: given != null };
 }
 
 const dynamoName = (recipe: Recipe): string =>
@@ -92,12 +109,31 @@ const optionsOf = (recipe: Recipe, mode: EndpointMode): Readonly<Record<string, 
 
 function command(context: WorkerContext): string[] {
   const { recipe } = context;
+  if (hasSidecar(recipe)) return besideCommand(context);
   return [
     ...nsysPrefix(context, { forks: underDynamo(recipe), mpi: true }),
     ...memoryBinding(context),
     'trtllm-llmapi-launch',
     ...(underDynamo(recipe) ? dynamoWorker(context) : server(context)),
   ];
+}
+
+/** Its gRPC server with its sidecar, which the first rank has (ai-dynamo 1.6.1, `dynamo.trtllm.sidecar --help`). */
+function besideCommand(context: WorkerContext): string[] {
+  const { recipe, runtime, process } = context;
+  const length = recipe.dynamo.sidecar_context_length ?? optionsOf(recipe, process.mode).max_seq_len;
+  const host = besideAddress(runtime, process.node);
+  const argv = [
+    ...nsysPrefix(context, { forks: false, mpi: true }),
+    ...memoryBinding(context),
+    ...['trtllm-llmapi-launch', 'python3', '-m', 'tensorrt_llm.commands.serve', runtime.modelPathInside],
+    ...['--grpc', '--host', host, '--port', String(grpcPort(context))],
+    ...['--extra_llm_api_options', `${runtime.logDirInside}/${configFile(process.mode)}`],
+  ];
+  return withSidecar(context, { name: 'TensorRT-LLM', module: 'dynamo.trtllm.sidecar', argv }, [
+    ...['--model-path', runtime.modelPathInside],
+    ...(length == null ? [] : ['--context-length', String(length)]),
+  ]);
 }
 
 /**
@@ -107,7 +143,7 @@ function command(context: WorkerContext): string[] {
 function memoryBinding({ recipe, process: { mode } }: WorkerContext): string[] {
   const wanted =
     configOf(recipe).numa_memory_bind ?? ['gb200', 'gb300'].includes(recipe.resources.gpu_type ?? '');
-  return wanted && mode !== 'agg' ? ['numactl', '-m', '0,1'] : [];
+  return wanted === true && mode !== 'agg' ? ['numactl', '-m', '0,1'] : [];
 }
 
 function dynamoWorker({ recipe, runtime, process: { mode } }: WorkerContext): string[] {
@@ -117,17 +153,23 @@ function dynamoWorker({ recipe, runtime, process: { mode } }: WorkerContext): st
     ...(mode === 'agg' ? [] : ['--disaggregation-mode', mode]),
     ...['--extra-engine-args', `${runtime.logDirInside}/${configFile(mode)}`],
     ...['--request-plane', recipe.dynamo.request_plane],
-    ...(configOf(recipe).publish_events_and_metrics === true ? ['--publish-events-and-metrics'] : []),
+    ...published(configOf(recipe)),
   ];
 }
+
+/** Dynamo refuses both at once. */
+const published = ({ publish_events_and_metrics: all, publish_metrics: metrics }: TrtllmConfig): string[] =>
+  all === true ? ['--publish-events-and-metrics'] : metrics === true ? ['--publish-metrics'] : [];
 
 function server(context: WorkerContext): string[] {
   const { recipe, runtime, process } = context;
   const options = optionsOf(recipe, process.mode);
+  const { served_model_name: given } = configOf(recipe);
   const sizes = ['tensor_parallel_size', 'moe_expert_parallel_size', 'pipeline_parallel_size'];
   return [
     ...['trtllm-serve', runtime.modelPathInside],
     ...['--host', runtime.listenAddress(process.node), '--port', String(servingPort(context))],
+    ...(given == null ? [] : ['--served_model_name', given]),
     // The server has its own defaults for these options, which would override the file.
     ...sizes.flatMap((size) => (options[size] == null ? [] : [`--${size}`, String(options[size])])),
     // The alias `--config` exists only since 1.2.
@@ -145,6 +187,7 @@ function environment(context: WorkerContext): Record<string, string> {
   return {
     ...commonEnvironment(context),
     ...fillIn(configOf(recipe)[`${recipeMode(mode)}_environment`], context),
+    ...storeEnvironment(context),
     // Shared memory of the expert balancer: endpoints and jobs that share a node must not share it.
     TRTLLM_EPLB_SHM_NAME: `moe_shared_${runtime.jobId}_${mode}_${index}`,
     ...profilingEnvironment(context),

@@ -32,6 +32,11 @@ export const notDone: NonNullable<Checks['notDone']> = (recipe, way) => {
   const config = configOf(recipe);
   const asked: readonly [key: string, isAsked: boolean, text: string][] = [
     ['sequential_node_start', config.sequential_node_start > 0, 'all workers of a node load at once'],
+    [
+      'numa_memory_bind',
+      config.numa_memory_bind === 'local',
+      'workers are not kept to the memory beside their GPUs',
+    ],
     ['numa_cpu_bind', config.numa_cpu_bind, 'workers are not bound to CPUs'],
   ];
   return [

@@ -21,6 +21,12 @@ export const trtllmBackendSchema = z.strictObject({
   sequential_node_start: countSchema
     .default(0)
     .describe('workers of a node that may load at once; 0: all of them'),
+  publish_metrics: z
+    .boolean()
+    .nullish()
+    .describe(
+      'whether workers under Dynamo publish metrics alone, for releases of Dynamo with --publish-metrics',
+    ),
   publish_events_and_metrics: z
     .boolean()
     .nullish()
@@ -28,9 +34,11 @@ export const trtllmBackendSchema = z.strictObject({
       'whether workers under Dynamo publish KV cache events, for routers that are aware of the cache',
     ),
   numa_memory_bind: z
-    .boolean()
+    .union([z.boolean(), z.literal('local')])
     .nullish()
-    .describe("keep prefill and decode workers to the CPUs' memory; by default on gb200 and gb300"),
+    .describe(
+      "keep prefill and decode workers to the CPUs' memory; by default on gb200 and gb300. local: to the memory beside each GPU, with numa_cpu_bind",
+    ),
   numa_cpu_bind: z.boolean().default(false).describe('keep each worker to the CPUs beside its GPU'),
   trtllm_config: z
     .strictObject({

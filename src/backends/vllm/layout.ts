@@ -1,7 +1,7 @@
 import type { Endpoint, EndpointMode, EndpointProcess } from '../../model/kinds.ts';
 import { PlanError } from '../../os/errors.ts';
 import type { Flags } from '../../recipe/values/flags.ts';
-import { PortAllocator } from '../../recipe/values/ports.ts';
+import type { PortAllocator } from '../../recipe/values/ports.ts';
 import { processPerNode } from '../common/allocation.ts';
 import { recipeMode } from '../common/protocol.ts';
 
@@ -61,9 +61,9 @@ const wrong = (mode: EndpointMode, name: string, message: string): PlanError =>
 /** The processes of all endpoints, with the ports of each. */
 export function processesOf(
   endpoints: readonly Endpoint[],
+  ports: PortAllocator,
   layout: (endpoint: Endpoint) => Layout,
 ): EndpointProcess[] {
-  const ports = new PortAllocator();
   return endpoints.flatMap((endpoint) => {
     const lies = layout(endpoint);
     return 'local' in lies ? dataParallel(endpoint, lies, ports) : processPerNode(endpoint, ports);

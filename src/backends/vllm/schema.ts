@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { failoverSchema } from '../../recipe/values/failover.ts';
 import { flagsSchema } from '../../recipe/values/flags.ts';
 import { environmentsShape, kvEventsSchema, mooncakeShape } from '../../recipe/values/values.ts';
 
@@ -19,7 +20,7 @@ export const vllmBackendSchema = z.strictObject({
     .nullish()
     .default('nixl')
     .describe(
-      'how the KV cache moves between workers: nixl, lmcache, kvbm, the JSON of --kv-transfer-config, or null for none; vllm_config may name another for a mode',
+      'how the KV cache moves between workers: nixl, lmcache, lmcache-mp, kvbm, moriio, the JSON of --kv-transfer-config, or null for none; vllm_config may name another for a mode',
     ),
   dp_launch_mode: z
     .enum(['per_node', 'per_gpu'])
@@ -37,6 +38,7 @@ export const vllmBackendSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe('with the former: on as few nodes as they fit on'),
+  failover: failoverSchema,
   vllm_serve_binary: z.string().min(1).default('vllm').describe('program of a vllm frontend'),
   kv_events_config: kvEventsSchema,
   mooncake_kv_store: z
@@ -45,7 +47,7 @@ export const vllmBackendSchema = z.strictObject({
       store_config: z
         .record(z.string(), z.unknown())
         .nullish()
-        .describe("what vLLM's Mooncake connector reads from its file, but the master's address"),
+        .describe("what vLLM's Mooncake connector reads from its file, except the master's address"),
     })
     .nullish()
     .describe('run a Mooncake master on the infra node and tell the workers where it is'),

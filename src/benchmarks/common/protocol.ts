@@ -3,6 +3,7 @@ import type { Checks } from '../../model/checks.ts';
 import type {
   EndpointProcess,
   PlannedBenchmark,
+  PlannedService,
   Roles,
   RuntimeContext,
   ServedModel,
@@ -16,6 +17,8 @@ export interface Entry {
   readonly port: number;
   /** false: a prompt of /v1/completions must be text. */
   readonly takesTokenIds: boolean;
+  /** true: there is no /v1/completions. */
+  readonly chatAlone?: boolean;
   readonly model: ServedModel;
 }
 
@@ -29,6 +32,7 @@ export interface BenchmarkContext {
   readonly pointDir: string;
   /** The point's number in the sweep, from 0. */
   readonly ordinal: number;
+  readonly services: readonly PlannedService[];
   /** How to bring workers to rest, and where they count cached tokens. */
   readonly rest: readonly WorkerRest[];
 }
@@ -48,6 +52,8 @@ export interface BenchmarkProtocol extends Checks {
   readonly unused?: Partial<Record<BenchmarkKey, string>>;
   /** true: it writes figures during the run, so that they can be read when it did not finish. */
   readonly leavesFigures?: boolean;
+  /** true: its progress.json says when the measured window begins. */
+  readonly measures?: boolean;
   /** Its command for a script, which only sees exit codes: it fails unless its result is valid. */
   judged?(argv: readonly string[], given: { readonly lossy: boolean }): string[];
   plan(context: BenchmarkContext): PlannedBenchmark;

@@ -1,4 +1,5 @@
-import type { PointResult, ServingResult } from '../../messages/job-directory/result.ts';
+import type { PointResult } from '../../messages/job-directory/result.ts';
+import type { ServingResult } from '../../messages/job-directory/serving-result.ts';
 
 /** A point at one concurrency; a point without figures has one line with its state. */
 export interface ResultLine extends Partial<Omit<ServingResult, 'errors'>> {
@@ -47,7 +48,7 @@ export function resultLines(
 }
 
 /** Comma-separated values (RFC 4180) with a column for each parameter and figure of any line. */
-export function toCsv(lines: readonly ResultLine[]): string {
+export function toCsv(lines: readonly object[]): string {
   const rows = lines.map((line) => new Map(flatten(line, '')));
   const columns = [...new Set(rows.flatMap((row) => [...row.keys()]))];
   const table = [columns, ...rows.map((row) => columns.map((column) => row.get(column) ?? ''))];

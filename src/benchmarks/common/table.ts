@@ -1,31 +1,39 @@
 import Table from 'cli-table3';
-import type { ServingResult } from '../../messages/job-directory/result.ts';
+import type { ServingResult } from '../../messages/job-directory/serving-result.ts';
 
 const ms = (value: number): string =>
   value >= 1_000 ? value.toFixed(0) : value.toFixed(value >= 100 ? 1 : 2);
 const rate = (value: number): string => (value >= 1_000 ? value.toFixed(0) : value.toFixed(2));
 
-/** Widest columns of the upright form, with borders: `concurrency` and figures of seven digits. */
-const UPRIGHT = { label: 14, figure: 11 };
+/** Widest columns of the upright form, with borders: `in/prefill GPU` and figures of seven digits. */
+const UPRIGHT = { label: 17, figure: 11 };
+
+/** Of percentiles that too few values decide. */
+const TOO_FEW = '*';
 
 /**
  * The results of a serving benchmark for people: a row for each concurrency, or, where that is wider than
  * `columns` characters, a column for each. Times in ms.
- * @param gpus of the deployment; adds output tokens per second and GPU
  */
-export function servingTable(
-  results: readonly ServingResult[],
-  gpus?: number,
-  columns = Number.POSITIVE_INFINITY,
-): string {
-  const rows = results.map((result) => figuresOf(result, gpus));
-  const [head] = rows;
-  if (!head) return '';
+export function servingTable(results: readonly ServingResult[], columns = Number.POSITIVE_INFINITY): string {
+  if (results.length === 0) return '';
+  // A figure that no result has gets no column.
+  const all = results.map(figuresOf);
+  const rows = all.map((row) => row.filter((_, at) => all.some((other) => other[at]?.[1] !== undefined)));
+  const head = rows[0] ?? [];
   const lying = tableOf(
     head.map(([label]) => label),
-    rows.map((row) => row.map(([, figure]) => figure)),
+    rows.map((row) => row.map(([, figure]) => figure ?? '')),
   );
-  const legend = 'TTFT, TPOT, ITL, E2EL: mean and 99th percentile, ms';
+  const isShown = (name: string): boolean => head.some(([label]) => label === name);
+  const hasFew = rows.some((row) => row.some(([, figure]) => figure?.endsWith(TOO_FEW)));
+  const legend = [
+    'TTFT, TPOT, ITL, E2EL: mean and 99th percentile, ms',
+    ...(isShown('tok/s/user') ? ['tok/s/user: output tokens, median of requests'] : []),
+    ...(isShown('tok/s/GPU') ? ['tok/s/GPU: output tokens, over the GPUs of all workers'] : []),
+    ...(isShown('goodput') ? ['goodput: requests/s within all limits'] : []),
+    ...(hasFew ? [`${TOO_FEW}: fewer than 100 values, so the slowest few decide it`] : []),
+  ].join('\n');
   if (lying.indexOf('\n') <= columns) return `${lying}\n${legend}`;
   const beside = Math.max(1, Math.floor((columns - UPRIGHT.label) / UPRIGHT.figure));
   const upright: string[] = [];
@@ -37,33 +45,48 @@ export function servingTable(
   return [...upright, legend].join('\n');
 }
 
-/** Labels and figures of one concurrency in display order. */
-function figuresOf(one: ServingResult, gpus: number | undefined): [label: string, figure: string][] {
+/** In place of a time that no request has. */
+const NONE = '–';
+
+type Figure = readonly [label: string, figure: string | undefined];
+
+const given = (value: number | null | undefined, text: (value: number) => string): string | undefined =>
+  value == null ? undefined : text(value);
+
+/** Labels and figures of one concurrency in display order; undefined: it has none. */
+function figuresOf(one: ServingResult): Figure[] {
+  const { perGpu, goodput, outputPerUser } = one;
   const times = { TTFT: one.ttftMs, TPOT: one.tpotMs, ITL: one.itlMs, E2EL: one.e2elMs };
   return [
     ['concurrency', String(one.concurrency)],
+    ['asked req/s', given(one.requestRate, rate)],
     ['requests', String(one.completed)],
     ['failed', String(one.failed)],
     ['req/s', rate(one.requestThroughput)],
     ['in tok/s', rate(one.inputThroughput)],
     ['out tok/s', rate(one.outputThroughput)],
-    ...(gpus !== undefined && gpus > 0
-      ? [['tok/s/GPU', rate(one.outputThroughput / gpus)] as [string, string]]
-      : []),
-    ...Object.entries(times).flatMap(([name, figure]): [string, string][] => [
-      [name, ms(figure.mean)],
-      ['p99', ms(figure.p99)],
+    ['tok/s/user', given(outputPerUser?.count === 0 ? null : outputPerUser?.median, rate)],
+    ['tok/s/GPU', given(perGpu?.outputPerGpu, rate)],
+    ['in/prefill GPU', given(perGpu?.inputPerPrefillGpu, rate)],
+    ['out/decode GPU', given(perGpu?.outputPerDecodeGpu, rate)],
+    ['goodput', given(goodput?.requestThroughput, rate)],
+    ...Object.entries(times).flatMap(([name, figure]): Figure[] => [
+      [name, figure.count === 0 ? NONE : ms(figure.mean)],
+      [
+        'p99',
+        figure.count === 0 ? NONE : `${ms(figure.p99)}${figure.tooFew?.includes('p99') ? TOO_FEW : ''}`,
+      ],
     ]),
   ];
 }
 
-function tableOf(head: readonly string[], rows: readonly string[][]): string {
+function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const table = new Table({
     head: [...head],
     // The caller decides about colours.
     style: { head: [], border: [], compact: true },
     colAligns: head.map(() => 'right' as const),
   });
-  table.push(...rows);
+  table.push(...rows.map((row) => [...row]));
   return table.toString();
 }

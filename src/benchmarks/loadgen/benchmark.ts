@@ -1,52 +1,67 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Pool } from 'undici';
 import writeFileAtomic from 'write-file-atomic';
-import type { BenchmarkProgress, ServingResult } from '../../messages/job-directory/result.ts';
+import type { BenchmarkProgress } from '../../messages/job-directory/result.ts';
+import type { ServingResult } from '../../messages/job-directory/serving-result.ts';
 import { ATTEMPT_VARIABLE, mixed, seedOf } from '../common/seed.ts';
 import { servingTable } from '../common/table.ts';
-import { cacheWindow } from './caches.ts';
 import { type LoadgenConfig, resultFileOf, resultFilePattern } from './config.ts';
-import { randomPrompts, seededRandom, type Workload } from './dataset.ts';
+import type { Measured } from './figures/measured.ts';
+import { openWindow } from './figures/window.ts';
+import type { Load } from './load.ts';
 import { servedModel } from './models.ts';
+import { type Intended, sendAll } from './pace/send-all.ts';
+import type { PaceSettings } from './pace/settings.ts';
 import { probe } from './probe-request.ts';
-import { reportProgress, type Stage, writeProgress } from './progress.ts';
-import { type Measured, measureRequest } from './request.ts';
-import { sendAll } from './run.ts';
-import { Summary } from './summary.ts';
-import { ordinaryIds, readVocabulary } from './vocabulary.ts';
+import { reportProgress, type Stage, tokensSoFar, writeProgress } from './progress.ts';
+import { clientOf } from './request/client-of.ts';
+import { outgoing } from './request/request.ts';
+import { type Crew, type StartCrew, startCrew } from './threads/crew.ts';
+import { requireOpenFiles, threadsFor } from './threads/limits.ts';
+import type { WireClient } from './wire/client.ts';
+import { makeRoom } from './workload/make-room.ts';
+import type { Prompt } from './workload/prompt.ts';
+import { seededRandom } from './workload/random.ts';
+import { openSource } from './workload/source.ts';
+import { WorkloadHash } from './workload/workload-hash.ts';
 
-/**
- * Thousands of simultaneous connections overflow a server's queue, and the kernel retries after 1, 3 and 7 s.
- */
-const CONNECT_TIMEOUT_MS = 60_000;
-/** Above this CPU share the measurement partly measures this process. */
-const BUSY = 0.8;
+/** The measured window of the benchmark: when its first measured request was sent, ms since 1970. */
+interface Window {
+  since?: number;
+}
 
 /**
  * Loads the frontend at each concurrency in turn, and writes and returns the measurements. Rejects when it is
  * aborted.
+ * @param start starts what sends the requests of one concurrency
  */
 export async function runBenchmark(
   given: LoadgenConfig,
   signal: AbortSignal,
+  start: StartCrew = startCrew,
 ): Promise<readonly ServingResult[]> {
-  const config = { ...given, seed: seedOf(given, process.env[ATTEMPT_VARIABLE]) };
-  await removeOldResults(config.resultDir);
-  const load: Workload = {
+  const seeded = { ...given, seed: seedOf(given, process.env[ATTEMPT_VARIABLE]) };
+  await removeOldResults(given.resultDir);
+  requireOpenFiles(Math.max(...given.concurrencies));
+  const source = await openSource(seeded, mostRequests(given));
+  const config = { ...seeded, endpoint: source.endpoint, isl: source.isl, osl: source.osl };
+  const load: Load = {
     config,
-    model: await servedModel(config, signal),
-    ids: await promptIds(config),
+    source,
+    model: await withClient(config, signal, (client) => servedModel(client, config, signal)),
   };
   const { url, endpoint, isl, osl, concurrencies } = config;
   say(
     `${url}${endpoint}, model ${load.model}: isl ${isl}, osl ${osl}, concurrencies ${concurrencies.join(', ')}, seed ${config.seed}`,
   );
-  await withPool(config, 1, signal, (pool) => probe(pool, load, signal));
+  say(source.summary);
+  const added = await withClient(config, signal, (client) => probe(client, load, signal));
+  if (added !== null) makeRoom(source, added, say);
   const results: ServingResult[] = [];
   let last: BenchmarkProgress | undefined;
+  const window: Window = {};
   for (const [index, concurrency] of concurrencies.entries()) {
-    const { result, progress } = await runConcurrency(load, index, signal);
+    const { result, progress } = await runConcurrency(start, load, index, window, signal);
     const file = join(config.resultDir, resultFileOf(concurrency));
     await writeFileAtomic(file, `${JSON.stringify(result, null, 2)}\n`);
     results.push(result);
@@ -62,125 +77,159 @@ export async function runBenchmark(
   return results;
 }
 
-/** Token ids for prompts; [] when prompts are words. */
-async function promptIds({ prompts, modelPath }: LoadgenConfig): Promise<readonly number[]> {
-  if (prompts === 'words') return [];
-  return ordinaryIds(modelPath === null ? undefined : await readVocabulary(modelPath));
-}
+/** As many requests as the benchmark can send: the probe's, warm-ups and measured ones. */
+const mostRequests = ({ concurrencies, ...config }: LoadgenConfig): number =>
+  config.durationS !== null
+    ? Number.POSITIVE_INFINITY
+    : concurrencies.reduce((sum, one) => sum + warmupsOf(config, one) + requestsOf(config, one), 1);
 
-/** Connections only for `run`; they are destroyed after it, or when `signal` fires. */
-async function withPool<T>(
-  { url }: LoadgenConfig,
-  connections: number,
+type Multipliers = Pick<LoadgenConfig, 'warmupMultiplier' | 'promptsMultiplier'>;
+const warmupsOf = ({ warmupMultiplier }: Multipliers, concurrency: number): number =>
+  Math.round(concurrency * warmupMultiplier);
+const requestsOf = ({ promptsMultiplier }: Multipliers, concurrency: number): number =>
+  Math.max(1, Math.round(concurrency * promptsMultiplier));
+
+/** A client only for `run`; its connections are closed after it, or when `signal` fires. */
+async function withClient<T>(
+  config: LoadgenConfig,
   signal: AbortSignal,
-  run: (pool: Pool) => Promise<T>,
+  run: (client: WireClient) => Promise<T>,
 ): Promise<T> {
-  const pool = new Pool(url, {
-    connections,
-    pipelining: 1,
-    // A request only has its own limit, because a prefill under load may be silent for longer than undici
-    // would wait.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    connect: { timeout: CONNECT_TIMEOUT_MS },
-  });
-  const abort = (): void => void pool.destroy(new Error('stopped'));
+  const client = await clientOf(config);
+  const abort = (): void => client.close(STOPPED);
   signal.addEventListener('abort', abort, { once: true });
   try {
-    return await run(pool);
+    return await run(client);
   } finally {
     signal.removeEventListener('abort', abort);
-    await pool.destroy();
+    client.close(STOPPED);
   }
 }
 
-/**
- * Each concurrency has its own connections: one for each request in flight, so that no request waits for
- * another.
- */
-function runConcurrency(load: Workload, index: number, signal: AbortSignal) {
-  const concurrency = load.config.concurrencies[index] ?? 1;
-  return withPool(load.config, concurrency, signal, (pool) => measure(pool, load, index, signal));
+const STOPPED = 'stopped';
+
+/** Each concurrency has its own threads and connections, so none is kept from an earlier one. */
+async function runConcurrency(
+  start: StartCrew,
+  load: Load,
+  index: number,
+  window: Window,
+  signal: AbortSignal,
+) {
+  const { config } = load;
+  const concurrency = config.concurrencies[index] ?? 1;
+  const crew = await start(config, threadsFor(config, concurrency));
+  const abort = (): void => crew.stop(STOPPED);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await measure(crew, load, index, window, signal);
+  } finally {
+    signal.removeEventListener('abort', abort);
+    await crew.end();
+  }
 }
 
-async function measure(pool: Pool, { config, model, ids }: Workload, index: number, signal: AbortSignal) {
+async function measure(
+  crew: Crew,
+  { config, model, source }: Load,
+  index: number,
+  window: Window,
+  signal: AbortSignal,
+) {
   const concurrency = config.concurrencies[index] ?? 1;
   const [random, gaps] = [mixed(config.seed, index, 0), mixed(config.seed, index, 1)].map(seededRandom) as [
     () => number,
     () => number,
   ];
 
+  const hash = new WorkloadHash(source.facts);
   const run = async (
     name: 'warmup' | 'measure',
     count: number,
+    pace: PaceSettings,
     onMeasured: (one: Measured) => void,
     until = signal,
   ) => {
+    const isTimed = pace.durationS !== null;
+    if (name === 'measure') window.since ??= Date.now();
+    const before = crew.chunks();
+    const ended = { chunks: 0, tokens: 0 };
     const stage: Stage = {
       stage: name,
       concurrency,
       step: index + 1,
       steps: config.concurrencies.length,
-      requestsTotal: count,
+      requestsTotal: isTimed ? 0 : count,
       requestsSent: 0,
       requestsDone: 0,
       failed: 0,
-      outputTokens: 0,
+      get chunks() {
+        return crew.chunks() - before;
+      },
+      get outputTokens() {
+        return tokensSoFar(this.chunks, ended);
+      },
+      ...(window.since === undefined ? {} : { measuredSince: window.since }),
     };
     const reporter = reportProgress(config.progressFile, stage);
-    const busy = performance.eventLoopUtilization();
-    const onChunk = (): void => void stage.outputTokens++;
+    let load: ServingResult['load'];
     try {
-      await sendAll(randomPrompts(config, ids, count, random), {
+      load = await sendAll(source.prompts(isTimed ? Number.POSITIVE_INFINITY : count, random), {
         concurrency,
-        requestRate: config.requestRate,
+        pace,
         random: gaps,
         signal: until,
-        send: (prompt) => {
-          stage.requestsSent++;
-          return measureRequest(pool, config, model, prompt, onChunk);
+        async send(prompt: Prompt, { intendedAt, heldMs }: Intended) {
+          if (name === 'measure') hash.add(prompt);
+          const index = stage.requestsSent++;
+          // How many a run by time sends is known when it ends.
+          if (isTimed) stage.requestsTotal = stage.requestsSent;
+          const request = outgoing(config, model, prompt, { index, intendedAt });
+          return { ...(await crew.measure(request)), heldMs };
         },
         onMeasured(one) {
           stage.requestsDone++;
           if (one.error !== null) stage.failed++;
+          ended.chunks += one.chunks;
+          ended.tokens += one.error === null ? one.outputTokens : one.chunks;
           onMeasured(one);
         },
       }).catch((error: unknown) => {
         // Only `until` fired: the run is over, and its measurements so far count.
         if (signal.aborted || !until.aborted) throw error;
+        return undefined;
       });
     } finally {
       await reporter.end();
     }
-    return { stage, busy: performance.eventLoopUtilization(busy).utilization };
+    return { stage, load };
   };
 
-  const warmups = Math.round(concurrency * config.warmupMultiplier);
-  if (warmups > 0) await run('warmup', warmups, () => undefined);
-  const summary = new Summary(config, concurrency);
-  const requests = Math.max(1, Math.round(concurrency * config.promptsMultiplier));
-  const cached = await cacheWindow(config.caches, signal);
+  const warmups = warmupsOf(config, concurrency);
+  // A warm-up is as short as it can be: it has the rate, and no ramp.
+  const warmupPace = { ...config, rampUpS: 0, durationS: null };
+  if (warmups > 0) await run('warmup', warmups, warmupPace, () => undefined);
+  const requests = requestsOf(config, concurrency);
+  const figures = await openWindow(config, model, concurrency, signal);
+  crew.watch();
   const invalid = new AbortController();
   const onMeasured = (one: Measured): void => {
-    summary.add(one);
-    if (one.error === null || !config.stopWhenInvalid) return;
+    if (!figures.add(one)) return;
     invalid.abort();
-    // Destroying the connections ends the requests in flight.
-    void pool.destroy(new Error('stopped'));
+    // Ends the requests in flight.
+    crew.stop(STOPPED);
   };
-  const { stage, busy } = await run(
-    'measure',
-    requests,
-    onMeasured,
-    AbortSignal.any([signal, invalid.signal]),
-  );
+  const until = AbortSignal.any([signal, invalid.signal]);
+  const { stage, load } = await run('measure', requests, config, onMeasured, until);
   const { outputTokens: _, requestsSent: __, ...progress } = stage;
-  const figures: ServingResult = { ...summary.result(), seed: config.seed };
-  if (invalid.signal.aborted) return { result: { ...figures, partial: true }, progress };
-  const cache = await cached();
-  if (busy > BUSY)
-    say(`warning: the load generator itself was busy for ${(busy * 100).toFixed(0)} % of the time`);
-  return { result: { ...figures, cache }, progress };
+  const judged = await figures.close(invalid.signal.aborted, await crew.end());
+  const workload = { ...source.facts, hash: hash.digest() };
+  const result = { ...judged, workload, ...(load ? { load } : {}) };
+  for (const { text } of result.validity?.problems ?? []) say(`not valid: ${text}`);
+  for (const { text } of result.validity?.warnings ?? []) say(`warning: ${text}`);
+  const { threads: clientThreads } = crew;
+  const connections = config.reuseConnections ? ('reused' as const) : ('per-request' as const);
+  return { result: { ...result, connections, clientThreads }, progress };
 }
 
 /** Removes results of an aborted run, so that an existing result is this run's. */

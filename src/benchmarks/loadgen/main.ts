@@ -1,9 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { parseJson } from '../common/parse-json.ts';
 import { runBenchmark } from './benchmark.ts';
 import { loadgenConfigSchema } from './config.ts';
-import { whyNotValid } from './judge.ts';
+import { whyNotValid } from './figures/why-not-valid.ts';
+import type { ThreadData } from './threads/messages.ts';
+import { serveThread } from './threads/thread.ts';
 
 /**
  * `node loadgen.js --config FILE [--judge [--lossy]]`: exit code 0 when it finished, else 1 with the reason
@@ -35,4 +38,6 @@ async function main(): Promise<void> {
   process.exit(0);
 }
 
-void main();
+/** Its threads run the same program. */
+if (isMainThread) void main();
+else if (parentPort) void serveThread(parentPort, workerData as ThreadData);

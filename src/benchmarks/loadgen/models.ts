@@ -1,6 +1,8 @@
 import * as z from 'zod';
+import { tryJson } from './answer/chunk.ts';
 import type { LoadgenConfig } from './config.ts';
-import { describeError } from './request.ts';
+import { askClient } from './wire/ask.ts';
+import type { WireClient } from './wire/client.ts';
 
 const TIMEOUT_MS = 30_000;
 /** Number of models in an error. */
@@ -19,17 +21,16 @@ const bareNamesSchema = z.object({ models: z.array(z.string()) });
  * the server may use another one.
  */
 export async function servedModel(
+  client: WireClient,
   { url: base, model, mustList }: Pick<LoadgenConfig, 'url' | 'model' | 'mustList'>,
   signal: AbortSignal,
 ): Promise<string> {
-  const url = new URL('/v1/models', base);
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
-  const response = await fetch(url, { signal: limit }).catch((error: unknown) => {
+  const url = `${base.replace(/\/+$/, '')}/v1/models`;
+  const response = await askClient(client, '/v1/models', TIMEOUT_MS).catch((error: unknown) => {
     signal.throwIfAborted();
-    // fetch only reports "fetch failed"; the reason is in its cause.
-    throw new Error(`${url}: ${describeError((error as Error).cause ?? error)}`, { cause: error });
+    throw new Error(`${url}: ${(error as Error).message}`);
   });
-  const body = await response.json().catch(() => undefined);
+  const body = tryJson(response.text);
   // TensorRT-LLM's disaggregated server lacks this path. The probe request shows whether it accepts the name.
   if (model !== null && response.status === 404) return model;
   // Routers aware of data parallelism may fail here although they serve (smg 1.2.0, vllm-router 0.1.11).
@@ -40,7 +41,16 @@ export async function servedModel(
   const bareNames = bareNamesSchema.safeParse(body).data?.models;
   const listed = bareNames ?? modelsSchema.safeParse(body).data?.data.map(({ id }) => id) ?? [];
   const [first] = listed;
-  if (first === undefined) throw new Error(`${url} names no model (HTTP ${response.status})`);
+  if (first === undefined)
+    throw new Error(`${url} names no model (HTTP ${response.status}${hintFor(response.status)})`);
+  if (model === null && mustList && listed.length > 1)
+    throw new Error(
+      `${url} lists several models, ${listed.slice(0, NAMED).join(', ')}: name the one to measure (--model)`,
+    );
+  if (model === null && listed.length > 1)
+    warn(
+      `${url} lists ${listed.length} models, and the recipe names none: requests are for the first, "${first}"`,
+    );
   if (model === null || listed.includes(model)) return model ?? first;
   if (bareNames) {
     warn(
@@ -54,8 +64,15 @@ export async function servedModel(
   }
   const others = listed.slice(0, NAMED).join(', ');
   throw new Error(
-    `${url} does not list the model of this deployment, "${model}", but ${others}: another server may listen there, or served-model-name is wrong`,
+    `${url} does not list the model of this deployment, "${model}", but ${others}: another server may listen there, or served-model-name (--model of srtctl bench) is wrong`,
   );
+}
+
+/** What to do about an answer that names no model. */
+function hintFor(status: number): string {
+  if (status === 401 || status === 403)
+    return ': the server wants a key, see api_key_env, or --api-key-env of srtctl bench';
+  return status === 404 ? ': name the model (served-model-name, or --model of srtctl bench)' : '';
 }
 
 const warn = (text: string): void => void process.stdout.write(`warning: ${text}\n`);

@@ -10,12 +10,29 @@ export interface Stage {
   readonly concurrency: number;
   readonly step: number;
   readonly steps: number;
-  readonly requestsTotal: number;
+  /** Of a run by time: those sent so far. */
+  requestsTotal: number;
+  /** When the first measured request of the benchmark was sent, ms since 1970. */
+  readonly measuredSince?: number;
   requestsSent: number;
   requestsDone: number;
   failed: number;
-  /** Chunks with text: as many as tokens, or fewer. */
-  outputTokens: number;
+  /** Chunks with output: as many as tokens, or fewer. */
+  readonly chunks: number;
+  /** Those of answers that have ended, and an estimate for the others. */
+  readonly outputTokens: number;
+}
+
+/**
+ * Output tokens of `chunks` chunks. Usage says how many tokens the `ended` answers had. The other chunks count as many
+ * tokens each as those did in the mean, because a chunk may have several.
+ */
+export function tokensSoFar(
+  chunks: number,
+  ended: { readonly chunks: number; readonly tokens: number },
+): number {
+  const perChunk = ended.chunks > 0 ? ended.tokens / ended.chunks : 1;
+  return ended.tokens + Math.max(chunks - ended.chunks, 0) * perChunk;
 }
 
 /** Reports the progress of a stage until `end`: a file for the coordinator, a line for readers of the log. */
@@ -46,7 +63,6 @@ function progressOf({ outputTokens, requestsSent, ...stage }: Stage, ms: number)
     ...stage,
     outputThroughput: ms > 0 ? (outputTokens / ms) * 1_000 : 0,
     inFlight: requestsSent - stage.requestsDone,
-    chunks: outputTokens,
   };
 }
 

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { EXIT, SrtctlError } from '../../os/errors.ts';
+import { addEdits, type EditOptions } from '../terminal/options.ts';
 
-interface ApplyOptions {
+interface ApplyOptions extends EditOptions {
   readonly file: readonly string[];
   readonly allowUnknown?: boolean;
   readonly local?: boolean;
@@ -11,9 +12,13 @@ interface ApplyOptions {
   readonly output?: string;
   readonly json?: boolean;
   readonly setupScript?: string;
+  readonly hostSetup?: boolean;
   readonly tags?: string;
   readonly yes?: boolean;
   readonly watch?: boolean;
+  readonly wait?: boolean;
+  readonly serveOnly?: boolean;
+  readonly maxGpuHours?: number;
   readonly currentAllocation?: boolean;
   readonly useOrchestrator?: boolean;
   readonly again?: boolean;
@@ -21,8 +26,7 @@ interface ApplyOptions {
 }
 
 export function registerApply(program: Command): void {
-  program
-    .command('apply')
+  addEdits(program.command('apply'))
     .description(
       'Run recipes: submit a Slurm job for each, or run here; its results are in outputs/<job id>.',
     )
@@ -32,6 +36,11 @@ export function registerApply(program: Command): void {
     )
     .option('--allow-unknown', 'warn about unknown keys and ignore them')
     .option('--watch', 'follow the job to its end; the exit code is then that of the run')
+    .option('--wait', 'the same, printing only the end of each job')
+    .option(
+      '--serve-only',
+      'deploy without a benchmark, print how to reach the deployment, and stay until it is cancelled',
+    )
     .option(
       '--current-allocation',
       'run in the Slurm allocation that this shell is in (the default inside one)',
@@ -62,12 +71,22 @@ export function registerApply(program: Command): void {
       '--setup-script <file>',
       'bash script that runs once on each node before any engine (overrides setup_script)',
     )
+    .option(
+      '--host-setup',
+      'run host_setup of the recipe, outside of any container, also with --local and --mock',
+    )
+    .option('--no-host-setup', 'leave host_setup of the recipe out')
     .option('--tags <tags>', 'words to find the job by, separated by commas')
     .option(
       '--again',
       'run the recipe even when every point already has a valid result in the outputs directory',
     )
     .option('--resume <job>', 'resume a job: run its points without a valid result')
+    .option(
+      '--max-gpu-hours <n>',
+      'allow jobs of up to so many GPU-hours, above max_gpu_hours of the recipe or srtslurm.yaml',
+      positive('--max-gpu-hours'),
+    )
     .option('-y, --yes', 'submit without confirmation (on a terminal, more than five jobs need one)')
     .addHelpText(
       'after',
@@ -79,6 +98,8 @@ Examples:
   srtctl apply -f recipe.yaml --watch            and follow it to its end
   srtctl apply -f recipe.yaml --local --mock     the whole run on this machine, without GPUs
   srtctl apply -f recipe.yaml --local            real engines and routers on this machine
+  srtctl apply -f recipe.yaml --serve-only       a deployment to send requests to
+  srtctl apply -f recipe.yaml --wait --json      for programs
   srtctl dry-run -f recipe.yaml                  what would run, and where`,
     )
     .action(async (options: ApplyOptions) => {
@@ -105,6 +126,16 @@ async function apply(options: ApplyOptions): Promise<number> {
         hint: 'use only one of the two options',
       },
     );
+  if (options.watch && options.wait)
+    throw new SrtctlError('usage', '--watch and --wait: use only one of the two options');
+  if (options.serveOnly && options.useOrchestrator === false)
+    throw new SrtctlError('usage', '--serve-only needs an orchestrated run, which can be cancelled', {
+      hint: 'use only one of the two options',
+    });
+  if (options.serveOnly && options.resume !== undefined)
+    throw new SrtctlError('usage', '--serve-only measures nothing, so there is nothing to resume', {
+      hint: 'use only one of the two options',
+    });
   if (!options.local) {
     const { applyOnSlurm } = await import('../submit/slurm-job.ts');
     return applyOnSlurm({ ...options, orchestrator: options.useOrchestrator !== false });
@@ -119,7 +150,7 @@ async function apply(options: ApplyOptions): Promise<number> {
     );
   const { prepareLocalJobs, runLocalJob } = await import('../submit/local-job.ts');
   const { jobsToRun } = await import('../submit/jobs-to-run.ts');
-  const jobs = await jobsToRun(await prepareLocalJobs(options), options);
+  const jobs = await jobsToRun(await prepareLocalJobs(options), startOptions(options));
   let worst: number = EXIT.ok;
   let stoppedWith: number | undefined;
   process.on('SIGINT', () => {
@@ -131,10 +162,17 @@ async function apply(options: ApplyOptions): Promise<number> {
   for (const { job, resumption } of jobs) {
     // A stopped `manual` run has succeeded, but the user wants no further run either.
     if (stoppedWith !== undefined) return stoppedWith;
-    const exitCode = await runLocalJob(job, { json: options.json === true }, resumption);
+    const view = { json: options.json === true, quiet: options.wait === true };
+    const exitCode = await runLocalJob(job, view, resumption);
     if (exitCode !== EXIT.ok) worst = worst === EXIT.ok ? exitCode : worst;
     // A user who stops one run wants none of the others.
     if (exitCode === EXIT.interrupted || exitCode === EXIT.terminated) return exitCode;
   }
   return worst;
 }
+
+/** A deployment is no result, so one that was up before does not count. */
+const startOptions = (options: ApplyOptions) => ({
+  ...options,
+  again: options.again === true || options.serveOnly === true,
+});

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { EXIT, SrtctlError } from '../../os/errors.ts';
 import type { DoctorCliOptions } from './doctor-world.ts';
 
-const WAIT_S = 300;
+export const WAIT_S = 300;
 
 export function registerDoctor(program: Command): void {
   program
@@ -39,13 +39,14 @@ Examples:
     });
 }
 
-function seconds(text: string): number {
+export function seconds(text: string): number {
   const value = Number(text);
   if (Number.isInteger(value) && value > 0) return value;
   throw new SrtctlError('usage', `--wait ${text}: not a whole number of seconds from 1`);
 }
 
-async function doctor(options: DoctorCliOptions): Promise<number> {
+/** Runs all checks and prints what they found. Resolves with the exit code. */
+export async function doctor(options: DoctorCliOptions): Promise<number> {
   const { worldOf } = await import('./doctor-world.ts');
   const { examine } = await import('../../doctor/doctor.ts');
   if (options.all && options.node)

@@ -1,16 +1,17 @@
 import type { Command } from 'commander';
 import { EXIT, SrtctlError } from '../../os/errors.ts';
+import { makeNamedDirectory } from '../../os/files/make-directories.ts';
+import { addEdits, type EditOptions, editTexts } from '../terminal/options.ts';
 import { writeExactly } from '../terminal/terminal.ts';
 
-interface ResolveOptions {
+interface ResolveOptions extends EditOptions {
   readonly file: readonly string[];
   readonly output?: string;
   readonly force?: boolean;
 }
 
 export function registerResolveOverride(program: Command): void {
-  program
-    .command('resolve-override')
+  addEdits(program.command('resolve-override'))
     .description('Write each variant of a recipe as a separate recipe.')
     .requiredOption(
       '-f, --file <path...>',
@@ -23,21 +24,31 @@ export function registerResolveOverride(program: Command): void {
     });
 }
 
-async function resolve({ file: paths, output, force }: ResolveOptions): Promise<number> {
+async function resolve({ file: paths, output, force, ...options }: ResolveOptions): Promise<number> {
   const [
+    { readOptions },
+    { parseEdits },
     { findRecipes },
     { resolveOverrides },
-    { mkdirSync, readFileSync, writeFileSync },
+    { readFileSync, writeFileSync },
     { basename, join },
   ] = await Promise.all([
+    import('../../recipe/source/duplicates.ts'),
+    import('../../recipe/source/edits.ts'),
     import('../../recipe/source/find.ts'),
     import('../../recipe/resolve-override.ts'),
     import('node:fs'),
     import('node:path'),
   ]);
+  const edits = parseEdits(editTexts(options));
+  const warn = (line: string) => void process.stderr.write(`srtctl: warning: ${line}\n`);
+  const reading = readOptions(process.env, warn);
   const files = await findRecipes(paths);
   const resolved = files.flatMap(({ file, selector }) =>
-    resolveOverrides(file, readFileSync(file, 'utf8'), selector).map((each) => ({ file, ...each })),
+    resolveOverrides(file, readFileSync(file, 'utf8'), { selector, edits, reading }).map((each) => ({
+      file,
+      ...each,
+    })),
   );
   if (output === undefined) {
     const titled = resolved.map(({ file, variant, text }) =>
@@ -46,7 +57,7 @@ async function resolve({ file: paths, output, force }: ResolveOptions): Promise<
     writeExactly(titled.join('---\n'));
     return EXIT.ok;
   }
-  mkdirSync(output, { recursive: true });
+  makeNamedDirectory(output);
   for (const { file, variant, text } of resolved) {
     const name = basename(file).replace(/\.ya?ml$/, '') + (variant === '' ? '' : `_${variant}`);
     const path = join(output, `${name}.yaml`);

@@ -1,10 +1,13 @@
 import { basename } from 'node:path';
+import { Tables } from '../../engine-options/table.ts';
 import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
-import type { PlannedPoint, PointChange } from '../../model/kinds.ts';
+import type { PlannedHostSetup, PlannedPoint, PointChange } from '../../model/kinds.ts';
+import { recipesOf } from '../../model/recipe-of.ts';
 import { workerId } from '../../model/worker-id.ts';
 import { SrtctlError } from '../../os/errors.ts';
 import { allocationsOf, timeWarnings } from '../../plan/allocations.ts';
 import { catalogueOf } from '../../plan/catalogue.ts';
+import { OptionWarnings } from '../../plan/options/option-warnings.ts';
 import { nodesToAllocate, planSweep, requirePlannable } from '../../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../../plan/runtime-context.ts';
 import { changesOf, loadsAlone, runningOrder } from '../../plan/sweep-order.ts';
@@ -13,6 +16,7 @@ import { warningsOf } from '../../recipe/checks/warnings.ts';
 import type { LoadedVariant } from '../../recipe/load.ts';
 import type { ClusterConfig } from '../../recipe/schema/cluster.ts';
 import { ordinalOf } from '../../recipe/variant.ts';
+import { estimateOf, estimateText } from './estimate.ts';
 import { launchPrefix } from './launch.ts';
 
 /** The part of an allocation before its points. */
@@ -29,8 +33,12 @@ export interface Planned {
   readonly head: AllocationHead;
   /** The changes of each point in running order, with its name. */
   readonly changes: readonly (PointChange & { readonly name: string })[];
+  /** What engines and routers would refuse of their command lines. */
+  readonly options: Pick<OptionWarnings, 'lines' | 'unchecked'>;
   /** Value of `engineLoads` if each point were a job of its own. */
   readonly loadsAlone: number;
+  /** The node-hours that it uses, in one line. */
+  readonly hours: string;
   /**
    * The points in that order, each planned when it is read, because thousands of plans do not fit into
    * memory.
@@ -57,7 +65,15 @@ export function planAllocations(
       for (const each of variants) requirePlannable(each, contextOf(each, cluster).runtime);
     return {
       planned: only && others.length === 0 ? [planned(only, cluster)] : eachPlanned(variants, cluster),
-      warnings: warningsOf(whole, { mock: false, containers: cluster.container_runtime !== 'none' }, cluster),
+      warnings: warningsOf(
+        whole,
+        {
+          mock: false,
+          containers: cluster.container_runtime !== 'none',
+          runtime: cluster.container_runtime ?? 'pyxis',
+        },
+        cluster,
+      ),
       notices: [...notices, ...variants.flatMap((each) => timeWarnings(each, cluster.default_time_limit))],
     };
   });
@@ -92,19 +108,27 @@ function contextOf(variant: LoadedVariant, cluster: ClusterConfig) {
   return { totalNodes, nodes, runtime: createRuntimeContext(dryRunInput(nodes, cluster)) };
 }
 
+const tables = new Tables();
+
 function planned(variant: LoadedVariant, cluster: ClusterConfig): Planned {
   const { totalNodes, nodes, runtime } = contextOf(variant, cluster);
   const plan = planSweep(variant, runtime);
-  const catalogue = catalogueOf(plan);
+  const options = new OptionWarnings(variant, tables);
+  const catalogue = catalogueOf(plan, options.look);
   const order = runningOrder(catalogue, variant.sweep.order);
   const changes = changesOf(catalogue, order);
   const names = new Map(variant.points.map(({ name }, at) => [ordinalOf(variant, at), name]));
   const pointOf = pointMaker(launchPrefix(variant, cluster, nodes));
   return {
     variant,
-    head: headOf(variant, cluster, { totalNodes, gpusPerNode: plan.gpusPerNode, order, changes }),
+    head: headOf(variant, cluster, {
+      ...{ totalNodes, gpusPerNode: plan.gpusPerNode, order, changes },
+      hostSetup: plan.hostSetup(),
+    }),
     changes: changes.map((change) => ({ ...change, name: names.get(change.ordinal) ?? '' })),
+    options,
     loadsAlone: loadsAlone(catalogue),
+    hours: estimateText(estimateOf(variant, cluster, totalNodes), variant, cluster),
     *points() {
       for (const change of changes) {
         const point = plan.point(change.ordinal);
@@ -119,10 +143,11 @@ interface Whole {
   readonly gpusPerNode: number;
   readonly order: readonly number[];
   readonly changes: readonly PointChange[];
+  readonly hostSetup: PlannedHostSetup | null;
 }
 
 function headOf(variant: LoadedVariant, cluster: ClusterConfig, whole: Whole) {
-  const { totalNodes, gpusPerNode, order, changes } = whole;
+  const { totalNodes, gpusPerNode, order, changes, hostSetup } = whole;
   const [first] = variant.points;
   return {
     file: variant.file,
@@ -131,28 +156,41 @@ function headOf(variant: LoadedVariant, cluster: ClusterConfig, whole: Whole) {
     totalNodes,
     gpusPerNode,
     sbatch: first ? sbatchDirectives({ ...first.recipe, name: variant.name }, cluster, totalNodes) : [],
+    estimate: estimateOf(variant, cluster, totalNodes),
+    hostSetup: hostSetup && {
+      ...hostCommands(first?.recipe.host_setup),
+      nodes: (hostSetup.commands.length > 0 ? hostSetup.commands : hostSetup.teardown).map(
+        ({ node }) => node,
+      ),
+    },
     order,
     engineLoads: changes.reduce((sum, { engineLoads }) => sum + engineLoads, 0),
   };
 }
+
+const hostCommands = (setup: PlannedPoint['recipe']['host_setup']) => ({
+  commands: setup?.commands ?? [],
+  teardown: setup?.teardown ?? [],
+});
 
 /** Formats points; a part that two consecutive points share is formatted once. */
 function pointMaker(launch: (spec: ProcessSpec) => string[]) {
   const known = new WeakMap<ProcessSpec, ReturnType<typeof processesOf>>();
   const ranksOf = new WeakMap<PlannedPoint['endpointProcesses'], ReturnType<typeof byId>>();
   return (point: PlannedPoint, change: PointChange) => {
-    const { params, name, recipe, roles, endpoints, endpointProcesses, processes } = point;
+    const { params, name, recipe, roles, endpoints, endpointProcesses, processes, services } = point;
     const ranks = ranksOf.get(endpointProcesses) ?? byId(endpointProcesses);
     ranksOf.set(endpointProcesses, ranks);
     return {
       ...change,
       params,
       name,
-      backend: recipe.backend.type,
+      backend: enginesOf(recipe),
       frontend: recipe.frontend.type,
       benchmark: recipe.benchmark,
       roles,
       endpoints,
+      services: services.map(({ processes: _, ...service }) => service),
       processes: processes.flatMap((spec) => {
         const made =
           known.get(spec) ?? processesOf(spec, ranks.get(spec.id), endpointProcesses, launch(spec));
@@ -162,6 +200,10 @@ function pointMaker(launch: (spec: ProcessSpec) => string[]) {
     };
   };
 }
+
+/** `vllm`, or `vllm+tilert` where modes have different engines. */
+const enginesOf = (recipe: PlannedPoint['recipe']): string =>
+  [...new Set(recipesOf(recipe).map(({ backend }) => backend.type))].join('+');
 
 const byId = (ranks: PlannedPoint['endpointProcesses']) =>
   new Map(ranks.map((rank) => [workerId(rank), rank]));

@@ -14,6 +14,7 @@ export function* showAllocation({
   head: allocation,
   changes,
   loadsAlone,
+  hours,
   points,
 }: Planned): Generator<string> {
   const { file, variant, name, totalNodes, gpusPerNode, sbatch, engineLoads } = allocation;
@@ -23,12 +24,29 @@ export function* showAllocation({
     changes.length === 1
       ? `${nodes}, 1 point`
       : `${nodes}, ${changes.length} points, ${loadsText(engineLoads, loadsAlone)}`,
+    hours,
     ...sbatch.map((line) => pc.dim(line)),
+    ...hostLines(allocation),
   ];
   yield `${[...head, ...(changes.length > 1 ? [orderTable(changes)] : [])].join('\n')}\n`;
   let at = 0;
   for (const point of points()) yield `${showPoint(point, at++)}\n`;
   yield '\n';
+}
+
+/** The commands of `host_setup`, and where they run. */
+function hostLines({ hostSetup, totalNodes }: Planned['head']): string[] {
+  if (!hostSetup) return [];
+  const { commands, teardown, nodes } = hostSetup;
+  const where = nodes.length === totalNodes ? 'every node' : nodes.join(', ');
+  const part = (title: string, lines: readonly string[]): string[] =>
+    lines.length === 0
+      ? []
+      : [title, ...lines.flatMap((line) => line.trim().split('\n')).map((line) => `  ${line}`)];
+  return [
+    ...part(`before the first point, on ${where}, outside of any container:`, commands),
+    ...part(`after the last point, on ${where}, outside of any container:`, teardown),
+  ];
 }
 
 /** Adds the number for separate jobs. */
@@ -73,10 +91,45 @@ function showPoint(point: AllocationPoint, at: number): string {
     '',
     `${pc.bold(title)}: ${backend} behind ${frontend}, benchmark ${benchmark.type}`,
     ...(at === 0 || processes.some((each) => isNew(each) && each.role !== 'benchmark')
-      ? [nodeTable(point)]
+      ? [nodeMap(point), ...serviceTable(point), nodeTable(point)].filter((part) => part !== '')
       : []),
     ...processes.filter(isNew).map(showProcess),
   ].join('\n');
+}
+
+/** How the nodes of a job with pools are shared out. */
+function nodeMap({ roles, services }: AllocationPoint): string {
+  const pools = services.filter(({ owns }) => owns);
+  if (pools.length === 0) return '';
+  const workers = new Set(roles.workers);
+  const inPools = new Set(Object.values(roles.pools).flat());
+  const others = [...new Set([roles.infra, roles.head, roles.bench])].filter(
+    (node) => !workers.has(node) && !inPools.has(node),
+  );
+  const lines = [
+    `engine workers: ${workers.size}`,
+    ...pools.map(({ name, type }) => `pool ${name} (${type}): ${roles.pools[name]?.length ?? 0}`),
+    ...(others.length > 0 ? [`infrastructure, router and benchmark alone: ${others.length}`] : []),
+    `total: ${workers.size + inPools.size + others.length}`,
+  ];
+  return ['Nodes:', ...lines.map((line) => `  ${line}`)].join('\n');
+}
+
+/** A job with nothing but what its router implies has no table. */
+function serviceTable({ services }: AllocationPoint): string[] {
+  if (services.every(({ impliedBy }) => impliedBy !== null)) return [];
+  const rows = services.map(({ name, type, start, nodes, external, impliedBy, terminal }) => [
+    name,
+    type,
+    external ?? (nodes.length > 4 ? `${nodes.length} nodes` : nodes.join(', ')),
+    start,
+    impliedBy === null
+      ? terminal
+        ? 'declared, the run ends with it'
+        : 'declared'
+      : `implied by ${impliedBy}`,
+  ]);
+  return [tableOf(['service', 'kind', 'where', 'start', ''], rows)];
 }
 
 function nodeTable({ roles, processes }: AllocationPoint): string {
@@ -86,7 +139,15 @@ function nodeTable({ roles, processes }: AllocationPoint): string {
     if (list) list.push(each);
     else byNode.set(each.node, [each]);
   }
-  const nodes = [...new Set([roles.infra, roles.head, ...roles.workers])];
+  const nodes = [
+    ...new Set([
+      roles.infra,
+      roles.head,
+      ...roles.workers,
+      ...Object.values(roles.pools).flat(),
+      roles.bench,
+    ]),
+  ];
   const rows = nodes.flatMap((node) =>
     (byNode.get(node) ?? []).map(({ id, gpus, ports }) => {
       const used = Object.entries(ports).flatMap(([kind, port]) => (port ? [`${kind} ${port}`] : []));

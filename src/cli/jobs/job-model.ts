@@ -4,6 +4,7 @@ import type {
   ProcessTransition,
   SrtEvent,
   SweepTransition,
+  WorkerRestartEvent,
 } from '../../messages/events/events.ts';
 import type {
   BenchmarkProgress,
@@ -11,6 +12,7 @@ import type {
   PointResult,
   SweepProgress,
 } from '../../messages/job-directory/result.ts';
+import type { Generation } from '../../messages/spec/counters.ts';
 import type { ProcessRole } from '../../messages/spec/process-spec.ts';
 import {
   type AgentState,
@@ -31,7 +33,7 @@ export interface ProcessView {
   readonly pid: number | null;
   readonly exitCode: number | null;
   readonly signal: string | null;
-  readonly generation: number;
+  readonly generation: Generation;
 }
 
 export interface PointView {
@@ -60,6 +62,8 @@ export interface JobView {
   readonly processes: ReadonlyMap<string, ProcessView>;
   readonly points: ReadonlyMap<number, PointView>;
   readonly results: readonly PointResult[];
+  /** What is wrong with the job although its results count. */
+  readonly warnings: readonly string[];
   readonly progress: BenchmarkProgress | null;
   /** Set for a sweep when its first point is over. */
   readonly sweepProgress: SweepProgress | null;
@@ -83,9 +87,12 @@ export class JobModel implements JobView {
   readonly processes = new Map<string, ProcessView>();
   readonly points = new Map<number, PointView>();
   readonly results: PointResult[] = [];
+  readonly warnings: string[] = [];
   readonly pulses = new Map<string, PulseView>();
   /** Last measured offset of each node's agent clock from the coordinator's. */
   readonly clocks = new Map<string, { readonly offsetMs: number; readonly errorMs: number }>();
+  /** The last restart of each worker. */
+  readonly restarts = new Map<string, WorkerRestartEvent>();
   readonly #resultAt = new Map<number, number>();
   /** Number of the last event of each source: the stream and events.jsonl are both in order. */
   readonly #seen = new Map<string, number>();
@@ -113,6 +120,12 @@ export class JobModel implements JobView {
         break;
       case 'point.result':
         this.#takeResult(event.result);
+        break;
+      case 'worker.restart':
+        this.restarts.set(event.endpoint, event);
+        break;
+      case 'job.warning':
+        this.warnings.push(event.text);
         break;
       case 'sweep.progress':
         this.sweepProgress = event;

@@ -1,5 +1,7 @@
+import * as z from 'zod';
 import { readUnfinished } from '../../coordinator/record/unfinished-points.ts';
 import { heartbeatSchema } from '../../messages/events/control.ts';
+import type { WorkerRestartEvent } from '../../messages/events/events.ts';
 import { subjectsOf } from '../../messages/events/subjects.ts';
 import type { JobState } from '../../messages/job-directory/job-files.ts';
 import type { QueueEntry } from '../../platform/slurm/queue-entry.ts';
@@ -10,6 +12,9 @@ import { connectOperator } from './operator-bus.ts';
 
 /** A heartbeat arrives each second; an agent that was silent for this long is shown without one. */
 const LISTEN_MS = 1_300;
+
+/** `edits` of a variant, without the schema of recipes, which takes time to load. */
+const editsSchema = z.object({ edits: z.array(z.string()).optional().catch(undefined) }).catch({});
 
 export type JobStatus = Awaited<ReturnType<typeof jobStatus>>;
 
@@ -33,6 +38,7 @@ export async function jobStatus(job: JobOnDisk, options: { live: boolean }) {
     mode: spec.mode,
     submittedAt: spec.submittedAt,
     tags: spec.tags,
+    edits: editsSchema.parse(spec.variant).edits ?? [],
     state: silence ? 'silent' : stateOf(state?.sweep, over, inSlurm),
     exitCode: state?.exitCode ?? null,
     points,
@@ -46,6 +52,8 @@ export async function jobStatus(job: JobOnDisk, options: { live: boolean }) {
       clock: model.clocks.get(node) ?? null,
     })),
     processes: [...model.processes.values()],
+    restarts: [...model.restarts.values()].map(restartOf),
+    warnings: model.warnings,
     cause: state?.cause ?? model.cause ?? silence,
     over,
   };
@@ -86,3 +94,7 @@ async function listen(job: JobOnDisk, model: JobModel): Promise<void> {
   clearTimeout(timer);
   await bus.close(500);
 }
+
+/** The last restart of a worker, without what makes it an event. */
+const restartOf = ({ v: _, source: __, seq: ___, kind: ____, at: _____, ...restart }: WorkerRestartEvent) =>
+  restart;

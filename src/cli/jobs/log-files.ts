@@ -33,6 +33,13 @@ export async function logFilesOf(job: JobOnDisk): Promise<LogFile[]> {
     const agent = agentOfLog(name);
     if (agent !== undefined) found.set(`agent-${agent}`, { agent: null, file: join(logs, name) });
   }
+  // `<log>.<n>` is the log of a worker before its nth restart.
+  for (const name of existsSync(logs) ? await readdir(logs) : []) {
+    const [, own, number] = /^(.+)\.(\d+)$/.exec(name) ?? [];
+    if (own === undefined) continue;
+    const [process] = [...found].find(([, { file }]) => file === join(logs, own)) ?? [];
+    if (process !== undefined) found.set(`${process}.${number}`, { agent: null, file: join(logs, name) });
+  }
   const sized = await Promise.all(
     [...found].map(async ([process, { agent, file }]) => ({
       process,

@@ -5,28 +5,33 @@ import { open } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { natsServerFor } from '../../coordinator/bus-server/nats-release.ts';
-import { frontendFor } from '../../frontends/index.ts';
+import { Tables } from '../../engine-options/table.ts';
 import { jobPaths } from '../../messages/job-directory/files.ts';
 import type { JobSpec } from '../../messages/job-directory/job-files.ts';
 import { EXIT, SrtctlError } from '../../os/errors.ts';
 import { findProgram } from '../../os/find-program.ts';
 import { machineHasGpus } from '../../os/machine.ts';
+import { OptionWarnings } from '../../plan/options/option-warnings.ts';
 import { nodesNeeded, nodesToAllocate, requirePlannable } from '../../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../../plan/runtime-context.ts';
 import { containerRuntimeOf } from '../../platform/container-runtime.ts';
+import { runsHostSetup } from '../../recipe/checks/host-setup.ts';
 import { requireRunnable } from '../../recipe/checks/runnable.ts';
 import { warningsOf } from '../../recipe/checks/warnings.ts';
-import { findRecipes, type LoadedVariant, loadAll } from '../../recipe/load.ts';
+import { findRecipes, type LoadedVariant, loadAll, parseEdits } from '../../recipe/load.ts';
 import { type ClusterConfig, findClusterConfig } from '../../recipe/schema/cluster.ts';
+import { runsEtcd } from '../../services/effective.ts';
+import { sayEnd, sayLine, submittedLine } from '../jobs/json-lines.ts';
+import { type EditOptions, editTexts } from '../terminal/options.ts';
 import { followJob } from '../view/follow.ts';
 import { exitCodeOfJob, superviseCoordinator, whenSpawned } from './coordinator-process.ts';
 import { endOrphanedCoordinator } from './end-orphaned-coordinator.ts';
 import type { Resumption } from './resumed-job.ts';
-import { splitAll } from './split-all.ts';
+import { pinAll, splitAll } from './split-all.ts';
 import { warnOnce } from './warn.ts';
 import { writeJobDir } from './write-job-dir.ts';
 
-export interface LocalJobOptions {
+export interface LocalJobOptions extends EditOptions {
   readonly file: readonly string[];
   readonly allowUnknown?: boolean;
   readonly nodes?: number;
@@ -34,7 +39,9 @@ export interface LocalJobOptions {
   readonly port?: number;
   readonly output?: string;
   readonly setupScript?: string;
+  readonly hostSetup?: boolean;
   readonly tags?: string;
+  readonly serveOnly?: boolean;
 }
 
 /** A checked and planned job with no files yet. */
@@ -53,17 +60,24 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
   const cwd = process.cwd();
   const onUnknownKey = options.allowUnknown ? warnOnce() : undefined;
   const cluster = findClusterConfig(process.env, cwd, onUnknownKey);
+  const edits = parseEdits(editTexts(options));
   const files = await findRecipes(options.file);
-  const variants = splitAll(loadAll(files, { cluster, env: process.env, onUnknownKey }), cluster);
+  const loaded = loadAll(files, { cluster, env: process.env, onUnknownKey, edits });
+  const variants = await pinAll(splitAll(loaded, cluster, options), options);
   const mock = options.mock === true;
   const runtime = containerRuntimeOf(cluster, { mock, mode: 'local' });
+  const tables = new Tables();
   const jobs = variants.map((variant) => {
     requireRunnable(variant, { mock, containers: runtime !== 'none', runtime, slurm: false });
-    const way = { mock, containers: !mock && runtime !== 'none' };
+    const hostSetup = runsHostSetup(variant, { mode: 'local', mock, told: options.hostSetup });
+    const way = { mock, containers: !mock && runtime !== 'none', runtime, hostSetup };
     for (const line of warningsOf(variant, way, cluster)) process.stderr.write(`srtctl: warning: ${line}\n`);
     const nodes = nodeNames(variant, options.nodes);
     // Planned only to find errors; the coordinator plans again when it knows the addresses.
-    requirePlannable(variant, createRuntimeContext(dryRunInput(nodes, cluster)));
+    const warned = new OptionWarnings(variant, tables);
+    const context = createRuntimeContext(dryRunInput(nodes, cluster));
+    requirePlannable(variant, context, mock ? undefined : warned.look);
+    for (const line of warned.lines) process.stderr.write(`srtctl: warning: ${line}\n`);
     return {
       source: variant.file,
       outputs: resolve(cwd, options.output ?? process.env.SRTCTL_OUTPUT ?? 'outputs'),
@@ -73,6 +87,8 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
         mode: 'local' as const,
         mock,
         ...(options.port === undefined ? {} : { entryPort: options.port }),
+        ...(options.serveOnly ? { serveOnly: true } : {}),
+        ...(hostSetup ? { hostSetup } : {}),
         tags: (options.tags ?? '').split(',').filter((tag) => tag !== ''),
         nodes,
         setupScript: setupScriptOf(variant, cluster, options),
@@ -88,8 +104,7 @@ export async function prepareLocalJobs(options: LocalJobOptions): Promise<Prepar
   const recipes = variants.flatMap((variant) => variant.points.map((point) => point.recipe));
   const { warning } = natsServerFor({ recipes, mock, env: process.env, cwd });
   if (warning !== undefined) process.stderr.write(`srtctl: warning: ${warning}\n`);
-  if (recipes.some(({ frontend }) => frontendFor(frontend.type)?.needsEtcd))
-    findProgram('etcd', process.env, cwd);
+  if (recipes.some(runsEtcd)) findProgram('etcd', process.env, cwd);
   return jobs;
 }
 
@@ -143,7 +158,7 @@ function nodeNames(variant: LoadedVariant, wanted: number | undefined): string[]
  */
 export async function runLocalJob(
   job: PreparedJob,
-  view: { json: boolean },
+  view: { json: boolean; quiet?: boolean },
   resumption?: Resumption,
 ): Promise<number> {
   const now = new Date();
@@ -153,7 +168,9 @@ export async function runLocalJob(
   const paths = jobPaths(jobDir, jobId);
   const spec: JobSpec = { ...job.spec, jobId, jobDir, submittedAt: now.toISOString() };
   await writeJobDir(spec, job.source, null, resumption);
-  if (!view.json && !process.stdout.isTTY) process.stdout.write(`job ${jobId} in ${jobDir}\n`);
+  if (view.quiet && view.json) sayLine(submittedLine(spec, spec.nodes.length));
+  else if (!view.json && (view.quiet || !process.stdout.isTTY))
+    process.stdout.write(`job ${jobId} in ${jobDir}\n`);
   const coordinator = await superviseCoordinator(() => startCoordinator(paths.spec, paths.sweepLog));
   const { ended } = coordinator;
   // A signal ends a coordinator at once that has not installed its handlers yet.
@@ -167,10 +184,15 @@ export async function runLocalJob(
   process.on('SIGINT', onInterrupt);
   process.on('SIGTERM', onTerminate);
   try {
-    const followed = await followJob({ job: { jobId, jobDir, spec }, json: view.json, coordinator: ended });
+    const followed = await followJob({
+      ...{ job: { jobId, jobDir, spec }, json: view.json, quiet: view.quiet === true },
+      coordinator: ended,
+    });
     const { exitCode } = await ended;
     await endOrphanedCoordinator(jobId);
-    return exitCodeOfJob(exitCode, asked, followed.exitCode);
+    const code = exitCodeOfJob(exitCode, asked, followed.exitCode);
+    if (view.quiet) sayEnd(spec, { ...followed, exitCode: code }, view.json);
+    return code;
   } finally {
     process.off('SIGINT', onInterrupt);
     process.off('SIGTERM', onTerminate);

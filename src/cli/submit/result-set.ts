@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readPointResults } from '../../coordinator/record/point-results.ts';
+import { readPointResults } from '../../coordinator/record/read-results.ts';
 import type { JobSpec } from '../../messages/job-directory/job-files.ts';
 import type { PointResult } from '../../messages/job-directory/result.ts';
 import type { LoadedVariant } from '../../recipe/load.ts';
@@ -40,6 +40,31 @@ export async function findComplete(outputs: string, resultSet: string): Promise<
     process.stderr.write(
       `srtctl: warning: job ${jobId} finished this recipe, but ${jobDir}/points lacks results, so the job does not count\n`,
     );
+  }
+  return undefined;
+}
+
+/** Jobs at which `tookBefore` looks, the newest first. */
+const MOST_JOBS = 200;
+
+/**
+ * How long the points of a variant took in the newest job that has run them all on real engines; undefined when none
+ * has.
+ */
+export async function tookBefore(
+  outputs: string,
+  variant: LoadedVariant,
+): Promise<{ job: string; ms: number } | undefined> {
+  const jobs = (await listJobs(outputs, { own: true })).slice(0, MOST_JOBS);
+  if (jobs.length === 0) return undefined;
+  const setupScript = variant.points.find(({ recipe }) => recipe.setup_script)?.recipe.setup_script ?? null;
+  const resultSet = await resultSetOf({ mode: 'slurm', mock: false, setupScript }, variant);
+  for (const jobId of jobs) {
+    const state = await readState({ jobId, jobDir: join(outputs, jobId) });
+    if (state?.resultSet !== resultSet || state.points.length === 0) continue;
+    const took = state.points.map(({ status, tookMs }) => (status === 'done' ? tookMs : undefined));
+    if (took.every((ms) => ms !== undefined))
+      return { job: jobId, ms: took.reduce((sum, ms) => sum + ms, 0) };
   }
   return undefined;
 }

@@ -1,15 +1,15 @@
 import { copyFile, link, mkdir, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type PointOnDisk, readPoints } from '../../coordinator/record/point-results.ts';
+import { type PointOnDisk, readPoints } from '../../coordinator/record/read-results.ts';
 import { RESTART_PATIENCE_S } from '../../coordinator/takeover/coordinator-guard.ts';
 import type { JobSpec } from '../../messages/job-directory/job-files.ts';
 import { SrtctlError } from '../../os/errors.ts';
 import { pointNumber } from '../../plan/runtime-context.ts';
 import { type LoadedVariant, loadedVariantSchema } from '../../recipe/load.ts';
+import { differences, differenceText } from '../../recipe/values/recipe-diff.ts';
 import { numbersOf } from '../../recipe/variant.ts';
 import { coordinatorOf, isOver, type JobOnDisk } from '../jobs/job-dir.ts';
-import { differences, differenceText } from './recipe-diff.ts';
 
 const MOST_LINES = 20;
 

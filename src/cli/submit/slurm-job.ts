@@ -1,7 +1,10 @@
 import { join, resolve } from 'node:path';
 import { natsServerFor } from '../../coordinator/bus-server/nats-release.ts';
+import { Tables } from '../../engine-options/table.ts';
 import type { JobSpec } from '../../messages/job-directory/job-files.ts';
 import { EXIT, SrtctlError } from '../../os/errors.ts';
+import type { Look } from '../../plan/catalogue.ts';
+import { OptionWarnings } from '../../plan/options/option-warnings.ts';
 import { nodesToAllocate, requirePlannable } from '../../plan/plan.ts';
 import { createRuntimeContext, dryRunInput } from '../../plan/runtime-context.ts';
 import { containerRuntimeOf } from '../../platform/container-runtime.ts';
@@ -10,30 +13,42 @@ import { allocationOf, warningSeconds } from '../../platform/slurm/allocation.ts
 import { batchLog, batchScript } from '../../platform/slurm/batch-script.ts';
 import { slurm } from '../../platform/slurm/commands.ts';
 import { refuseArrays, refuseExclusive, sbatchDirectives, timeLimitOf } from '../../platform/slurm/sbatch.ts';
+import type { StagedJob } from '../../platform/slurm/staged-job.ts';
 import { refuseTooLarge, release, submitHeld } from '../../platform/slurm/submit.ts';
-import { requireRunnable } from '../../recipe/checks/runnable.ts';
+import { runsHostSetup } from '../../recipe/checks/host-setup.ts';
+import { existsFor, requireRunnable } from '../../recipe/checks/runnable.ts';
 import { warningsOf } from '../../recipe/checks/warnings.ts';
-import { findRecipes, type LoadedVariant, loadAll } from '../../recipe/load.ts';
+import { findRecipes, type LoadedVariant, loadAll, parseEdits } from '../../recipe/load.ts';
 import { type ClusterConfig, findClusterConfig } from '../../recipe/schema/cluster.ts';
 import { timeLimitMs } from '../../recipe/values/time-limit.ts';
+import { placeIn } from '../../recipe/variant.ts';
+import { estimateOf, estimateText, mostGpuHours } from '../dry-run/estimate.ts';
+import { sayEnd, sayLine, submittedLine } from '../jobs/json-lines.ts';
+import { type EditOptions, editTexts } from '../terminal/options.ts';
 import { type JobToRun, jobsToRun } from './jobs-to-run.ts';
 import { distDirectory, setupScriptOf } from './local-job.ts';
 import { makeOutputsDirectory } from './outputs-directory.ts';
 import type { PreparedSlurmJob } from './prepared-slurm-job.ts';
+import { tookBefore } from './result-set.ts';
 import type { Resumption } from './resumed-job.ts';
-import { splitAll } from './split-all.ts';
+import { pinAll, splitAll } from './split-all.ts';
 import { warnOnce } from './warn.ts';
 import { writeJobDir } from './write-job-dir.ts';
 
-export interface SlurmJobOptions {
+export interface SlurmJobOptions extends EditOptions {
   readonly file: readonly string[];
   readonly allowUnknown?: boolean;
   readonly mock?: boolean;
   readonly output?: string;
   readonly setupScript?: string;
+  readonly hostSetup?: boolean;
   readonly tags?: string;
   readonly json?: boolean;
   readonly watch?: boolean;
+  readonly wait?: boolean;
+  readonly serveOnly?: boolean;
+  /** The GPU-hours of a job that its user allows. */
+  readonly maxGpuHours?: number;
   readonly yes?: boolean;
   readonly currentAllocation?: boolean;
   /** false: static mode, the whole run as one script. */
@@ -46,16 +61,24 @@ export interface SlurmJobOptions {
 export async function applyOnSlurm(options: SlurmJobOptions): Promise<number> {
   const onUnknownKey = options.allowUnknown ? warnOnce() : undefined;
   const cluster = findClusterConfig(process.env, process.cwd(), onUnknownKey);
+  const edits = parseEdits(editTexts(options));
   const files = await findRecipes(options.file);
-  const variants = splitAll(loadAll(files, { cluster, env: process.env, onUnknownKey }), cluster);
+  const loaded = loadAll(files, { cluster, env: process.env, onUnknownKey, edits });
+  const variants = await pinAll(splitAll(loaded, cluster, options), options);
   const jobs = prepare(options, cluster, variants);
-  return startOnSlurm(await jobsToRun(jobs, options), options);
+  return startOnSlurm(
+    await jobsToRun(jobs, { ...options, again: options.again === true || options.serveOnly === true }),
+    options,
+  );
 }
 
 /** Submits prepared jobs, or runs them in the allocation of this shell. Resolves with the exit code. */
 export async function startOnSlurm(
   jobs: readonly JobToRun<PreparedSlurmJob>[],
-  options: Pick<SlurmJobOptions, 'currentAllocation' | 'json' | 'watch' | 'orchestrator' | 'yes'>,
+  options: Pick<
+    SlurmJobOptions,
+    'currentAllocation' | 'json' | 'watch' | 'wait' | 'orchestrator' | 'yes' | 'serveOnly' | 'maxGpuHours'
+  >,
 ): Promise<number> {
   const current = allocationOf(process.env);
   if (options.currentAllocation === true && !current)
@@ -74,17 +97,97 @@ export async function startOnSlurm(
     return worst;
   }
   if (!options.yes && !options.json && !(await agreed(jobs))) return EXIT.usage;
+  for (const { job } of jobs) if (!(await allowsHours(job, options))) return EXIT.usage;
   const submitted: JobSpec[] = [];
   for (const { job, resumption } of jobs) submitted.push(await submit(job, options, resumption));
-  if (options.watch !== true) return EXIT.ok;
+  if (options.wait) return awaitAll(submitted, options.json === true);
+  if (options.watch !== true && options.serveOnly !== true) return EXIT.ok;
   const { followJob } = await import('../view/follow.ts');
   let worst: number = EXIT.ok;
   for (const spec of submitted) {
     const { jobId, jobDir } = spec;
-    const { exitCode } = await followJob({ job: { jobId, jobDir, spec }, json: options.json === true });
+    const follow = () => followJob({ job: { jobId, jobDir, spec }, json: options.json === true });
+    const { exitCode } = await (options.serveOnly ? stoppingOnSignal(spec, follow) : follow());
     worst = worst === EXIT.ok ? exitCode : worst;
   }
   return worst;
+}
+
+/**
+ * Waits for jobs without showing them, and prints the end of each as it comes. Resolves with the exit code of the
+ * first one that failed. An interrupt ends the wait and leaves the jobs alone.
+ */
+async function awaitAll(submitted: readonly JobSpec[], json: boolean): Promise<number> {
+  const { followJob } = await import('../view/follow.ts');
+  const codes = await Promise.all(
+    submitted.map(async (spec) => {
+      const { jobId, jobDir } = spec;
+      const end = await followJob({ job: { jobId, jobDir, spec }, json, quiet: true });
+      sayEnd(spec, end, json);
+      return end.exitCode;
+    }),
+  );
+  return codes.find((code) => code !== EXIT.ok) ?? EXIT.ok;
+}
+
+/** Follows a deployment; an interrupt of this command stops the job, because it is there for its user alone. */
+async function stoppingOnSignal<T>(spec: JobSpec, follow: () => Promise<T>): Promise<T> {
+  const { askToEnd } = await import('../jobs/operator-bus.ts');
+  const { jobId, jobDir } = spec;
+  const stop = (): void => {
+    void askToEnd({ jobId, jobDir, spec }, 'apply').then(async (asked) => {
+      if (!asked) await slurm('scancel', [jobId]);
+    });
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  try {
+    return await follow();
+  } finally {
+    process.off('SIGINT', stop);
+    process.off('SIGTERM', stop);
+  }
+}
+
+/**
+ * Whether a job may use its GPU-hours. Above `max_gpu_hours` a person is asked; `--yes` is no answer, because it is
+ * about the number of jobs. Without a person only `--max-gpu-hours` allows it.
+ * @throws SrtctlError when it may not run, and there is no terminal for a question
+ */
+async function allowsHours(
+  { variant, cluster, nodes }: PreparedSlurmJob,
+  { maxGpuHours, json }: Pick<SlurmJobOptions, 'maxGpuHours' | 'json'>,
+): Promise<boolean> {
+  const most = mostGpuHours(variant, cluster);
+  if (most === null) return true;
+  const { gpuHours } = estimateOf(variant, cluster, nodes);
+  if (gpuHours !== null && gpuHours <= most) return true;
+  const use =
+    gpuHours === null ? 'has no time limit, so its GPU-hours have no bound' : `may use ${gpuHours} GPU-hours`;
+  const text = `${variant.name} ${use}, and max_gpu_hours is ${most}`;
+  if (maxGpuHours !== undefined && gpuHours !== null && gpuHours <= maxGpuHours) {
+    process.stderr.write(`srtctl: note: ${text}; --max-gpu-hours ${maxGpuHours} allows it\n`);
+    return true;
+  }
+  if (json || !process.stdin.isTTY || !process.stdout.isTTY)
+    throw new SrtctlError('too-many-gpu-hours', text, {
+      place: placeIn(variant, ['slurm', 'time_limit']),
+      hint:
+        gpuHours === null
+          ? 'give it slurm.time_limit'
+          : `a shorter slurm.time_limit, or --max-gpu-hours ${Math.ceil(gpuHours)}`,
+    });
+  return ask(`${text}. Submit it all the same? [y/N] `);
+}
+
+async function ask(question: string): Promise<boolean> {
+  const { createInterface } = await import('node:readline/promises');
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    return /^y(es)?$/i.test((await terminal.question(question)).trim());
+  } finally {
+    terminal.close();
+  }
 }
 
 /**
@@ -96,14 +199,7 @@ const MANY_JOBS = 6;
 async function agreed(jobs: readonly JobToRun<PreparedSlurmJob>[]): Promise<boolean> {
   if (jobs.length < MANY_JOBS || !process.stdin.isTTY || !process.stdout.isTTY) return true;
   const nodes = jobs.reduce((sum, { job }) => sum + job.nodes, 0);
-  const { createInterface } = await import('node:readline/promises');
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    const answer = await terminal.question(`Submit ${jobs.length} jobs, ${nodes} nodes in all? [y/N] `);
-    return /^y(es)?$/i.test(answer.trim());
-  } finally {
-    terminal.close();
-  }
+  return ask(`Submit ${jobs.length} jobs, ${nodes} nodes in all? [y/N] `);
 }
 
 /**
@@ -111,14 +207,19 @@ async function agreed(jobs: readonly JobToRun<PreparedSlurmJob>[]): Promise<bool
  * again when it knows its nodes.
  * @returns how many nodes it needs
  */
-export function requireSubmittable(variant: LoadedVariant, cluster: ClusterConfig, mock: boolean): number {
+export function requireSubmittable(
+  variant: LoadedVariant,
+  cluster: ClusterConfig,
+  mock: boolean,
+  look?: Look,
+): number {
   const runtime = containerRuntimeOf(cluster, { mock, mode: 'slurm' });
-  requireRunnable(variant, { mock, containers: runtime !== 'none', runtime });
+  requireRunnable(variant, { mock, containers: runtime !== 'none', runtime }, existsFor(cluster));
   refuseArrays(variant, cluster);
   refuseExclusive(variant, cluster);
   const nodes = nodesToAllocate(variant);
   const names = Array.from({ length: nodes }, (_, index) => `node${index + 1}`);
-  requirePlannable(variant, createRuntimeContext(dryRunInput(names, cluster)));
+  requirePlannable(variant, createRuntimeContext(dryRunInput(names, cluster)), look);
   return nodes;
 }
 
@@ -145,10 +246,14 @@ export function prepare(
 ): PreparedSlurmJob[] {
   const mock = options.mock === true;
   const outputs = outputsDirectory(options.output, cluster);
+  const tables = new Tables();
   return variants.map((variant) => {
-    const nodes = requireSubmittable(variant, cluster, mock);
-    const way = { mock, containers: !mock && cluster.container_runtime !== 'none' };
-    const warnings = [...warningsOf(variant, way, cluster), ...oldNats(variant, mock)];
+    const refused = new OptionWarnings(variant, tables);
+    const nodes = requireSubmittable(variant, cluster, mock, mock ? undefined : refused.look);
+    const hostSetup = runsHostSetup(variant, { mode: 'slurm', mock, told: options.hostSetup });
+    const runtime = containerRuntimeOf(cluster, { mock, mode: 'slurm' });
+    const way = { mock, containers: !mock && runtime !== 'none', runtime, hostSetup };
+    const warnings = [...warningsOf(variant, way, cluster), ...refused.lines, ...oldNats(variant, mock)];
     for (const line of warnings) process.stderr.write(`srtctl: warning: ${line}\n`);
     return {
       variant,
@@ -161,6 +266,8 @@ export function prepare(
         name: variant.name,
         mode: 'slurm' as const,
         mock,
+        ...(options.serveOnly ? { serveOnly: true } : {}),
+        ...(hostSetup ? { hostSetup } : {}),
         tags: (options.tags ?? '').split(',').filter((tag) => tag !== ''),
         nodes: [],
         setupScript: setupScriptOf(variant, cluster, options),
@@ -181,7 +288,8 @@ export function scriptOf({
   nodes,
   cluster,
   outputs,
-}: Omit<PreparedSlurmJob, 'spec' | 'source'>): string {
+  staged,
+}: Omit<PreparedSlurmJob, 'spec' | 'source'> & { readonly staged?: StagedJob }): string {
   const [first] = variant.points;
   if (!first) throw new TypeError('a variant without points');
   return batchScript({
@@ -191,6 +299,7 @@ export function scriptOf({
     distDir: distDirectory(),
     runtimes: runtimesOf(cluster, distDirectory()),
     warningS: warningSeconds(timeLimitMs(timeLimitOf(first.recipe, cluster) ?? '')),
+    staged,
   });
 }
 
@@ -199,7 +308,7 @@ const staticScriptOf = async (job: PreparedSlurmJob): Promise<string> =>
 
 async function submit(
   job: PreparedSlurmJob,
-  view: Pick<SlurmJobOptions, 'json' | 'watch' | 'orchestrator'>,
+  view: Pick<SlurmJobOptions, 'json' | 'watch' | 'wait' | 'serveOnly' | 'orchestrator'>,
   resumption?: Resumption,
 ): Promise<JobSpec> {
   const { variant, cluster, outputs, nodes } = job;
@@ -229,12 +338,11 @@ async function submit(
     await slurm('scancel', [jobId]);
     throw error;
   }
-  if (view.json) say({ kind: 'submitted', jobId, jobDir, name: spec.name, nodes });
+  const estimate = estimateOf(variant, cluster, nodes, await tookBefore(outputs, variant));
+  if (view.json) sayLine({ ...submittedLine(spec, nodes), estimate });
   else
     process.stdout.write(
-      `job ${jobId}: ${spec.name}, ${nodes} node${nodes === 1 ? '' : 's'}\n  in       ${jobDir}\n${view.watch ? '' : `  follow   srtctl watch ${jobId}\n  stop     srtctl cancel ${jobId}\n`}`,
+      `job ${jobId}: ${spec.name}, ${nodes} node${nodes === 1 ? '' : 's'}\n  uses     ${estimateText(estimate, variant, cluster)}\n  in       ${jobDir}\n${view.watch ? '' : `  follow   srtctl watch ${jobId}\n  stop     srtctl cancel ${jobId}\n`}`,
     );
   return spec;
 }
-
-const say = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`);

@@ -3,8 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { natsServerFor } from '../../coordinator/bus-server/nats-release.ts';
-import { frontendFor } from '../../frontends/index.ts';
 import { jobPaths } from '../../messages/job-directory/files.ts';
+import { modesOf } from '../../model/recipe-of.ts';
+import { restartIn } from '../../model/worker-restart.ts';
 import { EXIT, SrtctlError } from '../../os/errors.ts';
 import { findProgram } from '../../os/find-program.ts';
 import { containerRuntimeOf } from '../../platform/container-runtime.ts';
@@ -12,6 +13,8 @@ import { runtimesOf } from '../../platform/runtimes.ts';
 import { type SlurmAllocation, warningSeconds } from '../../platform/slurm/allocation.ts';
 import { sbatchDirectives, timeLimitOf } from '../../platform/slurm/sbatch.ts';
 import { timeLimitMs } from '../../recipe/values/time-limit.ts';
+import { placeIn } from '../../recipe/variant.ts';
+import { usesRegistries } from '../../services/effective.ts';
 import { staticScript } from '../../static/script.ts';
 import { specInAllocation } from './allocation-job.ts';
 import { distDirectory } from './local-job.ts';
@@ -27,8 +30,11 @@ export function staticScriptOf(job: PreparedSlurmJob, log: string, options = { m
   const [first] = variant.points;
   if (!first) throw new TypeError('a variant without points');
   refuseOtherRuntimes(job);
+  refuseRestarts(job);
+  refuseTerminal(job);
+  refuseHostSetup(job);
   const find = (name: 'nats-server' | 'etcd'): string => {
-    if (!variant.points.some(({ recipe }) => frontendFor(recipe.frontend.type)?.needsEtcd)) return name;
+    if (!variant.points.some(({ recipe }) => usesRegistries(recipe))) return name;
     try {
       if (name === 'etcd') return findProgram(name, process.env, process.cwd());
       const recipes = variant.points.map(({ recipe }) => recipe);
@@ -60,6 +66,25 @@ export function staticScriptOf(job: PreparedSlurmJob, log: string, options = { m
   });
 }
 
+function refuseHostSetup({ variant, spec }: PreparedSlurmJob): void {
+  if (spec.hostSetup !== true) return;
+  throw new SrtctlError('not-static', 'commands on the nodes themselves cannot run in static mode', {
+    place: placeIn(variant, ['host_setup']),
+    hint: 'omit --no-use-orchestrator, or leave them out with --no-host-setup',
+  });
+}
+
+/** A script ends a point with its benchmark alone. */
+function refuseTerminal({ variant }: PreparedSlurmJob): void {
+  const at =
+    variant.points[0]?.recipe.services?.findIndex(({ enabled, terminal }) => enabled && terminal) ?? -1;
+  if (at < 0) return;
+  throw new SrtctlError('not-static', 'a job that ends with a service cannot run in static mode', {
+    place: placeIn(variant, ['services', at, 'terminal']),
+    hint: 'omit --no-use-orchestrator',
+  });
+}
+
 function refuseOtherRuntimes({ cluster, spec }: PreparedSlurmJob): void {
   const runtime = cluster.container_runtime ?? 'pyxis';
   if (spec.mock || runtime === 'pyxis' || runtime === 'none') return;
@@ -68,6 +93,21 @@ function refuseOtherRuntimes({ cluster, spec }: PreparedSlurmJob): void {
     `container_runtime: ${runtime} (srtslurm.yaml) cannot be used in static mode`,
     { hint: 'omit --no-use-orchestrator, or use pyxis or none' },
   );
+}
+
+function refuseRestarts({ variant }: PreparedSlurmJob): void {
+  const refuse = (path: string[], message: string): never => {
+    const place = placeIn(variant, path);
+    throw new SrtctlError('not-static', message, { place, hint: 'omit --no-use-orchestrator' });
+  };
+  for (const { recipe } of variant.points) {
+    const mode = modesOf(recipe).find((each) => restartIn(recipe, each) !== null);
+    const asks =
+      mode && recipe.roles?.[mode]?.restart != null ? ['roles', mode, 'restart'] : ['backend', 'failover'];
+    if (mode) refuse(asks, 'a worker cannot be started again in static mode');
+    if (recipe.experiment?.kill.length)
+      refuse(['experiment', 'kill'], 'a worker cannot be killed on schedule in static mode');
+  }
 }
 
 /** Runs the script in the allocation of this shell. Resolves with its exit code. */

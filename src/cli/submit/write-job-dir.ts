@@ -1,9 +1,10 @@
-import { chmod, copyFile, readFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { jobPaths, writeJson } from '../../messages/job-directory/files.ts';
 import type { JobSpec } from '../../messages/job-directory/job-files.ts';
-import { makeJobDirectory } from '../../os/private-files.ts';
+import { makeJobDirectory } from '../../os/files/private-files.ts';
+import { optionCacheOf } from '../../plan/options/check-step.ts';
 import { holdsSecrets } from '../../recipe/values/secrets.ts';
 import { makeOutputsDirectory } from './outputs-directory.ts';
 import { carryOver, type Resumption, resumedFrom } from './resumed-job.ts';
@@ -24,6 +25,8 @@ export async function writeJobDir(
   makeOutputsDirectory(dirname(spec.jobDir));
   makeJobDirectory(spec.jobDir);
   makeJobDirectory(paths.logs);
+  // Another user's is not used (src/steps/check-options.py).
+  if (!spec.mock) await mkdir(optionCacheOf(spec.jobDir), { mode: 0o755 }).catch(() => {});
   const secret = holdsSecrets([spec.variant, spec.cluster]);
   const mode = secret ? 0o600 : 0o644;
   let { setupScript } = spec;

@@ -10,8 +10,6 @@ export const plain = (text: string): string =>
 /** Terminal cells of a plain text: East Asian wide characters and pictures take two. */
 export const widthOf = (text: string): number => stringWidth(text);
 
-const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
-
 /**
  * A plain text of at most `columns` cells, with an ellipsis where it is cut. cli-truncate 5.2 is not used, because it
  * returns five cells for 日本語 in four columns.
@@ -20,6 +18,7 @@ export function cut(text: string, columns: number): string {
   const clean = plain(text);
   if (widthOf(clean) <= columns) return clean;
   let kept = '';
+  const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
   for (const { segment } of graphemes.segment(clean)) {
     if (widthOf(kept + segment) > columns - 1) break;
     kept += segment;

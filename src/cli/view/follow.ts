@@ -31,6 +31,8 @@ const LOG_LINES = 20;
 export interface FollowOptions {
   readonly job: JobOnDisk;
   readonly json: boolean;
+  /** Prints nothing, and resolves with the end. */
+  readonly quiet?: boolean;
   /** Resolves when the coordinator has ended (apply knows); without it the function polls. */
   readonly coordinator?: Promise<unknown>;
   readonly out?: NodeJS.WriteStream;
@@ -41,10 +43,10 @@ export interface FollowOptions {
  * events from events.jsonl, so no event is missing or shown twice. Resolves with the run's exit code, at most
  * a few seconds after the coordinator's end.
  */
-export async function followJob(options: FollowOptions): Promise<{ exitCode: number }> {
+export async function followJob(options: FollowOptions): Promise<{ exitCode: number; cause: string | null }> {
   const { job, json, out = process.stdout } = options;
   const model = new JobModel();
-  const printer = createPrinter({ job, model, out, json, env: process.env });
+  const printer = createPrinter({ job, model, out, json, quiet: options.quiet === true, env: process.env });
   const finished = signal();
   const take = (event: SrtEvent): void => {
     if (!model.take(event)) return;
@@ -81,7 +83,7 @@ export async function followJob(options: FollowOptions): Promise<{ exitCode: num
     model.exitCode = inSlurm ? exitCodeInSlurm(inSlurm) : EXIT.failed;
   }
   printer.end();
-  return { exitCode: model.exitCode };
+  return { exitCode: model.exitCode, cause: model.cause?.summary ?? null };
 }
 
 /** The cause of a run whose coordinator died before the end; the end of its log explains it. */

@@ -1,9 +1,8 @@
-import type { ClockOffset, SrtEvent } from '../../messages/events/events.ts';
+import type { ClockOffset, SrtEvent, WorkerRestartEvent } from '../../messages/events/events.ts';
 import {
   type BenchmarkProgress,
-  hasNoFigures,
   type SweepProgress,
-  statusOf,
+  statusOfResult,
 } from '../../messages/job-directory/result.ts';
 import { plain } from '../terminal/text.ts';
 
@@ -26,7 +25,13 @@ function whatHappened(event: SrtEvent): string {
     case 'sweep.transition':
       return `job ${change(event)}`;
     case 'point.result':
-      return `point ${event.ordinal} ${event.result.name} result: ${statusOf(event.result.status, hasNoFigures(event.result), event.result.benchmark?.partial)}`;
+      return `point ${event.ordinal} ${event.result.name} result: ${statusOfResult(event.result)}`;
+    case 'worker.kill':
+      return `${event.process} ${event.done ? `gets SIG${event.signal}` : 'does not run'} (experiment.kill, ${event.after} s)`;
+    case 'worker.restart':
+      return restartText(event);
+    case 'job.warning':
+      return `warning: ${event.text}`;
     case 'sweep.progress':
       return `sweep ${sweepText(event)}`;
   }
@@ -78,4 +83,15 @@ export function duration(ms: number): string {
   const seconds = ms / 1_000;
   if (seconds < 120) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
   return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3_600).toFixed(1)} h`;
+}
+
+/** `decode-1 restart 1 of 3 in 10 s (ended by SIGKILL)` */
+export function restartText(
+  event: Pick<WorkerRestartEvent, 'endpoint' | 'to' | 'restart' | 'most' | 'delayMs' | 'backAfterMs' | 'why'>,
+): string {
+  const { endpoint, to, restart, most, delayMs, backAfterMs, why } = event;
+  const which = `${endpoint} restart ${restart} of ${most}`;
+  if (to === 'waiting') return `${which} in ${duration(delayMs)} (${why})`;
+  if (to === 'starting') return `${which} begins`;
+  return `${which}: ready ${duration(backAfterMs ?? 0)} after its end`;
 }

@@ -1,8 +1,9 @@
 import { statusOf } from '../../messages/job-directory/result.ts';
 import type { JobStatus } from '../jobs/job-status.ts';
 import { plain } from '../terminal/text.ts';
-import { clockText, duration, isClockOff, sweepText } from './lines.ts';
+import { clockText, duration, isClockOff, restartText, sweepText } from './lines.ts';
 import { type Colors, counts, paint, processLines } from './process-list.ts';
+import { reachLines, servingOf } from './reach.ts';
 
 /** More nodes or processes than this are counted, and only those with problems are listed. */
 const LIST_UP_TO = 40;
@@ -11,7 +12,7 @@ const COLUMNS = 160;
 /** The state of a job for people; `now` in ms since the epoch. */
 export function statusText(status: JobStatus, colors: Colors, now: number): string {
   const { jobId, name, state, exitCode, points, progress, cause, jobDir, over } = status;
-  const { slurm } = status;
+  const { slurm, edits } = status;
   const processes = status.processes.filter((process) => over || process.state !== 'stopped');
   return [
     `${colors.bold(jobId)}  ${name}`,
@@ -19,13 +20,23 @@ export function statusText(status: JobStatus, colors: Colors, now: number): stri
     ...(slurm
       ? [`  Slurm    ${slurm.state}${['', 'None'].includes(slurm.reason) ? '' : `, ${slurm.reason}`}`]
       : []),
+    ...edits.map((option) => `  changed  ${plain(option)}`),
     ...(progress ? [`  sweep    ${sweepText(progress, !over)}`] : []),
     ...pointLines(points, colors),
+    ...(over ? [] : servingLines(status)),
     ...nodeLines(status, colors),
+    ...status.restarts.map((restart) => `  restart  ${plain(restartText(restart))}`),
+    ...status.warnings.map((text) => `  warning  ${plain(text)}`),
     ...processLines(processes, { columns: COLUMNS, rows: LIST_UP_TO, colors, now }),
     ...(cause ? [`  cause    ${plain(cause.summary)}`] : []),
     `  in       ${jobDir}`,
   ].join('\n');
+}
+
+function servingLines({ points, jobDir, jobId }: JobStatus): string[] {
+  const up = points.find(({ state }) => state === 'benchmarking');
+  const serving = up && servingOf({ jobDir }, up.ordinal);
+  return serving ? reachLines(serving, { jobId }).map((line) => `  ${plain(line)}`) : [];
 }
 
 /** In a long sweep successful points are only counted. */

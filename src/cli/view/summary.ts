@@ -1,8 +1,14 @@
 import { servingTable } from '../../benchmarks/common/table.ts';
-import { type Cause, hasNoFigures, type PointResult, statusOf } from '../../messages/job-directory/result.ts';
+import {
+  type Cause,
+  type PointResult,
+  statusOfResult,
+  type WorkerRestart,
+} from '../../messages/job-directory/result.ts';
 import { EXIT } from '../../os/errors.ts';
 import type { JobView } from '../jobs/job-model.ts';
 import { plain } from '../terminal/text.ts';
+import { duration } from './lines.ts';
 import { type Colors, paint } from './process-list.ts';
 
 const LOG_LINES = 50;
@@ -21,6 +27,7 @@ export function summaryOf(view: JobView, jobDir: string, colors: Colors, columns
       : [`${view.results.length} points have run: srtctl results ${jobDir}`];
   const lines = ['', ...results];
   lines.push(...notDone(view.results, colors));
+  lines.push(...view.warnings.map((text) => `${colors.yellow('warning')}: ${plain(text)}`));
   lines.push(...failedPoints(view.results, colors));
   if (view.cause) lines.push(...causeLines(view.cause, view.exitCode, colors));
   lines.push('', `results: ${jobDir}`);
@@ -34,14 +41,34 @@ function pointLines(
   columns: number | undefined,
 ): string[] {
   const { ordinal, name, status, benchmark, cause, lost = [] } = result;
-  const shown = statusOf(status, hasNoFigures(result), benchmark?.partial);
+  const shown = statusOfResult(result);
   const title = `point ${ordinal} ${name}: ${paint(colors, status)(shown)}`;
   // The job's own cause follows in full; another point's cause is one line here.
   const why = cause && cause.summary !== told?.summary ? ` (${plain(cause.summary)})` : '';
-  const table =
-    benchmark && benchmark.serving.length > 0 ? [servingTable(benchmark.serving, undefined, columns)] : [];
+  const table = benchmark && benchmark.serving.length > 0 ? [servingTable(benchmark.serving, columns)] : [];
   const losses = lost.map((loss) => `  ${colors.yellow('lost')}: ${plain(loss.summary)}`);
-  return [`${title}${why}`, ...losses, ...table];
+  const restarts = (result.worker_restarts ?? []).map(
+    (restart) => `  ${colors.yellow('restarted')}: ${plain(restartSummary(restart))}`,
+  );
+  return [`${title}${why}`, ...losses, ...restarts, ...validityLines(benchmark, colors), ...table];
+}
+
+/** Each reason for which figures do not count, when there are several; and which limits the recipe changes. */
+function validityLines(benchmark: PointResult['benchmark'], colors: Colors): string[] {
+  const { reasons = [], serving = [] } = benchmark ?? {};
+  const shown = reasons.length > 1 ? reasons : [];
+  const changed = new Set(
+    serving.flatMap(({ validity }) =>
+      (validity?.changed ?? []).map(({ what, limit }) => `${what} ${limit ?? 'without a limit'}`),
+    ),
+  );
+  return [
+    ...shown.map(({ text, concurrency }) => {
+      const where = concurrency === undefined ? '' : `concurrency ${concurrency}: `;
+      return `  ${colors.red('not valid')}: ${where}${plain(text)}`;
+    }),
+    ...(changed.size > 0 ? [`  limits that the recipe changes: ${[...changed].join(', ')}`] : []),
+  ];
 }
 
 /** Unsupported options that affect no figure, once for all points. */
@@ -100,3 +127,11 @@ function endOf({ exitCode, signal }: Cause): string | undefined {
   if (signal) return `ended by ${signal}`;
   return exitCode == null ? undefined : `exit code ${exitCode}`;
 }
+
+/** `agg-1-0 (worker on node1) failed: ended by SIGKILL; ready 5.3 s later` */
+const restartSummary = ({ why, backAfterMs, measured }: WorkerRestart): string =>
+  [
+    why,
+    backAfterMs === null ? 'not ready again' : `ready ${duration(backAfterMs)} later`,
+    ...(measured ? ['while requests were measured'] : []),
+  ].join('; ');

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { CausedError } from '../../machines/point.ts';
 import { agentLogName, jobPaths } from '../../messages/job-directory/files.ts';
 import type { JobSpec } from '../../messages/job-directory/job-files.ts';
 import type { Cause } from '../../messages/job-directory/result.ts';
 import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
-import { MPI_GROUP } from '../../platform/agent-places.ts';
+import { HOST_GROUP, MPI_GROUP } from '../../platform/agent-places.ts';
 import type { AgentLaunch, AgentPlace, OnAgentEnd, Platform } from '../../platform/launch/launcher.ts';
 import { agentConfigFile } from '../bus-server/credentials.ts';
 import type { PreviousRun } from '../takeover/previous-run.ts';
@@ -116,8 +117,10 @@ export class Agents {
     }
   }
 
-  readonly #onEnd: OnAgentEnd = (name, reason, { isShared = false, isOrderly = false } = {}) => {
+  readonly #onEnd: OnAgentEnd = (name, reason, how = {}) => {
+    const { isShared = false, isOrderly = false, isBeforeHello = false } = how;
     const { agents, previousRun, roster } = this.#options;
+    if (isBeforeHello && !this.#isFirst(name)) return;
     const mayTry = this.#isBooting && roster.nodes.includes(name);
     const agent = mayTry ? agents.find((place) => place.name === name) : undefined;
     const isExpected = roster.stateOf(name) === 'expected';
@@ -129,6 +132,13 @@ export class Agents {
       this.launch([agent]);
     } else roster.ended(name, `its agent ${reason}`, isOrderly);
   };
+
+  /** true while an agent is awaited that had no other of its name before it, whose late end would be taken for its own. */
+  #isFirst(name: string): boolean {
+    const { previousRun, roster } = this.#options;
+    const isAgain = previousRun.isThere || this.#alone.has(name);
+    return this.#isBooting && !isAgain && roster.stateOf(name) === 'expected';
+  }
 
   /** Agents that could not be started together are started alone, to find the one that fails. */
   #mayTryAlone(name: string): boolean {
@@ -147,17 +157,18 @@ export class Agents {
 }
 
 /**
- * The agent on a process's node that runs in the process's image; a process without an image gets the first agent. An
- * MPI launch gets the agent for MPI launches, if there is one.
+ * The agent on a process's node that runs in the process's image, started with its options; a process without an image gets the first agent. An
+ * MPI launch gets the agent for MPI launches, and a command of the host the agent outside of containers, if there is one.
  */
 export function agentsByNode(agents: readonly AgentPlace[]): (spec: ProcessSpec) => string {
   const byNode = new Map<string, AgentPlace[]>();
   for (const agent of agents) byNode.set(agent.node, [...(byNode.get(agent.node) ?? []), agent]);
-  return ({ node, image, mpi }) => {
+  return ({ node, image, mpi, onHost, srunOptions }) => {
     const here = byNode.get(node) ?? [];
-    const own =
-      here.find(({ group }) => (mpi ? group.name === MPI_GROUP : image !== null && group.image === image)) ??
-      here[0];
+    const isOwn = ({ group }: AgentPlace) =>
+      image !== null && group.image === image && isDeepStrictEqual(group.srunOptions, srunOptions);
+    const outside = mpi ? MPI_GROUP : onHost ? HOST_GROUP : undefined;
+    const own = here.find((agent) => (outside ? agent.group.name === outside : isOwn(agent))) ?? here[0];
     return own?.name ?? node;
   };
 }

@@ -3,6 +3,7 @@ import type { Bus } from '../../messages/bus/bus.ts';
 import type { Lease } from '../../messages/events/control.ts';
 import { WIRE_VERSION } from '../../messages/events/events.ts';
 import type { Subjects } from '../../messages/events/subjects.ts';
+import type { Epoch, Generation } from '../../messages/spec/counters.ts';
 import { EXIT } from '../../os/errors.ts';
 import type { SteadyClock } from '../../os/steady-clock.ts';
 import type { AliveFile } from '../record/alive-file.ts';
@@ -10,11 +11,11 @@ import type { EpochLock } from '../takeover/epoch-lock.ts';
 import type { Roster, Supervision } from './roster.ts';
 
 export interface LeaseSenderOptions {
-  readonly epoch: number;
+  readonly epoch: Epoch;
   readonly bus: Pick<Bus, 'publish'>;
   readonly subjects: Subjects;
   readonly roster: Pick<Roster, 'lost' | 'replaced'>;
-  readonly fleet: { readonly generation: number };
+  readonly fleet: { readonly generation: Generation };
   readonly epochLock: Pick<EpochLock, 'check' | 'touch'>;
   readonly aliveFile: Pick<AliveFile, 'tick'>;
   readonly timeBudget: { isOver(now: number): string | null };

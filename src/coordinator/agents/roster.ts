@@ -2,6 +2,7 @@ import { type ActorRefFrom, createActor } from 'xstate';
 import type { Post } from '../../machines/addresses.ts';
 import { agentMachine } from '../../machines/agent.ts';
 import type { Heartbeat, Hello } from '../../messages/events/control.ts';
+import type { Generation } from '../../messages/spec/counters.ts';
 import type { AgentState } from '../../messages/spec/states.ts';
 import { type SupervisionSettings, supervisionSchema } from '../../recipe/values/supervision.ts';
 
@@ -33,9 +34,10 @@ interface Member {
   state: AgentState;
   incarnation: string | null;
   address: string | null;
-  heardAt: number;
   /** Time of the last heartbeat or hello. */
-  generation: number;
+  heardAt: number;
+  /** Of the desired state that the agent obeys. */
+  generation: Generation;
   alive: number;
   processEnded: boolean;
   /** The agent's side closed the connection, as it does when the process ends. false for an agent that is only silent. */
@@ -255,7 +257,7 @@ export class Roster {
   }
 
   /** true when every agent that can still hear has acknowledged generation `generation`. */
-  isTold(generation: number): boolean {
+  isTold(generation: Generation): boolean {
     return this.#everyone((member) => member.state === 'lost' || member.generation >= generation);
   }
 
@@ -263,7 +265,7 @@ export class Roster {
    * true when no process of a generation before `generation` can exist on any node, apart from as many processes as
    * `mayStay` there.
    */
-  isClean(generation: number, mayStay: (node: string) => number = () => 0): boolean {
+  isClean(generation: Generation, mayStay: (node: string) => number = () => 0): boolean {
     const now = this.#now();
     return this.#everyone((member) =>
       member.state === 'lost'
@@ -282,7 +284,7 @@ export class Roster {
   }
 
   /** The agents for which `isClean` is not true; for messages. */
-  unclean(generation: number): string[] {
+  unclean(generation: Generation): string[] {
     return [...this.#members.values()]
       .filter((member) => member.state !== 'left' && (member.generation < generation || member.alive > 0))
       .map((member) => member.node);
@@ -333,7 +335,7 @@ export class Roster {
     post.tell('point', { type: 'point.broken', cause: { summary, node } });
   }
 
-  #heard(member: Member, generation: number, alive: number | null): void {
+  #heard(member: Member, generation: Generation, alive: number | null): void {
     member.heardAt = this.#now();
     member.generation = generation;
     if (alive !== null) member.alive = alive;

@@ -12,11 +12,12 @@ import { connectBus, inboxOf } from '../../messages/bus/nats-bus.ts';
 import { createOutbox } from '../../messages/bus/outbox.ts';
 import type { EventBody, SrtEvent } from '../../messages/events/events.ts';
 import { SYSTEM_DISCONNECT } from '../../messages/events/subjects.ts';
+import type { Epoch } from '../../messages/spec/counters.ts';
 import type { SteadyClock } from '../../os/steady-clock.ts';
 import { Journal } from '../record/journal.ts';
 import type { EpochLock } from '../takeover/epoch-lock.ts';
 import type { JobKeys } from './keys.ts';
-import { createStream } from './stream.ts';
+import { createStreams } from './stream.ts';
 
 /** While the job starts, nats-server may have to be started again, as at any time. */
 const PATIENCE_MS = 15_000;
@@ -25,7 +26,7 @@ export interface CoordinatorBusOptions {
   readonly nats: { readonly url: string };
   readonly jobId: string;
   readonly keys: JobKeys;
-  readonly epoch: number;
+  readonly epoch: Epoch;
   readonly clock: SteadyClock;
   /** events.jsonl, and the first message of the stream that may be missing in it. */
   readonly eventsFile: string;
@@ -90,7 +91,7 @@ export class CoordinatorBus implements Pick<Bus, 'status' | 'publish' | 'request
         post.tell('sweep', { type: 'sweep.crippled', cause: { summary } });
       },
     });
-    await createStream({ ...this.#connection(signal), jobId, seed: keys.coordinator.seed });
+    await createStreams(keys, { ...this.#connection(signal), jobId });
     this.#open = {
       bus,
       outbox: createOutbox({ bus, job: jobId, source: `coordinator:${epoch}`, now: () => clock.date() }),
@@ -122,7 +123,10 @@ export class CoordinatorBus implements Pick<Bus, 'status' | 'publish' | 'request
     if (event.kind === 'clock.offset') post.tell('record', { type: 'clock.measured', offset: event });
     if (event.kind !== 'process.transition') return;
     const { node, process: id, to: state, pid, generation, why, exitCode, signal } = event;
-    const report = { id, state, pid, generation, why, exitCode, signal };
+    const report = {
+      ...{ id, state, pid, generation, why, exitCode, signal },
+      ...(event.from === 'stopping' ? { stopped: true as const } : {}),
+    };
     post.tell('fleet', { type: 'process.moved', node, report });
   }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { toToken } from '../../messages/events/subjects.ts';
 import { jobPaths, writeJson } from '../../messages/job-directory/files.ts';
 import type { AgentConfig, Connection, JobSpec } from '../../messages/job-directory/job-files.ts';
-import { makePrivateDirectory } from '../../os/private-files.ts';
+import { makePrivateDirectory, writePrivateFile } from '../../os/files/private-files.ts';
 import type { Platform } from '../../platform/launch/launcher.ts';
 import { aliveFile } from '../record/alive-file.ts';
 import type { JobKeys } from './keys.ts';
@@ -13,7 +13,7 @@ import type { NatsServer } from './nats-server.ts';
 /** Settings that all agents of a job share. */
 export type AgentExtras = Pick<
   AgentConfig,
-  'networkInterface' | 'nodeBinary' | 'path' | 'tmpDir' | 'containers' | 'mpi'
+  'networkInterface' | 'nodeBinary' | 'path' | 'tmpDir' | 'containers' | 'mpi' | 'staysForTeardown'
 > & {
   /** Prefix of the path of each agent's own directory on its node. */
   readonly stopDirs: string;
@@ -25,7 +25,7 @@ type Job = Pick<JobSpec, 'jobDir' | 'jobId'>;
 export const agentConfigFile = ({ jobDir, jobId }: Job, node: string): string =>
   join(jobPaths(jobDir, jobId).credentials, `agent-${toToken(node)}.json`);
 
-/** Writes a config for each agent, and connection.json for the user who owns the job. */
+/** Writes a config for each agent, connection.json for the user who owns the job, and the key of readers. */
 export async function writeCredentials(job: {
   spec: JobSpec;
   keys: JobKeys;
@@ -68,11 +68,13 @@ export async function writeCredentials(job: {
   );
   const connection: Connection = { v: 1, jobId, url: nats.url, operatorSeed: keys.operator.seed, ...ca };
   await writeJson(paths.connection, connection, { secret: true });
+  await writePrivateFile(paths.readerKey, `${keys.reader.seed}\n`);
+  if (keys.tls !== undefined) await writePrivateFile(paths.authority, keys.tls.ca);
 }
 
 /** Removes the keys, which have no use after the job's nats-server has ended. */
 export async function removeCredentials({ jobDir, jobId }: Job): Promise<void> {
   const paths = jobPaths(jobDir, jobId);
   await rm(paths.credentials, { recursive: true, force: true });
-  await rm(paths.connection, { force: true });
+  for (const file of [paths.connection, paths.readerKey, paths.authority]) await rm(file, { force: true });
 }

@@ -13,6 +13,10 @@ export interface JobKeys {
   readonly coordinator: KeyPair;
   readonly operator: KeyPair;
   readonly system: KeyPair;
+  /** May watch and replay what is public on the bus; for colleagues and dashboards. */
+  readonly reader: KeyPair;
+  /** Makes the stream that readers replay. */
+  readonly librarian: KeyPair;
   readonly agents: ReadonlyMap<string, KeyPair>;
   /** Only when `bus.tls` asks for a certificate. */
   readonly tls?: ServerCertificate;
@@ -23,6 +27,8 @@ export function createJobKeys(nodes: readonly string[]): JobKeys {
     coordinator: createUserKey(),
     operator: createUserKey(),
     system: createUserKey(),
+    reader: createUserKey(),
+    librarian: createUserKey(),
     agents: new Map(nodes.map((node) => [node, createUserKey()])),
   };
 }
@@ -30,6 +36,8 @@ export function createJobKeys(nodes: readonly string[]): JobKeys {
 /** The keys from the hand-over file of a previous coordinator. */
 export const keysOf = ({ keys: { tls, ...keys } }: Pick<Handover, 'keys'>): JobKeys => ({
   ...keys,
+  reader: keys.reader ?? createUserKey(),
+  librarian: keys.librarian ?? createUserKey(),
   ...(tls ? { tls } : {}),
   agents: new Map(keys.agents),
 });

@@ -1,6 +1,12 @@
 import { createHmac } from 'node:crypto';
 import { inboxOf } from '../../messages/bus/nats-bus.ts';
-import { keptSubjects, SYSTEM_DISCONNECT, streamOf, subjectsOf } from '../../messages/events/subjects.ts';
+import {
+  keptSubjects,
+  publicSubjects,
+  SYSTEM_DISCONNECT,
+  streamOf,
+  subjectsOf,
+} from '../../messages/events/subjects.ts';
 import { type NatsLogin, natsPayload } from '../../plan/infra.ts';
 import type { JobKeys } from './keys.ts';
 
@@ -34,11 +40,14 @@ interface User {
 /**
  * nats-server's configuration (https://docs.nats.io/running-a-nats-service/configuration). Account SRT is for srtctl,
  * with a key and permissions for each role. Account WORKLOAD is for the engines, which connect without a login and
- * cannot see SRT.
+ * cannot see SRT. Account PUBLIC is for readers. It imports the public subjects of SRT and has a stream of its own,
+ * because a client that may send a request to the server may also have the answer sent to any subject of the same
+ * account: in SRT a reader could have it sent to an agent's desired state.
  */
 export function natsConfig(input: NatsConfigInput): string {
   const { keys } = input;
-  const [srt, workload] = ['SRT', 'WORKLOAD'].map((name) => accountName(name, keys));
+  const [srt, workload, open] = ['SRT', 'WORKLOAD', 'PUBLIC'].map((name) => accountName(name, keys));
+  const shared = publicSubjects(input.jobId).map(quote);
   return `# Made by srtctl for job ${input.jobId}.
 server_name: ${quote(`srt-${input.jobId}`)}
 listen: ${quote(`${input.host}:${input.port}`)}
@@ -55,7 +64,7 @@ write_deadline: "10s"
 jetstream {
   store_dir: ${quote(input.storeDir)}
   max_memory_store: 64MB
-  max_file_store: 4GB
+  max_file_store: 5GB
 }
 ${tlsBlock(input.tls)}system_account: SYS
 no_auth_user: ${ENGINES.user}
@@ -74,6 +83,27 @@ ${userBlock({ nkey: keys.system.publicKey, publish: [], subscribe: [SYSTEM_DISCO
     }
     users: [
 ${srtUsers(input.jobId, keys).map(userBlock).join('\n')}
+    ]
+    exports: [
+${shared.map((subject) => `      { stream: ${subject}, accounts: [${open}] }`).join('\n')}
+    ]
+  }
+  ${open} {
+    limits {
+      max_connections: ${READERS}
+      max_subscriptions: 65536
+    }
+    jetstream {
+      max_memory: 1MB
+      max_store: 1152MB
+      max_streams: 2
+      max_consumers: 1024
+    }
+    users: [
+${publicUsers(input.jobId, keys).map(userBlock).join('\n')}
+    ]
+    imports: [
+${shared.map((subject) => `      { stream: { account: ${srt}, subject: ${subject} } }`).join('\n')}
     ]
   }
   ${workload} {
@@ -101,6 +131,8 @@ const CONNECTIONS = 16_384;
  * reconnects.
  */
 const OWN_CONNECTIONS = 4_096;
+/** Of these, those of readers. */
+const READERS = 1_024;
 
 /**
  * Dynamo logs in by this name and password when none is set (lib/runtime/src/transports/nats.rs, 0.7.0 to 1.6.1).
@@ -131,19 +163,18 @@ const accountName = (name: string, keys: JobKeys): string =>
 export function srtUsers(jobId: string, keys: JobKeys): User[] {
   const s = subjectsOf(jobId);
   const stream = streamOf(jobId);
-  const readStream = [
-    `$JS.API.STREAM.INFO.${stream}`,
-    `$JS.API.CONSUMER.CREATE.${stream}`,
-    `$JS.API.CONSUMER.CREATE.${stream}.>`,
-    `$JS.API.CONSUMER.INFO.${stream}.*`,
-    `$JS.API.CONSUMER.DELETE.${stream}.*`,
-    `$JS.API.CONSUMER.MSG.NEXT.${stream}.*`,
-    `$JS.ACK.${stream}.>`,
-  ];
+  const readStream = readingOf(stream);
   const agents = [...keys.agents].map(([node, { publicKey }]) => ({
     nkey: publicKey,
     publish: [s.hello(node), s.heartbeat(node), s.processesOf(node)],
-    subscribe: [s.desired(node), s.clock(node), s.all, s.log(node, '*'), `${inboxOf('agent', node)}.>`],
+    subscribe: [
+      s.desired(node),
+      s.kill(node),
+      s.clock(node),
+      s.all,
+      s.log(node, '*'),
+      `${inboxOf('agent', node)}.>`,
+    ],
     answers: true,
   }));
   return [
@@ -176,6 +207,39 @@ export function srtUsers(jobId: string, keys: JobKeys): User[] {
       answers: false,
     },
     ...agents,
+  ];
+}
+
+const readingOf = (stream: string): readonly string[] => [
+  `$JS.API.STREAM.INFO.${stream}`,
+  `$JS.API.CONSUMER.CREATE.${stream}`,
+  `$JS.API.CONSUMER.CREATE.${stream}.>`,
+  `$JS.API.CONSUMER.INFO.${stream}.*`,
+  `$JS.API.CONSUMER.DELETE.${stream}.*`,
+  `$JS.API.CONSUMER.MSG.NEXT.${stream}.*`,
+  `$JS.ACK.${stream}.>`,
+];
+
+/**
+ * The permissions in the account of readers. Exported for its test. The tools of NATS look for streams by subject and
+ * name, and their inboxes begin with `_INBOX.`.
+ */
+export function publicUsers(jobId: string, keys: Pick<JobKeys, 'reader' | 'librarian'>): User[] {
+  const stream = streamOf(jobId);
+  const find = ['$JS.API.INFO', '$JS.API.STREAM.NAMES', '$JS.API.STREAM.LIST'];
+  return [
+    {
+      nkey: keys.librarian.publicKey,
+      publish: [`$JS.API.STREAM.CREATE.${stream}`, `$JS.API.STREAM.UPDATE.${stream}`],
+      subscribe: [`${inboxOf('librarian')}.>`],
+      answers: false,
+    },
+    {
+      nkey: keys.reader.publicKey,
+      publish: [...find, ...readingOf(stream), `$JS.FC.${stream}.>`],
+      subscribe: [subjectsOf(jobId).everything, '_INBOX.>'],
+      answers: false,
+    },
   ];
 }
 

@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
-import { writePrivateFile } from '../../os/private-files.ts';
+import { writePrivateFile } from '../../os/files/private-files.ts';
 import {
   adopt,
   childHandle,
@@ -84,7 +84,7 @@ export class NatsServer {
   /**
    * Takes over the server of a coordinator that was killed, or starts a new one on its port with its files. That
    * coordinator may have restarted its server just before it was killed, without writing down the new pid. A server
-   * that has just started may not listen yet; clients try until it does (messages/nats-bus.ts).
+   * that has just started may not listen yet; clients try until it does (messages/bus/nats-bus.ts).
    */
   async takeOver(last: ProcessName & { readonly port: number }): Promise<void> {
     const server = adopt(last) ?? serversOf(this.#configFile)[0];

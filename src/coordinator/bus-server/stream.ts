@@ -1,28 +1,42 @@
 import { connect, DiscardPolicy, nkeyAuthenticator, RetentionPolicy, StorageType } from 'nats';
 import { CONNECT_MS, inboxOf, patiently, tlsOf } from '../../messages/bus/nats-bus.ts';
 import { keptSubjects, streamOf } from '../../messages/events/subjects.ts';
+import type { JobKeys } from './keys.ts';
 
 interface StreamOptions {
   readonly url: string;
   readonly seed: string;
   readonly jobId: string;
+  /** Its role in the names of inboxes. */
+  readonly role: 'coordinator' | 'librarian';
   readonly ca?: string | undefined;
   readonly patienceMs?: number;
   readonly signal?: AbortSignal;
 }
 
 /**
- * The stream that keeps transitions and results, so that a viewer who connects late sees all of them from the start.
+ * Makes the streams that keep transitions and results, so that a viewer who connects late sees all of them from the
+ * start: srtctl's own, and the one of readers, which fills by itself from what their account imports.
  */
-export const createStream = (options: StreamOptions): Promise<void> =>
+export async function createStreams(
+  keys: Pick<JobKeys, 'coordinator' | 'librarian'>,
+  options: Omit<StreamOptions, 'seed' | 'role'>,
+): Promise<void> {
+  await Promise.all([
+    createStream({ ...options, seed: keys.coordinator.seed, role: 'coordinator' }),
+    createStream({ ...options, seed: keys.librarian.seed, role: 'librarian' }),
+  ]);
+}
+
+const createStream = (options: StreamOptions): Promise<void> =>
   patiently(options, () => tryToCreate(options));
 
-async function tryToCreate({ url, seed, jobId, ca }: StreamOptions): Promise<void> {
+async function tryToCreate({ url, seed, jobId, ca, role }: StreamOptions): Promise<void> {
   const connection = await connect({
     servers: url,
     authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)),
-    inboxPrefix: inboxOf('coordinator'),
-    name: 'coordinator (stream)',
+    inboxPrefix: inboxOf(role),
+    name: `${role} (stream)`,
     timeout: CONNECT_MS,
     // A request that fails because the server died is repeated.
     reconnect: false,

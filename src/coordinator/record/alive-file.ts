@@ -1,5 +1,6 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Epoch } from '../../messages/spec/counters.ts';
 
 /**
  * Its content changes as long as the job has a coordinator. It is in the job's directory, so every node can read it.
@@ -11,16 +12,16 @@ export const ALIVE_EVERY_MS = 5_000;
 
 /**
  * Shows agents that receive nothing over the bus whether the coordinator is alive. A node that is cut off must not end
- * the other nodes' job; the last nodes of a job whose head node is lost must (node-agent/end-orphaned-job.ts).
+ * the other nodes' job; the last nodes of a job whose head node is lost must (node-agent/leftovers/end-orphaned-job.ts).
  */
 export class AliveFile {
   readonly #path: string;
-  readonly #epoch: number;
+  readonly #epoch: Epoch;
   #count = 0;
   #writtenAt = Number.NEGATIVE_INFINITY;
   #writing: Promise<void> | undefined;
 
-  constructor(jobDir: string, epoch: number) {
+  constructor(jobDir: string, epoch: Epoch) {
     this.#path = aliveFile(jobDir);
     this.#epoch = epoch;
   }

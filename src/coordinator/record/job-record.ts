@@ -4,13 +4,14 @@ import type { PointMoved, RecordEvent, SweepMoved } from '../../machines/address
 import type { ClockOffset, EventBody } from '../../messages/events/events.ts';
 import { jobPaths } from '../../messages/job-directory/files.ts';
 import type { JobSpec, JobState, StateChange } from '../../messages/job-directory/job-files.ts';
+import type { Epoch } from '../../messages/spec/counters.ts';
 import type { AgentState } from '../../messages/spec/states.ts';
 import { sourceStack } from '../../os/source-stack.ts';
 import { StateFile } from './state-file.ts';
 
 export interface JobRecordOptions {
   readonly spec: Pick<JobSpec, 'jobId' | 'jobDir' | 'name' | 'resultSet'>;
-  readonly epoch: number;
+  readonly epoch: Epoch;
   /** The job's node-local directory. */
   readonly home: string;
   readonly points: readonly { readonly ordinal: number; readonly name: string }[];
@@ -18,7 +19,7 @@ export interface JobRecordOptions {
   readonly previousRun: {
     stateOf(
       points: JobRecordOptions['points'],
-    ): Pick<JobState, 'generation' | 'streamSeq' | 'points' | 'cause'>;
+    ): Pick<JobState, 'generation' | 'streamSeq' | 'points' | 'cause' | 'hostSetup'>;
     exitCodeOf(exitCode: number): number;
   };
   readonly bus: {
@@ -134,6 +135,12 @@ export class JobRecord {
     this.#options.log.warn({ node, why }, 'agent');
     const event = { kind: 'agent.transition', node, from: state, to: state, why } as const;
     this.send(event);
+  }
+
+  /** Publishes what a person should know although the run goes on. */
+  warn(text: string): void {
+    this.#options.log.warn(text);
+    this.send({ kind: 'job.warning', text });
   }
 
   defect(what: string, error: unknown): void {

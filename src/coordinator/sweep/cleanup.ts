@@ -3,10 +3,11 @@ import type { Bus } from '../../messages/bus/bus.ts';
 import type { AllDesired } from '../../messages/events/control.ts';
 import { WIRE_VERSION } from '../../messages/events/events.ts';
 import type { Subjects } from '../../messages/events/subjects.ts';
+import type { Epoch, Generation } from '../../messages/spec/counters.ts';
 import { STOP_GROUP_MS, STOP_ORDER } from '../../messages/spec/process-spec.ts';
 import type { Platform } from '../../platform/launch/launcher.ts';
 import type { Roster, Supervision } from '../agents/roster.ts';
-import type { Fleet } from './fleet.ts';
+import type { Fleet } from '../fleet/fleet.ts';
 
 const REPEAT_MS = 500;
 /** Time for each agent to acknowledge the stop, and for all of them at most. */
@@ -17,7 +18,7 @@ const LEAVE_TIMEOUT_MS = 15_000;
 const PATIENCE_MS = 60_000;
 
 export interface CleanerOptions {
-  readonly epoch: number;
+  readonly epoch: Epoch;
   readonly subjects: Subjects;
   readonly roster: Roster;
   readonly platform: Pick<Platform, 'stop'>;
@@ -92,7 +93,7 @@ export class Cleaner {
     await platform.stop(roster.lost);
   }
 
-  #clear(): number | undefined {
+  #clear(): Generation | undefined {
     const { bus, fleet } = this.#options;
     return bus.isOpen ? fleet.clear() : undefined;
   }

@@ -5,12 +5,14 @@ import { sweepMachine } from '../../machines/sweep.ts';
 import type { GateAnswer, SweepInput } from '../../machines/sweep-context.ts';
 import { EXIT } from '../../os/errors.ts';
 import type { Cleaner } from './cleanup.ts';
+import type { HostSetup } from './host-setup.ts';
 
 /** The parts of the coordinator behind the actors of the sweep. */
 export interface SweepParts {
   readonly boot: { run(signal: AbortSignal): Promise<string> };
   readonly gate: { open(ordinal: number, signal: AbortSignal): Promise<GateAnswer> };
   readonly cleaner: Pick<Cleaner, 'clean' | 'dismissAgents' | 'after'>;
+  readonly hostSetup: Pick<HostSetup, 'end'>;
   readonly fleet: { hear(event: FleetEvent): void };
   readonly points: { moved(event: PointMoved): void };
   readonly record: {
@@ -26,7 +28,7 @@ export class SweepRun {
   readonly #exitCode: Promise<number>;
 
   constructor(parts: SweepParts, input: SweepInput) {
-    const { boot, gate, cleaner, fleet, points, record, post } = parts;
+    const { boot, gate, cleaner, hostSetup, fleet, points, record, post } = parts;
     const cleanup = fromPromise(() => cleaner.clean());
     const machine = sweepMachine.provide({
       actors: {
@@ -38,7 +40,10 @@ export class SweepRun {
         gate: fromPromise(({ input, signal }) => cleaner.after(gate.open(input.ordinal, signal))),
         point: pointMachine.provide({ actors: { cleanup } }),
         cleanup,
-        finish: fromPromise(() => cleaner.dismissAgents()),
+        finish: fromPromise(async () => {
+          await hostSetup.end().catch((error: unknown) => record.defect('host_setup was not ended', error));
+          await cleaner.dismissAgents();
+        }),
       },
     });
     const actor = createActor(machine, { input, systemId: 'sweep' });

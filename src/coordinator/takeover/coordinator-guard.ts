@@ -1,3 +1,4 @@
+import type { Epoch } from '../../messages/spec/counters.ts';
 import { type PatientGuard, startGuard } from '../../os/processes/guard.ts';
 import { epochFile } from './epoch-lock.ts';
 
@@ -11,7 +12,7 @@ export const RESTART_PATIENCE_S = 10;
 export const startCoordinatorGuard = (options: {
   readonly script: string;
   readonly home: string;
-  readonly epoch: number;
+  readonly epoch: Epoch;
   readonly mark: string;
   readonly limits: string | undefined;
   /** Process groups of the previous run that still run. */

@@ -2,15 +2,15 @@ import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import * as z from 'zod';
-import { removeOwnDirectory } from '../../os/own-directory.ts';
-import { writePrivateFile } from '../../os/private-files.ts';
+import { removeOwnDirectory } from '../../os/files/own-directory.ts';
+import { writePrivateFile } from '../../os/files/private-files.ts';
 import { endMarkedSync, standInForGuard } from '../../os/processes/guard.ts';
 import { ownUid } from '../../os/processes/own-user.ts';
 import { COORDINATORS_NUMBERS, limitsPattern } from '../../os/processes/owner-mark.ts';
 import { adopt, type ProcessName, processName } from '../../os/processes/process-handle.ts';
 import { RESTART_PATIENCE_S } from './coordinator-guard.ts';
 import { epochFile } from './epoch-lock.ts';
-import { handoverSchema } from './handover-file.ts';
+import { handoverFile, handoverSchema } from './handover-file.ts';
 
 /** Longer than a coordinator may take to be started again. */
 const DEAD_FOR_MS = (RESTART_PATIENCE_S + 5) * 1_000;
@@ -69,7 +69,7 @@ function isDead(home: string, now: number): boolean {
 /** Processes that a dead coordinator had started on this machine, and its mark. The leases of agents under srun have expired. */
 function leftIn(home: string): { processes: ProcessName[]; mark?: string | undefined } {
   try {
-    const text = readFileSync(join(home, 'lifeline.json'), 'utf8');
+    const text = readFileSync(handoverFile(home), 'utf8');
     const { nats, launched, mark } = handoverSchema.parse(JSON.parse(text));
     return { processes: [nats, ...launched], mark };
   } catch {

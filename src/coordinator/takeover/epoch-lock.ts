@@ -1,5 +1,6 @@
 import { readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Epoch } from '../../messages/spec/counters.ts';
 import { EXIT } from '../../os/errors.ts';
 
 /** How long one look at the file counts, ms, because `check` runs before every write. */
@@ -12,7 +13,7 @@ export const epochFile = (home: string): string => join(home, 'epoch');
 export const overFile = (home: string): string => `${epochFile(home)}-over`;
 
 /** The last epoch that a coordinator claimed in a directory. That coordinator may have died before it wrote state.json. */
-export function lastEpoch(home: string): number {
+export function lastEpoch(home: string): Epoch {
   try {
     return Number.parseInt(readFileSync(epochFile(home), 'utf8'), 10) || 0;
   } catch {
@@ -26,14 +27,14 @@ export function lastEpoch(home: string): number {
  */
 export class EpochLock {
   readonly #file: string;
-  readonly #epoch: number;
+  readonly #epoch: Epoch;
   readonly #onReplaced: (why: string) => never;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #isReleased = false;
 
   constructor(
     home: string,
-    epoch: number,
+    epoch: Epoch,
     onReplaced: (why: string) => never = () => process.exit(EXIT.fenced),
   ) {
     this.#file = epochFile(home);
@@ -74,7 +75,7 @@ export class EpochLock {
   }
 
   /** An epoch that a coordinator claims: on the bus (where only coordinators may publish a lease) or in the file. */
-  heard(epoch: number): void {
+  heard(epoch: Epoch): void {
     if (epoch > this.#epoch) this.#onReplaced(`the coordinator of epoch ${epoch} is in charge`);
   }
 
@@ -84,7 +85,7 @@ export class EpochLock {
   }
 
   /** An agent names the epoch that it obeys. An agent may lie, so the file decides. */
-  agentObeys(epoch: number): void {
+  agentObeys(epoch: Epoch): void {
     if (epoch > this.#epoch) this.check();
   }
 

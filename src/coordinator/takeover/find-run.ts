@@ -6,7 +6,8 @@ import { toToken } from '../../messages/events/subjects.ts';
 import { jobPaths } from '../../messages/job-directory/files.ts';
 import type { JobSpec, JobState } from '../../messages/job-directory/job-files.ts';
 import { doneEntry } from '../../messages/job-directory/result.ts';
-import { readPointResults } from '../record/point-results.ts';
+import type { Epoch } from '../../messages/spec/counters.ts';
+import { readPointResults } from '../record/read-results.ts';
 import { readStateFile } from '../record/state-file.ts';
 import { homePrefix } from './dead-jobs.ts';
 import { lastEpoch } from './epoch-lock.ts';
@@ -25,7 +26,7 @@ export interface FoundRun {
 
 export interface RunStart {
   /** One more than the epoch of the previous coordinator. */
-  readonly epoch: number;
+  readonly epoch: Epoch;
   /** The job's directory (0700) on this node. */
   readonly home: string;
   /** null for a job that starts. */
@@ -38,7 +39,7 @@ export async function findRun({ jobDir, jobId }: JobSpec): Promise<RunStart> {
   const state = await readStateFile(paths.state);
   if (!state) return { epoch: 1, home: await newHome(jobId), found: null };
   const { home } = state;
-  const epoch = Math.max(state.epoch, home ? lastEpoch(home.directory) : 0) + 1;
+  const epoch: Epoch = Math.max(state.epoch, home ? lastEpoch(home.directory) : 0) + 1;
   const handover = home?.host === hostname() ? await readHandover(home.directory, jobId) : undefined;
   // The previous run ended in good order, so this one starts anew.
   if (!handover && state.sweep === 'finished') return { epoch, home: await newHome(jobId), found: null };

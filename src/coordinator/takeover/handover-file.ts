@@ -30,6 +30,9 @@ export const handoverSchema = z.object({
     coordinator: keyPairSchema,
     operator: keyPairSchema,
     system: keyPairSchema,
+    // Jobs of earlier releases have no readers.
+    reader: keyPairSchema.optional(),
+    librarian: keyPairSchema.optional(),
     agents: z.array(z.tuple([z.string(), keyPairSchema])),
     tls: z.object({ ca: z.string(), cert: z.string(), key: z.string() }).optional(),
   }),
@@ -38,16 +41,17 @@ export const handoverSchema = z.object({
 });
 export type Handover = z.infer<typeof handoverSchema>;
 
-const fileIn = (home: string): string => join(home, 'lifeline.json');
+/** The hand-over file in a job's directory. Jobs of earlier versions have it under this name. */
+export const handoverFile = (home: string): string => join(home, 'lifeline.json');
 
 /** undefined when there is no file, or another user may have made it: its path comes from a file that others can read. */
 export async function readHandover(home: string, jobId: string): Promise<Handover | undefined> {
   try {
     const own = process.getuid?.();
-    const [directory, file] = await Promise.all([lstat(home), lstat(fileIn(home))]);
+    const [directory, file] = await Promise.all([lstat(home), lstat(handoverFile(home))]);
     const isPrivate = [directory, file].every(({ uid, mode }) => uid === own && (mode & 0o077) === 0);
     if (!directory.isDirectory() || !file.isFile() || !isPrivate) return undefined;
-    const found = handoverSchema.safeParse(JSON.parse(await readFile(fileIn(home), 'utf8'))).data;
+    const found = handoverSchema.safeParse(JSON.parse(await readFile(handoverFile(home), 'utf8'))).data;
     return found?.jobId === jobId ? found : undefined;
   } catch {
     return undefined;
@@ -84,7 +88,7 @@ export class HandoverFile {
       .then(async () => {
         this.#unsaved = false;
         this.#mayWrite();
-        await writeJson(fileIn(this.#home), this.#content(), { secret: true });
+        await writeJson(handoverFile(this.#home), this.#content(), { secret: true });
       })
       .catch(this.#onError);
     return this.#saving;

@@ -54,7 +54,7 @@ export class PreviousRun {
     return this.#found?.handover ? this.#found.state.streamSeq + 1 : 1;
   }
 
-  /** The part of state.json that does not change. */
+  /** What state.json begins with under this coordinator. */
   stateOf(points: readonly { readonly ordinal: number; readonly name: string }[]) {
     const last = this.#found?.state;
     const done = new Map(this.results.map((result) => [result.ordinal, doneEntry(result)]));
@@ -68,6 +68,7 @@ export class PreviousRun {
           ...(done.get(ordinal) ?? { state: 'planned' as const, status: null }),
         })),
       cause: last?.cause ?? null,
+      ...(last?.hostSetup === undefined ? {} : { hostSetup: last.hostSetup }),
     } satisfies Partial<JobState>;
   }
 
@@ -126,6 +127,17 @@ export class PreviousRun {
    */
   lostAgent(node: string): void {
     this.#lostMeanwhile = { summary: `the agent of ${node} was lost while the coordinator was away`, node };
+  }
+
+  /** The restarts of workers. Those that wait go on with the point. */
+  get restarts() {
+    const remaining = this.#found?.remaining;
+    const { running = null } = remaining ?? {};
+    return { found: remaining?.restarts ?? [], goesOn: running !== null && running.cause === null };
+  }
+
+  get kills() {
+    return this.#found?.remaining.kills ?? [];
   }
 
   /** true for the point that was running, until it has gone on. */

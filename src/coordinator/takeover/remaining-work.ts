@@ -2,6 +2,8 @@ import type { PointTransition, SrtEvent } from '../../messages/events/events.ts'
 import type { JobState } from '../../messages/job-directory/job-files.ts';
 import type { Cause } from '../../messages/job-directory/result.ts';
 import { EXIT } from '../../os/errors.ts';
+import { type KnownKill, killsIn } from '../workers/kills.ts';
+import { type KnownRestart, restartsIn } from '../workers/worker-restarts.ts';
 
 /** The point that was running when its coordinator was killed. */
 export interface InterruptedPoint {
@@ -25,6 +27,10 @@ export interface RemainingWork {
   readonly exitCode: number | null;
   /** ms from start to end of each point with a valid result. */
   readonly durations: readonly number[];
+  /** Workers that started again, and those that wait for it. */
+  readonly restarts: readonly KnownRestart[];
+  /** Kills of the experiment so far. */
+  readonly kills: readonly KnownKill[];
 }
 
 /** The exit code of a run that was ending with open points: it had failed (no further point could run), or was stopped. */
@@ -43,6 +49,8 @@ export function remainingWork(state: JobState, events: readonly SrtEvent[]): Rem
   const isEnding = state.sweep === 'cleaning' || state.sweep === 'finishing' || state.sweep === 'finished';
   const others = open.map(({ ordinal }) => ordinal).filter((ordinal) => ordinal !== running?.ordinal);
   return {
+    restarts: restartsIn(events),
+    kills: killsIn(events),
     left: isEnding || wasStopped ? [] : [...(running ? [running.ordinal] : []), ...others],
     running: isEnding || wasStopped ? null : running,
     exitCode: state.exitCode ?? (wasStopped ? EXIT.terminated : isEnding ? endOf(state) : null),

@@ -1,5 +1,8 @@
+import type { DeployPhase } from '../../messages/spec/deploy-phases.ts';
 import type { HttpProbe, ProbeStep } from '../../messages/spec/probe-spec.ts';
-import type { DeployPhase, JsonCount, ProcessRole, ProcessSpec } from '../../messages/spec/process-spec.ts';
+import type { JsonCount, ProcessRole, ProcessSpec } from '../../messages/spec/process-spec.ts';
+import type { EndpointMode } from '../../model/kinds.ts';
+import { restartIn } from '../../model/worker-restart.ts';
 import { fillNode } from '../../recipe/values/fill-node.ts';
 import type { FrontendContext } from './protocol.ts';
 
@@ -24,6 +27,7 @@ interface FrontendProcess {
   readonly path: string;
   readonly expect?: JsonCount[];
   readonly older?: HttpProbe['older'];
+  readonly gauge?: HttpProbe['gauge'];
   readonly steps?: ProbeStep[];
   readonly files?: { path: string; content: string }[];
   /** Ports besides the clients' one. */
@@ -32,13 +36,21 @@ interface FrontendProcess {
   readonly givesUp?: string;
 }
 
+/** A router's image: its own, or that of the engines. */
+export const routerImage = ({ recipe, runtime }: FrontendContext): string | null =>
+  runtime.containers ? (recipe.frontend.container_image ?? runtime.image) : null;
+
+/** Binds a router to the first NUMA node, where the recipe wants that. */
+const NUMA_BIND = ['numactl', '--cpunodebind=0', '--membind=0'];
+
 /** The common part of routers and nginx: they serve HTTP on one port and run until they are stopped. */
 export function frontendProcess({ recipe, runtime }: FrontendContext, own: FrontendProcess): ProcessSpec {
-  const { id, role, phase, node, port, argv, env, image, path, expect, older, steps, files } = own;
+  const { id, role, phase, node, port, argv, env, image, path, expect, older, gauge, steps, files } = own;
   const probe: HttpProbe = {
     ...{ kind: 'http', host: runtime.address(node), port, path },
     ...(expect ? { expect } : {}),
     ...(older ? { older } : {}),
+    ...(gauge ? { gauge } : {}),
     ...(steps ? { steps, stepsWithinMs: STEPS_WITHIN_MS } : {}),
   };
   return {
@@ -46,7 +58,7 @@ export function frontendProcess({ recipe, runtime }: FrontendContext, own: Front
     role,
     phase,
     node,
-    argv,
+    argv: role === 'frontend' && recipe.frontend.numa_bind ? [...NUMA_BIND, ...argv] : argv,
     env,
     logFile: `${runtime.logDir}/${node}_${id}.out`,
     ...(files ? { files } : {}),
@@ -90,11 +102,17 @@ export const modelAnswers = (): ProbeStep[] => [
  */
 export const nobodyElse = (
   where: Pick<JsonCount, 'at' | 'where'>,
-  planned: { readonly field: string[]; readonly addresses: readonly string[]; readonly most: number },
+  planned: {
+    readonly field: string[];
+    readonly addresses: readonly string[];
+    readonly most: number;
+    readonly varies: { varies?: true };
+  },
 ): JsonCount => ({
   ...where,
   count: 0,
   most: planned.most,
+  ...planned.varies,
   ...(planned.addresses.length > 0
     ? { address: { field: planned.field, among: [], others: [...planned.addresses] } }
     : {}),
@@ -107,6 +125,10 @@ export const routerEnvironment = (
   node: string,
 ): Record<string, string> => fillNode({ ...recipe.environment, ...recipe.frontend.env }, runtime, node);
 
+/** Whether workers of any mode may start again. */
+export const anyVaries = (counts: ReturnType<typeof endpointCounts>): { varies?: true } =>
+  counts.some(({ varies }) => varies.varies) ? { varies: true } : {};
+
 /** A router that waits for its workers takes as long as they do. */
 export const startTimeoutMs = ({ health_check }: FrontendContext['recipe']): number =>
   health_check.interval_seconds * health_check.max_attempts * 1000;
@@ -114,15 +136,25 @@ export const startTimeoutMs = ({ health_check }: FrontendContext['recipe']): num
 /**
  * How many workers of each mode a router must know to be ready, no fewer and no more; modes without workers
  * are left out. Of workers that the run can do without, one is enough (`least`), because the others may be
- * lost before or after the check.
+ * lost before or after the check. `varies`: members of a count whose workers may start again, or hand over to another
+ * engine.
  */
-export function endpointCounts({
-  recipe,
-  processes,
-}: FrontendContext): { mode: 'prefill' | 'decode' | 'agg'; count: number; least: number }[] {
+export function endpointCounts({ recipe, processes }: FrontendContext): {
+  mode: 'prefill' | 'decode' | 'agg';
+  count: number;
+  least: number;
+  varies: { varies?: true };
+}[] {
+  const standsBy = (mode: EndpointMode) =>
+    processes.some((process) => process.mode === mode && process.standby !== undefined);
   return (['prefill', 'decode', 'agg'] as const).flatMap((mode) => {
     const count = processes.filter((process) => process.mode === mode && process.ports.http > 0).length;
     if (count === 0) return [];
-    return [{ mode, count, least: recipe.supervision.critical[mode] ? count : 1 }];
+    return [
+      {
+        ...{ mode, count, least: recipe.supervision.critical[mode] ? count : 1 },
+        varies: restartIn(recipe, mode) || standsBy(mode) ? { varies: true as const } : {},
+      },
+    ];
   });
 }

@@ -1,7 +1,8 @@
 import type { Registers } from '../../backends/common/protocol.ts';
-import type { DeployPhase, ProcessSpec } from '../../messages/spec/process-spec.ts';
+import type { DeployPhase } from '../../messages/spec/deploy-phases.ts';
+import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
 import type { Checks, Finding } from '../../model/checks.ts';
-import type { EndpointProcess, Roles, RuntimeContext } from '../../model/kinds.ts';
+import type { EndpointMode, EndpointProcess, Roles, RuntimeContext } from '../../model/kinds.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
 
 export interface FrontendContext {
@@ -9,8 +10,8 @@ export interface FrontendContext {
   readonly runtime: RuntimeContext;
   readonly roles: Roles;
   readonly processes: readonly EndpointProcess[];
-  /** How the workers register with a router. */
-  readonly registers: Registers;
+  /** How the workers of a mode register with a router. */
+  readonly registers: (mode: EndpointMode) => Registers;
 }
 
 /** A lower limit for the release of the job's nats-server. */
@@ -54,6 +55,8 @@ export interface FrontendProtocol extends Checks {
    * ones.
    */
   readonly engines?: Readonly<Record<string, 'all' | 'aggregated'>>;
+  /** The mode whose workers' name of the model clients use, where it is not that of the workers that answer. */
+  readonly namedBy?: EndpointMode;
   /** Settings that the recipe's release refuses: a warning for each, but not for simulated engines. */
   refused?(recipe: Recipe): Finding[];
   /** true: it and its workers send traces to `observability.otel_endpoint`. */
@@ -66,10 +69,14 @@ export interface FrontendProtocol extends Checks {
   writesImage?(recipe: Recipe): boolean;
   /** The steps on the nodes of `runtime` before it and its workers can start. */
   steps?(recipe: Recipe, runtime: RuntimeContext): RouterSteps;
+  /** false: a job of services alone has no workers. */
+  readonly servesWorkers?: boolean;
   /** true: it finds its workers through etcd, which therefore starts first. */
   readonly needsEtcd: boolean;
   /** false: it refuses /v1/completions with a prompt of token ids. */
   readonly takesTokenIds: boolean;
+  /** true: it has no /v1/completions, so that a benchmark asks /v1/chat/completions. */
+  readonly chatAlone?: boolean;
   /** Routers and, where there are several, the nginx in front of them; with probes that count workers. */
   processes(context: FrontendContext): ProcessSpec[];
   /** The address for the benchmark's requests: a node and a port. */

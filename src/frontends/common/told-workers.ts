@@ -1,21 +1,39 @@
+import { requireUnset } from '../../backends/common/requirements.ts';
 import type { JsonCount } from '../../messages/spec/process-spec.ts';
 import type { EndpointProcess } from '../../model/kinds.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
 import { flagsToArgv } from '../../recipe/values/flags.ts';
 import { nginxProcesses } from './nginx.ts';
 import { entryOf, placeFrontends } from './placement.ts';
-import { endpointCounts, frontendProcess, nobodyElse, routerEnvironment, startTimeoutMs } from './process.ts';
+import {
+  anyVaries,
+  endpointCounts,
+  frontendProcess,
+  nobodyElse,
+  routerEnvironment,
+  routerImage,
+  startTimeoutMs,
+} from './process.ts';
 import type { FrontendContext, FrontendProtocol } from './protocol.ts';
 
 /** A router of SGLang's family: its workers are on its command line, and it waits for them itself. */
 export interface ToldRouter extends Pick<FrontendProtocol, 'type' | 'summary' | 'engines'> {
-  /** Python module that starts it. */
-  readonly module: string;
+  /** The words that start it: `python3 -m MODULE`. */
+  readonly program: readonly string[];
+  /** Further options, which the recipe must not set. */
+  readonly fixed?: Readonly<Record<string, string>>;
+  /** `frontend`: it starts when its workers are ready. Default: together with them. */
+  readonly phase?: 'frontend';
   readonly takesTokenIds: boolean;
   /** Option for prefill and decode workers. */
   readonly disaggregated: string;
   /** Whether a prefill worker's bootstrap port follows its URL. */
   readonly tellsBootstrap: (recipe: Recipe) => boolean;
+  /**
+   * The port at which workers report to it, where its command line has none. It lists no workers then; its /health is 503
+   * until a worker of each mode has reported (vllm-project/router at 43140bc).
+   */
+  readonly discovery?: (recipe: Recipe) => number | null;
   /** Time from SIGTERM to SIGKILL. */
   readonly graceMs: number;
   /** A line of its log which shows that it no longer waits for a worker. */
@@ -42,27 +60,40 @@ export function toldRouter(router: ToldRouter): FrontendProtocol {
     entry: entryOf,
     processes(context) {
       const placement = placeFrontends(context);
+      const fixed = router.fixed ?? {};
+      requireUnset('frontend.args', context.recipe.frontend.args, Object.keys(fixed));
+      const reports = router.discovery?.(context.recipe) ?? null;
       const routers = placement.routers.map(({ node, port }, index) =>
         frontendProcess(context, {
           id: `frontend-${index}`,
           role: 'frontend',
-          phase: 'worker',
+          phase: router.phase ?? 'worker',
           node,
           port,
-          otherPorts: { metrics: metricsPort(context, node) },
+          otherPorts: {
+            metrics: metricsPort(context, node),
+            ...(reports === null ? {} : { discovery: context.runtime.port(node, reports) }),
+          },
           argv: [
-            ...['python3', '-m', router.module],
-            ...workerArguments(router, context),
+            ...router.program,
+            ...(reports === null
+              ? workerArguments(router, context)
+              : discoveryArguments(router, context, node, reports)),
             ...['--host', context.runtime.listenAddress(node), '--port', String(port)],
+            ...flagsToArgv(fixed),
             ...metricsPlace(context, node),
             ...patience(context.recipe),
             ...flagsToArgv(context.recipe.frontend.args),
           ],
           env: routerEnvironment(context, node),
-          image: context.runtime.image,
-          path: '/workers',
-          expect: healthy(context),
-          older: { path: '/list_workers', expect: listed(context) },
+          image: routerImage(context),
+          ...(reports === null
+            ? {
+                path: '/workers',
+                expect: healthy(context),
+                older: { path: '/list_workers', expect: listed(context) },
+              }
+            : { path: '/health' }),
           graceMs: router.graceMs,
           ...(router.givesUp === undefined ? {} : { givesUp: router.givesUp }),
         }),
@@ -100,13 +131,24 @@ function patience(recipe: Recipe): string[] {
   ];
 }
 
+const discoveryArguments = (
+  router: ToldRouter,
+  { runtime }: FrontendContext,
+  node: string,
+  port: number,
+): string[] => [
+  ...[router.disaggregated, '--kv-connector', 'moriio'],
+  ...['--vllm-discovery-address', `${runtime.listenAddress(node)}:${runtime.port(node, port)}`],
+];
+
 const leadersOf = ({ processes }: FrontendContext): readonly EndpointProcess[] =>
   processes.filter((process) => process.rank === 0);
 
 function workerArguments(router: ToldRouter, context: FrontendContext): string[] {
   const { recipe, runtime } = context;
   const leaders = leadersOf(context);
-  const url = ({ node, ports }: EndpointProcess) => `http://${runtime.address(node)}:${ports.http}`;
+  const url = ({ mode, node, ports }: EndpointProcess) =>
+    `${context.registers(mode).scheme ?? 'http'}://${runtime.address(node)}:${ports.http}`;
   const aggregated = leaders.filter((leader) => leader.mode === 'agg');
   if (aggregated.length > 0) return ['--worker-urls', ...aggregated.map(url)];
   const bootstrap = ({ ports }: EndpointProcess) =>
@@ -130,18 +172,20 @@ const addressOf = ({ runtime }: FrontendContext, { node, ports }: EndpointProces
 function healthy(context: FrontendContext): JsonCount[] {
   const leaders = leadersOf(context);
   const all = leaders.map((leader) => addressOf(context, leader));
-  const planned = endpointCounts(context).map(({ mode, count, least }) => ({
+  const counts = endpointCounts(context);
+  const planned = counts.map(({ mode, count, least, varies }) => ({
     at: ['workers'],
     where: { worker_type: mode === 'agg' ? 'regular' : mode, is_healthy: true },
     count,
     ...(least < count ? { least } : {}),
+    ...varies,
     address: {
       field: ['url'],
       among: leaders.filter((leader) => leader.mode === mode).map((leader) => addressOf(context, leader)),
     },
     label: `${mode} workers`,
   }));
-  const known = { field: ['url'], addresses: all, most: leaders.length };
+  const known = { field: ['url'], addresses: all, most: leaders.length, varies: anyVaries(counts) };
   return [...planned, nobodyElse({ at: ['workers'], where: {} }, known)];
 }
 

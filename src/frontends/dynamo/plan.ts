@@ -1,21 +1,27 @@
+import { stringify } from 'yaml';
+import { discoveryEnvironment } from '../../backends/common/discovery.ts';
 import {
   dynamoAddresses,
   dynamoEnvironment,
   onOwnAddress,
 } from '../../backends/common/dynamo-environment.ts';
 import { onUnlessTold } from '../../engine-options/options.ts';
-import type { JsonCount } from '../../messages/spec/process-spec.ts';
+import type { FileSpec, JsonCount } from '../../messages/spec/process-spec.ts';
 import type { EndpointMode, EndpointProcess } from '../../model/kinds.ts';
+import { recipesOf } from '../../model/recipe-of.ts';
+import { PlanError } from '../../os/errors.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
-import { flagsToArgv } from '../../recipe/values/flags.ts';
+import { flagsToArgv, optionName } from '../../recipe/values/flags.ts';
 import { nginxProcesses } from '../common/nginx.ts';
 import { entryOf, placeFrontends } from '../common/placement.ts';
 import {
+  anyVaries,
   endpointCounts,
   frontendProcess,
   modelAnswers,
   nobodyElse,
   routerEnvironment,
+  routerImage,
 } from '../common/process.ts';
 import type { FrontendContext, FrontendProtocol } from '../common/protocol.ts';
 import { natsNeed, notDone, refused } from './runnable.ts';
@@ -49,7 +55,7 @@ export const dynamo: FrontendProtocol = {
   processes(context) {
     const { recipe, runtime, roles } = context;
     const placement = placeFrontends(context);
-    const infra = runtime.host(roles.infra);
+    const policy = policyFile(context);
     const routers = placement.routers.map(({ node, port }, index) =>
       frontendProcess(context, {
         id: `frontend-${index}`,
@@ -62,18 +68,19 @@ export const dynamo: FrontendProtocol = {
           '-m',
           'dynamo.frontend',
           `--http-port=${port}`,
+          ...(policy ? [`--${POLICY_OPTION}`, `${runtime.logDirInside}/${POLICY_FILE}`] : []),
           ...flagsToArgv(recipe.frontend.args, ON_UNLESS_TOLD),
         ],
         env: {
-          ETCD_ENDPOINTS: `http://${infra}:${runtime.infraPorts.etcdClient}`,
-          NATS_SERVER: `nats://${infra}:${runtime.infraPorts.nats}`,
+          ...discoveryEnvironment(recipe, runtime, roles),
           ...onOwnAddress('DYN_HTTP_HOST', runtime, node),
           ...dynamoAddresses(recipe, runtime, node),
           ...dynamoEnvironment(recipe, 'frontend'),
           DYN_LOG: DYNAMO_LOG,
           ...routerEnvironment(context, node),
         },
-        image: runtime.image,
+        image: routerImage(context),
+        ...(policy ? { files: [policy] } : {}),
         path: '/health',
         expect: registered(context),
         // An instance is registered up to 6 s before its model is listed, because the frontend reads the
@@ -85,6 +92,26 @@ export const dynamo: FrontendProtocol = {
     return [...routers, ...nginxProcesses(context, placement, modelAnswers())];
   },
 };
+
+const POLICY_OPTION = 'router-policy-config';
+const POLICY_VARIABLE = 'DYN_ROUTER_POLICY_CONFIG';
+const POLICY_FILE = 'router_policy_config.yaml';
+
+/** The file with the recipe's rules for the choice of workers (ai-dynamo 1.5, docs of --router-policy-config). */
+function policyFile({ recipe: { environment, frontend }, runtime }: FrontendContext): FileSpec | undefined {
+  const { worker_selection: selection, args, env } = frontend;
+  if (selection == null) return undefined;
+  const other = [
+    ...Object.keys(args).filter((name) => optionName(name) === POLICY_OPTION),
+    ...[environment, env].flatMap((variables) => (POLICY_VARIABLE in variables ? [POLICY_VARIABLE] : [])),
+  ];
+  if (other.length > 0)
+    throw new PlanError('two-policies', `the recipe names another policy: ${other.join(', ')}`, {
+      place: { file: '', path: 'frontend.worker_selection' },
+      hint: 'write one or the other',
+    });
+  return { path: `${runtime.logDir}/${POLICY_FILE}`, content: stringify({ worker_selection: selection }) };
+}
 
 /**
  * The component of a worker's endpoint `generate`. TensorRT-LLM's decode and aggregated workers are
@@ -103,14 +130,18 @@ const TCP = ['transport', 'tcp'];
 /** Each planned worker by its address, and no other instance. */
 function registered(context: FrontendContext): JsonCount[] {
   const { recipe, runtime, processes } = context;
-  const { each, ranks: ranksRegister } = context.registers;
   const addressOf = ({ node, ports }: EndpointProcess) => `${runtime.address(node)}:${ports.requests}`;
   const endpoints = endpointCounts(context);
   const mostOf = (mode: EndpointMode, count: number) =>
-    ranksRegister ? processes.filter((process) => process.mode === mode).length : count;
-  const planned = endpoints.map(({ mode, count, least }): JsonCount => {
+    context.registers(mode).ranks
+      ? processes.filter((process) => process.mode === mode && process.standby === undefined).length
+      : count;
+  const planned = endpoints.map(({ mode, count, least, varies }): JsonCount => {
     const ranks = processes.filter((process) => process.mode === mode);
-    const leaders = ranks.filter(({ ports }) => ports.http > 0);
+    // Of the engines of a worker the one registers that serves now.
+    const leaders = ranks.filter(
+      ({ ports, rank, standby }) => ports.http > 0 || (standby !== undefined && rank === 0),
+    );
     const all = new Set(processes.map(addressOf));
     for (const leader of leaders) all.delete(addressOf(leader));
     const most = mostOf(mode, count);
@@ -119,6 +150,7 @@ function registered(context: FrontendContext): JsonCount[] {
       where: { endpoint: 'generate', component: COMPONENTS[mode] },
       count,
       ...(least < count ? { least } : {}),
+      ...varies,
       ...(most > count ? { most } : {}),
       // Over NATS an instance has a subject and no address.
       ...(namesItsAddress(recipe)
@@ -128,7 +160,7 @@ function registered(context: FrontendContext): JsonCount[] {
               field: TCP,
               among: leaders.map(addressOf),
               ...(all.size > 0 ? { others: [...all] } : {}),
-              each,
+              each: context.registers(mode).each,
             },
           }),
       label: `${mode} workers`,
@@ -137,16 +169,22 @@ function registered(context: FrontendContext): JsonCount[] {
   const known = {
     field: TCP,
     addresses: namesItsAddress(recipe) ? [] : processes.map(addressOf),
-    most: endpoints.reduce((sum, { mode, count }) => sum + mostOf(mode, count) * each, 0),
+    varies: anyVaries(endpoints),
+    most: endpoints.reduce(
+      (sum, { mode, count }) => sum + mostOf(mode, count) * context.registers(mode).each,
+      0,
+    ),
   };
   return [...planned, nobodyElse({ at: ['instances'], where: { endpoint: 'generate' } }, known)];
 }
 
 /** Whether the recipe itself sets the workers' request address; then only their number is known. */
-const namesItsAddress = ({ environment, backend }: Recipe): boolean =>
+const namesItsAddress = (recipe: Recipe): boolean =>
   [
-    environment,
-    ...Object.entries(backend).flatMap(([key, value]) => (/_environment$/.test(key) ? [value] : [])),
+    recipe.environment,
+    ...recipesOf(recipe)
+      .flatMap(({ backend }) => Object.entries(backend))
+      .flatMap(([key, value]) => (/_environment$/.test(key) ? [value] : [])),
   ]
     .flatMap((variables) => Object.keys(variables ?? {}))
     .some((name) => name === 'DYN_TCP_RPC_HOST' || name === 'DYN_TCP_RPC_PORT');

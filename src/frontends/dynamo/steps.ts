@@ -27,6 +27,7 @@ export function installSteps(recipe: Recipe, runtime: RuntimeContext): RouterSte
       ...['bash', `${runtime.distDir}/steps/build-dynamo.sh`, which, wheels],
       ...(dynamo.cargo_patches ?? []),
     ],
+    ...(dynamo.git == null ? {} : { env: { DYNAMO_REPOSITORY: dynamo.git } }),
     timeoutMs: 2 * HOUR_MS,
   });
   const install: Step = {

@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import { benchmarkProgressSchema } from '../job-directory/result.ts';
+import { epochSchema, generationSchema } from '../spec/counters.ts';
 import { gpuHolderSchema } from '../spec/gpu-holder.ts';
 import { processRoleSchema, processSpecSchema } from '../spec/process-spec.ts';
-import { processStateSchema } from '../spec/states.ts';
+import { KILL_SIGNALS, processStateSchema } from '../spec/states.ts';
 import { WIRE_VERSION } from './events.ts';
 
 const v = z.literal(WIRE_VERSION);
@@ -13,18 +14,22 @@ export const processReportSchema = z.object({
   id: z.string(),
   state: processStateSchema,
   pid: z.number().int().nullable(),
-  generation: count,
+  generation: generationSchema,
   why: z.string(),
   exitCode: z.number().int().nullable(),
   signal: z.string().nullable(),
+  /** Its agent stopped it, because it had failed (hung, unhealthy, a fatal line in its log). */
+  stopped: z.literal(true).optional(),
+  /** `restart` of its spec. */
+  restart: z.number().int().positive().optional(),
 });
 export type ProcessReport = z.infer<typeof processReportSchema>;
 
 /** The complete desired state of one node: the agent stops every process that is not in it. */
 export const desiredSchema = z.object({
   v,
-  epoch: count,
-  generation: count,
+  epoch: epochSchema,
+  generation: generationSchema,
   processes: z.array(processSpecSchema),
   /**
    * Ports of processes of the same point that start later. The agent reports a port in use before anything
@@ -40,7 +45,12 @@ export const desiredSchema = z.object({
 export type Desired = z.infer<typeof desiredSchema>;
 
 export const desiredReplySchema = z.discriminatedUnion('accepted', [
-  z.object({ v, accepted: z.literal(true), generation: count, processes: z.array(processReportSchema) }),
+  z.object({
+    v,
+    accepted: z.literal(true),
+    generation: generationSchema,
+    processes: z.array(processReportSchema),
+  }),
   /** `taken`: another program has the port, and `reason` is complete. */
   z.object({ v, accepted: z.literal(false), reason: z.string(), taken: z.literal(true).optional() }),
 ]);
@@ -49,8 +59,8 @@ export type DesiredReply = z.infer<typeof desiredReplySchema>;
 /** Only ever the empty set, at the end: stop everything. With `end` the agents end, too. */
 export const allDesiredSchema = z.object({
   v,
-  epoch: count,
-  generation: count,
+  epoch: epochSchema,
+  generation: generationSchema,
   end: z.boolean(),
   /** Processes of these roles stay for now, because the processes that use them stop first. */
   keep: z.array(processRoleSchema).optional(),
@@ -70,8 +80,8 @@ export const helloSchema = z.object({
   pid: z.number().int(),
   /** It is used in command lines and configuration of other nodes, so it must be an address. */
   address: z.string().regex(/^[0-9A-Za-z.:%_-]{1,255}$/),
-  epoch: count,
-  generation: count,
+  epoch: epochSchema,
+  generation: generationSchema,
   processes: z.array(processReportSchema),
   /** Processes outside of the job that held GPUs of the node before the agent started anything. */
   gpuHolders: z.array(gpuHolderSchema).optional(),
@@ -86,8 +96,8 @@ export const helloReplySchema = z.discriminatedUnion('welcome', [
     /** Time from one heartbeat to the next. */
     heartbeatMs: z.number().int().positive().optional(),
     /** The coordinator's epoch and generation, when `desired` is null. */
-    epoch: count.optional(),
-    generation: count.optional(),
+    epoch: epochSchema.optional(),
+    generation: generationSchema.optional(),
     /**
      * null: undecided, because the coordinator has just taken over and first learns what runs; agents keep
      * what runs.
@@ -102,8 +112,8 @@ export const heartbeatSchema = z.object({
   v,
   node: z.string(),
   incarnation: z.string(),
-  epoch: count,
-  generation: count,
+  epoch: epochSchema,
+  generation: generationSchema,
   /** Processes that exist or ended in this generation. */
   processes: z.array(processReportSchema),
   /**
@@ -125,14 +135,26 @@ export type GoodbyeReply = z.infer<typeof goodbyeReplySchema>;
 
 export const leaseSchema = z.object({
   v,
-  epoch: count,
-  generation: count,
+  epoch: epochSchema,
+  generation: generationSchema,
   /** Lost nodes: an agent that finds its node here stops by itself. */
   lost: z.array(z.string()),
   /** Incarnations of replaced agents: they stop by themselves, too. */
   replaced: z.array(z.string()).optional(),
 });
 export type Lease = z.infer<typeof leaseSchema>;
+
+/** The coordinator has an agent send a signal to a process of an experiment. */
+export const killRequestSchema = z.object({
+  v,
+  process: z.string(),
+  /** The signal is sent only when the process still has this pid, so a repeated request does no harm. */
+  pid: z.number().int().positive(),
+  signal: z.enum(KILL_SIGNALS),
+});
+export type KillRequest = z.infer<typeof killRequestSchema>;
+export const killReplySchema = z.object({ v, done: z.boolean() });
+export type KillReply = z.infer<typeof killReplySchema>;
 
 /** The coordinator asks for an agent's clock. */
 export const clockRequestSchema = z.object({ v });

@@ -1,5 +1,12 @@
 import * as z from 'zod';
-import { causeSchema, pointResultSchema, sweepProgressSchema } from '../job-directory/result.ts';
+import {
+  causeSchema,
+  pointResultSchema,
+  sweepProgressSchema,
+  workerKillSchema,
+  workerRestartSchema,
+} from '../job-directory/result.ts';
+import { generationSchema } from '../spec/counters.ts';
 import { processRoleSchema } from '../spec/process-spec.ts';
 import { agentStateSchema, pointStateSchema, processStateSchema, sweepStateSchema } from '../spec/states.ts';
 
@@ -27,7 +34,7 @@ export const processTransitionSchema = z.object({
   pid: z.number().int().nullable(),
   exitCode: z.number().int().nullable(),
   signal: z.string().nullable(),
-  generation: z.number().int(),
+  generation: generationSchema,
   logFile: z.string(),
   /**
    * Byte of the log file where this process's output starts, after that of earlier processes of the same
@@ -93,6 +100,35 @@ export const pointResultMessageSchema = z.object({
   result: pointResultSchema,
 });
 
+/** A worker that ended starts again: it waits (`delayMs`), starts, and all its processes are ready. */
+export const workerRestartEventSchema = z.object({
+  kind: z.literal('worker.restart'),
+  ...envelope,
+  to: z.enum(['waiting', 'starting', 'ready']),
+  /** `roles.<mode>.restart.max_restarts` */
+  most: z.number().int(),
+  ...workerRestartSchema.omit({ at: true, measured: true }).shape,
+  /** When its end was noticed. */
+  endedAt: z.string(),
+});
+export type WorkerRestartEvent = z.infer<typeof workerRestartEventSchema>;
+
+/** An experiment had a worker killed. */
+const workerKillEventSchema = z.object({
+  kind: z.literal('worker.kill'),
+  ...envelope,
+  ordinal: z.number().int(),
+  ...workerKillSchema.omit({ at: true }).shape,
+  killedAt: z.string(),
+});
+
+/** The run goes on, or has its results, but a person should know. */
+const jobWarningEventSchema = z.object({
+  kind: z.literal('job.warning'),
+  ...envelope,
+  text: z.string(),
+});
+
 /** Sent after each point of a sweep. */
 export const sweepProgressEventSchema = z.object({
   kind: z.literal('sweep.progress'),
@@ -101,17 +137,70 @@ export const sweepProgressEventSchema = z.object({
 });
 
 /**
- * Every kept message: its schema, the role that may publish it, and its subject (`{x}` is its field x). A new message
- * is one entry: the stream and events.jsonl keep it, and every viewer may read it.
+ * Every kept message. A new one is one entry: the stream and events.jsonl keep it, every viewer and every reader of
+ * the bus may read it, and docs/reference/bus.md describes it.
  */
 const messages = [
-  { schema: processTransitionSchema, by: 'agent', subject: 'process.{node}.{process}.transition' },
-  { schema: agentTransitionSchema, by: 'coordinator', subject: 'agent.{node}.transition' },
-  { schema: clockOffsetSchema, by: 'coordinator', subject: 'agent.{node}.clock-offset' },
-  { schema: pointTransitionSchema, by: 'coordinator', subject: 'point.{ordinal}.transition' },
-  { schema: pointResultMessageSchema, by: 'coordinator', subject: 'point.{ordinal}.result' },
-  { schema: sweepTransitionSchema, by: 'coordinator', subject: 'sweep.transition' },
-  { schema: sweepProgressEventSchema, by: 'coordinator', subject: 'sweep.progress' },
+  {
+    schema: processTransitionSchema,
+    by: 'agent',
+    subject: 'process.{node}.{process}.transition',
+    what: 'A process moved from one state to another: why, its pid, how it ended, where its log is.',
+  },
+  {
+    schema: agentTransitionSchema,
+    by: 'coordinator',
+    subject: 'agent.{node}.transition',
+    what: "The coordinator's view of a node's agent changed.",
+  },
+  {
+    schema: clockOffsetSchema,
+    by: 'coordinator',
+    subject: 'agent.{node}.clock-offset',
+    what: "How far the clock of an agent's events is ahead of the coordinator's.",
+  },
+  {
+    schema: pointTransitionSchema,
+    by: 'coordinator',
+    subject: 'point.{ordinal}.transition',
+    what: 'A point of the sweep moved on; with the cause when it failed.',
+  },
+  {
+    schema: pointResultMessageSchema,
+    by: 'coordinator',
+    subject: 'point.{ordinal}.result',
+    what: 'A point has ended: its result.json.',
+  },
+  {
+    schema: sweepTransitionSchema,
+    by: 'coordinator',
+    subject: 'sweep.transition',
+    what: 'The job moved on; the last one has the exit code.',
+  },
+  {
+    schema: workerRestartEventSchema,
+    by: 'coordinator',
+    subject: 'worker.{endpoint}.restart',
+    what: 'A worker that ended starts again: waiting, starting, ready.',
+  },
+  {
+    schema: workerKillEventSchema,
+    by: 'coordinator',
+    subject: 'worker.{endpoint}.kill',
+    what: 'An experiment had a worker killed.',
+  },
+  {
+    schema: jobWarningEventSchema,
+    by: 'coordinator',
+    subject: 'job.warning',
+    what: 'The run goes on, but a person should know.',
+  },
+  {
+    schema: sweepProgressEventSchema,
+    by: 'coordinator',
+    subject: 'sweep.progress',
+    what: 'How far the sweep is, and when it is expected to end.',
+  },
 ] as const;
 
 const [first, ...others] = messages;
@@ -124,11 +213,20 @@ export const eventSchema = z.discriminatedUnion('kind', [
 
 export type EventKind = SrtEvent['kind'];
 
-/** The role that publishes each kept message, and the pattern of its subject after the job's own root. */
-export const keptMessages: ReadonlyMap<
-  EventKind,
-  { readonly by: 'agent' | 'coordinator'; readonly subject: string }
-> = new Map(messages.map(({ schema, by, subject }) => [schema.shape.kind.value, { by, subject }]));
+/** A message of the bus: its schema, the role that publishes it, and its subject after the job's own root. */
+export interface MessageKind {
+  readonly schema: z.ZodType;
+  readonly by: 'agent' | 'coordinator';
+  /** `{x}` is the field x of the message, as a token. */
+  readonly subject: string;
+  /** What it says, in a sentence. */
+  readonly what: string;
+}
+
+/** The kept messages by their kind. */
+export const keptMessages: ReadonlyMap<EventKind, MessageKind> = new Map(
+  messages.map((message) => [message.schema.shape.kind.value, message]),
+);
 
 export type SrtEvent = z.infer<typeof eventSchema>;
 

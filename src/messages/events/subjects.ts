@@ -44,6 +44,8 @@ export function subjectsOf(job: string) {
     hello: (node: string) => `${root}.agent.${nodeToken(node)}.hello`,
     heartbeat: (node: string) => `${root}.agent.${nodeToken(node)}.heartbeat`,
     desired: (node: string) => `${root}.agent.${nodeToken(node)}.desired`,
+    /** Has an agent send a signal to a process of an experiment. */
+    kill: (node: string) => `${root}.agent.${nodeToken(node)}.kill`,
     /** Asks an agent for its clock. */
     clock: (node: string) => `${root}.agent.${nodeToken(node)}.clock`,
     /** The subject of a kept message with these fields; a missing field becomes `*`, which matches all values. */
@@ -69,6 +71,12 @@ export type Subjects = ReturnType<typeof subjectsOf>;
 /** Subjects that the JetStream stream keeps, so that a late viewer sees everything from the start. */
 export const keptSubjects = (job: string): string[] =>
   [...keptMessages.keys()].map((kind) => subjectsOf(job).kept(kind));
+
+/** Subjects that a reader of the bus may watch: no request, no desired state, no log. */
+export function publicSubjects(job: string): string[] {
+  const { heartbeat, processMetrics, pointProgress, allLease } = subjectsOf(job);
+  return [...keptSubjects(job), heartbeat('*'), processMetrics('*', '*'), pointProgress('*'), allLease];
+}
 
 /** Name of the stream of a job (JetStream names may not contain `.`, `*`, `>` or spaces). */
 export const streamOf = (job: string): string => `SRT_${toToken(job).replaceAll('%', '_')}`;

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
-import { writePrivateFile } from '../../os/private-files.ts';
+import { writePrivateFile } from '../../os/files/private-files.ts';
 
 /**
  * Writes a temporary file, syncs and renames it, so the file is complete or absent. `secret` files are 0600.
@@ -35,6 +35,10 @@ export const jobPaths = (jobDir: string, jobId: string) => ({
   events: join(jobDir, 'events.jsonl'),
   results: join(jobDir, 'results.jsonl'),
   connection: join(jobDir, 'connection.json'),
+  /** 0600: the key (nkey seed) with which others may watch the job's bus. */
+  readerKey: join(jobDir, 'bus-reader.nk'),
+  /** Certificate (PEM) of the job's authority, where the bus is encrypted. */
+  authority: join(jobDir, 'bus-ca.pem'),
   /** 0700; contains one file for each agent's key. */
   credentials: join(jobDir, '.credentials'),
   logs: join(jobDir, 'logs'),

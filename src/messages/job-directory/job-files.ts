@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { epochSchema, generationSchema } from '../spec/counters.ts';
 import { mpiLauncherSchema, processContainersSchema } from '../spec/launch-settings.ts';
 import { pointStateSchema, sweepStateSchema } from '../spec/states.ts';
 import { causeSchema, pointStatusSchema, sweepProgressSchema } from './result.ts';
@@ -28,6 +29,10 @@ export const jobSpecSchema = z.object({
    * Identifies the set of points (cli/submit/result-set.ts): the same for every request of the same points.
    */
   resultSet: z.string().optional(),
+  /** The recipe's `host_setup` runs. Decided by `apply`, because its commands run outside of every container. */
+  hostSetup: z.boolean().optional(),
+  /** The deployment is up until the job is stopped, and nothing is measured. */
+  serveOnly: z.boolean().optional(),
   /** The job that this one resumes, and the points whose results it copied. */
   resumed: z
     .object({ jobId: z.string(), jobDir: z.string(), finished: z.array(z.number().int()) })
@@ -70,6 +75,11 @@ export const agentConfigSchema = z.object({
   /** How commands with an image start; without it they run on the host. */
   containers: processContainersSchema.optional(),
   mpi: mpiLauncherSchema.optional(),
+  /**
+   * A signal does not end the agent, only what it runs, because the coordinator still needs it for the teardown of
+   * `host_setup`. Slurm signals all steps of a job that is cancelled, and starts no more.
+   */
+  staysForTeardown: z.boolean().optional(),
   /** Directory of this agent alone, for scripts to run when it is killed. */
   stopDir: z.string().optional(),
   url: z.string(),
@@ -95,8 +105,8 @@ export const jobStateSchema = z.object({
   v: z.literal(1),
   jobId: z.string(),
   name: z.string(),
-  epoch: z.number().int(),
-  generation: z.number().int(),
+  epoch: epochSchema,
+  generation: generationSchema,
   /** Sequence number of the last message of the stream that is in events.jsonl. */
   streamSeq: z.number().int(),
   coordinatorPid: z.number().int(),
@@ -123,6 +133,8 @@ export const jobStateSchema = z.object({
       partialFigures: z.number().int().optional(),
     }),
   ),
+  /** How far `host_setup` is: its commands have begun, or have ended; its teardown has ended. */
+  hostSetup: z.enum(['begun', 'done', 'over']).optional(),
   /** Set for a sweep once a point is over. */
   progress: sweepProgressSchema.optional(),
   cause: causeSchema.nullable(),

@@ -1,61 +1,5 @@
 import * as z from 'zod';
-
-/** Figures of one distribution, in ms. */
-export const distributionSchema = z.object({
-  mean: z.number(),
-  median: z.number(),
-  p90: z.number(),
-  p95: z.number(),
-  p99: z.number(),
-  std: z.number(),
-  min: z.number(),
-  max: z.number(),
-});
-export type Distribution = z.infer<typeof distributionSchema>;
-
-/**
- * Measurements of a serving benchmark at one concurrency. Times in ms, rates per second, counts in tokens.
- */
-export const servingResultSchema = z.object({
-  concurrency: z.number().int().positive(),
-  /** Configured requests per second; null = as fast as concurrency allows ("inf"). */
-  requestRate: z.number().nullable(),
-  isl: z.number().int(),
-  osl: z.number().int(),
-  requests: z.number().int(),
-  completed: z.number().int(),
-  failed: z.number().int(),
-  /** The first few distinct errors of failed requests. */
-  errors: z.array(z.string()),
-  durationS: z.number(),
-  inputTokens: z.number().int(),
-  outputTokens: z.number().int(),
-  requestThroughput: z.number(),
-  inputThroughput: z.number(),
-  outputThroughput: z.number(),
-  totalThroughput: z.number(),
-  ttftMs: distributionSchema,
-  tpotMs: distributionSchema,
-  itlMs: distributionSchema,
-  e2elMs: distributionSchema,
-  /** It was aborted: the figures are of the requests that ended before. */
-  partial: z.boolean().optional(),
-  /** Determines the prompts and the gaps between them. */
-  seed: z.number().int().optional(),
-  /**
-   * Tokens of the measured prompts that came from the engines' caches, by the engines' own counters; null =
-   * unknown, for the reason `why`.
-   */
-  cache: z
-    .object({
-      hitTokens: z.number().nullable(),
-      promptTokens: z.number().nullable(),
-      share: z.number().nullable(),
-      why: z.string().optional(),
-    })
-    .optional(),
-});
-export type ServingResult = z.infer<typeof servingResultSchema>;
+import { problemSchema, servingResultSchema } from './serving-result.ts';
 
 /** Benchmarks that may succeed without figures. */
 const FREE_TYPES: readonly string[] = ['custom', 'manual'];
@@ -70,6 +14,8 @@ export const benchmarkResultSchema = z
     type: z.string(),
     valid: z.boolean().nullable(),
     reason: z.string().optional(),
+    /** All reasons, of sa-bench; without a concurrency: of the whole benchmark. */
+    reasons: z.array(problemSchema.extend({ concurrency: z.number().int().optional() })).optional(),
     /** The benchmark did not finish: `serving` has the completed part, which is never valid. */
     partial: z.boolean().optional(),
     serving: z.array(servingResultSchema),
@@ -100,6 +46,8 @@ export const benchmarkProgressSchema = z.object({
   /** Requests in flight, and chunks with text in this stage: they show whether the engine makes progress. */
   inFlight: z.number().int().optional(),
   chunks: z.number().int().optional(),
+  /** When the first measured request of the benchmark was sent, ms since 1970; not before it is. */
+  measuredSince: z.number().optional(),
 });
 export type BenchmarkProgress = z.infer<typeof benchmarkProgressSchema>;
 
@@ -129,7 +77,59 @@ export type Cause = z.infer<typeof causeSchema>;
 export const cacheRecordSchema = z.object({ process: z.string(), flushed: z.boolean(), why: z.string() });
 export type CacheRecord = z.infer<typeof cacheRecordSchema>;
 
+/** A worker ended while it was wanted, and started again in the same place (`roles.<mode>.restart`). */
+export const workerRestartSchema = z.object({
+  /** `decode-1` */
+  endpoint: z.string(),
+  /** The process that ended first. */
+  process: z.string(),
+  node: z.string(),
+  /** The number of the restart of this endpoint in the job, from 1. */
+  restart: z.number().int().positive(),
+  exitCode: z.number().int().nullable(),
+  signal: z.string().nullable(),
+  why: z.string(),
+  /** When its end was noticed. */
+  at: z.string(),
+  /** How long it did not run on purpose, ms. */
+  delayMs: z.number().int().nonnegative(),
+  /** null: the point was over before it started again. */
+  startedAt: z.string().nullable(),
+  /** From its end until all its processes were ready again; null: they were not, before the point was over. */
+  backAfterMs: z.number().nullable(),
+  /** The log of the process that ended. */
+  logFile: z.string(),
+  /** Requests were being measured while it was away. */
+  measured: z.boolean().optional(),
+});
+export type WorkerRestart = z.infer<typeof workerRestartSchema>;
+
+/** A worker that the recipe's experiment had killed. */
+export const workerKillSchema = z.object({
+  /** `decode-1` */
+  endpoint: z.string(),
+  process: z.string(),
+  node: z.string(),
+  signal: z.string(),
+  /** Seconds from the begin of the measured window, as the recipe says. */
+  after: z.number(),
+  at: z.string(),
+  /** false: it did not run then. */
+  done: z.boolean(),
+});
+export type WorkerKill = z.infer<typeof workerKillSchema>;
+
 export const pointStatusSchema = z.enum(['done', 'failed', 'interrupted']);
+
+/** points/<nn>-<name>/serving.json: where clients find a deployment that stays up until it is stopped. */
+export const servingSchema = z.object({
+  v: z.literal(1),
+  node: z.string(),
+  host: z.string(),
+  port: z.number().int(),
+  model: z.string(),
+});
+export type Serving = z.infer<typeof servingSchema>;
 
 /** points/<nn>-<name>/result.json */
 export const pointResultSchema = z.object({
@@ -141,6 +141,8 @@ export const pointResultSchema = z.object({
   /** From 1; the files of earlier attempts are in attempt-1, attempt-2, … beside result.json. */
   attempt: z.number().int().positive().optional(),
   status: pointStatusSchema,
+  /** The deployment was up until it was stopped, as `apply --serve-only` asks for. */
+  outcome: z.literal('served').optional(),
   startedAt: z.string(),
   benchmarkStartedAt: z.string().nullable(),
   finishedAt: z.string(),
@@ -152,6 +154,10 @@ export const pointResultSchema = z.object({
   notDone: z.array(z.string()).optional(),
   /** Processes that ended while they were wanted, and that the run could do without (`critical: false`). */
   lost: z.array(causeSchema).optional(),
+  /** Workers that ended and started again. */
+  worker_restarts: z.array(workerRestartSchema).optional(),
+  /** Workers that the experiment had killed. */
+  worker_kills: z.array(workerKillSchema).optional(),
 });
 export type PointResult = z.infer<typeof pointResultSchema>;
 
@@ -163,6 +169,10 @@ export function statusOf(status: string, noFigures: boolean | undefined, partial
   if (status === 'done') return noFigures ? WITHOUT_FIGURES : status;
   return partial ? `${status}, partial figures` : status;
 }
+
+/** A result's status for people. */
+export const statusOfResult = (result: PointResult): string =>
+  result.outcome ?? statusOf(result.status, hasNoFigures(result), result.benchmark?.partial);
 
 /** Whether a point succeeded without figures. */
 export const hasNoFigures = ({ status, benchmark }: Pick<PointResult, 'status' | 'benchmark'>): boolean =>

@@ -19,6 +19,11 @@ export const jsonCountSchema = z.object({
   count: z.number().int().nonnegative(),
   /** The smallest sufficient number, where a run can do without the others. */
   least: z.number().int().nonnegative().optional(),
+  /**
+   * Once the process is ready any smaller number is enough, and an address may have entries of its earlier worker, because
+   * workers start again.
+   */
+  varies: z.literal(true).optional(),
   /** The largest allowed number, where it depends on the release how many register. */
   most: z.number().int().positive().optional(),
   /** Counts entries by their address. An entry without an address counts for itself. */
@@ -72,7 +77,11 @@ export const probeSchema = z.discriminatedUnion('kind', [
     host: z.string(),
     port,
     path: z.string(),
+    /** The only status that counts as ready, in place of 2xx. */
+    status: z.number().int().optional(),
     expect: z.array(jsonCountSchema).optional(),
+    /** The answer is Prometheus metrics, and the samples of this name add up to this number or more. */
+    gauge: z.object({ name: z.string(), least: z.number(), label: z.string() }).optional(),
     /** Replaces `path` where that answers 404, because an older release lacks it. */
     older: z.object({ path: z.string(), expect: z.array(jsonCountSchema).optional() }).optional(),
     /** An answer with this status counts as 2xx when its body has this value at these keys. */
@@ -83,10 +92,16 @@ export const probeSchema = z.discriminatedUnion('kind', [
     stepsWithinMs: z.number().int().positive().optional(),
     /** The engine must generate a token for the answer, so a hung engine does not answer. */
     generates: z.boolean().optional(),
+    /** Not asked again after the process was ready. */
+    once: z.boolean().optional(),
   }),
   /** Ready when the port accepts a connection. */
-  z.object({ kind: z.literal('tcp'), host: z.string(), port }),
-  /** Ready as soon as it runs: steps and benchmarks, whose exit matters. */
+  z.object({ kind: z.literal('tcp'), host: z.string(), port, once: z.boolean().optional() }),
+  /** Ready when a line of its log matches the regular expression. */
+  z.object({ kind: z.literal('log'), pattern: z.string() }),
+  /** Ready when the file, an absolute path, exists and is not empty. */
+  z.object({ kind: z.literal('file'), path: z.string().startsWith('/') }),
+  /** Ready as soon as it runs: steps and benchmarks, whose exit matters, and services without a check. */
   z.object({ kind: z.literal('running') }),
 ]);
 export type ProbeSpec = z.infer<typeof probeSchema>;

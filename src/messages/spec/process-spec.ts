@@ -1,9 +1,13 @@
 import * as z from 'zod';
+import { deployPhases } from './deploy-phases.ts';
 import { probeSchema } from './probe-spec.ts';
 
 export type { JsonCount, ProbeSpec } from './probe-spec.ts';
 
-/** The role of a process in the job. Workers are prefill, decode and agg. */
+/**
+ * The role of a process in the job. Workers are prefill, decode and agg. Services that workers may use are `base`, the
+ * others `service`.
+ */
 export const processRoleSchema = z.enum([
   'prefill',
   'decode',
@@ -13,6 +17,8 @@ export const processRoleSchema = z.enum([
   'nats',
   'etcd',
   'mooncake',
+  'base',
+  'service',
   'step',
   'benchmark',
 ]);
@@ -52,6 +58,12 @@ export const progressSchema = z.discriminatedUnion('kind', [
     path: z.string(),
     running: z.array(z.string()).min(1),
     counters: z.array(z.string()).min(1),
+    /**
+     * Counters that also change when tokens are computed and none is sent, as with a hung detokenizer. They count as
+     * progress only until each of `sent` is above 0; from then on `counters` show all progress.
+     */
+    computed: z.array(z.string()).optional(),
+    sent: z.array(z.string()).optional(),
     /** Further metrics that are published with these, and say nothing of whether it hangs. */
     recorded: z.array(z.string()).optional(),
     hungAfterMs: z.number().int().positive(),
@@ -73,22 +85,7 @@ export type ProgressSpec = z.infer<typeof progressSchema>;
 export const fileSpecSchema = z.object({ path: z.string(), content: z.string() });
 export type FileSpec = z.infer<typeof fileSpecSchema>;
 
-/**
- * When a process starts in the deployment of a point, lowest first. Processes of a phase start together; the
- * next phase starts when all of this one are ready (a step: has exited with 0).
- */
-export const deployPhases = [
-  'infra',
-  'fetch',
-  'step',
-  'install',
-  'worker',
-  'frontend',
-  'proxy',
-  'benchmark',
-] as const;
 export const deployPhaseSchema = z.enum(deployPhases);
-export type DeployPhase = z.infer<typeof deployPhaseSchema>;
 
 /**
  * The order in which processes stop: clients before routers, routers before workers, and the registries last.
@@ -97,8 +94,10 @@ export type DeployPhase = z.infer<typeof deployPhaseSchema>;
  */
 export const STOP_ORDER: readonly (readonly ProcessRole[])[] = [
   ['benchmark'],
+  ['service'],
   ['nginx', 'frontend'],
   ['prefill', 'decode', 'agg', 'step'],
+  ['base'],
   ['nats', 'etcd', 'mooncake'],
 ];
 /** How long one of these groups may delay the next one, ms. */
@@ -117,6 +116,20 @@ const environmentSchema = z.custom<Record<string, string>>(
   'must be a map of texts',
 );
 
+/** What follows when a process of an endpoint ends while it is wanted. The coordinator decides; agents do not. */
+export const restartPolicySchema = z.object({
+  /** The endpoint, whose processes start again together. */
+  endpoint: z.string(),
+  /** `on-failure`: not after exit code 0. */
+  when: z.enum(['on-failure', 'always']),
+  /** How often the endpoint may start again in the whole job. */
+  most: z.number().int().nonnegative(),
+  /** Time before the first restart; it doubles with each further one, up to `mostBackoffMs`. */
+  backoffMs: z.number().int().nonnegative(),
+  mostBackoffMs: z.number().int().nonnegative(),
+});
+export type RestartPolicy = z.infer<typeof restartPolicySchema>;
+
 /**
  * Everything that an agent needs to run one OS process. same-process.ts defines when two specs describe the
  * same process.
@@ -126,6 +139,8 @@ export const processSpecSchema = z.object({
   id: z.string().regex(/^[a-zA-Z0-9_-]+$/),
   role: processRoleSchema,
   phase: deployPhaseSchema,
+  /** Within its phase, processes with a lower number have to be ready before it starts. Default: 0. */
+  order: z.number().int().nonnegative().optional(),
   node: z.string(),
   argv: z.array(z.string()).min(1),
   /** Added to the agent's own environment, and overrides it. */
@@ -144,19 +159,33 @@ export const processSpecSchema = z.object({
    * all.
    */
   mpi: z.object({ tasks: z.number().int().positive(), nodes: z.array(z.string()).min(1) }).optional(),
+  /** Options of srun for its container or its ranks, beside those of the recipe; for a role that has its own. */
+  srunOptions: z.record(z.string(), z.string()).optional(),
   /** Device indices on the node; empty = none. */
   gpus: z.array(z.number().int().nonnegative()),
+  /** Wanted processes with the same text share their GPUs: the engines of a worker with standby engines. */
+  sharesGpus: z.string().optional(),
+  /** It sees the node's devices, which are not its own. */
+  seesGpus: z.boolean().optional(),
   /** Container image, null on a bare host. */
   image: z.string().nullable(),
+  /** It runs outside of every container, also where its node's agent runs in one. */
+  onHost: z.boolean().optional(),
   /** TCP ports that it listens on (without 0), for people and for checks; by name. */
   ports: z.record(z.string(), port),
   probe: probeSchema,
+  /** Time from one probe to the next until it is ready. Default: short at first, and longer later. */
+  probeEveryMs: z.number().int().positive().optional(),
   /** Without it, hangs are not detected. */
   progress: progressSchema.optional(),
   /** Whether its end while wanted fails the point. */
   critical: z.boolean(),
+  /** Whether its end before it was ready fails the point, also where it is not critical. */
+  mustStart: z.boolean().optional(),
   /** true: it must exit, and exit code 0 is success (steps, benchmarks). */
   terminates: z.boolean(),
+  /** It may end, once it is ready: exit code 0 is no failure. */
+  mayEnd: z.boolean().optional(),
   startTimeoutMs: z.number().int().positive(),
   /**
    * A line of its log that matches this regular expression during the start shows that it never becomes
@@ -168,12 +197,18 @@ export const processSpecSchema = z.object({
    * keeps running; it has failed then.
    */
   fatalLines: z.array(z.string()).optional(),
+  /** The same, as the recipe has them: LinearPattern. */
+  fatalPatterns: z.array(z.string()).optional(),
   /** How long a process with `terminates` may run. */
   endTimeoutMs: z.number().int().positive().optional(),
   /** Time from SIGTERM to SIGKILL. */
   graceMs: z.number().int().nonnegative(),
   /** How long probes may fail after the process was ready; then it has failed. */
   unhealthyAfterMs: z.number().int().positive(),
+  /** Without it, its end is handled by `critical` alone. */
+  restartPolicy: restartPolicySchema.optional(),
+  /** How often its endpoint has started again before. A higher number is another process. */
+  restart: z.number().int().positive().optional(),
   /**
    * Identifies processes that it cannot work without: when it changes, the process starts again with them.
    */
@@ -186,8 +221,8 @@ export const processSpecSchema = z.object({
 });
 export type ProcessSpec = z.infer<typeof processSpecSchema>;
 
-/** true when a process ended as it should: only one that is expected to end succeeds, and with exit code 0. */
+/** true when a process ended as it should: only one that is expected to end, or may, succeeds, and with exit code 0. */
 export const hasSucceeded = (
-  { terminates }: Pick<ProcessSpec, 'terminates'>,
+  { terminates, mayEnd }: Pick<ProcessSpec, 'terminates' | 'mayEnd'>,
   exitCode: number | null,
-): boolean => terminates && exitCode === 0;
+): boolean => (terminates || mayEnd === true) && exitCode === 0;

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type ProcessSpec, processSpecSchema } from './process-spec.ts';
+import type { ProcessSpec } from './process-spec.ts';
 
 /**
  * Fields about monitoring and stopping. They can change while the process runs; a change of any other field
@@ -7,24 +7,28 @@ import { type ProcessSpec, processSpecSchema } from './process-spec.ts';
  */
 const WATCHING = new Set<keyof ProcessSpec>([
   'probe',
+  'probeEveryMs',
+  'order',
+  'mustStart',
   'readyAfter',
   'critical',
+  'restartPolicy',
   'startTimeoutMs',
   'givesUp',
   'fatalLines',
+  'fatalPatterns',
   'endTimeoutMs',
   'graceMs',
   'unhealthyAfterMs',
   'progress',
 ]);
 
-const MADE_OF = (Object.keys(processSpecSchema.shape) as (keyof ProcessSpec)[]).filter(
-  (name) => !WATCHING.has(name),
-);
-
 /** The identity of a process as text: equal for two specs when one process can serve both. */
-export const identityOf = (spec: ProcessSpec): string =>
-  JSON.stringify(MADE_OF.map((name) => inOrder(spec[name])));
+export function identityOf(spec: ProcessSpec): string {
+  const names = (Object.keys(spec) as (keyof ProcessSpec)[]).sort();
+  const isPart = (name: keyof ProcessSpec) => !WATCHING.has(name) && spec[name] !== undefined;
+  return JSON.stringify(names.filter(isPart).map((name) => [name, inOrder(spec[name])]));
+}
 
 /** Whether a running process with one spec satisfies the other spec. */
 export const sameProcess = (a: ProcessSpec, b: ProcessSpec): boolean =>

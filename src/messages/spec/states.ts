@@ -33,3 +33,6 @@ export type SweepState = z.infer<typeof sweepStateSchema>;
 
 /** Whether a process no longer exists. */
 export const hasEnded = (state: ProcessState): boolean => state === 'stopped' || state === 'failed';
+
+/** Signals that an experiment may send to a worker. STOP freezes a process. */
+export const KILL_SIGNALS = ['KILL', 'TERM', 'INT', 'ABRT', 'SEGV', 'STOP'] as const;

@@ -1,8 +1,7 @@
-import { execFile } from 'node:child_process';
 import { appendFile, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import type { AgentConfig } from '../../messages/job-directory/job-files.ts';
+import { outputOf } from '../../os/processes/output-of.ts';
 
 /** How long the coordinator's file must be unchanged, ms: six of its intervals. */
 const STILL_MS = 30_000;
@@ -49,7 +48,7 @@ export async function endOrphanedJob(job: OrphanedJob): Promise<boolean> {
 }
 
 const scancel = (slurmJobId: string): Promise<unknown> =>
-  promisify(execFile)('scancel', [slurmJobId], { timeout: SCANCEL_MS });
+  outputOf('scancel', [slurmJobId], { timeoutMs: SCANCEL_MS });
 
 /** Opened anew each time, because NFS then asks the server again. undefined: unreadable. */
 const content = (path: string): Promise<string | undefined> => readFile(path, 'utf8').catch(() => undefined);

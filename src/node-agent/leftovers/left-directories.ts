@@ -2,7 +2,7 @@ import { lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toToken } from '../../messages/events/subjects.ts';
-import { makePrivateDirectory } from '../../os/private-files.ts';
+import { makePrivateDirectory } from '../../os/files/private-files.ts';
 import { standInForGuard } from '../../os/processes/guard.ts';
 import { isAlive, processIdentity } from './marks.ts';
 

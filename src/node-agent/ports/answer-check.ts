@@ -22,16 +22,20 @@ export type AnswerVerdict =
 
 /** Whether the probe's port is the process's own; a follower's probe asks its leader on another node. */
 export const asksItself = ({ probe, ports }: Pick<ProcessSpec, 'probe' | 'ports'>): boolean =>
-  probe.kind !== 'running' && Object.values(ports).includes(probe.port);
+  hasPort(probe) && Object.values(ports).includes(probe.port);
+
+type PortProbe = Extract<ProbeSpec, { port: number }>;
+
+export const hasPort = (probe: ProbeSpec): probe is PortProbe => 'port' in probe;
 
 /** Decides whether an answer to a process's probe came from that process. */
 export class AnswerCheck {
-  readonly #probe: Exclude<ProbeSpec, { kind: 'running' }>;
+  readonly #probe: PortProbe;
   readonly #who: WhoAsks;
   #last: { who: WhoAnswers['who']; times: number } | undefined;
   #lookedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(probe: Exclude<ProbeSpec, { kind: 'running' }>, who: WhoAsks) {
+  constructor(probe: PortProbe, who: WhoAsks) {
     this.#probe = probe;
     this.#who = who;
   }

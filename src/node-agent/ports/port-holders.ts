@@ -1,12 +1,9 @@
-import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { promisify } from 'node:util';
+import { userName } from '../../os/processes/user-name.ts';
 import { jobOf, slurmJobOf } from '../leftovers/kin.ts';
 import type { TcpSocket } from './tcp-table.ts';
 
-const run = promisify(execFile);
-const TIMEOUT_MS = 5_000;
 /** Processes to check in one go; the agent does its other work in between. */
 const AT_ONCE = 50;
 const MOST_OF_COMMAND = 120;
@@ -76,15 +73,6 @@ export async function describeHolder(
     return `pid ${pid} of user ${user}${job === undefined ? '' : `, job ${printable(job)}`}: ${commandOf(pid)}`;
   }
   return `a process of user ${user}, whose pid and program cannot be seen from here`;
-}
-
-async function userName(uid: number): Promise<string> {
-  try {
-    const { stdout } = await run('id', ['-nu', '--', String(uid)], { timeout: TIMEOUT_MS });
-    return stdout.trim() || String(uid);
-  } catch {
-    return String(uid);
-  }
 }
 
 function printable(words: string): string {

@@ -23,8 +23,8 @@ export function kill(options: TableOptions, entry: Entry | undefined): void {
   void entry?.beyond?.kill();
 }
 
-/** No part of it is left outside of its process group. */
-export function nothingBeyond(entry: Entry): void {
+/** To be called when no part of it is left outside of its process group. */
+export function forgetBeyond(entry: Entry): void {
   entry.beyond?.over();
   entry.beyond = undefined;
 }
@@ -62,7 +62,7 @@ export async function endRest(
   }
   removeSegments(entry.segments);
   if (group !== null) options.guard.over(group);
-  nothingBeyond(entry);
+  forgetBeyond(entry);
   entry.group = null;
 }
 

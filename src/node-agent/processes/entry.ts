@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import type { ActorRefFrom } from 'xstate';
 import type { ProcessMachine } from '../../machines/process.ts';
+import type { Generation } from '../../messages/spec/counters.ts';
 import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
 import type { ProcessState } from '../../messages/spec/states.ts';
 import type { Guard } from '../../os/processes/guard.ts';
@@ -19,7 +20,7 @@ export interface Transition {
   readonly pid: number | null;
   readonly exitCode: number | null;
   readonly signal: string | null;
-  readonly generation: number;
+  readonly generation: Generation;
   /** Byte of the log file where its output starts. */
   readonly logFrom: number;
   /** The log's size when the process was stopped; later output is about the shutdown. */
@@ -30,7 +31,7 @@ export interface Transition {
 export interface Entry {
   readonly key: string;
   spec: ProcessSpec;
-  generation: number;
+  generation: Generation;
   readonly mark: string;
   /** Unique among the agent's starts; a part of the mark that the process cannot lose. */
   readonly number: number;
@@ -45,6 +46,8 @@ export interface Entry {
   pid: number | null;
   exitCode: number | null;
   signal: string | null;
+  /** It was stopped before it ended. */
+  stopped: boolean;
   /** Shared memory that existed before the process. */
   segments: Segments;
   logFrom: number;
@@ -102,6 +105,7 @@ export const newEntry = (
   pid: null,
   exitCode: null,
   signal: null,
+  stopped: false,
   segments: new Map(),
   logFrom: 0,
   log: undefined,

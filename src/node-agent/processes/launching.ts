@@ -3,7 +3,7 @@ import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
 import { segments } from '../leftovers/shared-memory.ts';
 import { prepareFiles } from '../start/prepare.ts';
 import type { Spawned, SpawnListener } from '../start/spawn.ts';
-import { nothingBeyond } from './ending.ts';
+import { forgetBeyond } from './ending.ts';
 import type { Entry, TableOptions } from './entry.ts';
 
 /** Creates the files of a process that is about to start, and opens its log. */
@@ -69,7 +69,7 @@ export function spawnProcess(
         onExit(spec.mpi && exited);
       },
       failed: (error) => {
-        nothingBeyond(entry);
+        forgetBeyond(entry);
         sendBack({ type: 'process.spawnFailed', error });
       },
     };
@@ -78,7 +78,7 @@ export function spawnProcess(
     const mark = owner && ((argv: string[]) => owner.marker(owner.hard, entry.number, argv));
     spawned = options.spawner.spawn({ ...spec, ...launched }, inner, listener, entry.log, mark);
   } catch (error) {
-    nothingBeyond(entry);
+    forgetBeyond(entry);
     const reason = error instanceof Error ? error.message : String(error);
     queueMicrotask(() => sendBack({ type: 'process.spawnFailed', error: `cannot start: ${reason}` }));
     return;

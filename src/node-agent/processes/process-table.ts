@@ -7,6 +7,7 @@ import {
   processStateOf,
 } from '../../machines/process.ts';
 import type { ProcessReport } from '../../messages/events/control.ts';
+import type { Generation } from '../../messages/spec/counters.ts';
 import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
 import { hasEnded } from '../../messages/spec/states.ts';
 import { endStrays } from '../leftovers/end-left.ts';
@@ -47,7 +48,7 @@ export class ProcessTable {
   reports(): ProcessReport[] {
     return [...this.#entries.values()]
       .filter((entry) => !entry.unwanted || !hasEnded(entry.state))
-      .map(({ spec, state, pid, generation, why, exitCode, signal }) => ({
+      .map(({ spec, state, pid, generation, why, exitCode, signal, stopped }) => ({
         id: spec.id,
         state,
         pid,
@@ -55,6 +56,8 @@ export class ProcessTable {
         why,
         exitCode,
         signal,
+        ...(stopped && hasEnded(state) ? { stopped } : {}),
+        ...(spec.restart === undefined ? {} : { restart: spec.restart }),
       }));
   }
 
@@ -65,7 +68,7 @@ export class ProcessTable {
   }
 
   /** Makes the running processes match the desired state. */
-  apply(desired: readonly ProcessSpec[], generation: number, why: string): void {
+  apply(desired: readonly ProcessSpec[], generation: Generation, why: string): void {
     const { stop, keep, change, start } = reconcile([...this.#entries.values()], desired);
     for (const key of keep) {
       const entry = this.#entries.get(key);
@@ -115,6 +118,18 @@ export class ProcessTable {
     killAll(this.#options, this.#entries.values());
   }
 
+  /** Sends a signal to a running process and its children; false when it no longer has this pid. */
+  signal(id: string, pid: number, signal: NodeJS.Signals): boolean {
+    for (const entry of this.#entries.values()) {
+      if (entry.spec.id !== id || entry.pid !== pid || entry.group === null || hasEnded(entry.state))
+        continue;
+      if (signal === 'SIGKILL') kill(this.#options, entry);
+      else signalGroup(this.#options, entry, signal);
+      return true;
+    }
+    return false;
+  }
+
   #stop(key: string, why: string): void {
     const entry = this.#entries.get(key);
     if (!entry) return;
@@ -127,7 +142,8 @@ export class ProcessTable {
     const entry = this.#entries.get(key);
     if (!entry) return;
     const watchedAnew = !isDeepStrictEqual(entry.spec.progress, spec.progress);
-    const readAnew = !isDeepStrictEqual(entry.spec.fatalLines, spec.fatalLines);
+    const fatalOf = ({ fatalLines, fatalPatterns }: ProcessSpec) => [fatalLines, fatalPatterns];
+    const readAnew = !isDeepStrictEqual(fatalOf(entry.spec), fatalOf(spec));
     entry.spec = spec;
     if (hasEnded(entry.state)) return;
     entry.actor.send({ type: 'spec.changed', spec });
@@ -138,7 +154,7 @@ export class ProcessTable {
     watch(this.#options, entry);
   }
 
-  #add(spec: ProcessSpec, generation: number): void {
+  #add(spec: ProcessSpec, generation: Generation): void {
     const key = `${spec.id}#${++this.#starts}`;
     const entry = newEntry({
       key,
@@ -160,6 +176,7 @@ export class ProcessTable {
         if (state === entry.state) return;
         const from = entry.state;
         entry.state = state;
+        entry.stopped ||= state === 'stopping';
         entry.why = context.why;
         if (context.unexpected.length > 0)
           this.#options.onDefect(`${spec.id}: unexpected events`, context.unexpected);
@@ -191,7 +208,8 @@ export class ProcessTable {
     for (const entry of this.#entries.values()) {
       if (entry.state !== 'waiting' || entry.unwanted) continue;
       const blocked = [...this.#entries.values()].some(
-        (other) => other !== entry && this.#exists(other) && inTheWay(entry.spec, other.spec),
+        (other) =>
+          other !== entry && this.#exists(other) && inTheWay(entry.spec, other.spec, !other.unwanted),
       );
       if (!blocked) entry.actor.send({ type: 'resources.free' });
     }

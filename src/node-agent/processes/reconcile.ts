@@ -43,10 +43,11 @@ export function reconcile(held: readonly Held[], desired: readonly ProcessSpec[]
   };
 }
 
-/** Whether `spec` cannot start while a process of `other` still exists on the node. */
-export function inTheWay(spec: ProcessSpec, other: ProcessSpec): boolean {
+/** Whether `spec` cannot start while a process of `other`, which is wanted or not, still exists on the node. */
+export function inTheWay(spec: ProcessSpec, other: ProcessSpec, isWanted = false): boolean {
   if (spec.id === other.id) return true;
-  if (spec.gpus.some((gpu) => other.gpus.includes(gpu))) return true;
+  const share = isWanted && spec.sharesGpus !== undefined && spec.sharesGpus === other.sharesGpus;
+  if (!share && spec.gpus.some((gpu) => other.gpus.includes(gpu))) return true;
   const taken = new Set(Object.values(other.ports).filter((port) => port > 0));
   return Object.values(spec.ports).some((port) => taken.has(port));
 }

@@ -1,3 +1,4 @@
+import { LinearPattern } from '../../messages/spec/linear-pattern.ts';
 import { hasEnded } from '../../messages/spec/states.ts';
 import { type WhoAnswers, whoAnswers } from '../ports/who-answers.ts';
 import { watchForFatalLine } from '../watch/fatal-watch.ts';
@@ -21,7 +22,8 @@ export function watch(options: TableOptions, entry: Entry): void {
 
 /** Runs from the start of the process until it is stopped or has ended. `from`: byte of its log. */
 export function watchLog(entry: Entry, from = entry.logFrom): void {
-  const { logFile: file, fatalLines: lines = [] } = entry.spec;
+  const { logFile: file, fatalLines = [], fatalPatterns = [] } = entry.spec;
+  const lines = [...fatalLines, ...fatalPatterns.map((pattern) => new LinearPattern(pattern))];
   entry.unwatchLog?.();
   entry.unwatchLog =
     lines.length === 0 || entry.state === 'stopping'

@@ -3,8 +3,8 @@ import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { AgentConfig } from '../../messages/job-directory/job-files.ts';
 import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
-import { isOwnDirectory } from '../../os/own-directory.ts';
-import { makePrivateDirectory } from '../../os/private-files.ts';
+import { isOwnDirectory } from '../../os/files/own-directory.ts';
+import { makePrivateDirectory } from '../../os/files/private-files.ts';
 import { shellQuote } from '../../os/quote.ts';
 import {
   containerCommand,
@@ -67,8 +67,8 @@ type Options = Pick<AgentConfig, 'containers' | 'mpi' | 'stopDir' | 'path'> & {
 };
 
 /**
- * Starts commands on the host, in containers of their own, or as ranks of an MPI launch, according to the
- * agent's config.
+ * Builds the command lines of processes: on the host, in containers of their own, or as ranks of an MPI launch, according
+ * to the agent's config.
  */
 export function createCommandBuilder(options: Options): CommandBuilder {
   const { containers, mpi, stopDir, path, distDir } = options;
@@ -90,7 +90,7 @@ export function createCommandBuilder(options: Options): CommandBuilder {
       image,
       name,
       variables: names.sort(),
-      gpus: spec.gpus.length > 0,
+      gpus: spec.gpus.length > 0 || spec.seesGpus === true,
       cwd,
       user: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
       locks,
@@ -115,6 +115,7 @@ export function createCommandBuilder(options: Options): CommandBuilder {
       argv: mpiCommand({
         launcher: mpi,
         ...spec.mpi,
+        options: spec.srunOptions ?? {},
         image: containers ? null : spec.image,
         name,
         env: spec.env,
@@ -155,8 +156,7 @@ export function createCommandBuilder(options: Options): CommandBuilder {
     launch(spec, env, mark, locks) {
       const own = withoutTask(env, spec, spec.env);
       // Ranks get their devices on their own nodes.
-      const { CUDA_VISIBLE_DEVICES: planned } = spec.env;
-      const seen = spec.mpi ? own : withDevices(own, planned, spec.gpus, devices);
+      const seen = spec.mpi ? own : withDevices(own, spec.env, spec.gpus, devices);
       return asRanks(spec, seen, `srtctl-${mark.replaceAll(/[^\w.-]+/g, '-')}-${suffix}`, locks);
     },
     killAllSync(): void {

@@ -1,4 +1,4 @@
-import { mkdir, open, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
 
@@ -21,7 +21,22 @@ export async function prepareFiles(spec: ProcessSpec): Promise<OpenLog> {
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, content);
   }
+  if (spec.restart !== undefined) await keepOldLog(spec.logFile, spec.restart);
   const handle = await open(spec.logFile, 'a', 0o644);
   const { size } = await handle.stat();
   return { fd: handle.fd, size, close: () => void handle.close().catch(() => undefined) };
+}
+
+/**
+ * Keeps the log of the process before restart `number` as `<log>.<number>`. Nothing happens when that file exists, because
+ * a process of a later point has the number, too.
+ */
+async function keepOldLog(logFile: string, number: number): Promise<void> {
+  const kept = `${logFile}.${number}`;
+  const has = (path: string) =>
+    access(path).then(
+      () => true,
+      () => false,
+    );
+  if ((await has(logFile)) && !(await has(kept))) await rename(logFile, kept);
 }

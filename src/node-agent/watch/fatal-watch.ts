@@ -1,3 +1,4 @@
+import type { LinearPattern } from '../../messages/spec/linear-pattern.ts';
 import { LineWatch } from './line-watch.ts';
 
 /** How soon a line is noticed. Checking an unchanged log costs an open and a stat. */
@@ -7,8 +8,8 @@ export interface FatalWatch {
   readonly file: string;
   /** Byte of the file where the process's output starts. */
   readonly from: number;
-  /** Regular expressions. */
-  readonly lines: readonly string[];
+  /** Regular expressions of an engine, and patterns of a recipe. */
+  readonly lines: readonly (string | LinearPattern)[];
   /** Called once, with the line. */
   readonly onLine: (line: string) => void;
 }

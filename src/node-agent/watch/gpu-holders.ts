@@ -1,31 +1,29 @@
-import { execFile } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import type { GpuHolder } from '../../messages/spec/gpu-holder.ts';
+import { outputOf } from '../../os/processes/output-of.ts';
+import { userName } from '../../os/processes/user-name.ts';
 import { isOfJob } from '../leftovers/kin.ts';
 import { programOf } from '../leftovers/leftovers.ts';
+import { rocmHolders } from './rocm-holders.ts';
 
-const run = promisify(execFile);
 const TIMEOUT_MS = 10_000;
 const PAUSE_MS = 500;
 
 interface HolderInput {
   readonly jobId: string;
-  /** The environment of the node's processes; its PATH is searched for nvidia-smi. */
+  /** The environment of the node's processes; its PATH is searched for nvidia-smi and rocm-smi. */
   readonly env: Record<string, string>;
   /** How long the memory of ended processes may take to be freed. */
   readonly patienceMs?: number;
 }
 
-/** Processes outside of this job that hold a GPU of this node; empty where there is no nvidia-smi. */
+/** Processes outside of this job that hold a GPU of this node; empty where neither nvidia-smi nor rocm-smi is there. */
 export async function findGpuHolders(input: HolderInput): Promise<GpuHolder[]> {
   const until = performance.now() + (input.patienceMs ?? TIMEOUT_MS);
   for (;;) {
-    const text = await ask(input.env, '--query-compute-apps=gpu_uuid,pid,process_name,used_memory');
-    if (text.trim() === '') return [];
-    const indices = parseGpus(await ask(input.env, '--query-gpu=index,uuid'));
-    const held = parseApps(text, indices).filter(({ pid }) => !isOfJob(pid, input.jobId));
+    const all = [...(await onNvidia(input.env)), ...(await rocmHolders(input.env))];
+    const held = all.filter(({ pid }) => !isOfJob(pid, input.jobId));
     // The driver may still list an ended process. A pid that is invisible here may belong to another
     // namespace.
     const living = held.filter(({ pid }) => existsSync(`/proc/${pid}`));
@@ -34,13 +32,16 @@ export async function findGpuHolders(input: HolderInput): Promise<GpuHolder[]> {
   }
 }
 
+async function onNvidia(env: Record<string, string>): Promise<Held[]> {
+  const text = await ask(env, '--query-compute-apps=gpu_uuid,pid,process_name,used_memory');
+  if (text.trim() === '') return [];
+  return parseApps(text, parseGpus(await ask(env, '--query-gpu=index,uuid')));
+}
+
 async function ask(env: Record<string, string>, query: string): Promise<string> {
   try {
-    const { stdout } = await run('nvidia-smi', [query, '--format=csv,noheader,nounits'], {
-      env,
-      timeout: TIMEOUT_MS,
-    });
-    return stdout;
+    const args = [query, '--format=csv,noheader,nounits'];
+    return await outputOf('nvidia-smi', args, { env, timeoutMs: TIMEOUT_MS });
   } catch {
     return '';
   }
@@ -77,8 +78,7 @@ async function withNames(held: Held): Promise<GpuHolder> {
 async function userOf(pid: number): Promise<string> {
   try {
     const { uid } = statSync(`/proc/${pid}`);
-    const { stdout } = await run('id', ['-nu', String(uid)], { timeout: TIMEOUT_MS });
-    return stdout.trim() || String(uid);
+    return await userName(uid);
   } catch {
     return 'unknown';
   }

@@ -13,27 +13,30 @@ type Output = Extract<ProgressSpec, { kind: 'output' }>;
 
 /** Metrics of an engine by name; undefined when it does not return them. */
 export async function readMetrics(
-  { host, port, path, running, counters, recorded = [] }: Metrics,
+  { host, port, path, running, counters, computed = [], sent = [], recorded = [] }: Metrics,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<Record<string, number> | undefined> {
   const answer = await askHttp({ host, port, path }, timeoutMs, signal).catch(() => undefined);
   if (answer?.status !== 200 || !answer.isWhole) return undefined;
-  return sumsOf(answer.text, new Set([...running, ...counters, ...recorded]));
+  return sumsOf(answer.text, new Set([...running, ...counters, ...computed, ...sent, ...recorded]));
 }
 
 /** An engine without any of these metrics cannot be judged. */
 export function lookAtMetrics(
-  { running, counters }: Metrics,
+  { running, counters, computed = [], sent = [] }: Metrics,
   values: Record<string, number>,
 ): Look | undefined {
-  if (!running.some((name) => name in values) || !counters.some((name) => name in values)) return undefined;
+  const has = (name: string) => name in values;
+  const showsSent = sent.length > 0 && sent.every((name) => (values[name] ?? 0) > 0);
+  const moving = showsSent ? counters : [...counters, ...computed];
+  if (!running.some(has) || !moving.some(has)) return undefined;
   // Several of them count the same requests in different ways: SGLang's server and its scheduler, Dynamo
   // around both.
   const requests = Math.max(...running.map((name) => values[name] ?? 0));
   return {
     busy: requests > 0,
-    fingerprint: counters.map((name) => values[name] ?? '').join(' '),
+    fingerprint: moving.map((name) => values[name] ?? '').join(' '),
     says: `${requests} request${requests === 1 ? '' : 's'} running and no new token`,
   };
 }

@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProbeInput, ProcessEvent } from '../../machines/process.ts';
+import { LinearPattern } from '../../messages/spec/linear-pattern.ts';
+import type { ProbeSpec } from '../../messages/spec/process-spec.ts';
 import { CONNECTION_REFUSED } from '../../os/http.ts';
-import { AnswerCheck, asksItself, type WhoAsks } from '../ports/answer-check.ts';
+import { AnswerCheck, asksItself, hasPort, type WhoAsks } from '../ports/answer-check.ts';
 import { LineWatch } from './line-watch.ts';
-import { probeOnce } from './probe.ts';
+import { type ProbeAnswer, probeOnce } from './probe.ts';
 
 /**
  * While a process starts: at once, then every 250 ms, so that readiness is noticed at once. A process with a
@@ -41,17 +43,28 @@ export function watchProbe(
     return () => abort.abort();
   }
   const stepsWithinMs = (probe.kind === 'http' ? probe.stepsWithinMs : undefined) ?? Number.POSITIVE_INFINITY;
-  const check = who && asksItself(input.spec) ? new AnswerCheck(probe, who) : undefined;
-  const { givesUp, logFile } = input.spec;
+  const check = who && hasPort(probe) && asksItself(input.spec) ? new AnswerCheck(probe, who) : undefined;
+  const { givesUp, logFile, probeEveryMs } = input.spec;
+  const lines =
+    probe.kind === 'log' ? new LineWatch(logFile, logFrom, new LinearPattern(probe.pattern)) : undefined;
   const surrender = givesUp === undefined ? undefined : new LineWatch(logFile, logFrom, givesUp);
-  void (input.phase === 'startup' ? untilReady() : forLiveness());
+  if (input.phase === 'startup') void untilReady();
+  else if (!isAskedOnce(probe)) void forLiveness();
+
+  async function ask(): Promise<ProbeAnswer> {
+    if (!lines) return probeOnce(probe, STARTUP.timeoutMs, abort.signal);
+    const line = await lines.look();
+    return line === undefined
+      ? { ok: false, detail: 'no line of its log says that it is ready' }
+      : { ok: true, detail: `its log says: ${line}` };
+  }
 
   async function untilReady(): Promise<void> {
     const began = performance.now();
     let halfWaySince: number | undefined;
     let missed = '';
     while (!abort.signal.aborted) {
-      const answer = await probeOnce(probe, STARTUP.timeoutMs, abort.signal);
+      const answer = await ask();
       const verdict = answer.ok
         ? await check?.ready()
         : answer.detail === CONNECTION_REFUSED
@@ -76,10 +89,8 @@ export function watchProbe(
         return;
       }
       const age = performance.now() - began;
-      await pause(
-        Math.min(Math.max(STARTUP.firstMs, age * STARTUP.shareOfAge), STARTUP.mostMs),
-        abort.signal,
-      );
+      const soon = Math.min(Math.max(STARTUP.firstMs, age * STARTUP.shareOfAge), STARTUP.mostMs);
+      await pause(probeEveryMs ?? soon, abort.signal);
     }
   }
 
@@ -110,6 +121,10 @@ export function watchProbe(
   }
   return () => abort.abort();
 }
+
+/** Whether the process is not probed any more once it is ready. */
+const isAskedOnce = (probe: ProbeSpec): boolean =>
+  probe.kind === 'log' || probe.kind === 'file' || ('once' in probe && probe.once === true);
 
 /** An abort ends it early. */
 const pause = (ms: number, signal: AbortSignal): Promise<void> =>

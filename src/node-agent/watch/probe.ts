@@ -1,6 +1,8 @@
+import { stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { HttpProbe, ProbeSpec } from '../../messages/spec/probe-spec.ts';
 import { askHttp, CONNECTION_REFUSED } from '../../os/http.ts';
+import { sumsOf } from '../../os/prometheus.ts';
 import { countAll, parsed, type Verdict, valueAt } from './count.ts';
 import { takeSteps } from './probe-steps.ts';
 
@@ -22,6 +24,11 @@ export function probeOnce(
   switch (probe.kind) {
     case 'running':
       return Promise.resolve({ ok: true, detail: 'running' });
+    case 'file':
+      return probeFile(probe.path);
+    // Who watches the log remembers how much of it was read.
+    case 'log':
+      return Promise.resolve({ ok: false, detail: 'its log is not watched' });
     case 'tcp':
       return probeTcp(probe.host, probe.port, timeoutMs, signal);
     case 'http':
@@ -44,33 +51,57 @@ function probeTcp(host: string, port: number, timeoutMs: number, signal: AbortSi
   });
 }
 
+async function probeFile(path: string): Promise<ProbeAnswer> {
+  try {
+    const found = await stat(path);
+    if (!found.isFile()) return { ok: false, detail: `${path} is no file` };
+    return found.size > 0
+      ? { ok: true, detail: `${path} exists` }
+      : { ok: false, detail: `${path} is empty` };
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return { ok: false, detail: code === 'ENOENT' ? `${path} does not exist` : message };
+  }
+}
+
 async function probeHttp(
   probe: HttpProbe,
   timeoutMs: number,
   signal: AbortSignal,
   phase: 'startup' | 'liveness',
 ): Promise<ProbeAnswer> {
-  const first = await firstQuestion(probe, timeoutMs, signal);
+  const first = await firstQuestion(probe, timeoutMs, signal, phase);
   if (!first.ok || phase !== 'startup' || !probe.steps) return first;
   const further = await takeSteps(probe, probe.steps, timeoutMs, signal);
   const detail = `${first.detail}; ${further.detail}`;
   return further.ok ? { ok: true, detail } : { ok: false, detail, isHalfWay: true };
 }
 
-async function firstQuestion(probe: HttpProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeAnswer> {
-  const { path, expect, accept, older } = probe;
+async function firstQuestion(
+  probe: HttpProbe,
+  timeoutMs: number,
+  signal: AbortSignal,
+  phase: 'startup' | 'liveness',
+): Promise<ProbeAnswer> {
+  const { path, expect, accept, older, gauge } = probe;
   try {
     const { status, text } = await askHttp(probe, timeoutMs, signal);
     if (status === 404 && older) {
       const { older: _, expect: __, ...place } = probe;
-      return await firstQuestion({ ...place, ...older }, timeoutMs, signal);
+      return await firstQuestion({ ...place, ...older }, timeoutMs, signal, phase);
     }
     const isGood =
-      (status >= 200 && status <= 299) ||
+      (probe.status === undefined ? status >= 200 && status <= 299 : status === probe.status) ||
       (accept?.status === status && valueAt(parsed(text), accept.at) === accept.is);
     if (!isGood) return { ok: false, detail: `${path} answers HTTP ${status}` };
-    return expect ? countAll(text, expect) : { ok: true, detail: `${path} answers HTTP ${status}` };
+    if (gauge) return summed(text, gauge);
+    return expect ? countAll(text, expect, phase) : { ok: true, detail: `${path} answers HTTP ${status}` };
   } catch (error) {
     return { ok: false, detail: (error as Error).message };
   }
+}
+
+function summed(text: string, { name, least, label }: NonNullable<HttpProbe['gauge']>): ProbeAnswer {
+  const sum = sumsOf(text, new Set([name]))[name] ?? 0;
+  return { ok: sum >= least, detail: `${sum} of ${least} ${label}` };
 }

@@ -1,10 +1,8 @@
-import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { promisify } from 'node:util';
+import { outputOf } from '../../os/processes/output-of.ts';
 import { findProcesses, type Sought } from '../leftovers/marks.ts';
 
-const run = promisify(execFile);
 const TIMEOUT_MS = 15_000;
 /** An engine has a process for each GPU and a few more. */
 const MOST = 32;
@@ -22,8 +20,7 @@ export async function stacksOf(
   const dumps = await Promise.all(
     pids.slice(0, MOST).map(async (pid) => {
       try {
-        const { stdout } = await run('py-spy', ['dump', '--pid', String(pid)], { env, timeout: TIMEOUT_MS });
-        return stdout;
+        return await outputOf('py-spy', ['dump', '--pid', String(pid)], { env, timeoutMs: TIMEOUT_MS });
       } catch {
         // py-spy is missing, or the program is not Python, or ptrace is forbidden.
         return '';

@@ -12,15 +12,24 @@ export interface GivenDevices {
  * CUDA_VISIBLE_DEVICES, which count the remaining devices from 0
  * (https://rocm.docs.amd.com/en/latest/conceptual/gpu-isolation.html). vLLM refuses to start when the last two differ.
  *
+ * A cluster may choose ROCR_VISIBLE_DEVICES or HIP_VISIBLE_DEVICES for the plan (visible_devices_env of srtslurm.yaml). Then
+ * it is the only mask: a second one would count the devices that the first one leaves.
+ *
  * @param env the environment of the process
- * @param planned CUDA_VISIBLE_DEVICES of the process's plan; undefined for a process that has the whole node
+ * @param planned the variables of the process's plan
  */
 export function withDevices(
   env: Readonly<Record<string, string>>,
-  planned: string | undefined,
+  plan: Readonly<Record<string, string>>,
   gpus: readonly number[],
   given: GivenDevices,
 ): Record<string, string> {
+  const mask = AMD_MASKS.find((name) => isOfPlan(plan[name], gpus));
+  if (mask !== undefined) {
+    const list = [mask, ...MASKS].map((name) => given.env[name]).find((names) => names !== undefined);
+    return withOneMask(env, plan, { mask, visible: places(list, gpus) });
+  }
+  const { CUDA_VISIBLE_DEVICES: planned } = plan;
   const isPlanned = isOfPlan(planned, gpus);
   if (given.vendor === 'nvidia') {
     if (!isPlanned) return { ...env };
@@ -31,6 +40,19 @@ export function withDevices(
   if (!isPlanned) return rocr === undefined ? { ...env } : without(env, rocr);
   const visible = rocr === undefined ? places(hip ?? given.env.CUDA_VISIBLE_DEVICES, gpus) : gpus.join(',');
   return { ...env, CUDA_VISIBLE_DEVICES: visible, HIP_VISIBLE_DEVICES: visible };
+}
+
+const AMD_MASKS = ['ROCR_VISIBLE_DEVICES', 'HIP_VISIBLE_DEVICES'] as const;
+const MASKS = [...AMD_MASKS, 'CUDA_VISIBLE_DEVICES', 'GPU_DEVICE_ORDINAL'];
+
+/** Leaves out the masks that Slurm set; those of the recipe stay. */
+function withOneMask(
+  env: Readonly<Record<string, string>>,
+  plan: Readonly<Record<string, string>>,
+  { mask, visible }: { readonly mask: string; readonly visible: string },
+): Record<string, string> {
+  const kept = Object.entries(env).filter(([name]) => !MASKS.includes(name) || name in plan);
+  return { ...Object.fromEntries(kept), [mask]: visible };
 }
 
 /** Values that the recipe itself sets stay unchanged. */
@@ -56,14 +78,20 @@ const without = (env: Readonly<Record<string, string>>, rocr: string): Record<st
  * Words before a command whose devices are known only in its task; none when the plan leaves all devices to the
  * command.
  */
-export const devicesInTask = (planned: string | undefined, gpus: readonly number[]): string[] =>
-  planned !== undefined && isOfPlan(planned, gpus)
-    ? ['/bin/sh', '-c', DEVICES_IN_TASK, 'srtctl-devices', planned]
-    : [];
+export function devicesInTask(plan: Readonly<Record<string, string>>, gpus: readonly number[]): string[] {
+  const mask = maskOf(plan, gpus);
+  if (mask === undefined) return [];
+  const planned = mask === 'CUDA_VISIBLE_DEVICES' ? gpus.join(',') : `${mask}=${gpus.join(',')}`;
+  return ['/bin/sh', '-c', DEVICES_IN_TASK, 'srtctl-devices', planned];
+}
+
+/** The variable of the plan that chooses the devices of a process, which its task sets instead. */
+export const maskOf = (plan: Readonly<Record<string, string>>, gpus: readonly number[]): string | undefined =>
+  [...AMD_MASKS, 'CUDA_VISIBLE_DEVICES'].find((name) => isOfPlan(plan[name], gpus));
 
 /**
  * The same in the task of an MPI launch or of static mode, because the devices are known only there. Arguments: the
- * planned numbers, then the command.
+ * planned numbers, with the name of the variable where it is not CUDA_VISIBLE_DEVICES, then the command.
  */
 const DEVICES_IN_TASK = `gpus=$1
 shift
@@ -75,6 +103,16 @@ choose() {
     chosen=\${chosen:+$chosen,}$name
   done
 }
+case $gpus in
+  *=*)
+    mask=\${gpus%%=*} gpus=\${gpus#*=}
+    eval "given=\\\${$mask:-}"
+    choose "\${given:-\${ROCR_VISIBLE_DEVICES:-\${HIP_VISIBLE_DEVICES:-\${CUDA_VISIBLE_DEVICES:-}}}}"
+    unset ROCR_VISIBLE_DEVICES HIP_VISIBLE_DEVICES CUDA_VISIBLE_DEVICES GPU_DEVICE_ORDINAL
+    export "$mask=$chosen"
+    exec "$@"
+    ;;
+esac
 if [ -e /dev/kfd ] && [ ! -e /dev/nvidiactl ]; then
   if [ -n "\${ROCR_VISIBLE_DEVICES:-}" ]; then chosen=$gpus; else choose "\${HIP_VISIBLE_DEVICES:-\${CUDA_VISIBLE_DEVICES:-}}"; fi
   export HIP_VISIBLE_DEVICES="$chosen"

@@ -1,13 +1,15 @@
 import type { MpiLauncher } from '../../messages/spec/launch-settings.ts';
 import { markedByItself } from '../../os/processes/owner-mark.ts';
 import { devicesInTask } from './devices.ts';
-import { BESIDE_OTHERS, optionWords, pyxisOptions } from './srun-options.ts';
+import { BESIDE_OTHERS, optionWords, pyxisOptions, type SrunOptions } from './srun-options.ts';
 
 /** One MPI launch: a command with several ranks on some nodes. */
 export interface MpiStart {
   readonly launcher: MpiLauncher;
   readonly tasks: number;
   readonly nodes: readonly string[];
+  /** Options of srun beside those of the launcher. */
+  readonly options?: SrunOptions;
   /** Image for pyxis; null without a container. */
   readonly image: string | null;
   /** Name of the step, unique in the job. srtctl finds the step by this name when it has to stop the step. */
@@ -37,7 +39,7 @@ export function mpiCommand(start: MpiStart): string[] {
  * overrides srun's environment.
  */
 function withDevices({ env, gpus }: MpiStart): string[] {
-  const chosen = devicesInTask(env.CUDA_VISIBLE_DEVICES, gpus);
+  const chosen = devicesInTask(env, gpus);
   const fixed = SET_BY_SLURM.flatMap((name) =>
     env[name] === undefined || (name === 'CUDA_VISIBLE_DEVICES' && chosen.length > 0)
       ? []
@@ -61,19 +63,24 @@ export function endingWithServer(argv: readonly string[], distDir: string): stri
 }
 
 function srunOptions(
-  { tasks, nodes, image, name }: MpiStart,
+  { tasks, nodes, gpus, image, name, options: own = {} }: MpiStart,
   { mpi, pyxisMounts, options, components }: Extract<MpiLauncher, { kind: 'srun' }>,
 ): string[] {
+  const each = tasksEach(tasks, nodes, gpus);
   const component = components.findIndex((names) => nodes.every((node) => names.includes(node)));
   return optionWords({
     ...(image === null || pyxisMounts === null ? {} : pyxisOptions(image, pyxisMounts)),
     ...options,
-    mpi,
+    ...own,
+    // Simulated ranks do not communicate.
+    mpi: mpi === 'none' ? mpi : (own.mpi ?? mpi),
     ...BESIDE_OTHERS,
     ...(components.length > 1 && component >= 0 ? { 'het-group': `${component}` } : {}),
     nodes: `${nodes.length}`,
     ntasks: `${tasks}`,
-    'ntasks-per-node': `${Math.ceil(tasks / nodes.length)}`,
+    'ntasks-per-node': `${each}`,
+    // By itself Slurm may distribute them evenly.
+    ...(each * nodes.length > tasks ? { distribution: `plane=${each}` } : {}),
     nodelist: nodes.join(','),
     // When one rank ends, srun ends all ranks.
     'kill-on-bad-exit': '1',
@@ -82,6 +89,10 @@ function srunOptions(
     'job-name': name,
   });
 }
+
+/** Tasks of each node but the last one, which may have fewer: a task for each GPU. */
+export const tasksEach = (tasks: number, nodes: readonly unknown[], gpus: readonly unknown[]): number =>
+  Math.max(Math.ceil(tasks / nodes.length), Math.min(tasks, gpus.length));
 
 /**
  * Signals the ranks of a launch on all nodes, because srun itself kills the ranks without a grace (on TERM) or leaves

@@ -41,6 +41,8 @@ export interface AgentEnd {
   readonly isShared?: boolean;
   /** The agent ended with exit code 0, which means that it had ended all its processes. */
   readonly isOrderly?: boolean;
+  /** Counts only before the agent's hello: afterwards its connection shows its end earlier, and more exactly. */
+  readonly isBeforeHello?: boolean;
 }
 
 /** A process of the platform, and the agents that end with it. */
@@ -61,6 +63,8 @@ export interface AgentGroup {
   readonly name: string;
   /** null when the agent runs outside of a container. */
   readonly image: string | null;
+  /** Options of srun beside those of the recipe. */
+  readonly srunOptions?: Readonly<Record<string, string>>;
 }
 
 export interface AgentLaunch extends AgentPlace {

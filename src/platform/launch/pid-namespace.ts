@@ -1,6 +1,5 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { SrtctlError } from '../../os/errors.ts';
+import { outputOf } from '../../os/processes/output-of.ts';
 
 /** The command of unshare(1): one PID namespace for an agent and its processes, which ends with its first process. */
 export const UNSHARE = [
@@ -20,7 +19,7 @@ export const NOT_POSSIBLE =
 export async function requirePidNamespace(): Promise<void> {
   const [command, ...options] = UNSHARE;
   try {
-    await promisify(execFile)(command, [...options, 'true'], { timeout: 10_000 });
+    await outputOf(command, [...options, 'true'], { timeoutMs: 10_000 });
   } catch (error) {
     const { stderr, message } = error as Error & { stderr?: string };
     const said = (stderr || message).trim();

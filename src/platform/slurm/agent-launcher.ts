@@ -6,7 +6,7 @@ import { NOT_POSSIBLE, UNSHARE } from '../launch/pid-namespace.ts';
  * The script that srun starts on each node. It finds the Node runtime for the node's architecture and runs the agent
  * with its keeper, and is a second guard of that keeper. It is a shell script, because it has to work where Node or
  * srtctl's directory is missing. It then writes the reason into a file beside the agents' configs, which the
- * coordinator looks for.
+ * coordinator looks for; and there, too, that the agent was killed.
  *
  * Arguments: directory of the configs, suffix of the agent group, node-agent.js, `namespace` or nothing, tmpDir and
  * stopDirs, then pairs of architecture (uname -m) and path of the node binary. Of several binaries for an architecture,
@@ -92,12 +92,15 @@ case $code in
     limits=
     [ -n "$namespace" ] || [ -z "$start" ] || limits="[0-9]+ +${SHELL_MARK}"
     /bin/sh "$dist/guard.sh" "SRTCTL_AGENT=$owner/$incarnation" "$tmp" "$stops" "" "" "" "$limits" </dev/null
+    echo "$code" >"$dir/$SLURMD_NODENAME\${group:+%2f\${group#/}}.ended"
     ;;
 esac
 exit "$code"`;
 
 /** Suffix of the file in which a node writes why its agent could not be started. */
 export const FAILED_SUFFIX = '.failed';
+/** Suffix of the file in which a node writes the exit code of an agent that was killed; a `/` in its name is `%2f`. */
+export const ENDED_SUFFIX = '.ended';
 
 export function agentLauncher(input: {
   readonly configDir: string;

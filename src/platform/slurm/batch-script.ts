@@ -2,6 +2,7 @@ import { jobPaths } from '../../messages/job-directory/files.ts';
 import { shellQuote } from '../../os/quote.ts';
 import { RESTART_PAUSES_S, RESTARTS, SHELL_IS_RESTARTABLE } from '../launch/restart-policy.ts';
 import { directiveValue } from './sbatch.ts';
+import { type StagedJob, stagedDirectives, stagedStart } from './staged-job.ts';
 
 export interface BatchScriptInput {
   readonly name: string;
@@ -14,6 +15,8 @@ export interface BatchScriptInput {
   readonly runtimes: Readonly<Record<string, string>>;
   /** How long before the time limit Slurm signals the job. */
   readonly warningS: number;
+  /** Set when somebody else submits the script. */
+  readonly staged?: StagedJob | undefined;
 }
 
 /** The file for the output of the batch script and the coordinator; `%j` is the job id. */
@@ -22,13 +25,13 @@ export const batchLog = (outputs: string): string =>
 
 /**
  * The batch script of a job. It finds the Node runtime and runs the coordinator on the head node; the coordinator does
- * the rest. The job's directory and its spec exist before the script starts.
+ * the rest. The job's directory and its spec exist before the script starts, or a rendered script makes them.
  */
 export function batchScript(input: BatchScriptInput): string {
-  const { name, directives, outputs, distDir, runtimes, warningS } = input;
+  const { name, directives, outputs, distDir, runtimes, warningS, staged } = input;
   return `#!/bin/bash
 # Made by srtctl: ${name.replaceAll(/[^\x20-\x7e]/g, '?')}
-#SBATCH --output=${directiveValue(batchLog(outputs))}
+${(staged ? stagedDirectives(staged) : [`#SBATCH --output=${directiveValue(batchLog(outputs))}`]).join('\n')}
 # SIGTERM to this script alone, ${warningS} s before the time limit: what runs is stopped in good order.
 #SBATCH --signal=B:TERM@${warningS}
 # The loss of a node is the coordinator's to deal with.
@@ -43,7 +46,7 @@ umask go-w
 
 job_dir=${shellQuote(outputs)}/$SLURM_JOB_ID
 srtctl=${shellQuote(distDir)}
-
+${staged ? stagedStart(staged) : ''}
 # The Node runtime for this node's architecture (runtime in srtslurm.yaml).
 case $(uname -m) in
 ${Object.entries(runtimes)

@@ -1,6 +1,6 @@
 import { SrtctlError } from '../../os/errors.ts';
+import { tasksPerNode } from '../../plan/engines.ts';
 import { hetComponents } from '../../plan/het.ts';
-import { tasksPerNode } from '../../plan/tasks-per-node.ts';
 import type { LoadedVariant } from '../../recipe/load.ts';
 import type { ClusterConfig } from '../../recipe/schema/cluster.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';

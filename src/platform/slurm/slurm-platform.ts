@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import { agentLogName } from '../../messages/job-directory/files.ts';
@@ -8,7 +9,7 @@ import { childHandle, ORDERLY } from '../../os/processes/process-handle.ts';
 import { stepEnvironment } from '../containers/step-environment.ts';
 import { LaunchedAgents } from '../launch/launched.ts';
 import type { AgentGroup, AgentLaunch, OnAgentEnd, Platform } from '../launch/launcher.ts';
-import { agentLauncher, FAILED_SUFFIX } from './agent-launcher.ts';
+import { agentLauncher, ENDED_SUFFIX, FAILED_SUFFIX } from './agent-launcher.ts';
 import type { SlurmAllocation } from './allocation.ts';
 import { lastWords } from './last-words.ts';
 import { agentStepArgs } from './srun.ts';
@@ -64,6 +65,7 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
       jobName: group.name === '' ? 'srtctl-agents' : `srtctl-agents-${group.name}`,
       container: group.image === null ? null : { image: group.image, mounts: options.mounts },
       options: group.image === null ? {} : options.srunOptions,
+      ...(group.srunOptions ? { own: group.srunOptions } : {}),
       command: agentLauncher({
         configDir: dirname(configFile),
         suffix,
@@ -161,18 +163,32 @@ export function createSlurmPlatform(options: SlurmPlatformOptions): Platform {
   };
 }
 
-/** The launcher script of a node writes its errors into a file beside the agents' configs. */
+/** A shell adds 128 to the number of the signal that ended a program. */
+function howOf(code: number): string {
+  const signal = Object.entries(constants.signals).find(([, number]) => number === code - 128);
+  return signal === undefined ? `with exit code ${code}` : `by ${signal[0]}`;
+}
+
+/** The launcher script of a node writes into files beside the agents' configs why an agent did not start, or ended. */
 function watchFailures(configDir: string, agents: readonly AgentLaunch[], onEnd: OnAgentEnd): NodeJS.Timeout {
+  const take = async (file: string): Promise<string> => {
+    const text = await readFile(join(configDir, file), 'utf8').catch(() => '');
+    // A new agent on the node may fail for another reason.
+    await rm(join(configDir, file), { force: true });
+    return text.trim();
+  };
   const look = async (): Promise<void> => {
-    const names = await readdir(configDir).catch(() => []);
-    for (const file of names) {
-      if (!file.endsWith(FAILED_SUFFIX)) continue;
-      const node = file.slice(0, -FAILED_SUFFIX.length);
-      const reason = (await readFile(join(configDir, file), 'utf8').catch(() => '')).trim();
-      // A new agent on the node may fail for another reason.
-      await rm(join(configDir, file), { force: true });
-      for (const agent of agents) if (agent.node === node) onEnd(agent.name, `could not start: ${reason}`);
-    }
+    for (const file of await readdir(configDir).catch(() => []))
+      if (file.endsWith(FAILED_SUFFIX)) {
+        const node = file.slice(0, -FAILED_SUFFIX.length);
+        const reason = await take(file);
+        for (const agent of agents) if (agent.node === node) onEnd(agent.name, `could not start: ${reason}`);
+      } else if (file.endsWith(ENDED_SUFFIX)) {
+        const name = file.slice(0, -ENDED_SUFFIX.length).replace('%2f', '/');
+        const code = await take(file);
+        if (agents.some((agent) => agent.name === name))
+          onEnd(name, `ended ${howOf(Number(code))}`, { isBeforeHello: true });
+      }
   };
   return setInterval(() => void look(), LOOK_EVERY_MS);
 }

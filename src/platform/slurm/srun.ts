@@ -12,6 +12,8 @@ export interface AgentStep {
   readonly container: { readonly image: string; readonly mounts: readonly string[] } | null;
   /** `srun_options` of the recipe. */
   readonly options: Readonly<Record<string, string>>;
+  /** Those of the role or the service that these agents are for. */
+  readonly own?: Readonly<Record<string, string>>;
   readonly command: readonly string[];
 }
 
@@ -33,10 +35,25 @@ export function agentStepArgs(step: AgentStep): string[] {
   const options = {
     ...(container ? pyxisOptions(container.image, container.mounts) : {}),
     ...step.options,
+    ...step.own,
     ...OURS,
+    ...resourcesOf(step.own),
     ...place,
     'job-name': step.jobName,
     output: step.output,
   };
   return [...optionWords(options), ...step.command];
+}
+
+/**
+ * The share of the node that a role or a service has for itself. Agents for everything have all of the node, whatever the
+ * recipe says. With a number of CPUs and nothing about their binding, Slurm decides.
+ */
+function resourcesOf(own: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const { mem, 'cpu-bind': bind, 'cpus-per-task': cpus } = own;
+  return {
+    ...(mem === undefined ? {} : { mem }),
+    ...(bind === undefined ? {} : { 'cpu-bind': bind }),
+    ...(bind === undefined && cpus !== undefined ? { 'cpu-bind': 'false' } : {}),
+  };
 }

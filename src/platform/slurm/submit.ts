@@ -133,11 +133,30 @@ export async function submitHeld(script: string, cwd: string, patience?: Patienc
     );
     if (unknown === undefined) throw submitError(answer);
     leftOut.push(unknown);
-    text = text
-      .split('\n')
-      .filter((line) => !line.startsWith(`#SBATCH --${unknown}=`))
-      .join('\n');
+    text = without(text, unknown);
   }
+}
+
+const without = (script: string, directive: string): string =>
+  script
+    .split('\n')
+    .filter((line) => !line.startsWith(`#SBATCH --${directive}=`))
+    .join('\n');
+
+/**
+ * A script that somebody else submits, without the directives that this Slurm does not know. Where there is no sbatch,
+ * the script stays as it is.
+ */
+export async function forThisSlurm(script: string): Promise<Pick<Submitted, 'script' | 'leftOut'>> {
+  const { exitCode, stdout } = await slurm('sbatch', ['--help']).catch((error: unknown) => {
+    if (error instanceof SrtctlError && error.code === 'no-slurm') return { exitCode: 127, stdout: '' };
+    throw error;
+  });
+  const leftOut =
+    exitCode === 0
+      ? DISPENSABLE.filter((name) => !stdout.includes(`--${name}`) && script.includes(`--${name}=`))
+      : [];
+  return { script: leftOut.reduce(without, script), leftOut };
 }
 
 /** Releases a held job. */

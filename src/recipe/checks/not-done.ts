@@ -1,11 +1,16 @@
 import { isDeepStrictEqual } from 'node:util';
 import { backendFor } from '../../backends/index.ts';
+import { usesStore } from '../../backends/trtllm/mooncake-store.ts';
 import type { BenchmarkKey } from '../../benchmarks/common/protocol.ts';
 import { benchmarkFor, benchmarkSchema } from '../../benchmarks/index.ts';
 import { frontendFor } from '../../frontends/index.ts';
 import { VAIN, type Way, YET } from '../../model/checks.ts';
+import { ofEngines } from '../../model/recipe-of.ts';
+import { FIXED_OPTIONS, OF_SRUN } from '../../services/common/own-step.ts';
+import { serviceKind } from '../../services/index.ts';
 import type { ClusterConfig } from '../schema/cluster.ts';
 import type { Recipe } from '../schema/schema.ts';
+import type { Service } from '../schema/services.ts';
 
 /** An unsupported option without which the run is valid. */
 export interface NotDone {
@@ -20,6 +25,14 @@ type Rule = readonly [path: string, isAsked: (recipe: Recipe, way: Way) => boole
  * Rules for sections without a kind. Kinds have their own rules (model/checks.ts), reported between these two
  * parts.
  */
+const SIDECAR = [
+  'sidecar_port',
+  'sidecar_binary',
+  'sidecar_startup_timeout',
+  'sidecar_context_length',
+  'sidecar_args',
+] as const;
+
 const beforeKinds: readonly Rule[] = [
   [
     'observability',
@@ -36,7 +49,48 @@ const beforeKinds: readonly Rule[] = [
       (!frontendFor(frontend.type)?.traces || !observability.otel_endpoint),
     `${VAIN}traces need otel_endpoint, and come from Dynamo alone (frontend.type: dynamo)`,
   ],
+  [
+    'observability.nsys',
+    ({ observability }) => observability?.nsys?.enabled === true,
+    `${YET}Nsight Systems does not run; profiling.type: nsys-time records workers`,
+  ],
   ['telemetry', ({ telemetry }) => telemetry?.enabled === true, `${YET}the GPUs' power is not recorded`],
+  [
+    'telemetry.cpu_power',
+    ({ telemetry }) => telemetry?.cpu_power?.enabled === true,
+    `${YET}the CPUs' power is not recorded`,
+  ],
+  [
+    'telemetry.cpu_power_exporter',
+    ({ telemetry }) => telemetry?.cpu_power_exporter != null,
+    `${YET}no exporter of the CPUs' power runs`,
+  ],
+  [
+    'benchmark.sweep',
+    ({ benchmark }) => benchmark.sweep != null,
+    `${VAIN}no benchmark reads it; write its lists as the recipe's own section sweep, beside mode: zip or mode: grid`,
+  ],
+  ...SIDECAR.map(
+    (key): Rule => [
+      `dynamo.${key}`,
+      ({ dynamo }) => dynamo[key] != null && dynamo.engine_mode !== 'sidecar',
+      `${VAIN}engines run in Dynamo's workers (dynamo.engine_mode: sidecar gives them sidecars)`,
+    ],
+  ),
+  ...(['prefill', 'decode', 'agg'] as const).map(
+    (mode): Rule => [
+      `roles.${mode}.mooncake_store_config`,
+      (recipe) => recipe.roles?.[mode]?.mooncake_store_config != null && !usesStore(recipe, mode),
+      `${VAIN}only TensorRT-LLM workers read it, with kv_connector_config: {connector: mooncake-store} and a mooncake-master`,
+    ],
+  ),
+  [
+    'frontend.epp_config',
+    ({ frontend }) => frontend.epp_config != null && frontend.type !== 'llm-d',
+    `${VAIN}only a llm-d frontend reads it`,
+  ],
+  ['post_eval', ({ post_eval: evaluation }) => evaluation != null, `${YET}no evaluation is run`],
+  ['reporting.publishers', ({ reporting }) => reporting?.publishers != null, `${YET}no publisher is started`],
   ['reporting.status', ({ reporting }) => reporting?.status != null, `${YET}no status is sent anywhere`],
   [
     'reporting.ai_analysis',
@@ -46,8 +100,9 @@ const beforeKinds: readonly Rule[] = [
   ['reporting.s3', ({ reporting }) => reporting?.s3 != null, `${YET}logs stay in the output directory`],
   [
     'host_setup',
-    ({ host_setup: host }) => (host?.commands.length ?? 0) + (host?.teardown.length ?? 0) > 0,
-    `${YET}its commands are not run`,
+    ({ host_setup: host }, { mock, hostSetup = !mock }) =>
+      !hostSetup && (host?.commands.length ?? 0) + (host?.teardown.length ?? 0) > 0,
+    `${VAIN}its commands are left out; --host-setup runs them`,
   ],
   ['output.log_dir', ({ output }) => output?.log_dir != null, `${VAIN}logs are in the job's own directory`],
   [
@@ -65,6 +120,14 @@ const afterKinds: readonly Rule[] = [
     `${YET}an agent needs an image with glibc, and this one's name says that it has musl: name a Node for it under runtime in srtslurm.yaml`,
   ],
   [
+    'benchmark.use_chat_template',
+    ({ benchmark, frontend }) =>
+      benchmark.type === 'sa-bench' &&
+      benchmark.use_chat_template === false &&
+      frontendFor(frontend.type)?.chatAlone === true,
+    `${VAIN}this router has /v1/chat/completions alone, where the engine applies its chat template`,
+  ],
+  [
     'model.stage_dir',
     ({ model }) => model.stage_dir != null && model.path.startsWith('hf:'),
     `${YET}a model of the hub is kept in HF_HOME, and is not copied to the disks of the nodes`,
@@ -75,25 +138,81 @@ const afterKinds: readonly Rule[] = [
 export function notDoneOf(recipe: Recipe, way: Way): NotDone[] {
   const found = (rules: readonly Rule[]): NotDone[] =>
     rules.flatMap(([path, isAsked, text]) => (isAsked(recipe, way) ? [{ path, text }] : []));
-  const kinds = [
-    backendFor(recipe.backend.type),
-    frontendFor(recipe.frontend.type),
-    benchmarkFor(recipe.benchmark.type),
+  const kinds = [frontendFor(recipe.frontend.type), benchmarkFor(recipe.benchmark.type)];
+  const ofKinds = [
+    ...ofEngines(recipe, (view) => backendFor(view.backend.type)?.notDone?.(view, way)),
+    ...kinds.flatMap((kind) => kind?.notDone?.(recipe, way) ?? []),
   ];
-  const ofKinds = kinds.flatMap((kind) => kind?.notDone?.(recipe, way) ?? []);
   return [
     ...found(beforeKinds),
     ...ofKinds.map(({ path, text }) => ({ path: path.join('.'), text })),
     ...found(afterKinds),
     ...ofBenchmark(recipe),
+    ...ofServices(recipe, way),
   ];
+}
+
+function ofServices(recipe: Recipe, way: Way): NotDone[] {
+  return (recipe.services ?? []).flatMap((service, at) => {
+    if (!service.enabled) return [];
+    const found = [
+      ...ofService(service, way),
+      ...(serviceKind(service.type)?.notDone?.(service, recipe, way) ?? []),
+    ];
+    return found.map(({ path, text }) => ({ path: [`services[${at}]`, ...path].join('.'), text }));
+  });
+}
+
+function ofService(service: Service, way: Way): { path: string[]; text: string }[] {
+  return [
+    ...srunOf(service, way),
+    ...(service.metrics.length > 0 ? [{ path: ['metrics'], text: `${YET}metrics are not recorded` }] : []),
+    ...(way.mock && service.source != null
+      ? [{ path: ['source'], text: `${VAIN}--mock fetches and builds nothing` }]
+      : []),
+  ];
+}
+
+/** Settings of a service's srun, which only pyxis needs; and those that srtctl itself decides. */
+function srunOf(
+  service: Service,
+  { containers, runtime = containers ? 'pyxis' : 'none' }: Way,
+): { path: string[]; text: string }[] {
+  if (runtime === 'pyxis')
+    return Object.keys(service.srun_options)
+      .filter((name) => FIXED_OPTIONS.has(name))
+      .map((name) => ({
+        path: ['srun_options', name],
+        text: `${VAIN}srtctl decides where a service runs, and shares its node with the other processes`,
+      }));
+  const asked = OF_SRUN.filter((key) => {
+    const value = service[key];
+    return value != null && (typeof value !== 'object' || Object.keys(value).length > 0);
+  });
+  return asked.map((key) => ({
+    path: [key],
+    text: `${VAIN}without pyxis no srun starts a service, and it may use every CPU of its node`,
+  }));
 }
 
 /** The same for srtslurm.yaml. */
 export function notDoneOfCluster(cluster: ClusterConfig): NotDone[] {
   const asked: [string, boolean, string][] = [
-    ['preflight', !cluster.preflight, `${VAIN}model and image are looked for before every job`],
-    ['git_http_version', cluster.git_http_version != null, `${YET}git clones with its own choice of HTTP`],
+    [
+      'default_gpu_exporter',
+      cluster.default_gpu_exporter != null,
+      `${YET}no exporter of the GPUs' metrics runs`,
+    ],
+    [
+      'launcher',
+      cluster.launcher != null && cluster.launcher !== 'slurm',
+      `${VAIN}apply --local runs a recipe on this machine`,
+    ],
+    [
+      'docker_args',
+      (cluster.docker_args?.length ?? 0) > 0,
+      `${YET}docker run gets srtctl's own options alone`,
+    ],
     ['telemetry', cluster.telemetry != null, `${YET}the GPUs' power is not recorded`],
   ];
   return asked.flatMap(([path, isAsked, text]) => (isAsked ? [{ path, text }] : []));
@@ -103,6 +222,8 @@ export function notDoneOfCluster(cluster: ClusterConfig): NotDone[] {
 const OF_ALL: readonly BenchmarkKey[] = [
   'type',
   'env',
+  'sweep',
+  'stream_output',
   'client_placement',
   'client_dedicated_node',
   'colocate_with_frontend',
@@ -117,7 +238,6 @@ function ofBenchmark({ benchmark }: Recipe): NotDone[] {
     const value = benchmark[key];
     if (value == null || isDeepStrictEqual(value, preset[key])) return [];
     if (key === 'dataset_name' && value === 'random') return [];
-    if (key === 'reuse_http_connections' && value === true) return [];
     const own = kind.unused?.[key];
     return [{ path: `benchmark.${key}`, text: own ?? `${VAIN}a benchmark of type ${type} does not use it` }];
   });

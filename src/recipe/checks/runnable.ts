@@ -4,8 +4,14 @@ import { backendFor } from '../../backends/index.ts';
 import { benchmarkFor, runnableBenchmarkTypes } from '../../benchmarks/index.ts';
 import { frontendFor } from '../../frontends/index.ts';
 import type { Finding, Way } from '../../model/checks.ts';
+import { modesOf, ofEngines } from '../../model/recipe-of.ts';
+import type { ClusterConfig } from '../schema/cluster.ts';
+import type { Recipe } from '../schema/schema.ts';
+import { hasWorkers } from '../schema/service-checks.ts';
 import { type Path, type Problem, RecipeProblems } from '../source/problems.ts';
 import { type LoadedVariant, placeIn } from '../variant.ts';
+import { experimentProblems } from './experiment.ts';
+import { sidecarProblems } from './sidecar.ts';
 
 /**
  * A recipe can be planned without its model, but not run.
@@ -28,26 +34,35 @@ export function requireRunnable(
     for (const { path, text, hint } of found) complain(path, text, hint);
   };
   for (const { recipe } of variant.points) {
-    const { model, backend, benchmark, frontend } = recipe;
+    const { model, benchmark, frontend } = recipe;
     if (!options.mock)
       checkModel(model.path, exists, (message, hint) => complain(['model', 'path'], message, hint));
     if (!options.mock && options.containers) {
-      const at = ['model', 'container'];
-      checkImage(model.container, (message, hint) => complain(at, message, hint));
-      checkImageKind(model.container, options.runtime, (message, hint) => complain(at, message, hint));
-      if (frontend.enable_multiple_frontends) {
-        const at = ['frontend', 'nginx_container'];
-        checkImage(frontend.nginx_container, (message, hint) => complain(at, message, hint));
-        checkImageKind(frontend.nginx_container, options.runtime, (message, hint) =>
-          complain(at, message, hint),
-        );
+      const images: (readonly [path: Path, image: string | null | undefined])[] = [
+        [['model', 'container'], model.container],
+        ...modesOf(recipe).map(
+          (mode) => [['roles', mode, 'container'], recipe.roles?.[mode]?.container] as const,
+        ),
+        [['frontend', 'container_image'], frontend.container_image],
+        ...(frontend.enable_multiple_frontends
+          ? [[['frontend', 'nginx_container'], frontend.nginx_container] as const]
+          : []),
+        ...(recipe.services ?? []).map(
+          ({ container, enabled }, at) =>
+            [['services', at, 'container'], enabled ? container : null] as const,
+        ),
+      ];
+      for (const [at, image] of images) {
+        if (image == null) continue;
+        checkImage(image, (message, hint) => complain(at, message, hint));
+        checkImageKind(image, options.runtime, (message, hint) => complain(at, message, hint));
       }
     }
-    say(backendFor(backend.type)?.cannotRun?.(recipe, options));
+    if (hasWorkers(recipe))
+      say(ofEngines(recipe, (view) => backendFor(view.backend.type)?.cannotRun?.(view, options)));
     say(frontendFor(frontend.type)?.cannotRun?.(recipe, options));
-    if (recipe.dynamo.engine_mode === 'sidecar') {
-      complain(['dynamo', 'engine_mode'], 'an engine beside its Dynamo worker cannot be run yet');
-    }
+    say(sidecarProblems(recipe));
+    say(experimentProblems(recipe));
     const kind = benchmarkFor(benchmark.type);
     if (!kind) {
       complain(
@@ -57,8 +72,25 @@ export function requireRunnable(
       );
     }
     say(kind?.cannotRun?.(recipe, options));
+    // The paths of a container are not those of this machine.
+    if (!options.containers) say(missingFiles(recipe, options, exists));
   }
   if (problems.length > 0) throw new RecipeProblems(problems, 'not-runnable');
+}
+
+/** Where only nodes have the models (`preflight: false` in srtslurm.yaml), an absolute path counts as existing. */
+export const existsFor = ({ preflight }: Pick<ClusterConfig, 'preflight'>): ((path: string) => boolean) =>
+  preflight ? existsSync : (path) => isAbsolute(path) || existsSync(path);
+
+/** Files of the benchmark that are not here. A name of the hub has no place of its own. */
+function missingFiles({ benchmark }: Recipe, { mock }: Way, exists: (path: string) => boolean): Finding[] {
+  // Simulated engines have no tokenizer.
+  const keys = mock ? (['dataset_path'] as const) : (['dataset_path', 'tokenizer'] as const);
+  return keys.flatMap((key) => {
+    const path = benchmark[key];
+    if (path == null || !isAbsolute(path) || exists(path)) return [];
+    return [{ path: ['benchmark', key], text: `${path} does not exist` }];
+  });
 }
 
 type Complain = (message: string, hint?: string) => void;

@@ -1,5 +1,6 @@
 import { frontendFor } from '../../frontends/index.ts';
 import type { Way } from '../../model/checks.ts';
+import { keptPlaceholders } from '../placeholder-problems.ts';
 import type { ClusterConfig } from '../schema/cluster.ts';
 import { type LoadedVariant, placeIn } from '../variant.ts';
 import { notDoneOf, notDoneOfCluster } from './not-done.ts';
@@ -12,6 +13,10 @@ import { samePoints } from './same-points.ts';
 export function warningsOf(variant: LoadedVariant, way: Way, cluster?: ClusterConfig): string[] {
   const ofRecipes = variant.points.flatMap(({ recipe }) => [
     ...notDoneOf(recipe, way).map(({ path, text }) => ({ path: path.split('.'), text })),
+    ...keptPlaceholders(recipe).map(({ path, name, meant }) => ({
+      path,
+      text: `{${name}} is left as it is; is {${meant}} meant?`,
+    })),
     ...(way.mock ? [] : (frontendFor(recipe.frontend.type)?.refused?.(recipe) ?? [])),
   ]);
   const ofSweep = samePoints(variant).map(({ parameter, repeated }) => ({

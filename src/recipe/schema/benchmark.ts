@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { flagsSchema } from '../values/flags.ts';
 import { envSchema, positiveSchema } from '../values/values.ts';
+import { validitySchema } from './validity.ts';
 
 /** `4x8x16`, a list, or one number. */
 const concurrenciesSchema = z
@@ -37,6 +38,20 @@ export const benchmarkSchemaOf = (types: readonly string[]) =>
         .default('manual')
         .describe('what is run; manual: nothing, the workers stay up until the job is stopped'),
       env: envSchema.describe('environment of the benchmark'),
+      stream_output: z
+        .boolean()
+        .nullish()
+        .describe("write the benchmark's output to the log of the coordinator, too"),
+      sweep: z
+        .strictObject({
+          mode: z.enum(['zip', 'grid']).default('zip').describe('how the lists are combined'),
+          parameters: z
+            .record(z.string(), z.array(z.unknown()))
+            .default({})
+            .describe('lists of values, by parameter'),
+        })
+        .nullish()
+        .describe('is not used; the sweep of a recipe is its section sweep'),
 
       isl: positiveSchema.nullish().describe('input length in tokens'),
       osl: positiveSchema.nullish().describe('output length in tokens'),
@@ -48,6 +63,25 @@ export const benchmarkSchemaOf = (types: readonly string[]) =>
         .nullish()
         .transform((value) => value ?? 'inf')
         .describe('requests per second, or inf for no limit but the concurrency'),
+      arrivals: z
+        .enum(['poisson', 'gamma', 'constant'])
+        .nullish()
+        .describe('sa-bench: how the gaps between requests of req_rate are distributed; by default poisson'),
+      burstiness: z
+        .number()
+        .positive()
+        .nullish()
+        .describe('sa-bench: shape of gamma gaps: 1 is poisson, less comes in bursts, more is even'),
+      ramp_up: z
+        .number()
+        .min(0)
+        .nullish()
+        .describe('sa-bench: seconds in which req_rate, or without it the concurrency, rises to its value'),
+      duration: z
+        .number()
+        .positive()
+        .nullish()
+        .describe('sa-bench: seconds in which requests are sent, in place of a number of requests'),
       random_range_ratio: factorSchema.max(1).nullish().describe('shortest length as a share of the longest'),
       num_prompts_mult: factorSchema.nullish().describe('requests of a run = this times its concurrency'),
       num_warmup_mult: factorSchema.nullish().describe('warm-up requests = this times the concurrency'),
@@ -64,11 +98,42 @@ export const benchmarkSchemaOf = (types: readonly string[]) =>
         .boolean()
         .default(true)
         .describe('sa-bench: the first measured request that fails ends the benchmark'),
-      use_chat_template: z.boolean().nullish().describe("requests go through the model's chat template"),
+      use_chat_template: z
+        .boolean()
+        .nullish()
+        .describe(
+          "whether the model's chat template is around each random prompt; by default where it is known",
+        ),
+      tokenizer: z
+        .string()
+        .min(1)
+        .nullish()
+        .describe(
+          "sa-bench: directory with a tokenizer.json, in the container, or org/name in the hub's cache; none: no tokenizer; by default the model's",
+        ),
       custom_tokenizer: z.string().nullish().describe('class of the tokenizer, as module.Class'),
       reuse_http_connections: z.boolean().nullish().describe('keep connections open from request to request'),
-      dataset_name: z.string().nullish().describe('random, or custom'),
-      dataset_path: z.string().nullish().describe('file of a custom dataset, in the container'),
+      client_threads: positiveSchema
+        .nullish()
+        .describe(
+          'threads of the load generator; by default by the concurrency, and at most half of the cores',
+        ),
+      api_key_env: z
+        .string()
+        .regex(/^[A-Za-z_]\w*$/, 'must be the name of a variable, not the key itself')
+        .nullish()
+        .describe('variable in the environment of the benchmark that has the API key'),
+      headers: z.record(z.string(), z.string()).nullish().describe('HTTP headers of each request'),
+      extra_body: z
+        .record(z.string(), z.unknown())
+        .nullish()
+        .describe("further members of each request's JSON, as sampling options"),
+      dataset_name: z.string().nullish().describe('random, custom (JSON lines) or sharegpt'),
+      dataset_path: z.string().nullish().describe('file of the data set, in the container'),
+      shared_prefix_ratio: factorSchema
+        .max(1)
+        .nullish()
+        .describe('sa-bench: share of isl with which all random prompts of a point begin'),
       slow_down_sleep_time: factorSchema
         .nullish()
         .describe('seconds for which SGLang decode workers sleep in each step, so that a batch fills up'),
@@ -94,8 +159,22 @@ export const benchmarkSchemaOf = (types: readonly string[]) =>
         .describe('mooncake-router: mooncake, conversation, synthetic or toolagent'),
       trace_file: z.string().nullish().describe('trace-replay: the trace (JSON lines), in the container'),
       ttft_threshold_ms: z.number().positive().nullish().describe('longest TTFT in ms of a good request'),
-      itl_threshold_ms: z.number().positive().nullish().describe('longest ITL in ms of a good request'),
+      itl_threshold_ms: z
+        .number()
+        .positive()
+        .nullish()
+        .describe(
+          'longest time per output token in ms of a good request, in its mean (as aiperf counts ITL)',
+        ),
+      e2e_threshold_ms: z.number().positive().nullish().describe('longest E2EL in ms of a good request'),
+      validity: validitySchema
+        .nullish()
+        .describe('sa-bench: limits within which figures are valid; false: no limit'),
+      request_records_mib: factorSchema
+        .nullish()
+        .describe('sa-bench: largest size in MiB of the file with a line for each request; 0: no file'),
       aiperf_package: z.string().nullish().describe('what pip installs as aiperf before the benchmark'),
+      aiperf_server_metrics: z.boolean().nullish().describe('aiperf: read the metrics of workers, too'),
       aiperf_args: flagsSchema.nullish().describe('further options of aiperf, without the leading dashes'),
       num_requests: positiveSchema.nullish().describe('router: how many requests'),
       concurrency: positiveSchema.nullish().describe('router: requests in flight'),

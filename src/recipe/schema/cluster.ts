@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import * as z from 'zod';
 import { SrtctlError } from '../../os/errors.ts';
+import { readOptions } from '../source/duplicates.ts';
 import { type OnProblem, parseKnown } from '../source/parse-known.ts';
 import { RecipeProblems } from '../source/problems.ts';
 import { parseSource } from '../source/source.ts';
@@ -9,9 +10,12 @@ import { readTrustedFile } from '../source/trusted-file.ts';
 import { mountMapSchema } from '../values/mount-path.ts';
 import { timeLimitSchema } from '../values/time-limit.ts';
 import { directivesSchema, lineSchema, positiveSchema } from '../values/values.ts';
-import { hostSetupSchema, reportingSchema } from './observability.ts';
+import { gpuExporterSchema, hostSetupSchema, reportingSchema } from './observability.ts';
 
 const aliases = (what: string) => z.record(z.string(), z.string()).nullish().describe(what);
+
+const visibleDevicesSchema = z.enum(['CUDA_VISIBLE_DEVICES', 'HIP_VISIBLE_DEVICES', 'ROCR_VISIBLE_DEVICES']);
+export type VisibleDevices = z.infer<typeof visibleDevicesSchema>;
 
 /** srtslurm.yaml: settings for all jobs of a cluster. */
 export const clusterConfigSchema = z.strictObject({
@@ -36,6 +40,11 @@ export const clusterConfigSchema = z.strictObject({
     .nullish()
     .describe('supervision of recipes that leave a key of it out'),
   gpus_per_node: positiveSchema.nullish().describe('GPUs of a node, for recipes that do not say'),
+  visible_devices_env: visibleDevicesSchema
+    .nullish()
+    .describe(
+      'variable that chooses the GPUs of a worker: by default CUDA_VISIBLE_DEVICES; on ROCm one of the other two, which is then the only mask',
+    ),
   default_gpu_type: z.string().nullish().describe('resources.gpu_type of recipes that do not say'),
   network_interface: lineSchema
     .nullish()
@@ -75,6 +84,19 @@ export const clusterConfigSchema = z.strictObject({
     .nullish()
     .describe('frontend.nginx_raise_ulimit of recipes that do not say'),
   preflight: z.boolean().default(true).describe('look for model and image before a job is submitted'),
+  default_gpu_exporter: gpuExporterSchema
+    .nullish()
+    .describe("exporter of the GPUs' metrics of recipes that name none"),
+  launcher: z
+    .enum(['slurm', 'local', 'docker'])
+    .nullish()
+    .describe('where processes run; srtctl apply --local runs a recipe on this machine'),
+  docker_args: z.array(z.string()).nullish().describe('further options of docker run, for launcher: docker'),
+  max_gpu_hours: z
+    .number()
+    .positive()
+    .nullish()
+    .describe('GPU-hours (nodes, GPUs and time limit) of a job above which apply asks or refuses'),
   cloud: z.record(z.string(), z.string()).nullish().describe('for other tools; srtctl ignores it'),
   reporting: reportingSchema.nullish().describe('reporting of recipes that have none'),
   telemetry: z
@@ -118,7 +140,8 @@ export function clusterConfigFile(env: NodeJS.ProcessEnv, cwd: string): string |
 }
 
 function readClusterConfig(path: string, env: NodeJS.ProcessEnv, onUnknownKey?: OnProblem): ClusterConfig {
-  const source = parseSource(path, readTrustedFile(path, { env }));
+  const warn = (line: string) => void process.stderr.write(`srtctl: warning: ${line}\n`);
+  const source = parseSource(path, readTrustedFile(path, { env }), [], readOptions(env, warn));
   const parsed = parseKnown(clusterConfigSchema, source.value ?? {}, (at) => source.place(at), onUnknownKey);
   if ('data' in parsed) return parsed.data;
   throw new RecipeProblems(parsed.problems);

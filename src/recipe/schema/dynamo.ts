@@ -1,10 +1,12 @@
 import * as z from 'zod';
+import { positiveSchema } from '../values/values.ts';
 
 export const dynamoSchema = z
   .strictObject({
     install: z.boolean().default(true).describe('install Dynamo in the container before the workers start'),
     version: z.string().nullish().describe('release to install from PyPI'),
-    hash: z.string().nullish().describe('commit to build and install'),
+    hash: z.string().nullish().describe('commit, tag or refs/pull/N/head to build and install'),
+    git: z.string().min(1).nullish().describe('repository of that commit; by default that of Dynamo'),
     top_of_tree: z.boolean().default(false).describe('build and install the newest commit'),
     wheel: z
       .string()
@@ -21,7 +23,24 @@ export const dynamoSchema = z
     engine_mode: z
       .enum(['embedded', 'sidecar'])
       .default('embedded')
-      .describe('whether the engine runs in the Dynamo worker or beside it; srtctl plans embedded alone'),
+      .describe(
+        'whether the engine runs in the Dynamo worker or beside it, with a sidecar of Dynamo in front',
+      ),
+    sidecar_port: z
+      .number()
+      .int()
+      .min(1)
+      .max(65_535)
+      .nullish()
+      .describe('first gRPC port of engines for their sidecars; by default 50051'),
+    sidecar_binary: z.string().min(1).nullish().describe("program in place of Dynamo's own sidecar"),
+    sidecar_startup_timeout: positiveSchema
+      .nullish()
+      .describe('seconds until an engine must take gRPC; by default 3600'),
+    sidecar_context_length: positiveSchema
+      .nullish()
+      .describe('trtllm: context length in tokens; by default max_seq_len'),
+    sidecar_args: z.array(z.string()).nullish().describe('further options of the sidecar'),
   })
   .refine(
     ({ hash, top_of_tree, wheel }) => [hash != null, top_of_tree, wheel != null].filter(Boolean).length <= 1,

@@ -46,6 +46,16 @@ export const frontendSchemaOf = (routers: readonly { readonly type: string; read
         .transform((args) => args ?? {})
         .describe('further options of the router, without the leading dashes'),
       env: envSchema.describe('environment of the router'),
+      container_image: z
+        .string()
+        .min(1)
+        .nullish()
+        .describe('image of the router, or alias from containers; by default model.container'),
+      numa_bind: z.boolean().nullish().describe('keep the router to the CPUs and the memory of NUMA node 0'),
+      worker_selection: routerOptionsSchema.describe(
+        'dynamo: how its router chooses workers; written to a file for --router-policy-config',
+      ),
+      epp_config: routerOptionsSchema.describe('llm-d: configuration of its endpoint picker'),
       orchestrator_placement: z
         .enum(['head', 'first_decode'])
         .default('head')

@@ -27,16 +27,43 @@ export const identitySchema = z.lazy(() =>
   }),
 );
 
+const portSchema = z.number().int().min(1).max(65535);
+
+const gpuLabelsSchema = z.strictObject({
+  index: z.string().describe("label with a GPU's number on its node"),
+  identity: z.string().describe('label that stays the same for one GPU'),
+  instance: z.array(z.string()).default([]).describe('labels of parts of a GPU, which are left out'),
+});
+
+const metricSchema = z.strictObject({ metric: z.string().describe('its name in the scrape') });
+
+const gpuMetricsSchema = z.strictObject({
+  power: z
+    .strictObject({
+      metric: z.string().describe('its name in the scrape'),
+      scope: z.string().describe('of what it is the power'),
+    })
+    .describe('power in watts'),
+  gpu_util: metricSchema.nullish().describe('load in percent'),
+  sm_active: metricSchema.nullish().describe('share of busy SMs, 0 to 1'),
+  temperature: metricSchema.nullish().describe('degrees Celsius'),
+});
+
 const exporter = (what: string) =>
   z
     .strictObject({
-      container_image: z.string().min(1).nullish().describe('image, or alias from containers'),
-      port: z.number().int().min(1).max(65535).describe('TCP port on each node'),
+      container_image: text('image, or alias from containers'),
+      port: portSchema.describe('TCP port on each node'),
       command: text('command in the container'),
       binary: text('program on the bare node, in place of a container'),
+      kind: z.enum(['dcgm', 'custom']).nullish().describe('exporter of DCGM, or another one'),
+      gpu_labels: gpuLabelsSchema.nullish().describe('labels that name a GPU; by default those of DCGM'),
+      gpu_metrics: gpuMetricsSchema.nullish().describe('metrics of a GPU; by default those of DCGM'),
     })
     .nullish()
     .describe(`exporter of ${what}, on every node`);
+
+export const gpuExporterSchema = z.lazy(() => exporter("the GPUs' metrics"));
 
 /** Fields that recorders of metrics share. */
 const recorderShape = () => ({
@@ -65,11 +92,30 @@ export const observabilitySchema = z.lazy(() =>
         shutdown_grace_secs: z.number().min(0).nullish().describe('seconds that it has to pack at the end'),
         default_exporters: flag('start the exporters that the recipe does not name'),
         process_exporter: exporter("the processes' metrics"),
+        default_gpu_exporter: exporter("the GPUs' metrics, where dcgm_exporter is not set"),
       })
       .nullish()
       .describe('recorder of metrics'),
+    nsys: z
+      .strictObject({
+        enabled: flag('whether Nsight Systems records; by default with observability'),
+        capture_window: z
+          .enum(['measured_workload', 'including_startup'])
+          .nullish()
+          .describe('what is recorded: the measurement, or everything'),
+        report_timeout_secs: positiveSchema.nullish().describe('seconds that a report may take'),
+        nvtx_injection_path: text('library for NVTX, in the container'),
+        cpu_sampling: z
+          .enum(['system-wide', 'process-tree', 'none'])
+          .nullish()
+          .describe('which processes are sampled'),
+      })
+      .nullish()
+      .describe('Nsight Systems, for all workers'),
   }),
 );
+
+const powerSourceSchema = z.enum(['auto', 'acpi', 'dcgm']);
 
 export const telemetrySchema = z.lazy(() =>
   z.strictObject({
@@ -78,6 +124,25 @@ export const telemetrySchema = z.lazy(() =>
     container_image: text('image of the recorder, or alias from containers'),
     ...recorderShape(),
     required: flag('fail the run when nothing could be recorded'),
+    clock_sync_check: flag("check first that the nodes' clocks agree"),
+    cpu_power_exporter: z
+      .strictObject({
+        port: portSchema.nullish().describe('TCP port on each node'),
+        source: powerSourceSchema.nullish().describe('where the power comes from'),
+      })
+      .nullish()
+      .describe("exporter of the CPUs' power, on every node"),
+    cpu_power: z
+      .strictObject({
+        enabled: enabled("record the CPUs' power"),
+        source: powerSourceSchema.nullish().describe('where it comes from'),
+        sample_interval_seconds: seconds('from one reading to the next'),
+        startup_timeout_seconds: seconds('until every node must record'),
+        required: flag('fail the run when nothing could be recorded'),
+        storage_subdir: text("directory below the job's logs"),
+      })
+      .nullish()
+      .describe("the CPUs' power"),
     startup_timeout_seconds: seconds('until exporters must answer'),
     request_timeout_seconds: seconds('for one reading'),
     collector_join_timeout_seconds: seconds('for the recorder to end'),
@@ -98,9 +163,26 @@ export const reportingSchema = z.lazy(() =>
       .strictObject({
         endpoint: text('URL that receives each change of state'),
         endpoints: z.array(z.string()).nullish().describe('several of them'),
+        job_id_prefix: text('beginning of the ids under which jobs are reported'),
+        token_env: text('variable with the bearer token; by default SRTCTL_STATUS_TOKEN'),
+        'logging-stream-interval': seconds(
+          'from one upload of logs to the next; by default none is uploaded',
+        ),
       })
       .nullish()
       .describe('where the state of a run is reported'),
+    publishers: z
+      .array(
+        z.strictObject({
+          name: z.string().min(1).describe('name of the publisher'),
+          command: z.array(z.string()).min(1).describe('program and arguments that receive the result'),
+          timeout_seconds: positiveSchema.nullish().describe('seconds that it may take'),
+          env: labels('environment of the program'),
+          required: flag('fail the run when it fails'),
+        }),
+      )
+      .nullish()
+      .describe('programs that are given the result of a run'),
     ai_analysis: z
       .strictObject({
         enabled: enabled('whether failures are analysed'),
@@ -120,6 +202,8 @@ export const reportingSchema = z.lazy(() =>
         endpoint_url: text('URL of a service other than AWS'),
         access_key_id: text('better in the environment as AWS_ACCESS_KEY_ID'),
         secret_access_key: text('better in the environment as AWS_SECRET_ACCESS_KEY'),
+        exclude: z.array(z.string()).nullish().describe('patterns of files that stay here'),
+        archive: z.array(z.string()).nullish().describe('patterns of files that are packed into one'),
       })
       .nullish()
       .describe('where logs are kept after a run'),
@@ -133,12 +217,33 @@ export const outputSchema = z.lazy(() =>
   }),
 );
 
+export const postEvalSchema = z.lazy(() =>
+  z.strictObject({
+    passthrough_env: z
+      .array(z.string().regex(/^[A-Za-z_]\w*$/, 'must be the name of an environment variable'))
+      .default([])
+      .describe('variables of the environment in which the job was submitted that the evaluation gets'),
+    command: z
+      .array(z.string())
+      .min(1)
+      .nullish()
+      .describe(
+        'the evaluation: a program and its arguments, which may hold {endpoint} and {infmax_workspace}',
+      ),
+  }),
+);
+
 export const hostSetupSchema = z.lazy(() =>
   z.strictObject({
     commands: z.array(z.string()).default([]).describe('commands on each bare node before any worker starts'),
-    teardown: z.array(z.string()).default([]).describe('commands on each bare node at the end'),
+    teardown: z
+      .array(z.string())
+      .default([])
+      .describe('commands on each bare node when everything has ended, also when the job has failed'),
     nodes: z.enum(['all', 'workers']).default('all').describe('which nodes'),
     ignore_failure: z.boolean().default(false).describe('go on when a command fails'),
-    timeout_seconds: positiveSchema.default(300).describe('seconds that the commands of a node may take'),
+    timeout_seconds: positiveSchema
+      .default(300)
+      .describe('seconds that the commands of a node may take, and its teardown'),
   }),
 );

@@ -6,6 +6,14 @@ const steps = (mode: string) =>
     .strictObject({
       start_step: countSchema.nullish().describe('step of the engine at which profiling starts'),
       stop_step: countSchema.nullish().describe('step at which it stops'),
+      capture_scope: z
+        .enum(['selected', 'all'])
+        .nullish()
+        .describe('nsys: all processes of the mode, which is the default, or only the selected one'),
+      worker_index: countSchema.nullish().describe('selected: number of the worker; by default 0'),
+      worker_rank: countSchema
+        .nullish()
+        .describe('selected: rank of the process in that worker; by default 0'),
     })
     .nullish()
     .describe(`steps of ${mode} workers`);
@@ -21,6 +29,24 @@ export const profilingSchema = z
         'torch: the profiler of PyTorch; nsys: Nsight Systems between two steps; nsys-time: after a delay',
       ),
     extra_nsys_args: z.array(z.string()).nullish().describe('further options of nsys profile'),
+    nsys_trace: z
+      .string()
+      .min(1)
+      .nullish()
+      .describe('what Nsight Systems traces in other engines than TensorRT-LLM; by default cuda,nvtx'),
+    trace_fork_before_exec: z
+      .boolean()
+      .nullish()
+      .describe('whether Nsight Systems follows a fork without exec; by default as the engine needs it'),
+    capture_range_end: z
+      .string()
+      .min(1)
+      .nullish()
+      .describe('nsys: what follows the stop step in other engines than TensorRT-LLM; by default stop'),
+    nsys_library_paths: z
+      .array(z.string().min(1))
+      .nullish()
+      .describe('directories in front of LD_LIBRARY_PATH for Nsight Systems and the worker'),
     prefill: steps('prefill'),
     decode: steps('decode'),
     aggregated: steps('aggregated'),

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { mountListSchema, mountMapSchema } from '../values/mount-path.ts';
+import { patternSchema } from '../values/pattern.ts';
 import { busSchema, supervisionSchema } from '../values/supervision.ts';
 import {
   directivesSchema,
@@ -12,17 +13,22 @@ import {
 } from '../values/values.ts';
 import type { benchmarkSchemaOf } from './benchmark.ts';
 import { dynamoSchema } from './dynamo.ts';
+import { experimentSchema } from './experiment.ts';
 import type { frontendSchemaOf } from './frontend.ts';
 import {
   hostSetupSchema,
   identitySchema,
   observabilitySchema,
   outputSchema,
+  postEvalSchema,
   reportingSchema,
   telemetrySchema,
 } from './observability.ts';
 import { profilingSchema } from './profiling.ts';
 import { modelSchema, resourcesSchema, slurmSchema } from './resources.ts';
+import { rolesSchemaOf } from './roles.ts';
+import { servicesSchemaOf } from './service-checks.ts';
+import type { ServiceFacts } from './services.ts';
 
 const healthCheckSchema = z
   .strictObject({
@@ -30,6 +36,18 @@ const healthCheckSchema = z
     max_attempts: positiveSchema
       .default(180)
       .describe('checks after which a worker that is not ready has failed'),
+    fatal_log_markers: z
+      .boolean()
+      .nullish()
+      .describe(
+        'whether a worker has failed when its log has a line that its engine writes only when it cannot serve any more; by default it has',
+      ),
+    extra_fatal_log_patterns: z
+      .array(patternSchema)
+      .nullish()
+      .describe(
+        'regular expressions, without look-around and back-references: a worker whose log has a matching line has failed',
+      ),
   })
   .prefault({});
 
@@ -49,20 +67,25 @@ const anyBackendSchema = z.object({
 });
 
 /** The sections that depend on the known engines, routers and benchmarks. */
-export interface KindSchemas<Backend extends z.ZodType> {
+export interface KindSchemas<Backend extends z.ZodType, Engine extends z.ZodType> {
   readonly frontend: ReturnType<typeof frontendSchemaOf>;
   readonly backend: Backend;
+  /** `backend` without a default, for a role of its own. */
+  readonly engine: Engine;
   readonly benchmark: ReturnType<typeof benchmarkSchemaOf>;
+  readonly services: readonly ServiceFacts[];
 }
 
 /**
  * A recipe after overrides, sweep parameters, cluster defaults and aliases. Parsing it again changes nothing.
  */
-export const recipeSchemaOf = <Backend extends z.ZodType>({
+export const recipeSchemaOf = <Backend extends z.ZodType, Engine extends z.ZodType>({
   frontend,
   backend,
+  engine,
   benchmark,
-}: KindSchemas<Backend>) =>
+  services,
+}: KindSchemas<Backend, Engine>) =>
   z.strictObject({
     name: lineSchema.min(1).describe('name of the run and of its Slurm job'),
     model: modelSchema.describe('what is served, and in which image'),
@@ -70,7 +93,12 @@ export const recipeSchemaOf = <Backend extends z.ZodType>({
     slurm: slurmSchema.describe('what is asked of Slurm'),
     frontend: frontend.describe('what requests go through'),
     backend: backend.describe('the engine and its options'),
+    roles: rolesSchemaOf(engine).describe('what belongs to the workers of one role alone'),
     benchmark: benchmark.prefault({}).describe('what is measured'),
+    services: servicesSchemaOf(services).describe(
+      'long-running programs beside workers, router and benchmark',
+    ),
+    experiment: experimentSchema.nullish().describe('faults that are made on purpose while it is measured'),
     dynamo: dynamoSchema.describe('which Dynamo, and how it is set up'),
     environment: envSchema.describe('environment of every worker and router'),
     health_check: healthCheckSchema.describe('how long workers may take to get ready'),
@@ -94,6 +122,14 @@ export const recipeSchemaOf = <Backend extends z.ZodType>({
       .boolean()
       .default(true)
       .describe('workers write their effective configuration to a file'),
+    post_eval: postEvalSchema
+      .nullish()
+      .describe('evaluation after the benchmark, where the environment has RUN_EVAL=true'),
+    max_gpu_hours: z
+      .number()
+      .positive()
+      .nullish()
+      .describe('GPU-hours (nodes, GPUs and time limit) of a job above which apply asks or refuses'),
     host_setup: hostSetupSchema.nullish().describe('commands on each bare node'),
     output: outputSchema.nullish().describe('where logs go'),
     identity: identitySchema.nullish().describe('what should be running; kept with the result'),
@@ -105,4 +141,6 @@ export const recipeSchemaOf = <Backend extends z.ZodType>({
 /**
  * A recipe for code that does not depend on the known engines. The recipe of recipe-schema.ts is a subtype.
  */
-export type Recipe = z.infer<ReturnType<typeof recipeSchemaOf<typeof anyBackendSchema>>>;
+export type Recipe = z.infer<
+  ReturnType<typeof recipeSchemaOf<typeof anyBackendSchema, typeof anyBackendSchema>>
+>;

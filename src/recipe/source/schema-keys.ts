@@ -7,6 +7,9 @@ interface Shaped {
       readonly type: string;
       readonly innerType?: z.core.$ZodType;
       readonly getter?: () => z.core.$ZodType;
+      /** Items of a list, or values of a free map. */
+      readonly element?: z.core.$ZodType;
+      readonly valueType?: z.core.$ZodType;
       readonly shape?: Readonly<Record<string, z.core.$ZodType>>;
       readonly options?: readonly z.core.$ZodType[];
       readonly in?: z.core.$ZodType;
@@ -25,13 +28,17 @@ export function keysAt(schema: z.core.$ZodType, path: Path, value?: unknown): st
   });
 }
 
+/** Whether the value at `path` is a list. */
+export const isListAt = (schema: z.core.$ZodType, path: Path, value?: unknown): boolean =>
+  descend([schema], path, value).some((at) => (at as unknown as Shaped)._zod.def.type === 'array');
+
 function descend(schemas: readonly z.core.$ZodType[], path: Path, value: unknown): z.core.$ZodType[] {
   const here = schemas.flatMap((schema) => unwrap(schema, value));
   const [key, ...rest] = path;
   if (key === undefined) return here;
   const below = here.flatMap((schema) => {
-    const { shape } = (schema as unknown as Shaped)._zod.def;
-    const next = shape?.[String(key)];
+    const { shape, element, valueType } = (schema as unknown as Shaped)._zod.def;
+    const next = shape ? shape[String(key)] : (element ?? valueType);
     return next ? [next] : [];
   });
   return descend(below, rest, fieldOf(value, key));

@@ -6,15 +6,17 @@ import {
   isMap,
   isNode,
   isScalar,
-  isSeq,
   LineCounter,
   type Node,
   parseDocument,
   type Scalar,
   type YAMLMap,
 } from 'yaml';
-import type { SourcePlace } from '../../os/errors.ts';
-import { type Path, pathText, RecipeProblems } from './problems.ts';
+import { type SourcePlace, SrtctlError } from '../../os/errors.ts';
+import { isPlain } from '../values/merge.ts';
+import { belowTop, type Floats, floatsOf, isText, type Place, placeBelow } from './floats.ts';
+import { duplicateKeys, isMergeKey, keyName, nodeAt, offsetOf } from './nodes.ts';
+import { type Path, type Problem, pathText, RecipeProblems } from './problems.ts';
 
 /** A YAML file: its plain value, and the place of each part in the file. */
 export interface Source {
@@ -26,9 +28,21 @@ export interface Source {
   has(path: Path): boolean;
 }
 
+export interface ReadOptions {
+  /**
+   * Called for each key that stands twice in one map, of which the last one counts then, as in PyYAML; without
+   * it they are errors.
+   */
+  readonly onDuplicateKey?: ((problem: Problem) => void) | undefined;
+}
+
 /** @throws RecipeProblems with line and column when the YAML is broken */
-export const parseSource = (file: string, text: string, numberMaps: readonly string[] = []): Source =>
-  readYaml(file, text, numberMaps).source;
+export const parseSource = (
+  file: string,
+  text: string,
+  numberMaps: readonly string[] = [],
+  options: ReadOptions = {},
+): Source => readYaml(file, text, numberMaps, options).source;
 
 /** Limit of nested brackets, because each costs the parser time and memory, and no recipe has many. */
 const DEEPEST = 200;
@@ -57,6 +71,7 @@ export function readYaml(
   file: string,
   text: string,
   numberMaps: readonly string[] = [],
+  { onDuplicateKey }: ReadOptions = {},
 ): { source: Source; document: Document } {
   const deep = tooDeep(text);
   if (deep !== undefined) {
@@ -71,8 +86,11 @@ export function readYaml(
   const document = parseDocument(text, {
     lineCounter: lines,
     merge: true,
+    // Reported below, with the key and both lines.
+    uniqueKeys: false,
     prettyErrors: false,
-    logLevel: 'silent',
+    // 'silent' would hide that there are several documents.
+    logLevel: 'error',
   });
   const at = (offset: number) => {
     const { line, col } = lines.linePos(offset);
@@ -81,7 +99,7 @@ export function readYaml(
   if (document.errors.length > 0) {
     throw new RecipeProblems(
       document.errors.map((error) => ({
-        message: `not valid YAML: ${error.message}`,
+        message: error.code === 'MULTIPLE_DOCS' ? SEVERAL : `not valid YAML: ${error.message}`,
         place: { file, ...at(error.pos[0]) },
       })),
       'bad-yaml',
@@ -90,20 +108,57 @@ export function readYaml(
   const complain = (node: Node, message: string): never => {
     throw new RecipeProblems([{ message, place: { file, ...at(node.range?.[0] ?? 0) } }], 'bad-yaml');
   };
+  const duplicates = duplicateKeys(document, (path, node) => ({
+    file,
+    ...at(node.range?.[0] ?? 0),
+    path: pathText(path),
+  }));
+  if (onDuplicateKey) for (const problem of duplicates) onDuplicateKey(problem);
+  else if (duplicates.length > 0) throw new RecipeProblems(duplicates, 'bad-yaml');
   const source: Source = {
     file,
-    value: plainReader(document, complain, numberMaps)(document.contents, false),
+    value: plainReader(
+      document,
+      complain,
+      floatsOf(numberMaps, scalarsOf(document)),
+    )(document.contents, false),
     place(path) {
       const offset = offsetOf(document, path);
       return { file, ...(offset === undefined ? {} : at(offset)), path: pathText(path) };
     },
-    has: (path) => path.length > 0 && document.hasIn(path),
+    has: (path) => path.length > 0 && nodeAt(document, path) !== undefined,
   };
   return { source, document };
 }
 
-/** Whether floats stay text; 'never' applies to everything below. */
-type AsText = boolean | 'never';
+/** The scalar at a path of a document. */
+const scalarsOf =
+  (document: Document) =>
+  (path: Path): unknown => {
+    const node = nodeAt(document, path);
+    return isScalar(node) ? node.value : undefined;
+  };
+
+const SEVERAL =
+  'has more than one YAML document, and the second one begins here: a recipe file is one document, so a "---" line splits it into two files';
+
+/**
+ * A value from the command line for the value at `path`, typed as in a file. Only a scalar or a list is YAML; a
+ * map, and what is not YAML, is text. So "{isl}" stays a placeholder, and a shell command may have any signs.
+ */
+export function readValue(text: string, path: Path, floats: Floats): unknown {
+  if (tooDeep(text) !== undefined) return text;
+  const document = parseDocument(text, { uniqueKeys: false, logLevel: 'error' });
+  const { contents, errors, warnings, comment, commentBefore } = document;
+  const isYaml = errors.length === 0 && warnings.length === 0 && !comment && !commentBefore;
+  if (!isYaml || isMap(contents) || isAlias(contents) || contents?.comment || contents?.commentBefore)
+    return text;
+  const complain = (_: Node, message: string): never => {
+    throw new SrtctlError('usage', `the value ${message}`);
+  };
+  const place = path.reduce<Place>((at, key) => placeBelow(String(key), at, floats), false);
+  return plainReader(document, complain, floats)(contents, place);
+}
 
 /** The kernel takes no argument and no variable of 128 KiB and more (MAX_ARG_STRLEN, execve(2)). */
 const LONGEST = 120_000;
@@ -112,16 +167,10 @@ const LONGEST = 120_000;
 const MOST_VALUES = 200_000;
 
 /**
- * Converts nodes to plain values. Below a map of engine options or of environment variables a float without a
- * fraction keeps its point ("1.0"), because it becomes text on a command line. Below `numberMaps` it stays a
- * number.
+ * Converts nodes to plain values; floats as floats.ts says.
  * @throws RecipeProblems for aliases without a target, with themselves as target, or with too large a target
  */
-function plainReader(
-  document: Document,
-  complain: (node: Node, message: string) => never,
-  numberMaps: readonly string[],
-) {
+function plainReader(document: Document, complain: (node: Node, message: string) => never, floats: Floats) {
   const open = new Set<Node>();
   let values = 0;
 
@@ -132,13 +181,13 @@ function plainReader(
     if (!targets.has(node)) targets.set(node, node.resolve(document));
     return targets.get(node);
   };
-  const alias = (node: Alias, asText: AsText): unknown => {
+  const alias = (node: Alias, place: Place): unknown => {
     const target = targetOf(node);
     if (!target) return complain(node, `has an alias without its anchor &${node.source}`);
     if (open.has(target)) return complain(node, `*${node.source} is inside its own anchor`);
-    return read(target, asText);
+    return read(target, place);
   };
-  const scalar = (node: Scalar, asText: AsText): unknown => {
+  const scalar = (node: Scalar, place: Place): unknown => {
     const { value, source } = node;
     if (typeof value === 'bigint') return Number(value);
     if (typeof value === 'string') {
@@ -147,63 +196,40 @@ function plainReader(
         complain(node, `is longer than ${LONGEST} characters, which no command line can have`);
     }
     const isRound = typeof value === 'number' && Number.isInteger(value);
-    return asText === true && isRound && /^[^xo]*[.eE]/.test(source ?? '') ? value.toFixed(1) : value;
+    return isText(place) && isRound && /^[^xo]*[.eE]/.test(source ?? '') ? value.toFixed(1) : value;
   };
-  const textBelow = (name: string, below: AsText): AsText =>
-    below === 'never' || numberMaps.includes(name)
-      ? 'never'
-      : below || /(_config|environment|^args|^env)$/.test(name);
-  // An override may have any name, so its name does not determine the type of its values.
-  const belowTop = (name: string): AsText => !/^(zip_)?override_/.test(name) && textBelow(name, false);
-  const map = (node: YAMLMap, asText: AsText): unknown => {
+  const map = (node: YAMLMap, place: Place): unknown => {
     // A Map, because a key may be called __proto__.
     const plain = new Map<string, unknown>();
-    for (const { key, value } of node.items) {
-      const name = isScalar(key) ? String(key.value) : String(key);
-      if (!isMergeKey(key)) {
-        plain.set(name, read(value, node === document.contents ? belowTop(name) : textBelow(name, asText)));
-        continue;
+    const own = node.items.filter(({ key }) => !isMergeKey(key));
+    for (const { key, value } of own) {
+      const name = keyName(key);
+      plain.set(
+        name,
+        read(value, node === document.contents ? belowTop(name, floats) : placeBelow(name, place, floats)),
+      );
+    }
+    // Of several merge keys the last one takes precedence, as in PyYAML.
+    for (const { key, value } of node.items.filter((pair) => !own.includes(pair)).reverse()) {
+      const merged = read(value, place);
+      for (const other of Array.isArray(merged) ? merged : [merged]) {
+        if (!isPlain(other)) return complain(key as Node, 'a merge key (<<) takes a map or a list of maps');
+        for (const [each, below] of Object.entries(other)) if (!plain.has(each)) plain.set(each, below);
       }
-      const merged = read(value, asText);
-      for (const other of Array.isArray(merged) ? merged : [merged])
-        for (const [each, below] of Object.entries(other ?? {})) if (!plain.has(each)) plain.set(each, below);
     }
     return Object.fromEntries(plain);
   };
-  const read = (node: unknown, asText: AsText): unknown => {
+  const read = (node: unknown, place: Place): unknown => {
     if (isNode(node) && ++values > MOST_VALUES) complain(node, `has more than ${MOST_VALUES} values`);
-    if (isAlias(node)) return alias(node, asText);
-    if (isScalar(node)) return scalar(node, asText);
+    if (isAlias(node)) return alias(node, place);
+    if (isScalar(node)) return scalar(node, place);
     if (!isCollection(node)) return null;
     open.add(node);
     try {
-      return isMap(node) ? map(node, asText) : node.items.map((item) => read(item, asText));
+      return isMap(node) ? map(node, place) : node.items.map((item) => read(item, place));
     } finally {
       open.delete(node);
     }
   };
   return read;
-}
-
-/** The parser reads a merge key (`<<`) as a symbol, and a quoted "<<" as text. */
-export const isMergeKey = (key: unknown): boolean => isScalar(key) && typeof key.value === 'symbol';
-
-/** Offset of `path`'s key; for a missing one, of its nearest existing ancestor. */
-function offsetOf(document: Document, path: Path): number | undefined {
-  let node: unknown = document.contents;
-  let offset = (node as Node | null)?.range?.[0];
-  for (const key of path) {
-    if (isAlias(node)) node = node.resolve(document);
-    if (isMap(node)) {
-      const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(key));
-      if (!pair) return offset;
-      offset = (pair.key as Node).range?.[0] ?? offset;
-      node = pair.value;
-    } else if (isSeq(node)) {
-      node = node.items[Number(key)];
-      if (node === undefined) return offset;
-      offset = (node as Node).range?.[0] ?? offset;
-    } else return offset;
-  }
-  return offset;
 }

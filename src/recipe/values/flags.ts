@@ -24,6 +24,15 @@ export function flagsToArgv(flags: Flags, negatable: ReadonlySet<string> = NONE)
     .flatMap((name) => option(name, flags[name] ?? null, negatable));
 }
 
+/** The same for a program whose options have both dashes and underscores: each keeps the recipe's spelling. */
+export const verbatimArgv = (flags: Flags): string[] =>
+  Object.keys(flags)
+    .sort()
+    .flatMap((name) => {
+      const [flag, ...values] = option(name, flags[name] ?? null, NONE);
+      return flag === undefined ? [] : [`--${name}`, ...values];
+    });
+
 /** A recipe may write an option's name with underscores, as Python does. */
 export const optionName = (name: string): string => name.replaceAll('_', '-');
 

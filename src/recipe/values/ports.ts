@@ -8,10 +8,14 @@ const BOOTSTRAP = 7200;
 const KV_EVENTS = 5200;
 const NIXL = 5400;
 const SYSTEM = 7500;
+const REPLAY = 16_500;
+const LOAD = 17_000;
 const REQUESTS = 9500;
 const NCCL = 17500;
 const DIST_INIT = 8300;
 const DATA_PARALLEL_RPC = 8400;
+const RENDEZVOUS = 12_000;
+const RENDEZVOUS_STEP = 100;
 const SCAN = 20_000;
 const SCAN_STEP = 50;
 
@@ -73,8 +77,20 @@ function next(counts: Map<string, number>, node: string, step = 1): number {
 /** NCCL's rendezvous port of the `index`-th process of the point. */
 export const ncclPort = (index: number): number => NCCL + index;
 
+/** The first port at which SGLang's ranks answer for missed KV events. `before`: ranks of earlier workers on the node. */
+export const replayPort = (before: number): number => REPLAY + before;
+
+/** The first port at which SGLang's ranks publish their load. */
+export const loadPort = (before: number): number => LOAD + before;
+
 /** torch.distributed's port of the `index`-th endpoint of several nodes that a node leads. */
 export const distInitPort = (index: number): number => DIST_INIT + index;
+
+/**
+ * The first of the ports of the `index`-th endpoint that a node leads, for engines whose ranks meet on as many as
+ * RENDEZVOUS_STEP.
+ */
+export const rendezvousPort = (index: number): number => RENDEZVOUS + RENDEZVOUS_STEP * index;
 
 /** The meeting port of the data-parallel ranks of the `index`-th such endpoint that a node leads. */
 export const dataParallelRpcPort = (index: number): number => DATA_PARALLEL_RPC + index;

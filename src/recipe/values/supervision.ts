@@ -35,6 +35,12 @@ export const supervisionSchema = z
       .enum(['fail', 'warn'])
       .default('fail')
       .describe("what to do about GPUs that are held by processes which are not this job's"),
+    check_options: z
+      .boolean()
+      .default(true)
+      .describe(
+        'the parsers of engines and routers parse their command lines in the image, on one node, before any worker starts; not with simulated engines',
+      ),
     relaunch_agents: z.boolean().default(true).describe('start a new agent on a node whose agent has died'),
     critical: z
       .strictObject({

@@ -29,6 +29,10 @@ export const sweepSettingsSchema = z
       ])
       .default('continue')
       .describe('after a failed point: go on with the next, end the run, or try it again'),
+    skip_misfits: z
+      .boolean()
+      .default(false)
+      .describe('leave points out whose workers do not fit on their nodes, in place of an error'),
     point_time_limit: timeLimitSchema
       .nullish()
       .describe('time limit of one point, in the form of slurm.time_limit'),

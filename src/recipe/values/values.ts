@@ -60,11 +60,17 @@ export const directivesSchema = z
   })
   .default({});
 
-const kvEventsOfModeSchema = z.union([
+/** KV cache events of the workers of one mode. */
+export const kvEventsOfModeSchema = z.union([
   z.boolean(),
   z.strictObject({
     publisher: z.string().default('zmq').describe('how events are published'),
     topic: z.string().default('kv-events').describe('topic of the events'),
+    replay_endpoint: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('where missed events can be asked for; sglang: auto has srtctl choose the port'),
     enable_kv_cache_events: z.boolean().optional().describe('vLLM: whether there are events at all'),
   }),
 ]);

@@ -16,7 +16,10 @@ export interface WorkerState {
  * Where the worker takes requests: on the request plane's port when that is TCP, else on the engine's own
  * port.
  */
-export function requestPlace({ host, port }: EngineOptions): { host: string; port: number } {
+export function requestPlace({ host, port }: Pick<EngineOptions, 'host' | 'port'>): {
+  host: string;
+  port: number;
+} {
   const { DYN_REQUEST_PLANE: plane = 'tcp', DYN_TCP_RPC_HOST: rpcHost } = process.env;
   const rpcPort = setting('DYN_TCP_RPC_PORT', 0);
   return plane === 'tcp' && rpcPort > 0 ? { host: rpcHost ?? host, port: rpcPort } : { host, port };
@@ -28,7 +31,7 @@ export function requestPlace({ host, port }: EngineOptions): { host: string; por
  * registered endpoints.
  */
 export async function serveStatus(
-  { host }: EngineOptions,
+  { host }: Pick<EngineOptions, 'host'>,
   worker: WorkerState,
   isMocker: boolean,
 ): Promise<void> {
@@ -55,9 +58,12 @@ export async function serveStatus(
   });
 }
 
+/** What others must know of a worker. */
+type Registered = Pick<EngineOptions, 'host' | 'port' | 'mode' | 'bootstrapPort' | 'servedModel'>;
+
 /** @param count workers in this process */
 export async function registerInstances(
-  options: EngineOptions,
+  options: Registered,
   count: number,
   onLost: (error: Error) => void,
 ): Promise<Registration> {
@@ -73,7 +79,7 @@ export async function registerInstances(
   }
 }
 
-function instanceOf({ host, port, mode, bootstrapPort, servedModel }: EngineOptions): Instance {
+function instanceOf({ host, port, mode, bootstrapPort, servedModel }: Registered): Instance {
   const [namespace, component, endpoint] = [
     process.env.DYN_NAMESPACE ?? 'dynamo',
     mode === 'prefill' ? 'prefill' : 'backend',

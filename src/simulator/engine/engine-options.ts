@@ -28,6 +28,10 @@ export interface EngineOptions {
   /** The engine hangs after this many requests; 0 = never. */
   readonly hangAfterRequests: number;
   readonly record: Record<string, unknown>;
+  /** Port for a sidecar of Dynamo. */
+  readonly grpcPort?: number;
+  /** A standby of others: it serves when it has the lock of this file. */
+  readonly standsBy?: { readonly lock: string; readonly engine: string };
   /** Whether it answers as Dynamo's frontend does. */
   readonly dynamo?: boolean;
 }
@@ -72,6 +76,7 @@ export function engineOptions(args: Arguments): EngineOptions {
     distInitAddr: distInit === undefined ? null : hostAndPort(distInit),
     contextLength: args.integer(131_072, 'context-length'),
     maxRunning: args.integer(256, 'max-running-requests'),
+    ...(args.has('grpc-port') ? { grpcPort: args.integer(0, 'grpc-port') } : {}),
     streamInterval: Math.max(1, args.integer(1, 'stream-interval')),
     dumpConfigTo: args.text('dump-config-to') ?? null,
     speed: setting('SRTCTL_SIM_SPEED', 1) || 1,

@@ -38,7 +38,10 @@ export function dynamoOptions(argv: readonly string[]): EngineOptions {
   };
 }
 
-/** Options of `trtllm-serve MODEL` in 1.2 (tensorrt_llm/commands/serve.py), with their other spellings. */
+/**
+ * Options of `trtllm-serve MODEL` in 1.2 (tensorrt_llm/commands/serve.py), with their other spellings, and
+ * `served_model_name` of later ones.
+ */
 const SERVE_OPTIONS: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
   [
     'tokenizer custom_tokenizer host port backend custom_module_dirs log_level max_beam_width max_batch_size',
@@ -47,7 +50,7 @@ const SERVE_OPTIONS: Readonly<Record<string, readonly string[]>> = Object.fromEn
     'gpus_per_node free_gpu_memory_fraction=kv_cache_free_gpu_memory_fraction num_postprocess_workers',
     'trust_remote_code revision config=extra_llm_api_options reasoning_parser tool_parser',
     'metadata_server_config_file server_role fail_fast_on_attention_window_too_large otlp_traces_endpoint',
-    'disagg_cluster_uri enable_chunked_prefill media_io_kwargs chat_template',
+    'disagg_cluster_uri enable_chunked_prefill media_io_kwargs chat_template served_model_name',
   ]
     .flatMap((line) => line.split(' '))
     .map((option) => option.split('='))
@@ -75,9 +78,24 @@ export function serverOptions([modelPath, ...argv]: readonly string[]): EngineOp
   );
   return {
     ...common(args, modelPath, args.text('config', 'extra_llm_api_options')),
-    servedModel: modelPath,
+    servedModel: args.text('served_model_name') ?? modelPath,
     host: bindAddress(args.text('host') ?? 'localhost'),
     port: args.integer(8_000, 'port'),
+    mode: 'agg',
+  };
+}
+
+/** `python3 -m tensorrt_llm.commands.serve MODEL --grpc`: an engine for a sidecar. */
+export function besideOptions([model, ...argv]: readonly string[]): EngineOptions {
+  const args = new Arguments(argv);
+  if (model === undefined || !args.has('grpc'))
+    throw new Fatal("Error: Missing option '--grpc'.", { exitCode: 2 });
+  return {
+    ...common(args, model, args.text('extra_llm_api_options')),
+    servedModel: model,
+    host: bindAddress(args.text('host') ?? 'localhost'),
+    port: 0,
+    grpcPort: args.integer(8_000, 'port'),
     mode: 'agg',
   };
 }

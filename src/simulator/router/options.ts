@@ -66,7 +66,8 @@ const VLLM =
   'wasm-middleware-sha256';
 
 const POLICIES = {
-  sglang: 'random round_robin cache_aware power_of_two manual',
+  // The last two are not in 0.3.2, but in its source since (sgl-project/sglang at ef23c7e, sgl-model-gateway/src/policies).
+  sglang: 'random round_robin cache_aware power_of_two manual consistent_hashing prefix_hash',
   smg: 'random round_robin passthrough cache_aware power_of_two least_load manual consistent_hashing prefix_hash',
   vllm: 'random round_robin cache_aware kv_aware power_of_two consistent_hash sticky_least_loaded',
 } as const;

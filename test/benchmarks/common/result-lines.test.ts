@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { resultLines, toCsv } from '../../../src/benchmarks/common/result-lines.ts';
-import type { Distribution, PointResult, ServingResult } from '../../../src/messages/job-directory/result.ts';
+import type { PointResult } from '../../../src/messages/job-directory/result.ts';
+import type { Distribution, ServingResult } from '../../../src/messages/job-directory/serving-result.ts';
 
 const times: Distribution = { mean: 1, median: 1, p90: 1, p95: 1, p99: 2, std: 0, min: 1, max: 2 };
 const serving = (concurrency: number): ServingResult => ({

@@ -24,7 +24,22 @@ describe('srtctl schema', () => {
     expect(cluster.properties).toHaveProperty('default_account');
   });
 
-  it('explains its usage when it is called without --json', async () => {
-    expect(await schema()).toContain('# yaml-language-server: $schema=');
+  it('prints that of one layout, and nothing for another number', async () => {
+    const of = async (layout: string) => JSON.parse(await schema('--layout', layout)).$defs.recipe.properties;
+    expect(await of('1')).toHaveProperty('backend');
+    const second = await of('2');
+    expect(second).toHaveProperty('roles');
+    expect(second).not.toHaveProperty('backend');
+    await expect(schema('--layout', '3')).rejects.toThrow('the layouts of recipes are 1 and 2');
+  });
+
+  it('explains its usage when it is called without an option on a terminal', async () => {
+    const before = Object.getOwnPropertyDescriptor(process.stdout, 'isTTY');
+    Object.defineProperty(process.stdout, 'isTTY', { value: true, configurable: true });
+    try {
+      expect(await schema()).toContain('# yaml-language-server: $schema=');
+    } finally {
+      Object.defineProperty(process.stdout, 'isTTY', before ?? { value: undefined, configurable: true });
+    }
   });
 });

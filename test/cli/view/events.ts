@@ -5,7 +5,8 @@ import type {
   ProcessTransition,
   SrtEvent,
 } from '../../../src/messages/events/events.ts';
-import type { Cause, PointResult, ServingResult } from '../../../src/messages/job-directory/result.ts';
+import type { Cause, PointResult } from '../../../src/messages/job-directory/result.ts';
+import type { ServingResult } from '../../../src/messages/job-directory/serving-result.ts';
 
 /** The start of the recorded events. */
 export const START = Date.parse('2026-01-02T03:04:05.000Z');

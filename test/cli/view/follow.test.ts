@@ -43,7 +43,7 @@ describe('following a job that is over', () => {
     const events = wholeRun(killed);
     const job = await writeJob(root, 'a', { events, state: { exitCode: 1 } });
     const { out, text } = fakeOut();
-    expect(await followJob({ job, json: false, out })).toEqual({ exitCode: 1 });
+    expect(await followJob({ job, json: false, out })).toEqual({ exitCode: 1, cause: killed.summary });
     expect(text()).toContain('node2 decode-0-0 ready → failed');
     expect(text()).toContain(`failed: ${killed.summary}`);
     expect(text().match(/job running → finished/g)).toHaveLength(1);
@@ -67,7 +67,10 @@ describe('following a job that is over', () => {
     });
     await writeFile(join(job.jobDir, 'logs/sweep_a.log'), 'one\nout of memory\n');
     const { out, text } = fakeOut();
-    expect(await followJob({ job, json: false, out })).toEqual({ exitCode: 1 });
+    expect(await followJob({ job, json: false, out })).toEqual({
+      exitCode: 1,
+      cause: 'the coordinator ended before the run was finished',
+    });
     expect(text()).toContain('failed: the coordinator ended before the run was finished');
     expect(text()).toContain('| out of memory');
   });
@@ -119,7 +122,7 @@ describe('following a running job', () => {
     for (const event of events.slice(5)) await keep(event);
     await until('the last event', () => parsed(text()).length === events.length);
     end();
-    expect(await followed).toEqual({ exitCode: 0 });
+    expect(await followed).toEqual({ exitCode: 0, cause: null });
     expect(parsed(text()).slice(0, -1)).toEqual(events);
   });
 
@@ -138,7 +141,7 @@ describe('following a running job', () => {
     server = undefined;
     await appendFile(join(job.jobDir, 'events.jsonl'), linesOf(events));
     end();
-    expect(await followed).toEqual({ exitCode: 1 });
+    expect(await followed).toEqual({ exitCode: 1, cause: killed.summary });
     expect(keysOf(parsed(text()))).toEqual(keysOf(events));
   });
 
@@ -147,6 +150,7 @@ describe('following a running job', () => {
     const gone = Promise.resolve({ exitCode: 70 });
     expect(await followJob({ job, json: true, out: fakeOut().out, coordinator: gone })).toEqual({
       exitCode: 1,
+      cause: 'the coordinator ended before the run was finished',
     });
     // 192.0.2.0/24 is for documentation, so no host answers there.
     await writeJson(jobPaths(job.jobDir, 'a').connection, {
@@ -155,6 +159,9 @@ describe('following a running job', () => {
       url: 'nats://192.0.2.1:4222',
       operatorSeed: 'SUAIBDPBAUTWCWBKIO6XHQNINK5FWJW4OHLXC3HQ2KFE4PEJUA44CNHTC4',
     });
-    expect(await followJob({ job, json: true, out: fakeOut().out })).toEqual({ exitCode: 1 });
+    expect(await followJob({ job, json: true, out: fakeOut().out })).toEqual({
+      exitCode: 1,
+      cause: 'the coordinator ended before the run was finished',
+    });
   });
 });

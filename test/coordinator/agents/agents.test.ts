@@ -107,6 +107,26 @@ describe('a node that is lost while the job boots', () => {
     expect(hello('node3')).toBe('lost');
   });
 
+  it('is noticed at once when its launcher says that its agent was killed before its hello', async () => {
+    begin(1);
+    for (const name of names) if (!name.startsWith('node2')) hello(name);
+    onEnd('node2', 'ended by SIGKILL', { isBeforeHello: true });
+    const begun = performance.now();
+    expect(await booted()).toBe('all have joined');
+    expect(performance.now() - begun).toBeLessThan(JOIN_MS / 2);
+    expect(replacements.without).toEqual(['node2']);
+  });
+
+  it('is not the end of an agent that was killed earlier, of a launch before', async () => {
+    begin(1);
+    for (const name of names) hello(name);
+    expect(await booted()).toBe('all have joined');
+    // A frozen agent, which its successor kills.
+    roster.replace('node2');
+    onEnd('node2', 'ended by SIGKILL', { isBeforeHello: true });
+    expect(roster.stateOf('node2')).toBe('expected');
+  });
+
   it('is noticed by its closed connection when the launcher reports nothing', async () => {
     begin(1);
     for (const name of names) hello(name);

@@ -6,7 +6,7 @@ import { connect, type NatsConnection } from 'nats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findProgram } from '../../../src/os/find-program.ts';
 import { natsLogins, natsPayload } from '../../../src/plan/infra.ts';
-import { recipeSchema } from '../../../src/recipe/recipe-schema.ts';
+import { recipeSchema } from '../../../src/recipe/layouts/recipe-schema.ts';
 import { startTestBus, type TestBus } from '../../support/bus.ts';
 
 const recipe = (more: Record<string, unknown>) =>

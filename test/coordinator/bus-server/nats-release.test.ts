@@ -4,7 +4,7 @@ import {
   type NatsPrograms,
   natsServerFor,
 } from '../../../src/coordinator/bus-server/nats-release.ts';
-import { recipeSchema } from '../../../src/recipe/recipe-schema.ts';
+import { recipeSchema } from '../../../src/recipe/layouts/recipe-schema.ts';
 
 const recipe = (dynamo: object, frontend: object = { type: 'dynamo' }) =>
   recipeSchema.parse({
@@ -64,6 +64,8 @@ describe('the nats-server of a job', () => {
     const usual = { binary: '/usr/sbin/nats-server' };
     expect(natsServerFor(choice({ version: '1.0.2' }), old)).toEqual(usual);
     expect(natsServerFor(choice({ version: '0.8.1' }, { mock: true }), old)).toEqual(usual);
-    expect(natsServerFor(choice({}, { recipes: [recipe({}, { type: 'sglang' })] }), old)).toEqual(usual);
+    expect(natsServerFor(choice({}, { recipes: [recipe({}, { type: 'sglang-router' })] }), old)).toEqual(
+      usual,
+    );
   });
 });

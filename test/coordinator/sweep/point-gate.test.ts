@@ -91,6 +91,7 @@ function startSweep({
     {
       ...{ gate, record, post, fleet: { hear: () => {} } },
       boot: { run: async () => 'every agent has joined' },
+      hostSetup: { end: async () => {} },
       points: { moved: (event) => moves.push(event) },
       cleaner: {
         after: (work) => work,

@@ -5,7 +5,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type PointRunParts, PointRuns } from '../../../src/coordinator/sweep/point-run.ts';
 import type { InterruptedPoint } from '../../../src/coordinator/takeover/remaining-work.ts';
 import { CausedError, type PointOutcome } from '../../../src/machines/point.ts';
-import type { BenchmarkProgress, Cause, PointResult } from '../../../src/messages/job-directory/result.ts';
+import { subjectsOf } from '../../../src/messages/events/subjects.ts';
+import type {
+  BenchmarkProgress,
+  Cause,
+  PointResult,
+  WorkerRestart,
+} from '../../../src/messages/job-directory/result.ts';
 import type { PlannedPoint } from '../../../src/model/kinds.ts';
 import { specOf } from '../../support/spec.ts';
 
@@ -23,7 +29,9 @@ let did: string[];
 let took: number[];
 let progress: BenchmarkProgress[];
 let lost: Cause[];
+let restarts: WorkerRestart[];
 let benchmark: () => Promise<void>;
+let ends: Cause[];
 let parts: PointRunParts;
 
 beforeEach(async () => {
@@ -32,18 +40,24 @@ beforeEach(async () => {
   took = [];
   progress = [];
   lost = [];
+  restarts = [];
   benchmark = async () => {};
+  ends = [];
   parts = {
+    serveOnly: false,
     jobId: '7',
     clock: { now: () => NOW, date: () => new Date(NOW) },
     fleet: {
       deploy: async (specs, phase) => void did.push(`deploy ${phase} ${specs.length}`),
       isWanted: () => true,
       completed: () => benchmark(),
+      ended: async () => ends,
       losses: async () => lost,
       sick: () => [],
+      running: () => undefined,
       withTail: async (cause) => ({ ...cause, logTail: ['the last line'] }),
     },
+    restarts: { since: () => restarts },
     points: {
       attemptOf: (_, { goesOn }) => (goesOn ? 1 : 2),
       begins: (ms) => void did.push(`begins after ${ms}`),
@@ -56,8 +70,11 @@ beforeEach(async () => {
     replacements: { canReplaceLost: ({ lostBefore }) => lostBefore },
     timeBudget: { took: (ms) => took.push(ms) },
     epochLock: { check: () => {} },
-    record: { defect: (what) => void did.push(`defect: ${what}`) },
-    log: { warn: () => {} },
+    record: { defect: (what) => void did.push(`defect: ${what}`), send: () => {} },
+    bus: { request: () => Promise.reject(new Error('no bus')) },
+    subjects: subjectsOf('7'),
+    killsBefore: [],
+    log: { info: () => {}, warn: () => {} },
     pointDir: (ordinal, name) => join(dir, `${ordinal}-${name}`),
     notDone: () => ['profiling: is not supported'],
     timeLimitMs: 60_000,
@@ -67,7 +84,14 @@ afterEach(() => rm(dir, { recursive: true, force: true }));
 
 const planned = (process: PlannedPoint['benchmark']['process'] = BENCHMARK) =>
   ({
-    ...{ ordinal: 3, name: 'p', params: { concurrency: 4 }, recipe: { name: 'r' }, rest: [] },
+    ...{
+      ordinal: 3,
+      name: 'p',
+      params: { concurrency: 4 },
+      recipe: { name: 'r', benchmark: {} },
+      rest: [],
+      services: [],
+    },
     processes: [WORKER, ROUTER, ...(process ? [process] : [])],
     benchmark: { type: 'manual', process, resultDir: dir },
   }) as unknown as PlannedPoint;
@@ -118,7 +142,9 @@ describe('the directory of a point', () => {
     await attempt.point.work.prepare();
     expect(await readFile(pointFile('attempt-1/benchmark.out'), 'utf8')).toBe('first attempt');
     await attempt.write(done);
-    expect(await readFile(pointFile('config.yaml'), 'utf8')).toBe('name: r\n');
+    expect(await readFile(pointFile('config.yaml'), 'utf8')).toBe(
+      'schema: resolved\nname: r\nbenchmark: {}\n',
+    );
   });
 
   it('stays as it is when the point goes on', async () => {
@@ -207,5 +233,60 @@ describe('the result of an attempt', () => {
     await attempt.keep();
     expect(did).toContain('defect: result of point 3');
     expect(did.slice(-2)).toEqual(['ended failed', 'keep failed']);
+  });
+});
+
+describe('a point whose run is a service', () => {
+  const ofService = () =>
+    new PointRuns(parts).begin(
+      {
+        ...planned(null),
+        services: [{ processes: ['service-train-0', 'service-train-1'], terminal: true }],
+      } as never,
+      { point: null, lostAgent: false },
+    );
+  const endOf = (process: string, exitCode: number | null): Cause => ({
+    summary: process,
+    process,
+    exitCode,
+  });
+
+  it('ends by itself, when all of them have ended', async () => {
+    const { point } = ofService();
+    expect(point.endsWhenStopped).toBe(false);
+    await expect(point.work.benchmark(new AbortController().signal)).resolves.toBeUndefined();
+  });
+
+  it('fails with the worst exit code, which is that of the job', async () => {
+    ends = [endOf('service-train-0', 3), endOf('service-train-1', 9)];
+    const attempt = ofService();
+    const error = await attempt.point.work.benchmark(new AbortController().signal).catch((thrown) => thrown);
+    expect(error).toMatchObject({ causeOf: { process: 'service-train-1', exitCode: 9 } });
+    const outcome: PointOutcome = { status: 'failed', cause: error.causeOf, result: null };
+    await attempt.point.work.prepare();
+    expect((await attempt.write(outcome)).outcome.exitCode).toBe(9);
+  });
+
+  it.each([
+    ['a signal', null, 1],
+    ['what a shell says of a signal', 137, 1],
+    ['the code of a defect of srtctl', 70, 1],
+    ['any other code', 42, 42],
+  ])('ends with a code that a job may have, after %s', async (_, exitCode, expected) => {
+    const attempt = ofService();
+    await attempt.point.work.prepare();
+    const outcome: PointOutcome = {
+      status: 'failed',
+      cause: endOf('service-train-0', exitCode),
+      result: null,
+    };
+    expect((await attempt.write(outcome)).outcome.exitCode).toBe(expected);
+  });
+
+  it('has no exit code of its own when another process failed', async () => {
+    const attempt = ofService();
+    await attempt.point.work.prepare();
+    const outcome: PointOutcome = { status: 'failed', cause: endOf('agg-0-0', 5), result: null };
+    expect((await attempt.write(outcome)).outcome.exitCode).toBeUndefined();
   });
 });

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
@@ -212,8 +213,23 @@ setInterval(() => {}, 1_000);`,
     table.apply([serving(port, { argv })], 1, 'test');
     await reach('engine', 'ready');
     expect(last('engine')?.why).toMatch(/^\/health answers HTTP 200 after [\d.]+ s$/);
+    endServersOn(port);
   });
 });
+
+/** An agent ends such a process by the mark that it inherits; this process has none to give. */
+function endServersOn(port: number): void {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    const words = (() => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      } catch {
+        return [];
+      }
+    })();
+    if (words.includes(SERVER) && words.includes(String(port))) process.kill(Number(pid), 'SIGKILL');
+  }
+}
 
 describe('the table of sockets', () => {
   it('is parsed as proc(5) describes it', () => {

@@ -109,6 +109,15 @@ describe('the process table', () => {
     expect(last('not')?.why).toBe('its log says: Rank0 is bad');
   });
 
+  it('fails a process whose log has a line that the recipe calls fatal, however long the line is', async () => {
+    table.apply([spec({ id: 'worker', fatalPatterns: ['(?i)xid [0-9]+: 79'] })], 1, 'test');
+    await reach('worker', 'ready');
+    const line = `${'x'.repeat(2_000)} NVRM: Xid 31: 79, gone`;
+    await appendFile(spec({ id: 'worker' }).logFile, `xid 12: 7\n${line}\n`);
+    await reach('worker', 'failed');
+    expect(last('worker')?.why).toMatch(/^its log says: x{500}$/);
+  });
+
   it('considers ranks gone when they are gone from other nodes too', async () => {
     let letGo = () => {};
     const gone = new Promise<void>((resolve) => {

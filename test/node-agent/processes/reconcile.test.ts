@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { ProcessSpec } from '../../../src/messages/spec/process-spec.ts';
 import { type Held, inTheWay, reconcile } from '../../../src/node-agent/processes/reconcile.ts';
 import { specOf } from '../../support/spec.ts';
 
@@ -52,5 +53,15 @@ describe('a conflict', () => {
     expect(inTheWay(a, specOf({ id: 'b', gpus: [1] }))).toBe(true);
     expect(inTheWay(a, specOf({ id: 'b', ports: { other: 6100 } }))).toBe(true);
     expect(inTheWay(a, specOf({ id: 'b', gpus: [2], ports: { http: 6101, none: 0 } }))).toBe(false);
+  });
+
+  it('is no common GPU of wanted engines that share them', () => {
+    const [one, other] = ['a', 'b'].map((id) => specOf({ id, gpus: [0], sharesGpus: 'agg-0' })) as [
+      ProcessSpec,
+      ProcessSpec,
+    ];
+    expect(inTheWay(one, other, true)).toBe(false);
+    expect(inTheWay(one, other, false), 'of the previous point').toBe(true);
+    expect(inTheWay(one, specOf({ id: 'c', gpus: [0] }), true)).toBe(true);
   });
 });

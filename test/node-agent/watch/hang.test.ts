@@ -103,6 +103,20 @@ describe('figures in Prometheus’ text format', () => {
     });
   });
 
+  it('of what is computed are no progress when it is known what is sent', () => {
+    const progress = {
+      ...({ kind: 'metrics', host: 'h', port: 1, path: '/', hungAfterMs: 1 } as const),
+      ...{ running: ['running'], counters: ['ended', 'sent'], computed: ['decoded'], sent: ['sent'] },
+    };
+    const look = (values: Record<string, number>) =>
+      lookAtMetrics(progress, { running: 1, ...values })?.fingerprint;
+    expect(look({ sent: 4, decoded: 1 })).toBe(look({ sent: 4, decoded: 2 }));
+    expect(look({ sent: 4, decoded: 1 })).not.toBe(look({ sent: 5, decoded: 1 }));
+    // An engine that never reports what it sends is judged by what it computes.
+    expect(look({ sent: 0, decoded: 1 })).not.toBe(look({ sent: 0, decoded: 2 }));
+    expect(look({ decoded: 1 })).not.toBe(look({ decoded: 2 }));
+  });
+
   it('do not affect the decision when they are only recorded', () => {
     const progress = {
       ...({ kind: 'metrics', host: 'h', port: 1, path: '/', hungAfterMs: 1 } as const),

@@ -1,5 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { type GivenDevices, withDevices } from '../../../src/platform/containers/devices.ts';
+import { devicesInTask, type GivenDevices, withDevices } from '../../../src/platform/containers/devices.ts';
 
 const nvidia = (list?: string): GivenDevices => ({ vendor: 'nvidia', env: { CUDA_VISIBLE_DEVICES: list } });
 const amd = (env: Record<string, string>): GivenDevices => ({ vendor: 'amd', env });
@@ -11,7 +12,8 @@ const visible = (given: GivenDevices, gpus: number[] | null, own?: string): (str
       ...(planned === undefined ? {} : { CUDA_VISIBLE_DEVICES: planned }),
     }).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
-  const seen = withDevices(env, planned, gpus ?? [0, 1, 2, 3], given);
+  const plan = planned === undefined ? {} : { CUDA_VISIBLE_DEVICES: planned };
+  const seen = withDevices(env, plan, gpus ?? [0, 1, 2, 3], given);
   return [seen.CUDA_VISIBLE_DEVICES, seen.HIP_VISIBLE_DEVICES, seen.ROCR_VISIBLE_DEVICES];
 };
 
@@ -39,6 +41,24 @@ describe('the GPUs of a process', () => {
     expect(visible(amd({ HIP_VISIBLE_DEVICES: '4,5,6,7' }), [2, 3])).toEqual(['6,7', '6,7', undefined]);
     expect(visible(amd({}), [2, 3])).toEqual(['2,3', '2,3', undefined]);
   });
+
+  it.each(['ROCR_VISIBLE_DEVICES', 'HIP_VISIBLE_DEVICES'] as const)(
+    'are chosen by %s alone where the cluster says so',
+    (mask) => {
+      const plan = { [mask]: '2,3', GPU_DEVICE_ORDINAL: 'of the recipe' };
+      const of = (env: Record<string, string>) => withDevices({ ...env, ...plan }, plan, [2, 3], amd(env));
+      const others = { GPU_DEVICE_ORDINAL: 'of the recipe' };
+      expect(of({})).toEqual({ ...others, [mask]: '2,3' });
+      const bySlurm = { ROCR_VISIBLE_DEVICES: '4,5,6,7', CUDA_VISIBLE_DEVICES: '4,5,6,7' };
+      expect(of(bySlurm)).toEqual({ ...others, [mask]: '6,7' });
+      const [command = '', ...argv] = devicesInTask(plan, [2, 3]);
+      const seen = spawnSync(command, [...argv, 'env'], { env: { PATH: process.env.PATH, ...bySlurm } });
+      const masks = String(seen.stdout)
+        .split('\n')
+        .filter((line) => /VISIBLE|ORDINAL/.test(line));
+      expect(masks).toEqual([`${mask}=6,7`]);
+    },
+  );
 
   it('of AMD are not filtered twice by the list that Slurm sets in all variables', () => {
     const all = { ROCR_VISIBLE_DEVICES: '4,5', CUDA_VISIBLE_DEVICES: '4,5' };

@@ -47,6 +47,13 @@ describe('an MPI launch', () => {
     ]);
   });
 
+  it('fills the nodes but the last one, where the tasks are not the same on each', () => {
+    expect(launch({ tasks: 6, gpus: [0, 1, 2, 3] })).toEqual(
+      expect.arrayContaining(['--ntasks=6', '--ntasks-per-node=4', '--distribution=plane=4']),
+    );
+    expect(launch({ tasks: 6, gpus: [0, 1, 2] }).join(' ')).not.toContain('--distribution');
+  });
+
   it('accepts the recipe’s srun_options, except those that it depends on', () => {
     const options = { 'container-writable': '', wait: '0' };
     expect(launch({ launcher: { ...srun, options } })).toEqual(

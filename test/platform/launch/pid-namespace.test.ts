@@ -61,6 +61,8 @@ it('an agent that is killed with its guard leaves no process, because its launch
     async () => !exists(Number(await readFile(join(dir, 'child'), 'utf8'))),
   );
   expect(await readdir(dir)).not.toContain('tmp');
+  // For a coordinator that still waits for the agent's hello.
+  expect(await readFile(join(dir, 'configs/node7%2fgroup.ended'), 'utf8')).toBe('137\n');
 });
 
 it('a Node that needs another C library is reported with its own message', async () => {

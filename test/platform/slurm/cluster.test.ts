@@ -1,6 +1,6 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { chown, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
@@ -96,6 +96,35 @@ describe.skipIf(lab.why !== '')(
       await lab.nothingLeft();
     });
 
+    it('runs a rendered job that somebody else submits, and finds it afterwards', async () => {
+      const [file] = await lab.written(recipe);
+      const outputs = await lab.temporary('srtctl-out-');
+      const place = await lab.temporary('srtctl-render-');
+      const options = ['--set', 'benchmark.osl=16', '--tags', 'mine'];
+      const rendering = new RunningJob(
+        outputs,
+        ['render', '--mock', '-f', file, '--to', place, ...options],
+        lab.env,
+      );
+      expect(await rendering.ended(), rendering.said).toBe(0);
+      const script = rendering.stdout.trim().split('\n').at(-1) ?? '';
+      const job = new RunningJob(outputs, ['status'], lab.env);
+      const submitted = await run('sbatch', ['--parsable', script], { env: { ...process.env, ...lab.env } });
+      const jobId = submitted.stdout.trim();
+      await until(
+        'a job that is over',
+        () => lab.slurm('squeue', '-h', '-j', jobId, '-o', '%T') === '',
+        120_000,
+      );
+      const status = await answerOf(job, ['status', jobId, '--json']);
+      expect(JSON.parse(status.stdout)).toMatchObject({
+        ...{ jobId, state: 'finished', exitCode: 0, tags: ['mine'], edits: ['--set benchmark.osl=16'] },
+      });
+      expect((await answerOf(job, ['results', jobId])).stdout).toContain('lab');
+      expect((await answerOf(job, ['why', jobId])).exitCode).toBe(0);
+      await lab.nothingLeft();
+    });
+
     it('runs for an ordinary user, from a directory that is not the checkout', async () => {
       const outputs = await lab.temporary('srtctl-out-');
       await chown(outputs, lab.nobody, lab.nobody);
@@ -128,6 +157,43 @@ describe.skipIf(lab.why !== '')(
       await lab.nothingLeft();
     });
 
+    it('starts the container of a service with its own options of srun', async () => {
+      const [file, config] = await lab.written(
+        `${long}sbatch_directives: {exclusive: ''}
+services:
+  - {name: few, command: [sh, -c, 'echo $SRTCTL_LAB_IMAGE; exec sleep infinity'], cpus_per_task: 3, cpu_bind: none, start: before_workers, srun_options: {exclusive: true}, readiness: {log: {pattern: '^repo/image:1$'}}}
+`,
+        'container_runtime: pyxis\n',
+      );
+      const job = await lab.apply(['-f', file, '--watch'], config);
+      await job.benchmarking();
+      const steps = lab.slurm('scontrol', 'show', 'steps').split('\n\n');
+      expect(steps.find((step) => step.includes('Name=srtctl-agents-base'))).toMatch(/ CPUs=3 /);
+      lab.slurm('scancel', '--full', (await job.jobDir()).split('/').at(-1) ?? '');
+      expect(await job.ended(), job.stderr + job.stdout).toBe(143);
+      await lab.nothingLeft();
+    });
+
+    it('runs host_setup outside of the container on every node, and its teardown after scancel', async () => {
+      const said = await lab.temporary('srtctl-host-');
+      const noting = (what: string) =>
+        `echo "${what} $SRTCTL_NODE \${SRTCTL_LAB_IMAGE:-bare} of $SLURM_JOB_NUM_NODES" >> ${said}/$(hostname)`;
+      const setup = { commands: [noting('up')], teardown: [noting('down')] };
+      const [file, config] = await lab.written(
+        `${long}host_setup: ${JSON.stringify(setup)}\n`,
+        'container_runtime: pyxis\n',
+      );
+      const job = await lab.apply(['-f', file, '--watch', '--host-setup'], config);
+      await job.benchmarking();
+      lab.slurm('scancel', '--full', (await job.jobDir()).split('/').at(-1) ?? '');
+      expect(await job.ended(), job.stderr + job.stdout).toBe(143);
+      for (const node of ['node1', 'node2'])
+        expect(await readFile(join(said, node), 'utf8')).toBe(
+          `up ${node} bare of 2\ndown ${node} bare of 2\n`,
+        );
+      await lab.nothingLeft();
+    });
+
     it('runs in both components of a heterogeneous job', async () => {
       const [file] = await lab.written(recipe.replace('{gpu_type', '{het_jobs: true, gpu_type'));
       const job = await lab.apply(['-f', file, '--watch']);
@@ -153,6 +219,72 @@ describe.skipIf(lab.why !== '')(
       const [file] = await lab.written(`${recipe}supervision: {pid_namespace: true}\n`);
       const job = await lab.apply(['-f', file, '--watch']);
       expect(await job.ended(), job.stderr + job.stdout).toBe(0);
+      await lab.nothingLeft();
+    });
+
+    it('runs services on nodes of their own beside workers, in their own image', async () => {
+      const text = recipe.replace(/benchmark: .*/, `benchmark: ${inspecting}`);
+      const [file, config] = await lab.written(
+        `${text}services:
+  - {name: train, command: [sh, -c, 'echo $SRTCTL_LAB_IMAGE of {pool_nodes}; exec sleep infinity'], nodes: 2, container: 'repo/train:3', readiness: {log: {pattern: '^repo/train:3 of node3,node4$'}}}
+  - {name: beside, command: [sh, -c, 'echo up on "$0"; exec sleep infinity', '{node}'], placement: {pool: train}, start: before_workers}
+`,
+        'container_runtime: pyxis\n',
+      );
+      const job = await lab.apply(['-f', file, '--watch'], config);
+      expect(await job.ended(), job.stderr + job.stdout).toBe(0);
+      expect(await seenBy(job)).toContain('SRT_SERVICE_TRAIN_NODES=node3,node4\n');
+      const joined = (await job.events()).flatMap((event) =>
+        event.kind === 'agent.transition' && event.to === 'joined' ? [event.node] : [],
+      );
+      expect(joined).toEqual(expect.arrayContaining(['node3/service', 'node4/service']));
+      await lab.nothingLeft();
+    });
+
+    it('serves a deployment until it is cancelled; --wait prints how it ended', async () => {
+      const [file] = await lab.written(recipe);
+      const job = await lab.apply(['-f', file, '--serve-only', '--wait', '--json']);
+      const srtctl = (...args: string[]) =>
+        run(process.execPath, [SRTCTL, ...args], { env: { ...process.env, ...lab.env } });
+      await job.pointReached('benchmarking');
+      const { stdout } = await srtctl('status', await job.jobDir());
+      const [, url = ''] = /serving \S+ at (http:\S+)\/v1/.exec(stdout) ?? [];
+      expect(stdout).toMatch(/tunnel {3}ssh -N -L /);
+      const ask = `fetch('${url}/v1/models').then(({ status }) => console.log(status))`;
+      expect(lab.control('exec', 'node1', process.execPath, '-e', ask)).toBe('200\n');
+      await srtctl('cancel', await job.jobDir());
+      expect(await job.ended(), job.stdout).toBe(0);
+      const lines = job.stdout.trim().split('\n');
+      expect(lines.map((line) => JSON.parse(line))).toEqual([
+        expect.objectContaining({ kind: 'submitted', mode: 'slurm' }),
+        expect.objectContaining({ kind: 'ended', exitCode: 0, outcome: 'served' }),
+      ]);
+      expect((await job.results())[0]).toMatchObject({ outcome: 'served', benchmark: { valid: null } });
+      await lab.nothingLeft();
+    });
+
+    it('refuses a job above max_gpu_hours, and submits nothing', async () => {
+      const [file, env] = await lab.written(recipe, 'max_gpu_hours: 0.5\n');
+      const job = await lab.apply(['-f', file, '--wait'], env);
+      expect(await job.ended(), job.stdout).toBe(2);
+      expect(job.stderr).toContain('max_gpu_hours');
+      expect(lab.slurm('squeue', '-h')).toBe('');
+    });
+
+    it('runs services alone, and ends with the worst exit code of those that are the run', async () => {
+      const [file] = await lab.written(`name: lab-services
+model: {path: test-model, container: repo/image:1, precision: fp8}
+resources: {gpu_type: h100, gpus_per_node: 4}
+frontend: {type: none}
+services:
+  - {name: train, command: [sh, -c, 'hostname; exit {index}'], nodes: 3, terminal: true}
+  - {name: helper, command: [sleep, infinity], placement: {pool: train}}
+slurm: {time_limit: "00:10:00"}
+`);
+      const job = await lab.apply(['-f', file, '--watch']);
+      expect(await job.ended(), job.stderr + job.stdout).toBe(2);
+      const log = join(await job.jobDir(), 'logs', 'service_train_node3.out');
+      expect(await readFile(log, 'utf8')).toBe('node3\n');
       await lab.nothingLeft();
     });
 
@@ -514,6 +646,20 @@ while True: time.sleep(0.1)
         await lab.nothingLeft();
       },
     );
+
+    it('names an agent that was killed before its hello, without the wait for those that may still come', async () => {
+      const killer = join(await lab.temporary('srtctl-killer-'), 'killer.cjs');
+      const isIt = "process.argv[1]?.endsWith('node-agent.js') && process.argv[3] === 'node2'";
+      await writeFile(killer, `if (${isIt}) process.kill(process.pid, 'SIGKILL');\n`);
+      await chmod(dirname(killer), 0o755);
+      const [file] = await lab.written(recipe);
+      const job = await lab.apply(['-f', file, '--watch'], { NODE_OPTIONS: `--require=${killer}` });
+      expect(await job.ended(), job.stdout).toBe(1);
+      expect(await job.state()).toMatchObject({
+        cause: { node: 'node2', summary: expect.stringContaining('ended by SIGKILL') },
+      });
+      await lab.nothingLeft();
+    });
 
     it('tries the point again on a spare node when one is powered off', async () => {
       const text = recipe

@@ -55,6 +55,15 @@ describe('the srun of the agents', () => {
     expect(args).not.toContain('--mpi=pmix');
   });
 
+  it('has the CPUs and the memory of a role or service that it is for alone', () => {
+    const own = { mem: '100G', 'cpus-per-task': '4', mpi: 'pmix' };
+    const args = step({ options: { mem: '1', 'cpu-bind': 'cores' }, own });
+    expect(args).toEqual(expect.arrayContaining(['--mem=100G', '--cpus-per-task=4', '--mpi=none']));
+    expect(args.join(' ')).not.toContain('--cpu-bind');
+    expect(step({ own: { ...own, 'cpu-bind': 'cores' } })).toContain('--cpu-bind=cores');
+    expect(step({ options: { mem: '1' } })).toEqual(expect.arrayContaining(['--mem=0', '--cpu-bind=none']));
+  });
+
   it('does not get the variables that sbatch sets for the job’s own tasks', () => {
     const env = {
       SLURM_JOB_ID: '1',

@@ -14,6 +14,7 @@ export type Environment =
   | 'dynamo-vllm'
   | 'sglang'
   | 'mooncake'
+  | 'bus'
   | 'debian';
 
 const marker = (name: Environment): string => join(HOME, name, name === 'debian' ? '.nginx' : 'made-from');
@@ -27,8 +28,11 @@ export const programOf = (name: Environment, program: string): string =>
       join(HOME, name, 'usr/sbin', program))
     : join(HOME, name, 'bin', program);
 
-/** Directory with the shared libraries that programs of Debian's packages, and Mooncake, need. */
+/** Directory with the shared libraries that programs of Debian's packages need. */
 export const debianLibraries = join(HOME, 'debian/usr/lib/x86_64-linux-gnu');
+
+/** The same with those that Debian keeps for the start of the system, which Mooncake needs too. */
+export const mooncakeLibraries = `${debianLibraries}:${join(HOME, 'debian/lib/x86_64-linux-gnu')}`;
 
 /**
  * A suite that runs real programs. Without them it is skipped with a message; in CI a skipped suite fails the

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { notDoneOf, notDoneOfCluster } from '../../../src/recipe/checks/not-done.ts';
 import { warningsOf } from '../../../src/recipe/checks/warnings.ts';
 import { clusterJsonSchema, type JsonSchema, recipeJsonSchema } from '../../../src/recipe/json-schema.ts';
-import { recipeSchema } from '../../../src/recipe/recipe-schema.ts';
+import { recipeSchema } from '../../../src/recipe/layouts/recipe-schema.ts';
 import { cluster, loadText, small } from '../write.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
@@ -41,8 +41,16 @@ const USED: Readonly<Record<string, readonly string[]>> = {
     'cluster:default_mounts',
     'cluster:hf_home',
   ],
+  'plan/host-setup.ts': ['host_setup'],
+  'backends/trtllm/mooncake-store.ts': ['prefill', 'decode', 'agg'].map(
+    (mode) => `roles.${mode}.mooncake_store_config`,
+  ),
   'plan/steps.ts': ['model.path', 'model.stage_dir', 'cluster:default_bash_preamble'],
-  'plan/runtime-context.ts': ['model.container'],
+  'recipe/schema/experiment.ts': [
+    'experiment.accept_restarts',
+    ...['role', 'index', 'rank', 'at', 'signal'].map((key) => `experiment.kill.${key}`),
+  ],
+  'plan/runtime-context.ts': ['cluster:git_http_version', 'model.container', 'cluster:visible_devices_env'],
   'frontends/dynamo/steps.ts': [
     'dynamo.install',
     'dynamo.version',
@@ -50,6 +58,7 @@ const USED: Readonly<Record<string, readonly string[]>> = {
     'dynamo.top_of_tree',
     'dynamo.wheel',
     'dynamo.cargo_patches',
+    'dynamo.git',
   ],
   'recipe/resolve.ts': [
     'resources.gpu_type',
@@ -60,6 +69,7 @@ const USED: Readonly<Record<string, readonly string[]>> = {
     'cluster:use_het_jobs',
     'cluster:nginx_raise_ulimit',
     'cluster:default_health_check',
+    'cluster:default_host_setup',
   ],
   'backends/common/allocation.ts': [
     'resources.gpus_per_node',
@@ -71,13 +81,13 @@ const USED: Readonly<Record<string, readonly string[]>> = {
     'resources.agg_workers',
     'resources.spread_workers',
     'resources.het_jobs',
-    'resources.gpus_per_prefill|gpus_per_${mode}',
     'resources.prefill_nodes_per_worker|${mode}_nodes_per_worker',
-    'resources.gpus_per_decode|gpus_per_${mode}',
     'resources.decode_nodes_per_worker|${mode}_nodes_per_worker',
-    'resources.gpus_per_agg|gpus_per_${mode}',
     'resources.agg_nodes_per_worker|${mode}_nodes_per_worker',
   ],
+  'recipe/values/gpus-of-worker.ts': ['prefill', 'decode', 'agg'].map(
+    (mode) => `resources.gpus_per_${mode}|gpus_per_\${mode}`,
+  ),
   'platform/slurm/sbatch.ts': [
     'resources.spare_nodes',
     'slurm.account',
@@ -113,6 +123,7 @@ const USED: Readonly<Record<string, readonly string[]>> = {
     'frontend.nginx_keepalive_timeout',
   ],
   'backends/trtllm/plan.ts': [
+    'backend.publish_metrics',
     'backend.trtllm_config',
     'backend.served_model_name',
     'backend.publish_events_and_metrics',
@@ -125,19 +136,48 @@ const USED: Readonly<Record<string, readonly string[]>> = {
     'backend.aggregated_extra_args|_extra_args',
   ],
   'backends/common/kv-events.ts': ['backend.kv_events_config'],
-  'plan/infra.ts': [
+  'backends/common/mooncake.ts': [
     'backend.mooncake_kv_store.container',
     'backend.mooncake_kv_store.master_extra_args',
     'backend.mooncake_kv_store.env',
   ],
-  'backends/vllm/plan.ts': [
-    'backend.vllm_config',
+  'plan/infra.ts': ['infra.nats_max_payload_mb'],
+  'services/common/process.ts': [
+    'services.name',
+    'services.command',
+    'services.args',
+    'services.env',
+    'services.container',
+    'services.critical',
+    'services.terminal',
+    'services.preamble',
+    'services.inherit_discovery_env',
+    'services.start',
+    'services.readiness',
+  ],
+  'services/common/placement.ts': ['services.placement', 'services.nodes'],
+  'services/common/source.ts': [
+    'services.source',
+    'services.build_command',
+    'services.build_timeout_seconds',
+  ],
+  'services/index.ts': ['services.type'],
+  'services/effective.ts': ['services.enabled', 'services.external'],
+  'recipe/schema/service-checks.ts': ['services.options'],
+  'recipe/checks/not-done.ts': ['services.metrics'],
+  'services/common/own-step.ts': ['services.cpus_per_task', 'services.cpu_bind', 'services.srun_options'],
+  'frontends/dynamo/plan.ts': ['frontend.worker_selection'],
+  'plan/options/check-step.ts': ['supervision.check_options'],
+  'backends/vllm/failover.ts': ['backend.failover'],
+  'backends/vllm/context.ts': ['backend.vllm_config', 'backend.dp_launch_mode'],
+  'backends/vllm/command.ts': [
     'backend.connector',
-    'backend.dp_launch_mode',
     'backend.set_cuda_visible_devices',
+    'backend.vllm_serve_binary',
+  ],
+  'backends/vllm/plan.ts': [
     'backend.allow_prefill_decode_colocation',
     'backend.allow_prefill_decode_colocation_across_nodes',
-    'backend.vllm_serve_binary',
     'backend.mooncake_kv_store.store_config',
   ],
   'backends/mocker/plan.ts': [
@@ -169,9 +209,31 @@ const USED: Readonly<Record<string, readonly string[]>> = {
     'benchmark.num_warmup_mult',
     'benchmark.seed',
     'benchmark.stop_when_invalid',
+    'benchmark.reuse_http_connections',
+    'benchmark.client_threads',
+    'benchmark.api_key_env',
+    'benchmark.headers',
+    'benchmark.extra_body',
     'benchmark.use_chat_template',
+    'benchmark.ttft_threshold_ms',
+    'benchmark.itl_threshold_ms',
+    'benchmark.e2e_threshold_ms',
+    'benchmark.request_records_mib',
+    'benchmark.validity',
+    ...['benchmark.dataset_name', 'benchmark.dataset_path', 'benchmark.tokenizer'],
+    'benchmark.shared_prefix_ratio',
+    ...['benchmark.arrivals', 'benchmark.burstiness', 'benchmark.ramp_up', 'benchmark.duration'],
   ],
   'benchmarks/custom.ts': ['benchmark.command', 'benchmark.container_image'],
+  'frontends/common/process.ts': ['frontend.container_image', 'frontend.numa_bind'],
+  'backends/atom.ts': ['backend.atom_config', 'backend.mooncake_protocol'],
+  'backends/tilert.ts': [
+    ...['backend.tilert_config', 'backend.model_profile', 'backend.prefill_container', 'backend.weights_dir'],
+    ...['backend.weight_model_type', 'backend.max_seq_len', 'backend.kv_cache_dtype'],
+    ...['backend.prefill_kv_cache_dtype', 'backend.transport', 'backend.with_mtp'],
+    'backend.speculative_tokens',
+  ],
+  'backends/tokenspeed.ts': ['backend.tokenspeed_config'],
   'plan/roles.ts': [
     'benchmark.client_placement',
     'benchmark.client_dedicated_node',
@@ -184,9 +246,29 @@ const USED: Readonly<Record<string, readonly string[]>> = {
     'dynamo.event_plane',
     'observability.otel_endpoint',
   ],
-  'plan/workers.ts': ['environment', 'health_check.interval_seconds', 'health_check.max_attempts'],
+  'plan/workers.ts': [
+    ...[
+      'environment',
+      'health_check.interval_seconds',
+      'health_check.max_attempts',
+      'health_check.fatal_log_markers|fatal_log_markers',
+      'health_check.extra_fatal_log_patterns',
+    ],
+    ...['prefill', 'decode', 'agg'].flatMap((mode) =>
+      ['policy', 'max_restarts', 'backoff_seconds', 'max_backoff_seconds'].map(
+        (key) => `roles.${mode}.restart.${key}`,
+      ),
+    ),
+  ],
   'backends/common/profiling.ts': [
     'profiling.extra_nsys_args',
+    'profiling.nsys_trace',
+    'profiling.trace_fork_before_exec',
+    'profiling.capture_range_end',
+    'profiling.nsys_library_paths',
+    ...['prefill', 'decode', 'aggregated'].flatMap((mode) =>
+      ['capture_scope', 'worker_index', 'worker_rank'].map((key) => `profiling.${mode}.${key}`),
+    ),
     'profiling.prefill.start_step',
     'profiling.prefill.stop_step',
     'profiling.decode.start_step',
@@ -218,13 +300,12 @@ const USED: Readonly<Record<string, readonly string[]>> = {
   'frontends/index.ts': ['frontend.type'],
   'backends/index.ts': ['backend.type'],
   'benchmarks/index.ts': ['benchmark.type'],
-  'recipe/checks/runnable.ts': ['dynamo.engine_mode'],
-  'coordinator/main.ts': [
-    'infra.nats_max_payload_mb',
-    'supervision.relaunch_agents',
-    'bus.tls',
-    'cluster:network_interface',
-  ],
+  'model/recipe-of.ts': ['roles'],
+  'cli/dry-run/estimate.ts': ['max_gpu_hours', 'cluster:max_gpu_hours'],
+  'recipe/checks/runnable.ts': ['cluster:preflight'],
+  'recipe/checks/sidecar.ts': ['dynamo.engine_mode'],
+  'coordinator/sweep/point-run.ts': ['benchmark.stream_output'],
+  'coordinator/main.ts': ['supervision.relaunch_agents', 'bus.tls', 'cluster:network_interface'],
   'platform/index.ts': ['supervision.pid_namespace'],
   'coordinator/agents/dirty-nodes.ts': ['supervision.on_dirty_node'],
   'platform/slurm/srun.ts': ['srun_options'],
@@ -251,11 +332,8 @@ const ofBenchmark = (key: string, value: unknown) => [`benchmark.${key}`, saBenc
 /** Reported options, each with a recipe that sets it. A key stands for all keys below it. */
 const SAID: readonly (readonly [key: string, recipe: object])[] = [
   ofBenchmark('custom_tokenizer', 'glm_moe.Tokenizer'),
-  ofBenchmark('dataset_name', 'custom'),
-  ofBenchmark('dataset_path', '/data/prompts.jsonl'),
   ofBenchmark('slow_down_sleep_time', 1),
   ofBenchmark('slow_down_wait_time', 1),
-  ofBenchmark('reuse_http_connections', false),
   ofBenchmark('num_examples', 1),
   ofBenchmark('num_shots', 1),
   ofBenchmark('num_threads', 1),
@@ -268,10 +346,9 @@ const SAID: readonly (readonly [key: string, recipe: object])[] = [
   ofBenchmark('top_k', 1),
   ofBenchmark('mooncake_workload', 'mooncake'),
   ofBenchmark('trace_file', '/t'),
-  ofBenchmark('ttft_threshold_ms', 1),
-  ofBenchmark('itl_threshold_ms', 1),
   ofBenchmark('aiperf_package', 'aiperf'),
   ofBenchmark('aiperf_args', { a: 1 }),
+  ofBenchmark('aiperf_server_metrics', true),
   ofBenchmark('num_requests', 1),
   ofBenchmark('concurrency', 1),
   ofBenchmark('prefix_ratios', '0.5'),
@@ -283,12 +360,27 @@ const SAID: readonly (readonly [key: string, recipe: object])[] = [
   ['observability', { observability: { host_sampler_all_nodes: true } }],
   ['observability', { observability: { tachometer: { enabled: true } } }],
   ['observability.enable_otel', { observability: { enable_otel: true } }],
+  ['observability.nsys', { observability: { nsys: { enabled: true } } }],
   ['telemetry', { telemetry: { enabled: true } }],
+  ['telemetry.cpu_power', { telemetry: { cpu_power: { enabled: true } } }],
+  ['telemetry.cpu_power_exporter', { telemetry: { cpu_power_exporter: {} } }],
+  ['benchmark.sweep', saBench({ sweep: { parameters: { a: [1] } } })],
+  ['dynamo.sidecar_port', { dynamo: { sidecar_port: 1 } }],
+  ['dynamo.sidecar_binary', { dynamo: { sidecar_binary: 'a' } }],
+  ['dynamo.sidecar_startup_timeout', { dynamo: { sidecar_startup_timeout: 1 } }],
+  ['dynamo.sidecar_context_length', { dynamo: { sidecar_context_length: 1 } }],
+  ['dynamo.sidecar_args', { dynamo: { sidecar_args: ['a'] } }],
+  ...['prefill', 'decode', 'agg'].map((mode): readonly [string, object] => [
+    `roles.${mode}.mooncake_store_config`,
+    { roles: { [mode]: { mooncake_store_config: { a: 1 } } } },
+  ]),
+  ['backend.numa_memory_bind', { backend: { type: 'trtllm', numa_memory_bind: 'local' } }],
+  ['frontend.epp_config', { frontend: { epp_config: { a: 1 } } }],
+  ['post_eval', { post_eval: {} }],
+  ['reporting.publishers', { reporting: { publishers: [{ name: 'a', command: ['a'] }] } }],
   ['reporting.status', { reporting: { status: { endpoint: 'http://a' } } }],
   ['reporting.ai_analysis', { reporting: { ai_analysis: { enabled: true } } }],
   ['reporting.s3', { reporting: { s3: { bucket: 'b' } } }],
-  ['host_setup', { host_setup: { commands: ['true'] } }],
-  ['host_setup', { host_setup: { teardown: ['true'] } }],
   ['output.log_dir', { output: { log_dir: '/logs' } }],
   ['profiling.type', { profiling: { type: 'torch' } }],
   ['profiling.type', { profiling: { type: 'nsys' } }],
@@ -297,15 +389,16 @@ const SAID: readonly (readonly [key: string, recipe: object])[] = [
   ['backend.numa_cpu_bind', { backend: { type: 'trtllm', numa_cpu_bind: true } }],
 ];
 const SAID_OF_CLUSTER: readonly (readonly [key: string, config: object])[] = [
-  ['preflight', { preflight: false }],
-  ['git_http_version', { git_http_version: 'HTTP/1.1' }],
+  ['default_gpu_exporter', { default_gpu_exporter: { container_image: 'dcgm', port: 9401 } }],
+  ['launcher', { launcher: 'docker' }],
+  ['docker_args', { docker_args: ['--user', '0'] }],
   ['telemetry', { telemetry: { any: 1 } }],
 ];
 /**
  * Reported for recipes that get the option from srtslurm.yaml, meant for other tools (`cloud`), always true, or a name
  * that the job keeps.
  */
-const OTHERWISE = ['cluster', 'reporting', 'default_host_setup', 'cloud', 'record_launch_plan'];
+const OTHERWISE = ['cluster', 'reporting', 'cloud', 'record_launch_plan'];
 
 const isBelow = (key: string, above: string): boolean => key === above || key.startsWith(`${above}.`);
 const used = Object.entries(USED).flatMap(([file, keys]) =>
@@ -325,7 +418,7 @@ const unaccounted = (schema: JsonSchema, mark: string, others: readonly string[]
 describe('every key of the schemas', () => {
   it('of a recipe is used or reported', () => {
     const said = [...KEPT, 'output.record_launch_plan', ...SAID.map(([key]) => key)];
-    expect(unaccounted(recipeJsonSchema(), '', said)).toEqual([]);
+    expect(unaccounted(recipeJsonSchema(1), '', said)).toEqual([]);
   });
 
   it('of srtslurm.yaml is used or reported', () => {
@@ -393,6 +486,70 @@ describe('an option that srtctl does not support is reported', () => {
     expect(notDoneOfCluster(cluster())).toEqual([]);
   });
 
+  it('and a chat template that the client cannot apply, or a router does not leave out', () => {
+    const said = (
+      benchmark: object,
+      { mock = false, frontend = {} }: { mock?: boolean; frontend?: object } = {},
+    ) => {
+      const recipe = recipeSchema.parse({ ...usable, ...saBench(benchmark), ...frontend });
+      return notDoneOf(recipe, { mock, containers: true }).filter(({ path }) =>
+        path.includes('chat_template'),
+      );
+    };
+    const asked = { use_chat_template: true };
+    expect(said(asked)).toEqual([]);
+    expect(said(asked, { mock: true })).toMatchObject([
+      { text: expect.stringContaining('prompts are words') },
+    ]);
+    expect(said({ use_chat_template: false })).toEqual([]);
+    const router = { frontend: { type: 'sgl-router' } };
+    expect(said({ use_chat_template: false }, { frontend: router })).toMatchObject([
+      { text: expect.stringContaining('where the engine applies its chat template') },
+    ]);
+  });
+
+  it('and keys of random prompts where prompts come from a file, or of a number where requests are sent for a time', () => {
+    const paths = (benchmark: object) =>
+      notDoneOf(recipeSchema.parse({ ...usable, ...saBench(benchmark) }), {
+        mock: false,
+        containers: true,
+      }).map(({ path }) => path);
+    const file = { dataset_path: '/data/p', random_range_ratio: 1, use_chat_template: true };
+    expect(paths({ ...file, dataset_name: 'custom' })).toEqual([
+      ...['benchmark.isl', 'benchmark.random_range_ratio', 'benchmark.use_chat_template', 'benchmark.osl'],
+    ]);
+    expect(paths({ dataset_name: 'sharegpt', dataset_path: '/data/s' })).toEqual(['benchmark.isl']);
+    expect(paths({ duration: 5, num_prompts_mult: 3 })).toEqual(['benchmark.num_prompts_mult']);
+  });
+
+  it('and settings of a service’s srun, where no srun starts it, or srtctl decides', () => {
+    const services = [
+      {
+        name: 'a',
+        command: ['x'],
+        cpus_per_task: 1,
+        cpu_bind: 'none',
+        srun_options: { nodelist: 'n', mem: '1' },
+      },
+    ];
+    const recipe = recipeSchema.parse({ ...usable, services });
+    const said = (way: { containers: boolean; runtime?: string }) =>
+      notDoneOf(recipe, { mock: false, ...way }).map(({ path }) => path.replace('services[0].', ''));
+    expect(said({ containers: true })).toEqual(['srun_options.nodelist']);
+    for (const way of [{ containers: true, runtime: 'docker' }, { containers: false }])
+      expect(said(way)).toEqual(['cpus_per_task', 'cpu_bind', 'srun_options']);
+  });
+
+  it('and host_setup, where it is left out', () => {
+    const recipe = recipeSchema.parse({ ...usable, host_setup: { teardown: ['true'] } });
+    const said = (way: { mock: boolean; hostSetup?: boolean }) =>
+      notDoneOf(recipe, { containers: true, ...way }).map(({ path }) => path);
+    expect(said({ mock: false })).toEqual([]);
+    expect(said({ mock: true, hostSetup: true })).toEqual([]);
+    expect(said({ mock: true })).toEqual(['host_setup']);
+    expect(said({ mock: false, hostSetup: false })).toEqual(['host_setup']);
+  });
+
   it('and simulated engines need no installation', () => {
     const dynamo = { frontend: { type: 'dynamo' }, dynamo: { version: '1.0.0' } };
     const recipe = recipeSchema.parse({ ...usable, ...dynamo });
@@ -403,11 +560,11 @@ describe('an option that srtctl does not support is reported', () => {
   it('with its line', () => {
     const [variant] = loadText(`${small}output: {log_dir: /logs}\n`);
     const lines = variant
-      ? warningsOf(variant, { mock: false, containers: true }, cluster({ preflight: false }))
+      ? warningsOf(variant, { mock: false, containers: true }, cluster({ docker_args: ['-v'] }))
       : [];
     expect(lines.map((line) => line.replace(/^.*recipe\.yaml/, ''))).toEqual([
       ":18: output.log_dir: has no effect: logs are in the job's own directory",
-      'srtslurm.yaml: preflight: has no effect: model and image are looked for before every job',
+      "srtslurm.yaml: docker_args: not done by srtctl yet: docker run gets srtctl's own options alone",
     ]);
   });
 });
