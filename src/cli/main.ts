@@ -17,8 +17,11 @@ import { registerResults } from './commands/results.ts';
 import { registerResume } from './commands/resume.ts';
 import { registerSchema } from './commands/schema.ts';
 import { registerBus } from './commands/watching/bus.ts';
+import { registerEvents } from './commands/watching/events.ts';
 import { registerLogs } from './commands/watching/logs.ts';
+import { registerLs } from './commands/watching/ls.ts';
 import { registerStatus } from './commands/watching/status.ts';
+import { registerUrl } from './commands/watching/url.ts';
 import { registerWatch } from './commands/watching/watch.ts';
 import { registerWhy } from './commands/watching/why.ts';
 import { errorBody, sayError } from './terminal/say-error.ts';
@@ -31,7 +34,21 @@ const VERSION = '0.1.0';
 
 /** Commands that read the outputs directory anyway. */
 const OF_JOBS: ReadonlySet<string> = new Set([
-  ...['apply', 'resume', 'status', 'watch', 'logs', 'results', 'report', 'compare', 'why', 'cancel'],
+  ...[
+    'apply',
+    'resume',
+    'ls',
+    'status',
+    'watch',
+    'logs',
+    'events',
+    'url',
+    'results',
+    'report',
+    'compare',
+    'why',
+    'cancel',
+  ],
 ]);
 
 const program = new Command('srtctl')
@@ -87,7 +104,10 @@ for (const register of [
   registerMigrate,
   registerWatch,
   registerLogs,
+  registerEvents,
+  registerLs,
   registerStatus,
+  registerUrl,
   registerResults,
   registerReport,
   registerCompare,

@@ -235,6 +235,8 @@ export interface PlannedPoint {
   /** In start order by `phase`; see DeployPhase. */
   readonly processes: readonly ProcessSpec[];
   readonly benchmark: PlannedBenchmark;
+  /** Where clients find the deployment; null without a frontend. */
+  readonly entry: ServedAt | null;
   readonly services: readonly PlannedService[];
   /** One for each worker. */
   readonly rest: readonly WorkerRest[];

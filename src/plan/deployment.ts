@@ -159,8 +159,16 @@ export function planPoint(
     recipe,
     processes: process ? [...processes, process] : processes,
     benchmark: { ...planned, process },
+    entry: servedAt(filled, runtime, entry),
   };
 }
+
+const servedAt = (
+  { frontend }: Recipe,
+  runtime: RuntimeContext,
+  { node, port, model }: BenchmarkContext['entry'],
+): PlannedPoint['entry'] =>
+  frontend.type === 'none' ? null : { node, host: runtime.address(node), port, model: model.name };
 
 /** A service that is the run runs again for each point, and knows where to leave its results. */
 const ofPoint = (spec: ProcessSpec, pointDir: string): ProcessSpec => ({

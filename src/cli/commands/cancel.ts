@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { JobOnDisk } from '../jobs/job-dir.ts';
-import { OUTPUT_OPTION } from '../terminal/options.ts';
+import { JOB_WORDS, OUTPUT_OPTION } from '../terminal/options.ts';
 
 /** Longer than the slowest cleanup: all graces and leases together. */
 const TIMEOUT_MS = 90_000;
@@ -14,7 +14,7 @@ export function registerCancel(program: Command): void {
   program
     .command('cancel')
     .description('Stop a job gracefully: its results so far are kept, and all its processes are stopped.')
-    .argument('<job>', 'job id, the path of its directory, or "latest"')
+    .argument('<job>', JOB_WORDS)
     .option(...OUTPUT_OPTION)
     .addHelpText(
       'after',

@@ -3,7 +3,7 @@ import type { ResultLine } from '../../benchmarks/common/result-lines.ts';
 import type { Rates } from '../../messages/job-directory/serving-result.ts';
 import { SrtctlError } from '../../os/errors.ts';
 import type { JobOnDisk } from '../jobs/job-dir.ts';
-import { OUTPUT_OPTION } from '../terminal/options.ts';
+import { JOB_WORDS, OUTPUT_OPTION } from '../terminal/options.ts';
 import { writeExactly } from '../terminal/terminal.ts';
 
 interface ResultsOptions {
@@ -16,7 +16,7 @@ export function registerResults(program: Command): void {
   program
     .command('results')
     .description('Show the results of a job: a line for each point and concurrency.')
-    .argument('[job]', 'job id, the path of its directory, or "latest"', 'latest')
+    .argument('[job]', JOB_WORDS, 'latest')
     .option(...OUTPUT_OPTION)
     .option('--csv', 'comma-separated values, a column for each parameter and figure')
     .option('--json', 'one JSON object a line, as in results.jsonl')

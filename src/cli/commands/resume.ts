@@ -3,7 +3,7 @@ import type { JobSpec } from '../../messages/job-directory/job-files.ts';
 import { EXIT, SrtctlError } from '../../os/errors.ts';
 import type { JobOnDisk } from '../jobs/job-dir.ts';
 import type { Resumption } from '../submit/resumed-job.ts';
-import { OUTPUT_OPTION } from '../terminal/options.ts';
+import { JOB_WORDS, OUTPUT_OPTION } from '../terminal/options.ts';
 
 interface ResumeOptions {
   readonly output?: string;
@@ -18,7 +18,7 @@ export function registerResume(program: Command): void {
     .description(
       'Run the points of a job without a valid result, in a new job that keeps the results so far.',
     )
-    .argument('[job]', 'job id, the path of its directory, or "latest"', 'latest')
+    .argument('[job]', JOB_WORDS, 'latest')
     .option(...OUTPUT_OPTION)
     .option('--watch', 'follow the new job to its end; the exit code is then that of the run')
     .option('--current-allocation', 'run in the Slurm allocation of this shell')

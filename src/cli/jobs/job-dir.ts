@@ -16,6 +16,7 @@ import {
   type JobState,
   jobSpecSchema,
 } from '../../messages/job-directory/job-files.ts';
+import { atATime } from '../../os/at-a-time.ts';
 import { SrtctlError } from '../../os/errors.ts';
 import { hasEndedInSlurm, type QueueEntry } from '../../platform/slurm/queue-entry.ts';
 import { findClusterConfig } from '../../recipe/schema/cluster.ts';
@@ -71,8 +72,9 @@ export async function readJob(jobDir: string): Promise<JobOnDisk | undefined> {
 }
 
 /**
- * Finds a job by its id, the path of its directory, or `latest`. `latest` is a job of this user, because the
- * command may resume or cancel it. The error lists the existing jobs.
+ * Finds a job by its id, the path of its directory, its name, one of its tags, or `latest`. `latest` is a job of this
+ * user, because the command may resume or cancel it.
+ * @throws SrtctlError when there is no such job (it names the nearest), or several have the name or tag (it lists them)
  */
 export async function findJob(told: string, root: string): Promise<JobOnDisk> {
   const jobs = await listJobs(root);
@@ -84,7 +86,33 @@ export async function findJob(told: string, root: string): Promise<JobOnDisk> {
     const { spec } = jobPaths(jobDir, basename(jobDir));
     if (existsSync(spec)) throw new SrtctlError('job-unreadable', `${spec} is not a valid job file`);
   }
+  const [only, ...others] = told === 'latest' ? [] : await jobsCalled(told, root, jobs);
+  if (only && others.length === 0) return only;
+  if (only) throw ambiguous(told, [only, ...others]);
   throw new SrtctlError('job-not-found', `there is no job ${told} in ${root}`, { hint: hintFor(told, jobs) });
+}
+
+/** Job files that are read at a time, because an outputs directory may hold years of jobs. */
+const READS = 32;
+
+/** Jobs with this name or tag, in the order of `jobs`. */
+async function jobsCalled(called: string, root: string, jobs: readonly string[]): Promise<JobOnDisk[]> {
+  const found: (JobOnDisk | undefined)[] = [];
+  await atATime(READS, jobs, async (jobId, at) => {
+    const job = await readJob(join(root, jobId));
+    if (job && (job.spec.name === called || job.spec.tags.includes(called))) found[at] = job;
+  });
+  return found.flatMap((job) => job ?? []);
+}
+
+const MOST_CANDIDATES = 8;
+
+function ambiguous(called: string, jobs: readonly JobOnDisk[]): SrtctlError {
+  const listed = jobs.slice(0, MOST_CANDIDATES).map(({ jobId }) => jobId);
+  const more = jobs.length - listed.length;
+  return new SrtctlError('job-ambiguous', `${jobs.length} jobs have the name or tag ${called}`, {
+    hint: `give the id of one, newest first: ${listed.join(', ')}${more === 0 ? '' : ` and ${more} more`}`,
+  });
 }
 
 function hintFor(told: string, jobs: readonly string[]): string {

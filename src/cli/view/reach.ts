@@ -22,16 +22,19 @@ export function servingOf({ jobDir }: Pick<JobOnDisk, 'jobDir'>, ordinal: number
 export const urlOf = ({ host, port }: Pick<Serving, 'host' | 'port'>): string =>
   `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 
+/** The command with which another machine reaches a deployment through this one, at its own port of the same number. */
+export const tunnelTo = ({ host, port }: Pick<Serving, 'host' | 'port'>): string =>
+  `ssh -N -L ${port}:${host.includes(':') ? `[${host}]` : host}:${port} ${userInfo().username}@${hostname()}`;
+
 /** How a person reaches a deployment: from this machine, and from elsewhere through a tunnel. */
 export function reachLines(serving: Serving, { jobId }: Pick<JobOnDisk, 'jobId'>): string[] {
-  const { host, port, node, model } = serving;
+  const { port, node, model } = serving;
   const url = urlOf(serving);
   const question = JSON.stringify({ model, prompt: 'Hello', max_tokens: 16 });
-  const inside = host.includes(':') ? `[${host}]` : host;
   return [
     `serving ${model} at ${url}/v1 (${node})`,
     `  try      curl ${url}/v1/completions -H 'Content-Type: application/json' -d ${shellQuote(question)}`,
-    `  tunnel   ssh -N -L ${port}:${inside}:${port} ${userInfo().username}@${hostname()}   then http://localhost:${port}/v1`,
+    `  tunnel   ${tunnelTo(serving)}   then http://localhost:${port}/v1`,
     `  stop     srtctl cancel ${jobId}`,
   ];
 }

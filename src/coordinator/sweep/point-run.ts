@@ -158,8 +158,10 @@ export class PointRun implements Attempt, PointWork {
     epochLock.check();
     // A point that goes on keeps its directory as it is.
     await prepareAttempt(this.#dir, this.#before.point ? 1 : this.#attempt).catch(defect);
-    const { serves } = this.#planned.benchmark;
-    // Before the point runs, so that a reader of its state finds the file.
+    const { benchmark, entry } = this.#planned;
+    const { serves } = benchmark;
+    // Before the point runs, so that a reader of its state finds the files.
+    if (entry) await writeJson(join(this.#dir, 'entry.json'), { v: 1, ...entry }).catch(defect);
     if (serves) await writeJson(join(this.#dir, 'serving.json'), { v: 1, ...serves }).catch(defect);
     this.#config = writeYaml(join(this.#dir, 'config.yaml'), asResolved(this.#planned.recipe)).catch(defect);
   }

@@ -121,7 +121,10 @@ export type WorkerKill = z.infer<typeof workerKillSchema>;
 
 export const pointStatusSchema = z.enum(['done', 'failed', 'interrupted']);
 
-/** points/<nn>-<name>/serving.json: where clients find a deployment that stays up until it is stopped. */
+/**
+ * points/<nn>-<name>/entry.json: where clients find the deployment of a point; serving.json: the same, of one that stays
+ * up until it is stopped.
+ */
 export const servingSchema = z.object({
   v: z.literal(1),
   node: z.string(),

@@ -47,6 +47,22 @@ describe('finding a job', () => {
     expect(await listJobs(root)).toEqual(['local-20260102-bbbb', 'local-20260101-aaaa']);
   });
 
+  it('accepts its name or one of its tags, and lists the candidates when several have it', async () => {
+    await writeJob(root, 'one', { spec: { name: 'llama', tags: ['nightly', 'h100'] } });
+    await writeJob(root, 'two', { spec: { name: 'qwen', tags: ['nightly'] } });
+    expect(await findJob('llama', root)).toMatchObject({ jobId: 'one' });
+    expect(await findJob('h100', root)).toMatchObject({ jobId: 'one' });
+    await expect(findJob('nightly', root)).rejects.toMatchObject({
+      code: 'job-ambiguous',
+      exitCode: 2,
+      message: '2 jobs have the name or tag nightly',
+      hint: expect.stringMatching(/(one, two|two, one)$/),
+    });
+    // An id counts before a name.
+    await writeJob(root, 'qwen', { spec: { name: 'other' } });
+    expect(await findJob('qwen', root)).toMatchObject({ jobId: 'qwen', spec: { name: 'other' } });
+  });
+
   it('uses a job of another user for "latest" only when asked for', async (test) => {
     if (process.getuid?.() !== 0) test.skip();
     await twoJobs();

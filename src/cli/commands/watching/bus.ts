@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { WayIn } from '../../jobs/way-in.ts';
-import { OUTPUT_OPTION } from '../../terminal/options.ts';
+import { JOB_WORDS, OUTPUT_OPTION } from '../../terminal/options.ts';
 import { writeExactly } from '../../terminal/terminal.ts';
 import { LANGUAGES, type Language, natsCommands, programOf } from './bus-examples.ts';
 
@@ -15,7 +15,7 @@ export function registerBus(program: Command): void {
   program
     .command('bus')
     .description('Show how other programs watch a running job: address, key of readers, examples.')
-    .argument('[job]', 'job id, the path of its directory, or "latest"', 'latest')
+    .argument('[job]', JOB_WORDS, 'latest')
     .option(...OUTPUT_OPTION)
     .addOption(
       new Option('--example <language>', 'print a program that prints all messages').choices(LANGUAGES),

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { SrtctlError } from '../../../os/errors.ts';
-import { OUTPUT_OPTION } from '../../terminal/options.ts';
+import { JOB_WORDS, OUTPUT_OPTION } from '../../terminal/options.ts';
 import { writeExactly } from '../../terminal/terminal.ts';
 
 interface LogOptions {
@@ -13,7 +13,7 @@ export function registerLogs(program: Command): void {
   program
     .command('logs')
     .description('Show the log of a process of a job; without a process, list the logs.')
-    .argument('<job>', 'job id, the path of its directory, or "latest"')
+    .argument('<job>', JOB_WORDS)
     .argument(
       '[process]',
       'a name from the list: prefill-0-0, frontend-0, benchmark, coordinator, nats, agent-<node>',

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { JobStatus } from '../../jobs/job-status.ts';
-import { OUTPUT_OPTION } from '../../terminal/options.ts';
+import { JOB_WORDS, OUTPUT_OPTION } from '../../terminal/options.ts';
 import { CAUSE_COLUMNS, cut } from '../../terminal/text.ts';
 
 interface StatusOptions {
@@ -11,9 +11,8 @@ interface StatusOptions {
 export function registerStatus(program: Command): void {
   program
     .command('status')
-    .alias('ls')
     .description('Show the state of a job; without a job, list all jobs, newest first.')
-    .argument('[job]', 'job id, the path of its directory, or "latest"')
+    .argument('[job]', JOB_WORDS)
     .option(...OUTPUT_OPTION)
     .option('--json', 'one JSON object a line')
     .addHelpText(

@@ -4,7 +4,7 @@ import type { Cause } from '../../../messages/job-directory/result.ts';
 import { EXIT } from '../../../os/errors.ts';
 import type { JobOnDisk } from '../../jobs/job-dir.ts';
 import type { JobStatus } from '../../jobs/job-status.ts';
-import { OUTPUT_OPTION } from '../../terminal/options.ts';
+import { JOB_WORDS, OUTPUT_OPTION } from '../../terminal/options.ts';
 
 interface WhyOptions {
   readonly output?: string;
@@ -15,7 +15,7 @@ export function registerWhy(program: Command): void {
   program
     .command('why')
     .description('Explain why a job or its points failed: the first failure, its log line, and what to do.')
-    .argument('[job]', 'job id, the path of its directory, or "latest"', 'latest')
+    .argument('[job]', JOB_WORDS, 'latest')
     .option(...OUTPUT_OPTION)
     .option('--json', 'one JSON object a line: who stopped the job, if anyone, and each failed point')
     .addHelpText(
