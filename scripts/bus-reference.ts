@@ -55,6 +55,15 @@ ${table(false)}
 
 They are sent once, and repeat what matters: a reader that misses one learns the same from a later one.
 
+## Telemetry
+
+An agent takes samples at each multiple of its interval (\`telemetry.interval_ms\`, 1000 by default) and sends the values that differ
+from those of the batch before; it sends a batch for each interval, also an empty one. Ids stand for series: name, labels, type
+and process are in telemetry.series, which comes with each new series, and for all series in parts within 30 s. So a late reader
+has all values after 30 s, and a lost batch does no lasting harm (\`seq\` shows the loss). A run \`[17, 3, null]\` says that series 17 is 3
+and that series 18 has ended. Ids are those of one \`incarnation\` of an agent: another one has other ids. Who has the operator's key may ask
+for all series at once (a request \`{"v": 1}\` on \`telemetry.{node}.describe\`).
+
 ## Promises
 
 - A kept message is delivered at least once, and is in the stream once: the server drops repetitions within two minutes by

@@ -30,6 +30,7 @@ import { freePort } from '../platform/local/local-platform.ts';
 import { notDoneOf, notDoneOfCluster } from '../recipe/checks/not-done.ts';
 import { loadedVariantSchema } from '../recipe/load.ts';
 import { clusterConfigSchema } from '../recipe/schema/cluster.ts';
+import { telemetryIntervalMs } from '../recipe/schema/telemetry-settings.ts';
 import { supervisionSchema } from '../recipe/values/supervision.ts';
 import { numbersOf } from '../recipe/variant.ts';
 import { runsEtcd } from '../services/effective.ts';
@@ -140,6 +141,7 @@ async function main(): Promise<void> {
         ...(encrypted ? { tls: await createServerCertificate([headAddress, headName]) } : {}),
       };
   const recipes = variant.points.map(({ recipe }) => recipe);
+  const intervalMs = recipes[0] && telemetryIntervalMs(recipes[0], cluster);
   const { binary, warning } = natsServerFor({
     recipes,
     mock: spec.mock,
@@ -227,6 +229,9 @@ async function main(): Promise<void> {
       stopDirs,
       ...(spec.mode === 'slurm' ? { tmpDir: nodeTmpDir } : {}),
       ...(spec.hostSetup ? { staysForTeardown: true } : {}),
+      ...(intervalMs === undefined
+        ? {}
+        : { telemetry: { intervalMs, directory: jobPaths(spec.jobDir, spec.jobId).samples } }),
     },
     // A coordinator that takes over keeps the order of its predecessor.
     points: found?.state.points ?? (await pointsInOrder(variant, nodes, runtimeAt)),

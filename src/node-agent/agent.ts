@@ -17,19 +17,12 @@ import {
   logRequestSchema,
 } from '../messages/events/control.ts';
 import { WIRE_VERSION } from '../messages/events/events.ts';
-import type { ProcessMetrics } from '../messages/events/metrics.ts';
 import type { Epoch, Generation } from '../messages/spec/counters.ts';
 import { EXIT } from '../os/errors.ts';
 import { Lease } from './lease.ts';
 import { answerLogRequest } from './log-requests.ts';
 import type { Transition } from './processes/entry.ts';
-import {
-  type AgentOptions,
-  heartbeatOf,
-  publishMetrics,
-  publishTransition,
-  sayGoodbye,
-} from './reporting.ts';
+import { type AgentOptions, heartbeatOf, publishTransition, sayGoodbye } from './reporting.ts';
 
 const HEARTBEAT_MS = 1_000;
 const LEASE_CHECK_MS = 250;
@@ -119,10 +112,6 @@ export class NodeAgent {
     publishTransition(this.#options, transition);
   }
 
-  publishMetrics(metrics: Pick<ProcessMetrics, 'process' | 'values'>): void {
-    publishMetrics(this.#options, metrics);
-  }
-
   /** The table calls this when no process is left on the node. */
   onEmpty(): void {
     this.#beat();
@@ -164,7 +153,7 @@ export class NodeAgent {
     this.#leaving = true;
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
     clearInterval(this.#heart);
-    await this.#options.outbox.flush(2_000);
+    await Promise.all([this.#options.outbox.flush(2_000), this.#options.telemetry?.end()]);
     await sayGoodbye(this.#options, this.#heartbeat(true));
     this.#options.onEnd(ending.why, ending.exitCode, { leaseExpired: this.#lease.hasExpired });
   }

@@ -26,6 +26,7 @@ import type { TableOptions } from './processes/entry.ts';
 import { ProcessTable } from './processes/process-table.ts';
 import { createCommandBuilder } from './start/launch.ts';
 import { osSpawner } from './start/spawn.ts';
+import { startTelemetry } from './telemetry/telemetry.ts';
 import { findGpuHolders } from './watch/gpu-holders.ts';
 import { OomWatch } from './watch/oom.ts';
 
@@ -104,10 +105,12 @@ async function main(): Promise<void> {
     environment,
     oomKills: () => oom.recentKills(),
     onTransition: (transition) => agent.publish(transition),
-    onMetrics: (metrics) => agent.publishMetrics(metrics),
     onEmpty: () => agent.onEmpty(),
     onDefect: (what, error) => log.error({ error: String(error) }, what),
   });
+  const telemetry =
+    config.telemetry &&
+    startTelemetry({ config, incarnation, bus, subjects, table, environment, clock, log });
   const agent = new NodeAgent({
     config,
     incarnation,
@@ -116,6 +119,7 @@ async function main(): Promise<void> {
     outbox,
     subjects,
     table,
+    telemetry,
     gpuHolders: await foreseen,
     log,
     now: () => performance.now(),

@@ -2,7 +2,6 @@ import type { Logger } from 'pino';
 import { type Bus, BusTimeout, type EventOutbox } from '../messages/bus/bus.ts';
 import { goodbyeReplySchema, type Heartbeat } from '../messages/events/control.ts';
 import { WIRE_VERSION } from '../messages/events/events.ts';
-import type { ProcessMetrics } from '../messages/events/metrics.ts';
 import type { Subjects } from '../messages/events/subjects.ts';
 import type { AgentConfig } from '../messages/job-directory/job-files.ts';
 import type { GpuHolder } from '../messages/spec/gpu-holder.ts';
@@ -24,6 +23,8 @@ export interface AgentOptions {
   readonly table: ProcessTable;
   /** Processes outside of the job that held GPUs of the node before the agent started anything. */
   readonly gpuHolders: readonly GpuHolder[];
+  /** Records the node and its processes; `end` resolves when everything is on disk. */
+  readonly telemetry?: { end(): Promise<void> } | undefined;
   readonly log: Logger;
   /** Monotonic ms; advances while the process is stopped. */
   readonly now: () => number;
@@ -46,20 +47,6 @@ export function publishTransition(options: AgentOptions, transition: Transition)
     ...rest,
   });
   log.info({ process: spec.id, from: rest.from, to: rest.to, why: rest.why, pid: rest.pid }, 'transition');
-}
-
-/** Figures of an engine, for all listeners. */
-export function publishMetrics(
-  options: AgentOptions,
-  metrics: Pick<ProcessMetrics, 'process' | 'values'>,
-): void {
-  const { config, subjects, bus } = options;
-  bus.publish(subjects.processMetrics(config.node, metrics.process), {
-    v: WIRE_VERSION,
-    at: new Date().toISOString(),
-    node: config.node,
-    ...metrics,
-  } satisfies ProcessMetrics);
 }
 
 export function heartbeatOf(

@@ -82,7 +82,10 @@ export function workerProcesses(
       ),
       probe: backend.healthProbe(context),
       ...(progress
-        ? { progress: { ...progress, hungAfterMs: Math.round(recipe.supervision.hung_after * 1000) } }
+        ? {
+            progress: { ...progress, hungAfterMs: Math.round(recipe.supervision.hung_after * 1000) },
+            metrics: [{ host: progress.host, port: progress.port, path: progress.path }],
+          }
         : {}),
       ...fatalOf(backend, recipe),
       critical: true,

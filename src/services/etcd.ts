@@ -51,6 +51,7 @@ function etcdProcess({ runtime, roles, service }: ServiceContext): ProcessSpec {
     image: null,
     ports: { client: etcdClient, peer: etcdPeer },
     probe: { kind: 'http', host: runtime.address(node), port: etcdClient, path: '/health' },
+    metrics: [{ host: runtime.address(node), port: etcdClient, path: '/metrics' }],
     critical: service.critical ?? true,
     terminates: false,
     startTimeoutMs: seconds === undefined ? START_TIMEOUT_MS : seconds * 1000,

@@ -48,6 +48,7 @@ export const dcgmExporter: ServiceProtocol = {
     return ['dcgm-exporter', `--collect-interval=${interval}`, '--address', listening(context, port).place];
   },
   ports: (context) => ({ http: listening(context, dcgmOptions.parse(context.service.options).port).at }),
+  metrics: (context) => listening(context, dcgmOptions.parse(context.service.options).port).at,
 };
 
 /** Collectors of node_exporter 1.8 for load, memory and network, and no others. */
@@ -70,6 +71,7 @@ export const nodeExporter: ServiceProtocol = {
     '--collector.vmstat.fields=^(oom_kill|pgpg|pswp|pgsteal|pg.*fault).*',
   ],
   ports: (context) => ({ http: listening(context, nodeOptions.parse(context.service.options).port).at }),
+  metrics: (context) => listening(context, nodeOptions.parse(context.service.options).port).at,
 };
 
 /** Groups of processes that belong to a job; process-exporter takes the first that fits. */
@@ -113,6 +115,7 @@ export const processExporter: ServiceProtocol = {
   },
   files: ({ runtime }) => [{ path: `${runtime.logDir}/${CONFIG}`, content: groupsText() }],
   ports: (context) => ({ http: listening(context, processOptions.parse(context.service.options).port).at }),
+  metrics: (context) => listening(context, processOptions.parse(context.service.options).port).at,
 };
 
 const groupsText = (): string =>

@@ -106,6 +106,7 @@ function masterProcess(context: ServiceContext): ProcessSpec {
     image: runtime.containers ? container : null,
     ports: isTrtllm ? { rpc: ports.rpc, metrics: ports.metrics } : { ...ports },
     probe: { kind: 'tcp', host: runtime.address(node), port: ports.rpc },
+    metrics: [{ host: runtime.address(node), port: ports.metrics, path: '/metrics' }],
     critical: service.critical ?? true,
     terminates: false,
     startTimeoutMs: seconds === undefined ? START_TIMEOUT_MS : seconds * 1000,

@@ -16,7 +16,6 @@ import {
   logReplySchema,
 } from '../../src/messages/events/control.ts';
 import type { ProcessTransition } from '../../src/messages/events/events.ts';
-import { type ProcessMetrics, processMetricsSchema } from '../../src/messages/events/metrics.ts';
 import { subjectsOf } from '../../src/messages/events/subjects.ts';
 import { writeJson } from '../../src/messages/job-directory/files.ts';
 import { clearLeftovers } from '../../src/node-agent/leftovers/leftovers.ts';
@@ -371,35 +370,6 @@ describe('an agent', () => {
       ]);
     } finally {
       holder.kill('SIGKILL');
-    }
-  });
-
-  it('publishes the figures of an engine', async () => {
-    let tokens = 0;
-    const engine = createServer((_, response) => response.end(`running 1\ntokens_total ${++tokens}\n`));
-    await new Promise<void>((settle) => engine.listen(0, '127.0.0.1', settle));
-    const seen: ProcessMetrics[] = [];
-    const listener = await testBus.operator();
-    listener.subscribe(s.processMetrics('*', '*'), processMetricsSchema, ({ message }) => seen.push(message));
-    await listener.settled();
-    try {
-      await startAgent();
-      const { port } = engine.address() as AddressInfo;
-      const where = {
-        kind: 'metrics',
-        host: '127.0.0.1',
-        port,
-        path: '/metrics',
-        hungAfterMs: 2_000,
-      } as const;
-      const progress = { ...where, running: ['running'], counters: ['tokens_total'] };
-      await ask(desired(1, spec({ id: 'one', progress })));
-      await until('two of them', () => seen.length >= 2);
-      const figures = { running: 1, tokens_total: expect.any(Number) };
-      expect(seen[1]).toMatchObject({ node: NODE, process: 'one', values: figures });
-    } finally {
-      engine.close();
-      engine.closeAllConnections();
     }
   });
 

@@ -41,7 +41,6 @@ function startAgent(node: string, network: LossyNetwork) {
     },
     guard: { began: () => undefined, over: () => undefined, dismiss: () => Promise.resolve() },
     ...{ agentMark: `${JOB}/${node}/test`, jobNode: `${JOB}/${node}`, environment: {}, agentId: node },
-    onMetrics: () => undefined,
     onTransition: (transition) => agent.publish(transition),
     onEmpty: () => agent.onEmpty(),
     onDefect: (what, error) => expect.unreachable(`${what}: ${error}`),

@@ -249,7 +249,6 @@ class World {
       environment: {},
       onTransition: (transition) => agent.publish(transition),
       onEmpty: () => agent.onEmpty(),
-      onMetrics: () => undefined,
       onDefect: (what) => this.defects.push(`${node}: ${what}`),
     });
     this.tables.set(node, table);

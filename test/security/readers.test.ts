@@ -56,16 +56,18 @@ describe('a reader of the bus', () => {
       coordinator.publish(subject, { secret: true });
     await coordinator.settled();
     agent.publish(s.heartbeat('node1'), { public: 'heartbeat' });
-    agent.publish(s.processMetrics('node1', 'p'), { public: 'metrics' });
+    agent.publish(s.telemetrySamples('node1'), { public: 'samples' });
+    agent.publish(s.telemetrySeries('node1'), { public: 'series' });
     await agent.settled();
     coordinator.publish(s.pointProgress(0), { public: 'progress' });
     await coordinator.settled();
     await kept('live');
-    await until('all that is public', () => heard.length >= 4);
+    await until('all that is public', () => heard.length >= 5);
     expect(heard.map(({ subject }) => subject).sort()).toEqual(
       [
         s.heartbeat('node1'),
-        s.processMetrics('node1', 'p'),
+        s.telemetrySamples('node1'),
+        s.telemetrySeries('node1'),
         s.pointProgress(0),
         s.kept('agent.transition', { node: 'node1' }),
       ].sort(),

@@ -47,7 +47,6 @@ async function startAgent(file: string): Promise<void> {
     guard: { began: () => undefined, over: () => undefined, dismiss: () => Promise.resolve() },
     agentMark: `${jobId}/${node}`,
     agentId: node,
-    onMetrics: () => undefined,
     jobNode: `${jobId}/${node}`,
     environment: {},
     onTransition: (transition) => agent.publish(transition),

@@ -13,7 +13,14 @@ import type { NatsServer } from './nats-server.ts';
 /** Settings that all agents of a job share. */
 export type AgentExtras = Pick<
   AgentConfig,
-  'networkInterface' | 'nodeBinary' | 'path' | 'tmpDir' | 'containers' | 'mpi' | 'staysForTeardown'
+  | 'networkInterface'
+  | 'nodeBinary'
+  | 'path'
+  | 'tmpDir'
+  | 'containers'
+  | 'mpi'
+  | 'staysForTeardown'
+  | 'telemetry'
 > & {
   /** Prefix of the path of each agent's own directory on its node. */
   readonly stopDirs: string;

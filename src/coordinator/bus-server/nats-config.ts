@@ -166,11 +166,15 @@ export function srtUsers(jobId: string, keys: JobKeys): User[] {
   const readStream = readingOf(stream);
   const agents = [...keys.agents].map(([node, { publicKey }]) => ({
     nkey: publicKey,
-    publish: [s.hello(node), s.heartbeat(node), s.processesOf(node)],
+    publish: [
+      ...[s.hello(node), s.heartbeat(node), s.processesOf(node)],
+      ...[s.telemetrySeries(node), s.telemetrySamples(node)],
+    ],
     subscribe: [
       s.desired(node),
       s.kill(node),
       s.clock(node),
+      s.telemetryDescribe(node),
       s.all,
       s.log(node, '*'),
       `${inboxOf('agent', node)}.>`,
@@ -195,11 +199,13 @@ export function srtUsers(jobId: string, keys: JobKeys): User[] {
     },
     {
       nkey: keys.operator.publicKey,
-      publish: [s.log('*', '*'), s.cancel, ...readStream],
+      publish: [s.log('*', '*'), s.telemetryDescribe('*'), s.cancel, ...readStream],
       subscribe: [
         ...keptSubjects(jobId),
         s.heartbeat('*'),
         s.processesOf('*'),
+        s.telemetrySeries('*'),
+        s.telemetrySamples('*'),
         s.points,
         s.allLease,
         `${inboxOf('operator')}.>`,

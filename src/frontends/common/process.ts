@@ -32,6 +32,8 @@ interface FrontendProcess {
   readonly files?: { path: string; content: string }[];
   /** Ports besides the clients' one. */
   readonly otherPorts?: Record<string, number>;
+  /** Port of its /metrics. */
+  readonly metrics?: number;
   readonly graceMs?: number;
   readonly givesUp?: string;
 }
@@ -66,6 +68,9 @@ export function frontendProcess({ recipe, runtime }: FrontendContext, own: Front
     image,
     ports: { http: port, ...own.otherPorts },
     probe,
+    ...(own.metrics === undefined
+      ? {}
+      : { metrics: [{ host: runtime.address(node), port: own.metrics, path: '/metrics' }] }),
     critical: true,
     terminates: false,
     startTimeoutMs: startTimeoutMs(recipe),

@@ -94,6 +94,7 @@ export function toldRouter(router: ToldRouter): FrontendProtocol {
                 older: { path: '/list_workers', expect: listed(context) },
               }
             : { path: '/health' }),
+          metrics: metricsPort(context, node),
           graceMs: router.graceMs,
           ...(router.givesUp === undefined ? {} : { givesUp: router.givesUp }),
         }),

@@ -86,6 +86,7 @@ export const dynamo: FrontendProtocol = {
         // An instance is registered up to 6 s before its model is listed, because the frontend reads the
         // tokenizer in between.
         steps: modelAnswers(),
+        metrics: port,
         graceMs: GRACE_MS,
       }),
     );

@@ -69,6 +69,7 @@ export const llmd: FrontendProtocol = {
         ],
         env: routerEnvironment(context, node),
         path: '/metrics',
+        metrics: place(METRICS),
         gauge: { name: READY, least: workers.length, label: 'workers' },
         otherPorts: { grpc: place(GRPC), health: place(HEALTH) },
         files: [

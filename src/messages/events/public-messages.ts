@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { heartbeatSchema, leaseSchema, progressMessageSchema } from './control.ts';
 import { keptMessages, type MessageKind } from './events.ts';
-import { processMetricsSchema } from './metrics.ts';
+import { telemetrySamplesSchema, telemetrySeriesSchema } from './telemetry.ts';
 
 /** A message that readers of the bus may see. */
 export interface PublicMessage extends MessageKind {
@@ -23,12 +23,20 @@ export const publicMessages: readonly PublicMessage[] = [
     what: 'Each second: the processes of a node with their states. It repairs what a viewer missed.',
   },
   {
-    name: 'process.metrics',
+    name: 'telemetry.series',
     isKept: false,
-    schema: processMetricsSchema,
+    schema: telemetrySeriesSchema,
     by: 'agent',
-    subject: 'process.{node}.{process}.metrics',
-    what: "Values of a process's /metrics, every few seconds.",
+    subject: 'telemetry.{node}.series',
+    what: 'What the ids in telemetry.samples mean, with current values: new series when they appear, and all of them again within 30 s.',
+  },
+  {
+    name: 'telemetry.samples',
+    isKept: false,
+    schema: telemetrySamplesSchema,
+    by: 'agent',
+    subject: 'telemetry.{node}.samples',
+    what: 'Each interval: the values that have changed, of all processes, of the node and of its GPUs.',
   },
   {
     name: 'point.progress',

@@ -54,8 +54,12 @@ export function subjectsOf(job: string) {
     allDesired: `${root}.all.desired`,
     allLease: `${root}.all.lease`,
     all: `${root}.all.*`,
-    processMetrics: (node: string, process: string) =>
-      `${root}.process.${nodeToken(node)}.${nodeToken(process)}.metrics`,
+    telemetrySeries: (node: string) => `${root}.telemetry.${nodeToken(node)}.series`,
+    telemetrySamples: (node: string) => `${root}.telemetry.${nodeToken(node)}.samples`,
+    /** Has an agent send all of its series. */
+    telemetryDescribe: (node: string) => `${root}.telemetry.${nodeToken(node)}.describe`,
+    /** Has all agents close and pack their logs of telemetry. */
+    telemetryPack: `${root}.all.telemetry-pack`,
     /** All subjects on which one agent may publish about its processes. */
     processesOf: (node: string) => `${root}.process.${nodeToken(node)}.>`,
     pointProgress: (ordinal: number | '*') => `${root}.point.${ordinal}.progress`,
@@ -74,8 +78,11 @@ export const keptSubjects = (job: string): string[] =>
 
 /** Subjects that a reader of the bus may watch: no request, no desired state, no log. */
 export function publicSubjects(job: string): string[] {
-  const { heartbeat, processMetrics, pointProgress, allLease } = subjectsOf(job);
-  return [...keptSubjects(job), heartbeat('*'), processMetrics('*', '*'), pointProgress('*'), allLease];
+  const { heartbeat, telemetrySeries, telemetrySamples, pointProgress, allLease } = subjectsOf(job);
+  return [
+    ...keptSubjects(job),
+    ...[heartbeat('*'), telemetrySeries('*'), telemetrySamples('*'), pointProgress('*'), allLease],
+  ];
 }
 
 /** Name of the stream of a job (JetStream names may not contain `.`, `*`, `>` or spaces). */

@@ -42,6 +42,10 @@ export const jobPaths = (jobDir: string, jobId: string) => ({
   /** 0700; contains one file for each agent's key. */
   credentials: join(jobDir, '.credentials'),
   logs: join(jobDir, 'logs'),
+  /** Samples of the telemetry, as Parquet, and as logs that are not packed yet. */
+  samples: join(jobDir, 'telemetry', 'samples'),
+  /** Points and measured windows, as Parquet. */
+  windows: join(jobDir, 'telemetry', 'windows.parquet'),
   sweepLog: join(jobDir, 'logs', sweepLogName(jobId)),
   natsLog: join(jobDir, 'logs', NATS_LOG),
 });

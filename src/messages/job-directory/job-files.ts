@@ -54,6 +54,15 @@ export const connectionSchema = z.object({
 });
 export type Connection = z.infer<typeof connectionSchema>;
 
+/** What agents record. */
+export const telemetrySettingsSchema = z.object({
+  /** From one sample to the next, ms. */
+  intervalMs: z.number().int().positive(),
+  /** Directory (absolute) of the samples, which all nodes see. */
+  directory: z.string(),
+});
+export type TelemetrySettings = z.infer<typeof telemetrySettingsSchema>;
+
 /** What one agent needs to join; a file with mode 0600, never argv or environment. */
 export const agentConfigSchema = z.object({
   v: z.literal(1),
@@ -87,6 +96,8 @@ export const agentConfigSchema = z.object({
   /** Certificate (PEM) of the job's authority, where the bus is encrypted. */
   ca: z.string().optional(),
   logDir: z.string(),
+  /** What it records of its processes and its node; without it nothing. */
+  telemetry: telemetrySettingsSchema.optional(),
   /** The job's own Slurm allocation, which the last agents end when the head node is lost. */
   allocation: z
     .object({ slurmJobId: z.string(), head: z.string(), aliveFile: z.string(), logFile: z.string() })

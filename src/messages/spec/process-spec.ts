@@ -64,8 +64,6 @@ export const progressSchema = z.discriminatedUnion('kind', [
      */
     computed: z.array(z.string()).optional(),
     sent: z.array(z.string()).optional(),
-    /** Further metrics that are published with these, and say nothing of whether it hangs. */
-    recorded: z.array(z.string()).optional(),
     hungAfterMs: z.number().int().positive(),
   }),
   /**
@@ -80,6 +78,15 @@ export const progressSchema = z.discriminatedUnion('kind', [
   }),
 ]);
 export type ProgressSpec = z.infer<typeof progressSchema>;
+
+/** An address of metrics. `name`: where a process has several, of which each has its own. */
+export const metricsEndpointSchema = z.object({
+  host: z.string(),
+  port,
+  path: z.string(),
+  name: z.string().optional(),
+});
+export type MetricsEndpoint = z.infer<typeof metricsEndpointSchema>;
 
 /** A text file that must exist before the process starts (nginx.conf, a load generator's config). */
 export const fileSpecSchema = z.object({ path: z.string(), content: z.string() });
@@ -178,6 +185,8 @@ export const processSpecSchema = z.object({
   probeEveryMs: z.number().int().positive().optional(),
   /** Without it, hangs are not detected. */
   progress: progressSchema.optional(),
+  /** Where it serves metrics in Prometheus' format: its agent records all of them while it runs. */
+  metrics: z.array(metricsEndpointSchema).optional(),
   /** Whether its end while wanted fails the point. */
   critical: z.boolean(),
   /** Whether its end before it was ready fails the point, also where it is not critical. */

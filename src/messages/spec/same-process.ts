@@ -21,6 +21,7 @@ const WATCHING = new Set<keyof ProcessSpec>([
   'graceMs',
   'unhealthyAfterMs',
   'progress',
+  'metrics',
 ]);
 
 /** The identity of a process as text: equal for two specs when one process can serve both. */

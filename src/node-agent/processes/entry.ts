@@ -88,7 +88,6 @@ export interface TableOptions {
   /** Number of processes that the OOM killer ended a moment ago. */
   readonly oomKills?: () => number;
   readonly onTransition: (transition: Transition) => void;
-  readonly onMetrics: (metrics: { process: string; values: Record<string, number> }) => void;
   readonly onEmpty: () => void;
   readonly onDefect: (what: string, error: unknown) => void;
 }

@@ -45,6 +45,13 @@ export class ProcessTable {
     return [...this.#entries.values()].filter(({ unwanted }) => !unwanted).map(({ spec }) => spec);
   }
 
+  /** The processes that serve now, each with the number of its start. */
+  get ready(): { start: number; spec: ProcessSpec }[] {
+    return [...this.#entries.values()]
+      .filter(({ state }) => state === 'ready' || state === 'degraded')
+      .map(({ number, spec }) => ({ start: number, spec }));
+  }
+
   reports(): ProcessReport[] {
     return [...this.#entries.values()]
       .filter((entry) => !entry.unwanted || !hasEnded(entry.state))

@@ -14,7 +14,6 @@ export function watch(options: TableOptions, entry: Entry): void {
     entry.unwatch = watchProgress({
       progress: spec.progress,
       group,
-      onMetrics: (values) => options.onMetrics({ process: spec.id, values }),
       onHung: (says) => void endHung(options, entry, says),
     });
   } else if (state === 'stopping' || hasEnded(state)) entry.unwatch?.();

@@ -11,14 +11,12 @@ const TICK_MS = 10;
 export interface HangWatchOptions {
   readonly progress: ProgressSpec;
   readonly group: number;
-  /** Called with an engine's metrics after each check. */
-  readonly onMetrics: (values: Record<string, number>) => void;
   /** Called once when the process hangs. */
   readonly onHung: (says: string) => void;
 }
 
 /** Checks a process every few seconds until the returned function is called. */
-export function watchProgress({ progress, group, onMetrics, onHung }: HangWatchOptions): () => void {
+export function watchProgress({ progress, group, onHung }: HangWatchOptions): () => void {
   const abort = new AbortController();
   const decision = new HangDecision(progress.hungAfterMs);
   const everyMs = Math.max(Math.min(EVERY_MS, progress.hungAfterMs / 10), 50);
@@ -36,7 +34,6 @@ export function watchProgress({ progress, group, onMetrics, onHung }: HangWatchO
   async function engine(spec: Extract<ProgressSpec, { kind: 'metrics' }>): Promise<Look | undefined> {
     const values = await readMetrics(spec, TIMEOUT_MS, abort.signal);
     if (values === undefined || Object.keys(values).length === 0) return undefined;
-    onMetrics(values);
     return lookAtMetrics(spec, values);
   }
 

@@ -13,13 +13,13 @@ type Output = Extract<ProgressSpec, { kind: 'output' }>;
 
 /** Metrics of an engine by name; undefined when it does not return them. */
 export async function readMetrics(
-  { host, port, path, running, counters, computed = [], sent = [], recorded = [] }: Metrics,
+  { host, port, path, running, counters, computed = [], sent = [] }: Metrics,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<Record<string, number> | undefined> {
   const answer = await askHttp({ host, port, path }, timeoutMs, signal).catch(() => undefined);
   if (answer?.status !== 200 || !answer.isWhole) return undefined;
-  return sumsOf(answer.text, new Set([...running, ...counters, ...computed, ...sent, ...recorded]));
+  return sumsOf(answer.text, new Set([...running, ...counters, ...computed, ...sent]));
 }
 
 /** An engine without any of these metrics cannot be judged. */

@@ -119,7 +119,13 @@ const powerSourceSchema = z.enum(['auto', 'acpi', 'dcgm']);
 
 export const telemetrySchema = z.lazy(() =>
   z.strictObject({
-    enabled: enabled("record the GPUs' power and load"),
+    enabled: flag('record the node, its GPUs and all metrics; by default it is done'),
+    interval_ms: z
+      .number()
+      .int()
+      .min(100)
+      .nullish()
+      .describe('milliseconds from one sample to the next; by default 1000'),
     provider: text('kind of recorder'),
     container_image: text('image of the recorder, or alias from containers'),
     ...recorderShape(),

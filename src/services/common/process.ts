@@ -79,6 +79,7 @@ function serviceProcess(kind: ServiceProtocol, context: InstanceContext, order: 
     image,
     ports,
     probe,
+    ...metricsOf(kind, context),
     ...(service.readiness?.interval_seconds == null
       ? {}
       : { probeEveryMs: service.readiness.interval_seconds * 1000 }),
@@ -90,6 +91,19 @@ function serviceProcess(kind: ServiceProtocol, context: InstanceContext, order: 
     graceMs: kind.graceMs ?? GRACE_MS,
     unhealthyAfterMs: UNHEALTHY_AFTER_MS,
   };
+}
+
+function metricsOf(kind: ServiceProtocol, context: InstanceContext): Pick<ProcessSpec, 'metrics'> {
+  const { runtime, service, instance } = context;
+  const host = runtime.address(instance.node);
+  const own = kind.metrics?.(context);
+  const asked = service.metrics
+    .filter(({ nodes }) => nodes === 'all' || instance.index === 0)
+    .map(({ port, path, name }) => ({ host, port, path, ...(name == null ? {} : { name }) }));
+  if (asked.length > 0) return { metrics: asked };
+  return service.metrics.length > 0 || own === undefined
+    ? {}
+    : { metrics: [{ host, port: own, path: '/metrics' }] };
 }
 
 function portsOfReadiness({ readiness }: Service): Record<string, number> {

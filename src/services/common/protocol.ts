@@ -64,6 +64,8 @@ export interface ServiceProtocol extends ServiceFacts {
   preamble?(context: InstanceContext): string | null;
   /** Ports that it listens on, by name. */
   ports?(context: InstanceContext): Record<string, number>;
+  /** Port of its /metrics, where the recipe names none. */
+  metrics?(context: InstanceContext): number;
   /** How it is known to be ready where the recipe does not say. Default: it is when it runs. */
   probe?(context: InstanceContext): ProbeSpec;
   files?(context: InstanceContext): NonNullable<ProcessSpec['files']>;

@@ -42,11 +42,13 @@ const other: Required<Omit<ProcessSpec, 'id'>> = {
   unhealthyAfterMs: 1,
   readyAfter: 'x',
   progress: { kind: 'output', files: ['/tmp/f'], hungAfterMs: 1 },
+  metrics: [{ host: 'h', port: 1, path: '/metrics' }],
 };
 const fields = Object.keys(processSpecSchema.shape).filter((name) => name !== 'id') as (keyof typeof other)[];
 const watching = [
   'probe',
   'probeEveryMs',
+  'metrics',
   'order',
   'mustStart',
   'critical',

@@ -40,7 +40,6 @@ const tableOf = (job: string): ProcessTable =>
     listenAddress: HOST,
     environment: { PATH: process.env.PATH ?? '', SRTCTL_JOB: job },
     onTransition: (transition) => transitions.push(transition),
-    onMetrics: () => {},
     onEmpty: () => {},
     onDefect: (what, error) => expect.fail(`${what}: ${String(error)}`),
   });

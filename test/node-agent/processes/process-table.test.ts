@@ -19,7 +19,6 @@ let dir: string;
 let table: ProcessTable;
 let transitions: Transition[];
 let defects: string[];
-let figures: { process: string; values: Record<string, number> }[];
 let guarded: Set<number>;
 let mark: string;
 let launched: Beyond | undefined;
@@ -28,7 +27,6 @@ beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
   transitions = [];
   defects = [];
-  figures = [];
   guarded = new Set();
   mark = `job/${Math.random()}`;
   launched = undefined;
@@ -50,7 +48,6 @@ beforeEach(async () => {
     listenAddress: '127.0.0.1',
     environment: { PATH: process.env.PATH ?? '', SECRET_OF_AGENT: 'inherited' },
     onTransition: (transition) => transitions.push(transition),
-    onMetrics: (metrics) => figures.push(metrics),
     onEmpty: () => {},
     onDefect: (what) => defects.push(what),
   });
@@ -167,7 +164,6 @@ describe('the process table', () => {
       const stacks = join(dir, 'engine_stacks.txt');
       expect(last('engine')?.why).toMatch(/^hung: 3 requests running and no new token for \d+ s; stacks in /);
       expect(await readFile(stacks, 'utf8')).toContain(`Process ${last('engine')?.pid}: waits in all_reduce`);
-      expect(figures[0]).toEqual({ process: 'engine', values: { 'sim:running': 3, 'sim:tokens_total': 7 } });
     } finally {
       engine.close();
       engine.closeAllConnections();

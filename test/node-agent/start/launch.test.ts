@@ -49,7 +49,6 @@ beforeEach(async () => {
     guard: { began: () => {}, over: () => {}, dismiss: async () => {} },
     agentMark: `job/${dir}`,
     agentId: 'nobody',
-    onMetrics: () => undefined,
     jobNode: 'job/node1',
     environment: { PATH: process.env.PATH, HF_TOKEN: 'secret', OF_THE_HOST: 'x' },
     onTransition: (transition) => transitions.push(transition),

@@ -116,17 +116,6 @@ describe('figures in Prometheus’ text format', () => {
     expect(look({ sent: 0, decoded: 1 })).not.toBe(look({ sent: 0, decoded: 2 }));
     expect(look({ decoded: 1 })).not.toBe(look({ decoded: 2 }));
   });
-
-  it('do not affect the decision when they are only recorded', () => {
-    const progress = {
-      ...({ kind: 'metrics', host: 'h', port: 1, path: '/', hungAfterMs: 1 } as const),
-      ...{ running: ['running'], counters: ['tokens'] },
-    };
-    const values = { running: 1, tokens: 3 };
-    const look = lookAtMetrics(progress, values);
-    expect(lookAtMetrics({ ...progress, recorded: ['hits'] }, { ...values, hits: 8 })).toEqual(look);
-    expect(lookAtMetrics({ ...progress, recorded: ['hits'] }, { hits: 8 })).toBeUndefined();
-  });
 });
 
 describe('the counts of a benchmark', () => {

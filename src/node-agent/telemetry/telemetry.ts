@@ -1,0 +1,45 @@
+import type { Bus } from '../../messages/bus/bus.ts';
+import { WIRE_VERSION } from '../../messages/events/events.ts';
+import type { Subjects } from '../../messages/events/subjects.ts';
+import {
+  type DescribeReply,
+  describeRequestSchema,
+  telemetryPackSchema,
+} from '../../messages/events/telemetry.ts';
+import type { TelemetrySettings } from '../../messages/job-directory/job-files.ts';
+import { Sampler, type SamplerOptions } from './sampler.ts';
+
+export interface TelemetryOptions extends Pick<SamplerOptions, 'environment' | 'incarnation' | 'log'> {
+  readonly config: { readonly node: string; readonly telemetry?: TelemetrySettings | undefined };
+  readonly bus: Pick<Bus, 'publish' | 'status' | 'subscribe'>;
+  readonly subjects: Subjects;
+  readonly table: { readonly ready: ReturnType<SamplerOptions['ready']> };
+  readonly clock: { readonly now: () => number };
+}
+
+/** An agent's telemetry: samples from now until `end`, in logs that are packed at the end of each point. */
+export interface Telemetry {
+  /** Resolves when all samples are on disk. Never rejects. */
+  end(): Promise<void>;
+}
+
+export function startTelemetry(options: TelemetryOptions): Telemetry | undefined {
+  const { config, incarnation, bus, subjects, table, environment, clock, log } = options;
+  const { node, telemetry: settings } = config;
+  if (!settings) return undefined;
+  const sampler = new Sampler({
+    ...{ node, incarnation, settings, bus, subjects, environment, log },
+    now: () => clock.now(),
+    ready: () => table.ready,
+  });
+  bus.subscribe(subjects.telemetryDescribe(node), describeRequestSchema, ({ respond }) =>
+    respond({ v: WIRE_VERSION, series: sampler.describe() } satisfies DescribeReply),
+  );
+  bus.subscribe(subjects.telemetryPack, telemetryPackSchema, () => void sampler.turnLog());
+  sampler.start();
+  return {
+    async end() {
+      await sampler.stop();
+    },
+  };
+}
