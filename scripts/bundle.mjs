@@ -64,6 +64,32 @@ const widthsOnDemand = {
   },
 };
 
+/**
+ * terminal-kit loads its parts by names that are only known when it runs, which cannot be bundled. srtctl uses its
+ * terminal and its buffer of cells; the rest are menus, documents and images.
+ */
+const cellsOnly = {
+  name: 'cells-only',
+  setup(esbuild) {
+    const kit = /node_modules[\\/]terminal-kit[\\/]lib[\\/]/.source;
+    esbuild.onLoad({ filter: new RegExp(`${kit}termkit\\.js$`) }, () => ({
+      contents: `const termkit = module.exports = { globalConfig: {} };
+        Object.assign(termkit, require('./misc.js'), require('./detectTerminal.js'));
+        termkit.tty = require('./tty.js');
+        termkit.image = { load() { throw new Error('no images'); } };
+        termkit.chroma = require('chroma-js');
+        termkit.Palette = require('./Palette.js');
+        termkit.Rect = require('./Rect.js');
+        termkit.TextBuffer = require('./TextBuffer.js');
+        termkit.ScreenBuffer = require('./ScreenBuffer.js');
+        termkit.Terminal = require('./Terminal.js');
+        termkit.createTerminal = termkit.Terminal.create;`,
+    }));
+    // Readme files beside the descriptions of terminals.
+    esbuild.onLoad({ filter: new RegExp(`${kit}.*README$`) }, () => ({ contents: '' }));
+  },
+};
+
 const common = {
   absWorkingDir: root,
   bundle: true,
@@ -112,6 +138,15 @@ const page = {
   footer: { js: 'if(typeof module==="object")module.exports=srtctlReport;' },
 };
 
+/** The full screen of `srtctl watch`, which that command alone loads: other commands need not read a terminal library. */
+const watch = {
+  ...common,
+  entryPoints: { watch: 'src/cli/watch/main.ts' },
+  plugins: [...common.plugins, cellsOnly],
+  banner: { js: "const moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
+  footer: {},
+};
+
 /** Bundles all programs, and copies the other files that they need, into the directory `dist`. */
 export async function bundle(dist, { minify }) {
   const options = { ...common, outdir: dist, minifySyntax: minify, minifyWhitespace: minify };
@@ -120,6 +155,7 @@ export async function bundle(dist, { minify }) {
       build({ ...options, entryPoints: { [`programs/${name}`]: entry } }),
     ),
   );
+  await build({ ...watch, outdir: dist, minifySyntax: minify, minifyWhitespace: minify });
   await build({ ...page, outdir: dist });
   // The directory of the package is one of modules.
   writeFileSync(join(dist, 'package.json'), '{ "type": "commonjs" }\n');

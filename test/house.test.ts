@@ -82,6 +82,7 @@ const FLOORS = [
     'cli/dry-run',
     'cli/jobs',
     'cli/view',
+    ...['cli/watch/model', 'cli/watch/views', 'cli/watch/sources', 'cli/watch'],
     'cli/submit',
     'cli/render',
     'cli/report',

@@ -13,7 +13,7 @@ import { servedModel } from './models.ts';
 import { type Intended, sendAll } from './pace/send-all.ts';
 import type { PaceSettings } from './pace/settings.ts';
 import { probe } from './probe-request.ts';
-import { reportProgress, type Stage, tokensSoFar, writeProgress } from './progress.ts';
+import { Latencies, reportProgress, type Stage, tokensSoFar, writeProgress } from './progress.ts';
 import { clientOf } from './request/client-of.ts';
 import { outgoing } from './request/request.ts';
 import { type Crew, type StartCrew, startCrew } from './threads/crew.ts';
@@ -154,6 +154,7 @@ async function measure(
     if (name === 'measure') window.since ??= Date.now();
     const before = crew.chunks();
     const ended = { chunks: 0, tokens: 0 };
+    const latencies = new Latencies();
     const stage: Stage = {
       stage: name,
       concurrency,
@@ -169,6 +170,7 @@ async function measure(
       get outputTokens() {
         return tokensSoFar(this.chunks, ended);
       },
+      latencies,
       ...(window.since === undefined ? {} : { measuredSince: window.since }),
     };
     const reporter = reportProgress(config.progressFile, stage);
@@ -190,6 +192,7 @@ async function measure(
         onMeasured(one) {
           stage.requestsDone++;
           if (one.error !== null) stage.failed++;
+          latencies.add(one);
           ended.chunks += one.chunks;
           ended.tokens += one.error === null ? one.outputTokens : one.chunks;
           onMeasured(one);
@@ -221,7 +224,8 @@ async function measure(
   };
   const until = AbortSignal.any([signal, invalid.signal]);
   const { stage, load } = await run('measure', requests, config, onMeasured, until);
-  const { outputTokens: _, requestsSent: __, ...progress } = stage;
+  const { outputTokens: _, requestsSent: __, latencies, ...counts } = stage;
+  const progress = { ...counts, ...latencies.means() };
   const judged = await figures.close(invalid.signal.aborted, await crew.end());
   const workload = { ...source.facts, hash: hash.digest() };
   const result = { ...judged, workload, ...(load ? { load } : {}) };

@@ -1,5 +1,6 @@
 import { rename, writeFile } from 'node:fs/promises';
 import type { BenchmarkProgress } from '../../messages/job-directory/result.ts';
+import type { Measured } from './figures/measured.ts';
 
 const FILE_MS = 250;
 const SAY_MS = 1_000;
@@ -21,6 +22,31 @@ export interface Stage {
   readonly chunks: number;
   /** Those of answers that have ended, and an estimate for the others. */
   readonly outputTokens: number;
+  /** Of answers that have ended. */
+  readonly latencies: Latencies;
+}
+
+/** Mean latencies of answers, ms. Sums alone, because they are updated with each answer. */
+export class Latencies {
+  #answers = 0;
+  #ttftMs = 0;
+  #gaps = 0;
+  #gapsMs = 0;
+
+  add({ error, chunks, ttftMs, firstAt, lastAt }: Measured): void {
+    if (error !== null || chunks === 0) return;
+    this.#answers++;
+    this.#ttftMs += ttftMs;
+    this.#gaps += chunks - 1;
+    this.#gapsMs += lastAt - firstAt;
+  }
+
+  means(): Pick<BenchmarkProgress, 'ttftMs' | 'itlMs'> {
+    return {
+      ...(this.#answers > 0 ? { ttftMs: this.#ttftMs / this.#answers } : {}),
+      ...(this.#gaps > 0 ? { itlMs: this.#gapsMs / this.#gaps } : {}),
+    };
+  }
 }
 
 /**
@@ -58,9 +84,13 @@ export function reportProgress(file: string, stage: Stage): { end(): Promise<voi
   };
 }
 
-function progressOf({ outputTokens, requestsSent, ...stage }: Stage, ms: number): BenchmarkProgress {
+function progressOf(
+  { outputTokens, requestsSent, latencies, ...stage }: Stage,
+  ms: number,
+): BenchmarkProgress {
   return {
     ...stage,
+    ...latencies.means(),
     outputThroughput: ms > 0 ? (outputTokens / ms) * 1_000 : 0,
     inFlight: requestsSent - stage.requestsDone,
   };

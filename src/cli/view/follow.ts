@@ -31,6 +31,8 @@ const LOG_LINES = 20;
 export interface FollowOptions {
   readonly job: JobOnDisk;
   readonly json: boolean;
+  /** Lines, also on a terminal. */
+  readonly lines?: boolean;
   /** Prints nothing, and resolves with the end. */
   readonly quiet?: boolean;
   /** Resolves when the coordinator has ended (apply knows); without it the function polls. */
@@ -46,7 +48,10 @@ export interface FollowOptions {
 export async function followJob(options: FollowOptions): Promise<{ exitCode: number; cause: string | null }> {
   const { job, json, out = process.stdout } = options;
   const model = new JobModel();
-  const printer = createPrinter({ job, model, out, json, quiet: options.quiet === true, env: process.env });
+  const printer = createPrinter({
+    ...{ job, model, out, json, env: process.env },
+    ...{ lines: options.lines === true, quiet: options.quiet === true },
+  });
   const finished = signal();
   const take = (event: SrtEvent): void => {
     if (!model.take(event)) return;

@@ -32,6 +32,8 @@ interface PrinterOptions {
   readonly model: JobModel;
   readonly out: NodeJS.WriteStream;
   readonly json: boolean;
+  /** Lines, also on a terminal. */
+  readonly lines?: boolean;
   /** Prints nothing. */
   readonly quiet?: boolean;
   readonly env: NodeJS.ProcessEnv;
@@ -43,7 +45,7 @@ export function createPrinter(options: PrinterOptions): Printer {
   const { out, json, env } = options;
   if (options.quiet) return { event: nothing, progress: nothing, end: nothing };
   if (json) return jsonPrinter(options);
-  return out.isTTY && env.TERM !== 'dumb' ? screenPrinter(options) : linePrinter(options);
+  return out.isTTY && env.TERM !== 'dumb' && !options.lines ? screenPrinter(options) : linePrinter(options);
 }
 
 export const colorsFor = (out: { isTTY?: boolean }, env: NodeJS.ProcessEnv) =>

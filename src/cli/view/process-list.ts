@@ -75,9 +75,7 @@ export function processLines(processes: readonly ProcessView[], area: Area): str
     const states = processes.filter((each) => each.role === role).map((each) => each.state);
     return cut(`  ${role}: ${counts(states)}`, columns);
   });
-  const unready = processes
-    .filter((each) => each.state !== 'ready')
-    .toSorted((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || byPlace(a, b));
+  const unready = processes.filter((each) => each.state !== 'ready').toSorted(byTrouble);
   const room = rows - totals.length;
   if (unready.length <= room) return [...totals, ...list(unready, area)];
   const shown = list(unready.slice(0, Math.max(0, room - 1)), area);
@@ -86,6 +84,9 @@ export function processLines(processes: readonly ProcessView[], area: Area): str
 }
 
 const collator = new Intl.Collator('en', { numeric: true });
+/** Processes with problems first. */
+export const byTrouble = (a: ProcessView, b: ProcessView): number =>
+  ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || byPlace(a, b);
 const byPlace = (a: ProcessView, b: ProcessView): number =>
   collator.compare(a.node, b.node) || collator.compare(a.id, b.id);
 

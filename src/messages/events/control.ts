@@ -170,13 +170,14 @@ export type ClockReply = z.infer<typeof clockReplySchema>;
 
 /**
  * Requests a piece of a process's log: its last `lines`, or the text after byte `offset`; waits up to
- * `waitMs` for more.
+ * `waitMs` for more. `command`: how it is started, in place of its log.
  */
 export const logRequestSchema = z.object({
   v,
   lines: count.max(10_000).optional(),
   offset: count.optional(),
   waitMs: count.max(10_000).optional(),
+  command: z.literal(true).optional(),
 });
 export type LogRequest = z.infer<typeof logRequestSchema>;
 
@@ -185,6 +186,21 @@ export const logReplySchema = z.discriminatedUnion('ok', [
   z.object({ v, ok: z.literal(false), reason: z.string() }),
 ]);
 export type LogReply = z.infer<typeof logReplySchema>;
+
+/** The answer to a request for the command. An agent of an older release answers with the log. */
+export const commandReplySchema = z.discriminatedUnion('ok', [
+  z.object({
+    v,
+    ok: z.literal(true),
+    argv: z.array(z.string()),
+    cwd: z.string().nullable(),
+    /** Its own variables; values of passwords and keys are `(hidden)`. */
+    env: z.record(z.string(), z.string()),
+    gpus: z.array(count),
+  }),
+  z.object({ v, ok: z.literal(false), reason: z.string() }),
+]);
+export type CommandReply = z.infer<typeof commandReplySchema>;
 
 export const progressMessageSchema = z.object({
   v,

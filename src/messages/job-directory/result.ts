@@ -43,6 +43,9 @@ export const benchmarkProgressSchema = z.object({
   requestsTotal: z.number().int(),
   failed: z.number().int(),
   outputThroughput: z.number(),
+  /** Means of the stage's answers so far, ms; not before the first one with output has ended. */
+  ttftMs: z.number().optional(),
+  itlMs: z.number().optional(),
   /** Requests in flight, and chunks with text in this stage: they show whether the engine makes progress. */
   inFlight: z.number().int().optional(),
   chunks: z.number().int().optional(),

@@ -68,10 +68,9 @@ export class ProcessTable {
       }));
   }
 
-  logFileOf(id: string): string | undefined {
-    let file: string | undefined;
-    for (const entry of this.#entries.values()) if (entry.spec.id === id) file = entry.spec.logFile;
-    return file;
+  /** What the process is, or was, started with; its last spec, when there are several. */
+  specOf(id: string): ProcessSpec | undefined {
+    return [...this.#entries.values()].findLast(({ spec }) => spec.id === id)?.spec;
   }
 
   /** Makes the running processes match the desired state. */

@@ -1,0 +1,112 @@
+import type { ProcessRole } from '../../../messages/spec/process-spec.ts';
+import type { ProcessView } from '../../jobs/job-model.ts';
+import { duration, isClockOff } from '../../view/lines.ts';
+import type { Engines } from './engine-figures.ts';
+import type { JobHistory } from './job-history.ts';
+
+/** Peers are needed to say what is slow. */
+const LEAST_PEERS = 3;
+/** A worker that takes this many times as long as its peers to become ready is slow to start, if it is by this much. */
+const LOADS = { times: 2, byMs: 5_000 } as const;
+/** A worker below this share of its peers' tokens per request and second is slow. */
+const SHARE = 0.6;
+/** Values that its speed is the mean of. */
+const LOOKS = 4;
+/** Without a heartbeat for this long an agent is silent, ms; one arrives each second. */
+const SILENT_MS = 4_000;
+
+export interface SlowNode {
+  readonly node: string;
+  readonly why: string;
+}
+
+const WORKERS: ReadonlySet<ProcessRole> = new Set(['prefill', 'decode', 'agg']);
+
+/**
+ * The nodes that keep the job waiting, the worst reason of each: its agent is silent, its workers load much longer or
+ * compute much slower than their peers on other nodes.
+ * @param now ms since 1970
+ * @param isLive heartbeats arrive
+ */
+export function slowNodes(history: JobHistory, engines: Engines, now: number, isLive: boolean): SlowNode[] {
+  const found = new Map<string, string>();
+  const note = (node: string, why: string): void => {
+    if (!found.has(node)) found.set(node, why);
+  };
+  const { agents, clocks, processes } = history.job;
+  if (isLive)
+    for (const [node, at] of history.heardAt)
+      if (now - at > SILENT_MS && ['joined', 'suspect'].includes(agents.get(node) ?? ''))
+        note(node, `no heartbeat for ${duration(now - at)}`);
+  const workers = [...processes.values()].filter(({ role }) => WORKERS.has(role));
+  for (const [role, peers] of groupsOf(workers)) {
+    slowToCompute(role, peers, engines, note);
+    slowToLoad(role, peers, history, now, note);
+  }
+  for (const [node, clock] of clocks)
+    if (isClockOff(clock)) note(node, `its clock is off by ${duration(Math.abs(clock.offsetMs))}`);
+  return [...found].map(([node, why]) => ({ node, why }));
+}
+
+function groupsOf(workers: readonly ProcessView[]): Map<ProcessRole, ProcessView[]> {
+  const groups = new Map<ProcessRole, ProcessView[]>();
+  for (const worker of workers) {
+    const peers = groups.get(worker.role);
+    if (peers) peers.push(worker);
+    else groups.set(worker.role, [worker]);
+  }
+  return groups;
+}
+
+type Note = (node: string, why: string) => void;
+
+/** Compares the tokens per second that each request gets. */
+function slowToCompute(role: string, peers: readonly ProcessView[], engines: Engines, note: Note): void {
+  const speeds = peers.flatMap(({ id, node, state }) => {
+    const engine = state === 'ready' || state === 'degraded' ? engines.of(id) : undefined;
+    const rates = (role === 'prefill' ? engine?.inputRate : engine?.outputRate)?.slice(-LOOKS) ?? [];
+    const running = engine?.running.slice(-LOOKS) ?? [];
+    if (rates.length === 0 || running.every((count) => count === 0)) return [];
+    return [{ id, node, speed: mean(rates) / Math.max(1, mean(running)) }];
+  });
+  if (speeds.length < LEAST_PEERS) return;
+  const usual = median(speeds.map(({ speed }) => speed));
+  for (const { id, node, speed } of speeds.toSorted((a, b) => a.speed - b.speed))
+    if (speed < SHARE * usual)
+      note(node, `${id} makes ${speed.toFixed(0)} tokens/s for each request, its peers ${usual.toFixed(0)}`);
+}
+
+/** Compares the time from a worker's start until it is ready. */
+function slowToLoad(
+  role: string,
+  peers: readonly ProcessView[],
+  { pasts }: JobHistory,
+  now: number,
+  note: Note,
+): void {
+  const loads = peers.flatMap(({ id, node, state }) => {
+    const changes = pasts.get(id)?.changes ?? [];
+    const begun = changes.findLast(({ to }) => to === 'starting');
+    if (!begun) return [];
+    const from = Date.parse(begun.at);
+    const ready = changes.findLast(({ to, at }) => to === 'ready' && Date.parse(at) >= from);
+    if (!ready && state !== 'starting') return [];
+    return [{ id, node, isReady: ready !== undefined, ms: (ready ? Date.parse(ready.at) : now) - from }];
+  });
+  const done = loads.filter(({ isReady }) => isReady);
+  if (done.length < LEAST_PEERS - 1 || loads.length < LEAST_PEERS) return;
+  const usual = median(done.map(({ ms }) => ms));
+  for (const { id, node, isReady, ms } of loads.toSorted((a, b) => b.ms - a.ms)) {
+    if (ms <= LOADS.times * usual || ms - usual < LOADS.byMs) continue;
+    const took = isReady ? `took ${duration(ms)} to load` : `has been loading for ${duration(ms)}`;
+    note(node, `${id} ${took}, the other ${role} workers ${duration(usual)}`);
+  }
+}
+
+const mean = (values: readonly number[]): number =>
+  values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}
