@@ -81,6 +81,7 @@ const FLOORS = [
     'cli/terminal',
     'cli/dry-run',
     'cli/jobs',
+    'cli/logs',
     'cli/view',
     ...['cli/watch/model', 'cli/watch/views', 'cli/watch/sources', 'cli/watch'],
     'cli/submit',

@@ -41,13 +41,28 @@ export const endOf = (
     return { text: whole ? text : text.slice(text.indexOf('\n') + 1), whole };
   });
 
-/** The text after byte `offset`, at most 256 KiB. A file that has become shorter is read from its start. */
+/**
+ * The text after byte `offset`, at most 256 KiB, of whole characters of UTF-8. A file that has become shorter is read from
+ * its start.
+ */
 export const pieceFrom = (file: string, offset: number): Promise<LogPiece> =>
   withFile(file, async (handle, size) => {
     const from = offset > size ? 0 : offset;
-    const to = Math.min(size, from + PIECE);
-    return { text: await read(handle, from, to), offset: to };
+    const bytes = await readBytes(handle, from, Math.min(size, from + PIECE));
+    const whole = bytes.subarray(0, bytes.length - cutCharacter(bytes));
+    return { text: whole.toString('utf8'), offset: from + whole.length };
   });
+
+/** Number of bytes at the end that begin a character of UTF-8 (RFC 3629) without its rest. */
+function cutCharacter(bytes: Buffer): number {
+  for (let back = 1; back <= Math.min(3, bytes.length - 1); back++) {
+    const byte = bytes[bytes.length - back] ?? 0;
+    if ((byte & 0xc0) === 0x80) continue;
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return length > back ? back : 0;
+  }
+  return 0;
+}
 
 /**
  * Refuses pipes, because their reader would block. An event names the log's path, and any owner of an agent's
@@ -64,9 +79,11 @@ async function withFile<T>(file: string, use: (handle: FileHandle, size: number)
   }
 }
 
-async function read(handle: FileHandle, from: number, to: number): Promise<string> {
-  if (to <= from) return '';
-  const buffer = Buffer.alloc(to - from);
+const read = async (handle: FileHandle, from: number, to: number): Promise<string> =>
+  (await readBytes(handle, from, to)).toString('utf8');
+
+async function readBytes(handle: FileHandle, from: number, to: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(Math.max(0, to - from));
   const { bytesRead } = await handle.read(buffer, 0, buffer.length, from);
-  return buffer.toString('utf8', 0, bytesRead);
+  return buffer.subarray(0, bytesRead);
 }

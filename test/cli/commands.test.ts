@@ -89,10 +89,24 @@ describe('srtctl logs', () => {
 
   it('lists the logs with their files and sizes', async () => {
     await logged();
-    const { exitCode, stdout } = await srtctl('logs', 'a');
+    const { exitCode, stdout } = await srtctl('logs', 'a', '--list');
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/^prefill-0-0 +14 B {2}.*prefill\.out$/m);
     expect(stdout).toMatch(/^coordinator +23 B {2}.*sweep_a\.log$/m);
+  });
+
+  it('merges the logs of all processes by time, marks those without times, and prints JSON', async () => {
+    await logged();
+    const { stdout } = await srtctl('logs', 'a', '-t');
+    expect(stdout.split('\n').map((line) => line.replace(/^[ ~][\d:.]+ /, ''))).toEqual([
+      'prefill-0-0 | one',
+      'prefill-0-0 | two',
+      'prefill-0-0 | three',
+      'coordinator | the coordinator speaks',
+      '',
+    ]);
+    const json = await srtctl('logs', 'a', 'pre*', '--json', '--grep', 'THREE', '-i');
+    expect(JSON.parse(json.stdout)).toMatchObject({ process: 'prefill-0-0', node: 'node1', text: 'three' });
   });
 
   it('shows the last lines of a process, and of the coordinator, from their files when the job is over', async () => {

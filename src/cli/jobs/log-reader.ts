@@ -5,7 +5,6 @@ import { WIRE_VERSION } from '../../messages/events/events.ts';
 import { subjectsOf } from '../../messages/events/subjects.ts';
 import { type LogPiece, pieceFrom, tailOf } from '../../os/log-tail.ts';
 import type { JobOnDisk } from './job-dir.ts';
-import type { LogFile } from './log-files.ts';
 
 /** How long an agent may wait for new text before it answers with none. */
 const WAIT_MS = 2_000;
@@ -14,7 +13,14 @@ const LOOK_AGAIN_MS = 200;
 /** The limit of one request (messages/events/control.ts). */
 const MOST_LINES = 10_000;
 
-export interface LogReader {
+/** A log, and the agent that runs its process; null where the log is only a file. */
+interface LogFile {
+  readonly process: string;
+  readonly agent: string | null;
+  readonly file: string;
+}
+
+interface LogReader {
   tail(lines: number): Promise<LogPiece>;
   /** The text after an offset; waits a while when there is none yet. */
   from(offset: number): Promise<LogPiece>;
@@ -31,7 +37,7 @@ export async function readLog(job: JobOnDisk, log: LogFile): Promise<LogReader> 
   const { connectOperator } = await import('./operator-bus.ts');
   const bus = await connectOperator(job, 'logs');
   if (!bus) return file;
-  const ask = asker(bus, subjectsOf(job.jobId).log(log.agent, log.process));
+  const ask = askerOf(bus, subjectsOf(job.jobId).log(log.agent, log.process));
   return {
     tail: async (lines) => (await ask({ lines: Math.min(lines, MOST_LINES) })) ?? file.tail(lines),
     from: async (offset) => (await ask({ offset, waitMs: WAIT_MS })) ?? file.from(offset),
@@ -55,7 +61,10 @@ function fileReader(file: string): LogReader {
  * Sends requests to an agent; undefined when it does not answer, at once when the bus is away (a request
  * would only time out).
  */
-function asker(bus: Bus, subject: string): (request: Omit<LogRequest, 'v'>) => Promise<LogPiece | undefined> {
+export function askerOf(
+  bus: Bus,
+  subject: string,
+): (request: Omit<LogRequest, 'v'>) => Promise<LogPiece | undefined> {
   let isAway = (): void => {};
   let away = new Promise<undefined>((resolve) => {
     isAway = () => resolve(undefined);
