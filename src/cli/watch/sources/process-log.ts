@@ -26,7 +26,7 @@ export class ProcessLog {
   async #follow(job: JobOnDisk, process: string, past: ProcessPast, changed: () => void): Promise<void> {
     const { readLog } = await import('../../jobs/log-reader.ts');
     const agent = agentOfSource(past.source) ?? past.node;
-    const reader = await readLog(job, { process, agent, file: past.logFile, size: 0 });
+    const reader = await readLog(job, { process, agent, file: past.logFile });
     try {
       let piece = await reader.tail(FIRST_LINES);
       while (!this.#ended.signal.aborted) {
