@@ -119,6 +119,7 @@ const programs = {
   loadgen: 'src/benchmarks/loadgen/main.ts',
   'stage-model': 'src/steps/main.ts',
   'doctor-node': 'src/doctor/node-main.ts',
+  'telemetry-pack': 'src/telemetry/main.ts',
   simulator: 'src/simulator/main.ts',
 };
 

@@ -18,6 +18,7 @@ import { Fleet } from './fleet/fleet.ts';
 import { AliveFile } from './record/alive-file.ts';
 import { JobRecord } from './record/job-record.ts';
 import { ResultsFile } from './record/results-file.ts';
+import { finishTelemetry } from './record/telemetry-files.ts';
 import { Cleaner } from './sweep/cleanup.ts';
 import { Explainer } from './sweep/explainer.ts';
 import { HostSetup } from './sweep/host-setup.ts';
@@ -157,6 +158,7 @@ export class Coordinator {
     await this.#record.close(this.#bus.isGone ? 0 : LAST_EVENTS_MS);
     await this.#bus.disconnect();
     await nats.stop();
+    await finishTelemetry(spec, log);
     // The run is over, so a file system that is now read-only does not fail it; the next command removes the keys.
     for (const removed of await Promise.allSettled([removeCredentials(spec), this.#aliveFile.remove()]))
       if (removed.status === 'rejected')

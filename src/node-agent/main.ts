@@ -110,7 +110,10 @@ async function main(): Promise<void> {
   });
   const telemetry =
     config.telemetry &&
-    startTelemetry({ config, incarnation, bus, subjects, table, environment, clock, log });
+    startTelemetry({
+      ...{ config, incarnation, bus, subjects, table, environment, clock, log },
+      packScript: join(here, 'telemetry-pack.js'),
+    });
   const agent = new NodeAgent({
     config,
     incarnation,

@@ -103,7 +103,9 @@ export class Points {
 
   /** An attempt's result is on disk. */
   ended(result: PointResult): void {
-    this.#options.record.send({ kind: 'point.result', ordinal: result.ordinal, result });
+    const { record, bus, subjects } = this.#options;
+    record.send({ kind: 'point.result', ordinal: result.ordinal, result });
+    bus.publish(subjects.telemetryPack, { v: WIRE_VERSION });
   }
 
   /** Another attempt follows. */

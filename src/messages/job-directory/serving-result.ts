@@ -168,6 +168,8 @@ export const servingResultSchema = z.object({
   /** The first few distinct errors of failed requests. */
   errors: z.array(z.string()),
   durationS: z.number(),
+  /** The measured window: from the first request to the last answer, ms since 1970. */
+  window: z.object({ from: z.number(), to: z.number() }).optional(),
   inputTokens: z.number().int(),
   outputTokens: z.number().int(),
   ...throughputsShape,

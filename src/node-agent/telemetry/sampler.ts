@@ -44,6 +44,8 @@ export interface SamplerOptions {
   /** The environment that the agent gives to its processes. */
   readonly environment: Readonly<Record<string, string>>;
   readonly collectors?: (book: SeriesBook) => readonly Collector[];
+  /** Called after each batch. */
+  readonly onBatch?: () => void;
   readonly log: { warn(detail: object, message: string): void };
 }
 
@@ -82,7 +84,12 @@ export class Sampler {
     return ids.length;
   }
 
-  /** Takes the last samples and closes the log; resolves with its path. Samples go on in a new log. */
+  /** Characters in the log so far. */
+  get logSize(): number {
+    return this.#log.size;
+  }
+
+  /** Closes the log; resolves with its path when it is complete. Samples go on in a new one. */
   async turnLog(): Promise<string> {
     const old = this.#log;
     this.#log = this.#openLog();
@@ -168,6 +175,7 @@ export class Sampler {
       if (bus.status.connected) bus.publish(subjects.telemetrySamples(node), batch);
     }
     if (bus.status.connected) this.#repeat(at);
+    this.#options.onBatch?.();
   }
 
   /** Sends a part of all series again. */

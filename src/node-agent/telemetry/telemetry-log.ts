@@ -12,6 +12,8 @@ const MOST_WAITING = 16 * 1024 * 1024;
 export class TelemetryLog {
   readonly path: string;
   readonly #onDefect: (error: unknown) => void;
+  /** Characters so far. */
+  size = 0;
   #waiting = '';
   #writing: Promise<void> | undefined;
   #file: FileHandle | undefined;
@@ -34,6 +36,7 @@ export class TelemetryLog {
       this.#break(new Error('the file system does not keep up'));
       return;
     }
+    this.size += line.length + 1;
     this.#waiting += `${line}\n`;
     this.#writing ??= this.#write();
   }

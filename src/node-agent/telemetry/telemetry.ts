@@ -7,6 +7,7 @@ import {
   telemetryPackSchema,
 } from '../../messages/events/telemetry.ts';
 import type { TelemetrySettings } from '../../messages/job-directory/job-files.ts';
+import { Packing } from './packing.ts';
 import { Sampler, type SamplerOptions } from './sampler.ts';
 
 export interface TelemetryOptions extends Pick<SamplerOptions, 'environment' | 'incarnation' | 'log'> {
@@ -15,6 +16,8 @@ export interface TelemetryOptions extends Pick<SamplerOptions, 'environment' | '
   readonly subjects: Subjects;
   readonly table: { readonly ready: ReturnType<SamplerOptions['ready']> };
   readonly clock: { readonly now: () => number };
+  /** The program that packs logs (telemetry-pack.js). */
+  readonly packScript: string;
 }
 
 /** An agent's telemetry: samples from now until `end`, in logs that are packed at the end of each point. */
@@ -24,22 +27,20 @@ export interface Telemetry {
 }
 
 export function startTelemetry(options: TelemetryOptions): Telemetry | undefined {
-  const { config, incarnation, bus, subjects, table, environment, clock, log } = options;
+  const { config, incarnation, bus, subjects, table, environment, clock, packScript, log } = options;
   const { node, telemetry: settings } = config;
   if (!settings) return undefined;
-  const sampler = new Sampler({
+  const sampler: Sampler = new Sampler({
     ...{ node, incarnation, settings, bus, subjects, environment, log },
     now: () => clock.now(),
     ready: () => table.ready,
+    onBatch: () => packing.batchSent(),
   });
+  const packing = new Packing({ sampler, script: packScript, log });
   bus.subscribe(subjects.telemetryDescribe(node), describeRequestSchema, ({ respond }) =>
     respond({ v: WIRE_VERSION, series: sampler.describe() } satisfies DescribeReply),
   );
-  bus.subscribe(subjects.telemetryPack, telemetryPackSchema, () => void sampler.turnLog());
+  bus.subscribe(subjects.telemetryPack, telemetryPackSchema, () => packing.pointEnded());
   sampler.start();
-  return {
-    async end() {
-      await sampler.stop();
-    },
-  };
+  return { end: () => packing.end() };
 }

@@ -60,6 +60,8 @@ export class Summary {
   readonly #fine: TimeCounts;
   readonly #coarse: TimeCounts | null;
   readonly #since: number;
+  /** What makes ms since 1970 of a time. */
+  readonly #epoch: number;
   #times: PlainSummary['times'] = null;
 
   constructor(config: SummaryConfig, concurrency: number, options: SummaryOptions = {}) {
@@ -74,7 +76,8 @@ export class Summary {
     this.#goodput = new Goodput(config.slo ?? {});
     this.#fine = new TimeCounts(begin, FINE.width, FINE.most);
     this.#coarse = config.rates ? new TimeCounts(begin, COARSE.width, COARSE.most) : null;
-    this.#since = Date.now() - (performance.now() - begin);
+    this.#epoch = Date.now() - performance.now();
+    this.#since = this.#epoch + begin;
   }
 
   /** A failed request is counted, and is in no figure but the duration. */
@@ -152,6 +155,7 @@ export class Summary {
     const { requests, completed, failed, inputTokens, outputTokens, chunks } = counts;
     const [first, lastSent, last, full] = this.#times ?? [0, 0, 0, 0];
     const durationS = last > first ? (last - first) / 1_000 : 0;
+    const window = { from: this.#epoch + first, to: this.#epoch + last };
     const throughputs = throughputsOf({ completed, inputTokens, outputTokens }, durationS);
     const e2el = this.#of('e2elMs');
     const hasRate = requestRate !== 'inf';
@@ -159,6 +163,7 @@ export class Summary {
       concurrency: this.#concurrency,
       requestRate: hasRate ? requestRate : null,
       ...{ isl, osl, requests, completed, failed, errors: [...errors], durationS, inputTokens, outputTokens },
+      ...(this.#times ? { window } : {}),
       ...throughputs,
       ...this.#all(TIMES),
       ...(hasRate ? this.#all(FROM_INTENDED) : {}),
