@@ -120,6 +120,8 @@ const programs = {
   'stage-model': 'src/steps/main.ts',
   'doctor-node': 'src/doctor/node-main.ts',
   'telemetry-pack': 'src/telemetry/main.ts',
+  reporter: 'src/reporting/main.ts',
+  'status-server': 'src/reporting/server/main.ts',
   simulator: 'src/simulator/main.ts',
 };
 
@@ -165,6 +167,11 @@ export async function bundle(dist, { minify }) {
   // The agents' guard and keepers, steps and the simulator's stand-ins for PATH.
   for (const name of ['guard.sh', 'keeper.pl', 'keeper.py'])
     cpSync(join(root, 'src/os/processes', name), join(dist, name));
+  // status-server looks for SQLite beside itself.
+  cpSync(
+    join(root, 'node_modules/node-sqlite3-wasm/dist/node-sqlite3-wasm.wasm'),
+    join(dist, 'node-sqlite3-wasm.wasm'),
+  );
   cpSync(join(root, 'src/why/signatures.yaml'), join(dist, 'signatures.yaml'));
   cpSync(join(root, 'src/engine-options/tables'), join(dist, 'engine-options'), { recursive: true });
   cpSync(join(root, 'src/static/library.sh'), join(dist, 'static.sh'));

@@ -68,6 +68,7 @@ const FLOORS = [
   'steps',
   ...['report/model', 'report/foreign', 'report/charts', 'report/compare', 'report/text'],
   ...['report/page', 'report/browser'],
+  ...['reporting/common', 'reporting/status', 'reporting/traces', 'reporting/server', 'reporting'],
   ...[
     'simulator/common',
     'simulator/engine',
@@ -106,6 +107,7 @@ const KNOWS_ONLY: Readonly<Record<string, readonly string[]>> = {
   telemetry: ['messages', 'os'],
   'node-agent': ['machines', 'messages', 'os', 'platform/containers', 'telemetry'],
   report: ['messages', 'recipe/values'],
+  reporting: ['messages', 'os', 'recipe/schema', 'report/model'],
   doctor: ['messages', 'os', 'platform', 'recipe'],
   static: ['benchmarks', 'frontends', 'messages', 'model', 'os', 'plan', 'platform', 'recipe', 'services'],
 };

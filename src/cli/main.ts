@@ -16,6 +16,7 @@ import { registerResolveOverride } from './commands/resolve-override.ts';
 import { registerResults } from './commands/results.ts';
 import { registerResume } from './commands/resume.ts';
 import { registerSchema } from './commands/schema.ts';
+import { registerStatusServer } from './commands/status-server.ts';
 import { registerBus } from './commands/watching/bus.ts';
 import { registerEvents } from './commands/watching/events.ts';
 import { registerLogs } from './commands/watching/logs.ts';
@@ -115,6 +116,7 @@ for (const register of [
   registerWhy,
   registerCancel,
   registerBus,
+  registerStatusServer,
   registerBench,
   registerSchema,
   registerResolveOverride,

@@ -42,6 +42,7 @@ import { natsServerFor } from './bus-server/nats-release.ts';
 import { NatsServer } from './bus-server/nats-server.ts';
 import { Coordinator } from './coordinator.ts';
 import { readPointResults } from './record/read-results.ts';
+import { startReporter } from './reporter.ts';
 import { pointsInOrder } from './sweep/points-in-order.ts';
 import { startCoordinatorGuard } from './takeover/coordinator-guard.ts';
 import { clearDeadJobs, ownHome, removeHome } from './takeover/dead-jobs.ts';
@@ -103,6 +104,16 @@ async function main(): Promise<void> {
     onLost: (why) => log.warn({ why }, 'the guard is gone: another one is started'),
   });
 
+  const reporter = startReporter({
+    script: join(distDir, 'reporter.js'),
+    specFile,
+    recipe: variant.points[0]?.recipe,
+    env: process.env,
+    mark: mark(COORDINATORS.reporter),
+    began: (pid) => guard?.began(pid),
+    over: (pid) => guard?.over(pid),
+    log,
+  });
   const etcdCommand = usesEtcd() ? commandOf('etcd', process.env, process.cwd()) : 'etcd';
   const etcd = usesEtcd() ? [dirname(findProgram('etcd', process.env, process.cwd()))] : [];
   // On a cluster each node has its own directory, which the node's agent makes. On this machine it is the
@@ -271,6 +282,7 @@ async function main(): Promise<void> {
     log,
   });
 
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => reporter.giveUp());
   process.on('SIGINT', () => coordinator.interrupt('interrupted (Ctrl-C)', 130));
   process.on('SIGTERM', () => coordinator.interrupt(here.whyTerminated(), 143));
   process.on('SIGHUP', () => coordinator.interrupt('the terminal is gone (SIGHUP)', 143));
@@ -279,6 +291,7 @@ async function main(): Promise<void> {
 
   await coordinator.announce();
   const exitCode = await coordinator.run();
+  await reporter.finish(clock.now(), here.endsAt);
   // A coordinator that died just before this job started is certainly dead by now.
   clearDead();
   epochLock.release();

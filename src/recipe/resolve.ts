@@ -65,6 +65,7 @@ export function resolveRecipe(value: Plain, cluster: ClusterConfig, env: Environ
     resolved.supervision = withFallback(plainOr(value.supervision), cluster.default_supervision);
   }
   if (cluster.default_host_setup) resolved.host_setup ??= cluster.default_host_setup;
+  if (cluster.reporting) resolved.reporting ??= cluster.reporting;
   for (const section of ['environment', 'extra_mount', 'container_mounts', 'setup_script']) {
     if (value[section] !== undefined) resolved[section] = expand(value[section]);
   }

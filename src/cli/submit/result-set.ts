@@ -16,7 +16,12 @@ export async function resultSetOf(
   variant: LoadedVariant,
 ): Promise<string> {
   const script = setupScript === null ? null : await readFile(setupScript, 'utf8').catch(() => setupScript);
-  const points = variant.points.map(({ name, params, recipe }) => ({ name, params, recipe }));
+  // Where a run is reported says nothing about its results.
+  const points = variant.points.map(({ name, params, recipe: { reporting: _, ...recipe } }) => ({
+    name,
+    params,
+    recipe,
+  }));
   const text = JSON.stringify({ mode, mock, script, points }, (_, value: unknown) =>
     typeof value === 'object' && value !== null && !Array.isArray(value)
       ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))

@@ -20,11 +20,13 @@ import { existsFor, requireRunnable } from '../../recipe/checks/runnable.ts';
 import { warningsOf } from '../../recipe/checks/warnings.ts';
 import { findRecipes, type LoadedVariant, loadAll, parseEdits } from '../../recipe/load.ts';
 import { type ClusterConfig, findClusterConfig } from '../../recipe/schema/cluster.ts';
+import { isReported } from '../../recipe/schema/reporting.ts';
 import { timeLimitMs } from '../../recipe/values/time-limit.ts';
 import { placeIn } from '../../recipe/variant.ts';
 import { estimateOf, estimateText, mostGpuHours } from '../dry-run/estimate.ts';
 import { sayEnd, sayLine, submittedLine } from '../jobs/json-lines.ts';
 import { type EditOptions, editTexts } from '../terminal/options.ts';
+import { announceJob } from './announce-job.ts';
 import { type JobToRun, jobsToRun } from './jobs-to-run.ts';
 import { distDirectory, setupScriptOf } from './local-job.ts';
 import { makeOutputsDirectory } from './outputs-directory.ts';
@@ -238,6 +240,12 @@ function oldNats({ points }: LoadedVariant, mock: boolean): string[] {
   }
 }
 
+/** A script without a coordinator reports nothing. */
+const unreported = ({ file, points }: LoadedVariant): string[] =>
+  points.some(({ recipe }) => isReported(recipe))
+    ? [`${file}: reporting, observability: in static mode nothing is reported, traced or uploaded`]
+    : [];
+
 /** Checks and plans each variant before anything is submitted. */
 export function prepare(
   options: SlurmJobOptions,
@@ -253,7 +261,12 @@ export function prepare(
     const hostSetup = runsHostSetup(variant, { mode: 'slurm', mock, told: options.hostSetup });
     const runtime = containerRuntimeOf(cluster, { mock, mode: 'slurm' });
     const way = { mock, containers: !mock && runtime !== 'none', runtime, hostSetup };
-    const warnings = [...warningsOf(variant, way, cluster), ...refused.lines, ...oldNats(variant, mock)];
+    const warnings = [
+      ...warningsOf(variant, way, cluster),
+      ...refused.lines,
+      ...oldNats(variant, mock),
+      ...(options.orchestrator === false ? unreported(variant) : []),
+    ];
     for (const line of warnings) process.stderr.write(`srtctl: warning: ${line}\n`);
     return {
       variant,
@@ -338,6 +351,7 @@ async function submit(
     await slurm('scancel', [jobId]);
     throw error;
   }
+  await announceJob(spec, recipe);
   const estimate = estimateOf(variant, cluster, nodes, await tookBefore(outputs, variant));
   if (view.json) sayLine({ ...submittedLine(spec, nodes), estimate });
   else

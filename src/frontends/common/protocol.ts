@@ -59,8 +59,6 @@ export interface FrontendProtocol extends Checks {
   readonly namedBy?: EndpointMode;
   /** Settings that the recipe's release refuses: a warning for each, but not for simulated engines. */
   refused?(recipe: Recipe): Finding[];
-  /** true: it and its workers send traces to `observability.otel_endpoint`. */
-  readonly traces?: boolean;
   /** Time that its workers need from SIGTERM to SIGKILL, where it is more than usual. */
   readonly workerGraceMs?: number;
   /** The oldest nats-server that its release and its workers run with; undefined where any will do. */

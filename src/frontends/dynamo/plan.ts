@@ -42,7 +42,6 @@ const ON_UNLESS_TOLD = onUnlessTold('dynamo.frontend');
 export const dynamo: FrontendProtocol = {
   type: 'dynamo',
   summary: 'workers register with it',
-  traces: true,
   workerGraceMs: GRACE_MS,
   notDone,
   refused,

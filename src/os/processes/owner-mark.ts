@@ -37,7 +37,7 @@ export interface OwnerMark {
 }
 
 /** Numbers in a coordinator's mark. */
-export const COORDINATORS = { natsServer: 1, agent: 2 };
+export const COORDINATORS = { natsServer: 1, agent: 2, reporter: 3 };
 export const COORDINATORS_NUMBERS: readonly number[] = Object.values(COORDINATORS);
 
 /**

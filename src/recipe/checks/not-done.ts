@@ -44,10 +44,8 @@ const beforeKinds: readonly Rule[] = [
   ],
   [
     'observability.enable_otel',
-    ({ observability, frontend }) =>
-      observability?.enable_otel === true &&
-      (!frontendFor(frontend.type)?.traces || !observability.otel_endpoint),
-    `${VAIN}traces need otel_endpoint, and come from Dynamo alone (frontend.type: dynamo)`,
+    ({ observability }) => observability?.enable_otel === true && !observability.otel_endpoint,
+    `${VAIN}traces need otel_endpoint`,
   ],
   [
     'observability.nsys',
@@ -91,13 +89,21 @@ const beforeKinds: readonly Rule[] = [
   ],
   ['post_eval', ({ post_eval: evaluation }) => evaluation != null, `${YET}no evaluation is run`],
   ['reporting.publishers', ({ reporting }) => reporting?.publishers != null, `${YET}no publisher is started`],
-  ['reporting.status', ({ reporting }) => reporting?.status != null, `${YET}no status is sent anywhere`],
+  [
+    'reporting.status.logging-stream-interval',
+    ({ reporting }) => reporting?.status?.['logging-stream-interval'] != null,
+    `${YET}no log is sent during the run; reporting.s3 uploads all of them at its end`,
+  ],
   [
     'reporting.ai_analysis',
     ({ reporting }) => reporting?.ai_analysis?.enabled === true,
     `${YET}failures are not analysed`,
   ],
-  ['reporting.s3', ({ reporting }) => reporting?.s3 != null, `${YET}logs stay in the output directory`],
+  [
+    'reporting.s3.archive',
+    ({ reporting }) => (reporting?.s3?.archive ?? []).length > 0,
+    `${YET}each file is uploaded by itself`,
+  ],
   [
     'host_setup',
     ({ host_setup: host }, { mock, hostSetup = !mock }) =>

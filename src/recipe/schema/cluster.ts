@@ -10,7 +10,8 @@ import { readTrustedFile } from '../source/trusted-file.ts';
 import { mountMapSchema } from '../values/mount-path.ts';
 import { timeLimitSchema } from '../values/time-limit.ts';
 import { directivesSchema, lineSchema, positiveSchema } from '../values/values.ts';
-import { gpuExporterSchema, hostSetupSchema, reportingSchema } from './observability.ts';
+import { gpuExporterSchema, hostSetupSchema } from './observability.ts';
+import { reportingSchema } from './reporting.ts';
 
 const aliases = (what: string) => z.record(z.string(), z.string()).nullish().describe(what);
 

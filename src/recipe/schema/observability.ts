@@ -82,9 +82,12 @@ export const observabilitySchema = z.lazy(() =>
   z.strictObject({
     enabled: enabled('record the metrics of workers and nodes'),
     scrape_metrics: flag('read the metrics of workers'),
-    enable_otel: enabled('send traces of requests; needs otel_endpoint'),
+    enable_otel: enabled(
+      'send a trace of the job, and of requests where the router can; needs otel_endpoint',
+    ),
     host_sampler_all_nodes: flag('sample the processes of every node, not of the first alone'),
     otel_endpoint: text('collector of OpenTelemetry, such as http://10.0.0.1:4317'),
+    otel_requests: count('requests of each point that are traced; by default 100'),
     tachometer: z
       .strictObject({
         enabled: flag('whether it runs; by default with observability'),
@@ -160,59 +163,6 @@ export const telemetrySchema = z.lazy(() =>
       })
       .nullish()
       .describe('a picture of the batches while the run goes on'),
-  }),
-);
-
-export const reportingSchema = z.lazy(() =>
-  z.strictObject({
-    status: z
-      .strictObject({
-        endpoint: text('URL that receives each change of state'),
-        endpoints: z.array(z.string()).nullish().describe('several of them'),
-        job_id_prefix: text('beginning of the ids under which jobs are reported'),
-        token_env: text('variable with the bearer token; by default SRTCTL_STATUS_TOKEN'),
-        'logging-stream-interval': seconds(
-          'from one upload of logs to the next; by default none is uploaded',
-        ),
-      })
-      .nullish()
-      .describe('where the state of a run is reported'),
-    publishers: z
-      .array(
-        z.strictObject({
-          name: z.string().min(1).describe('name of the publisher'),
-          command: z.array(z.string()).min(1).describe('program and arguments that receive the result'),
-          timeout_seconds: positiveSchema.nullish().describe('seconds that it may take'),
-          env: labels('environment of the program'),
-          required: flag('fail the run when it fails'),
-        }),
-      )
-      .nullish()
-      .describe('programs that are given the result of a run'),
-    ai_analysis: z
-      .strictObject({
-        enabled: enabled('whether failures are analysed'),
-        openrouter_api_key: text('key of the service; better in the environment as OPENROUTER_API_KEY'),
-        gh_token: text('token for GitHub; better in the environment as GH_TOKEN'),
-        repos_to_search: z.array(z.string()).nullish().describe('repositories to search for changes'),
-        pr_search_days: positiveSchema.nullish().describe('days of changes'),
-        prompt: text('the question'),
-      })
-      .nullish()
-      .describe('analysis of failures by a language model'),
-    s3: z
-      .strictObject({
-        bucket: z.string().min(1).describe('name of the bucket'),
-        prefix: text('beginning of the names in it'),
-        region: text('region of the bucket'),
-        endpoint_url: text('URL of a service other than AWS'),
-        access_key_id: text('better in the environment as AWS_ACCESS_KEY_ID'),
-        secret_access_key: text('better in the environment as AWS_SECRET_ACCESS_KEY'),
-        exclude: z.array(z.string()).nullish().describe('patterns of files that stay here'),
-        archive: z.array(z.string()).nullish().describe('patterns of files that are packed into one'),
-      })
-      .nullish()
-      .describe('where logs are kept after a run'),
   }),
 );
 

@@ -21,10 +21,10 @@ import {
   observabilitySchema,
   outputSchema,
   postEvalSchema,
-  reportingSchema,
   telemetrySchema,
 } from './observability.ts';
 import { profilingSchema } from './profiling.ts';
+import { reportingSchema } from './reporting.ts';
 import { modelSchema, resourcesSchema, slurmSchema } from './resources.ts';
 import { rolesSchemaOf } from './roles.ts';
 import { servicesSchemaOf } from './service-checks.ts';

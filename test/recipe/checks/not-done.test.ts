@@ -301,6 +301,16 @@ const USED: Readonly<Record<string, readonly string[]>> = {
   'backends/index.ts': ['backend.type'],
   'benchmarks/index.ts': ['benchmark.type'],
   'model/recipe-of.ts': ['roles'],
+  'recipe/schema/reporting.ts': [
+    ...['endpoint', 'endpoints', 'job_id_prefix', 'token_env'].map((key) => `reporting.status.${key}`),
+    ...['url', 'secret_env'].map((key) => `reporting.webhooks.${key}`),
+  ],
+  'reporting/upload.ts': [
+    ...['bucket', 'prefix', 'region', 'endpoint_url', 'access_key_id', 'secret_access_key', 'exclude'].map(
+      (key) => `reporting.s3.${key}`,
+    ),
+  ],
+  'reporting/common/job.ts': ['observability.otel_requests'],
   'cli/dry-run/estimate.ts': ['max_gpu_hours', 'cluster:max_gpu_hours'],
   'recipe/checks/runnable.ts': ['cluster:preflight'],
   'recipe/checks/sidecar.ts': ['dynamo.engine_mode'],
@@ -378,9 +388,9 @@ const SAID: readonly (readonly [key: string, recipe: object])[] = [
   ['frontend.epp_config', { frontend: { epp_config: { a: 1 } } }],
   ['post_eval', { post_eval: {} }],
   ['reporting.publishers', { reporting: { publishers: [{ name: 'a', command: ['a'] }] } }],
-  ['reporting.status', { reporting: { status: { endpoint: 'http://a' } } }],
+  ['reporting.status.logging-stream-interval', { reporting: { status: { 'logging-stream-interval': 60 } } }],
   ['reporting.ai_analysis', { reporting: { ai_analysis: { enabled: true } } }],
-  ['reporting.s3', { reporting: { s3: { bucket: 'b' } } }],
+  ['reporting.s3.archive', { reporting: { s3: { bucket: 'b', archive: ['a'] } } }],
   ['output.log_dir', { output: { log_dir: '/logs' } }],
   ['profiling.type', { profiling: { type: 'torch' } }],
   ['profiling.type', { profiling: { type: 'nsys' } }],

@@ -1,0 +1,56 @@
+import type { Outcome } from './deliveries.ts';
+
+/** How long the other side may take to answer: 5 s, as in srt-slurm (core/status.py). */
+const ANSWER_MS = 5_000;
+/** Characters of an answer that a log line quotes. */
+const MOST_QUOTED = 200;
+
+export interface Message {
+  readonly method: 'POST' | 'PUT';
+  readonly url: string;
+  readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export type Answer =
+  | { readonly status: number; readonly text: string; readonly afterMs: number }
+  | { readonly failed: string };
+
+/**
+ * Sends JSON. A redirection is a failure, because a token must not follow it to another host. Never throws.
+ * @param signal gives the request up
+ */
+export async function sendJson(
+  { method, url, body, headers }: Message,
+  signal: AbortSignal,
+): Promise<Answer> {
+  try {
+    const response = await fetch(url, {
+      ...{ method, body, redirect: 'error' },
+      headers: { 'content-type': 'application/json', ...headers },
+      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
+    });
+    const text = (await response.text()).slice(0, MOST_QUOTED);
+    const asked = Number(response.headers.get('retry-after'));
+    return { status: response.status, text, afterMs: Number.isFinite(asked) ? asked * 1_000 : 0 };
+  } catch (error) {
+    return { failed: reasonOf(error) };
+  }
+}
+
+/** A receiver that is overloaded or broken may take the message later; one that refuses it will not. */
+export function outcomeOf(answer: Answer): Outcome {
+  if ('failed' in answer) return { again: answer.failed };
+  const { status, text, afterMs } = answer;
+  if (status >= 200 && status < 300) return 'done';
+  const said = `HTTP ${status}${text === '' ? '' : `: ${text}`}`;
+  const mayPass = status >= 500 || [408, 425, 429].includes(status);
+  return mayPass ? { again: said, afterMs } : { refused: said };
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === 'TimeoutError') return `no answer within ${ANSWER_MS} ms`;
+  const { cause } = error;
+  return cause instanceof Error && cause.message !== '' ? cause.message : error.message;
+}

@@ -1,0 +1,73 @@
+import { readFile } from 'node:fs/promises';
+import * as z from 'zod';
+import { type JobSpec, jobSpecSchema } from '../../messages/job-directory/job-files.ts';
+import { type Reporting, reportingSchema } from '../../recipe/schema/reporting.ts';
+
+const named = z.object({ type: z.string().optional() }).optional();
+const count = z.number().nullish();
+
+/**
+ * What a report says of a recipe. `<job id>.json` has the whole recipe, checked by `apply`; reading more of it would
+ * load the schemas of all engines.
+ */
+const variantSchema = z.object({
+  file: z.string(),
+  points: z
+    .array(
+      z.object({
+        recipe: z.object({
+          model: z.object({ path: z.string(), precision: z.string().nullish() }),
+          resources: z.object({
+            gpu_type: z.string().nullish(),
+            gpus_per_node: count,
+            prefill_workers: count,
+            decode_workers: count,
+            agg_workers: count,
+          }),
+          benchmark: named,
+          backend: named,
+          frontend: named,
+          reporting: reportingSchema.nullish(),
+          observability: z
+            .object({
+              enable_otel: z.boolean().nullish(),
+              otel_endpoint: z.string().nullish(),
+              otel_requests: z.number().nullish(),
+            })
+            .nullish(),
+        }),
+      }),
+    )
+    .min(1),
+});
+
+export type ReportedRecipe = z.infer<typeof variantSchema>['points'][number]['recipe'];
+
+/** A job as its reports describe it. */
+export interface ReportedJob {
+  readonly spec: JobSpec;
+  readonly cluster: string | undefined;
+  /** The recipe's file. */
+  readonly file: string;
+  readonly recipe: ReportedRecipe;
+  readonly reporting: Reporting | null | undefined;
+}
+
+/** @throws ZodError when it is not a job of this release */
+export function reportedJob(spec: JobSpec): ReportedJob {
+  const { file, points } = variantSchema.parse(spec.variant);
+  const [first] = points;
+  if (!first) throw new TypeError('a variant without points');
+  const cluster = z.object({ cluster: z.string().nullish() }).safeParse(spec.cluster).data?.cluster;
+  return {
+    spec,
+    cluster: cluster ?? undefined,
+    file,
+    recipe: first.recipe,
+    reporting: first.recipe.reporting,
+  };
+}
+
+/** Reads <job id>.json. */
+export const readReportedJob = async (path: string): Promise<ReportedJob> =>
+  reportedJob(jobSpecSchema.parse(JSON.parse(await readFile(path, 'utf8'))));
