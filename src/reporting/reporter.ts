@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import * as z from 'zod';
 import { jobPaths, writeJson } from '../messages/job-directory/files.ts';
 import { webhooksOf } from '../recipe/schema/reporting.ts';
+import { deadline } from './common/deadline.ts';
 import { Deliveries } from './common/deliveries.ts';
 import type { ReportedJob } from './common/job.ts';
 import { EventFile, type PlacedEvent } from './follow-events.ts';
@@ -14,6 +15,9 @@ import { sendWebhook, type Webhook, webhookOf } from './webhook.ts';
 
 /** reporting.json: the byte of events.jsonl up to which each webhook has everything. */
 const progressSchema = z.object({ v: z.literal(1), webhooks: z.record(z.string(), z.number()) });
+
+/** How long a receiver that is away is still tried when the run has ended. */
+const LAST_REPORTS_MS = 8_000;
 
 type Waiting = Webhook & { readonly next: number };
 
@@ -46,13 +50,14 @@ export class Reporter {
     this.#following = this.#follow();
   }
 
-  /** Delivers the rest, which may take `ms`. Never throws. */
+  /** Delivers the rest, which may take `ms`; all but the upload of files has less time. Never throws. */
   async finish(ms: number): Promise<void> {
-    const end = AbortSignal.timeout(ms);
+    const end = deadline(ms).signal;
+    const soon = (): AbortSignal => deadline(LAST_REPORTS_MS, end).signal;
     this.#over.abort();
     await this.#following;
     // Who waits for the end of the job hears of it before its files are uploaded.
-    const [told] = await Promise.all([this.#lost(end), this.#sendTrace(end), this.#upload(end)]);
+    const [told] = await Promise.all([this.#lost(soon()), this.#sendTrace(soon()), this.#upload(end, soon)]);
     await this.#saving;
     if (told > 0)
       this.#log.warn({ lost: told }, 'reports are lost: their receiver did not take them in time');
@@ -137,7 +142,7 @@ export class Reporter {
     }
   }
 
-  async #upload(end: AbortSignal): Promise<void> {
+  async #upload(end: AbortSignal, soon: () => AbortSignal): Promise<void> {
     const settings = this.#job.reporting?.s3;
     if (!settings) return;
     try {
@@ -151,7 +156,7 @@ export class Reporter {
       const told = collectors(this.#job, this.#env).map(({ url: to, update: send }) => {
         const last = new Deliveries<JobUpdate>({ to, send, log: this.#log });
         last.add(update);
-        return last.finish(end);
+        return last.finish(soon());
       });
       await Promise.all(told);
     } catch (error) {

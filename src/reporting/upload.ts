@@ -64,6 +64,8 @@ export async function uploadJob(
   const { bucket, region, endpoint_url: endpoint, access_key_id: id, secret_access_key: secret } = settings;
   const accessKeyId = id ?? env.AWS_ACCESS_KEY_ID;
   const secretAccessKey = secret ?? env.AWS_SECRET_ACCESS_KEY;
+  // The SDK announces its next releases on standard error, which is the job's log.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
   const client = new S3Client({
     region: region ?? env.AWS_REGION ?? env.AWS_DEFAULT_REGION ?? 'us-east-1',
     maxAttempts: 5,

@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
 /** How one try ended: the other side has it, may take it later, or will never take it. */
 export type Outcome =
   | 'done'
@@ -35,7 +33,8 @@ export class Deliveries<T> {
   readonly #options: DeliveryOptions<T>;
   readonly #waiting: T[] = [];
   readonly #end = new AbortController();
-  #hurry = new AbortController();
+  /** Ends a pause. */
+  #goOn: () => void = () => undefined;
   #isLast = false;
   #running: Promise<void> | undefined;
   #failures = 0;
@@ -60,8 +59,11 @@ export class Deliveries<T> {
   /** Delivers what waits, and gives up when `signal` is aborted. Resolves with the number of items that are lost. */
   async finish(signal: AbortSignal): Promise<number> {
     this.#isLast = true;
-    this.#hurry.abort();
-    const stop = (): void => this.#end.abort();
+    this.#goOn();
+    const stop = (): void => {
+      this.#end.abort();
+      this.#goOn();
+    };
     if (signal.aborted) stop();
     signal.addEventListener('abort', stop, { once: true });
     await this.#running;
@@ -96,9 +98,13 @@ export class Deliveries<T> {
     const backoff = Math.min(most, pauseMs * 2 ** Math.min(this.#failures - 1, 20));
     // Half of it by chance, so that a thousand jobs do not come back at the same moment.
     const ms = Math.min(most, Math.max(asked, backoff * (0.5 + Math.random() / 2)));
-    const hurry = this.#isLast ? [] : [this.#hurry.signal];
-    await sleep(ms, undefined, { signal: AbortSignal.any([this.#end.signal, ...hurry]) }).catch(
-      () => undefined,
-    );
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#goOn = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#goOn = () => undefined;
   }
 }

@@ -1,3 +1,4 @@
+import { deadline } from './deadline.ts';
 import type { Outcome } from './deliveries.ts';
 
 /** How long the other side may take to answer: 5 s, as in srt-slurm (core/status.py). */
@@ -24,17 +25,20 @@ export async function sendJson(
   { method, url, body, headers }: Message,
   signal: AbortSignal,
 ): Promise<Answer> {
+  const limit = deadline(ANSWER_MS, signal);
   try {
     const response = await fetch(url, {
       ...{ method, body, redirect: 'error' },
       headers: { 'content-type': 'application/json', ...headers },
-      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
+      signal: limit.signal,
     });
     const text = (await response.text()).slice(0, MOST_QUOTED);
     const asked = Number(response.headers.get('retry-after'));
     return { status: response.status, text, afterMs: Number.isFinite(asked) ? asked * 1_000 : 0 };
   } catch (error) {
     return { failed: reasonOf(error) };
+  } finally {
+    limit.end();
   }
 }
 
@@ -50,7 +54,6 @@ export function outcomeOf(answer: Answer): Outcome {
 
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.name === 'TimeoutError') return `no answer within ${ANSWER_MS} ms`;
   const { cause } = error;
   return cause instanceof Error && cause.message !== '' ? cause.message : error.message;
 }

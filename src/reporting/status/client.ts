@@ -1,4 +1,5 @@
 import { collectorsOf, reportedId, tokenVariable } from '../../recipe/schema/reporting.ts';
+import { deadline } from '../common/deadline.ts';
 import type { Outcome } from '../common/deliveries.ts';
 import { type Answer, outcomeOf, sendJson } from '../common/http.ts';
 import type { ReportedJob } from '../common/job.ts';
@@ -58,13 +59,14 @@ export async function announce(
   env: NodeJS.ProcessEnv,
   withinMs: number,
 ): Promise<string[]> {
-  const signal = AbortSignal.timeout(withinMs);
+  const limit = deadline(withinMs);
   const said = await Promise.all(
     collectors(job, env).map(async ({ url, create }) => {
-      const outcome = await create(signal);
+      const outcome = await create(limit.signal);
       if (outcome === 'done') return [];
       return [`${url}: ${'again' in outcome ? outcome.again : outcome.refused}`];
     }),
   );
+  limit.end();
   return said.flat();
 }
