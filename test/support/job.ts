@@ -122,12 +122,14 @@ export class RunningJob {
     await until('the benchmark to say something', async () => (await readFile(logFile, 'utf8')) !== '');
   }
 
-  /** Waits until a measured request has been answered. */
-  async measuring(ms = 60_000): Promise<void> {
+  /** Waits until a measured request has been answered, in the point `ordinal` if it is given. */
+  async measuring(ms = 60_000, ordinal?: number): Promise<void> {
+    const prefix = ordinal === undefined ? '' : `${String(ordinal).padStart(2, '0')}-`;
     const answered = async (): Promise<boolean> => {
       if (this.child.exitCode !== null) throw new Error(`the command has ended instead: ${this.said}`);
       const points = join(await this.jobDir(), 'points');
-      for (const name of existsSync(points) ? await readdir(points) : []) {
+      const names = existsSync(points) ? await readdir(points) : [];
+      for (const name of names.filter((each) => each.startsWith(prefix))) {
         const text = await readFile(join(points, name, 'progress.json'), 'utf8').catch(() => '');
         const { stage, requestsDone } = benchmarkProgressSchema.partial().parse(JSON.parse(text || '{}'));
         if (stage === 'measure' && (requestsDone ?? 0) > 0) return true;
