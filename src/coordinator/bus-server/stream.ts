@@ -1,5 +1,6 @@
-import { connect, DiscardPolicy, nkeyAuthenticator, RetentionPolicy, StorageType } from 'nats';
+import { connect, DiscardPolicy, RetentionPolicy, StorageType } from 'nats';
 import { CONNECT_MS, inboxOf, patiently, tlsOf } from '../../messages/bus/nats-bus.ts';
+import { answerTo } from '../../messages/bus/nkey.ts';
 import { keptSubjects, streamOf } from '../../messages/events/subjects.ts';
 import type { JobKeys } from './keys.ts';
 
@@ -34,7 +35,7 @@ const createStream = (options: StreamOptions): Promise<void> =>
 async function tryToCreate({ url, seed, jobId, ca, role }: StreamOptions): Promise<void> {
   const connection = await connect({
     servers: url,
-    authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)),
+    authenticator: (nonce) => answerTo(seed, nonce),
     inboxPrefix: inboxOf(role),
     name: `${role} (stream)`,
     timeout: CONNECT_MS,

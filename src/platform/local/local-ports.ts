@@ -46,6 +46,7 @@ export class LocalPorts {
   readonly #given: Map<string, number>;
   #next: number;
   #unsaved = false;
+  #seen: ReadonlySet<number> | undefined;
 
   constructor(options: LocalPortsOptions) {
     this.#options = options;
@@ -65,7 +66,7 @@ export class LocalPorts {
   }
 
   #give(key: string): number {
-    const taken = (this.#options.taken ?? listeningPorts)();
+    const taken = this.#taken();
     const used = new Set(this.#given.values());
     for (let step = 0; step < blocks(); step++) {
       const first = RANGE.from + ((this.#next + step) % blocks()) * BLOCK;
@@ -76,6 +77,13 @@ export class LocalPorts {
       return first;
     }
     throw new Error(`no free ports are left between ${RANGE.from} and ${RANGE.to} of this machine`);
+  }
+
+  /** Looks once for all ports of a plan: on a busy machine the kernel takes 10 ms and more for its tables. */
+  #taken(): ReadonlySet<number> {
+    if (!this.#seen) queueMicrotask(() => (this.#seen = undefined));
+    this.#seen ??= (this.#options.taken ?? listeningPorts)();
+    return this.#seen;
   }
 
   /** Called once for all ports of a plan, before any of its processes is started. */

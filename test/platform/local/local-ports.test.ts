@@ -35,6 +35,21 @@ it('gives each port of each node its own port, and the same one at each request'
   );
 });
 
+it('looks once for the ports in use while a plan is made, and again for the next plan', async () => {
+  let looks = 0;
+  const ports = portsOf({
+    taken: () => {
+      looks += 1;
+      return new Set();
+    },
+  });
+  for (const node of ['node1', 'node2', 'node3']) ports.of(node, 8_000);
+  expect(looks).toBe(1);
+  await written();
+  ports.of('node4', 8_000);
+  expect(looks).toBe(2);
+});
+
 it('keeps ports together when an engine counts from the first one', () => {
   const ports = portsOf();
   for (const first of [5_200, 5_400, 7_200, 8_300])
