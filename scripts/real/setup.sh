@@ -146,6 +146,13 @@ make_mooncake() {
   made mooncake
 }
 
+# NVIDIA's client, which is held against srtctl's load generator.
+make_aiperf() {
+  wanted aiperf aiperf.txt || return 0
+  install aiperf -- aiperf.txt
+  made aiperf
+}
+
 # Clients of NATS: Python's, and its own tool, which is built where Go is there (minutes, so `make test` leaves it out).
 make_bus() {
   if wanted bus bus.txt; then
@@ -182,6 +189,6 @@ make_debian() {
 }
 
 begin=$SECONDS
-all=(debian bus routers dynamo dynamo-old mooncake vllm dynamo-vllm sglang)
+all=(debian bus routers dynamo dynamo-old mooncake aiperf vllm dynamo-vllm sglang)
 for name in "${@:-${all[@]}}"; do "make_$name"; done
 [ $((SECONDS - begin)) -lt 2 ] || say "ready after $((SECONDS - begin)) s, in $home"

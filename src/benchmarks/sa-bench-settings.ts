@@ -1,7 +1,9 @@
 import type { Finding } from '../model/checks.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
+import { flagsToArgv } from '../recipe/values/flags.ts';
 import type { LoadgenConfig } from './loadgen/config.ts';
 import { arrivalsOf, datasetFindings, datasetOf, paceFindings } from './sa-bench-load.ts';
+import { outsideFindings } from './sa-bench-outside.ts';
 
 /** sa-bench's own defaults. */
 const DEFAULTS = {
@@ -74,7 +76,14 @@ export function settingsOf({ benchmark }: Asked): Omit<LoadgenConfig, OfPlace> |
     headers: benchmark.headers ?? {},
     extraBody: benchmark.extra_body ?? {},
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    client: clientOf({ benchmark }),
   };
+}
+
+/** The program that measures in place of the load generator; null: none. */
+function clientOf({ benchmark: { client, aiperf_args: args } }: Asked): LoadgenConfig['client'] {
+  if (client == null || client === 'srtctl') return null;
+  return { name: client, args: client === 'aiperf' ? flagsToArgv(args ?? {}) : [] };
 }
 
 function sloOf({ benchmark }: Asked): LoadgenConfig['slo'] {
@@ -90,6 +99,7 @@ function sloOf({ benchmark }: Asked): LoadgenConfig['slo'] {
 export const problemsOf = ({ benchmark }: Asked): Finding[] => [
   ...datasetFindings({ benchmark }),
   ...paceFindings({ benchmark }),
+  ...outsideFindings({ benchmark }),
   ...(['isl', 'osl'] as const).flatMap((key) =>
     benchmark[key] == null && (benchmark.dataset_name ?? 'random') === 'random'
       ? [{ path: ['benchmark', key], text: 'is missing: sa-bench needs a length in tokens' }]

@@ -4,10 +4,11 @@ import { modesOf } from '../model/recipe-of.ts';
 import { restartIn } from '../model/worker-restart.ts';
 import { acceptsRestarts } from '../recipe/schema/experiment.ts';
 import type { Recipe } from '../recipe/schema/schema.ts';
-import { benchmarkProcess } from './common/process.ts';
+import { benchmarkProcess, outputProgress } from './common/process.ts';
 import type { BenchmarkContext, BenchmarkProtocol } from './common/protocol.ts';
 import type { LoadgenConfig } from './loadgen/config.ts';
 import { vainFindings } from './sa-bench-load.ts';
+import { vainOutside } from './sa-bench-outside.ts';
 import { CONFIG_FILE, PROGRESS_FILE, problemsOf, settingsOf } from './sa-bench-settings.ts';
 
 /** Messages for keys that srtctl's own load generator does not support. */
@@ -42,6 +43,7 @@ function loadgenConfig({
     modelPath: runtime.realEngines ? runtime.modelPathInside : null,
     // Simulated engines count words, not tokens.
     tokenizer: runtime.realEngines ? settings.tokenizer : null,
+    client: runtime.realEngines ? settings.client : null,
     takesTokenIds: entry.takesTokenIds,
     // Points share engines, and would find prompts of an earlier point in their caches.
     seed: benchmark.seed ?? ordinal,
@@ -124,24 +126,28 @@ export const saBench: BenchmarkProtocol = {
     ...(['reuse_http_connections', 'client_threads', 'api_key_env', 'headers', 'extra_body'] as const),
     ...(['dataset_name', 'dataset_path', 'tokenizer', 'shared_prefix_ratio'] as const),
     ...(['arrivals', 'burstiness', 'ramp_up', 'duration'] as const),
+    ...(['client', 'aiperf_args', 'container_image'] as const),
   ],
   unused: UNUSED,
   leavesFigures: true,
   measures: true,
   judged: (argv, { lossy }) => [...argv, '--judge', ...(lossy ? ['--lossy'] : [])],
-  notDone: vainFindings,
+  notDone: (recipe, way) => [...vainFindings(recipe, way), ...vainOutside(recipe, way)],
   cannotRun: problemsOf,
 
   plan(context): PlannedBenchmark {
     const { runtime, pointDir } = context;
     const configFile = `${pointDir}/${CONFIG_FILE}`;
     const config = loadgenConfig(context);
+    const { container_image: image } = context.recipe.benchmark;
     if (!config) return { type: 'sa-bench', process: null, resultDir: pointDir };
     const content = `${JSON.stringify(config, null, 2)}\n`;
     return {
       type: 'sa-bench',
       resultDir: pointDir,
       process: benchmarkProcess(context, {
+        ...(image && runtime.containers ? { image } : {}),
+        ...(config.client ? { progress: outputProgress(context) } : {}),
         argv: [runtime.nodeBinary, `${runtime.distDir}/loadgen.js`, '--config', configFile],
         env: { ...hubHome(context), ...context.recipe.benchmark.env },
         files: [{ path: configFile, content }],

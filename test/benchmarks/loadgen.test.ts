@@ -87,6 +87,7 @@ async function run(over: Partial<LoadgenConfig> = {}, openFiles?: number) {
     v: 1,
     url: `http://127.0.0.1:${port}`,
     endpoint: '/v1/completions',
+    client: null,
     model: null,
     mustList: false,
     modelPath: null,

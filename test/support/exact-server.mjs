@@ -32,7 +32,7 @@ const tokenOf = (id) =>
     usage: null,
   });
 
-function begin(socket, { prompt, max_tokens: tokens }) {
+function begin(socket, { prompt, max_tokens: tokens, stream_options: { include_usage: wantsUsage } = {} }) {
   const arrivedAt = now();
   const index = Array.isArray(prompt) ? prompt[0] : -1;
   const entry = { index, arrivedAt, sentAt: [] };
@@ -46,7 +46,7 @@ function begin(socket, { prompt, max_tokens: tokens }) {
   const stream = {
     ...{ socket, entry, tokens, left: tokens, nextAt: arrivedAt + ttftMs },
     token: Buffer.from(tokenOf(id)),
-    end: `${event({ id, model: 'served', choices: [], usage })}${chunked('data: [DONE]\n\n')}0\r\n\r\n`,
+    end: `${wantsUsage ? event({ id, model: 'served', choices: [], usage }) : ''}${chunked('data: [DONE]\n\n')}0\r\n\r\n`,
   };
   stream.several = Buffer.concat(Array(together).fill(stream.token));
   socket.write(`${HEAD}\r\n`);
@@ -97,10 +97,18 @@ const server = createServer((socket) => {
       const answer = JSON.stringify(log);
       log = [];
       socket.end(`HTTP/1.1 200 OK\r\nContent-Length: ${answer.length}\r\nConnection: close\r\n\r\n${answer}`);
-    } else begin(closes ? closing(socket) : socket, JSON.parse(body));
+    } else if (text.startsWith('GET /v1/models')) answer(socket, 200, { data: [{ id: 'served' }] });
+    else if (!text.startsWith('POST /v1/completions')) answer(socket, 404, {});
+    else begin(closes ? closing(socket) : socket, JSON.parse(body));
     text = '';
   });
 });
+
+function answer(socket, status, content) {
+  const body = JSON.stringify(content);
+  const head = `HTTP/1.1 ${status} x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`;
+  socket.end(`${head}\r\nConnection: close\r\n\r\n${body}`);
+}
 
 /** Closes with the end of the answer, as servers do that were asked to. */
 function closing(socket) {

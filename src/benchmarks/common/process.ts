@@ -1,4 +1,4 @@
-import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
+import type { ProcessSpec, ProgressSpec } from '../../messages/spec/process-spec.ts';
 import { endingProcess } from '../../model/ending-process.ts';
 import type { BenchmarkContext } from './protocol.ts';
 
@@ -8,12 +8,25 @@ import type { BenchmarkContext } from './protocol.ts';
  */
 const ENGINES_FIRST_S = 30;
 
+/** It hangs when neither its output nor its files grow, some time later than a hung engine would be found. */
+export function outputProgress({
+  recipe,
+  pointDir,
+}: BenchmarkContext): Extract<ProgressSpec, { kind: 'output' }> {
+  const { hung_after: hungAfter } = recipe.supervision;
+  return {
+    kind: 'output',
+    files: [`${pointDir}/benchmark.out`, `${pointDir}/progress.json`],
+    hungAfterMs: Math.round((hungAfter + Math.min(ENGINES_FIRST_S, hungAfter / 2)) * 1000),
+  };
+}
+
 /** The common part of all benchmark processes: one on the bench node, expected to end with exit code 0. */
 export function benchmarkProcess(
-  { recipe, runtime, roles, pointDir }: BenchmarkContext,
-  own: Pick<ProcessSpec, 'argv' | 'env'> & Partial<Pick<ProcessSpec, 'files' | 'image'>>,
+  context: BenchmarkContext,
+  own: Pick<ProcessSpec, 'argv' | 'env'> & Partial<Pick<ProcessSpec, 'files' | 'image' | 'progress'>>,
 ): ProcessSpec {
-  const { hung_after: hungAfter } = recipe.supervision;
+  const { runtime, roles, pointDir } = context;
   return endingProcess({
     id: 'benchmark',
     role: 'benchmark',
@@ -22,12 +35,7 @@ export function benchmarkProcess(
     cwd: pointDir,
     logFile: `${pointDir}/benchmark.out`,
     image: runtime.image,
-    progress: {
-      kind: 'output',
-      files: [`${pointDir}/benchmark.out`, `${pointDir}/progress.json`],
-      counts: `${pointDir}/progress.json`,
-      hungAfterMs: Math.round((hungAfter + Math.min(ENGINES_FIRST_S, hungAfter / 2)) * 1000),
-    },
+    progress: { ...outputProgress(context), counts: `${pointDir}/progress.json` },
     ...own,
   });
 }

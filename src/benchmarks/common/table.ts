@@ -59,6 +59,7 @@ function figuresOf(one: ServingResult): Figure[] {
   const times = { TTFT: one.ttftMs, TPOT: one.tpotMs, ITL: one.itlMs, E2EL: one.e2elMs };
   return [
     ['concurrency', String(one.concurrency)],
+    ['measured by', one.measuredBy],
     ['asked req/s', given(one.requestRate, rate)],
     ['requests', String(one.completed)],
     ['failed', String(one.failed)],

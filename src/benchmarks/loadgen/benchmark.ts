@@ -1,24 +1,23 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import type { BenchmarkProgress } from '../../messages/job-directory/result.ts';
 import type { ServingResult } from '../../messages/job-directory/serving-result.ts';
 import { ATTEMPT_VARIABLE, mixed, seedOf } from '../common/seed.ts';
 import { servingTable } from '../common/table.ts';
-import { type LoadgenConfig, resultFileOf, resultFilePattern } from './config.ts';
+import { type LoadgenConfig, requestsOf, resultFileOf, warmupsOf } from './config.ts';
 import type { Measured } from './figures/measured.ts';
 import { openWindow } from './figures/window.ts';
 import type { Load } from './load.ts';
 import { servedModel } from './models.ts';
+import { removeOldResults } from './old-results.ts';
 import { type Intended, sendAll } from './pace/send-all.ts';
 import type { PaceSettings } from './pace/settings.ts';
 import { probe } from './probe-request.ts';
 import { Latencies, reportProgress, type Stage, tokensSoFar, writeProgress } from './progress.ts';
-import { clientOf } from './request/client-of.ts';
 import { outgoing } from './request/request.ts';
 import { type Crew, type StartCrew, startCrew } from './threads/crew.ts';
 import { requireOpenFiles, threadsFor } from './threads/limits.ts';
-import type { WireClient } from './wire/client.ts';
+import { STOPPED, withClient } from './with-client.ts';
 import { makeRoom } from './workload/make-room.ts';
 import type { Prompt } from './workload/prompt.ts';
 import { seededRandom } from './workload/random.ts';
@@ -82,31 +81,6 @@ const mostRequests = ({ concurrencies, ...config }: LoadgenConfig): number =>
   config.durationS !== null
     ? Number.POSITIVE_INFINITY
     : concurrencies.reduce((sum, one) => sum + warmupsOf(config, one) + requestsOf(config, one), 1);
-
-type Multipliers = Pick<LoadgenConfig, 'warmupMultiplier' | 'promptsMultiplier'>;
-const warmupsOf = ({ warmupMultiplier }: Multipliers, concurrency: number): number =>
-  Math.round(concurrency * warmupMultiplier);
-const requestsOf = ({ promptsMultiplier }: Multipliers, concurrency: number): number =>
-  Math.max(1, Math.round(concurrency * promptsMultiplier));
-
-/** A client only for `run`; its connections are closed after it, or when `signal` fires. */
-async function withClient<T>(
-  config: LoadgenConfig,
-  signal: AbortSignal,
-  run: (client: WireClient) => Promise<T>,
-): Promise<T> {
-  const client = await clientOf(config);
-  const abort = (): void => client.close(STOPPED);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await run(client);
-  } finally {
-    signal.removeEventListener('abort', abort);
-    client.close(STOPPED);
-  }
-}
-
-const STOPPED = 'stopped';
 
 /** Each concurrency has its own threads and connections, so none is kept from an earlier one. */
 async function runConcurrency(
@@ -234,13 +208,6 @@ async function measure(
   const { threads: clientThreads } = crew;
   const connections = config.reuseConnections ? ('reused' as const) : ('per-request' as const);
   return { result: { ...result, connections, clientThreads }, progress };
-}
-
-/** Removes results of an aborted run, so that an existing result is this run's. */
-async function removeOldResults(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true });
-  const old = (await readdir(directory)).filter((name) => resultFilePattern.test(name));
-  await Promise.all(old.map((name) => rm(join(directory, name), { force: true })));
 }
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);

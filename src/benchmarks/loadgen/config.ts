@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { figuresShape } from './figures/settings.ts';
+import { outsideSchema } from './outside/settings.ts';
 import { paceShape } from './pace/settings.ts';
 import { requestShape } from './request/settings.ts';
 import { workloadShape } from './workload/settings.ts';
@@ -28,6 +29,8 @@ export const loadgenConfigSchema = z.object({
   stopWhenInvalid: z.boolean().default(false),
   /** Writes what was completed in each second. */
   rates: z.boolean().optional(),
+  /** Another program measures; null: this one. */
+  client: outsideSchema.nullable().default(null),
   resultDir: z.string(),
   progressFile: z.string(),
 });
@@ -37,3 +40,11 @@ export type LoadgenConfig = z.infer<typeof loadgenConfigSchema>;
 export const resultFileOf = (concurrency: number): string => `results_concurrency_${concurrency}.json`;
 /** Both kinds of files. */
 export const resultFilePattern = /^(results_concurrency_\d+\.json|requests_concurrency_\d+\.jsonl)$/;
+
+type Multipliers = Pick<LoadgenConfig, 'warmupMultiplier' | 'promptsMultiplier'>;
+/** Requests of the warm-up. */
+export const warmupsOf = ({ warmupMultiplier }: Multipliers, concurrency: number): number =>
+  Math.round(concurrency * warmupMultiplier);
+/** Measured requests of a run by number. */
+export const requestsOf = ({ promptsMultiplier }: Multipliers, concurrency: number): number =>
+  Math.max(1, Math.round(concurrency * promptsMultiplier));

@@ -5,6 +5,7 @@ import { parseJson } from '../common/parse-json.ts';
 import { runBenchmark } from './benchmark.ts';
 import { loadgenConfigSchema } from './config.ts';
 import { whyNotValid } from './figures/why-not-valid.ts';
+import { runOutsideBenchmark } from './outside-benchmark.ts';
 import type { ThreadData } from './threads/messages.ts';
 import { serveThread } from './threads/thread.ts';
 
@@ -25,7 +26,10 @@ async function main(): Promise<void> {
     if (!values.config) throw new Error('usage: loadgen --config FILE [--judge [--lossy]]');
     const config = parseJson(loadgenConfigSchema, await readFile(values.config, 'utf8'));
     if ('problem' in config) throw new Error(`${values.config}: ${config.problem}`);
-    const results = await runBenchmark(config.value, stop.signal);
+    const { client } = config.value;
+    const results = client
+      ? await runOutsideBenchmark({ ...config.value, client }, stop.signal)
+      : await runBenchmark(config.value, stop.signal);
     const reason = values.judge ? whyNotValid(config.value.concurrencies, results, values.lossy) : undefined;
     if (reason !== undefined) throw new Error(`the result is not valid: ${reason}`);
   } catch (error) {

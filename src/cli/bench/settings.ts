@@ -19,6 +19,7 @@ export interface BenchOptions {
   readonly datasetPath?: string;
   readonly slo?: string;
   readonly seed?: string;
+  readonly client?: string;
   readonly gpus?: string;
   readonly apiKeyEnv?: string;
   readonly caFile?: string;
@@ -141,6 +142,7 @@ function keysOf(options: BenchOptions, rate: number | undefined): Record<string,
     ...(datasetPath === undefined ? {} : { dataset_path: datasetPath }),
     ...(tokenizer === undefined ? {} : { tokenizer }),
     ...(seed === undefined ? {} : { seed: whole(seed, '--seed', 0) }),
+    ...(options.client === undefined ? {} : { client: options.client }),
     ...(options.apiKeyEnv === undefined ? {} : { api_key_env: options.apiKeyEnv }),
     ...slosOf(options.slo),
   };
@@ -200,6 +202,9 @@ const OPTIONS: Readonly<Record<string, string>> = {
   req_rate: '--rate',
   dataset_name: '--dataset',
   dataset_path: '--dataset-path',
+  client: '--client',
+  tokenizer: '--tokenizer',
+  api_key_env: '--api-key-env',
 };
 
 /** The option, or `--set KEY`, that a key of `benchmark` comes from. */

@@ -36,6 +36,10 @@ export function registerBench(program: Command): void {
     .option('--slo <limits>', 'limits in ms of a good request, for goodput: ttft=500,itl=50,e2e=20000')
     .option('--gpus <n>', 'GPUs of the server, for tokens/s/GPU')
     .option('--seed <n>', 'what prompts follow from (default: 0)')
+    .option(
+      '--client <name>',
+      'aiperf, sglang-bench or vllm-bench of PATH measures instead (with --tokenizer)',
+    )
     .option('--api-key-env <name>', 'variable of the environment with the API key')
     .option('--ca-file <file>', 'certificates (PEM) to trust besides those of the system')
     .option('--set <key=value>', 'any other key of benchmark in a recipe (repeatable)', collect, [])

@@ -195,6 +195,8 @@ export const servingResultSchema = z.object({
   goodput: goodputSchema.optional(),
   engine: engineSchema.optional(),
   client: clientSchema.optional(),
+  /** The program that measured, where it was not srtctl's load generator. */
+  measuredBy: z.string().optional(),
   validity: validitySchema.optional(),
   /** It was aborted: the figures are of the requests that ended before. */
   partial: z.boolean().optional(),

@@ -27,6 +27,9 @@ const requestRateSchema = z.union([z.string(), z.number()]).transform((value, co
 
 const factorSchema = z.number().min(0);
 
+/** Programs of others that may measure in place of srtctl's load generator. */
+export const OUTSIDE_CLIENTS = ['aiperf', 'sglang-bench', 'vllm-bench'] as const;
+
 /**
  * `benchmark` of a recipe, for the known types. One shape for all, although a type does not use every key.
  */
@@ -113,6 +116,12 @@ export const benchmarkSchemaOf = (types: readonly string[]) =>
         ),
       custom_tokenizer: z.string().nullish().describe('class of the tokenizer, as module.Class'),
       reuse_http_connections: z.boolean().nullish().describe('keep connections open from request to request'),
+      client: z
+        .enum(['srtctl', ...OUTSIDE_CLIENTS])
+        .nullish()
+        .describe(
+          "sa-bench: the program that measures: srtctl's load generator, or another one in the benchmark's container",
+        ),
       client_threads: positiveSchema
         .nullish()
         .describe(

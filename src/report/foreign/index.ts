@@ -1,10 +1,12 @@
 import { servingResultSchema } from '../../messages/job-directory/serving-result.ts';
+import { readAiperf } from '../../other-clients/aiperf.ts';
+import type { ClientFigures } from '../../other-clients/figures.ts';
+import { parsePythonJson } from '../../other-clients/python-json.ts';
+import { readSglang } from '../../other-clients/sglang.ts';
+import { readVllm } from '../../other-clients/vllm.ts';
 import type { Row, Source } from '../model/report.ts';
 import { rowOf } from '../model/row.ts';
-import { readAiperf } from './aiperf.ts';
-import { type ForeignContext, type ForeignFigures, foreignRow } from './row.ts';
-import { readSglang } from './sglang.ts';
-import { readVllm } from './vllm.ts';
+import { type ForeignContext, foreignRow } from './row.ts';
 
 /** The files that reports read beside jobs, for messages. */
 export const KNOWN_FILES =
@@ -44,13 +46,13 @@ export function sourceOfFile(name: string, text: string, context: ForeignContext
 /** One JSON value, or one on each line. */
 function valuesIn(text: string): unknown[] | undefined {
   try {
-    return [JSON.parse(text)];
+    return [parsePythonJson(text)];
   } catch {
     try {
       return text
         .split('\n')
         .filter((line) => line.trim() !== '')
-        .map((line) => JSON.parse(line) as unknown);
+        .map((line) => parsePythonJson(line));
     } catch {
       return undefined;
     }
@@ -74,9 +76,7 @@ function readOne(
       tool: aiperf.version === null ? 'aiperf' : `aiperf ${aiperf.version}`,
       row: foreignRow(aiperf.figures, at, context),
     };
-  const of = (tool: string, figures: ForeignFigures | undefined) =>
+  const of = (tool: string, figures: ClientFigures | undefined) =>
     figures && { tool, row: foreignRow(figures, at, context) };
-  return (
-    of('sglang.bench_serving', readSglang(value, context)) ?? of('vllm bench serve', readVllm(value, context))
-  );
+  return of('sglang.bench_serving', readSglang(value)) ?? of('vllm bench serve', readVllm(value));
 }

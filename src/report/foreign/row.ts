@@ -1,5 +1,6 @@
 import type { Gpus } from '../../messages/job-directory/serving-result.ts';
-import type { Requests, Row, Spread } from '../model/report.ts';
+import type { ClientFigures, OneRequest } from '../../other-clients/figures.ts';
+import type { Requests, Row } from '../model/report.ts';
 import { evenly } from '../model/requests.ts';
 import { rateOfUser } from '../model/row.ts';
 
@@ -11,31 +12,10 @@ export interface ForeignContext {
   readonly mostRequests: number;
 }
 
-/** Figures that every tool states in some form. Rates per second. */
-export interface ForeignFigures {
-  readonly concurrency: number | null;
-  readonly requestRate: number | null;
-  readonly completed: number;
-  /** null: the tool does not say. */
-  readonly failed: number | null;
-  readonly durationS: number | null;
-  readonly requestThroughput: number | null;
-  readonly outputThroughput: number | null;
-  readonly totalThroughput: number | null;
-  /** Stated by the tool; else it is computed from TPOT. */
-  readonly outputPerUser?: number | undefined;
-  readonly ttftMs: Spread;
-  readonly tpotMs: Spread;
-  readonly itlMs: Spread;
-  readonly e2elMs: Spread;
-  readonly requestsFile?: Requests | undefined;
-  /** Why the tool itself doubts the figures. */
-  readonly doubts?: readonly string[];
-}
-
 /** A row of another tool's figures. It is valid when no request failed and some were completed. */
-export function foreignRow(figures: ForeignFigures, at: number, { gpus }: ForeignContext): Row {
-  const { completed, failed, outputThroughput, outputPerUser, requestsFile, doubts = [] } = figures;
+export function foreignRow(figures: ClientFigures, at: number, { gpus, mostRequests }: ForeignContext): Row {
+  const { completed, failed, outputThroughput, outputPerUser, doubts = [] } = figures;
+  const requestsFile = completedOf(figures.requests ?? [], mostRequests);
   const reasons = [
     ...doubts,
     ...(failed !== null && failed > 0 ? [`${failed} of ${failed + completed} requests failed`] : []),
@@ -70,31 +50,8 @@ export function foreignRow(figures: ForeignFigures, at: number, { gpus }: Foreig
   };
 }
 
-/** Per-request lists as vLLM and SGLang write them, in seconds. */
-export interface RequestLists {
-  readonly ttfts?: readonly number[] | undefined;
-  readonly itls?: readonly (readonly number[])[] | undefined;
-  readonly latencies?: readonly number[] | undefined;
-  readonly output_lens?: readonly number[] | undefined;
-  readonly errors?: readonly (string | null)[] | undefined;
-}
-
-/** The completed requests of such lists; undefined without lists. */
-export function requestsOfLists(lists: RequestLists, most: number): Requests | undefined {
-  const { ttfts, itls, latencies, output_lens: lengths, errors } = lists;
-  if (!ttfts || !lengths || !(itls || latencies)) return undefined;
-  const all = ttfts.map((ttft, at) => {
-    const later = (itls?.[at] ?? []).reduce((sum, gap) => sum + gap, 0);
-    const tokens = lengths[at] ?? 0;
-    const e2el = latencies?.[at] ?? ttft + later;
-    return {
-      failed: (errors?.[at] ?? '') !== '' || tokens === 0,
-      ttft: ttft * 1_000,
-      tpot: tokens > 1 ? ((e2el - ttft) * 1_000) / (tokens - 1) : null,
-      e2el: e2el * 1_000,
-      tokens,
-    };
-  });
+/** The completed requests, at most `most` of them; undefined without any. */
+function completedOf(all: readonly OneRequest[], most: number): Requests | undefined {
   const completed = all.filter(({ failed }) => !failed);
   if (completed.length === 0) return undefined;
   const kept = evenly(completed, most);

@@ -1,24 +1,9 @@
 import type { CacheRecord, Cause, WorkerKill, WorkerRestart } from '../../messages/job-directory/result.ts';
 import type { Gpus, ServingResult } from '../../messages/job-directory/serving-result.ts';
+import type { Spread } from '../../other-clients/figures.ts';
 import type { Difference } from '../../recipe/values/recipe-diff.ts';
 
-/** Figures of one distribution as far as the tool states them, in ms unless its field says otherwise. */
-export interface Spread {
-  readonly mean?: number | undefined;
-  readonly median?: number | undefined;
-  readonly std?: number | undefined;
-  readonly min?: number | undefined;
-  readonly max?: number | undefined;
-  readonly p1?: number | undefined;
-  readonly p5?: number | undefined;
-  readonly p10?: number | undefined;
-  readonly p25?: number | undefined;
-  readonly p75?: number | undefined;
-  readonly p90?: number | undefined;
-  readonly p95?: number | undefined;
-  readonly p99?: number | undefined;
-  readonly p999?: number | undefined;
-}
+export type { Spread };
 
 /** What per-request records say, a value for each completed request; times in ms. */
 export interface Requests {

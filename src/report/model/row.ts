@@ -25,7 +25,10 @@ export function rowOf(result: ServingResult, context: RowContext): Row {
     requestRate: result.requestRate,
     valid: reasons.length === 0,
     reasons,
-    warnings: validity?.warnings.map(({ text }) => text) ?? [],
+    warnings: [
+      ...(result.measuredBy === undefined ? [] : [`measured by ${result.measuredBy}`]),
+      ...(validity?.warnings.map(({ text }) => text) ?? []),
+    ],
     requests: result.requests,
     failed: result.failed,
     durationS: result.durationS,

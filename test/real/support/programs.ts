@@ -14,6 +14,7 @@ export type Environment =
   | 'dynamo-vllm'
   | 'sglang'
   | 'mooncake'
+  | 'aiperf'
   | 'bus'
   | 'debian';
 

@@ -222,6 +222,7 @@ const USED: Readonly<Record<string, readonly string[]>> = {
     'benchmark.validity',
     ...['benchmark.dataset_name', 'benchmark.dataset_path', 'benchmark.tokenizer'],
     'benchmark.shared_prefix_ratio',
+    'benchmark.client',
     ...['benchmark.arrivals', 'benchmark.burstiness', 'benchmark.ramp_up', 'benchmark.duration'],
   ],
   'benchmarks/custom.ts': ['benchmark.command', 'benchmark.container_image'],

@@ -114,6 +114,13 @@ describe('files of other tools', () => {
     });
   });
 
+  it('of sglang.bench_serving state no rate as Infinity, which JSON does not have', () => {
+    const text = JSON.stringify({ ...SGLANG, request_rate: 'inf' }).replace('"inf"', 'Infinity');
+    expect(sourceOfFile('runs.jsonl', text, context)?.points[0]?.rows[0]).toMatchObject({
+      requestRate: null,
+    });
+  });
+
   it('of sglang.bench_serving have a row for each line', () => {
     const two = `${JSON.stringify(SGLANG)}\n${JSON.stringify({ ...SGLANG, max_concurrency: 8, request_rate: 'trace' })}\n`;
     const found = sourceOfFile('runs.jsonl', two, context);

@@ -22,7 +22,7 @@ export interface PlainHistogram {
 }
 
 /** The percentiles of a distribution by their names, as shares. */
-const SHARES = {
+export const SHARES = {
   p1: 0.01,
   p5: 0.05,
   p10: 0.1,
@@ -34,7 +34,7 @@ const SHARES = {
   p99: 0.99,
   p999: 0.999,
 } as const;
-type Percentile = keyof typeof SHARES;
+export type Percentile = keyof typeof SHARES;
 
 /** Values that a percentile needs so that not the most extreme one decides it alone: 100 for p1 and p99. */
 const neededFor = (share: number): number => Math.round(1 / Math.min(share, 1 - share));

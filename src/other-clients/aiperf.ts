@@ -1,6 +1,5 @@
 import * as z from 'zod';
-import type { Spread } from '../model/report.ts';
-import type { ForeignFigures } from './row.ts';
+import type { ClientFigures, Spread } from './figures.ts';
 
 const some = z.number().nullish();
 const metricSchema = z
@@ -34,10 +33,13 @@ const aiperfSchema = z.object({
   output_token_throughput_per_user: metricSchema,
   time_to_first_token: metricSchema,
   inter_token_latency: metricSchema,
+  inter_chunk_latency: metricSchema,
+  total_isl: metricSchema,
+  total_osl: metricSchema,
 });
 
 /** The figures of such a file, with the version that wrote it; undefined when it is none. */
-export function readAiperf(value: unknown): { figures: ForeignFigures; version: string | null } | undefined {
+export function readAiperf(value: unknown): { figures: ClientFigures; version: string | null } | undefined {
   const found = aiperfSchema.safeParse(value).data;
   if (!found) return undefined;
   const latency = metricSchema.parse(found.request_latency);
@@ -58,9 +60,11 @@ export function readAiperf(value: unknown): { figures: ForeignFigures; version: 
       outputThroughput: found.output_token_throughput?.avg ?? null,
       totalThroughput: found.total_token_throughput?.avg ?? null,
       outputPerUser: found.output_token_throughput_per_user?.p50 ?? undefined,
+      inputTokens: found.total_isl?.avg,
+      outputTokens: found.total_osl?.avg,
       ttftMs: spreadOf(found.time_to_first_token),
       tpotMs: spreadOf(found.inter_token_latency),
-      itlMs: {},
+      itlMs: spreadOf(found.inter_chunk_latency),
       e2elMs: spreadOf(latency),
       doubts,
     },

@@ -1,6 +1,5 @@
 import * as z from 'zod';
-import type { Spread } from '../model/report.ts';
-import { type ForeignContext, type ForeignFigures, requestsOfLists } from './row.ts';
+import { type ClientFigures, requestsOfLists, type Spread } from './figures.ts';
 
 /** A number, or nothing where the file has none: vLLM leaves out metrics that were not asked for. */
 const some = z.number().nullish().catch(null);
@@ -18,6 +17,8 @@ const vllmSchema = z.looseObject({
   request_rate: z.union([z.number(), z.string()]).nullish(),
   duration: z.number(),
   completed: z.number(),
+  total_input_tokens: some,
+  total_output_tokens: some,
   failed: some,
   num_prompts: some,
   request_throughput: z.number(),
@@ -33,7 +34,7 @@ const vllmSchema = z.looseObject({
 });
 
 /** The figures of such a file; undefined when it is none. */
-export function readVllm(value: unknown, { mostRequests }: ForeignContext): ForeignFigures | undefined {
+export function readVllm(value: unknown): ClientFigures | undefined {
   const found = vllmSchema.safeParse(value).data;
   if (!found) return undefined;
   // Older releases do not count failures; a prompt without an answer was one.
@@ -44,6 +45,8 @@ export function readVllm(value: unknown, { mostRequests }: ForeignContext): Fore
     completed: found.completed,
     failed,
     durationS: found.duration,
+    inputTokens: found.total_input_tokens,
+    outputTokens: found.total_output_tokens,
     requestThroughput: found.request_throughput,
     outputThroughput: found.output_throughput,
     totalThroughput: found.total_token_throughput ?? null,
@@ -51,7 +54,7 @@ export function readVllm(value: unknown, { mostRequests }: ForeignContext): Fore
     tpotMs: spreadOf(found, 'tpot'),
     itlMs: spreadOf(found, 'itl'),
     e2elMs: spreadOf(found, 'e2el'),
-    requestsFile: requestsOfLists(found, mostRequests),
+    requests: requestsOfLists(found),
   };
 }
 
@@ -63,6 +66,8 @@ export const rateOf = (value: unknown): number | null => {
 
 const NAMES = { mean: 'mean', median: 'median', std: 'std' } as const;
 const PERCENTILES = {
+  min: '0',
+  max: '100',
   p1: '1',
   p5: '5',
   p10: '10',

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { type ForeignContext, type ForeignFigures, requestsOfLists } from './row.ts';
+import { type ClientFigures, requestsOfLists } from './figures.ts';
 import { rateOf, spreadOf } from './vllm.ts';
 
 const some = z.number().nullish().catch(null);
@@ -16,6 +16,8 @@ const sglangSchema = z.looseObject({
   max_concurrency: some,
   duration: z.number(),
   completed: z.number(),
+  total_input_tokens: some,
+  total_output_tokens: some,
   request_throughput: z.number(),
   output_throughput: z.number(),
   total_throughput: some,
@@ -28,16 +30,18 @@ const sglangSchema = z.looseObject({
 });
 
 /** The figures of such a line; undefined when it is none. */
-export function readSglang(value: unknown, { mostRequests }: ForeignContext): ForeignFigures | undefined {
+export function readSglang(value: unknown): ClientFigures | undefined {
   const found = sglangSchema.safeParse(value).data;
   if (!found) return undefined;
-  const requestsFile = requestsOfLists(found, mostRequests);
+  const requests = requestsOfLists(found);
   return {
     concurrency: found.max_concurrency ?? null,
     requestRate: rateOf(found.request_rate),
     completed: found.completed,
-    failed: requestsFile?.failed ?? null,
+    failed: requests?.filter(({ failed }) => failed).length ?? null,
     durationS: found.duration,
+    inputTokens: found.total_input_tokens,
+    outputTokens: found.total_output_tokens,
     requestThroughput: found.request_throughput,
     outputThroughput: found.output_throughput,
     totalThroughput: found.total_throughput ?? null,
@@ -45,6 +49,6 @@ export function readSglang(value: unknown, { mostRequests }: ForeignContext): Fo
     tpotMs: spreadOf(found, 'tpot'),
     itlMs: spreadOf(found, 'itl'),
     e2elMs: spreadOf(found, 'e2e_latency'),
-    requestsFile,
+    requests,
   };
 }
