@@ -10,6 +10,8 @@ import { registerDryRun } from './commands/dry-run.ts';
 import { registerCompare } from './commands/figures/compare.ts';
 import { registerReport } from './commands/figures/report.ts';
 import { registerMigrate } from './commands/migrate.ts';
+import { registerExec } from './commands/node/exec.ts';
+import { registerGpu } from './commands/node/gpu.ts';
 import { registerPreflight } from './commands/preflight.ts';
 import { registerRender } from './commands/render.ts';
 import { registerResolveOverride } from './commands/resolve-override.ts';
@@ -109,6 +111,8 @@ for (const register of [
   registerLs,
   registerStatus,
   registerUrl,
+  registerExec,
+  registerGpu,
   registerResults,
   registerReport,
   registerCompare,

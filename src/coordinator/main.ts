@@ -153,6 +153,7 @@ async function main(): Promise<void> {
       };
   const recipes = variant.points.map(({ recipe }) => recipe);
   const intervalMs = recipes[0] && telemetryIntervalMs(recipes[0], cluster);
+  const exec = cluster.bus?.exec !== false && recipes.every(({ bus }) => bus.exec);
   const { binary, warning } = natsServerFor({
     recipes,
     mock: spec.mock,
@@ -168,6 +169,7 @@ async function main(): Promise<void> {
     keys,
     maxPayloadMb: Math.max(1, ...recipes.map((recipe) => natsPayloadOf(recipe) ?? 1)),
     logins: natsLogins(recipes),
+    exec,
     binary,
     directory: tmpDir,
     mark: mark(COORDINATORS.natsServer),
@@ -240,6 +242,7 @@ async function main(): Promise<void> {
       stopDirs,
       ...(spec.mode === 'slurm' ? { tmpDir: nodeTmpDir } : {}),
       ...(spec.hostSetup ? { staysForTeardown: true } : {}),
+      ...(exec ? { exec } : {}),
       ...(intervalMs === undefined
         ? {}
         : { telemetry: { intervalMs, directory: jobPaths(spec.jobDir, spec.jobId).samples } }),

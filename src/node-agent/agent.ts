@@ -17,6 +17,7 @@ import {
   logRequestSchema,
 } from '../messages/events/control.ts';
 import { WIRE_VERSION } from '../messages/events/events.ts';
+import { execRequestSchema } from '../messages/events/exec.ts';
 import type { Epoch, Generation } from '../messages/spec/counters.ts';
 import { EXIT } from '../os/errors.ts';
 import { Lease } from './lease.ts';
@@ -100,6 +101,9 @@ export class NodeAgent {
       logRequestSchema,
       (incoming) => void answerLogRequest(this.#options, incoming),
     );
+    const { exec } = this.#options;
+    if (exec)
+      bus.subscribe(subjects.exec(config.node), execRequestSchema, (incoming) => void exec.answer(incoming));
     bus.onConnection((connected) => {
       if (connected) void this.#greet();
     });
@@ -153,6 +157,7 @@ export class NodeAgent {
     this.#leaving = true;
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
     clearInterval(this.#heart);
+    await this.#options.exec?.endAll();
     await Promise.all([this.#options.outbox.flush(2_000), this.#options.telemetry?.end()]);
     await sayGoodbye(this.#options, this.#heartbeat(true));
     this.#options.onEnd(ending.why, ending.exitCode, { leaseExpired: this.#lease.hasExpired });

@@ -18,6 +18,7 @@ import { findMarker, limitsPattern, OWNER_VARIABLE, ownerMark } from '../os/proc
 import { sourceStack } from '../os/source-stack.ts';
 import { createSteadyClock } from '../os/steady-clock.ts';
 import { NodeAgent } from './agent.ts';
+import { ExecRequests } from './exec/exec-requests.ts';
 import { endOrphanedJob } from './leftovers/end-orphaned-job.ts';
 import { claimDirectory, clearDirectories } from './leftovers/left-directories.ts';
 import { clearLeftovers } from './leftovers/leftovers.ts';
@@ -90,23 +91,21 @@ async function main(): Promise<void> {
 
   const oom = new OomWatch();
   setInterval(() => oom.tick(), 1_000).unref();
+  const onDefect = (what: string, error: unknown): void => log.error({ error: String(error) }, what);
+  const owned = {
+    ...{ guard, agentMark, agentId: processIdentity(process.pid), jobNode: `${config.jobId}/${config.node}` },
+    ...{ owner, keeper, environment, onDefect },
+  };
   const table = new ProcessTable({
+    ...owned,
     spawner: osSpawner,
     ...(config.nodeBinary === undefined ? {} : { words: { [config.nodeBinary]: process.execPath } }),
     launcher: createCommandBuilder({ ...config, distDir: here, incarnation }),
-    guard,
-    agentMark,
-    agentId: processIdentity(process.pid),
-    jobNode: `${config.jobId}/${config.node}`,
     // Nodes with loopback addresses share a machine.
     listenAddress: address.startsWith('127.') ? address : '0.0.0.0',
-    owner,
-    keeper,
-    environment,
     oomKills: () => oom.recentKills(),
     onTransition: (transition) => agent.publish(transition),
     onEmpty: () => agent.onEmpty(),
-    onDefect: (what, error) => log.error({ error: String(error) }, what),
   });
   const telemetry =
     config.telemetry &&
@@ -114,6 +113,9 @@ async function main(): Promise<void> {
       ...{ config, incarnation, bus, subjects, table, environment, clock, log },
       packScript: join(here, 'telemetry-pack.js'),
     });
+  const exec = config.exec
+    ? new ExecRequests({ ...owned, node: config.node, table, outbox, log })
+    : undefined;
   const agent = new NodeAgent({
     config,
     incarnation,
@@ -123,6 +125,7 @@ async function main(): Promise<void> {
     subjects,
     table,
     telemetry,
+    exec,
     gpuHolders: await foreseen,
     log,
     now: () => performance.now(),

@@ -5,6 +5,7 @@ import { WIRE_VERSION } from '../messages/events/events.ts';
 import type { Subjects } from '../messages/events/subjects.ts';
 import type { AgentConfig } from '../messages/job-directory/job-files.ts';
 import type { GpuHolder } from '../messages/spec/gpu-holder.ts';
+import type { ExecRequests } from './exec/exec-requests.ts';
 import type { Transition } from './processes/entry.ts';
 import type { ProcessTable } from './processes/process-table.ts';
 
@@ -25,6 +26,8 @@ export interface AgentOptions {
   readonly gpuHolders: readonly GpuHolder[];
   /** Records the node and its processes; `end` resolves when everything is on disk. */
   readonly telemetry?: { end(): Promise<void> } | undefined;
+  /** Runs commands for operators; left out where `bus.exec` is false. */
+  readonly exec?: ExecRequests | undefined;
   readonly log: Logger;
   /** Monotonic ms; advances while the process is stopped. */
   readonly now: () => number;

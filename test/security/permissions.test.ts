@@ -16,7 +16,7 @@ const anything = z.record(z.string(), z.unknown());
 let bus: TestBus;
 const open: NatsConnection[] = [];
 beforeAll(async () => {
-  bus = await startTestBus(JOB, ['node1', 'node2']);
+  bus = await startTestBus(JOB, ['node1', 'node2'], undefined, { exec: true });
 });
 afterAll(() => bus?.stop());
 afterEach(async () => {
@@ -79,6 +79,8 @@ describe('the server refuses', () => {
       s.pointProgress(0),
       s.kept('sweep.transition'),
       s.log('node2', 'p'),
+      s.exec('node1'),
+      s.exec('node2'),
       s.cancel,
       `${inboxOf('agent', 'node2')}.x`,
       `${inboxOf('coordinator')}.x`,
@@ -92,6 +94,7 @@ describe('the server refuses', () => {
       s.everything,
       s.desired('node2'),
       s.log('node2', '*'),
+      s.exec('node2'),
       s.hello('*'),
       s.heartbeat('node2'),
       `${inboxOf('agent', 'node2')}.>`,
@@ -122,6 +125,7 @@ describe('the server refuses', () => {
       s.everything,
       s.hello('*'),
       s.desired('*'),
+      s.exec('*'),
       s.cancel,
       `${inboxOf('agent', 'node1')}.>`,
       `${inboxOf('coordinator')}.>`,
@@ -209,6 +213,48 @@ describe('the server refuses', () => {
       for (const listener of listeners) listener.unsubscribe();
     }
     for (let number = 0; number < streams.number; number++) await api(`STREAM.DELETE.flood-${number}`, {});
+  });
+});
+
+describe('commands on nodes (bus.exec)', () => {
+  it('only the operator may ask for them, and only the agent of the node hears it', async () => {
+    const heard: string[] = [];
+    for (const node of ['node1', 'node2']) {
+      const { connection } = await agent(node);
+      connection.subscribe(s.exec(node), { callback: (_, { subject }) => heard.push(subject) });
+      await connection.flush();
+    }
+    const { connection, refused } = await operator();
+    connection.publish(s.exec('node1'), '{}');
+    await connection.flush();
+    await until('the request', () => heard.length > 0);
+    expect({ heard, refused }).toEqual({ heard: [s.exec('node1')], refused: [] });
+    const reader = await hostile(bus.keys.reader.seed, '_INBOX');
+    const librarian = await hostile(bus.keys.librarian.seed, inboxOf('librarian'));
+    for (const { refuses } of [reader, librarian])
+      expect(await refuses('publish', [s.exec('node1')])).toEqual([s.exec('node1')]);
+    const engine = await hostile();
+    engine.connection.publish(s.exec('node1'), '{}');
+    await engine.connection.flush();
+    // A second request of the operator would come after those of the others.
+    connection.publish(s.exec('node2'), '{}');
+    await until('the second request', () => heard.length > 1);
+    expect(heard).toEqual([s.exec('node1'), s.exec('node2')]);
+  });
+
+  it('with bus.exec: false nobody may ask, and no agent may listen', async () => {
+    const off = await startTestBus(JOB, ['node1'], undefined, { exec: false });
+    try {
+      const denied: string[] = [];
+      const note = (error: Error) => denied.push(error.message);
+      (await off.operator(note)).publish(s.exec('node1'), {});
+      (await off.agent('node1', note)).subscribe(s.exec('node1'), anything, () => {});
+      await until('two refusals', () => denied.length >= 2);
+      expect(denied.join()).toContain('publish');
+      expect(denied.join()).toContain(s.exec('node1'));
+    } finally {
+      await off.stop();
+    }
   });
 });
 

@@ -14,7 +14,7 @@ export async function startTestBus(
   jobId: string,
   nodes: string[],
   tls?: JobKeys['tls'],
-  engines: Pick<NatsServerOptions, 'maxPayloadMb' | 'logins'> = {},
+  engines: Pick<NatsServerOptions, 'maxPayloadMb' | 'logins' | 'exec'> = {},
 ) {
   const directory = await mkdtemp(join(tmpdir(), 'srtctl-test-'));
   await mkdir(join(directory, 'nats'));

@@ -38,9 +38,15 @@ export class LogIndex {
   /** For each file the anchors of its content, and before them those of the contents that were put aside. */
   readonly #anchors = new Map<string, Anchor[][]>();
   readonly #aheadMs = new Map<string, number>();
+  readonly #agents = new Set<string>();
 
   constructor(job: Pick<JobOnDisk, 'jobDir' | 'jobId'>) {
     this.#job = job;
+  }
+
+  /** Agents that have joined and not left, in the order of their names. */
+  get agents(): readonly string[] {
+    return [...this.#agents].sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
   }
 
   async refresh(): Promise<readonly IndexedLog[]> {
@@ -68,6 +74,10 @@ export class LogIndex {
 
   #take(event: SrtEvent): void {
     if (event.kind === 'clock.offset') this.#aheadMs.set(event.node, event.offsetMs);
+    if (event.kind === 'agent.transition') {
+      if (event.to === 'lost' || event.to === 'left') this.#agents.delete(event.node);
+      else if (event.to === 'joined') this.#agents.add(event.node);
+    }
     if (event.kind !== 'process.transition') return;
     const agent = agentOfSource(event.source) ?? event.node;
     this.#processes.set(event.process, { node: event.node, agent, file: event.logFile });

@@ -7,3 +7,8 @@ export async function writeAll(
 ): Promise<void> {
   if (!write(text)) await once(process.stdout, 'drain');
 }
+
+/** Writes bytes as they are, and waits while the reader is slower. */
+export async function writeBytes(out: NodeJS.WriteStream, data: Buffer): Promise<void> {
+  if (!out.write(data)) await once(out, 'drain');
+}

@@ -26,6 +26,8 @@ function whatHappened(event: SrtEvent): string {
       return `job ${change(event)}`;
     case 'point.result':
       return `point ${event.ordinal} ${event.result.name} result: ${statusOfResult(event.result)}`;
+    case 'process.exec':
+      return `${event.node} ${event.process} command ${event.to === 'started' ? event.why : `${event.program} ended (${event.why})`}`;
     case 'worker.kill':
       return `${event.process} ${event.done ? `gets SIG${event.signal}` : 'does not run'} (experiment.kill, ${event.after} s)`;
     case 'worker.restart':

@@ -20,6 +20,7 @@ export type AgentExtras = Pick<
   | 'containers'
   | 'mpi'
   | 'staysForTeardown'
+  | 'exec'
   | 'telemetry'
 > & {
   /** Prefix of the path of each agent's own directory on its node. */

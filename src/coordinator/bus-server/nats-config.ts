@@ -24,6 +24,8 @@ export interface NatsConfigInput {
   readonly maxPayloadMb?: number;
   /** Additional names and passwords for engines, from the recipe. */
   readonly logins?: readonly NatsLogin[];
+  /** Operators may have agents run commands (`bus.exec`). */
+  readonly exec?: boolean;
   /** Files (PEM, 0600) of the server's certificate, when `bus.tls` asks for one. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
 }
@@ -82,7 +84,9 @@ ${userBlock({ nkey: keys.system.publicKey, publish: [], subscribe: [SYSTEM_DISCO
       max_streams: 2
     }
     users: [
-${srtUsers(input.jobId, keys).map(userBlock).join('\n')}
+${srtUsers(input.jobId, keys, { exec: input.exec === true })
+  .map(userBlock)
+  .join('\n')}
     ]
     exports: [
 ${shared.map((subject) => `      { stream: ${subject}, accounts: [${open}] }`).join('\n')}
@@ -160,7 +164,7 @@ const accountName = (name: string, keys: JobKeys): string =>
  * receives no request (it could answer in the coordinator's place), and no role may delete or purge the
  * stream.
  */
-export function srtUsers(jobId: string, keys: JobKeys): User[] {
+export function srtUsers(jobId: string, keys: JobKeys, { exec }: { readonly exec: boolean }): User[] {
   const s = subjectsOf(jobId);
   const stream = streamOf(jobId);
   const readStream = readingOf(stream);
@@ -173,6 +177,7 @@ export function srtUsers(jobId: string, keys: JobKeys): User[] {
     subscribe: [
       s.desired(node),
       s.kill(node),
+      ...(exec ? [s.exec(node)] : []),
       s.clock(node),
       s.telemetryDescribe(node),
       s.all,
@@ -199,7 +204,13 @@ export function srtUsers(jobId: string, keys: JobKeys): User[] {
     },
     {
       nkey: keys.operator.publicKey,
-      publish: [s.log('*', '*'), s.telemetryDescribe('*'), s.cancel, ...readStream],
+      publish: [
+        s.log('*', '*'),
+        s.telemetryDescribe('*'),
+        s.cancel,
+        ...(exec ? [s.exec('*')] : []),
+        ...readStream,
+      ],
       subscribe: [
         ...keptSubjects(jobId),
         s.heartbeat('*'),

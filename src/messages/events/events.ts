@@ -122,6 +122,29 @@ const workerKillEventSchema = z.object({
   killedAt: z.string(),
 });
 
+/**
+ * An operator runs a command on a node (`srtctl exec`). Every reader of the bus may see the event, so it has the program,
+ * and not its arguments, which may hold secrets.
+ */
+const processExecEventSchema = z.object({
+  kind: z.literal('process.exec'),
+  ...envelope,
+  node: z.string(),
+  /** The process whose environment it has; `agent`: that of the agent. */
+  process: z.string(),
+  /** Tells commands apart. */
+  command: z.string(),
+  /** The user who asked, as the operator says. */
+  by: z.string(),
+  program: z.string(),
+  /** The number of its arguments. */
+  args: z.number().int().nonnegative(),
+  to: z.enum(['started', 'ended']),
+  why: z.string(),
+  exitCode: z.number().int().nullable(),
+  signal: z.string().nullable(),
+});
+
 /** The run goes on, or has its results, but a person should know. */
 const jobWarningEventSchema = z.object({
   kind: z.literal('job.warning'),
@@ -146,6 +169,12 @@ const messages = [
     by: 'agent',
     subject: 'process.{node}.{process}.transition',
     what: 'A process moved from one state to another: why, its pid, how it ended, where its log is.',
+  },
+  {
+    schema: processExecEventSchema,
+    by: 'agent',
+    subject: 'process.{node}.{process}.exec',
+    what: 'An operator runs a command on the node of a process: who, which program, and how it ended.',
   },
   {
     schema: agentTransitionSchema,

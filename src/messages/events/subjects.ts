@@ -46,6 +46,8 @@ export function subjectsOf(job: string) {
     desired: (node: string) => `${root}.agent.${nodeToken(node)}.desired`,
     /** Has an agent send a signal to a process of an experiment. */
     kill: (node: string) => `${root}.agent.${nodeToken(node)}.kill`,
+    /** Has an agent run a command on its node, for an operator. */
+    exec: (node: string) => `${root}.agent.${nodeToken(node)}.exec`,
     /** Asks an agent for its clock. */
     clock: (node: string) => `${root}.agent.${nodeToken(node)}.clock`,
     /** The subject of a kept message with these fields; a missing field becomes `*`, which matches all values. */

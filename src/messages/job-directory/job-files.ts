@@ -89,6 +89,8 @@ export const agentConfigSchema = z.object({
    * `host_setup`. Slurm signals all steps of a job that is cancelled, and starts no more.
    */
   staysForTeardown: z.boolean().optional(),
+  /** The agent runs commands for operators (`bus.exec`). */
+  exec: z.boolean().optional(),
   /** Directory of this agent alone, for scripts to run when it is killed. */
   stopDir: z.string().optional(),
   url: z.string(),

@@ -46,7 +46,7 @@ const reasonOf = (error: NodeJS.ErrnoException, command: string, cwd: string | u
 };
 
 /** Whether the command can be run: by its path, or in a directory of PATH. */
-function isProgram(command: string, cwd: string | undefined, env: Record<string, string>): boolean {
+export function isProgram(command: string, cwd: string | undefined, env: Record<string, string>): boolean {
   const directories = (env.PATH ?? '/usr/bin:/bin').split(delimiter);
   const places = command.includes('/') ? [command] : directories.map((directory) => join(directory, command));
   return places.some((each) => {

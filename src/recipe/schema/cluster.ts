@@ -40,6 +40,15 @@ export const clusterConfigSchema = z.strictObject({
     .record(z.string(), z.unknown())
     .nullish()
     .describe('supervision of recipes that leave a key of it out'),
+  bus: z
+    .strictObject({
+      exec: z
+        .boolean()
+        .default(true)
+        .describe('false: no job lets `srtctl exec` and `gpu` run commands, whatever its recipe says'),
+    })
+    .nullish()
+    .describe("srtctl's own messages"),
   gpus_per_node: positiveSchema.nullish().describe('GPUs of a node, for recipes that do not say'),
   visible_devices_env: visibleDevicesSchema
     .nullish()

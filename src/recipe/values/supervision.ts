@@ -69,5 +69,9 @@ export const busSchema = z
       .boolean()
       .default(false)
       .describe("encrypt srtctl's own messages, with certificates that are made for each job"),
+    exec: z
+      .boolean()
+      .default(true)
+      .describe("`srtctl exec` and `gpu` may run commands on the nodes, with the key of the job's owner"),
   })
   .prefault({});
