@@ -70,7 +70,14 @@ const FLOORS = [
   'steps',
   ...['report/model', 'report/foreign', 'report/charts', 'report/compare', 'report/text'],
   ...['report/page', 'report/browser'],
-  ...['reporting/common', 'reporting/status', 'reporting/traces', 'reporting/server', 'reporting'],
+  ...[
+    'reporting/common',
+    'reporting/status',
+    'reporting/traces',
+    'reporting/server',
+    'reporting/prometheus',
+    'reporting',
+  ],
   ...[
     'simulator/common',
     'simulator/engine',
@@ -112,7 +119,7 @@ const KNOWS_ONLY: Readonly<Record<string, readonly string[]>> = {
   'node-agent': ['machines', 'messages', 'os', 'platform/containers', 'telemetry'],
   'other-clients': ['messages'],
   report: ['messages', 'other-clients', 'recipe/values'],
-  reporting: ['messages', 'os', 'other-clients', 'recipe/schema', 'report/model'],
+  reporting: ['messages', 'os', 'other-clients', 'recipe/schema', 'report/model', 'telemetry'],
   doctor: ['messages', 'os', 'platform', 'recipe'],
   static: ['benchmarks', 'frontends', 'messages', 'model', 'os', 'plan', 'platform', 'recipe', 'services'],
 };

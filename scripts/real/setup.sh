@@ -170,6 +170,40 @@ make_bus() {
     cannot "NATS' own tool could not be built"
 }
 
+# What receives metrics and traces: Debian's Prometheus, and OpenTelemetry's collector, which is built where Go is there
+# (minutes, so `make test` leaves both out).
+make_monitoring() {
+  case "${REAL:-}:$asked" in full:* | rest:* | *:yes) ;; *) return 0 ;; esac
+  local at=$home/monitoring
+  mkdir -p "$at/bin"
+  if [ ! -x "$at/bin/prometheus" ]; then
+    say "taking prometheus from Debian"
+    take prometheus "$at/debian"
+    ln -sf "$at/debian/usr/bin/prometheus" "$at/debian/usr/bin/promtool" "$at/bin/"
+  fi
+  touch "$at/made-from"
+  [ -x "$at/bin/otelcol" ] && return 0
+  if ! command -v go >/dev/null; then
+    say "go is not here: the test with OpenTelemetry's collector is left out"
+    return 0
+  fi
+  say "building OpenTelemetry's collector"
+  (cd "$at" && go run go.opentelemetry.io/collector/cmd/builder@v0.165.0 --config "$OLDPWD/test/real/monitoring/collector.yaml" >/dev/null 2>&1) ||
+    cannot "OpenTelemetry's collector could not be built"
+  mv "$at/build/otelcol" "$at/bin/" && rm -rf "$at/build"
+}
+
+take() { # PACKAGE DIRECTORY: unpacks Debian's package, and installs nothing
+  local deb=$home/deb-$1
+  rm -rf "$deb" && mkdir "$deb"
+  if ! (cd "$deb" && apt-get download -q "$1" >/dev/null 2>&1); then
+    [ "$(id -u)" = 0 ] && apt-get update -qq >/dev/null 2>&1
+    (cd "$deb" && apt-get download -q "$1" >/dev/null 2>&1) || cannot "Debian's package $1 could not be had"
+  fi
+  dpkg-deb -x "$deb"/*.deb "$2"
+  rm -rf "$deb"
+}
+
 # Unpacked and not installed, so that Debian starts no service.
 make_debian() {
   local package
@@ -177,18 +211,13 @@ make_debian() {
   for package in nginx prometheus-node-exporter libibverbs1 libnl-3-200 libnl-route-3-200; do
     [ -e "$home/debian/.$package" ] && continue
     say "taking $package from Debian"
-    rm -rf "$home/debian/deb" && mkdir "$home/debian/deb"
-    if ! (cd "$home/debian/deb" && apt-get download -q "$package" >/dev/null 2>&1); then
-      [ "$(id -u)" = 0 ] && apt-get update -qq >/dev/null 2>&1
-      (cd "$home/debian/deb" && apt-get download -q "$package" >/dev/null 2>&1) || cannot "Debian's package $package could not be had"
-    fi
-    dpkg-deb -x "$home/debian/deb"/*.deb "$home/debian"
+    take "$package" "$home/debian"
     touch "$home/debian/.$package"
   done
-  rm -rf "$home/debian/deb"
 }
 
 begin=$SECONDS
-all=(debian bus routers dynamo dynamo-old mooncake aiperf vllm dynamo-vllm sglang)
+asked=$([ $# -gt 0 ] && echo yes || echo no)
+all=(debian bus monitoring routers dynamo dynamo-old mooncake aiperf vllm dynamo-vllm sglang)
 for name in "${@:-${all[@]}}"; do "make_$name"; done
 [ $((SECONDS - begin)) -lt 2 ] || say "ready after $((SECONDS - begin)) s, in $home"

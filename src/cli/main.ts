@@ -23,6 +23,7 @@ import { registerBus } from './commands/watching/bus.ts';
 import { registerEvents } from './commands/watching/events.ts';
 import { registerLogs } from './commands/watching/logs.ts';
 import { registerLs } from './commands/watching/ls.ts';
+import { registerMetrics } from './commands/watching/metrics.ts';
 import { registerStatus } from './commands/watching/status.ts';
 import { registerUrl } from './commands/watching/url.ts';
 import { registerWatch } from './commands/watching/watch.ts';
@@ -120,6 +121,7 @@ for (const register of [
   registerWhy,
   registerCancel,
   registerBus,
+  registerMetrics,
   registerStatusServer,
   registerBench,
   registerSchema,

@@ -16,6 +16,7 @@ export type Environment =
   | 'mooncake'
   | 'aiperf'
   | 'bus'
+  | 'monitoring'
   | 'debian';
 
 const marker = (name: Environment): string => join(HOME, name, name === 'debian' ? '.nginx' : 'made-from');
