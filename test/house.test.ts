@@ -181,3 +181,28 @@ describe('the folders of the source', () => {
     expect(tooMuch).toEqual([]);
   });
 });
+
+describe('the command line', () => {
+  /** Packages that every command needs. */
+  const NEEDED: readonly string[] = ['commander', 'string-width'];
+  /** The first line that is no import. */
+  const BODY = /^(?:export (?![{*])|const |interface |type |(?:async )?function |class )/m;
+  const STATIC = /^(?:import|export)\s+(?!type\b)(?:[^'"`;]*?\sfrom\s+)?'([^']+)';$/gm;
+
+  it('loads no more than it needs before it knows the command, because each start would pay for it', () => {
+    const loaded = new Map<string, string>([['cli/main.ts', '']]);
+    const packages: string[] = [];
+    for (const [path] of loaded) {
+      const text = readFileSync(join(src, path), 'utf8');
+      for (const [, target = ''] of text.slice(0, text.search(BODY)).matchAll(STATIC)) {
+        if (target.startsWith('.')) {
+          const file = relative(src, resolve(src, dirname(path), target));
+          if (!loaded.has(file)) loaded.set(file, path);
+        } else if (!target.startsWith('node:') && !NEEDED.includes(target)) {
+          packages.push(`${path}, which ${loaded.get(path)} imports, imports ${target}`);
+        }
+      }
+    }
+    expect(packages).toEqual([]);
+  });
+});

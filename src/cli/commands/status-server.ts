@@ -1,6 +1,4 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { isIPv6 } from 'node:net';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
@@ -43,12 +41,14 @@ Examples:
 }
 
 async function serve({ listen, database, tokenEnv, open }: StatusServerOptions): Promise<void> {
+  const { isIPv6 } = await import('node:net');
   const [, name = '', port = ''] = /^(.+):(\d{1,5})$/.exec(listen) ?? [];
   const host = name.replaceAll(/^\[|\]$/g, '');
   if (name === '' || Number(port) > 65_535 || (name.includes(':') && !isIPv6(host)))
     throw new SrtctlError('bad-address', `--listen ${listen} is not host:port`, {
       hint: 'such as 127.0.0.1:8780',
     });
+  const { spawn } = await import('node:child_process');
   const { distDirectory } = await import('../submit/local-job.ts');
   const options = { host, port: Number(port), database: resolve(database), tokenEnv, open: open === true };
   // A program of its own, because SQLite would be in every command else.

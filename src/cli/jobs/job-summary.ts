@@ -13,6 +13,7 @@ import {
   readState,
   slurmStateOf,
 } from './job-dir.ts';
+import type { Outcome } from './outcomes.ts';
 
 /** Jobs that are read at a time. */
 const READS = 32;
@@ -52,9 +53,6 @@ export interface JobSummary {
   readonly cause: string | null;
   readonly over: boolean;
 }
-
-export const OUTCOMES = ['queued', 'running', 'done', 'failed', 'stopped'] as const;
-export type Outcome = (typeof OUTCOMES)[number];
 
 /** A job whose file cannot be read. */
 export interface UnreadableJob {

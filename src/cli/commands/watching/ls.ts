@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
-import { type JobSummary, OUTCOMES, type Outcome, type UnreadableJob } from '../../jobs/job-summary.ts';
+import type { JobSummary, UnreadableJob } from '../../jobs/job-summary.ts';
+import { OUTCOMES, type Outcome } from '../../jobs/outcomes.ts';
 import { OUTPUT_OPTION, SINCE_OPTION } from '../../terminal/options.ts';
 
 interface LsOptions {
