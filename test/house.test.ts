@@ -100,6 +100,7 @@ const FLOORS = [
     'cli/report',
     'cli/commands/figures',
     'cli/bench',
+    'cli/commands/jobs',
     'cli/commands/node',
     'cli/commands/watching',
     'cli/commands',

@@ -9,6 +9,7 @@ import { registerDoctor } from './commands/doctor.ts';
 import { registerDryRun } from './commands/dry-run.ts';
 import { registerCompare } from './commands/figures/compare.ts';
 import { registerReport } from './commands/figures/report.ts';
+import { registerClean } from './commands/jobs/clean.ts';
 import { registerMigrate } from './commands/migrate.ts';
 import { registerExec } from './commands/node/exec.ts';
 import { registerGpu } from './commands/node/gpu.ts';
@@ -120,6 +121,7 @@ for (const register of [
   registerResume,
   registerWhy,
   registerCancel,
+  registerClean,
   registerBus,
   registerMetrics,
   registerStatusServer,

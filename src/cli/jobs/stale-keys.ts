@@ -31,8 +31,8 @@ const isThere = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** A local job of another machine cannot be checked from here. */
-async function isKnownToBeOver(job: JobOnDisk): Promise<boolean> {
+/** Whether a job has ended for certain: a local job of another machine cannot be checked from here. */
+export async function isKnownToBeOver(job: JobOnDisk): Promise<boolean> {
   const state = await readState(job);
   if (job.spec.mode === 'local' && state?.sweep !== 'finished' && state?.home?.host !== hostname())
     return false;

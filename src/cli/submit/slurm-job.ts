@@ -25,6 +25,7 @@ import { timeLimitMs } from '../../recipe/values/time-limit.ts';
 import { placeIn } from '../../recipe/variant.ts';
 import { estimateOf, estimateText, mostGpuHours } from '../dry-run/estimate.ts';
 import { sayEnd, sayLine, submittedLine } from '../jobs/json-lines.ts';
+import { ask } from '../terminal/ask.ts';
 import { type EditOptions, editTexts } from '../terminal/options.ts';
 import { announceJob } from './announce-job.ts';
 import { type JobToRun, jobsToRun } from './jobs-to-run.ts';
@@ -180,16 +181,6 @@ async function allowsHours(
           : `a shorter slurm.time_limit, or --max-gpu-hours ${Math.ceil(gpuHours)}`,
     });
   return ask(`${text}. Submit it all the same? [y/N] `);
-}
-
-async function ask(question: string): Promise<boolean> {
-  const { createInterface } = await import('node:readline/promises');
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    return /^y(es)?$/i.test((await terminal.question(question)).trim());
-  } finally {
-    terminal.close();
-  }
 }
 
 /**

@@ -88,6 +88,7 @@ async function logs(told: string, names: readonly string[], options: LogOptions)
 
 async function list(logFiles: readonly { process: string; file: string }[]): Promise<void> {
   const { stat } = await import('node:fs/promises');
+  const { sizeText } = await import('../../terminal/sizes.ts');
   const width = Math.max(...logFiles.map(({ process }) => process.length));
   for (const { process: id, file } of logFiles) {
     const size = await stat(file).then(
@@ -143,10 +144,4 @@ async function formatOf(
     `${isEstimate ? '~' : ' '}${new Date(at).toTimeString().slice(0, 8)}.${String(Math.floor(at) % 1_000).padStart(3, '0')} `;
   return (line) =>
     `${timestamps ? timeOf(line) : ''}${paintOf(line.process)(line.process.padEnd(width))} | ${line.text}`;
-}
-
-function sizeText(bytes: number): string {
-  if (bytes < 1_024) return `${bytes} B`;
-  const kib = bytes / 1_024;
-  return kib < 1_024 ? `${kib.toFixed(1)} KiB` : `${(kib / 1_024).toFixed(1)} MiB`;
 }
