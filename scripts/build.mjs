@@ -18,6 +18,7 @@ const ways = [
   { argv: ['node-agent.js'], flags: ['--max-semi-space-size=1'], endsWith: 2 },
   { argv: ['loadgen.js'], endsWith: 1 },
   { argv: ['stage-model.js'], endsWith: 2 },
+  { argv: ['reporter.js'], endsWith: 2 },
   { argv: ['telemetry-pack.js'], endsWith: 2 },
   { argv: ['simulator.js', '-m', 'sglang.launch_server'], flags: ['--max-semi-space-size=4'], endsWith: 2 },
 ];

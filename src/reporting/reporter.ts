@@ -6,6 +6,7 @@ import { jobPaths, writeJson } from '../messages/job-directory/files.ts';
 import { webhooksOf } from '../recipe/schema/reporting.ts';
 import { deadline } from './common/deadline.ts';
 import { Deliveries } from './common/deliveries.ts';
+import { hostOf } from './common/http.ts';
 import type { ReportedJob } from './common/job.ts';
 import { EventFile, type PlacedEvent } from './follow-events.ts';
 import { collectors } from './status/client.ts';
@@ -18,6 +19,9 @@ const progressSchema = z.object({ v: z.literal(1), webhooks: z.record(z.string()
 
 /** How long a receiver that is away is still tried when the run has ended. */
 const LAST_REPORTS_MS = 8_000;
+
+/** Messages that wait for a webhook that is away. */
+const MOST_WEBHOOKS = 1_000;
 
 type Waiting = Webhook & { readonly next: number };
 
@@ -41,7 +45,7 @@ export class Reporter {
     this.#log = log;
     this.#lifecycle = new Lifecycle(job);
     this.#statuses = collectors(job, env).map(
-      ({ url, update }) => new Deliveries({ to: url, send: update, log }),
+      ({ url, update }) => new Deliveries({ to: hostOf(url), send: update, log }),
     );
   }
 
@@ -99,13 +103,14 @@ export class Reporter {
       const key = this.#env[secretEnv];
       if (!key) {
         this.#log.warn(
-          { url, variable: secretEnv },
+          { to: hostOf(url), variable: secretEnv },
           'a webhook gets nothing: its variable with the key is not set',
         );
         return [];
       }
       return new Deliveries<Waiting>({
-        to: url,
+        to: hostOf(url),
+        most: MOST_WEBHOOKS,
         send: async (webhook, signal) =>
           webhook.next <= (before[url] ?? 0) ? 'done' : sendWebhook(url, key, webhook, signal),
         log: this.#log,
@@ -136,9 +141,9 @@ export class Reporter {
     try {
       const { sendTrace } = await import('./traces/send-trace.ts');
       const spans = await sendTrace(this.#job, endpoint, end);
-      this.#log.info({ endpoint, spans }, 'the trace of the job is sent');
+      this.#log.info({ to: hostOf(endpoint), spans }, 'the trace of the job is sent');
     } catch (error) {
-      this.#log.warn({ endpoint, why: textOf(error) }, 'the trace of the job is lost');
+      this.#log.warn({ to: hostOf(endpoint), why: textOf(error) }, 'the trace of the job is lost');
     }
   }
 
@@ -154,7 +159,7 @@ export class Reporter {
       if (sent === 0) return;
       const update = this.#lifecycle.uploaded(url, new Date().toISOString());
       const told = collectors(this.#job, this.#env).map(({ url: to, update: send }) => {
-        const last = new Deliveries<JobUpdate>({ to, send, log: this.#log });
+        const last = new Deliveries<JobUpdate>({ to: hostOf(to), send, log: this.#log });
         last.add(update);
         return last.finish(soon());
       });

@@ -149,7 +149,7 @@ describe('a job that is submitted', () => {
     const job = madeJob({ status: { endpoints: ['http://127.0.0.1:1', silent] } });
     const said = await announce(job, {}, 50);
     expect(said).toHaveLength(2);
-    expect(said[0]).toContain('http://127.0.0.1:1: ');
+    expect(said[0]).toContain('127.0.0.1:1: ');
   });
 
   it('does not follow a collector to another place with its token', async () => {

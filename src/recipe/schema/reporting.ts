@@ -4,6 +4,10 @@ import { positiveSchema } from '../values/values.ts';
 /** Where a run is reported: `reporting` of a recipe or of srtslurm.yaml. */
 
 const text = (what: string) => z.string().nullish().describe(what);
+/** As far as a mistake shows before the job runs. */
+const urlSchema = z
+  .string()
+  .regex(/^https?:\/\/[^\s/@]+(\/|$|\?)/, 'must be a URL such as https://status.example.com');
 const flag = (what: string) => z.boolean().nullish().describe(what);
 const seconds = (what: string) => z.number().positive().nullish().describe(`seconds: ${what}`);
 const enabled = (what: string) => z.boolean().default(false).describe(what);
@@ -13,8 +17,8 @@ export const reportingSchema = z.lazy(() =>
   z.strictObject({
     status: z
       .strictObject({
-        endpoint: text('URL that receives each change of state'),
-        endpoints: z.array(z.string()).nullish().describe('several of them'),
+        endpoint: urlSchema.nullish().describe('URL that receives each change of state'),
+        endpoints: z.array(urlSchema).nullish().describe('several of them'),
         job_id_prefix: text('beginning of the ids under which jobs are reported'),
         token_env: text('variable with the bearer token; by default SRTCTL_STATUS_TOKEN'),
         'logging-stream-interval': seconds(
@@ -26,7 +30,7 @@ export const reportingSchema = z.lazy(() =>
     webhooks: z
       .array(
         z.strictObject({
-          url: z.string().min(1).describe('where events of the job and its points are sent'),
+          url: urlSchema.describe('where events of the job and its points are sent'),
           secret_env: text('variable with the key that signs them; by default SRTCTL_WEBHOOK_SECRET'),
         }),
       )

@@ -6,6 +6,9 @@ const ANSWER_MS = 5_000;
 /** Characters of an answer that a log line quotes. */
 const MOST_QUOTED = 200;
 
+/** A receiver for the eyes of people: the rest of a webhook's URL is often its secret. */
+export const hostOf = (url: string): string => (URL.canParse(url) ? new URL(url).host : 'no URL');
+
 export interface Message {
   readonly method: 'POST' | 'PUT';
   readonly url: string;

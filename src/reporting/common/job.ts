@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import * as z from 'zod';
 import { type JobSpec, jobSpecSchema } from '../../messages/job-directory/job-files.ts';
 import { type Reporting, reportingSchema } from '../../recipe/schema/reporting.ts';
@@ -47,14 +48,19 @@ export type ReportedRecipe = z.infer<typeof variantSchema>['points'][number]['re
 export interface ReportedJob {
   readonly spec: JobSpec;
   readonly cluster: string | undefined;
+  /** The head node; undefined before a Slurm job has its nodes. */
+  readonly head: string | undefined;
   /** The recipe's file. */
   readonly file: string;
   readonly recipe: ReportedRecipe;
   readonly reporting: Reporting | null | undefined;
 }
 
-/** @throws ZodError when it is not a job of this release */
-export function reportedJob(spec: JobSpec): ReportedJob {
+/**
+ * @param here the name of this machine, where it is the head node
+ * @throws ZodError when it is not a job of this release
+ */
+export function reportedJob(spec: JobSpec, here?: string): ReportedJob {
   const { file, points } = variantSchema.parse(spec.variant);
   const [first] = points;
   if (!first) throw new TypeError('a variant without points');
@@ -62,12 +68,16 @@ export function reportedJob(spec: JobSpec): ReportedJob {
   return {
     spec,
     cluster: cluster ?? undefined,
+    head: spec.nodes[0] ?? here,
     file,
     recipe: first.recipe,
     reporting: first.recipe.reporting,
   };
 }
 
-/** Reads <job id>.json. */
+/** Reads <job id>.json, on the head node. */
 export const readReportedJob = async (path: string): Promise<ReportedJob> =>
-  reportedJob(jobSpecSchema.parse(JSON.parse(await readFile(path, 'utf8'))));
+  reportedJob(
+    jobSpecSchema.parse(JSON.parse(await readFile(path, 'utf8'))),
+    process.env.SLURMD_NODENAME ?? hostname(),
+  );

@@ -83,6 +83,10 @@ export class JobStore {
 
   /** Adds a job. A job that is there already keeps its status. */
   create(job: JobCreate): void {
+    this.#together(() => this.#create(job));
+  }
+
+  #create(job: JobCreate): void {
     this.#database.run(
       `INSERT INTO jobs (job_id, job_name, status, cluster, recipe, submitted_at, updated_at, metadata)
        VALUES (?, ?, 'submitted', ?, ?, ?, ?, ?)
@@ -103,6 +107,10 @@ export class JobStore {
    * @returns false when there is no such job
    */
   update(jobId: string, update: JobUpdate, now: string): boolean {
+    return this.#together(() => this.#update(jobId, update, now));
+  }
+
+  #update(jobId: string, update: JobUpdate, now: string): boolean {
     const at = update.updated_at ?? now;
     const assign = [...['stage', ...TEXTS].map(kept), kept('exit_code'), kept('benchmark_results')];
     const { changes } = this.#database.run(
@@ -146,6 +154,19 @@ export class JobStore {
     const events = this.#database.all('SELECT body FROM events WHERE job_id = ? ORDER BY id', [jobId]);
     const bodies = z.array(z.object({ body: z.string() })).parse(events);
     return { ...detailSchema.parse(row), events: bodies.map(({ body }): unknown => JSON.parse(body)) };
+  }
+
+  /** One transaction, which the disk takes once. */
+  #together<T>(change: () => T): T {
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      const result = change();
+      this.#database.exec('COMMIT');
+      return result;
+    } catch (error) {
+      if (this.#database.inTransaction) this.#database.exec('ROLLBACK');
+      throw error;
+    }
   }
 
   #event(jobId: string, at: string, body: object): void {

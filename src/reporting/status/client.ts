@@ -1,7 +1,7 @@
 import { collectorsOf, reportedId, tokenVariable } from '../../recipe/schema/reporting.ts';
 import { deadline } from '../common/deadline.ts';
 import type { Outcome } from '../common/deliveries.ts';
-import { type Answer, outcomeOf, sendJson } from '../common/http.ts';
+import { type Answer, hostOf, outcomeOf, sendJson } from '../common/http.ts';
 import type { ReportedJob } from '../common/job.ts';
 import type { JobUpdate } from './contract.ts';
 import { jobCreate } from './lifecycle.ts';
@@ -64,7 +64,7 @@ export async function announce(
     collectors(job, env).map(async ({ url, create }) => {
       const outcome = await create(limit.signal);
       if (outcome === 'done') return [];
-      return [`${url}: ${'again' in outcome ? outcome.again : outcome.refused}`];
+      return [`${hostOf(url)}: ${'again' in outcome ? outcome.again : outcome.refused}`];
     }),
   );
   limit.end();

@@ -74,7 +74,7 @@ export class Lifecycle {
     this.#points = Math.max(1, points);
     if (to === 'booting')
       return {
-        ...this.#now('starting', at, `Job started on ${this.#job.spec.nodes[0] ?? 'its nodes'}`),
+        ...this.#now('starting', at, `Job started on ${this.#job.head ?? 'its nodes'}`),
         started_at: at,
         metadata: startOf(this.#job),
       };
@@ -111,13 +111,13 @@ const short = (text: string): string =>
   text.length > MOST_CHARS ? `${text.slice(0, MOST_CHARS - 1)}…` : text;
 
 /** The metadata that srt-slurm's reporter sends when a job starts (core/status.py). */
-const startOf = ({ spec, recipe }: ReportedJob): Record<string, unknown> => ({
+const startOf = ({ head, recipe }: ReportedJob): Record<string, unknown> => ({
   model: { path: recipe.model.path, precision: recipe.model.precision },
   resources: recipe.resources,
   benchmark: { type: recipe.benchmark?.type },
   backend_type: recipe.backend?.type,
   frontend_type: recipe.frontend?.type,
-  ...(spec.nodes[0] === undefined ? {} : { head_node: spec.nodes[0] }),
+  ...(head === undefined ? {} : { head_node: head }),
 });
 
 /** A point's figures by concurrency. */
