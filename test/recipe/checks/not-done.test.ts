@@ -225,6 +225,7 @@ const USED: Readonly<Record<string, readonly string[]>> = {
     'benchmark.client',
     ...['benchmark.arrivals', 'benchmark.burstiness', 'benchmark.ramp_up', 'benchmark.duration'],
   ],
+  'benchmarks/sa-bench-clients.ts': ['benchmark.clients'],
   'benchmarks/custom.ts': ['benchmark.command', 'benchmark.container_image'],
   'frontends/common/process.ts': ['frontend.container_image', 'frontend.numa_bind'],
   'backends/atom.ts': ['backend.atom_config', 'backend.mooncake_protocol'],
