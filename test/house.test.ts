@@ -40,7 +40,6 @@ const FLOORS = [
     'benchmarks/loadgen/request',
     'benchmarks/loadgen/threads',
     'benchmarks/loadgen/outside',
-    'benchmarks/loadgen/group',
     'benchmarks/loadgen',
     'benchmarks',
   ],

@@ -170,6 +170,14 @@ make_bus() {
     cannot "NATS' own tool could not be built"
 }
 
+# Readers of Parquet files, for a slow test alone.
+make_parquet() {
+  case "${REAL:-}:$asked" in full:* | rest:* | *:yes) ;; *) return 0 ;; esac
+  wanted parquet parquet.txt || return 0
+  install parquet -- parquet.txt
+  made parquet
+}
+
 # What receives metrics and traces: Debian's Prometheus, and OpenTelemetry's collector, which is built where Go is there
 # (minutes, so `make test` leaves both out).
 make_monitoring() {
@@ -218,6 +226,6 @@ make_debian() {
 
 begin=$SECONDS
 asked=$([ $# -gt 0 ] && echo yes || echo no)
-all=(debian bus monitoring routers dynamo dynamo-old mooncake aiperf vllm dynamo-vllm sglang)
+all=(debian bus monitoring parquet routers dynamo dynamo-old mooncake aiperf vllm dynamo-vllm sglang)
 for name in "${@:-${all[@]}}"; do "make_$name"; done
 [ $((SECONDS - begin)) -lt 2 ] || say "ready after $((SECONDS - begin)) s, in $home"

@@ -38,7 +38,6 @@ type OfPlace =
   | 'stopWhenInvalid'
   | 'rates'
   | 'resultDir'
-  | 'group'
   | 'progressFile';
 
 /**

@@ -11,7 +11,7 @@ import { Replacements } from './agents/replacements.ts';
 import { Roster } from './agents/roster.ts';
 import { Boot } from './boot.ts';
 import { CoordinatorBus } from './bus-server/coordinator-bus.ts';
-import { removeCredentials } from './bus-server/credentials.ts';
+import { readerOfMachine, removeCredentials } from './bus-server/credentials.ts';
 import type { CoordinatorOptions } from './coordinator-options.ts';
 import { ProcessCauses } from './fleet/cause.ts';
 import { Fleet } from './fleet/fleet.ts';
@@ -92,6 +92,7 @@ export class Coordinator {
       ...{ fleet, points, replacements, restarts },
       jobId: spec.jobId,
       serveOnly: spec.serveOnly === true,
+      powerReaderOf: options.agentExtras.telemetry && ((node: string) => readerOfMachine(spec, node)),
       explainer: new Explainer({ ...shared, eventsFile: paths.events }),
       timeLimitMs: timeLimitMs(sweep.point_time_limit ?? ''),
     });

@@ -30,7 +30,7 @@ import { freePort } from '../platform/local/local-platform.ts';
 import { notDoneOf, notDoneOfCluster } from '../recipe/checks/not-done.ts';
 import { loadedVariantSchema } from '../recipe/load.ts';
 import { clusterConfigSchema } from '../recipe/schema/cluster.ts';
-import { telemetryIntervalMs } from '../recipe/schema/telemetry-settings.ts';
+import { telemetrySettings } from '../recipe/schema/telemetry-settings.ts';
 import { supervisionSchema } from '../recipe/values/supervision.ts';
 import { numbersOf } from '../recipe/variant.ts';
 import { runsEtcd } from '../services/effective.ts';
@@ -152,7 +152,7 @@ async function main(): Promise<void> {
         ...(encrypted ? { tls: await createServerCertificate([headAddress, headName]) } : {}),
       };
   const recipes = variant.points.map(({ recipe }) => recipe);
-  const intervalMs = recipes[0] && telemetryIntervalMs(recipes[0], cluster);
+  const telemetry = recipes[0] && telemetrySettings(recipes[0], cluster);
   const exec = cluster.bus?.exec !== false && recipes.every(({ bus }) => bus.exec);
   const { binary, warning } = natsServerFor({
     recipes,
@@ -243,9 +243,9 @@ async function main(): Promise<void> {
       ...(spec.mode === 'slurm' ? { tmpDir: nodeTmpDir } : {}),
       ...(spec.hostSetup ? { staysForTeardown: true } : {}),
       ...(exec ? { exec } : {}),
-      ...(intervalMs === undefined
+      ...(telemetry === undefined
         ? {}
-        : { telemetry: { intervalMs, directory: jobPaths(spec.jobDir, spec.jobId).samples } }),
+        : { telemetry: { ...telemetry, directory: jobPaths(spec.jobDir, spec.jobId).samples } }),
     },
     // A coordinator that takes over keeps the order of its predecessor.
     points: found?.state.points ?? (await pointsInOrder(variant, nodes, runtimeAt)),

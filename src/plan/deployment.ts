@@ -151,15 +151,14 @@ export function planPoint(
     terminal.has(spec.id) ? ofPoint(spec, pointDir) : spec,
   );
   const process = planned.process && complete(planned.process);
-  const others = planned.others?.map(complete);
   return {
     ...deployment,
     ordinal,
     name,
     params,
     recipe,
-    processes: process ? [...processes, process, ...(others ?? [])] : processes,
-    benchmark: { ...planned, process, ...(others ? { others } : {}) },
+    processes: process ? [...processes, process] : processes,
+    benchmark: { ...planned, process },
     entry: servedAt(filled, runtime, entry),
   };
 }

@@ -15,7 +15,7 @@ const text = (name: string) =>
   ({ name, type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'REQUIRED' }) as const;
 const SCHEMA = [
   { name: 'root', num_children: 7 },
-  { name: 'at', type: 'INT64', converted_type: 'TIMESTAMP_MILLIS', repetition_type: 'REQUIRED' },
+  { name: 'time', type: 'INT64', converted_type: 'TIMESTAMP_MILLIS', repetition_type: 'REQUIRED' },
   ...['node', 'process', 'name', 'type', 'labels'].map(text),
   { name: 'value', type: 'DOUBLE', repetition_type: 'REQUIRED' },
 ] as ConstructorParameters<typeof ParquetWriter>[0]['schema'];
@@ -111,7 +111,7 @@ class Packer {
       }
     }
     const columnData: ColumnSource[] = [
-      { name: 'at', data: at, encoding: 'DELTA_BINARY_PACKED' },
+      { name: 'time', data: at, encoding: 'DELTA_BINARY_PACKED' },
       ...Object.entries(texts).map(([name, data]) => ({ name, data })),
       { name: 'value', data: value, encoding: 'BYTE_STREAM_SPLIT' },
     ];

@@ -41,15 +41,15 @@ export async function writeWindows(path: string, results: readonly PointResult[]
   const spans = results.flatMap(spansOf);
   if (spans.length === 0) return;
   await mkdir(dirname(path), { recursive: true });
-  const column = <T>(name: keyof Span, of: (span: Span) => T) => ({ name, data: spans.map(of) });
+  const column = <T>(name: string, of: (span: Span) => T) => ({ name, data: spans.map(of) });
   const partial = `${path}.partial`;
   parquetWriteFile({
     filename: partial,
     createdBy: 'srtctl',
     columnData: [
       { ...column('kind', ({ kind }) => kind), type: 'STRING' },
-      { ...column('from', ({ from }) => new Date(from)), type: 'TIMESTAMP' },
-      { ...column('to', ({ to }) => new Date(to)), type: 'TIMESTAMP' },
+      { ...column('begins', ({ from }) => new Date(from)), type: 'TIMESTAMP' },
+      { ...column('ends', ({ to }) => new Date(to)), type: 'TIMESTAMP' },
       { ...column('ordinal', ({ ordinal }) => ordinal), type: 'INT32' },
       { ...column('point', ({ point }) => point), type: 'STRING' },
       { ...column('attempt', ({ attempt }) => attempt), type: 'INT32' },

@@ -127,10 +127,10 @@ describe('bad input exits with code 2 and one line that names the place, and sta
 
 it('dry-run reports ignored settings and repeated measurements', async () => {
   const file = join(jobs.dir, 'vain.yaml');
-  await writeFile(file, `${good}telemetry: { enabled: true }\nsweep: { trial: [1, 2] }\n`);
+  await writeFile(file, `${good}telemetry: { required: true }\nsweep: { trial: [1, 2] }\n`);
   const { stderr, status } = jobs.run(jobs.dir, ['dry-run', '-f', file]);
   expect(status, stderr).toBe(0);
   const lines = good.split('\n').length;
-  expect(stderr).toContain(`${file}:${lines}: telemetry: not done by srtctl yet`);
+  expect(stderr).toContain(`${file}:${lines}: telemetry.required: not done by srtctl yet`);
   expect(stderr).toContain(`${file}:${lines + 1}: sweep.trial: no setting depends on {trial}`);
 });

@@ -136,7 +136,7 @@ it('a resolved recipe does not change when it is read again, with and without co
 describe('an option that srtctl does not support', () => {
   it('is reported with its line, once for all points', () => {
     const [variant] = loadText(
-      `${small}telemetry: {enabled: true}\npost_eval: {}\nsweep: {n: [1, 2]}\n`.replace(
+      `${small}telemetry: {required: true}\npost_eval: {}\nsweep: {n: [1, 2]}\n`.replace(
         'name: small',
         'name: small-{n}',
       ),
@@ -148,7 +148,7 @@ describe('an option that srtctl does not support', () => {
           )
         : [],
     ).toEqual([
-      ":18: telemetry: not done by srtctl yet: the GPUs' power is not recorded",
+      ':18: telemetry.required: not done by srtctl yet: a run does not fail when nothing could be recorded',
       ':19: post_eval: not done by srtctl yet: no evaluation is run',
       ':20: sweep.n: no setting depends on {n}, so 1 of 2 points repeat another one',
     ]);

@@ -35,9 +35,9 @@ async function rows(name: string): Promise<string[]> {
     file: await asyncBufferFromFile(join(directory, name)),
     compressors: { GZIP: (input) => gunzipSync(input) },
   });
-  return found.map(({ at, node, process, name, labels, value }) => {
+  return found.map(({ time, node, process, name, labels, value }) => {
     expect([node, process]).toEqual(['node1', 'p']);
-    return `${(at as Date).getTime()} ${name} ${value}${labels === '{}' ? '' : ` ${labels}`}`;
+    return `${(time as Date).getTime()} ${name} ${value}${labels === '{}' ? '' : ` ${labels}`}`;
   });
 }
 

@@ -3,7 +3,12 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { toToken } from '../../messages/events/subjects.ts';
 import { jobPaths, writeJson } from '../../messages/job-directory/files.ts';
-import type { AgentConfig, Connection, JobSpec } from '../../messages/job-directory/job-files.ts';
+import type {
+  AgentConfig,
+  Connection,
+  JobSpec,
+  TelemetrySettings,
+} from '../../messages/job-directory/job-files.ts';
 import { makePrivateDirectory, writePrivateFile } from '../../os/files/private-files.ts';
 import type { Platform } from '../../platform/launch/launcher.ts';
 import { aliveFile } from '../record/alive-file.ts';
@@ -13,16 +18,9 @@ import type { NatsServer } from './nats-server.ts';
 /** Settings that all agents of a job share. */
 export type AgentExtras = Pick<
   AgentConfig,
-  | 'networkInterface'
-  | 'nodeBinary'
-  | 'path'
-  | 'tmpDir'
-  | 'containers'
-  | 'mpi'
-  | 'staysForTeardown'
-  | 'exec'
-  | 'telemetry'
+  'networkInterface' | 'nodeBinary' | 'path' | 'tmpDir' | 'containers' | 'mpi' | 'staysForTeardown' | 'exec'
 > & {
+  readonly telemetry?: Omit<TelemetrySettings, 'machine'>;
   /** Prefix of the path of each agent's own directory on its node. */
   readonly stopDirs: string;
 };
@@ -43,7 +41,7 @@ export async function writeCredentials(job: {
 }): Promise<void> {
   const { spec, keys, nats, platform, agentExtras } = job;
   const { jobId, jobDir } = spec;
-  const { stopDirs, ...extras } = agentExtras;
+  const { stopDirs, telemetry, ...extras } = agentExtras;
   const paths = jobPaths(jobDir, jobId);
   makePrivateDirectory(paths.credentials);
   const ca = keys.tls === undefined ? {} : { ca: keys.tls.ca };
@@ -68,6 +66,14 @@ export async function writeCredentials(job: {
         logDir: paths.logs,
         ...ca,
         ...extras,
+        ...(telemetry
+          ? {
+              telemetry: {
+                ...telemetry,
+                machine: readerOfMachine(spec, node) === node && !node.includes('/'),
+              },
+            }
+          : {}),
         ...(allocation ? { allocation } : {}),
         ...(extras.containers || extras.mpi ? { stopDir: `${stopDirs}-${toToken(node)}` } : {}),
       };
@@ -79,6 +85,10 @@ export async function writeCredentials(job: {
   await writePrivateFile(paths.readerKey, `${keys.reader.seed}\n`);
   if (keys.tls !== undefined) await writePrivateFile(paths.authority, keys.tls.ca);
 }
+
+/** The agent that reads a node and its GPUs: nodes of a local job are one machine, and a node may have several agents. */
+export const readerOfMachine = ({ mode, nodes }: Pick<JobSpec, 'mode' | 'nodes'>, node: string): string =>
+  mode === 'local' ? (nodes[0] ?? node) : node;
 
 /** Removes the keys, which have no use after the job's nats-server has ended. */
 export async function removeCredentials({ jobDir, jobId }: Job): Promise<void> {

@@ -180,6 +180,7 @@ export function srtUsers(jobId: string, keys: JobKeys, { exec }: { readonly exec
       ...(exec ? [s.exec(node)] : []),
       s.clock(node),
       s.telemetryDescribe(node),
+      s.telemetryPower(node),
       s.all,
       s.log(node, '*'),
       `${inboxOf('agent', node)}.>`,

@@ -25,6 +25,7 @@ import type { Replacements } from '../agents/replacements.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { awaitedIn } from '../fleet/wanted.ts';
 import { prepareAttempt, syncPoint } from '../record/point-files.ts';
+import { withPower } from '../record/window-power.ts';
 import type { EpochLock } from '../takeover/epoch-lock.ts';
 import type { InterruptedPoint } from '../takeover/remaining-work.ts';
 import { Kills, type KillsOptions } from '../workers/kills.ts';
@@ -63,6 +64,8 @@ export interface PointRunParts {
   readonly record: { defect(what: string, error: unknown): void; send: KillsOptions['record']['send'] };
   readonly bus: KillsOptions['bus'];
   readonly subjects: KillsOptions['subjects'];
+  /** The agent that samples the power of a node; undefined without telemetry. */
+  readonly powerReaderOf?: ((node: string) => string) | undefined;
   /** Kills under the previous coordinator. */
   readonly killsBefore: KillsOptions['killsBefore'];
   readonly log: Pick<Logger, 'info' | 'warn'>;
@@ -203,7 +206,6 @@ export class PointRun implements Attempt, PointWork {
     try {
       await fleet.deploy(this.#planned.processes, 'benchmark', signal);
       await fleet.completed(process.id, signal);
-      for (const { id } of this.#planned.benchmark.others ?? []) await fleet.completed(id, signal);
       this.#measuredUntil = clock.now();
       this.#kills.end();
       await progress.read();
@@ -214,8 +216,8 @@ export class PointRun implements Attempt, PointWork {
   }
 
   async collect(signal: AbortSignal): Promise<BenchmarkResult> {
-    const { fleet } = this.#parts;
-    const { benchmark, processes } = this.#planned;
+    const { fleet, powerReaderOf: readerOf } = this.#parts;
+    const { benchmark, processes, endpointProcesses } = this.#planned;
     const protocol = benchmarkFor(benchmark.type);
     if (!protocol) throw new Error(`benchmark ${benchmark.type} cannot be read`);
     // Requests do not go through services, so the loss of one excuses no failed request.
@@ -227,7 +229,10 @@ export class PointRun implements Attempt, PointWork {
     const lossy =
       (await fleet.losses()).some(({ process }) => process === undefined || serving.has(process)) ||
       (accepts && restarts().length > 0);
-    const read = await protocol.readResult(benchmark, { lossy });
+    const figures = await protocol.readResult(benchmark, { lossy });
+    const read = readerOf
+      ? await withPower({ ...this.#parts, readerOf }, endpointProcesses, figures)
+      : figures;
     // A failed request ends the benchmark at once. When a process failed the request, the end of the process is the
     // better cause.
     const cut = read.serving.some(({ partial }) => partial);

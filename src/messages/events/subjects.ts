@@ -60,6 +60,8 @@ export function subjectsOf(job: string) {
     telemetrySamples: (node: string) => `${root}.telemetry.${nodeToken(node)}.samples`,
     /** Has an agent send all of its series. */
     telemetryDescribe: (node: string) => `${root}.telemetry.${nodeToken(node)}.describe`,
+    /** Asks an agent for the power of its node. */
+    telemetryPower: (node: string) => `${root}.telemetry.${nodeToken(node)}.power`,
     /** Has all agents close and pack their logs of telemetry. */
     telemetryPack: `${root}.all.telemetry-pack`,
     /** All subjects on which one agent may publish about its processes. */

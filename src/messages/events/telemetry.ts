@@ -64,5 +64,21 @@ export const describeRequestSchema = z.object({ v });
 export const describeReplySchema = z.object({ v, series: count });
 export type DescribeReply = z.infer<typeof describeReplySchema>;
 
+/** The coordinator asks an agent for the power of its node during windows of time, ms since 1970. */
+export const powerRequestSchema = z.object({
+  v,
+  windows: z.array(z.object({ from: z.number(), to: z.number() })),
+});
+const powerSchema = z.object({ meanW: z.number(), peakW: z.number() });
+/** Of each GPU by its index, and of the node, as far as they say it. */
+export const windowPowerSchema = z.object({
+  gpus: z.array(powerSchema.extend({ gpu: count })),
+  node: powerSchema.nullable(),
+});
+export type WindowPower = z.infer<typeof windowPowerSchema>;
+/** In the order of the request. */
+export const powerReplySchema = z.object({ v, windows: z.array(windowPowerSchema) });
+export type PowerReply = z.infer<typeof powerReplySchema>;
+
 /** The coordinator tells all agents that a point is over: they close their logs of telemetry and pack them. */
 export const telemetryPackSchema = z.object({ v });

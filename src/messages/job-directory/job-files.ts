@@ -60,6 +60,14 @@ export const telemetrySettingsSchema = z.object({
   intervalMs: z.number().int().positive(),
   /** Directory (absolute) of the samples, which all nodes see. */
   directory: z.string(),
+  /** The agent also reads its node and the GPUs: one agent of each machine does. */
+  machine: z.boolean(),
+  /** A metric of an exporter that is a GPU's power in watts, besides DCGM's. */
+  powerMetric: z.string().optional(),
+  /** An exporter on the node reads the GPUs, so the agent does not. */
+  hasGpuExporter: z.boolean().optional(),
+  /** Exporters on the node that do not belong to the job. */
+  exporters: z.array(z.object({ name: z.string(), port: z.number().int(), path: z.string() })).optional(),
 });
 export type TelemetrySettings = z.infer<typeof telemetrySettingsSchema>;
 

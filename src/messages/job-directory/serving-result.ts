@@ -118,6 +118,26 @@ const engineSchema = z.object({
 });
 export type EngineFigures = z.infer<typeof engineSchema>;
 
+const wattsShape = { meanW: z.number(), peakW: z.number() };
+
+/** Power and energy of the measured window, by the GPUs' own sensors. */
+const powerFiguresSchema = z.object({
+  /** GPUs of the workers, as far as they say it. */
+  gpus: z.array(z.object({ node: z.string(), gpu: z.number().int(), ...wattsShape })),
+  /** Whole nodes of the workers, as far as they say it. */
+  nodes: z.array(z.object({ node: z.string(), ...wattsShape })),
+  /** All GPUs of the workers together; null where one of them does not say it, for the reason `why`. */
+  meanW: z.number().nullable(),
+  joules: z.number().nullable(),
+  joulesPerOutputToken: z.number().nullable(),
+  /** Of completed requests. */
+  joulesPerRequest: z.number().nullable(),
+  /** Output tokens per second and watt, which are output tokens per joule. */
+  outputTokensPerJoule: z.number().nullable(),
+  why: z.string().optional(),
+});
+export type PowerFigures = z.infer<typeof powerFiguresSchema>;
+
 /** A reason for which figures do not count, or a doubt about them. */
 export const problemSchema = z.object({
   /** The limit's name in `benchmark.validity`. */
@@ -194,6 +214,7 @@ export const servingResultSchema = z.object({
   perGpu: perGpuSchema.optional(),
   goodput: goodputSchema.optional(),
   engine: engineSchema.optional(),
+  power: powerFiguresSchema.optional(),
   client: clientSchema.optional(),
   /** The program that measured, where it was not srtctl's load generator. */
   measuredBy: z.string().optional(),
@@ -206,8 +227,6 @@ export const servingResultSchema = z.object({
   connections: z.enum(['per-request', 'reused']).optional(),
   /** Threads of the load generator that sent and read. */
   clientThreads: z.number().int().optional(),
-  /** Clients that measured together, each on a node of its own; absent: one. */
-  clients: z.number().int().optional(),
   /** Determines the prompts and the gaps between them. */
   seed: z.number().int().optional(),
   workload: workloadSchema.optional(),

@@ -11,6 +11,7 @@ import type {
 import type { TelemetrySettings } from '../../messages/job-directory/job-files.ts';
 import type { ProcessSpec } from '../../messages/spec/process-spec.ts';
 import { LabelCheck } from './hidden.ts';
+import { PowerHistory } from './power-history.ts';
 import { MOST_SERIES, Scrape } from './scrape.ts';
 import { SeriesBook } from './series-book.ts';
 import { TelemetryLog } from './telemetry-log.ts';
@@ -55,10 +56,13 @@ export interface SamplerOptions {
  */
 export class Sampler {
   readonly #options: SamplerOptions;
-  readonly #book = new SeriesBook();
+  readonly #book: SeriesBook;
+  readonly #power: PowerHistory;
   /** By the number of the process's start. */
   readonly #scrapes = new Map<number, Scrape[]>();
   readonly #collectors: readonly Collector[];
+  /** Exporters that do not belong to the job. */
+  readonly #exporters: readonly Scrape[];
   #log: TelemetryLog;
   #timer: NodeJS.Timeout | undefined;
   #seq = 0;
@@ -69,7 +73,11 @@ export class Sampler {
 
   constructor(options: SamplerOptions) {
     this.#options = options;
+    const { intervalMs, powerMetric } = options.settings;
+    this.#power = new PowerHistory(intervalMs, powerMetric === undefined ? [] : [powerMetric]);
+    this.#book = new SeriesBook((id, series) => this.#power.begun(id, series));
     this.#collectors = options.collectors?.(this.#book) ?? [];
+    this.#exporters = this.#exportersOfNode();
     this.#log = this.#openLog();
   }
 
@@ -82,6 +90,10 @@ export class Sampler {
     const ids = this.#book.ids();
     this.#publishSeries(this.#book.describe(ids), this.#lastAt);
     return ids.length;
+  }
+
+  get power(): Pick<PowerHistory, 'between'> {
+    return this.#power;
   }
 
   /** Characters in the log so far. */
@@ -130,9 +142,21 @@ export class Sampler {
     if (at <= this.#lastAt) return;
     this.#followProcesses();
     for (const collector of this.#collectors) collector.collect();
-    const reads = [...this.#scrapes.values()].flat().map((scrape) => scrape.read());
+    const reads = [...this.#exporters, ...[...this.#scrapes.values()].flat()].map((scrape) => scrape.read());
     if (reads.length > 0) await within(this.#options.settings.intervalMs * WAIT_SHARE, reads);
     this.#send(at);
+  }
+
+  #exportersOfNode(): Scrape[] {
+    const { settings, environment, log } = this.#options;
+    if (!settings.machine) return [];
+    const check = new LabelCheck(environment);
+    return (settings.exporters ?? []).map(({ name, port, path }) => {
+      const onTooMany = () =>
+        log.warn({ exporter: name }, `it has more than ${MOST_SERIES} series: the others are not recorded`);
+      const endpoint = { host: '127.0.0.1', port, path };
+      return new Scrape({ process: name, endpoint, book: this.#book, check, onTooMany });
+    });
   }
 
   /** Begins and ends scrapes as processes become ready and end. */
@@ -160,6 +184,7 @@ export class Sampler {
   #send(at: number): void {
     const { node, incarnation, settings, bus, subjects } = this.#options;
     const { series, samples } = this.#book.take();
+    this.#power.take(at, (id) => this.#book.valueOf(id));
     this.#lastAt = at;
     const head = { v: WIRE_VERSION, node, incarnation, at } as const;
     this.#logSeries(series, at);

@@ -25,16 +25,24 @@ export class SeriesBook {
   readonly #changed = new Set<number>();
   #fresh: number[] = [];
   #next = 0;
+  readonly #onBegun: ((id: number, series: NewSeries) => void) | undefined;
+
+  /** @param onBegun called with each new series */
+  constructor(onBegun?: (id: number, series: NewSeries) => void) {
+    this.#onBegun = onBegun;
+  }
 
   get size(): number {
     return this.#known.size;
   }
 
   /** Returns the new series' id. It has no value yet, and is not sent before it has one. */
-  add({ process, name, type, labels }: NewSeries): number {
+  add(series: NewSeries): number {
+    const { process, name, type, labels } = series;
     const id = this.#next++;
     this.#known.set(id, { ...(process === undefined ? {} : { process }), name, type, labels: { ...labels } });
     this.#fresh.push(id);
+    this.#onBegun?.(id, series);
     return id;
   }
 
@@ -68,6 +76,12 @@ export class SeriesBook {
       last = id;
     }
     return { series, samples };
+  }
+
+  /** The value of a series; undefined: it has none, or is no finite number. */
+  valueOf(id: number): number | undefined {
+    const value = this.#values.get(id);
+    return typeof value === 'number' ? value : undefined;
   }
 
   /** Ids of all series that have a value. */

@@ -4,9 +4,12 @@ import type { Subjects } from '../../messages/events/subjects.ts';
 import {
   type DescribeReply,
   describeRequestSchema,
+  type PowerReply,
+  powerRequestSchema,
   telemetryPackSchema,
 } from '../../messages/events/telemetry.ts';
 import type { TelemetrySettings } from '../../messages/job-directory/job-files.ts';
+import { collectorsOf } from './collectors.ts';
 import { Packing } from './packing.ts';
 import { Sampler, type SamplerOptions } from './sampler.ts';
 
@@ -31,6 +34,7 @@ export function startTelemetry(options: TelemetryOptions): Telemetry | undefined
   const { node, telemetry: settings } = config;
   if (!settings) return undefined;
   const sampler: Sampler = new Sampler({
+    collectors: collectorsOf(settings, { environment, log }),
     ...{ node, incarnation, settings, bus, subjects, environment, log },
     now: () => clock.now(),
     ready: () => table.ready,
@@ -40,6 +44,10 @@ export function startTelemetry(options: TelemetryOptions): Telemetry | undefined
   bus.subscribe(subjects.telemetryDescribe(node), describeRequestSchema, ({ respond }) =>
     respond({ v: WIRE_VERSION, series: sampler.describe() } satisfies DescribeReply),
   );
+  bus.subscribe(subjects.telemetryPower(node), powerRequestSchema, ({ message, respond }) => {
+    const windows = message.windows.map(({ from, to }) => sampler.power.between(from, to));
+    respond({ v: WIRE_VERSION, windows } satisfies PowerReply);
+  });
   bus.subscribe(subjects.telemetryPack, telemetryPackSchema, () => packing.pointEnded());
   sampler.start();
   return { end: () => packing.end() };

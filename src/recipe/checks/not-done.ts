@@ -11,6 +11,7 @@ import { serviceKind } from '../../services/index.ts';
 import type { ClusterConfig } from '../schema/cluster.ts';
 import type { Recipe } from '../schema/schema.ts';
 import type { Service } from '../schema/services.ts';
+import { telemetryNotDone } from './not-done-telemetry.ts';
 
 /** An unsupported option without which the run is valid. */
 export interface NotDone {
@@ -35,14 +36,6 @@ const SIDECAR = [
 
 const beforeKinds: readonly Rule[] = [
   [
-    'observability',
-    ({ observability: all }) =>
-      [all?.enabled, all?.scrape_metrics, all?.host_sampler_all_nodes, all?.tachometer?.enabled].includes(
-        true,
-      ),
-    `${YET}metrics are not recorded`,
-  ],
-  [
     'observability.enable_otel',
     ({ observability }) => observability?.enable_otel === true && !observability.otel_endpoint,
     `${VAIN}traces need otel_endpoint`,
@@ -51,17 +44,6 @@ const beforeKinds: readonly Rule[] = [
     'observability.nsys',
     ({ observability }) => observability?.nsys?.enabled === true,
     `${YET}Nsight Systems does not run; profiling.type: nsys-time records workers`,
-  ],
-  ['telemetry', ({ telemetry }) => telemetry?.enabled === true, `${YET}the GPUs' power is not recorded`],
-  [
-    'telemetry.cpu_power',
-    ({ telemetry }) => telemetry?.cpu_power?.enabled === true,
-    `${YET}the CPUs' power is not recorded`,
-  ],
-  [
-    'telemetry.cpu_power_exporter',
-    ({ telemetry }) => telemetry?.cpu_power_exporter != null,
-    `${YET}no exporter of the CPUs' power runs`,
   ],
   [
     'benchmark.sweep',
@@ -150,6 +132,7 @@ export function notDoneOf(recipe: Recipe, way: Way): NotDone[] {
     ...kinds.flatMap((kind) => kind?.notDone?.(recipe, way) ?? []),
   ];
   return [
+    ...telemetryNotDone(recipe),
     ...found(beforeKinds),
     ...ofKinds.map(({ path, text }) => ({ path: path.join('.'), text })),
     ...found(afterKinds),
@@ -172,7 +155,6 @@ function ofServices(recipe: Recipe, way: Way): NotDone[] {
 function ofService(service: Service, way: Way): { path: string[]; text: string }[] {
   return [
     ...srunOf(service, way),
-    ...(service.metrics.length > 0 ? [{ path: ['metrics'], text: `${YET}metrics are not recorded` }] : []),
     ...(way.mock && service.source != null
       ? [{ path: ['source'], text: `${VAIN}--mock fetches and builds nothing` }]
       : []),
@@ -207,7 +189,7 @@ export function notDoneOfCluster(cluster: ClusterConfig): NotDone[] {
     [
       'default_gpu_exporter',
       cluster.default_gpu_exporter != null,
-      `${YET}no exporter of the GPUs' metrics runs`,
+      `${YET}the exporter is read where it runs, and srtctl does not start it`,
     ],
     [
       'launcher',
@@ -219,7 +201,6 @@ export function notDoneOfCluster(cluster: ClusterConfig): NotDone[] {
       (cluster.docker_args?.length ?? 0) > 0,
       `${YET}docker run gets srtctl's own options alone`,
     ],
-    ['telemetry', cluster.telemetry != null, `${YET}the GPUs' power is not recorded`],
   ];
   return asked.flatMap(([path, isAsked, text]) => (isAsked ? [{ path, text }] : []));
 }

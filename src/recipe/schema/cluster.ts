@@ -112,7 +112,9 @@ export const clusterConfigSchema = z.strictObject({
   telemetry: z
     .record(z.string(), z.unknown())
     .nullish()
-    .describe('telemetry of the whole cluster; srtctl ignores it'),
+    .describe(
+      'telemetry of recipes that do not say: enabled, and interval_ms or collect_interval_ms; srtctl ignores the other keys',
+    ),
   record_launch_plan: z.boolean().nullish().describe('keep every command that was run; srtctl always does'),
   git_http_version: z.string().nullish().describe('version of HTTP with which git clones'),
   runtime: z

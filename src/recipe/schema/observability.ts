@@ -80,7 +80,7 @@ const recorderShape = () => ({
 
 export const observabilitySchema = z.lazy(() =>
   z.strictObject({
-    enabled: enabled('record the metrics of workers and nodes'),
+    enabled: enabled('record the metrics of workers and nodes, which srtctl always does'),
     scrape_metrics: flag('read the metrics of workers'),
     enable_otel: enabled(
       'send a trace of the job, and of requests where the router can; needs otel_endpoint',

@@ -38,9 +38,7 @@ function nodesOf(service: Service, kind: ServiceProtocol, { roles, endpoints }: 
     case 'compute':
       return computeNodes(roles);
     case 'all':
-      return [
-        ...new Set([...computeNodes(roles), roles.head, roles.infra, roles.bench, ...(roles.clients ?? [])]),
-      ];
+      return [...new Set([...computeNodes(roles), roles.head, roles.infra, roles.bench])];
     case 'prefill':
     case 'decode':
     case 'agg':

@@ -39,7 +39,7 @@ beforeEach(async () => {
   });
   await new Promise<void>((settle) => engine.listen(0, '127.0.0.1', settle));
   sampler = new Sampler({
-    ...{ node: 'node1', incarnation: 'i1', settings: { intervalMs: 50, directory }, subjects },
+    ...{ node: 'node1', incarnation: 'i1', settings: { intervalMs: 50, directory, machine: true }, subjects },
     bus: {
       status: {
         malformed: 0,

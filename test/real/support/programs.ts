@@ -17,6 +17,7 @@ export type Environment =
   | 'aiperf'
   | 'bus'
   | 'monitoring'
+  | 'parquet'
   | 'debian';
 
 const marker = (name: Environment): string => join(HOME, name, name === 'debian' ? '.nginx' : 'made-from');

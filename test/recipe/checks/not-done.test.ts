@@ -45,6 +45,16 @@ const USED: Readonly<Record<string, readonly string[]>> = {
   'backends/trtllm/mooncake-store.ts': ['prefill', 'decode', 'agg'].map(
     (mode) => `roles.${mode}.mooncake_store_config`,
   ),
+  'recipe/schema/telemetry-settings.ts': [
+    ...['enabled', 'interval_ms', 'collect_interval_ms', 'default_frequency'].map(
+      (key) => `telemetry.${key}`,
+    ),
+    ...['enabled', 'scrape_metrics', 'tachometer.enabled', 'tachometer.collect_interval_ms'].map(
+      (key) => `observability.${key}`,
+    ),
+    'observability.tachometer.default_frequency',
+    'cluster:telemetry',
+  ],
   'plan/steps.ts': ['model.path', 'model.stage_dir', 'cluster:default_bash_preamble'],
   'recipe/schema/experiment.ts': [
     'experiment.accept_restarts',
@@ -143,6 +153,7 @@ const USED: Readonly<Record<string, readonly string[]>> = {
   ],
   'plan/infra.ts': ['infra.nats_max_payload_mb'],
   'services/common/process.ts': [
+    'services.metrics',
     'services.name',
     'services.command',
     'services.args',
@@ -164,7 +175,6 @@ const USED: Readonly<Record<string, readonly string[]>> = {
   'services/index.ts': ['services.type'],
   'services/effective.ts': ['services.enabled', 'services.external'],
   'recipe/schema/service-checks.ts': ['services.options'],
-  'recipe/checks/not-done.ts': ['services.metrics'],
   'services/common/own-step.ts': ['services.cpus_per_task', 'services.cpu_bind', 'services.srun_options'],
   'frontends/dynamo/plan.ts': ['frontend.worker_selection'],
   'plan/options/check-step.ts': ['supervision.check_options'],
@@ -225,7 +235,6 @@ const USED: Readonly<Record<string, readonly string[]>> = {
     'benchmark.client',
     ...['benchmark.arrivals', 'benchmark.burstiness', 'benchmark.ramp_up', 'benchmark.duration'],
   ],
-  'benchmarks/sa-bench-clients.ts': ['benchmark.clients'],
   'benchmarks/custom.ts': ['benchmark.command', 'benchmark.container_image'],
   'frontends/common/process.ts': ['frontend.container_image', 'frontend.numa_bind'],
   'backends/atom.ts': ['backend.atom_config', 'backend.mooncake_protocol'],
@@ -347,6 +356,14 @@ const saBench = (fields: object) => ({
 });
 const ofBenchmark = (key: string, value: unknown) => [`benchmark.${key}`, saBench({ [key]: value })] as const;
 
+/** A value for a setting of a recorder. */
+function ofRecorder(key: string): unknown {
+  if (key.endsWith('_exporter')) return { port: 9401 };
+  if (/_(?:seconds|secs|threads)$/.test(key)) return 1;
+  if (key === 'extra_metadata') return { a: 'b' };
+  return /^(?:required|clock_sync_check|default_exporters)$/.test(key) ? true : 'a';
+}
+
 /** Reported options, each with a recipe that sets it. A key stands for all keys below it. */
 const SAID: readonly (readonly [key: string, recipe: object])[] = [
   ofBenchmark('custom_tokenizer', 'glm_moe.Tokenizer'),
@@ -373,13 +390,30 @@ const SAID: readonly (readonly [key: string, recipe: object])[] = [
   ofBenchmark('agentperf_client_dir', '/a'),
   ofBenchmark('agentperf_config', '/a'),
   ofBenchmark('export_node_metrics', true),
-  ['observability', { observability: { enabled: true } }],
-  ['observability', { observability: { scrape_metrics: true } }],
-  ['observability', { observability: { host_sampler_all_nodes: true } }],
-  ['observability', { observability: { tachometer: { enabled: true } } }],
+  ['observability.host_sampler_all_nodes', { observability: { host_sampler_all_nodes: true } }],
+  ...[
+    ...['binary_path', 'sync_interval_secs', 'compaction_threads', 'storage_subdir', 'shutdown_grace_secs'],
+    ...['default_exporters', 'extra_metadata', 'dcgm_exporter', 'node_exporter', 'process_exporter'],
+    'default_gpu_exporter',
+  ].map((key): readonly [string, object] => [
+    `observability.tachometer.${key}`,
+    { observability: { tachometer: { [key]: ofRecorder(key) } } },
+  ]),
   ['observability.enable_otel', { observability: { enable_otel: true } }],
   ['observability.nsys', { observability: { nsys: { enabled: true } } }],
-  ['telemetry', { telemetry: { enabled: true } }],
+  ...[
+    ...[
+      'binary_path',
+      'sync_interval_secs',
+      'compaction_threads',
+      'storage_subdir',
+      'provider',
+      'container_image',
+    ],
+    ...['startup_timeout_seconds', 'request_timeout_seconds', 'collector_join_timeout_seconds'],
+    ...['extra_metadata', 'dcgm_exporter', 'node_exporter', 'required', 'clock_sync_check'],
+  ].map((key): readonly [string, object] => [`telemetry.${key}`, { telemetry: { [key]: ofRecorder(key) } }]),
+  ['telemetry.live_metrics', { telemetry: { live_metrics: { enabled: true } } }],
   ['telemetry.cpu_power', { telemetry: { cpu_power: { enabled: true } } }],
   ['telemetry.cpu_power_exporter', { telemetry: { cpu_power_exporter: {} } }],
   ['benchmark.sweep', saBench({ sweep: { parameters: { a: [1] } } })],
@@ -410,7 +444,6 @@ const SAID_OF_CLUSTER: readonly (readonly [key: string, config: object])[] = [
   ['default_gpu_exporter', { default_gpu_exporter: { container_image: 'dcgm', port: 9401 } }],
   ['launcher', { launcher: 'docker' }],
   ['docker_args', { docker_args: ['--user', '0'] }],
-  ['telemetry', { telemetry: { any: 1 } }],
 ];
 /**
  * Reported for recipes that get the option from srtslurm.yaml, meant for other tools (`cloud`), always true, or a name
