@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, createGzip, deflateSync, gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Measured } from '../../../src/benchmarks/loadgen/figures/measured.ts';
 import { clientOf } from '../../../src/benchmarks/loadgen/request/client-of.ts';
@@ -45,6 +45,7 @@ const USAGE = chunk({ choices: [], usage: { prompt_tokens: 2, completion_tokens:
 const STREAM = `${TOKENS}${USAGE}data: [DONE]\n\n`;
 const HEAD = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n';
 const chunked = (text: string): string => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
+const GAP_MS = 20;
 const START = `${HEAD}Transfer-Encoding: chunked\r\n\r\n`;
 const END = '0\r\n\r\n';
 const WHOLE = `${START}${chunked(STREAM)}${END}`;
@@ -53,6 +54,9 @@ const sized = (body: string | Buffer, head = 'HTTP/1.1 200 OK\r\n') =>
     Buffer.from(`${head}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n`),
     Buffer.from(body),
   ]);
+
+const packed = (encoding: string, bytes: Buffer): Buffer =>
+  sized(bytes, `${HEAD}Content-Encoding: ${encoding}\r\n`);
 
 /** Writes byte by byte, each when the one before has left. */
 const drip = (socket: Socket, bytes: Buffer, at = 0): void => {
@@ -77,6 +81,18 @@ describe('a measured request', () => {
       (socket) => socket.write(START + chunked(STREAM.replaceAll('data', ': ping\n\ndata')) + END),
     ],
     ['each byte in a packet of its own', (socket) => drip(socket, Buffer.from(WHOLE))],
+    ['gzip', (socket) => socket.end(packed('gzip', gzipSync(STREAM)))],
+    ['deflate', (socket) => socket.end(packed('deflate', deflateSync(STREAM)))],
+    ['brotli', (socket) => socket.end(packed('br', brotliCompressSync(STREAM)))],
+    ['gzip, each byte in a packet of its own', (socket) => drip(socket, packed('gzip', gzipSync(STREAM)))],
+    [
+      'gzip, and no end of the body',
+      (socket) => {
+        const bytes = gzipSync(STREAM).toString('latin1');
+        const head = `${HEAD}Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n`;
+        socket.write(`${head}${bytes.length.toString(16)}\r\n${bytes}\r\n`, 'latin1');
+      },
+    ],
     ['the identity coding', (socket) => socket.write(sized(STREAM, `${HEAD}Content-Encoding: identity\r\n`))],
   ])('is counted when its answer has %s', async (_, answer) => {
     const [one] = await ask(answer);
@@ -87,6 +103,34 @@ describe('a measured request', () => {
     expect(one?.startedAt).toBeGreaterThanOrEqual(one?.intendedAt ?? Number.NaN);
     expect(one?.firstAt).toBeGreaterThanOrEqual(one?.startedAt ?? Number.NaN);
     expect(one?.endedAt).toBe(one?.lastAt);
+  });
+
+  it('has the time of each read where its answer is compressed', async () => {
+    const pieces = [0, 1, 2].map((at) => chunk({ model: 'served', choices: [{ index: 0, text: `t${at}` }] }));
+    let next: () => void = () => undefined;
+    server = await rawServer((socket) => {
+      const gzip = createGzip();
+      socket.write(`${HEAD}Content-Encoding: gzip\r\n\r\n`);
+      gzip.on('data', (bytes: Buffer) => socket.write(bytes));
+      gzip.on('end', () => socket.end());
+      next = () => {
+        const piece = pieces.shift();
+        if (piece === undefined) return void gzip.end(`${USAGE}data: [DONE]\n\n`);
+        gzip.write(piece);
+        gzip.flush();
+      };
+      next();
+    });
+    const config = { ...CONFIG, url: `http://127.0.0.1:${server.port}` };
+    client = await clientOf(config);
+    const prompt = { content: [1, 2], inputTokens: 2, outputTokens: 3 };
+    // Each piece leaves some time after the one before was read.
+    const one = await measureRequest(client, outgoing(config, 'served', prompt), () =>
+      setTimeout(next, GAP_MS),
+    );
+    expect(one).toMatchObject({ error: null, chunks: 3, outputTokens: 3 });
+    expect(Array.from(one.gapsMs)).toHaveLength(2);
+    for (const gap of one.gapsMs) expect(gap).toBeGreaterThanOrEqual(GAP_MS - 1);
   });
 
   it.each<[string, Answering, RegExp, number]>([
@@ -123,9 +167,21 @@ describe('a measured request', () => {
       200,
     ],
     [
-      'a compressed body',
-      (socket) => socket.end(sized(gzipSync(STREAM), `${HEAD}Content-Encoding: gzip\r\n`)),
-      /^the answer is compressed \(gzip\), though that was not accepted$/,
+      'an encoding that cannot be read',
+      (socket) => socket.end(packed('zstd', Buffer.from(STREAM))),
+      /^the answer has an encoding that cannot be read here \(zstd\), and was not accepted$/,
+      200,
+    ],
+    [
+      'a broken encoding',
+      (socket) => socket.end(packed('gzip', Buffer.from(STREAM))),
+      /^the gzip encoding of the answer is broken: incorrect header check$/,
+      200,
+    ],
+    [
+      'half of an encoded body',
+      (socket) => socket.end(packed('gzip', gzipSync(STREAM).subarray(0, -12))),
+      /^the (gzip encoding of the answer is broken: unexpected end of file|stream ended without \[DONE\])$/,
       200,
     ],
     [

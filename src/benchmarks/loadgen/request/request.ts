@@ -6,6 +6,7 @@ import type { Exchanged } from '../wire/connection.ts';
 import type { ResponseHead } from '../wire/response.ts';
 import type { Prompt } from '../workload/prompt.ts';
 import type { WorkloadSettings } from '../workload/settings.ts';
+import { canDecode, DecodedBody } from './decoded-body.ts';
 import type { RequestSettings } from './settings.ts';
 
 /** A request that is ready to be sent. */
@@ -72,13 +73,20 @@ export async function measureRequest(
   const refusal: Buffer[] = [];
   let refusalBytes = 0;
   let head: ResponseHead | undefined;
+  let decoded: DecodedBody | undefined;
   const exchanged = await client.exchange({
     ...{ method: 'POST', path, body, limitMs },
-    onHead(given) {
+    onHead(given, complete) {
       head = given;
+      if (given.status !== 200 || !canDecode(given.contentEncoding)) return;
+      decoded = new DecodedBody(given.contentEncoding, (bytes, now) => {
+        reader.read(bytes, 0, bytes.length, now);
+        if (reader.isFinished) complete();
+      });
     },
     onBody(bytes, from, to, now) {
-      if (head?.status === 200 && !isCoded(head)) reader.read(bytes, from, to, now);
+      if (decoded) decoded.add(bytes, from, to, now);
+      else if (head?.status === 200 && !isCoded(head)) reader.read(bytes, from, to, now);
       else if (refusalBytes < MOST_REFUSAL_BYTES) {
         refusal.push(Buffer.from(bytes.subarray(from, to)));
         refusalBytes += to - from;
@@ -86,12 +94,13 @@ export async function measureRequest(
       return reader.isFinished;
     },
   });
+  const undecoded = decoded ? await decoded.end() : null;
   const now = performance.now();
   const answer = reader.answer();
   const words = shorten(Buffer.concat(refusal).toString());
   return {
     ...figuresOf(request, exchanged, answer, now),
-    error: errorOf(request.asked, exchanged, answer, head, words),
+    error: errorOf(request.asked, exchanged, answer, head, words, undecoded),
   };
 }
 
@@ -105,12 +114,14 @@ function errorOf(
   answer: Answer,
   head: ResponseHead | undefined,
   refusal: string,
+  undecoded: string | null,
 ): string | null {
   if (failure !== null) return answer.error ?? failure;
   if (status !== 200) return `HTTP ${status}: ${refusal}`;
-  if (head && isCoded(head))
-    return `the answer is compressed (${head.contentEncoding}), though that was not accepted`;
+  if (head && isCoded(head) && !canDecode(head.contentEncoding))
+    return `the answer has an encoding that cannot be read here (${shorten(head.contentEncoding)}), and was not accepted`;
   if (answer.error !== null) return answer.error;
+  if (!answer.finished && undecoded !== null) return undecoded;
   if (!answer.finished) return 'the stream ended without [DONE]';
   const counted = answer.usage?.completionTokens;
   if (answer.chunks === 0 || counted === 0) return 'no token arrived';

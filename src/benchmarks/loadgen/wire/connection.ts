@@ -10,7 +10,8 @@ export interface Exchange {
   readonly bytes: readonly Uint8Array[];
   /** From the first byte sent to the end of the answer, ms. */
   readonly limitMs: number;
-  onHead(head: ResponseHead): void;
+  /** `complete` says that the answer is complete, where onBody cannot know it in time. */
+  onHead(head: ResponseHead, complete: () => void): void;
   /**
    * Bytes `from` to `to` of the body, which arrived at `now`; the buffer is used again after the call.
    * Returns whether the answer is complete, though its body may not have ended.
@@ -144,7 +145,11 @@ export class Connection {
       onHead: (head) => {
         this.#status = head.status;
         this.#keepsOpen = head.keepsOpen;
-        exchange.onHead(head);
+        exchange.onHead(head, () => {
+          if (pending.isComplete) return;
+          pending.isComplete = true;
+          if (this.#pending === pending) this.#awaitEnd(pending);
+        });
       },
       onBody: (bytes, from, to) => {
         if (exchange.onBody(bytes, from, to, this.#now)) pending.isComplete = true;
