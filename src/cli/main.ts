@@ -19,6 +19,7 @@ import { registerResolveOverride } from './commands/resolve-override.ts';
 import { registerResults } from './commands/results.ts';
 import { registerResume } from './commands/resume.ts';
 import { registerSchema } from './commands/schema.ts';
+import { registerCompletion } from './commands/shell/completion.ts';
 import { registerStatusServer } from './commands/status-server.ts';
 import { registerBus } from './commands/watching/bus.ts';
 import { registerEvents } from './commands/watching/events.ts';
@@ -128,6 +129,7 @@ for (const register of [
   registerBench,
   registerSchema,
   registerResolveOverride,
+  registerCompletion,
 ])
   register(program);
 for (const command of program.commands) command.exitOverride();

@@ -27,6 +27,15 @@ export function registerDryRun(program: Command): void {
     .option('--allow-unknown', 'warn about unknown keys and ignore them')
     .option('--json', 'one line of JSON for each allocation')
     .option('--script', 'only the batch script that apply would submit to Slurm')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  srtctl dry-run -f examples/quickstart.yaml
+  srtctl dry-run -f recipe.yaml:override_long --set benchmark.isl=8192
+  srtctl dry-run -f recipes/ --json | jq -r '.points[].name'
+  srtctl dry-run -f recipe.yaml --script | less`,
+    )
     .action(async (options: DryRunOptions, command: Command) => {
       const { verbose } = command.optsWithGlobals<{ verbose?: boolean }>();
       process.exitCode = await dryRun({ ...options, verbose: verbose === true });

@@ -19,6 +19,14 @@ export function registerResolveOverride(program: Command): void {
     )
     .option('-o, --output <dir>', 'one file for each variant, <file>_<variant>.yaml (default: all on stdout)')
     .option('--force', 'with --output: overwrite existing files')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  srtctl resolve-override -f recipe.yaml
+  srtctl resolve-override -f recipe.yaml:override_long --unset benchmark.seed > long.yaml
+  srtctl resolve-override -f recipes/ -o resolved/`,
+    )
     .action(async (options: ResolveOptions) => {
       process.exitCode = await resolve(options);
     });

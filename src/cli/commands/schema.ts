@@ -32,6 +32,14 @@ export function registerSchema(program: Command): void {
     .option('--layout <layout>', 'recipes of this layout alone: 1, or 2 (schema: 2)')
     .option('--cluster', 'the schema of srtslurm.yaml')
     .option('--bus', 'the schema of the messages on the bus of a job')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  srtctl schema > recipe.schema.json       recipes of both layouts
+  srtctl schema --layout 2 --json          recipes of the second one
+  srtctl schema --cluster > srtslurm.schema.json`,
+    )
     .action(async (options: SchemaOptions) => {
       writeExactly(await text(options));
     });
