@@ -26,7 +26,7 @@ export const addFigureOptions = (command: Command): Command =>
     .addHelpText(
       'after',
       `
-JOB is a job id, the path of a job's directory, or "latest"; or a file of results:
+JOB is a job id, the path of a job's directory, its name, one of its tags, or "latest"; or a file of results:
 results_concurrency_N.json of sa-bench, the file of \`vllm bench serve --save-result\`, the JSONL file of
 sglang.bench_serving, or profile_export_aiperf.json.`,
     );

@@ -46,7 +46,7 @@ Without a process: all processes of the job, and the coordinator.
 Examples:
   srtctl logs latest -f                    all processes, live, until the job is over
   srtctl logs latest decode-0-0 -n 500     one process, its lines as they are
-  srtctl logs latest decode prefill --since 10m --grep -i 'error|warn'
+  srtctl logs latest decode prefill --since 10m -i --grep 'error|warn'
   srtctl logs latest --list                which logs there are
   srtctl logs latest coordinator           srtctl's own log of the job`,
     )

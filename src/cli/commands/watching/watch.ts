@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import type { Command } from 'commander';
 import type { JobOnDisk } from '../../jobs/job-dir.ts';
-import { OUTPUT_OPTION } from '../../terminal/options.ts';
+import { JOB_WORDS, OUTPUT_OPTION } from '../../terminal/options.ts';
 import type * as Watch from '../../watch/main.ts';
 
 interface WatchOptions {
@@ -16,7 +16,7 @@ export function registerWatch(program: Command): void {
     .description(
       'Show all of your jobs live, or one job: its points, workers, nodes, processes and their logs.',
     )
-    .argument('[job]', 'job id, the path of its directory, or "latest"')
+    .argument('[job]', JOB_WORDS)
     .option(...OUTPUT_OPTION)
     .option('--lines', 'print a line for each event instead of the full screen, until the job ends')
     .option('--json', 'one JSON object a line, until the job ends')
