@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobOnDisk } from '../jobs/job-dir.ts';
 import type { JobLine } from './model/job-line.ts';
 import { type Effect, type Facts, press, settled } from './model/keys.ts';
-import { openJob, topOf, type Ui, uiOf } from './model/ui.ts';
+import { openJob, type Page, topOf, type Ui, uiOf } from './model/ui.ts';
 import { cancelJob } from './sources/cancel-job.ts';
 import { JobList } from './sources/job-list.ts';
 import { LiveJob } from './sources/live-job.ts';
@@ -183,6 +183,8 @@ class App {
       this.#process?.close();
       this.#process = null;
     }
+    const node = nodeOf(page, this.#job);
+    if (node !== undefined) this.#job?.look(node);
     const past = process === null ? undefined : this.#job?.history.pasts.get(process);
     if (process !== null && past && this.#job && !this.#process)
       this.#process = new ProcessPage(this.#job.job, process, past, this.#job.bus, this.#changed);
@@ -199,4 +201,10 @@ class App {
       await sleep(LIST_MS, undefined, { ref: false });
     }
   }
+}
+
+/** The node whose page is open, or that of the process. */
+function nodeOf(page: Page, job: LiveJob | null): string | undefined {
+  if (page.kind === 'process') return job?.history.pasts.get(page.process)?.node;
+  return page.kind === 'job' || page.kind === 'events' ? page.node : undefined;
 }

@@ -70,14 +70,8 @@ export function jobScene({ dies = false, isSlow = false } = {}): JobScene {
   for (let look = 0; look < 6; look++)
     for (let index = 0; index < 8; index++) {
       const speed = isSlow && index === 6 ? 60 : 200;
-      const values = {
-        num_running_reqs: 4,
-        num_queue_reqs: 1,
-        token_usage: 0.25,
-        generation_tokens_total: look * 5 * speed,
-      };
-      const named = Object.entries(values).map(([name, value]) => [`sglang:${name}`, value] as const);
-      engines.take(`decode-${index}-0`, new Map(named), now - 30_000 + look * 5_000);
+      const values = { running: 4, waiting: 1, cache: 0.25, outputTokens: look * 5 * speed };
+      engines.take(`decode-${index}-0`, values, now - 30_000 + look * 5_000);
     }
   const progress = {
     ...({ stage: 'measure', concurrency: 64, step: 2, steps: 3, requestsTotal: 640, failed: 0 } as const),

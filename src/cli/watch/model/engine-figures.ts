@@ -3,19 +3,25 @@
  * and agree on little else (SGLang 0.5.23, vLLM 0.32, Dynamo 1.6.1).
  */
 const NAMES = {
-  running: /[:_](num_running_reqs|num_requests_running|inflight_requests)$/,
+  running: /[:_](num_running_reqs|num_requests_running)$/,
   waiting:
     /[:_](num_queue_reqs|num_requests_waiting|num_(prefill_bootstrap|prefill_inflight|decode_prealloc|decode_transfer)_queue_reqs)$/,
   cache: /[:_](token_usage|kv_cache_usage_perc|gpu_cache_usage_perc)$/,
   outputTokens: /[:_]generation_tokens_total$/,
   inputTokens: /[:_]prompt_tokens_total$/,
 } as const;
-type Figure = keyof typeof NAMES;
+export type Figure = keyof typeof NAMES;
+
+const FIGURES = Object.keys(NAMES) as Figure[];
+
+/** The figure that a metric is a part of; undefined for one that the screen does not show. */
+export const figureOf = (name: string): Figure | undefined =>
+  FIGURES.find((figure) => NAMES[figure].test(name));
 
 /** Values over the last minutes, oldest first. */
 const MOST_VALUES = 120;
-/** A rate needs two looks at least this far apart, ms. */
-const APART_MS = 500;
+/** A rate is measured over this much time, ms, because some engines update their counters only now and then. */
+const APART_MS = 2_000;
 
 /** The figures of an engine over time; the rates are tokens per second. */
 export interface EngineFigures {
@@ -27,47 +33,43 @@ export interface EngineFigures {
   readonly inputRate: readonly number[];
 }
 
+export type Values = Readonly<Partial<Record<Figure, number>>>;
+
 class Engine implements EngineFigures {
   readonly running: number[] = [];
   readonly waiting: number[] = [];
   readonly cache: number[] = [];
   readonly outputRate: number[] = [];
   readonly inputRate: number[] = [];
-  #last: { readonly at: number; readonly output: number | null; readonly input: number | null } | null = null;
+  #last: { readonly at: number; readonly values: Values } | null = null;
 
-  take(values: ReadonlyMap<string, number>, at: number): void {
-    const found = figuresIn(values);
-    for (const figure of ['running', 'waiting', 'cache'] as const) {
-      const value = found[figure];
-      if (value !== undefined) add(this[figure], value);
-    }
-    const seconds = this.#last ? (at - this.#last.at) / 1_000 : 0;
-    if (this.#last && seconds * 1_000 < APART_MS) return;
-    const [output, input] = [found.outputTokens ?? null, found.inputTokens ?? null];
+  take(values: Values, at: number): void {
+    for (const figure of ['running', 'waiting', 'cache'] as const) add(this[figure], values[figure]);
+    if (this.#last && at - this.#last.at < APART_MS) return;
     if (this.#last) {
-      addRate(this.outputRate, this.#last.output, output, seconds);
-      addRate(this.inputRate, this.#last.input, input, seconds);
+      const seconds = (at - this.#last.at) / 1_000;
+      const before = this.#last.values;
+      addRate(this.outputRate, before.outputTokens, values.outputTokens, seconds);
+      addRate(this.inputRate, before.inputTokens, values.inputTokens, seconds);
     }
-    this.#last = { at, output, input };
+    this.#last = { at, values };
   }
 }
 
-function addRate(rates: number[], before: number | null, now: number | null, seconds: number): void {
+function addRate(
+  rates: number[],
+  before: number | undefined,
+  now: number | undefined,
+  seconds: number,
+): void {
   // A counter that goes back is that of a new process.
-  if (before !== null && now !== null && now >= before) add(rates, (now - before) / seconds);
+  if (before !== undefined && now !== undefined && now >= before) add(rates, (now - before) / seconds);
 }
 
-function add(values: number[], value: number): void {
+function add(values: number[], value: number | undefined): void {
+  if (value === undefined) return;
   values.push(value);
   if (values.length > MOST_VALUES) values.shift();
-}
-
-function figuresIn(values: ReadonlyMap<string, number>): Partial<Record<Figure, number>> {
-  const found: Partial<Record<Figure, number>> = {};
-  for (const [name, value] of values)
-    for (const figure of Object.keys(NAMES) as Figure[])
-      if (NAMES[figure].test(name)) found[figure] = (found[figure] ?? 0) + value;
-  return found;
 }
 
 /** The engines of a job by their processes. */
@@ -75,7 +77,7 @@ export class Engines {
   readonly #engines = new Map<string, Engine>();
 
   /** @param at ms since 1970 */
-  take(process: string, values: ReadonlyMap<string, number>, at: number): void {
+  take(process: string, values: Values, at: number): void {
     const engine = this.#engines.get(process) ?? new Engine();
     this.#engines.set(process, engine);
     engine.take(values, at);
@@ -87,13 +89,14 @@ export class Engines {
 
   /** All requests that run and wait; null where no engine says. */
   totals(processes: Iterable<string>): { readonly running: number | null; readonly waiting: number | null } {
-    let [running, waiting]: (number | null)[] = [null, null];
+    let running: number | null = null;
+    let waiting: number | null = null;
     for (const id of processes) {
       const engine = this.#engines.get(id);
-      running = plus(running ?? null, engine?.running.at(-1));
-      waiting = plus(waiting ?? null, engine?.waiting.at(-1));
+      running = plus(running, engine?.running.at(-1));
+      waiting = plus(waiting, engine?.waiting.at(-1));
     }
-    return { running: running ?? null, waiting: waiting ?? null };
+    return { running, waiting };
   }
 }
 

@@ -4,7 +4,9 @@ import { readStateFile } from '../../../coordinator/record/state-file.ts';
 import type { Bus } from '../../../messages/bus/bus.ts';
 import { heartbeatSchema, progressMessageSchema } from '../../../messages/events/control.ts';
 import type { SrtEvent } from '../../../messages/events/events.ts';
+import { WIRE_VERSION } from '../../../messages/events/events.ts';
 import { subjectsOf } from '../../../messages/events/subjects.ts';
+import { telemetrySamplesSchema, telemetrySeriesSchema } from '../../../messages/events/telemetry.ts';
 import { jobPaths } from '../../../messages/job-directory/files.ts';
 import type { Cause } from '../../../messages/job-directory/result.ts';
 import { isOver, type JobOnDisk, slurmStateOf } from '../../jobs/job-dir.ts';
@@ -13,6 +15,7 @@ import { deathOf } from '../../view/follow.ts';
 import { Engines } from '../model/engine-figures.ts';
 import { JobHistory } from '../model/job-history.ts';
 import { slowNodes } from '../model/slow-nodes.ts';
+import { TelemetryReader } from '../model/telemetry-reader.ts';
 import type { JobScene, Link } from '../views/scene.ts';
 import { EventFile } from './event-file.ts';
 
@@ -22,6 +25,10 @@ const LOOK_MS = 1_000;
 const TRY_BUS_MS = 2_000;
 /** How often slow nodes are looked for: with 8,000 processes it takes some ms. */
 const SLOW_MS = 2_000;
+
+/** The telemetry of all nodes of a larger job would take a core; there, only that of nodes whose pages were open is read. */
+const MOST_NODES = 64;
+const EVERY = '*';
 
 /** What the screen shows of a heartbeat, because a thousand of them arrive in a second. */
 const pulseSchema = heartbeatSchema
@@ -36,6 +43,9 @@ export class LiveJob {
   readonly job: JobOnDisk;
   readonly history = new JobHistory();
   readonly engines = new Engines();
+  readonly #telemetry = new TelemetryReader(this.engines);
+  /** Nodes whose telemetry is read. */
+  readonly #heard = new Set<string>();
   readonly #changed: () => void;
   readonly #events: EventFile;
   readonly #ended = new AbortController();
@@ -79,6 +89,23 @@ export class LiveJob {
   /** Its bus; undefined while there is none. */
   get bus(): Bus | undefined {
     return this.#bus;
+  }
+
+  /** Reads the telemetry of a node from now on. */
+  look(node: string): void {
+    const bus = this.#bus;
+    if (!bus || this.#heard.has(node) || this.#heard.has(EVERY)) return;
+    this.#heard.add(node);
+    const subjects = subjectsOf(this.job.jobId);
+    bus.subscribe(subjects.telemetrySeries(node), telemetrySeriesSchema, ({ message }) =>
+      this.#telemetry.takeSeries(message),
+    );
+    bus.subscribe(subjects.telemetrySamples(node), telemetrySamplesSchema, ({ message }) => {
+      this.#telemetry.takeSamples(message);
+      this.#changed();
+    });
+    const asked = node === EVERY ? this.history.job.agents.keys() : [node];
+    for (const each of asked) bus.publish(subjects.telemetryDescribe(each), { v: WIRE_VERSION });
   }
 
   async close(): Promise<void> {
@@ -155,6 +182,8 @@ export class LiveJob {
       this.#queue = entry
         ? [entry.state, entry.reason].filter((text) => !['', 'None'].includes(text)).join(', ')
         : null;
+      const { size } = this.history.job.agents;
+      if (size > 0 && size <= MOST_NODES) this.look(EVERY);
       if (over) {
         await this.#readFiles();
         const state = await readStateFile(jobPaths(job.jobDir, job.jobId).state);

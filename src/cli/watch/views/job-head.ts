@@ -28,13 +28,13 @@ export function jobTitle(
 
 /** What a job does, how far it is and what is wrong with it. */
 export function jobHead(scene: JobScene, columns: number, now: number): Row[] {
-  const { history, cause, slow, queue } = scene;
+  const { history, cause, slow, queue, link } = scene;
   const { job } = history;
   return [
     ...(queue !== null && job.sweep === null ? [labelled('Slurm', span(queue, 'warn'))] : []),
     ...sweepRows(scene, now),
     ...benchRows(scene, columns),
-    ...workerRows(history),
+    ...(link === 'over' ? [] : workerRows(history)),
     ...(cause ? [labelled('cause', span(cause.summary, 'bad'))] : []),
     ...(cause?.says ? [labelled('', span(cause.says))] : []),
     ...failureRows(history, cause?.process),

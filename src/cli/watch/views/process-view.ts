@@ -2,7 +2,7 @@ import { clock } from '../../view/lines.ts';
 import { endpointOf } from '../model/job-history.ts';
 import { type Level, PANES } from '../model/ui.ts';
 import { jobTitle } from './job-head.ts';
-import { labelled, type Row, row, rule, type Size, span, sparkline, wrapped } from './rows.ts';
+import { labelled, pieces, type Row, row, rule, type Size, span, sparkline, wrapped } from './rows.ts';
 import { type Drawn, empty, type JobScene, type ProcessScene, type Scene } from './scene.ts';
 import { percent, toneOf, whole } from './tones.ts';
 
@@ -15,7 +15,7 @@ export function processView({ job: scene, process }: Scene, level: Level, size: 
   const height = Math.max(1, size.rows - head.length - 1);
   const last = Math.max(0, body.length - height);
   const offset = level.follow && level.pane === 'log' ? last : Math.min(level.offset, last);
-  const matches = level.pane === 'log' ? matchesIn(process?.log ?? [], level.filter) : [];
+  const matches = level.pane === 'log' ? matchesIn(process?.log ?? [], level.filter, size.columns) : [];
   return {
     title: jobTitle(scene, page.process),
     rows: [
@@ -92,10 +92,15 @@ function paneRows({ history }: JobScene, process: ProcessScene | null, level: Le
       span(why),
     ]);
   if (pane === 'command') return commandRows(process, columns);
-  const text = filter.toLowerCase();
   const log = process?.log ?? [];
   if (log.length === 0) return [row(process === null ? 'reading …' : 'the log is empty', 'dim')];
-  return log.map((line) => row(line, text !== '' && line.toLowerCase().includes(text) ? 'warn' : undefined));
+  return log.flatMap((line) => {
+    const tone = hasText(line, filter) ? 'warn' : undefined;
+    // Almost all lines fit, and need not be measured.
+    return line.length * 2 <= columns
+      ? [row(line, tone)]
+      : pieces(line, columns).map((piece) => row(piece, tone));
+  });
 }
 
 function commandRows(process: ProcessScene | null, columns: number): Row[] {
@@ -109,7 +114,17 @@ function commandRows(process: ProcessScene | null, columns: number): Row[] {
   ];
 }
 
-const matchesIn = (log: readonly string[], filter: string): number[] => {
-  const text = filter.toLowerCase();
-  return text === '' ? [] : log.flatMap((line, at) => (line.toLowerCase().includes(text) ? [at] : []));
-};
+const hasText = (line: string, text: string): boolean =>
+  text !== '' && line.toLowerCase().includes(text.toLowerCase());
+
+/** The rows of the log on which a line with the text begins. */
+function matchesIn(log: readonly string[], text: string, columns: number): number[] {
+  if (text === '') return [];
+  const found: number[] = [];
+  let at = 0;
+  for (const line of log) {
+    if (hasText(line, text)) found.push(at);
+    at += line.length * 2 <= columns ? 1 : pieces(line, columns).length;
+  }
+  return found;
+}

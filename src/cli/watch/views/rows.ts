@@ -51,6 +51,24 @@ export const rule = (title: string, columns: number): Row => {
   return row(`── ${shown} ${'─'.repeat(Math.max(0, columns - widthOf(shown) - 4))}`, 'dim');
 };
 
+/** A text in pieces of at most `columns` cells, at least one. */
+export function pieces(text: string, columns: number): string[] {
+  if (widthOf(text) <= columns || columns < 2) return [text];
+  const found: string[] = [];
+  let piece = '';
+  let width = 0;
+  for (const character of text) {
+    const wide = widthOf(character);
+    if (width + wide > columns) {
+      found.push(piece);
+      [piece, width] = ['', 0];
+    }
+    piece += character;
+    width += wide;
+  }
+  return [...found, piece];
+}
+
 /** A text in lines of at most `columns` cells, cut between words where that is possible. */
 export function wrapped(text: string, columns: number): string[] {
   const lines: string[] = [];
@@ -62,13 +80,9 @@ export function wrapped(text: string, columns: number): string[] {
       continue;
     }
     if (line !== '') lines.push(line);
-    line = word;
-    // A word may be wider than the screen.
-    while (widthOf(line) > columns && columns > 0) {
-      const characters = [...line];
-      lines.push(characters.slice(0, columns).join(''));
-      line = characters.slice(columns).join('');
-    }
+    const parts = pieces(word, columns);
+    lines.push(...parts.slice(0, -1));
+    line = parts.at(-1) ?? '';
   }
   return line === '' ? lines : [...lines, line];
 }

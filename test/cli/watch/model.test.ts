@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+import { Engines } from '../../../src/cli/watch/model/engine-figures.ts';
+import { JobHistory } from '../../../src/cli/watch/model/job-history.ts';
+import { workerCounts } from '../../../src/cli/watch/model/job-line.ts';
+import { slowNodes } from '../../../src/cli/watch/model/slow-nodes.ts';
+import { TelemetryReader } from '../../../src/cli/watch/model/telemetry-reader.ts';
+import { heartbeatOf, killed, processEvent, recorded, START, wholeRun } from '../view/events.ts';
+import { jobScene } from './scene.ts';
+
+const agent = { node: 'node2', incarnation: 'x' };
+const series = (id: number, name: string, value: number, process = 'decode-0-0') => ({
+  ...{ id, name, value, process, type: 'gauge' as const, labels: {} },
+});
+
+describe('the telemetry that watch reads', () => {
+  it('adds up the series of a figure, keeps values that did not change, and makes rates of counters', () => {
+    const engines = new Engines();
+    const reader = new TelemetryReader(engines);
+    reader.takeSeries({
+      ...agent,
+      series: [
+        series(0, 'sglang:num_running_reqs', 3),
+        series(1, 'sglang:unknown', 9),
+        series(2, 'sglang:num_queue_reqs', 2),
+        series(3, 'sglang:num_decode_transfer_queue_reqs', 1),
+        series(4, 'sglang:generation_tokens_total', 100),
+      ],
+    });
+    reader.takeSamples({ ...agent, at: START, samples: [[0, 4]] });
+    reader.takeSamples({ ...agent, at: START + 2_000, samples: [[2, 5, null, 500]] });
+    expect(engines.of('decode-0-0')).toMatchObject({ running: [4, 4], waiting: [3, 5], outputRate: [200] });
+    expect(engines.totals(['decode-0-0', 'decode-1-0'])).toEqual({ running: 4, waiting: 5 });
+  });
+
+  it('forgets the ids of an agent that has been replaced', () => {
+    const engines = new Engines();
+    const reader = new TelemetryReader(engines);
+    reader.takeSeries({ ...agent, series: [series(0, 'sglang:num_running_reqs', 3)] });
+    reader.takeSamples({ ...agent, incarnation: 'y', at: START, samples: [[0, 4]] });
+    expect(engines.of('decode-0-0')).toBeUndefined();
+  });
+});
+
+describe('slow nodes', () => {
+  it('are those whose workers give each request fewer tokens than their peers', () => {
+    expect(jobScene().slow).toEqual([]);
+    expect(jobScene({ isSlow: true }).slow).toMatchObject([{ node: 'node8' }]);
+  });
+
+  it('are those whose workers load longer than their peers', () => {
+    const history = new JobHistory();
+    const at = (process: string, node: string, to: 'starting' | 'ready') =>
+      processEvent({ process, node, role: 'decode', to });
+    const events = recorded([1, 2, 3, 4].map((index) => at(`decode-${index}-0`, `node${index}`, 'starting')));
+    for (const event of events) history.take({ ...event, at: new Date(START).toISOString() });
+    const ready = recorded([1, 2, 3].map((index) => at(`decode-${index}-0`, `node${index}`, 'ready')));
+    for (const event of ready) history.take({ ...event, seq: 2, at: new Date(START + 20_000).toISOString() });
+    expect(slowNodes(history, new Engines(), START + 39_000, true)).toEqual([]);
+    expect(slowNodes(history, new Engines(), START + 61_000, true)).toEqual([
+      { node: 'node4', why: 'decode-4-0 has been loading for 61 s, the other decode workers 20 s' },
+    ]);
+  });
+
+  it('are those whose agents are silent while the bus is there', () => {
+    const { history, engines } = jobScene();
+    history.takeHeartbeat(heartbeatOf({ node: 'node3' }), START);
+    expect(slowNodes(history, engines, START + 41_000, true)).toMatchObject([
+      { node: 'node3', why: 'no heartbeat for 41 s' },
+    ]);
+    expect(slowNodes(history, engines, START + 41_000, false)).toEqual([]);
+  });
+});
+
+describe('the history of a job', () => {
+  it('has each process with its states, and the failures in their order', () => {
+    const history = new JobHistory();
+    for (const event of wholeRun(killed)) history.take(event);
+    // A late viewer gets events of the file and of the bus.
+    for (const event of wholeRun(killed)) expect(history.take(event)).toBe(false);
+    expect(history.pasts.get('decode-0-0')?.changes.map(({ to }) => to)).toEqual(['ready', 'failed']);
+    expect(history.failures.map(({ process }) => process)).toEqual(['decode-0-0']);
+    expect(history.endedAt).not.toBeNull();
+  });
+
+  it('says how long the stage of the benchmark still lasts, and nothing before a request is done', () => {
+    const { history } = jobScene();
+    expect(history.stageLeftMs).toBe(22_000);
+    expect(jobScene({ dies: true }).history.stageLeftMs).toBeNull();
+  });
+
+  it('counts a worker as ready when all its ranks are', () => {
+    const history = new JobHistory();
+    const rank = (id: string, to: 'ready' | 'starting') => processEvent({ process: id, role: 'agg', to });
+    for (const event of recorded([
+      rank('agg-0-0', 'ready'),
+      rank('agg-0-1', 'starting'),
+      rank('agg-1-0', 'ready'),
+    ]))
+      history.take(event);
+    expect(workerCounts(history)).toEqual([{ role: 'agg', ready: 1, failed: 0, all: 2 }]);
+  });
+});
