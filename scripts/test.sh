@@ -3,13 +3,15 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/lint.sh
-# The tests on a Slurm cluster need Slurm's programs; without them, or without root, they are skipped with a message.
-lab=(slurm-wlm munge iproute2 libslurm-dev gcc libc6-dev)
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! PATH="$PATH:/usr/sbin" command -v slurmctld >/dev/null; then
-  echo "== Slurm for the tests (${lab[*]})"
+# The tests on a Slurm cluster need Slurm's programs, and those of the full screen need tmux; without them, or without
+# root, they are skipped with a message.
+lab=(slurm-wlm munge iproute2 libslurm-dev gcc libc6-dev tmux)
+has() { PATH="$PATH:/usr/sbin" command -v "$1" >/dev/null; }
+if [ "$(id -u)" = 0 ] && has apt-get && ! { has slurmctld && has tmux; }; then
+  echo "== Slurm and tmux for the tests (${lab[*]})"
   export DEBIAN_FRONTEND=noninteractive
   (apt-get update -qq && timeout 300 apt-get install -y -qq --no-install-recommends "${lab[@]}") >/dev/null 2>&1 ||
-    echo 'could not be installed: the tests on a Slurm cluster are left out'
+    echo 'could not be installed: the tests on a Slurm cluster, or of the full screen, are left out'
 fi
 
 # The tests with real routers and engines need programs from PyPI and Debian. REAL=no skips them; CI never skips them.

@@ -3,7 +3,7 @@
 // few OS processes, their workloads are numbers, and they do not scan /proc, because it would show the processes of a
 // thousand nodes.
 import { fork } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -15,11 +15,10 @@ const BOUND_MS = 60_000;
 const TRIAL_BOUND_MS = 45_000;
 
 /**
- * `toldMs`: from the failure until the coordinator knew that an agent had received the stop, for each agent and trial;
- * `stoppedMs`: until no process ran any more.
- * @returns {Promise<{toldMs: number[], stoppedMs: number[], deployedMs: number[], rssMb: number, cpuPercent: number}>}
+ * Starts the coordinator, the server and the agents of a job, and gives the coordinator and the job's directory to `use`.
+ * Ends them all when its promise settles.
  */
-export async function measureScale(agents = 1000, trials = 3) {
+export async function withScale(agents, trials, use, env = {}) {
   const work = mkdtempSync(join(tmpdir(), 'srtctl-scale-'));
   try {
     const noMarks = {
@@ -46,7 +45,32 @@ export async function measureScale(agents = 1000, trials = 3) {
       },
     });
     const args = [join(work, 'job'), join(work, 'agents.mjs'), `${agents}`, `${trials}`];
-    const child = fork(join(work, 'coordinator.mjs'), args, { cwd: root });
+    const own = join(root, '.srtctl/bin/nats-server');
+    // The bundles are not in an installation of srtctl.
+    const server = existsSync(own) ? { SRTCTL_NATS_SERVER: own } : {};
+    const child = fork(join(work, 'coordinator.mjs'), args, {
+      cwd: root,
+      env: { ...server, ...process.env, ...env },
+    });
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    try {
+      return await use(child, join(work, 'job'), ended);
+    } finally {
+      if (child.connected) child.disconnect();
+      await ended;
+    }
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/**
+ * `toldMs`: from the failure until the coordinator knew that an agent had received the stop, for each agent and trial;
+ * `stoppedMs`: until no process ran any more.
+ * @returns {Promise<{toldMs: number[], stoppedMs: number[], deployedMs: number[], rssMb: number, cpuPercent: number}>}
+ */
+export function measureScale(agents = 1000, trials = 3) {
+  return withScale(agents, trials, async (child, _, ended) => {
     const figures = { toldMs: [], stoppedMs: [], deployedMs: [], rssMb: Number.NaN, cpuPercent: Number.NaN };
     child.on('message', ({ kind, ms, ...rest }) => {
       if (kind === 'stopped') {
@@ -58,12 +82,10 @@ export async function measureScale(agents = 1000, trials = 3) {
     });
     // Figures of completed trials are still valid.
     const timer = setTimeout(() => child.disconnect(), BOUND_MS + trials * TRIAL_BOUND_MS);
-    await new Promise((resolve) => child.once('exit', resolve));
+    await ended;
     clearTimeout(timer);
     return figures;
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
+  });
 }
 
 /** Selects the requested figures from about a thousand. */

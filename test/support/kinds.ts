@@ -15,7 +15,7 @@ const LAB = /^test\/(real\/|platform\/slurm\/cluster\.test\.ts$)/;
  * become outdated.
  */
 const STARTS_PROGRAMS =
-  /node:child_process|execa|dist\/|startTestBus|NatsServer|\/(job|jobs|marked|signal|leftovers|simulated-node|stand-ins)\.ts'/;
+  /node:child_process|execa|dist\/|startTestBus|NatsServer|\/(job|jobs|marked|signal|leftovers|simulated-node|stand-ins|tmux)\.ts'/;
 
 export function kindOf(path: string, text: string): Kind {
   if (LAB.test(path)) return 'lab';

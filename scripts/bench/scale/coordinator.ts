@@ -19,7 +19,8 @@ import { sweepSettingsSchema } from '../../../src/recipe/values/sweep-settings.t
 const [directory = '', agentScript = '', agentCount = '1000', trialCount = '3'] = process.argv.slice(2);
 const HOSTS = 8;
 const PER_AGENT = 8;
-const IDLE_MS = 5_000;
+/** How long the job runs before a process fails. */
+const IDLE_MS = Number(process.env.SCALE_IDLE_MS ?? 5_000);
 const JOB = 'scale';
 const nodes = Array.from({ length: Number(agentCount) }, (_, index) => `node${index + 1}`);
 const ordinals = Array.from({ length: Number(trialCount) }, (_, ordinal) => ordinal);
@@ -41,7 +42,8 @@ const specOf = (node: string, index: number, ordinal: number): ProcessSpec => ({
   ...{ graceMs: 1_000, unhealthyAfterMs: 60_000 },
 });
 const pointOf = (ordinal: number) => ({
-  ...{ ordinal, name: `trial ${ordinal}`, params: null, recipe: {}, endpoints: [] },
+  ...{ ordinal, name: `trial ${ordinal}`, params: null, recipe: { benchmark: {} } },
+  ...{ endpoints: [], endpointProcesses: [], services: [], rest: [], entry: null },
   processes: nodes.flatMap((node) => Array.from({ length: PER_AGENT }, (_, n) => specOf(node, n, ordinal))),
   benchmark: { type: 'manual', process: null },
 });
@@ -62,6 +64,8 @@ process.on('exit', () => {
 
 // The parent has gone, or a signal ends the bench. nats-server has its own session and would stay.
 for (const event of ['disconnect', 'SIGTERM', 'SIGINT', 'SIGHUP']) process.on(event, () => process.exit(1));
+// Another bench asks for the CPU time while the job runs.
+process.on('message', () => process.send?.({ kind: 'cpu', cpuMs: cpuMs() }));
 let failedAt = 0;
 let cpuBefore = cpuMs();
 let point = 0;

@@ -7,14 +7,15 @@ import { cancelJob } from './sources/cancel-job.ts';
 import { JobList } from './sources/job-list.ts';
 import { LiveJob } from './sources/live-job.ts';
 import { ProcessPage } from './sources/process-page.ts';
-import { openScreen } from './terminal.ts';
+import { openScreen, type Screen } from './terminal.ts';
+import type { Row, Size } from './views/rows.ts';
 import type { Scene } from './views/scene.ts';
 import { screenOf } from './views/screen.ts';
 
 /** The screen is drawn at most this often, ms, and each second for the ages on it. */
 const DRAW_MS = 200;
 const TICK_MS = 1_000;
-/** Drawing may take this share of the time. */
+/** Drawing may take this share of a core. */
 const SHARE = 0.1;
 const LIST_MS = 2_000;
 
@@ -64,22 +65,18 @@ class App {
     for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.once(signal, onSignal);
     const screen = openScreen({
       ...{ out, hasColours },
-      onKey: (key) => this.#press(key, (text) => screen.copy(text)),
+      onKey: (key) => this.#press(key, screen),
       onResize: () => this.#soon(),
     });
     void this.#readList();
     try {
       while (!this.#isDone) {
-        const began = performance.now();
-        this.#openPages();
-        const scene = this.#scene();
-        const { rows, facts, offset } = screenOf(scene, this.#ui, screen.size);
-        screen.draw(rows);
-        this.#facts = facts;
-        this.#ui = settled(this.#ui, facts, offset);
+        const before = process.cpuUsage();
+        // Changes from here on are for the next frame.
         this.#isDirty = false;
-        const took = performance.now() - began;
-        await this.#pause(Math.max(DRAW_MS, took / SHARE));
+        screen.draw(this.#layOut(screen.size));
+        const { user, system } = process.cpuUsage(before);
+        await this.#pause(Math.min(TICK_MS, Math.max(DRAW_MS, (user + system) / 1_000 / SHARE)));
       }
     } finally {
       await screen.close();
@@ -88,6 +85,15 @@ class App {
       await this.#job?.close();
     }
     return this.#exitCode();
+  }
+
+  /** The rows of the screen; from now on keys refer to what they show. */
+  #layOut(size: Size): readonly Row[] {
+    this.#openPages();
+    const { rows, facts, offset } = screenOf(this.#scene(), this.#ui, size);
+    this.#facts = facts;
+    this.#ui = settled(this.#ui, facts, offset);
+    return rows;
   }
 
   #scene(): Scene {
@@ -136,10 +142,12 @@ class App {
     this.#soon();
   }
 
-  #press(key: string, copy: (text: string) => void): void {
+  #press(key: string, screen: Screen): void {
     const { ui, effect } = press(this.#ui, key, this.#facts);
     this.#ui = ui;
-    this.#do(effect, copy);
+    this.#do(effect, (text) => screen.copy(text));
+    // Several keys may come before the next frame.
+    this.#layOut(screen.size);
     this.#soon();
   }
 

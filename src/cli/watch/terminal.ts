@@ -51,7 +51,10 @@ export function openScreen({ out, hasColours, onKey, onResize }: Options): Scree
   term.grabInput({});
   let size = sizeOf(out);
   let buffer = bufferOf(term, size);
+  /** Rows of the last frame with characters of two cells. */
+  const wide = new Set<number>();
   const resized = (): void => {
+    wide.clear();
     size = sizeOf(out);
     buffer = bufferOf(term, size);
     // What the terminal made of the old picture is unknown.
@@ -65,7 +68,14 @@ export function openScreen({ out, hasColours, onKey, onResize }: Options): Scree
       return size;
     },
     draw(rows) {
-      for (let y = 0; y < size.rows; y++) put(buffer, rows[y] ?? [], y, hasColours);
+      for (let y = 0; y < size.rows; y++) {
+        const row = rows[y] ?? [];
+        const isWide = hasWide(row);
+        if (isWide || wide.has(y)) forget(buffer, y);
+        if (isWide) wide.add(y);
+        else wide.delete(y);
+        put(buffer, row, y, hasColours);
+      }
       out.write(TOGETHER);
       buffer.draw({ delta: true });
       out.write(SHOWN);
@@ -98,4 +108,16 @@ function put(buffer: ScreenBuffer, row: Row, y: number, hasColours: boolean): vo
     );
     x += widthOf(text);
   }
+}
+
+const hasWide = (row: Row): boolean =>
+  row.some(({ text }) => /[^\x20-\x7e]/.test(text) && widthOf(text) !== [...text].length);
+
+/**
+ * Has a row sent whole. terminal-kit 3.1.4 does not note the second cell of a wide character as sent, and would later take
+ * it for what was there before.
+ */
+function forget(buffer: ScreenBuffer, y: number): void {
+  const { lastBuffer, ITEM_SIZE } = buffer as unknown as { lastBuffer: Buffer | null; ITEM_SIZE: number };
+  lastBuffer?.fill(0, y * buffer.width * ITEM_SIZE, (y + 1) * buffer.width * ITEM_SIZE);
 }

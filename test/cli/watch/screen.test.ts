@@ -63,7 +63,7 @@ describe('the screen of watch', () => {
     const { text } = pressed(sceneOf(jobScene({ dies: true })), job(), NARROW, []);
     expect(timeless(text)).toMatchSnapshot();
     expect(text).toMatch(/^cause +decode-3-0 \(decode worker on node5\) failed: ended by SIGKILL/m);
-    expect(text).toContain('expected end');
+    expect(text).toContain('ends about');
     expect(text).toContain('decode 7 of 8 ready, 1 failed');
   });
 

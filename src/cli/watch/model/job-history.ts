@@ -1,5 +1,5 @@
 import type { Heartbeat, ProgressMessage } from '../../../messages/events/control.ts';
-import type { ProcessTransition, SrtEvent } from '../../../messages/events/events.ts';
+import type { PointTransition, ProcessTransition, SrtEvent } from '../../../messages/events/events.ts';
 import type { BenchmarkProgress } from '../../../messages/job-directory/result.ts';
 import type { ProcessState } from '../../../messages/spec/states.ts';
 import { JobModel } from '../../jobs/job-model.ts';
@@ -52,7 +52,7 @@ export class JobHistory {
   /** The last events, oldest first. */
   readonly events: SrtEvent[] = [];
   readonly pasts: ReadonlyMap<string, ProcessPast>;
-  /** Processes that ended although they were wanted, in the order of their ends. */
+  /** Processes of the last point that ended although they were wanted, in the order of their ends. */
   readonly failures: ProcessTransition[] = [];
   /** Output tokens per second of the benchmark that runs, oldest first. */
   readonly rates: number[] = [];
@@ -75,7 +75,7 @@ export class JobHistory {
     // Not with each event, because removing the first element moves all others.
     if (this.events.length > 2 * MOST_EVENTS) this.events.splice(0, this.events.length - MOST_EVENTS);
     if (event.kind === 'process.transition') this.#takeProcess(event);
-    if (event.kind === 'point.transition') this.#takePoint(event.to);
+    if (event.kind === 'point.transition') this.#takePoint(event);
     if (event.kind === 'sweep.transition') {
       this.startedAt ??= event.at;
       if (event.to === 'finished') this.endedAt = event.at;
@@ -125,8 +125,9 @@ export class JobHistory {
     if (this.failures.length > MOST_EVENTS) this.failures.shift();
   }
 
-  #takePoint(to: string): void {
+  #takePoint({ from, to }: PointTransition): void {
     this.version++;
+    if (from === null) this.failures.length = 0;
     if (to === 'collecting') return;
     this.#stage = null;
     this.rates.length = 0;

@@ -1,7 +1,7 @@
-import { duration, sweepText } from '../../view/lines.ts';
+import { clock, duration } from '../../view/lines.ts';
 import type { JobHistory } from '../model/job-history.ts';
 import { workerCounts } from '../model/job-line.ts';
-import { bar, labelled, type Row, span, sparkline } from './rows.ts';
+import { bar, labelled, type Row, span, sparkline, type Tone, wrapped } from './rows.ts';
 import type { JobScene } from './scene.ts';
 
 const LINKS = {
@@ -35,8 +35,9 @@ export function jobHead(scene: JobScene, columns: number, now: number): Row[] {
     ...sweepRows(scene, now),
     ...benchRows(scene, columns),
     ...(link === 'over' ? [] : workerRows(history)),
-    ...(cause ? [labelled('cause', span(cause.summary, 'bad'))] : []),
-    ...(cause?.says ? [labelled('', span(cause.says))] : []),
+    ...(cause ? paragraph('cause', cause.summary, columns, 'bad') : []),
+    ...(cause?.says ? paragraph('', cause.says, columns) : []),
+    ...failedPoints(scene, columns),
     ...failureRows(history, cause?.process),
     ...slow.slice(0, 3).map(({ node, why }) => labelled('slow', span(`${node}: ${why}`, 'warn'))),
     ...job.warnings.slice(-1).map((text) => labelled('warning', span(text, 'warn'))),
@@ -47,21 +48,21 @@ function sweepRows({ history, link }: JobScene, now: number): Row[] {
   const { job, startedAt, endedAt } = history;
   const current = [...job.points].at(-1);
   const until = endedAt === null ? now : Date.parse(endedAt);
-  const elapsed =
-    startedAt === null ? '' : `, ${duration(Math.max(0, until - Date.parse(startedAt)))} so far`;
   const rows: Row[] = [];
   const progress = job.sweepProgress;
-  const ended = progress ? progress.done + progress.failed : 0;
   if (job.pointCount > 0) {
-    const text = progress ? sweepText(progress, link !== 'over') : `0 of ${job.pointCount} points done`;
-    const failed = (progress?.failed ?? 0) > 0;
-    rows.push(
-      labelled(
-        'sweep',
-        span(`${bar(ended / job.pointCount, 12)} `, 'busy'),
-        span(`${text}${link === 'over' ? '' : elapsed}`, failed ? 'warn' : undefined),
-      ),
-    );
+    const { done = 0, failed = 0, left = 0, meanPointMs = null, expectedEndAt = null } = progress ?? {};
+    const isOver = link === 'over';
+    const tookMs = startedAt === null ? null : Math.max(0, until - Date.parse(startedAt));
+    // What is asked most comes first, because a narrow screen cuts the rest.
+    const text = [
+      `${done} of ${job.pointCount} points done${failed > 0 ? `, ${failed} failed` : ''}`,
+      ...(expectedEndAt === null || left === 0 || isOver ? [] : [`ends about ${clock(expectedEndAt)}`]),
+      ...(meanPointMs === null ? [] : [`${duration(meanPointMs)} a point`]),
+      ...(tookMs === null ? [] : [`${duration(tookMs)}${isOver ? '' : ' so far'}`]),
+    ].join('; ');
+    const full = bar((done + failed) / job.pointCount, 12);
+    rows.push(labelled('sweep', span(`${full} `, 'busy'), span(text, failed > 0 ? 'warn' : undefined)));
   }
   if (current && link !== 'over') {
     const [ordinal, { name, state, since, why }] = current;
@@ -118,6 +119,24 @@ function workerRows(history: JobHistory): Row[] {
     ),
   );
   return [labelled('workers', ...spans)];
+}
+
+/** The last point that has failed before the one that runs. */
+function failedPoints({ history, cause }: JobScene, columns: number): Row[] {
+  const failed = [...history.job.points].filter(
+    ([, point]) => point.state === 'failed' && point.cause && point.cause.summary !== cause?.summary,
+  );
+  const [ordinal, point] = failed.at(-1) ?? [];
+  if (!point?.cause) return [];
+  const more = failed.length > 1 ? ` (and ${failed.length - 1} before it)` : '';
+  return paragraph('failed', `point ${ordinal} ${point.name}${more}: ${point.cause.summary}`, columns, 'bad');
+}
+
+/** A text in as many rows as it needs, at most three. */
+function paragraph(label: string, text: string, columns: number, tone?: Tone): Row[] {
+  const lines = wrapped(text, Math.max(10, columns - 9));
+  const shown = lines.length <= 3 ? lines : [...lines.slice(0, 2), lines.slice(2).join(' ')];
+  return shown.map((line, at) => labelled(at === 0 ? label : '', span(line, tone)));
 }
 
 /** The last failures of processes, without the one that is the cause: with a policy of restarts there is none. */
