@@ -1,6 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { timelineOf } from '../../src/report/model/timeline.ts';
-import { receiverOf } from '../../src/reporting/traces/otlp.ts';
+import { exportTrace, receiverOf } from '../../src/reporting/traces/otlp.ts';
 import { sampleRequests } from '../../src/reporting/traces/requests.ts';
 import { type JobSpan, traceOf } from '../../src/reporting/traces/spans.ts';
 import { madeJob, wholeRun } from './made.ts';
@@ -91,4 +94,17 @@ describe('a collector of traces', () => {
   ])('at %s gets %s', (endpoint, protocol, url) => {
     expect(receiverOf(endpoint)).toEqual({ protocol, url });
   });
+});
+
+it('a collector that does not answer is given up in time', async () => {
+  const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  onTestFinished(() => {
+    silent.closeAllConnections();
+    silent.close();
+  });
+  const end = new AbortController();
+  silent.once('request', () => end.abort());
+  const { port } = silent.address() as AddressInfo;
+  await expect(exportTrace(traced(0), `http://127.0.0.1:${port}`, end.signal)).rejects.toThrow('in time');
 });

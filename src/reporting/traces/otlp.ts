@@ -45,11 +45,11 @@ export async function exportTrace(trace: JobTrace, endpoint: string, signal: Abo
   const spans = trace.spans.map((span) => readable(span, trace.id, resource));
   try {
     for (let at = 0; at < spans.length; at += AT_ONCE) {
-      signal.throwIfAborted();
-      await send(exporter, spans.slice(at, at + AT_ONCE));
+      await send(exporter, spans.slice(at, at + AT_ONCE), signal);
     }
   } finally {
-    await exporter.shutdown();
+    // It waits for a collector that does not answer.
+    void exporter.shutdown().catch(() => undefined);
   }
 }
 
@@ -64,11 +64,16 @@ async function exporterFor(endpoint: string): Promise<Exporter> {
   return new http.OTLPTraceExporter({ url, timeoutMillis: REQUEST_MS });
 }
 
-const send = (exporter: Exporter, spans: ReadableSpan[]): Promise<void> =>
+const send = (exporter: Exporter, spans: ReadableSpan[], signal: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {
-    exporter.export(spans, ({ code, error }) =>
-      code === SUCCESS ? resolve() : reject(error ?? new Error('the collector does not take the spans')),
-    );
+    const late = (): void => reject(new Error('the collector does not answer in time'));
+    if (signal.aborted) late();
+    signal.addEventListener('abort', late, { once: true });
+    exporter.export(spans, ({ code, error }) => {
+      signal.removeEventListener('abort', late);
+      if (code === SUCCESS) resolve();
+      else reject(error ?? new Error('the collector does not take the spans'));
+    });
   });
 
 /** Seconds and nanoseconds. */
