@@ -17,6 +17,7 @@ const ways = [
   { argv: ['coordinator.js'], endsWith: 2 },
   { argv: ['node-agent.js'], flags: ['--max-semi-space-size=1'], endsWith: 2 },
   { argv: ['loadgen.js'], endsWith: 1 },
+  { argv: ['accuracy.js'], endsWith: 1 },
   { argv: ['stage-model.js'], endsWith: 2 },
   { argv: ['reporter.js'], endsWith: 2 },
   { argv: ['telemetry-pack.js'], endsWith: 2 },

@@ -117,6 +117,7 @@ const programs = {
   coordinator: 'src/coordinator/main.ts',
   'node-agent': 'src/node-agent/main.ts',
   loadgen: 'src/benchmarks/loadgen/main.ts',
+  accuracy: 'src/benchmarks/accuracy/main.ts',
   'stage-model': 'src/steps/main.ts',
   'doctor-node': 'src/doctor/node-main.ts',
   'telemetry-pack': 'src/telemetry/main.ts',

@@ -17,6 +17,7 @@ const FLOORS = [
   'engine-options',
   'recipe/values',
   'recipe/source',
+  'recipe/schema/benchmarks',
   'recipe/schema',
   'model',
   ...[
@@ -41,6 +42,7 @@ const FLOORS = [
     'benchmarks/loadgen/threads',
     'benchmarks/loadgen/outside',
     'benchmarks/loadgen',
+    'benchmarks/accuracy',
     'benchmarks',
   ],
   ...['recipe/layouts', 'recipe', 'recipe/migrate', 'recipe/checks'],
@@ -85,6 +87,7 @@ const FLOORS = [
     'simulator/dynamo',
     'simulator/llm-d',
     'simulator/vllm',
+    'simulator/evaluation',
     'simulator',
   ],
   ...[

@@ -1,4 +1,5 @@
 import { benchmarkSchemaOf } from '../recipe/schema/benchmark.ts';
+import { accuracyBenchmarks } from './accuracy/protocol.ts';
 import type { BenchmarkProtocol } from './common/protocol.ts';
 import { custom } from './custom.ts';
 import { manual } from './manual.ts';
@@ -16,12 +17,7 @@ const known: readonly (BenchmarkProtocol | string)[] = [
   'mooncake-router',
   'trace-replay',
   'router',
-  'gsm8k',
-  'gsm8k-bench',
-  'gpqa',
-  'mmlu',
-  'longbenchv2',
-  'lm-eval',
+  ...accuracyBenchmarks,
   'agentperf',
 ];
 

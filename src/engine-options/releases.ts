@@ -47,6 +47,9 @@ const END = String.raw`(?:@sha256:\w+)?(?:\.sqsh|\.sif)?$`;
 const image = (name: string): RegExp => new RegExp(`(?:^|[/#])${name}[:+_-]${VERSION}${BUILD}${END}`);
 
 const SGLANG = image('(?:lmsysorg[/+_-])?sglang');
+
+/** The release of SGLang that the name of SGLang's own image says: `0.5.8.post1`. */
+export const sglangIn = (name: string): string | undefined => SGLANG.exec(name)?.[1];
 const VLLM = image('(?:vllm[/+_-])?vllm-openai');
 const DYNAMO = image('(?:nvidia[/+_-]ai-dynamo[/+_-])?(sglang|vllm|tensorrtllm)-runtime');
 

@@ -169,6 +169,16 @@ async function run(): Promise<void> {
       await runMooncakeMaster(args);
       break;
     }
+    case 'sglang.test.run_eval': {
+      const { runEvaluation } = await import('./evaluation/run-eval.ts');
+      await runEvaluation(args);
+      break;
+    }
+    case 'lm_eval': {
+      const { runLmEval } = await import('./evaluation/lm-eval.ts');
+      await runLmEval(args);
+      break;
+    }
     case 'service': {
       const { runService } = await import('./service.ts');
       await runService(args);

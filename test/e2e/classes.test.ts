@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { accuracyBenchmarks } from '../../src/benchmarks/accuracy/protocol.ts';
 import { runnableBenchmarkTypes } from '../../src/benchmarks/index.ts';
 import { asResolved } from '../../src/recipe/layouts/layout.ts';
 import { useJobs } from '../support/jobs.ts';
@@ -40,15 +41,19 @@ describe.skipIf(!arePresent)('a public recipe of each class, with simulated engi
       expect(await job.ended(), job.said).toBe(0);
       const [result] = await job.results();
       const figures = benchmark === 'sa-bench';
+      const evaluates = accuracyBenchmarks.some(({ type }) => type === benchmark);
       expect(result).toMatchObject({
         status: 'done',
         cause: null,
-        benchmark: { valid: figures ? true : null },
+        benchmark: { valid: figures || evaluates ? true : null },
       });
       expect(result?.benchmark?.serving.map(({ completed, failed }) => [completed, failed])).toEqual(
         figures ? [[4, 0]] : [],
       );
-      if (!figures) expect(job.said).toContain('done, no figures');
+      expect(result?.benchmark?.accuracy?.map(({ samples, errors }) => [samples, errors])).toEqual(
+        evaluates ? [[4, 0]] : undefined,
+      );
+      if (!figures && !evaluates) expect(job.said).toContain('done, no figures');
       await job.nothingLeft();
     },
     240_000,

@@ -78,6 +78,7 @@ export function shortened(variant: LoadedVariant, command: string): Recipe {
     ...benchmark,
     ...(benchmark.type === 'custom' ? { command } : {}),
     ...(benchmark.type === 'sa-bench' ? { isl: 32, osl: 8, concurrencies: [2] } : {}),
+    ...(benchmark.num_examples == null ? {} : { num_examples: 4, num_threads: 2, num_shots: null }),
     ...(benchmark.type === 'sa-bench' ? { num_prompts_mult: 2, num_warmup_mult: 1 } : {}),
   };
   const isDenser = nodesToAllocate(variant) > MOST_NODES;

@@ -103,8 +103,8 @@ describe('a recipe is not run', () => {
   });
 
   it('when its benchmark is known and has no runner yet, or lacks a setting', () => {
-    expect(() => check(small.replace('type: sa-bench', 'type: gpqa'), true)).toThrow(
-      /benchmark "gpqa" is known but cannot be run yet/,
+    expect(() => check(small.replace('type: sa-bench', 'type: router'), true)).toThrow(
+      /benchmark "router" is known but cannot be run yet/,
     );
     expect(() => check(small.replace('isl: 128, ', ''), true)).toThrow(
       expect.objectContaining({ place: expect.objectContaining({ path: 'benchmark.isl', line: 17 }) }),

@@ -1,3 +1,4 @@
+import type { AccuracyResult } from '../../messages/job-directory/accuracy-result.ts';
 import type { PointResult } from '../../messages/job-directory/result.ts';
 import type { ServingResult } from '../../messages/job-directory/serving-result.ts';
 
@@ -15,6 +16,8 @@ export interface ResultLine extends Partial<Omit<ServingResult, 'errors'>> {
   readonly valid: boolean | null;
   /** The benchmark did not finish: these figures are from before its end. */
   readonly partial?: boolean;
+  /** What evaluations found, by their tasks. */
+  readonly accuracy?: Readonly<Record<string, Omit<AccuracyResult, 'task'>>>;
   /** Why it failed, in a sentence. */
   readonly cause: string | null;
 }
@@ -36,6 +39,9 @@ export function resultLines(
     benchmark: type,
     valid: benchmark?.valid ?? null,
     ...(benchmark?.partial ? { partial: true } : {}),
+    ...(benchmark?.accuracy?.length
+      ? { accuracy: Object.fromEntries(benchmark.accuracy.map(({ task, ...rest }) => [task, rest])) }
+      : {}),
     cause: cause?.summary ?? null,
   };
   const serving = benchmark?.serving ?? [];

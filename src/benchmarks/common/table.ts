@@ -81,7 +81,8 @@ function figuresOf(one: ServingResult): Figure[] {
   ];
 }
 
-function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** A table of cells, the numbers on the right. */
+export function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const table = new Table({
     head: [...head],
     // The caller decides about colours.

@@ -67,11 +67,12 @@ const number = (value: number | undefined): string =>
   value === undefined ? '' : value >= 1_000 ? value.toFixed(0) : value.toFixed(2);
 
 /** Columns that a narrow terminal does without, the first ones first. */
-const OPTIONAL = ['goodput', 'tok/s/user', 'tok/s/GPU', 'ITL'];
+const OPTIONAL = ['goodput', 'tok/s/user', 'tok/s/GPU', 'ITL', 'accuracy'];
 
 async function table(lines: readonly ResultLine[], columns = Number.POSITIVE_INFINITY): Promise<string> {
   const { default: Table } = await import('cli-table3');
   const { CAUSE_COLUMNS, cut } = await import('../terminal/text.ts');
+  const { scoresText } = await import('../../messages/job-directory/accuracy-result.ts');
   const { statusOf } = await import('../../messages/job-directory/result.ts');
   const rows = lines.map((line): Record<string, string> => {
     const { ordinal, name, status, valid, partial, concurrency, outputPerUser, cause } = line;
@@ -89,6 +90,7 @@ async function table(lines: readonly ResultLine[], columns = Number.POSITIVE_INF
       TPOT: number(line.tpotMs?.mean),
       ITL: number(line.itlMs?.mean),
       E2EL: number(line.e2elMs?.mean),
+      accuracy: scoresText(Object.entries(line.accuracy ?? {}).map(([task, { score }]) => ({ task, score }))),
       cause: cut(cause ?? '', CAUSE_COLUMNS),
     };
   });

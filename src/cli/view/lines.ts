@@ -1,6 +1,8 @@
 import type { ClockOffset, SrtEvent, WorkerRestartEvent } from '../../messages/events/events.ts';
+import { scoresText } from '../../messages/job-directory/accuracy-result.ts';
 import {
   type BenchmarkProgress,
+  type PointResult,
   type SweepProgress,
   statusOfResult,
 } from '../../messages/job-directory/result.ts';
@@ -25,7 +27,7 @@ function whatHappened(event: SrtEvent): string {
     case 'sweep.transition':
       return `job ${change(event)}`;
     case 'point.result':
-      return `point ${event.ordinal} ${event.result.name} result: ${statusOfResult(event.result)}`;
+      return `point ${event.ordinal} ${event.result.name} result: ${statusOfResult(event.result)}${scoresOf(event.result)}`;
     case 'process.exec':
       return `${event.node} ${event.process} command ${event.to === 'started' ? event.why : `${event.program} ended (${event.why})`}`;
     case 'worker.kill':
@@ -38,6 +40,10 @@ function whatHappened(event: SrtEvent): string {
       return `sweep ${sweepText(event)}`;
   }
 }
+
+/** `, gsm8k 0.9250` behind a result's status. */
+const scoresOf = ({ benchmark }: PointResult): string =>
+  benchmark?.accuracy?.length ? `, ${scoresText(benchmark.accuracy)}` : '';
 
 const change = ({ from, to, why }: { from: string | null; to: string; why: string }): string =>
   `${from === null ? to : `${from} → ${to}`} (${why})`;

@@ -1,3 +1,4 @@
+import { accuracyTable } from '../../benchmarks/common/accuracy-table.ts';
 import { servingTable } from '../../benchmarks/common/table.ts';
 import {
   type Cause,
@@ -45,7 +46,11 @@ function pointLines(
   const title = `point ${ordinal} ${name}: ${paint(colors, status)(shown)}`;
   // The job's own cause follows in full; another point's cause is one line here.
   const why = cause && cause.summary !== told?.summary ? ` (${plain(cause.summary)})` : '';
-  const table = benchmark && benchmark.serving.length > 0 ? [servingTable(benchmark.serving, columns)] : [];
+  const { serving = [], accuracy = [] } = benchmark ?? {};
+  const table = [
+    ...(serving.length > 0 ? [servingTable(serving, columns)] : []),
+    ...(accuracy.length > 0 ? [accuracyTable(accuracy)] : []),
+  ];
   const losses = lost.map((loss) => `  ${colors.yellow('lost')}: ${plain(loss.summary)}`);
   const restarts = (result.worker_restarts ?? []).map(
     (restart) => `  ${colors.yellow('restarted')}: ${plain(restartSummary(restart))}`,

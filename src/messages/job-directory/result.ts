@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { accuracyResultSchema } from './accuracy-result.ts';
 import { problemSchema, servingResultSchema } from './serving-result.ts';
 
 /** Benchmarks that may succeed without figures. */
@@ -19,6 +20,8 @@ export const benchmarkResultSchema = z
     /** The benchmark did not finish: `serving` has the completed part, which is never valid. */
     partial: z.boolean().optional(),
     serving: z.array(servingResultSchema),
+    /** What evaluations found, one for each task. */
+    accuracy: z.array(accuracyResultSchema).optional(),
     /** Files of the benchmark, relative to the point's directory. */
     artifacts: z.array(z.string()),
   })

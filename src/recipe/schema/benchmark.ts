@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { flagsSchema } from '../values/flags.ts';
 import { envSchema, positiveSchema } from '../values/values.ts';
+import { accuracySchema } from './benchmarks/accuracy.ts';
 import { validitySchema } from './validity.ts';
 
 /** `4x8x16`, a list, or one number. */
@@ -161,6 +162,8 @@ export const benchmarkSchemaOf = (types: readonly string[]) =>
       temperature: z.number().min(0).nullish().describe('sampling'),
       top_p: z.number().min(0).max(1).nullish().describe('sampling'),
       top_k: z.number().int().nullish().describe('sampling'),
+
+      accuracy: accuracySchema.nullish().describe('accuracy: the tool, its task, and the lowest score'),
 
       mooncake_workload: z
         .string()

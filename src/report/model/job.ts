@@ -120,6 +120,7 @@ function finishedPoint(
     lost: result.lost ?? [],
     restarts: result.worker_restarts ?? [],
     kills: result.worker_kills ?? [],
+    ...(benchmark?.accuracy?.length ? { accuracy: benchmark.accuracy } : {}),
     rows: rowsOfPoint(job, result, plan),
   };
 }

@@ -1,3 +1,4 @@
+import type { AccuracyResult } from '../../messages/job-directory/accuracy-result.ts';
 import type { CacheRecord, Cause, WorkerKill, WorkerRestart } from '../../messages/job-directory/result.ts';
 import type { Gpus, ServingResult } from '../../messages/job-directory/serving-result.ts';
 import type { Spread } from '../../other-clients/figures.ts';
@@ -75,6 +76,8 @@ export interface Point {
   readonly lost: readonly Cause[];
   readonly restarts: readonly WorkerRestart[];
   readonly kills: readonly WorkerKill[];
+  /** What evaluations found; absent without one. */
+  readonly accuracy?: readonly AccuracyResult[];
   readonly rows: readonly Row[];
 }
 

@@ -3,7 +3,7 @@ import type { Chart } from '../charts/chart.ts';
 import { loadOf, rowsOf } from '../model/curves.ts';
 import type { Point, Report, Source } from '../model/report.ts';
 import { measuredTable } from '../text/measured.ts';
-import { figuresTable, pointsTable } from '../text/tables.ts';
+import { accuracyTable, figuresTable, pointsTable } from '../text/tables.ts';
 import { type Html, html } from './html.ts';
 import { tableHtml } from './tables.ts';
 
@@ -112,7 +112,8 @@ ${
 
 export function figuresSection(report: Report): Html {
   const measured = measuredTable(report);
-  return html`<section class="card">${tableHtml(figuresTable(report), 'figures')}${
+  const accuracy = accuracyTable(report);
+  return html`${accuracy ? html`<section class="card"><h3>Accuracy</h3>${tableHtml(accuracy, 'accuracy')}</section>` : null}<section class="card">${tableHtml(figuresTable(report), 'figures')}${
     measured
       ? html`<details><summary>How they were measured: lengths, caches, engines, client</summary>${tableHtml(measured, 'how results were measured')}</details>`
       : null

@@ -2,12 +2,13 @@ import type { Table } from '../charts/chart.ts';
 import { differenceTable, shortTable } from '../compare/tables.ts';
 import type { Report, Source } from '../model/report.ts';
 import { measuredTable } from './measured.ts';
-import { figuresTable, pointsTable } from './tables.ts';
+import { accuracyTable, figuresTable, pointsTable } from './tables.ts';
 
 /** A report as Markdown (CommonMark with tables), for an issue or a pull request. */
 export function markdownOf(report: Report): string {
   const { sources, comparisons = [], madeAt, srtctl } = report;
   const measured = measuredTable(report);
+  const accuracy = accuracyTable(report);
   const parts = [
     `# ${comparisons.length > 0 ? 'Comparison' : 'Report'}: ${escapeMarkdown(sources.map(({ name }) => name).join(', '))}`,
     `Made ${madeAt} by srtctl ${srtctl}.`,
@@ -23,6 +24,7 @@ export function markdownOf(report: Report): string {
     ]),
     '## Figures',
     markdownTable(figuresTable(report)),
+    ...(accuracy ? ['## Accuracy', markdownTable(accuracy)] : []),
     ...(measured ? ['## How they were measured', markdownTable(measured)] : []),
     ...sources.flatMap(sourceParts),
   ];

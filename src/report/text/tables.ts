@@ -1,3 +1,4 @@
+import { ACCURACY_HEAD, accuracyCells } from '../../messages/job-directory/accuracy-cells.ts';
 import { figure, type Table } from '../charts/chart.ts';
 import { loadOf, paramsText } from '../model/curves.ts';
 import type { Point, Report, Row, Source } from '../model/report.ts';
@@ -58,6 +59,28 @@ export function figuresTable({ sources }: Pick<Report, 'sources'>): Table {
       ),
     ),
     note: 'Latencies in ms: medians and 99th percentiles. Rates per second.',
+  };
+}
+
+/** What evaluations found in each point of a report; undefined where none ran. */
+export function accuracyTable({ sources }: Pick<Report, 'sources'>): Table | undefined {
+  const several = sources.length > 1;
+  const rows = sources.flatMap((source) =>
+    source.points.flatMap((point) =>
+      (point.accuracy ?? []).map((one) => [
+        ...(several ? [source.id] : []),
+        String(point.ordinal),
+        paramsText(point.params ?? {}) || point.name,
+        point.valid ? 'yes' : 'no',
+        ...accuracyCells(one),
+      ]),
+    ),
+  );
+  if (rows.length === 0) return undefined;
+  return {
+    head: [...(several ? ['job'] : []), 'point', 'parameters', 'valid', ...ACCURACY_HEAD],
+    rows,
+    note: 'Scores are shares of 1. stderr: standard error of one repeat over its questions. spread: standard deviation of the repeats.',
   };
 }
 

@@ -137,4 +137,11 @@ export const figuresOf = (result: PointResult): Record<string, unknown> => ({
     mean_tpot_ms: figures.tpotMs.mean,
     mean_e2el_ms: figures.e2elMs.mean,
   })),
+  ...(result.benchmark?.accuracy?.length
+    ? {
+        accuracy: result.benchmark.accuracy.map(({ task, metric, score, stderr, samples }) => ({
+          ...{ task, metric, score, stderr, samples },
+        })),
+      }
+    : {}),
 });
