@@ -15,7 +15,8 @@ import {
   helloSchema,
   logReplySchema,
 } from '../../src/messages/events/control.ts';
-import type { ProcessTransition } from '../../src/messages/events/events.ts';
+import type { ProcessTransition, SrtEvent } from '../../src/messages/events/events.ts';
+import { execReplySchema } from '../../src/messages/events/exec.ts';
 import { subjectsOf } from '../../src/messages/events/subjects.ts';
 import { writeJson } from '../../src/messages/job-directory/files.ts';
 import { clearLeftovers } from '../../src/node-agent/leftovers/leftovers.ts';
@@ -38,6 +39,7 @@ let transitions: ProcessTransition[];
 let answer: { leaseMs: number; desired: Desired };
 let greeted = 0;
 let hellos: Hello[] = [];
+const commands: SrtEvent[] = [];
 
 const desired = (generation: number, ...processes: ReturnType<typeof specOf>[]): Desired => ({
   v: 1,
@@ -53,7 +55,7 @@ const reached = (process: string, to: string) =>
   until(`${process} ${to}`, () => transitions.find((entry) => entry.process === process && entry.to === to));
 
 beforeAll(async () => {
-  testBus = await startTestBus(JOB, [NODE]);
+  testBus = await startTestBus(JOB, [NODE], undefined, { exec: true });
   coordinator = await testBus.coordinator();
   coordinator.subscribe(s.hello('*'), helloSchema, ({ message, respond }) => {
     greeted++;
@@ -63,6 +65,7 @@ beforeAll(async () => {
   coordinator.subscribe(s.heartbeat('*'), heartbeatSchema, ({ message }) => heartbeats.push(message));
   coordinator.follow(1, (event) => {
     if (event.kind === 'process.transition') transitions.push(event);
+    if (event.kind === 'process.exec') commands.push(event);
   });
   await coordinator.settled();
 });
@@ -83,6 +86,7 @@ async function startAgent(leaseMs = 10_000, env: Record<string, string> = {}): P
     url: testBus.nats.url,
     seed,
     logDir: '/tmp',
+    exec: true,
   };
   await writeJson(config, content, { secret: true });
   hellos = [];
@@ -354,6 +358,30 @@ describe('an agent', () => {
     expect(agent.exitCode).toBe(75);
     expect(exists(pid ?? 0)).toBe(false);
     expect((await reached('one', 'stopped')).why).toContain('lease has expired');
+  });
+
+  it('leaves nothing of a command of an operator when it is killed, and says in events who ran what', async () => {
+    await startAgent();
+    const operator = await testBus.operator();
+    const ask = async (request: object) => {
+      const message = { v: 1, id: 'command-of-test', ...request };
+      const reply = await operator.request(s.exec(NODE), message, execReplySchema, 10_000);
+      if (!reply.ok) throw new Error(reply.reason);
+      return reply;
+    };
+    const argv = ['sh', '-c', 'setsid sleep 1000 & echo $!; sleep 1000'];
+    await ask({ do: 'start', process: null, argv, by: 'alice', limitMs: 60_000 });
+    const said = await until('the pid of the child', async () => {
+      const { pieces } = await ask({ do: 'read', after: 0, waitMs: 1_000 });
+      return pieces.map(({ data }) => Buffer.from(data, 'base64').toString()).join('');
+    });
+    const child = Number(said);
+    expect(exists(child)).toBe(true);
+    const event = await until('its event', () => commands[0]);
+    expect(event).toMatchObject({ node: NODE, process: 'agent', by: 'alice', program: 'sh', to: 'started' });
+    agent.kill('SIGKILL');
+    await until('the end of the child', () => !exists(child));
+    await operator.close();
   });
 
   it('reports the holders of the GPUs before it starts anything', async () => {
