@@ -11,6 +11,8 @@ import type { Report } from '../../report/model/report.ts';
 import { startSlo } from '../../report/model/slo-range.ts';
 import { withVisibleTexts } from '../../report/model/visible.ts';
 import { pageOf } from '../../report/page/page.ts';
+import { columnsOf } from '../../report/text/columns.ts';
+import { linesOf } from '../../report/text/lines.ts';
 import { distDirectory } from '../submit/local-job.ts';
 
 /** The page's program with the library of charts; scripts/bundle.mjs makes it of src/report/browser. */
@@ -33,6 +35,25 @@ export async function writePage(report: Report, told: string): Promise<string> {
   const path = resolve(told);
   makeNamedDirectory(dirname(path));
   await write(path, pageOf(report, await readFile(scriptFile(), 'utf8')));
+  return path;
+}
+
+/**
+ * Writes the figures as Parquet, a row for each line of the CSV, and returns the path.
+ * @throws SrtctlError when it cannot be written
+ */
+export async function writeParquet(report: Report, told: string): Promise<string> {
+  const { parquetWriteBuffer } = await import('hyparquet-writer');
+  const path = resolve(told);
+  makeNamedDirectory(dirname(path));
+  const columnData = columnsOf(linesOf(report)).map(({ data, ...column }) => ({
+    ...column,
+    data: [...data],
+  }));
+  const bytes = parquetWriteBuffer({ columnData, createdBy: 'srtctl' });
+  await writeFileAtomic(path, Buffer.from(bytes), { mode: 0o644 }).catch((error: unknown) => {
+    throw cannotWrite(path, error);
+  });
   return path;
 }
 

@@ -9,6 +9,7 @@ export interface FigureOptions {
   readonly markdown?: boolean;
   readonly json?: boolean;
   readonly csv?: boolean;
+  readonly parquet?: string;
   readonly charts?: string;
   readonly gpus?: string;
 }

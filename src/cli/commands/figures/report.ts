@@ -13,7 +13,8 @@ export function registerReport(program: Command): void {
         '-o, --out <file>',
         'the page to write (default: report.html, unless another form is asked for)',
       )
-      .option('--csv', 'print comma-separated values: a line for each point and load'),
+      .option('--csv', 'print comma-separated values: a line for each point and load')
+      .option('--parquet <file>', 'write the same values as a Parquet file'),
   )
     .addHelpText(
       'after',
@@ -22,6 +23,7 @@ Examples:
   srtctl report                                  report.html of your newest job
   srtctl report 1234567 1234568 -o both.html     several jobs in the same charts
   srtctl report latest --markdown >> notes.md
+  srtctl report latest --parquet figures.parquet
   srtctl report latest --charts figures/         pareto.svg, latency-ttft.svg, …
   srtctl report latest vllm.json --gpus 8        beside the result of another tool`,
     )
@@ -54,15 +56,17 @@ export async function printAs(report: Report, { markdown, json, csv }: FigureOpt
  */
 export async function writeFiles(
   report: Report,
-  { out, charts, markdown, json, csv }: FigureOptions,
+  { out, charts, parquet, markdown, json, csv }: FigureOptions,
   ifNothingElse?: string,
 ): Promise<void> {
   const isPrinted = markdown || json || csv;
-  const page = out ?? (isPrinted || charts !== undefined ? undefined : ifNothingElse);
-  const { writeCharts, writePage } = await import('../../report/write-report.ts');
+  const isWritten = charts !== undefined || parquet !== undefined;
+  const page = out ?? (isPrinted || isWritten ? undefined : ifNothingElse);
+  const { writeCharts, writePage, writeParquet } = await import('../../report/write-report.ts');
   const written = [
     ...(page === undefined ? [] : [await writePage(report, page)]),
     ...(charts === undefined ? [] : await writeCharts(report, charts)),
+    ...(parquet === undefined ? [] : [await writeParquet(report, parquet)]),
   ];
   for (const path of written) process[isPrinted ? 'stderr' : 'stdout'].write(`${path}\n`);
 }
