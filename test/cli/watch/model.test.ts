@@ -1,11 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { Engines } from '../../../src/cli/watch/model/engine-figures.ts';
+import { Gpus } from '../../../src/cli/watch/model/gpus.ts';
 import { JobHistory } from '../../../src/cli/watch/model/job-history.ts';
 import { workerCounts } from '../../../src/cli/watch/model/job-line.ts';
 import { slowNodes } from '../../../src/cli/watch/model/slow-nodes.ts';
 import { TelemetryReader } from '../../../src/cli/watch/model/telemetry-reader.ts';
+import { uiOf } from '../../../src/cli/watch/model/ui.ts';
+import { screenOf, screenText } from '../../../src/cli/watch/views/screen.ts';
 import { heartbeatOf, killed, processEvent, recorded, START, wholeRun } from '../view/events.ts';
-import { jobScene } from './scene.ts';
+import { jobScene, sceneOf } from './scene.ts';
 
 const agent = { node: 'node2', incarnation: 'x' };
 const series = (id: number, name: string, value: number, process = 'decode-0-0') => ({
@@ -15,7 +18,7 @@ const series = (id: number, name: string, value: number, process = 'decode-0-0')
 describe('the telemetry that watch reads', () => {
   it('adds up the series of a figure, keeps values that did not change, and makes rates of counters', () => {
     const engines = new Engines();
-    const reader = new TelemetryReader(engines);
+    const reader = new TelemetryReader(engines, new Gpus());
     reader.takeSeries({
       ...agent,
       series: [
@@ -34,10 +37,45 @@ describe('the telemetry that watch reads', () => {
 
   it('forgets the ids of an agent that has been replaced', () => {
     const engines = new Engines();
-    const reader = new TelemetryReader(engines);
+    const reader = new TelemetryReader(engines, new Gpus());
     reader.takeSeries({ ...agent, series: [series(0, 'sglang:num_running_reqs', 3)] });
     reader.takeSamples({ ...agent, incarnation: 'y', at: START, samples: [[0, 4]] });
     expect(engines.of('decode-0-0')).toBeUndefined();
+  });
+});
+
+describe('the GPUs of a node', () => {
+  const gpu = (id: number, name: string, index: string, value: number) => ({
+    ...{ id, name, value, type: 'gauge' as const, labels: { gpu: index, model: 'H100' } },
+  });
+
+  it('are read one by one and together, and are slow when their clocks are lower than those of their peers', () => {
+    const gpus = new Gpus();
+    const reader = new TelemetryReader(new Engines(), gpus);
+    for (const [at, hertz] of [1.9e9, 1.9e9, 1.2e9].entries()) {
+      const node = { node: `node${at + 2}`, incarnation: 'x' };
+      reader.takeSeries({
+        ...node,
+        series: [
+          gpu(0, 'gpu_sm_clock_hertz', '0', 1.9e9),
+          gpu(1, 'gpu_utilization_percent', '0', 90),
+          gpu(2, 'gpu_memory_used_bytes', '0', 40e9),
+          gpu(3, 'gpu_memory_used_bytes', '1', 20e9),
+        ],
+      });
+      reader.takeSamples({ ...node, at: START, samples: [[0, hertz]] });
+    }
+    expect(gpus.together('node4')).toEqual({ hertz: 1.2e9, utilization: 90, usedBytes: 60e9 });
+    expect(slowNodes({ ...jobScene(), gpus }, START, false)).toEqual([
+      { node: 'node4', why: 'its GPUs run at 1200 MHz, those of the others at 1900 MHz' },
+    ]);
+    const { rows } = screenOf(
+      sceneOf({ ...jobScene(), gpus }),
+      uiOf({ kind: 'job', jobId: '4711', node: 'node4' }),
+      { columns: 100, rows: 30 },
+    );
+    expect(screenText(rows)).toMatch(/^GPU 0 +90 % +40 GB +1200 MHz/m);
+    expect(screenText(rows)).toMatch(/decode-2-0 .* 90 % 60 GB/);
   });
 });
 
@@ -55,8 +93,10 @@ describe('slow nodes', () => {
     for (const event of events) history.take({ ...event, at: new Date(START).toISOString() });
     const ready = recorded([1, 2, 3].map((index) => at(`decode-${index}-0`, `node${index}`, 'ready')));
     for (const event of ready) history.take({ ...event, seq: 2, at: new Date(START + 20_000).toISOString() });
-    expect(slowNodes(history, new Engines(), START + 39_000, true)).toEqual([]);
-    expect(slowNodes(history, new Engines(), START + 61_000, true)).toEqual([
+    expect(slowNodes({ history, engines: new Engines(), gpus: new Gpus() }, START + 39_000, true)).toEqual(
+      [],
+    );
+    expect(slowNodes({ history, engines: new Engines(), gpus: new Gpus() }, START + 61_000, true)).toEqual([
       { node: 'node4', why: 'decode-4-0 has been loading for 61 s, the other decode workers 20 s' },
     ]);
   });
@@ -64,10 +104,10 @@ describe('slow nodes', () => {
   it('are those whose agents are silent while the bus is there', () => {
     const { history, engines } = jobScene();
     history.takeHeartbeat(heartbeatOf({ node: 'node3' }), START);
-    expect(slowNodes(history, engines, START + 41_000, true)).toMatchObject([
+    expect(slowNodes({ history, engines, gpus: new Gpus() }, START + 41_000, true)).toMatchObject([
       { node: 'node3', why: 'no heartbeat for 41 s' },
     ]);
-    expect(slowNodes(history, engines, START + 41_000, false)).toEqual([]);
+    expect(slowNodes({ history, engines, gpus: new Gpus() }, START + 41_000, false)).toEqual([]);
   });
 });
 

@@ -1,4 +1,5 @@
 import { Engines } from '../../../src/cli/watch/model/engine-figures.ts';
+import { Gpus } from '../../../src/cli/watch/model/gpus.ts';
 import { JobHistory } from '../../../src/cli/watch/model/job-history.ts';
 import { slowNodes } from '../../../src/cli/watch/model/slow-nodes.ts';
 import type { JobScene, Scene } from '../../../src/cli/watch/views/scene.ts';
@@ -66,6 +67,7 @@ export function jobScene({ dies = false, isSlow = false } = {}): JobScene {
   const history = new JobHistory();
   for (const event of recorded([...begun(), ...(dies ? end : [])])) history.take(event);
   const engines = new Engines();
+  const gpus = new Gpus();
   const now = START + 40_000;
   for (let look = 0; look < 6; look++)
     for (let index = 0; index < 8; index++) {
@@ -97,7 +99,13 @@ export function jobScene({ dies = false, isSlow = false } = {}): JobScene {
     );
   return {
     ...{ jobId: '4711', jobDir: '/jobs/4711', name: 'dsr1', link: 'live', queue: null, exitCode: null },
-    ...{ cause: dies ? died : null, history, engines, slow: slowNodes(history, engines, now, true) },
+    ...{
+      cause: dies ? died : null,
+      history,
+      engines,
+      gpus,
+      slow: slowNodes({ history, engines, gpus }, now, true),
+    },
   };
 }
 

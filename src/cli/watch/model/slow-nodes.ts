@@ -2,6 +2,7 @@ import type { ProcessRole } from '../../../messages/spec/process-spec.ts';
 import type { ProcessView } from '../../jobs/job-model.ts';
 import { duration, isClockOff } from '../../view/lines.ts';
 import type { Engines } from './engine-figures.ts';
+import type { Gpus } from './gpus.ts';
 import type { JobHistory } from './job-history.ts';
 
 /** Peers are needed to say what is slow. */
@@ -12,6 +13,10 @@ const LOADS = { times: 2, byMs: 5_000 } as const;
 const SHARE = 0.6;
 /** Values that its speed is the mean of. */
 const LOOKS = 4;
+/** GPUs that compute for less than this share of the time, in percent, lower their clocks by themselves. */
+const BUSY_PERCENT = 50;
+/** GPUs with a clock below this share of their peers' are slow: too hot, or short of power. */
+const CLOCK_SHARE = 0.85;
 /** Without a heartbeat for this long an agent is silent, ms; one arrives each second. */
 const SILENT_MS = 4_000;
 
@@ -22,13 +27,20 @@ export interface SlowNode {
 
 const WORKERS: ReadonlySet<ProcessRole> = new Set(['prefill', 'decode', 'agg']);
 
+/** What is known of a job. */
+export interface Job {
+  readonly history: JobHistory;
+  readonly engines: Engines;
+  readonly gpus: Gpus;
+}
+
 /**
  * The nodes that keep the job waiting, the worst reason of each: its agent is silent, its workers load much longer or
- * compute much slower than their peers on other nodes.
+ * compute much slower than their peers on other nodes, or its GPUs run at a lower clock.
  * @param now ms since 1970
  * @param isLive heartbeats arrive
  */
-export function slowNodes(history: JobHistory, engines: Engines, now: number, isLive: boolean): SlowNode[] {
+export function slowNodes({ history, engines, gpus }: Job, now: number, isLive: boolean): SlowNode[] {
   const found = new Map<string, string>();
   const note = (node: string, why: string): void => {
     if (!found.has(node)) found.set(node, why);
@@ -43,6 +55,7 @@ export function slowNodes(history: JobHistory, engines: Engines, now: number, is
     slowToCompute(role, peers, engines, note);
     slowToLoad(role, peers, history, now, note);
   }
+  slowClocks(new Set(workers.map(({ node }) => node)), gpus, note);
   for (const [node, clock] of clocks)
     if (isClockOff(clock)) note(node, `its clock is off by ${duration(Math.abs(clock.offsetMs))}`);
   return [...found].map(([node, why]) => ({ node, why }));
@@ -101,6 +114,20 @@ function slowToLoad(
     const took = isReady ? `took ${duration(ms)} to load` : `has been loading for ${duration(ms)}`;
     note(node, `${id} ${took}, the other ${role} workers ${duration(usual)}`);
   }
+}
+
+/** Compares the clocks of GPUs that compute. */
+function slowClocks(nodes: ReadonlySet<string>, gpus: Gpus, note: Note): void {
+  const clocks = [...nodes].flatMap((node) => {
+    const { hertz, utilization = 0 } = gpus.together(node);
+    return hertz === undefined || utilization < BUSY_PERCENT ? [] : [{ node, hertz }];
+  });
+  if (clocks.length < LEAST_PEERS) return;
+  const usual = median(clocks.map(({ hertz }) => hertz));
+  const mhz = (hertz: number): string => `${(hertz / 1e6).toFixed(0)} MHz`;
+  for (const { node, hertz } of clocks)
+    if (hertz < CLOCK_SHARE * usual)
+      note(node, `its GPUs run at ${mhz(hertz)}, those of the others at ${mhz(usual)}`);
 }
 
 const mean = (values: readonly number[]): number =>

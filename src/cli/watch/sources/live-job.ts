@@ -13,6 +13,7 @@ import { isOver, type JobOnDisk, slurmStateOf } from '../../jobs/job-dir.ts';
 import { connectOperator } from '../../jobs/operator-bus.ts';
 import { deathOf } from '../../view/follow.ts';
 import { Engines } from '../model/engine-figures.ts';
+import { Gpus } from '../model/gpus.ts';
 import { JobHistory } from '../model/job-history.ts';
 import { slowNodes } from '../model/slow-nodes.ts';
 import { TelemetryReader } from '../model/telemetry-reader.ts';
@@ -43,7 +44,8 @@ export class LiveJob {
   readonly job: JobOnDisk;
   readonly history = new JobHistory();
   readonly engines = new Engines();
-  readonly #telemetry = new TelemetryReader(this.engines);
+  readonly gpus = new Gpus();
+  readonly #telemetry = new TelemetryReader(this.engines, this.gpus);
   /** Nodes whose telemetry is read. */
   readonly #heard = new Set<string>();
   readonly #changed: () => void;
@@ -69,8 +71,7 @@ export class LiveJob {
   /** @param now ms since 1970 */
   scene(now: number): JobScene {
     if (now - this.#slow.at > SLOW_MS) {
-      const nodes =
-        this.#link === 'over' ? [] : slowNodes(this.history, this.engines, now, this.#link === 'live');
+      const nodes = this.#link === 'over' ? [] : slowNodes(this, now, this.#link === 'live');
       this.#slow = { at: now, nodes };
     }
     const { jobId, jobDir, spec } = this.job;
@@ -82,7 +83,7 @@ export class LiveJob {
       ...{ jobId, jobDir, name: spec.name, link: this.#link, queue: this.#queue },
       exitCode: job.exitCode ?? this.#exitCode,
       cause: own ?? this.#cause,
-      ...{ history: this.history, engines: this.engines, slow: this.#slow.nodes },
+      ...{ history: this.history, engines: this.engines, gpus: this.gpus, slow: this.#slow.nodes },
     };
   }
 

@@ -8,7 +8,7 @@ import { nodeHead } from './nodes-view.ts';
 import { type Row, row, rule, type Size, span } from './rows.ts';
 import { type Drawn, empty, type JobScene, type Scene } from './scene.ts';
 import { type Column, table } from './table.ts';
-import { percent, toneOf, whole } from './tones.ts';
+import { memoryText, percent, toneOf, useText, whole } from './tones.ts';
 
 /** Rows of events below the processes, on a screen with room for them. */
 const EVENTS = { least: 3, share: 0.2, most: 12 } as const;
@@ -86,7 +86,10 @@ function ordering(order: string): (a: ProcessView, b: ProcessView) => number {
   return byTrouble;
 }
 
-const columnsOf = ({ history, engines }: JobScene, now: number): readonly Column<ProcessView>[] => [
+/** Processes with GPUs. */
+const WORKERS: readonly string[] = ['prefill', 'decode', 'agg'];
+
+const columnsOf = ({ history, engines, gpus }: JobScene, now: number): readonly Column<ProcessView>[] => [
   { title: 'NODE', rank: 0, most: 24, cell: ({ node }) => span(node) },
   { title: 'PROCESS', rank: 0, most: 24, cell: ({ id }) => span(id) },
   { title: 'STATE', rank: 0, cell: ({ state }) => span(state, toneOf(state)) },
@@ -104,6 +107,16 @@ const columnsOf = ({ history, engines }: JobScene, now: number): readonly Column
   { title: 'WAIT', rank: 2, right: true, cell: ({ id }) => span(whole(engines.of(id)?.waiting.at(-1))) },
   { title: 'TOK/S', rank: 2, right: true, cell: ({ id }) => span(whole(engines.of(id)?.outputRate.at(-1))) },
   { title: 'KV', rank: 4, right: true, cell: ({ id }) => span(percent(engines.of(id)?.cache.at(-1))) },
+  {
+    title: 'GPUS OF NODE',
+    rank: 3,
+    right: true,
+    cell({ node, role }) {
+      if (!WORKERS.includes(role)) return span('');
+      const all = gpus.together(node);
+      return span([useText(all), memoryText(all)].filter((text) => text !== '').join(' '));
+    },
+  },
   { title: 'PID', rank: 5, right: true, cell: ({ pid }) => span(pid === null ? '' : `${pid}`) },
   { title: 'WHY', rank: 0, cell: ({ why, state }) => span(why, state === 'failed' ? 'bad' : 'dim') },
 ];

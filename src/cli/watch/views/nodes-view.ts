@@ -1,11 +1,12 @@
 import { clockText, duration, isClockOff } from '../../view/lines.ts';
 import { counts } from '../../view/process-list.ts';
+import type { Gpu } from '../model/gpus.ts';
 import { type Level, orderOf } from '../model/ui.ts';
 import { jobTitle } from './job-head.ts';
 import { labelled, type Row, row, rule, type Size, span } from './rows.ts';
 import { type Drawn, empty, type JobScene, type Scene } from './scene.ts';
 import { type Column, table } from './table.ts';
-import { toneOf } from './tones.ts';
+import { memoryText, toneOf, useText, wattsText } from './tones.ts';
 
 interface NodeLine {
   readonly node: string;
@@ -57,7 +58,7 @@ function rankOf({ agent, states, trouble }: NodeLine): number {
   return agent === 'suspect' || trouble !== '' ? 2 : 3;
 }
 
-const columnsOf = ({ history }: JobScene, now: number): readonly Column<NodeLine>[] => [
+const columnsOf = ({ history, gpus }: JobScene, now: number): readonly Column<NodeLine>[] => [
   { title: 'NODE', rank: 0, most: 32, cell: ({ node }) => span(node) },
   { title: 'AGENT', rank: 0, cell: ({ agent }) => span(agent, toneOf(agent)) },
   {
@@ -75,6 +76,9 @@ const columnsOf = ({ history }: JobScene, now: number): readonly Column<NodeLine
       return span(failed === 0 ? '' : `${failed}`, 'bad');
     },
   },
+  { title: 'GPU USE', rank: 1, right: true, cell: ({ node }) => span(useText(gpus.together(node))) },
+  { title: 'GPU MEMORY', rank: 2, right: true, cell: ({ node }) => span(memoryText(gpus.together(node))) },
+  { title: 'POWER', rank: 3, right: true, cell: ({ node }) => span(wattsText(gpus.together(node))) },
   { title: 'HEARD', rank: 2, right: true, cell: ({ node }) => span(heard(history.heardAt.get(node), now)) },
   {
     title: 'ALIVE',
@@ -98,7 +102,7 @@ const mib = (bytes: number | undefined): string =>
   bytes === undefined ? '' : `${(bytes / 1_048_576).toFixed(0)} MiB`;
 
 /** What is known of one node. */
-export function nodeHead({ history, slow }: JobScene, node: string, now: number): Row[] {
+export function nodeHead({ history, slow, gpus }: JobScene, node: string, now: number): Row[] {
   const { job, heardAt } = history;
   const agent = job.agents.get(node) ?? 'expected';
   const pulse = job.pulses.get(node);
@@ -113,9 +117,27 @@ export function nodeHead({ history, slow }: JobScene, node: string, now: number)
       span(`${load}${at === undefined ? '' : `, heard ${heard(at, now)}`}`),
     ),
     labelled('runs', span(counts(states) || 'nothing')),
+    ...gpuRows(gpus.of(node)),
     ...(clock
       ? [labelled('clock', span(clockText({ node, ...clock }), isClockOff(clock) ? 'warn' : 'dim'))]
       : []),
     ...slow.filter((each) => each.node === node).map(({ why }) => labelled('slow', span(why, 'warn'))),
   ];
+}
+
+/** A row for each GPU. */
+function gpuRows(gpus: ReadonlyMap<string, Gpu>): Row[] {
+  return [...gpus]
+    .toSorted(([a], [b]) => names.compare(a, b))
+    .map(([index, gpu]) => {
+      const { celsius, hertz } = gpu;
+      const facts = [
+        useText(gpu).padStart(5),
+        memoryText(gpu),
+        wattsText(gpu),
+        celsius === undefined ? '' : `${celsius.toFixed(0)} °C`,
+        hertz === undefined ? '' : `${(hertz / 1e6).toFixed(0)} MHz`,
+      ];
+      return labelled(`GPU ${index}`, span(facts.filter((fact) => fact !== '').join('  ')));
+    });
 }

@@ -1,5 +1,6 @@
 import type { Cause } from '../../../messages/job-directory/result.ts';
 import type { Engines } from '../model/engine-figures.ts';
+import type { Gpus } from '../model/gpus.ts';
 import type { JobHistory } from '../model/job-history.ts';
 import type { JobLine } from '../model/job-line.ts';
 import type { SlowNode } from '../model/slow-nodes.ts';
@@ -27,6 +28,7 @@ export interface JobScene {
   readonly cause: Cause | null;
   readonly history: JobHistory;
   readonly engines: Engines;
+  readonly gpus: Gpus;
   readonly slow: readonly SlowNode[];
 }
 

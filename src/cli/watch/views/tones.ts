@@ -1,3 +1,4 @@
+import type { Gpu } from '../model/gpus.ts';
 import type { Tone } from './rows.ts';
 
 /** How the state of a process, an agent or a point is shown. */
@@ -21,3 +22,14 @@ export function clockOf(at: string, now: number): string {
   const isNear = Math.abs(date.getTime() - now) < 20 * 3_600_000;
   return isNear ? time : `${date.toDateString().slice(4, 10)} ${time}`;
 }
+
+/** `61/80 GB`: used and whole memory. */
+export const memoryText = ({ usedBytes, totalBytes }: Gpu): string =>
+  usedBytes === undefined
+    ? ''
+    : `${(usedBytes / 1e9).toFixed(0)}${totalBytes === undefined ? '' : `/${(totalBytes / 1e9).toFixed(0)}`} GB`;
+
+export const useText = ({ utilization }: Gpu): string =>
+  percent(utilization === undefined ? undefined : utilization / 100);
+
+export const wattsText = ({ watts }: Gpu): string => (watts === undefined ? '' : `${watts.toFixed(0)} W`);
