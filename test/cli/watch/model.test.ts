@@ -85,6 +85,15 @@ describe('slow nodes', () => {
     expect(jobScene({ isSlow: true }).slow).toMatchObject([{ node: 'node8' }]);
   });
 
+  it('are those at whose workers requests pile up', () => {
+    const { history, engines, gpus } = jobScene();
+    for (let look = 0; look < 10; look++)
+      engines.take('decode-6-0', { running: 4, waiting: 1, open: 20 }, START + 41_000 + look * 1_000);
+    expect(slowNodes({ history, engines, gpus }, START, false)).toEqual([
+      { node: 'node8', why: 'decode-6-0 has 20 requests, its peers 5' },
+    ]);
+  });
+
   it('are those whose workers load longer than their peers', () => {
     const history = new JobHistory();
     const at = (process: string, node: string, to: 'starting' | 'ready') =>

@@ -6,6 +6,7 @@ const NAMES = {
   running: /[:_](num_running_reqs|num_requests_running)$/,
   waiting:
     /[:_](num_queue_reqs|num_requests_waiting|num_(prefill_bootstrap|prefill_inflight|decode_prealloc|decode_transfer)_queue_reqs)$/,
+  open: /[:_]http_requests_active$/,
   cache: /[:_](token_usage|kv_cache_usage_perc|gpu_cache_usage_perc)$/,
   outputTokens: /[:_]generation_tokens_total$/,
   inputTokens: /[:_]prompt_tokens_total$/,
@@ -27,6 +28,8 @@ const APART_MS = 2_000;
 export interface EngineFigures {
   readonly running: readonly number[];
   readonly waiting: readonly number[];
+  /** Requests that its server has not answered yet, where it says so. */
+  readonly open: readonly number[];
   /** Used share of the KV cache, 0 to 1. */
   readonly cache: readonly number[];
   readonly outputRate: readonly number[];
@@ -38,13 +41,14 @@ export type Values = Readonly<Partial<Record<Figure, number>>>;
 class Engine implements EngineFigures {
   readonly running: number[] = [];
   readonly waiting: number[] = [];
+  readonly open: number[] = [];
   readonly cache: number[] = [];
   readonly outputRate: number[] = [];
   readonly inputRate: number[] = [];
   #last: { readonly at: number; readonly values: Values } | null = null;
 
   take(values: Values, at: number): void {
-    for (const figure of ['running', 'waiting', 'cache'] as const) add(this[figure], values[figure]);
+    for (const figure of ['running', 'waiting', 'open', 'cache'] as const) add(this[figure], values[figure]);
     if (this.#last && at - this.#last.at < APART_MS) return;
     if (this.#last) {
       const seconds = (at - this.#last.at) / 1_000;

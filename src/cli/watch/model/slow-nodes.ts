@@ -11,6 +11,10 @@ const LEAST_PEERS = 3;
 const LOADS = { times: 2, byMs: 5_000 } as const;
 /** A worker below this share of its peers' tokens per request and second is slow. */
 const SHARE = 0.6;
+/** A worker with this many times its peers' open requests, and this many more, is slow. */
+const PILE = { times: 3, more: 3 } as const;
+/** Values that its requests are the mean of: those of about ten seconds. */
+const PILE_LOOKS = 10;
 /** Values that its speed is the mean of. */
 const LOOKS = 4;
 /** GPUs that compute for less than this share of the time, in percent, lower their clocks by themselves. */
@@ -53,6 +57,7 @@ export function slowNodes({ history, engines, gpus }: Job, now: number, isLive: 
   const workers = [...processes.values()].filter(({ role }) => WORKERS.has(role));
   for (const [role, peers] of groupsOf(workers)) {
     slowToCompute(role, peers, engines, note);
+    pilesUp(peers, engines, note);
     slowToLoad(role, peers, history, now, note);
   }
   slowClocks(new Set(workers.map(({ node }) => node)), gpus, note);
@@ -87,6 +92,23 @@ function slowToCompute(role: string, peers: readonly ProcessView[], engines: Eng
   for (const { id, node, speed } of speeds.toSorted((a, b) => a.speed - b.speed))
     if (speed < SHARE * usual)
       note(node, `${id} makes ${speed.toFixed(0)} tokens/s for each request, its peers ${usual.toFixed(0)}`);
+}
+
+/** Compares the requests that are at each worker: they pile up at a slow one. */
+function pilesUp(peers: readonly ProcessView[], engines: Engines, note: Note): void {
+  const piles = peers.flatMap(({ id, node, state }) => {
+    const engine = state === 'ready' || state === 'degraded' ? engines.of(id) : undefined;
+    if (!engine) return [];
+    const [open = [], running = [], waiting = []] = [engine.open, engine.running, engine.waiting].map(
+      (values) => values.slice(-PILE_LOOKS),
+    );
+    return [{ id, node, count: Math.max(mean(open), mean(running) + mean(waiting)) }];
+  });
+  if (piles.length < LEAST_PEERS) return;
+  const usual = median(piles.map(({ count }) => count));
+  for (const { id, node, count } of piles)
+    if (count > PILE.times * usual && count > usual + PILE.more)
+      note(node, `${id} has ${count.toFixed(0)} requests, its peers ${usual.toFixed(0)}`);
 }
 
 /** Compares the time from a worker's start until it is ready. */
