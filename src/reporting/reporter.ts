@@ -12,7 +12,7 @@ import { EventFile, type PlacedEvent } from './follow-events.ts';
 import { collectors } from './status/client.ts';
 import type { JobUpdate } from './status/contract.ts';
 import { Lifecycle } from './status/lifecycle.ts';
-import { sendWebhook, type Webhook, webhookOf } from './webhook.ts';
+import { sendWebhook, type Webhook, WebhookMessages } from './webhook.ts';
 
 /** reporting.json: the byte of events.jsonl up to which each webhook has everything. */
 const progressSchema = z.object({ v: z.literal(1), webhooks: z.record(z.string(), z.number()) });
@@ -31,6 +31,7 @@ export class Reporter {
   readonly #env: NodeJS.ProcessEnv;
   readonly #log: Logger;
   readonly #lifecycle: Lifecycle;
+  readonly #messages: WebhookMessages;
   readonly #statuses: Deliveries<JobUpdate>[];
   readonly #over = new AbortController();
   #webhooks: Deliveries<Waiting>[] = [];
@@ -44,6 +45,7 @@ export class Reporter {
     this.#env = env;
     this.#log = log;
     this.#lifecycle = new Lifecycle(job);
+    this.#messages = new WebhookMessages(job);
     this.#statuses = collectors(job, env).map(
       ({ url, update }) => new Deliveries({ to: hostOf(url), send: update, log }),
     );
@@ -85,7 +87,7 @@ export class Reporter {
   #take({ event, next }: PlacedEvent, isNew: boolean): void {
     const update = this.#lifecycle.take(event);
     if (update && isNew) this.#send(update);
-    const webhook = webhookOf(event, this.#job);
+    const webhook = this.#messages.take(event);
     if (webhook) for (const each of this.#webhooks) each.add({ ...webhook, next });
   }
 

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import type { SrtEvent } from '../messages/events/events.ts';
+import type { SrtEvent, SweepTransition } from '../messages/events/events.ts';
 import type { Outcome } from './common/deliveries.ts';
 import { outcomeOf, sendJson } from './common/http.ts';
 import type { ReportedJob } from './common/job.ts';
@@ -29,48 +29,75 @@ export function signatureOf({ id, body }: Webhook, key: string, atS: number): Re
   return { 'webhook-id': id, 'webhook-timestamp': String(atS), 'webhook-signature': `v1,${signature}` };
 }
 
-/** The message about an event; undefined when nobody is told of it. */
-export function webhookOf(event: SrtEvent, { spec, cluster }: ReportedJob): Webhook | undefined {
-  const data = dataOf(event);
-  if (!data) return undefined;
-  const { type, ...rest } = data;
-  const job = { id: spec.jobId, name: spec.name, cluster: cluster ?? null, tags: spec.tags };
-  return {
-    id: `${spec.jobId}.${event.source}.${event.seq}`.replaceAll(/[^\w.:-]/g, '_'),
-    body: JSON.stringify({ type, timestamp: event.at, data: { job, ...rest } }),
-  };
+/** The messages about a job, from its events in their order. */
+export class WebhookMessages {
+  readonly #job: ReportedJob;
+  #hasStarted = false;
+  /** Points that run. A coordinator that takes over begins its account of the running one anew. */
+  readonly #running = new Set<number>();
+
+  constructor(job: ReportedJob) {
+    this.#job = job;
+  }
+
+  /** The message about an event; undefined when there is none. */
+  take(event: SrtEvent): Webhook | undefined {
+    const data = this.#dataOf(event);
+    if (!data) return undefined;
+    const { spec, cluster } = this.#job;
+    const { type, ...rest } = data;
+    const job = { id: spec.jobId, name: spec.name, cluster: cluster ?? null, tags: spec.tags };
+    return {
+      id: `${spec.jobId}.${event.source}.${event.seq}`.replaceAll(/[^\w.:-]/g, '_'),
+      body: JSON.stringify({ type, timestamp: event.at, data: { job, ...rest } }),
+    };
+  }
+
+  #dataOf(event: SrtEvent): ({ type: string } & Record<string, unknown>) | undefined {
+    switch (event.kind) {
+      case 'sweep.transition':
+        return event.to === 'booting' ? this.#started(event.points) : endOf(event);
+      case 'point.transition': {
+        const { ordinal, name, to } = event;
+        if (to !== 'deploying') {
+          if (OVER.has(to)) this.#running.delete(ordinal);
+          return undefined;
+        }
+        if (this.#running.has(ordinal)) return undefined;
+        this.#running.add(ordinal);
+        return { type: 'point.started', point: { ordinal, name } };
+      }
+      case 'point.result':
+        return {
+          type: 'point.finished',
+          point: figuresOf(event.result),
+          cause: event.result.cause && { summary: event.result.cause.summary },
+        };
+      case 'worker.restart':
+        return event.to === 'ready'
+          ? { type: 'worker.restarted', endpoint: event.endpoint, node: event.node, why: event.why }
+          : undefined;
+      case 'job.warning':
+        return { type: 'job.warning', text: event.text };
+      default:
+        return undefined;
+    }
+  }
+
+  #started(points: number): { type: string } | undefined {
+    if (this.#hasStarted) return undefined;
+    this.#hasStarted = true;
+    return { type: 'job.started', ...{ points } };
+  }
 }
 
-function dataOf(event: SrtEvent): ({ type: string } & Record<string, unknown>) | undefined {
-  switch (event.kind) {
-    case 'sweep.transition':
-      if (event.to === 'booting') return { type: 'job.started', points: event.points };
-      if (event.to !== 'finished') return undefined;
-      return {
-        type: 'job.finished',
-        exitCode: event.exitCode,
-        why: event.why,
-        cause: event.cause && { summary: event.cause.summary, advice: event.cause.advice ?? null },
-      };
-    case 'point.transition':
-      return event.to === 'deploying'
-        ? { type: 'point.started', point: { ordinal: event.ordinal, name: event.name } }
-        : undefined;
-    case 'point.result':
-      return {
-        type: 'point.finished',
-        point: figuresOf(event.result),
-        cause: event.result.cause && { summary: event.result.cause.summary },
-      };
-    case 'worker.restart':
-      return event.to === 'ready'
-        ? { type: 'worker.restarted', endpoint: event.endpoint, node: event.node, why: event.why }
-        : undefined;
-    case 'job.warning':
-      return { type: 'job.warning', text: event.text };
-    default:
-      return undefined;
-  }
+/** States of a point in which it does not run, or not any more. */
+const OVER: ReadonlySet<string> = new Set(['cleaning', 'done', 'failed', 'interrupted']);
+
+function endOf({ to, exitCode, why, cause }: SweepTransition): { type: string } | undefined {
+  if (to !== 'finished') return undefined;
+  const summary = cause && { summary: cause.summary, advice: cause.advice ?? null };
+  return { type: 'job.finished', ...{ exitCode, why, cause: summary } };
 }
 
 /** Sends one message. Each try has its own timestamp. */

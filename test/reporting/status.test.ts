@@ -65,6 +65,14 @@ describe('the status of a job', () => {
     });
   });
 
+  it('keeps the time of its start when another coordinator takes over', () => {
+    const lifecycle = new Lifecycle(madeJob());
+    const run = wholeRun(0);
+    const again = [...run.slice(0, 6), ...run].flatMap((event) => lifecycle.take(event) ?? []);
+    expect(again.filter(({ started_at: started }) => started !== undefined)).toHaveLength(1);
+    expect(again[4]).toMatchObject({ status: 'benchmark', message: 'Another coordinator has taken over' });
+  });
+
   it('is failed, or timeout where the allocation ends', () => {
     expect(statuses(1, 'decode-0 has ended').at(-1)).toMatchObject({
       ...{ status: 'failed', exit_code: 1, message: 'decode-0 has ended' },

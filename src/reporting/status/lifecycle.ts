@@ -72,6 +72,9 @@ export class Lifecycle {
 
   #sweep({ to, at, why, points, exitCode, cause }: SweepTransition): JobUpdate | undefined {
     this.#points = Math.max(1, points);
+    // A job starts once; after that, another coordinator has taken over.
+    if (to === 'booting' && this.#status !== 'submitted')
+      return this.#now(this.#status, at, 'Another coordinator has taken over');
     if (to === 'booting')
       return {
         ...this.#now('starting', at, `Job started on ${this.#job.head ?? 'its nodes'}`),
