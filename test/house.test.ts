@@ -41,6 +41,7 @@ const FLOORS = [
     'benchmarks/loadgen/request',
     'benchmarks/loadgen/threads',
     'benchmarks/loadgen/outside',
+    'benchmarks/loadgen/group',
     'benchmarks/loadgen',
     'benchmarks/accuracy',
     'benchmarks',

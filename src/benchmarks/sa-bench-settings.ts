@@ -38,6 +38,7 @@ type OfPlace =
   | 'stopWhenInvalid'
   | 'rates'
   | 'resultDir'
+  | 'group'
   | 'progressFile';
 
 /**

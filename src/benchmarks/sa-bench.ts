@@ -7,6 +7,7 @@ import type { Recipe } from '../recipe/schema/schema.ts';
 import { benchmarkProcess, outputProgress } from './common/process.ts';
 import type { BenchmarkContext, BenchmarkProtocol } from './common/protocol.ts';
 import type { LoadgenConfig } from './loadgen/config.ts';
+import { clientFindings, furtherClients, groupOf } from './sa-bench-clients.ts';
 import { vainFindings } from './sa-bench-load.ts';
 import { vainOutside } from './sa-bench-outside.ts';
 import { CONFIG_FILE, PROGRESS_FILE, problemsOf, settingsOf } from './sa-bench-settings.ts';
@@ -57,6 +58,7 @@ function loadgenConfig({
     place: placeOf(runtime),
     // A recipe's frontend speaks HTTP.
     caFile: null,
+    group: null,
     stopWhenInvalid: benchmark.stop_when_invalid && !mayLose(recipe, processes),
     ...(wantsRates(recipe) ? { rates: true } : {}),
     resultDir: pointDir,
@@ -126,32 +128,45 @@ export const saBench: BenchmarkProtocol = {
     ...(['reuse_http_connections', 'client_threads', 'api_key_env', 'headers', 'extra_body'] as const),
     ...(['dataset_name', 'dataset_path', 'tokenizer', 'shared_prefix_ratio'] as const),
     ...(['arrivals', 'burstiness', 'ramp_up', 'duration'] as const),
-    ...(['client', 'aiperf_args', 'container_image'] as const),
+    ...(['client', 'aiperf_args', 'container_image', 'clients'] as const),
   ],
   unused: UNUSED,
   leavesFigures: true,
   measures: true,
   judged: (argv, { lossy }) => [...argv, '--judge', ...(lossy ? ['--lossy'] : [])],
   notDone: (recipe, way) => [...vainFindings(recipe, way), ...vainOutside(recipe, way)],
-  cannotRun: problemsOf,
+  cannotRun: (recipe) => [...problemsOf(recipe), ...clientFindings(recipe)],
 
   plan(context): PlannedBenchmark {
     const { runtime, pointDir } = context;
     const configFile = `${pointDir}/${CONFIG_FILE}`;
     const config = loadgenConfig(context);
-    const { container_image: image } = context.recipe.benchmark;
     if (!config) return { type: 'sa-bench', process: null, resultDir: pointDir };
-    const content = `${JSON.stringify(config, null, 2)}\n`;
+    const { container_image: image } = context.recipe.benchmark;
+    const processOf = (
+      file: string,
+      given: LoadgenConfig,
+      own: Parameters<typeof benchmarkProcess>[2] = {},
+    ) =>
+      benchmarkProcess(
+        context,
+        {
+          ...(image && runtime.containers ? { image } : {}),
+          ...(config.client ? { progress: outputProgress(context) } : {}),
+          argv: [runtime.nodeBinary, `${runtime.distDir}/loadgen.js`, '--config', file],
+          env: { ...hubHome(context), ...context.recipe.benchmark.env },
+          files: [{ path: file, content: `${JSON.stringify(given, null, 2)}\n` }],
+        },
+        own,
+      );
+    const others = furtherClients(context, config).map(({ directory, config: given, ...own }) =>
+      processOf(`${directory}/${CONFIG_FILE}`, given, own),
+    );
     return {
       type: 'sa-bench',
       resultDir: pointDir,
-      process: benchmarkProcess(context, {
-        ...(image && runtime.containers ? { image } : {}),
-        ...(config.client ? { progress: outputProgress(context) } : {}),
-        argv: [runtime.nodeBinary, `${runtime.distDir}/loadgen.js`, '--config', configFile],
-        env: { ...hubHome(context), ...context.recipe.benchmark.env },
-        files: [{ path: configFile, content }],
-      }),
+      process: processOf(configFile, { ...config, group: groupOf(context, 0) }),
+      ...(others.length > 0 ? { others } : {}),
     };
   },
 

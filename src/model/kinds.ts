@@ -40,6 +40,8 @@ export interface Roles {
   readonly head: string;
   readonly infra: string;
   readonly bench: string;
+  /** Nodes of further benchmark clients alone, beside `bench`; absent: none. */
+  readonly clients?: readonly string[];
   readonly workers: readonly string[];
   /** Nodes of services alone, by the service that owns them. */
   readonly pools: Readonly<Record<string, readonly string[]>>;
@@ -256,6 +258,8 @@ export interface PlannedBenchmark {
   /** Of `manual`: where clients find the deployment. */
   readonly serves?: ServedAt;
   readonly process: ProcessSpec | null;
+  /** Further clients that measure with `process`, which merges what they measure. */
+  readonly others?: readonly ProcessSpec[];
   /** Absolute path of the directory where the benchmark writes its result. */
   readonly resultDir: string;
 }

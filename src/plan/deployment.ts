@@ -151,14 +151,15 @@ export function planPoint(
     terminal.has(spec.id) ? ofPoint(spec, pointDir) : spec,
   );
   const process = planned.process && complete(planned.process);
+  const others = planned.others?.map(complete);
   return {
     ...deployment,
     ordinal,
     name,
     params,
     recipe,
-    processes: process ? [...processes, process] : processes,
-    benchmark: { ...planned, process },
+    processes: process ? [...processes, process, ...(others ?? [])] : processes,
+    benchmark: { ...planned, process, ...(others ? { others } : {}) },
     entry: servedAt(filled, runtime, entry),
   };
 }

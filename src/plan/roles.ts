@@ -25,9 +25,20 @@ export const placementOf = ({
   client_dedicated_node,
   client_placement,
   colocate_with_frontend,
-}: Recipe['benchmark']) => ({ client_dedicated_node, client_placement, colocate_with_frontend });
+  clients,
+}: Recipe['benchmark']) => ({
+  ...{ client_dedicated_node, client_placement, colocate_with_frontend },
+  // Others share nodes with workers, and change nothing about these.
+  ...(client_dedicated_node && (clients ?? 1) > 1 ? { clients } : {}),
+});
 
-type Placed = Omit<Recipe, 'benchmark'> & { readonly benchmark: ReturnType<typeof placementOf> };
+type Placed = Omit<Recipe, 'benchmark'> & {
+  readonly benchmark: Pick<
+    Recipe['benchmark'],
+    'client_dedicated_node' | 'client_placement' | 'colocate_with_frontend'
+  > &
+    Partial<Pick<Recipe['benchmark'], 'clients'>>;
+};
 
 /** Whether etcd and NATS have a node of their own. */
 export const hasInfraNode = (recipe: Placed): boolean => reservedRoles(recipe).includes('infra');
@@ -35,12 +46,16 @@ export const hasInfraNode = (recipe: Placed): boolean => reservedRoles(recipe).i
 /** Nodes for infrastructure, router or benchmark alone, besides those of the workers. */
 export function extraNodes(recipe: Placed): number {
   const { length } = reservedRoles(recipe);
-  return recipe.benchmark.colocate_with_frontend ? Math.min(1, length) : length;
+  return (recipe.benchmark.colocate_with_frontend ? Math.min(1, length) : length) + furtherClients(recipe);
 }
+
+/** Nodes for benchmark clients alone, beside the first one's. */
+const furtherClients = ({ benchmark: { client_dedicated_node: isDedicated, clients } }: Placed): number =>
+  isDedicated ? (clients ?? 1) - 1 : 0;
 
 /**
  * Assigns roles to nodes. Nodes set aside are the first ones, except that the benchmark's is the last: the
- * coordinator runs on the first node, and must not disturb the measurement. The head is the router's own
+ * coordinator runs on the first node, and must not disturb the measurement; those of further clients precede it. The head is the router's own
  * node, or the first worker node. The pools of services follow the workers' nodes. Nodes beyond the recipe's need stay idle.
  */
 export function assignRoles(recipe: Placed, nodes: readonly string[], workersNeeded: number): Roles {
@@ -48,7 +63,8 @@ export function assignRoles(recipe: Placed, nodes: readonly string[], workersNee
   const needed = extra + workersNeeded + poolNodes(recipe);
   const mine = nodes.slice(0, needed);
   const roles = reservedRoles(recipe);
-  const atEnd = roles.includes('client') ? 1 : 0;
+  const further = furtherClients(recipe);
+  const atEnd = roles.includes('client') ? 1 + further : 0;
   const free = mine.slice(extra - atEnd, mine.length - atEnd);
   const workers = free.slice(0, workersNeeded);
   const [first] = free;
@@ -66,7 +82,9 @@ export function assignRoles(recipe: Placed, nodes: readonly string[], workersNee
   };
   const head = nodeOf('frontend') ?? first;
   const pools = poolsOf(poolSizes(recipe), free.slice(workersNeeded));
-  return { head, infra: nodeOf('infra') ?? head, bench: nodeOf('client') ?? head, workers, pools };
+  const bench = nodeOf('client') ?? head;
+  const clients = further > 0 ? { clients: mine.slice(-1 - further, -1) } : {};
+  return { head, infra: nodeOf('infra') ?? head, bench, ...clients, workers, pools };
 }
 
 function poolsOf(sizes: readonly [string, number][], nodes: readonly string[]): Roles['pools'] {

@@ -88,6 +88,7 @@ async function run(over: Partial<LoadgenConfig> = {}, openFiles?: number) {
     url: `http://127.0.0.1:${port}`,
     endpoint: '/v1/completions',
     client: null,
+    group: null,
     model: null,
     mustList: false,
     modelPath: null,

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { figuresShape } from './figures/settings.ts';
+import { groupSchema } from './group/settings.ts';
 import { outsideSchema } from './outside/settings.ts';
 import { paceShape } from './pace/settings.ts';
 import { requestShape } from './request/settings.ts';
@@ -31,6 +32,8 @@ export const loadgenConfigSchema = z.object({
   rates: z.boolean().optional(),
   /** Another program measures; null: this one. */
   client: outsideSchema.nullable().default(null),
+  /** The clients that measure together; null: this one alone. */
+  group: groupSchema.nullable().default(null),
   resultDir: z.string(),
   progressFile: z.string(),
 });

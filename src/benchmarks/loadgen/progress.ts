@@ -12,12 +12,12 @@ export interface Stage {
   readonly step: number;
   readonly steps: number;
   /** Of a run by time: those sent so far. */
-  requestsTotal: number;
+  readonly requestsTotal: number;
   /** When the first measured request of the benchmark was sent, ms since 1970. */
   readonly measuredSince?: number;
-  requestsSent: number;
-  requestsDone: number;
-  failed: number;
+  readonly requestsSent: number;
+  readonly requestsDone: number;
+  readonly failed: number;
   /** Chunks with output: as many as tokens, or fewer. */
   readonly chunks: number;
   /** Those of answers that have ended, and an estimate for the others. */

@@ -89,6 +89,7 @@ function configOf(options: BenchOptions, rate: number | undefined): BenchRun['co
     // A server on the same machine takes the time of the load generator, as engines do with --local.
     place: isLoopback(address) ? 'local' : 'node',
     caFile: caFile ?? null,
+    group: null,
     stopWhenInvalid: benchmark.stop_when_invalid,
   };
 }

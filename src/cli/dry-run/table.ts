@@ -103,7 +103,7 @@ function nodeMap({ roles, services }: AllocationPoint): string {
   if (pools.length === 0) return '';
   const workers = new Set(roles.workers);
   const inPools = new Set(Object.values(roles.pools).flat());
-  const others = [...new Set([roles.infra, roles.head, roles.bench])].filter(
+  const others = [...new Set([roles.infra, roles.head, roles.bench, ...(roles.clients ?? [])])].filter(
     (node) => !workers.has(node) && !inPools.has(node),
   );
   const lines = [
@@ -146,6 +146,7 @@ function nodeTable({ roles, processes }: AllocationPoint): string {
       ...roles.workers,
       ...Object.values(roles.pools).flat(),
       roles.bench,
+      ...(roles.clients ?? []),
     ]),
   ];
   const rows = nodes.flatMap((node) =>

@@ -105,6 +105,8 @@ function refuseRestarts({ variant }: PreparedSlurmJob): void {
     const asks =
       mode && recipe.roles?.[mode]?.restart != null ? ['roles', mode, 'restart'] : ['backend', 'failover'];
     if (mode) refuse(asks, 'a worker cannot be started again in static mode');
+    if ((recipe.benchmark.clients ?? 1) > 1)
+      refuse(['benchmark', 'clients'], 'several clients cannot measure together in static mode');
     if (recipe.experiment?.kill.length)
       refuse(['experiment', 'kill'], 'a worker cannot be killed on schedule in static mode');
   }

@@ -206,6 +206,7 @@ export class PointRun implements Attempt, PointWork {
     try {
       await fleet.deploy(this.#planned.processes, 'benchmark', signal);
       await fleet.completed(process.id, signal);
+      for (const { id } of this.#planned.benchmark.others ?? []) await fleet.completed(id, signal);
       this.#measuredUntil = clock.now();
       this.#kills.end();
       await progress.read();

@@ -227,6 +227,8 @@ export const servingResultSchema = z.object({
   connections: z.enum(['per-request', 'reused']).optional(),
   /** Threads of the load generator that sent and read. */
   clientThreads: z.number().int().optional(),
+  /** Clients that measured together, each on a node of its own; absent: one. */
+  clients: z.number().int().optional(),
   /** Determines the prompts and the gaps between them. */
   seed: z.number().int().optional(),
   workload: workloadSchema.optional(),

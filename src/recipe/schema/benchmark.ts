@@ -123,6 +123,11 @@ export const benchmarkSchemaOf = (types: readonly string[]) =>
         .describe(
           "sa-bench: the program that measures: srtctl's load generator, or another one in the benchmark's container",
         ),
+      clients: positiveSchema
+        .nullish()
+        .describe(
+          'sa-bench: nodes that send the requests, each a share of them; with client_dedicated_node they run nothing else',
+        ),
       client_threads: positiveSchema
         .nullish()
         .describe(

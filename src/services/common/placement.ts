@@ -38,7 +38,9 @@ function nodesOf(service: Service, kind: ServiceProtocol, { roles, endpoints }: 
     case 'compute':
       return computeNodes(roles);
     case 'all':
-      return [...new Set([...computeNodes(roles), roles.head, roles.infra, roles.bench])];
+      return [
+        ...new Set([...computeNodes(roles), roles.head, roles.infra, roles.bench, ...(roles.clients ?? [])]),
+      ];
     case 'prefill':
     case 'decode':
     case 'agg':

@@ -245,6 +245,7 @@ const USED: Readonly<Record<string, readonly string[]>> = {
     ...['temperature', 'top_p', 'top_k', 'max_context_length', 'categories'].map((key) => `benchmark.${key}`),
     ...['accuracy.min', 'accuracy.include_path', 'accuracy.metric'].map((key) => `benchmark.${key}`),
   ],
+  'benchmarks/sa-bench-clients.ts': ['benchmark.clients'],
   'benchmarks/custom.ts': ['benchmark.command', 'benchmark.container_image'],
   'frontends/common/process.ts': ['frontend.container_image', 'frontend.numa_bind'],
   'backends/atom.ts': ['backend.atom_config', 'backend.mooncake_protocol'],

@@ -32,9 +32,9 @@ type Counts = typeof COUNTS;
 
 /** The first of each kind, for the text of a problem. */
 interface Examples {
-  readonly endedEarly?: string;
-  readonly contradicting?: string;
-  readonly otherModel?: string;
+  readonly endedEarly?: string | undefined;
+  readonly contradicting?: string | undefined;
+  readonly otherModel?: string | undefined;
 }
 
 export interface PlainEvidence {

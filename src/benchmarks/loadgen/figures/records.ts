@@ -19,14 +19,17 @@ export class Records {
   #bytes = 0;
   #leftOut = 0;
 
-  /** @param begin zero of all times, on the clock of the measurements */
-  constructor(path: string, begin: number, mostBytes: number) {
+  /**
+   * @param begin zero of all times, on the clock of the measurements
+   * @param shiftMs from this process' clock to that one
+   */
+  constructor(path: string, begin: number, mostBytes: number, shiftMs = 0) {
     this.#begin = begin;
     this.#mostBytes = mostBytes;
     if (mostBytes <= 0) return;
     this.#stream = createWriteStream(path);
     this.#stream.on('error', () => this.#stream?.destroy());
-    this.#push(JSON.stringify({ v: 1, since: Date.now() - performance.now() + begin, unit: 'ms' }));
+    this.#push(JSON.stringify({ v: 1, since: Date.now() - performance.now() - shiftMs + begin, unit: 'ms' }));
   }
 
   add(one: Measured): void {

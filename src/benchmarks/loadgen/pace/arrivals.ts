@@ -30,6 +30,19 @@ export function arrivalTimes(
   };
 }
 
+/** Those of the arrivals that fall to one of several clients, in turn: all clients together send the whole of them. */
+export function everyOther(
+  next: () => number,
+  { index, of }: { readonly index: number; readonly of: number },
+): () => number {
+  let skip = index;
+  return () => {
+    for (; skip > 0; skip--) next();
+    skip = of - 1;
+    return next();
+  };
+}
+
 /**
  * A number of the gamma distribution of this shape and scale 1 (Marsaglia and Tsang, A simple method for generating
  * gamma variables, 2000).

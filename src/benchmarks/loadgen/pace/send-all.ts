@@ -2,7 +2,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { ServingResult } from '../../../messages/job-directory/serving-result.ts';
 import type { Measured } from '../figures/measured.ts';
 import type { Prompt, Prompts } from '../workload/prompt.ts';
-import { arrivalTimes, limitAt, limitReached } from './arrivals.ts';
+import { arrivalTimes, everyOther, limitAt, limitReached } from './arrivals.ts';
 import type { PaceSettings } from './settings.ts';
 
 /** How long the preparation of requests may delay reading answers. */
@@ -35,6 +35,8 @@ export interface Intended {
 export interface SendOptions {
   readonly concurrency: number;
   readonly pace: PaceSettings;
+  /** Which of the arrivals of a rate are sent here, where several clients send them. */
+  readonly share?: { readonly index: number; readonly of: number };
   /** Source of the gaps between arrivals. */
   readonly random: () => number;
   readonly signal: AbortSignal;
@@ -44,6 +46,8 @@ export interface SendOptions {
   readonly clock?: Clock;
 }
 
+const ALL = { index: 0, of: 1 };
+
 type Load = NonNullable<ServingResult['load']>;
 
 /**
@@ -52,7 +56,7 @@ type Load = NonNullable<ServingResult['load']>;
  * with the signal's reason when it is aborted.
  */
 export async function sendAll(prompts: Prompts, options: SendOptions): Promise<Load> {
-  const { concurrency, pace, random, signal, send, onMeasured, clock = realClock } = options;
+  const { concurrency, pace, random, signal, send, onMeasured, clock = realClock, share = ALL } = options;
   const inFlight = new Set<Promise<void>>();
   let freed: () => void = () => {};
   const begin = clock.now();
@@ -81,7 +85,7 @@ export async function sendAll(prompts: Prompts, options: SendOptions): Promise<L
     return hasWaited;
   };
 
-  const arrivals = arrivalTimes(pace, random);
+  const arrivals = everyOther(arrivalTimes(pace, random), share);
   const times = new Times();
   /** When a request last got a place that it, or one before it, had waited for. */
   let freedAt = begin;

@@ -17,6 +17,13 @@ const ORDER = 0xfffe;
 /** Requests of a file that a benchmark keeps in memory. A run by time repeats them. */
 const MOST_READ = 50_000;
 
+/** Of the requests of a file, in turn. */
+interface Share {
+  readonly index: number;
+  readonly of: number;
+}
+const ALL: Share = { index: 0, of: 1 };
+
 /** What there is of the model here. */
 interface ModelFiles {
   readonly tokenizer?: Tokenizer | undefined;
@@ -32,11 +39,16 @@ interface ModelFiles {
  * Opens what a benchmark sends: reads the tokenizer, the chat template and the data set. Throws when the recipe
  * names one that cannot be read, or a prompt is shorter than the template around it.
  * @param most as many requests as the benchmark can send
+ * @param share the part of a file that is sent here, where several clients send it
  */
-export async function openSource(config: WorkloadSettings, most: number): Promise<PromptSource> {
+export async function openSource(
+  config: WorkloadSettings,
+  most: number,
+  share: Share = ALL,
+): Promise<PromptSource> {
   const files = await modelFiles(config);
   const { tokenizer, directory } = files;
-  if (config.dataset.name !== 'random') return fileSource(config, files, most);
+  if (config.dataset.name !== 'random') return fileSource(config, files, most, share);
   const chat = chatOf(config, files);
   const contents = await contentsOf(config, files, chat);
   const facts: WorkloadFacts = {
@@ -146,16 +158,22 @@ async function contentsOf(
 }
 
 /** Prompts of a file are sent as they are, without a chat template, as sa-bench does. */
-async function fileSource(config: WorkloadSettings, files: ModelFiles, most: number): Promise<PromptSource> {
+async function fileSource(
+  config: WorkloadSettings,
+  files: ModelFiles,
+  most: number,
+  share: Share,
+): Promise<PromptSource> {
   const { dataset, osl, seed, endpoint } = config;
   if (dataset.name === 'random') throw new Error('a random data set has no file');
   const random = seededRandom(mixed(seed, ORDER));
   const given = { ...dataset, osl: osl === 0 ? null : osl, most: Math.min(most, MOST_READ) };
   const read = await readDataset(given, files.tokenizer, random);
   // The engine adds its template to a message, and the lengths in a file are without it.
-  const all = endpoint === CHAT ? read.map((prompt) => ({ ...prompt, isExact: false })) : read;
+  const whole = endpoint === CHAT ? read.map((prompt) => ({ ...prompt, isExact: false })) : read;
+  const all = whole.filter((_, at) => at % share.of === share.index);
   const mean = (key: 'inputTokens' | 'outputTokens'): number =>
-    Math.round(all.reduce((sum, prompt) => sum + prompt[key], 0) / all.length);
+    Math.round(whole.reduce((sum, prompt) => sum + prompt[key], 0) / whole.length);
   let next = 0;
   return {
     facts: {
