@@ -27,6 +27,7 @@ import { registerLogs } from './commands/watching/logs.ts';
 import { registerLs } from './commands/watching/ls.ts';
 import { registerMetrics } from './commands/watching/metrics.ts';
 import { registerStatus } from './commands/watching/status.ts';
+import { registerTrace } from './commands/watching/trace.ts';
 import { registerUrl } from './commands/watching/url.ts';
 import { registerWatch } from './commands/watching/watch.ts';
 import { registerWhy } from './commands/watching/why.ts';
@@ -125,6 +126,7 @@ for (const register of [
   registerClean,
   registerBus,
   registerMetrics,
+  registerTrace,
   registerStatusServer,
   registerBench,
   registerSchema,

@@ -93,6 +93,10 @@ observability: {enable_otel: true, otel_endpoint: '${otel.url}'}
   expect([...s3.files.keys()].filter((path) => /nk$|connection|credentials/.test(path))).toEqual([]);
   expect(otel.requests[0]).toMatchObject({ path: '/v1/traces' });
   expect(otel.requests[0]?.body.toString('latin1')).toContain(`job e2e-sglang`);
+  // Anyone may send the trace again.
+  const again = await jobs.start(['trace', await job.jobDir(), '--otlp', otel.url]);
+  expect(await again.ended(), again.said).toBe(0);
+  expect(otel.requests[1]?.body).toEqual(otel.requests[0]?.body);
   expect(silent.requests.length).toBeGreaterThan(0);
   const log = await readFile(join(await job.jobDir(), 'logs', `sweep_${jobId}.log`), 'utf8');
   expect(log).toContain('reports are lost');

@@ -101,6 +101,17 @@ describe('the live metrics of a job', () => {
     ]);
   });
 
+  it('are only those whose name is wanted', () => {
+    const live = new LiveMetrics(
+      '77',
+      () => undefined,
+      (name) => name === 'm1',
+    );
+    live.describe(described('n1', [series(0), series(1)]));
+    live.sample(batch('n1', [[0, 7, 8]]), 0);
+    expect([...live.samples(0)].map(({ name, value }) => [name, value])).toEqual([['m1', 8]]);
+  });
+
   it('lose a series that has ended, all of a silent agent, and those of an agent that was replaced', () => {
     const live = made();
     const names = (now: number) => [...live.samples(now)].map(({ name }) => name);

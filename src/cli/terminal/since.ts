@@ -42,14 +42,14 @@ export function timeOf(text: string, now: number): number {
 }
 
 /**
- * The expression of `--grep`.
+ * The expression of `--grep`, or of another option.
  * @throws SrtctlError when it is none
  */
-export function patternOf(text: string, ignoreCase: boolean): RegExp {
+export function patternOf(text: string, ignoreCase: boolean, option = '--grep'): RegExp {
   try {
     return new RegExp(text, ignoreCase ? 'iu' : 'u');
   } catch (error) {
     const why = error instanceof Error ? error.message.replace(/^Invalid regular expression: /, '') : '';
-    throw new SrtctlError('usage', `--grep ${text} is no regular expression: ${why}`);
+    throw new SrtctlError('usage', `${option} ${text} is no regular expression: ${why}`);
   }
 }

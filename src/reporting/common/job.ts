@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { dirname, resolve } from 'node:path';
 import * as z from 'zod';
 import { type JobSpec, jobSpecSchema } from '../../messages/job-directory/job-files.ts';
 import { type Reporting, reportingSchema } from '../../recipe/schema/reporting.ts';
@@ -78,6 +79,7 @@ export function reportedJob(spec: JobSpec, here?: string): ReportedJob {
 /** Reads <job id>.json, on the head node. */
 export const readReportedJob = async (path: string): Promise<ReportedJob> =>
   reportedJob(
-    jobSpecSchema.parse(JSON.parse(await readFile(path, 'utf8'))),
+    // A job's directory may have been moved.
+    { ...jobSpecSchema.parse(JSON.parse(await readFile(path, 'utf8'))), jobDir: dirname(resolve(path)) },
     process.env.SLURMD_NODENAME ?? hostname(),
   );

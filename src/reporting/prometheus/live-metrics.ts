@@ -28,19 +28,28 @@ interface Pulse {
 export class LiveMetrics {
   readonly #job: string;
   readonly #roleOf: (process: string) => string | undefined;
+  readonly #wants: (name: string) => boolean;
   readonly #series = new AllLiveSeries();
   readonly #pulses = new Map<string, Pulse>();
   /** By the labels of the series, which stay the same object. */
   readonly #labels = new WeakMap<object, Readonly<Record<string, string>>>();
 
-  /** @param roleOf the role of a process, such as `decode` */
-  constructor(job: string, roleOf: (process: string) => string | undefined) {
+  /**
+   * @param roleOf the role of a process, such as `decode`
+   * @param wants whether metrics of a name are kept; those of a large job need a gigabyte
+   */
+  constructor(
+    job: string,
+    roleOf: (process: string) => string | undefined,
+    wants: (name: string) => boolean = () => true,
+  ) {
     this.#job = job;
     this.#roleOf = roleOf;
+    this.#wants = wants;
   }
 
   describe(message: TelemetrySeries): void {
-    this.#series.describe(message);
+    this.#series.describe({ ...message, series: message.series.filter(({ name }) => this.#wants(name)) });
   }
 
   /** @param now of a monotonic clock, ms */

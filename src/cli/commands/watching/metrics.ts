@@ -12,6 +12,7 @@ interface MetricsOptions {
   readonly output?: string;
   readonly prometheus?: string;
   readonly once?: boolean;
+  readonly match?: string;
 }
 
 /** How long an agent may take to send its series. */
@@ -32,6 +33,10 @@ export function registerMetrics(program: Command): void {
       '--prometheus <address>',
       '[host]:port of /metrics; without a host on every address of this machine',
     )
+    .option(
+      '--match <expression>',
+      'only metrics of engines and nodes whose name matches this regular expression',
+    )
     .option('--once', 'print the metrics of now, and end')
     .addHelpText(
       'after',
@@ -42,6 +47,7 @@ configuration of Prometheus, and a dashboard for Grafana is docs/grafana/srtctl.
 Examples:
   srtctl metrics latest --prometheus :9400
   srtctl metrics 1234567 --prometheus localhost:9400
+  srtctl metrics latest --prometheus :9400 --match '^(sglang|vllm):num_'
   srtctl metrics latest --once | grep num_running_reqs`,
     )
     .action(showMetrics);
@@ -58,10 +64,12 @@ function addressOf(text: string): { host: string | undefined; port: number } {
   return { host: host === '' ? undefined : host, port: Number(port) };
 }
 
-async function showMetrics(told: string, { output, prometheus, once }: MetricsOptions): Promise<void> {
+async function showMetrics(told: string, { output, prometheus, once, match }: MetricsOptions): Promise<void> {
   if ((prometheus === undefined) !== (once === true))
     throw new SrtctlError('usage', 'one of --prometheus and --once is needed');
   const address = prometheus === undefined ? undefined : addressOf(prometheus);
+  const { patternOf } = await import('../../terminal/since.ts');
+  const pattern = match === undefined ? undefined : patternOf(match, false, '--match');
   const { findJob, isOver, outputsRoot } = await import('../../jobs/job-dir.ts');
   const { wayInto } = await import('../../jobs/way-in.ts');
   const { connectOperator } = await import('../../jobs/operator-bus.ts');
@@ -71,7 +79,7 @@ async function showMetrics(told: string, { output, prometheus, once }: MetricsOp
   const bus = await connectOperator(job, 'metrics');
   if (!bus)
     throw new SrtctlError('no-bus', `the bus of job ${job.jobId} cannot be reached from this machine`);
-  const { text, complete } = await read(bus, job);
+  const { text, complete } = await read(bus, job, pattern);
   try {
     if (!address) {
       await complete();
@@ -109,7 +117,7 @@ interface Reading {
 }
 
 /** Follows a job's telemetry and events. */
-async function read(bus: Bus, job: JobOnDisk): Promise<Reading> {
+async function read(bus: Bus, job: JobOnDisk, pattern: RegExp | undefined): Promise<Reading> {
   const { subjectsOf } = await import('../../../messages/events/subjects.ts');
   const telemetry = await import('../../../messages/events/telemetry.ts');
   const { heartbeatSchema, progressMessageSchema } = await import('../../../messages/events/control.ts');
@@ -121,7 +129,11 @@ async function read(bus: Bus, job: JobOnDisk): Promise<Reading> {
   const { jobId, spec } = job;
   const subjects = subjectsOf(jobId);
   const model: JobModel = new Model();
-  const live = new Live(jobId, (process) => model.processes.get(process)?.role);
+  const live = new Live(
+    jobId,
+    (process) => model.processes.get(process)?.role,
+    (name) => pattern?.test(name) ?? true,
+  );
   const asked = new Map<string, string>();
   /** Has an agent send its series, which come by themselves within 30 s, too. */
   const ask = (node: string): Promise<unknown> => {
