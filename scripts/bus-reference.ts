@@ -33,7 +33,8 @@ answer in another's place, read logs, or change what is kept; nor can it have th
 server's answers to it stay in its account (test/security/readers.test.ts). A cause of a failure has the line of the log that
 explains it: that line is public on the bus, as it is in result.json.
 
-A reader that does not keep up is disconnected after 10 s by nats-server; the run does not wait for it.
+A reader that does not keep up is disconnected after 10 s by nats-server, and the run does not wait for it, as long as the reader's
+messages are fewer than 4.8 MB a second: above that, nats-server holds agents back for these seconds.
 
 ## Names
 

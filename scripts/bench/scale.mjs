@@ -1,5 +1,6 @@
 // A thousand agents with eight processes each on one nats-server: one process fails, and all agents stop. `node
-// scripts/bench/scale.mjs [agents] [trials]`. Coordinator, agents, tables and connections are real. The agents share a
+// scripts/bench/scale.mjs [agents] [trials]`. SRTCTL_BENCH_SAMPLES=100: meanwhile each agent publishes as many samples of each
+// process each second. Coordinator, agents, tables and connections are real. The agents share a
 // few OS processes, their workloads are numbers, and they do not scan /proc, because it would show the processes of a
 // thousand nodes.
 import { fork } from 'node:child_process';

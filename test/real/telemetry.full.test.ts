@@ -16,7 +16,7 @@ watts = duckdb.sql(f"""
     JOIN '{windows}' w ON s.time BETWEEN w.begins AND w.ends
     WHERE w.kind = 'window' AND s.name = 'gpu_power_watts' GROUP BY ALL ORDER BY ALL
 """).fetchall()
-rows = duckdb.sql(f"SELECT count(*) FROM '{samples}/*.parquet'").fetchone()[0]
+rows = duckdb.sql(f"SELECT count(*) FROM '{samples}/*.parquet'").fetchall()[0][0]
 frame = pandas.read_parquet(samples)
 steps = frame[frame['name'] == 'up'].groupby(['node', 'process'])['time'].diff().dropna()
 print(json.dumps({

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { connect, type NatsConnection, nkeyAuthenticator } from 'nats';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createOutbox } from '../../src/messages/bus/outbox.ts';
@@ -86,6 +88,36 @@ describe('a reader of the bus', () => {
       if (why === 'earlier') break;
     }
     expect(whys).toContain('earlier');
+  });
+
+  it('that stands still takes nothing from an agent or from another reader', async () => {
+    const script = `const { connect, nkeyAuthenticator } = require('nats');
+      const authenticator = nkeyAuthenticator(new TextEncoder().encode(process.env.SEED));
+      connect({ servers: process.env.URL, authenticator }).then(async (connection) => {
+        connection.subscribe('${s.telemetrySamples('*')}', { callback: () => undefined });
+        await connection.flush();
+        console.log('reads');
+      });`;
+    const env = { ...process.env, SEED: bus.keys.reader.seed, URL: bus.nats.url };
+    const stalled = spawn(process.execPath, ['-e', script], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      await once(stalled.stdout, 'data');
+      stalled.kill('SIGSTOP');
+      const connection = await reader();
+      let heard = 0;
+      connection.subscribe(s.telemetrySamples('*'), { callback: () => heard++ });
+      await connection.flush();
+      const agent = await bus.agent('node1');
+      // As much as a thousand agents send in the ten seconds after which nats-server disconnects the reader.
+      const batch = { samples: 'x'.repeat(900_000) };
+      for (let at = 0; at < 40; at++) {
+        agent.publish(s.telemetrySamples('node1'), batch);
+        await agent.settled();
+      }
+      await until('all batches at the other reader', () => heard === 40);
+    } finally {
+      stalled.kill('SIGKILL');
+    }
   });
 
   it('publishes nothing, and subscribes to nothing of other accounts', async () => {

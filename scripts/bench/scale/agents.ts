@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { pino } from 'pino';
+import type { Bus } from '../../../src/messages/bus/bus.ts';
 import { connectBus, inboxOf } from '../../../src/messages/bus/nats-bus.ts';
 import { createOutbox } from '../../../src/messages/bus/outbox.ts';
 import { subjectsOf } from '../../../src/messages/events/subjects.ts';
+import type { TelemetrySamples } from '../../../src/messages/events/telemetry.ts';
 import { agentConfigSchema } from '../../../src/messages/job-directory/job-files.ts';
 import { NodeAgent } from '../../../src/node-agent/agent.ts';
 import { ProcessTable } from '../../../src/node-agent/processes/process-table.ts';
@@ -63,6 +65,26 @@ async function startAgent(file: string): Promise<void> {
     onEnd: () => void bus.close(500),
   });
   agent.start();
+  publishSamples(node, bus, incarnation);
+}
+
+/** Samples of each of its processes that an agent publishes each second; every fourth value has changed. */
+const SAMPLES = Number(process.env.SRTCTL_BENCH_SAMPLES ?? 0);
+const PROCESSES = 8;
+
+function publishSamples(node: string, bus: Pick<Bus, 'publish'>, incarnation: string): void {
+  if (SAMPLES === 0) return;
+  const { telemetrySamples } = subjectsOf('scale');
+  let seq = 0;
+  const publish = (): void => {
+    seq++;
+    const samples: TelemetrySamples['samples'] = [];
+    for (let id = 0; id < SAMPLES * PROCESSES; id += 4) samples.push([id, id * 1_000 + seq * 17]);
+    const at = Math.floor(Date.now() / 1_000) * 1_000;
+    bus.publish(telemetrySamples(node), { v: 1, node, incarnation, at, intervalMs: 1_000, seq, samples });
+  };
+  // Agents of other machines are not in step to the microsecond.
+  setTimeout(() => setInterval(publish, 1_000), Math.random() * 1_000);
 }
 
 process.on('message', ({ fail }: { fail: string }) => {
