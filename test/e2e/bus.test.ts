@@ -65,6 +65,12 @@ it('a reader hears every public message of a run, each as its published schema s
   // The run lasts until each message was heard, because some come only every few seconds.
   const all = [...transitions, ...repeated];
   await until(`each of ${all}`, () => all.every((name) => heard.has(name)));
+  const scraped = await jobs.start(['metrics', await job.jobDir(), '--once', '--match', '^sglang:']);
+  expect(await scraped.ended(), scraped.said).toBe(0);
+  const decode = 'node="node\\d",process="decode-\\d-0",role="decode"';
+  expect(scraped.stdout).toMatch(new RegExp(`^sglang:num_running_reqs{srtctl_job="[^"]+",${decode},`, 'm'));
+  expect(scraped.stdout).toMatch(/^srtctl_benchmark_requests_done\{.*stage="(warmup|measure)"/m);
+  expect(scraped.stdout).not.toContain('node_cpu_seconds_total');
   job.child.kill('SIGINT');
   expect(await job.ended(), job.said).toBe(130);
   await reader.close();
