@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobOnDisk } from '../jobs/job-dir.ts';
+import { plain } from '../terminal/text.ts';
 import type { JobLine } from './model/job-line.ts';
 import { type Effect, type Facts, press, settled } from './model/keys.ts';
 import { openJob, type Page, topOf, type Ui, uiOf } from './model/ui.ts';
@@ -84,7 +85,17 @@ class App {
       this.#process?.close();
       await this.#job?.close();
     }
+    this.#sayEnd();
     return this.#exitCode();
+  }
+
+  /** What stays on the terminal of a job that was named and is over. */
+  #sayEnd(): void {
+    const { job, out } = this.#options;
+    const scene = this.#job?.scene(Date.now());
+    if (job === null || scene?.jobId !== job.jobId || scene.link !== 'over') return;
+    const why = scene.cause ? `: ${plain(scene.cause.summary)} (srtctl why ${job.jobId})` : '';
+    out.write(`job ${job.jobId}: exit code ${scene.exitCode ?? 'unknown'}${why}\n`);
   }
 
   /** The rows of the screen; from now on keys refer to what they show. */
@@ -202,7 +213,12 @@ class App {
   async #readList(): Promise<void> {
     while (!this.#isDone) {
       if (topOf(this.#ui).page.kind === 'jobs') {
-        this.#lines = await this.#list.read();
+        // A directory that cannot be read now may be there again later.
+        const lines = await this.#list.read().catch((error: Error) => {
+          this.#note(`the jobs cannot be read: ${plain(error.message)}`);
+          return this.#lines;
+        });
+        this.#lines = lines;
         this.#isRead = true;
         this.#changed();
       }

@@ -61,6 +61,9 @@ export function openScreen({ out, hasColours, onKey, onResize }: Options): Scree
     out.write('\u001b[0m\u001b[2J');
     onResize();
   };
+  // After a defect nothing else gives the terminal back.
+  const restore = (): void => void out.write('\u001b[0m\u001b[?25h\u001b[?1049l');
+  process.once('exit', restore);
   term.on('key', onKey);
   out.on('resize', resized);
   return {
@@ -83,6 +86,7 @@ export function openScreen({ out, hasColours, onKey, onResize }: Options): Scree
     copy: (text) => void out.write(`\u001b]52;c;${Buffer.from(text).toString('base64')}\u0007`),
     async close() {
       out.off('resize', resized);
+      process.off('exit', restore);
       term.grabInput(false);
       term.hideCursor(false);
       term.styleReset();

@@ -11,6 +11,7 @@ import { jobPaths } from '../../../messages/job-directory/files.ts';
 import type { Cause } from '../../../messages/job-directory/result.ts';
 import { isOver, type JobOnDisk, slurmStateOf } from '../../jobs/job-dir.ts';
 import { connectOperator } from '../../jobs/operator-bus.ts';
+import { plain } from '../../terminal/text.ts';
 import { deathOf } from '../../view/follow.ts';
 import { Engines } from '../model/engine-figures.ts';
 import { Gpus } from '../model/gpus.ts';
@@ -55,6 +56,8 @@ export class LiveJob {
   #link: Link = 'connecting';
   #queue: string | null = null;
   #exitCode: number | null = null;
+  /** Why nothing more can be read. */
+  #defect: string | null = null;
   #cause: Cause | null = null;
   #slow: { readonly at: number; readonly nodes: JobScene['slow'] } = { at: 0, nodes: [] };
   #reading: Promise<void> = Promise.resolve();
@@ -64,8 +67,11 @@ export class LiveJob {
     this.job = job;
     this.#changed = changed;
     this.#events = new EventFile(jobPaths(job.jobDir, job.jobId).events);
-    void this.#follow();
-    void this.#lookForEnd();
+    for (const each of [this.#follow(), this.#lookForEnd()])
+      each.catch((error: Error) => {
+        this.#defect = plain(error.message);
+        this.#changed();
+      });
   }
 
   /** @param now ms since 1970 */
@@ -82,7 +88,7 @@ export class LiveJob {
     return {
       ...{ jobId, jobDir, name: spec.name, link: this.#link, queue: this.#queue },
       exitCode: job.exitCode ?? this.#exitCode,
-      cause: own ?? this.#cause,
+      cause: own ?? this.#cause ?? (this.#defect === null ? null : { summary: this.#defect }),
       ...{ history: this.history, engines: this.engines, gpus: this.gpus, slow: this.#slow.nodes },
     };
   }

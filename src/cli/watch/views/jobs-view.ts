@@ -41,7 +41,7 @@ export function chosenJobs(lines: readonly JobLine[], level: Level): readonly Jo
 }
 
 const columnsAt = (now: number): readonly Column<JobLine>[] => [
-  { title: 'JOB', rank: 1, most: 28, cell: ({ jobId }) => span(jobId) },
+  { title: 'JOB', rank: 0, most: 28, cell: ({ jobId }) => span(jobId) },
   { title: 'NAME', rank: 0, most: 24, cell: ({ name }) => span(name) },
   { title: 'STATE', rank: 0, most: 16, cell: stateOf },
   { title: 'POINTS', rank: 0, cell: pointsOf },

@@ -69,7 +69,7 @@ function chosen<T>(
     .map((_, index) => ({ index, width: widths[index] ?? 0 }))
     .filter(({ index }) => used[index]);
   /** The last column may be cut to this. */
-  const least = 16;
+  const least = 8;
   const needed = (): number =>
     kept.reduce(
       (sum, { width }, at) => sum + (at === kept.length - 1 ? Math.min(width, least) : width) + 2,
