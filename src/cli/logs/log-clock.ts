@@ -30,8 +30,9 @@ export interface Moment {
 const PLAUSIBLE_MS = 36 * 3_600_000;
 /** Zones differ by multiples of this, ms. */
 const ZONE_STEP_MS = 15 * 60_000;
+const FARTHEST_ZONE_MS = 14 * 3_600_000;
 /** The last line's time and the time of the last write differ by less than this, apart from the zone. */
-const SAME_MS = 60_000;
+const SAME_MS = 5_000;
 
 /**
  * Dates the lines of one log, in order. A line without a time of its own has that of the line before, as the lines of a
@@ -49,9 +50,9 @@ export class LogClock {
   constructor({ anchors, aheadMs, tail, writtenAt }: LogClockOptions) {
     this.#anchors = [...anchors].sort((a, b) => a.offset - b.offset || a.at - b.at);
     this.#aheadMs = aheadMs;
-    const times = tail.flatMap((line) => this.#told(line, 0) ?? []);
-    this.#isTimed = times.length > 0;
-    const last = times.at(-1);
+    const lastLine = tail.findLast((line) => this.#told(line, 0) !== undefined);
+    const last = lastLine === undefined ? undefined : this.#told(lastLine, 0);
+    this.#isTimed = last !== undefined;
     this.#zoneMs = last === undefined || last.hasZone ? 0 : zoneOf(last.at, writtenAt);
   }
 
@@ -127,5 +128,5 @@ function zoneOf(lastLineAt: number, writtenAt: number | undefined): number {
   if (writtenAt === undefined) return 0;
   const difference = lastLineAt - writtenAt;
   const zone = Math.round(difference / ZONE_STEP_MS) * ZONE_STEP_MS;
-  return Math.abs(difference - zone) < SAME_MS ? zone : 0;
+  return Math.abs(difference - zone) < SAME_MS && Math.abs(zone) <= FARTHEST_ZONE_MS ? zone : 0;
 }

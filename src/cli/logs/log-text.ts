@@ -12,6 +12,8 @@ export interface LogText {
     from: number,
     options: { readonly partial: boolean; readonly piece: number },
   ): AsyncIterable<FileLine>;
+  /** The last `count` lines, in their order. */
+  lastLines(count: number): Promise<string[]>;
   /** The byte where the last `count` lines begin that `fits` lets through. */
   offsetOfLast(count: number, fits: (line: string) => boolean): Promise<number>;
 }
@@ -26,6 +28,12 @@ export function fileText(file: string): LogText {
   return {
     end,
     lines: (from, options) => linesOf(file, { from, ...options }),
+    async lastLines(count) {
+      const found: string[] = [];
+      const { size } = await end();
+      for await (const { text } of linesBackwards(file, size)) if (found.unshift(text) >= count) break;
+      return found;
+    },
     async offsetOfLast(count, fits) {
       const { size } = await end();
       let left = count;
@@ -74,6 +82,10 @@ export function agentText(
         }
       }
       if (partial && held !== '') yield { text: held, next: at };
+    },
+    async lastLines(count) {
+      const { text } = (await ask({ lines: Math.min(count, MOST_LINES) })) ?? nothing;
+      return text.split('\n');
     },
     async offsetOfLast(count, fits) {
       const { text, offset } = (await ask({ lines: Math.min(count, MOST_LINES) })) ?? nothing;

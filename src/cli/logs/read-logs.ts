@@ -41,7 +41,7 @@ const PIECE = { least: 4 * 1_024, most: 64 * 1_024 } as const;
 const CLOSE_ENOUGH = 256 * 1_024;
 /** So many lines after a byte show which time it has. */
 const PROBE_LINES = 200;
-const TAIL_LINES = 100;
+const TAIL_LINES = 40;
 
 /**
  * The lines of several logs of a job, merged by time. Logs are read in pieces: those of gigabytes from their ends, or from
@@ -97,7 +97,8 @@ async function print(
   { partial, isFirst }: { readonly partial: boolean; readonly isFirst: boolean },
 ): Promise<void> {
   const most = isFirst ? last : undefined;
-  const piece = Math.max(PIECE.least, Math.min(PIECE.most, ALL_PIECES / Math.max(1, logs.length)));
+  const share = Math.floor(ALL_PIECES / Math.max(1, logs.length));
+  const piece = Math.max(PIECE.least, Math.min(PIECE.most, share));
   const kept: LogLine[] = [];
   for await (const { source: _, ...line } of merged(logs.map((log) => log.lines({ partial, piece })))) {
     if (!fits(line.text) || (since !== undefined && line.at < since)) continue;
@@ -131,9 +132,7 @@ class OpenLog {
     { last, since, fits }: Partial<Pick<LogQuery, 'last' | 'since' | 'fits'>>,
   ): Promise<OpenLog> {
     const { size, writtenAt } = await text.end();
-    const tail: string[] = [];
-    const from = await text.offsetOfLast(TAIL_LINES, () => true);
-    for await (const line of text.lines(from, { partial: true, piece: PIECE.most })) tail.push(line.text);
+    const tail = await text.lastLines(TAIL_LINES);
     const begun = log.anchors.at(-1)?.at ?? Number.NEGATIVE_INFINITY;
     const ends = writtenAt !== undefined && writtenAt > begun ? [{ offset: size, at: writtenAt }] : [];
     const anchors = [...log.anchors.filter(({ offset }) => offset <= size), ...ends];

@@ -13,6 +13,8 @@ import { EXIT, SrtctlError } from '../../os/errors.ts';
 /** How long the agent may wait for more output before it answers with none, ms. */
 const WAIT_MS = 2_000;
 const ANSWER_MS = 3_000;
+/** While output waits for its reader (a pager), the agent hears that someone is there. */
+const STILL_HERE_MS = 5_000;
 /** How long an agent may be silent, ms; less than it takes to end a command whose output nobody reads. */
 const SILENT_MS = 12_000;
 
@@ -43,8 +45,12 @@ export async function runOnNode(bus: Bus, command: NodeCommand): Promise<ExecEnd
   const stop = (): void => void ask({ do: 'stop' }).catch(() => undefined);
   if (signal?.aborted) stop();
   signal?.addEventListener('abort', stop, { once: true });
+  let last = 0;
+  const stillHere = setInterval(
+    () => void ask({ do: 'read', after: last, waitMs: 0 }).catch(() => undefined),
+    STILL_HERE_MS,
+  );
   try {
-    let last = 0;
     for (;;) {
       for (const { number, stream, data } of reply.pieces) {
         // An answer that was lost comes again.
@@ -56,6 +62,7 @@ export async function runOnNode(bus: Bus, command: NodeCommand): Promise<ExecEnd
       reply = await ask({ do: 'read', after: last, waitMs: WAIT_MS });
     }
   } finally {
+    clearInterval(stillHere);
     signal?.removeEventListener('abort', stop);
   }
 }

@@ -73,6 +73,12 @@ describe('the moments of the lines of one log', () => {
       writtenAt: start + 8_000,
     });
     expect(clock.momentOf(tail[0] ?? '', 0).at).toBe(start + 8_000);
+    // A file that was copied later says nothing about the zone.
+    const copied = new LogClock({
+      ...{ anchors: [{ offset: 0, at: start }], aheadMs: 0, tail },
+      writtenAt: start + 20 * 3_600_000 + 10_000,
+    });
+    expect(copied.momentOf(tail[0] ?? '', 0).at).toBe(local(11, 20, 1, 0, 10));
   });
 
   it('of a log without times are estimated between its start and its last write', () => {

@@ -116,6 +116,18 @@ describe('the logs of several processes', () => {
     expect(matching.map(({ text }) => text.slice(22))).toEqual(['line 49987', 'line 49997']);
   });
 
+  it('may be a thousand, which share the memory for their pieces', async () => {
+    const names = Array.from({ length: 1_000 }, (_, at) => `p${at}`);
+    const job = await writeJob(root, 'a', { events: recorded(names.map((name) => started(name))) });
+    await Promise.all(
+      names.map((name, at) => write(name, [`${stamp(at / 10)} first`, `${stamp(200)} ${name}`], 200)),
+    );
+    const lines = await read(job, { last: 1_001 });
+    expect(lines).toHaveLength(1_001);
+    expect(lines[0]?.text).toBe(`${stamp(99.9)} first`);
+    expect(lines.slice(1).map(({ process }) => process)).toEqual(names);
+  });
+
   it('are followed: new lines, a log that was begun anew, and a process that starts later', async () => {
     const spec = { mode: 'slurm', slurm: { jobId: '4711', own: true } } as const;
     const events = recorded([started('one'), started('two')]);
