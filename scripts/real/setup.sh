@@ -89,6 +89,14 @@ name_vllm() { # ENVIRONMENT VERSION
   touch "$info/RECORD"
 }
 
+# lm-eval, which evaluates answers.
+make_accuracy() {
+  case "${REAL:-}:$asked" in full:* | rest:* | *:yes) ;; *) return 0 ;; esac
+  wanted accuracy accuracy.txt || return 0
+  install accuracy -- accuracy.txt
+  made accuracy
+}
+
 make_routers() {
   wanted routers routers.txt || return 0
   install routers -- routers.txt
@@ -226,6 +234,6 @@ make_debian() {
 
 begin=$SECONDS
 asked=$([ $# -gt 0 ] && echo yes || echo no)
-all=(debian bus monitoring parquet routers dynamo dynamo-old mooncake aiperf vllm dynamo-vllm sglang)
+all=(debian bus monitoring parquet routers dynamo dynamo-old mooncake aiperf accuracy vllm dynamo-vllm sglang)
 for name in "${@:-${all[@]}}"; do "make_$name"; done
 [ $((SECONDS - begin)) -lt 2 ] || say "ready after $((SECONDS - begin)) s, in $home"

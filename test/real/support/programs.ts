@@ -15,6 +15,7 @@ export type Environment =
   | 'sglang'
   | 'mooncake'
   | 'aiperf'
+  | 'accuracy'
   | 'bus'
   | 'monitoring'
   | 'parquet'
