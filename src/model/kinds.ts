@@ -260,6 +260,8 @@ export interface PlannedBenchmark {
   readonly process: ProcessSpec | null;
   /** Further clients that measure with `process`, which merges what they measure. */
   readonly others?: readonly ProcessSpec[];
+  /** Steps that end before engines load. */
+  readonly before?: readonly ProcessSpec[];
   /** Absolute path of the directory where the benchmark writes its result. */
   readonly resultDir: string;
 }

@@ -1,3 +1,4 @@
+import { BENCHMARK_CHECK } from '../benchmarks/common/process.ts';
 import type { ProcessSpec } from '../messages/spec/process-spec.ts';
 import type { PlannedPoint, SweepPlan } from '../model/kinds.ts';
 import { endpointsByWorker } from '../model/worker-id.ts';
@@ -98,7 +99,9 @@ export function catalogueOf(plan: SweepPlan, look?: Look): Catalogue {
 
 /** The benchmark belongs to its point only, and a check costs seconds once: neither decides the order. */
 const lastingOf = (point: PlannedPoint | undefined): ProcessSpec[] =>
-  (point?.processes ?? []).filter((spec) => spec.role !== 'benchmark' && !isOptionCheck(spec));
+  (point?.processes ?? []).filter(
+    ({ id, role }) => role !== 'benchmark' && id !== BENCHMARK_CHECK && !isOptionCheck({ id, role }),
+  );
 
 function deploymentOf(processes: readonly (readonly [id: number, kind: number])[]): Deployment {
   const most = processes.reduce((largest, [id]) => Math.max(largest, id), ABSENT);

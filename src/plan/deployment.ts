@@ -147,9 +147,9 @@ export function planPoint(
     rest,
   });
   const terminal = new Set(services.flatMap((each) => (each.terminal ? each.processes : [])));
-  const processes = deployment.processes.map((spec) =>
-    terminal.has(spec.id) ? ofPoint(spec, pointDir) : spec,
-  );
+  const own = deployment.processes.map((spec) => (terminal.has(spec.id) ? ofPoint(spec, pointDir) : spec));
+  const before = (planned.before ?? []).map(complete);
+  const processes = before.length > 0 ? byPhase([...before, ...own]) : own;
   const process = planned.process && complete(planned.process);
   const others = planned.others?.map(complete);
   return {

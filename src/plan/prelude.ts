@@ -1,3 +1,4 @@
+import { BENCHMARK_CHECK } from '../benchmarks/common/process.ts';
 import type { ProcessSpec } from '../messages/spec/process-spec.ts';
 import type { RuntimeContext } from '../model/kinds.ts';
 import { shellQuote } from '../os/quote.ts';
@@ -15,12 +16,13 @@ export function withImageSteps(
   process: ProcessSpec,
   steps: ImageSteps,
   images: ReadonlySet<string>,
-  { containerPerProcess, nodeBinary }: RuntimeContext,
+  { containerPerProcess, nodeBinary, distDir }: RuntimeContext,
 ): ProcessSpec {
-  const { role, mpi, argv } = process;
+  const { id, role, mpi, argv } = process;
   const alone = containerPerProcess || mpi !== undefined;
-  // srtctl's own load generator does not use the image's content.
-  const needs = (role !== 'step' || isOptionCheck(process)) && argv[0] !== nodeBinary;
+  // srtctl's own programs do not use the image's content, but for the one that runs a tool of the image.
+  const isOwn = argv[0] === nodeBinary && argv[1] !== `${distDir}/accuracy.js`;
+  const needs = (role !== 'step' || id === BENCHMARK_CHECK || isOptionCheck(process)) && !isOwn;
   if (steps.length === 0 || process.image === null || !images.has(process.image) || !alone || !needs)
     return process;
   const commands = steps.map((step) => step.map(shellQuote).join(' '));

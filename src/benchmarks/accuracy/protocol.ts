@@ -1,6 +1,8 @@
-import type { PlannedBenchmark } from '../../model/kinds.ts';
-import { benchmarkProcess } from '../common/process.ts';
+import { endingProcess } from '../../model/ending-process.ts';
+import type { PlannedBenchmark, ProcessSpec } from '../../model/kinds.ts';
+import { BENCHMARK_CHECK, benchmarkProcess } from '../common/process.ts';
 import type { BenchmarkContext, BenchmarkKey, BenchmarkProtocol } from '../common/protocol.ts';
+import type { Check } from './check.ts';
 import { type AccuracyConfig, CONFIG_FILE, TOOL_DIR } from './config.ts';
 import { FIRST_SEED, lmEvalArgv } from './lm-eval.ts';
 import { runEvalArgv } from './run-eval.ts';
@@ -100,6 +102,7 @@ const accuracyOf = (type: AccuracyType): BenchmarkProtocol => ({
     return {
       type,
       resultDir: pointDir,
+      ...(runtime.realEngines ? { before: [checkOf(type, context, process)] } : {}),
       process: {
         ...process,
         ...(progress
@@ -115,6 +118,35 @@ const accuracyOf = (type: AccuracyType): BenchmarkProtocol => ({
     return readAccuracy(type, resultDir);
   },
 });
+
+/** How long it may take to look for the tool, ms: an image on a busy disk. */
+const CHECK_MS = 300_000;
+
+/** Looks for the tool and for files before engines load. Points with the same evaluation have the same check. */
+function checkOf(
+  type: AccuracyType,
+  { recipe, runtime, entry, roles }: BenchmarkContext,
+  { image, env }: ProcessSpec,
+): ProcessSpec {
+  const { tool, tasks, api } = settingsOf(type, recipe);
+  const { dataset_path: data, tokenizer, accuracy } = recipe.benchmark;
+  // A name of the hub is no path.
+  const paths = [data, tokenizer, accuracy?.include_path].filter((path) => path?.startsWith('/'));
+  const check: Check = {
+    tool,
+    tasks: [...tasks],
+    api: entry.chatAlone ? 'chat' : api,
+    paths: paths.flatMap((path) => path ?? []),
+  };
+  return endingProcess({
+    ...{ id: BENCHMARK_CHECK, role: 'step', phase: 'before_workers', node: roles.bench },
+    argv: [runtime.nodeBinary, `${runtime.distDir}/accuracy.js`, '--check', JSON.stringify(check)],
+    ...{ env, image },
+    logFile: `${runtime.logDir}/${roles.bench}_${BENCHMARK_CHECK}.out`,
+    endTimeoutMs: CHECK_MS,
+    unhealthyAfterMs: CHECK_MS,
+  });
+}
 
 /** The engines' cache of Hugging Face, which may have the data sets. */
 function cacheOf({ recipe, runtime }: BenchmarkContext): Record<string, string> {

@@ -1,6 +1,9 @@
 import { spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 
+/** A tool that has failed: its own last words say why. */
+export class ToolFailure extends Error {}
+
 interface ToolOptions {
   readonly cwd: string;
   readonly env: NodeJS.ProcessEnv;
@@ -11,7 +14,7 @@ interface ToolOptions {
 
 /**
  * Runs a tool to its end; its output is also this process's. Resolves when it has ended with exit code 0.
- * @throws Error when it cannot be started or ends otherwise
+ * @throws ToolFailure when it cannot be started or ends otherwise
  */
 export async function runTool(argv: readonly string[], options: ToolOptions): Promise<void> {
   const [command = '', ...args] = argv;
@@ -29,7 +32,8 @@ export async function runTool(argv: readonly string[], options: ToolOptions): Pr
   passOn(child.stderr, process.stderr, onLine);
   const problem = await ended;
   signal.removeEventListener('abort', stop);
-  if (problem !== undefined) throw new Error(`${args.slice(0, 2).join(' ').replace(/^-m /, '')} ${problem}`);
+  if (problem !== undefined)
+    throw new ToolFailure(`${args.slice(0, 2).join(' ').replace(/^-m /, '')} ${problem}`);
 }
 
 function passOn(from: Readable, to: NodeJS.WriteStream, onLine: (text: string) => void): void {

@@ -31,6 +31,9 @@ export function outputProgress(
   };
 }
 
+/** The id of a step that looks, before engines load, for what a benchmark needs. */
+export const BENCHMARK_CHECK = 'check-benchmark';
+
 /** The common part of all benchmark processes: by default one on the bench node, expected to end with exit code 0. */
 export function benchmarkProcess(
   context: BenchmarkContext,

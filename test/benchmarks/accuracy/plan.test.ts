@@ -34,7 +34,11 @@ function planned(recipe: Recipe, entry: Partial<BenchmarkContext['entry']> = {})
     rest: [],
   });
   const [file] = plan?.process?.files ?? [];
-  return { process: plan?.process, config: accuracyConfigSchema.parse(JSON.parse(file?.content ?? '')) };
+  return {
+    plan,
+    process: plan?.process,
+    config: accuracyConfigSchema.parse(JSON.parse(file?.content ?? '')),
+  };
 }
 
 const configOf = (benchmark: object, engine?: string) => planned(recipeWith(benchmark, engine)).config;
@@ -129,6 +133,16 @@ describe('an accuracy benchmark', () => {
     const { tasks, runs, min } = configOf({ type: 'lm-eval', accuracy });
     expect({ tasks, min }).toEqual({ tasks: ['aime25', 'mine'], min: 0.4 });
     expect(runs[0]?.join(' ')).toMatch(/--tasks aime25,mine --apply_chat_template .*--include_path \/tasks/);
+  });
+
+  it('has a step before engines that looks for its tool and its files', () => {
+    const { plan } = planned(recipeWith({ type: 'gsm8k', dataset_path: '/data/g.jsonl' }));
+    const [step] = plan?.before ?? [];
+    expect(step).toMatchObject({ id: 'check-benchmark', role: 'step', phase: 'before_workers' });
+    expect(step?.argv.slice(1, 3)).toEqual([expect.stringMatching(/accuracy\.js$/), '--check']);
+    expect(JSON.parse(step?.argv[3] ?? '')).toEqual({
+      ...{ tool: 'run_eval', tasks: ['gsm8k'], api: 'chat', paths: ['/data/g.jsonl'] },
+    });
   });
 
   it('is patient with a tool that is silent while the longest answer is written', () => {
