@@ -110,13 +110,26 @@ describe('slow nodes', () => {
     ]);
   });
 
-  it('are those whose agents are silent while the bus is there', () => {
-    const { history, engines } = jobScene();
-    history.takeHeartbeat(heartbeatOf({ node: 'node3' }), START);
-    expect(slowNodes({ history, engines, gpus: new Gpus() }, START + 41_000, true)).toMatchObject([
-      { node: 'node3', why: 'no heartbeat for 41 s' },
-    ]);
-    expect(slowNodes({ history, engines, gpus: new Gpus() }, START + 41_000, false)).toEqual([]);
+  it('are those whose agents are silent while the bus and most others are there', () => {
+    const { history, engines, gpus } = jobScene();
+    const now = START + 60_000;
+    const silent = (isLive: boolean) => slowNodes({ history, engines, gpus }, now, isLive);
+    expect(silent(true)).toEqual([]);
+    for (let beat = START + 40_500; beat < now; beat += 1_000)
+      for (const node of [1, 2, 4, 5, 6, 7, 8, 9])
+        history.takeHeartbeat(heartbeatOf({ node: `node${node}` }), beat);
+    expect(silent(true)).toEqual([{ node: 'node3', why: 'no heartbeat for 21 s' }]);
+    expect(silent(false)).toEqual([]);
+  });
+
+  it('are not those of a job whose agents send a heartbeat every ten seconds', () => {
+    const { history, engines, gpus } = jobScene();
+    for (let beat = 1; beat <= 10; beat++)
+      for (let node = 1; node <= 9; node++)
+        history.takeHeartbeat(heartbeatOf({ node: `node${node}` }), START + 40_000 + beat * 10_000);
+    for (const node of [1, 2, 3, 4, 5])
+      history.takeHeartbeat(heartbeatOf({ node: `node${node}` }), START + 150_000);
+    expect(slowNodes({ history, engines, gpus }, START + 151_000, true)).toEqual([]);
   });
 });
 

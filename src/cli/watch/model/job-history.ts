@@ -24,6 +24,8 @@ export interface ProcessPast {
 const MOST_CHANGES = 24;
 const MOST_EVENTS = 2_000;
 const MOST_RATES = 240;
+/** Weight of the newest value in a mean of the last ones. */
+const NEWEST_SHARE = 0.05;
 
 interface Past extends ProcessPast {
   logFile: string;
@@ -58,6 +60,8 @@ export class JobHistory {
   readonly rates: number[] = [];
   /** When an agent was last heard, ms since 1970. */
   readonly heardAt: ReadonlyMap<string, number>;
+  /** Time from one heartbeat of an agent to its next, ms: the mean of the last ones. The recipe sets it. */
+  beatMs = 1_000;
   readonly #pasts = new Map<string, Past>();
   readonly #heardAt = new Map<string, number>();
   /** The first and the last progress of the stage that runs. */
@@ -99,6 +103,8 @@ export class JobHistory {
   /** @param now ms since 1970, on this machine */
   takeHeartbeat(message: Heartbeat, now: number): void {
     this.job.takeHeartbeat(message);
+    const before = this.#heardAt.get(message.node);
+    if (before !== undefined) this.beatMs += (now - before - this.beatMs) * NEWEST_SHARE;
     this.#heardAt.set(message.node, now);
   }
 

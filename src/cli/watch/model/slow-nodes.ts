@@ -21,8 +21,8 @@ const LOOKS = 4;
 const BUSY_PERCENT = 50;
 /** GPUs with a clock below this share of their peers' are slow: too hot, or short of power. */
 const CLOCK_SHARE = 0.85;
-/** Without a heartbeat for this long an agent is silent, ms; one arrives each second. */
-const SILENT_MS = 4_000;
+/** Without a heartbeat for this many of its intervals, and this long, an agent is silent. */
+const SILENT = { beats: 4, ms: 4_000 } as const;
 
 export interface SlowNode {
   readonly node: string;
@@ -49,11 +49,8 @@ export function slowNodes({ history, engines, gpus }: Job, now: number, isLive: 
   const note = (node: string, why: string): void => {
     if (!found.has(node)) found.set(node, why);
   };
-  const { agents, clocks, processes } = history.job;
-  if (isLive)
-    for (const [node, at] of history.heardAt)
-      if (now - at > SILENT_MS && ['joined', 'suspect'].includes(agents.get(node) ?? ''))
-        note(node, `no heartbeat for ${duration(now - at)}`);
+  const { clocks, processes } = history.job;
+  if (isLive) silentAgents(history, now, note);
   const workers = [...processes.values()].filter(({ role }) => WORKERS.has(role));
   for (const [role, peers] of groupsOf(workers)) {
     slowToCompute(role, peers, engines, note);
@@ -77,6 +74,16 @@ function groupsOf(workers: readonly ProcessView[]): Map<ProcessRole, ProcessView
 }
 
 type Note = (node: string, why: string) => void;
+
+/** When most agents are silent, the viewer itself was stopped, or the bus. */
+function silentAgents({ heardAt, beatMs, job }: JobHistory, now: number, note: Note): void {
+  const limit = Math.max(SILENT.ms, SILENT.beats * beatMs);
+  const silent = [...heardAt].filter(
+    ([node, at]) => now - at > limit && ['joined', 'suspect'].includes(job.agents.get(node) ?? ''),
+  );
+  if (heardAt.size > 2 && silent.length > heardAt.size / 2) return;
+  for (const [node, at] of silent) note(node, `no heartbeat for ${duration(now - at)}`);
+}
 
 /** Compares the tokens per second that each request gets. */
 function slowToCompute(role: string, peers: readonly ProcessView[], engines: Engines, note: Note): void {
