@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { agentOfSource } from '../../messages/events/authorship.ts';
 import { type ProcessTransition, parseEvents, type SrtEvent } from '../../messages/events/events.ts';
 import { agentOfLog, jobPaths } from '../../messages/job-directory/files.ts';
@@ -30,6 +30,9 @@ interface Known {
 /** Bytes; the bus carries no larger message than half of it. */
 const LONGEST_EVENT = 2 * 1_048_576;
 
+/** `decode-2` before `decode-10`. */
+const BY_NUMBER = new Intl.Collator('en', { numeric: true });
+
 /** The logs of a job, from its events and its directory. `refresh` reads only what was added since the last time. */
 export class LogIndex {
   readonly #job: Pick<JobOnDisk, 'jobDir' | 'jobId'>;
@@ -46,7 +49,7 @@ export class LogIndex {
 
   /** Agents that have joined and not left, in the order of their names. */
   get agents(): readonly string[] {
-    return [...this.#agents].sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+    return [...this.#agents].sort(BY_NUMBER.compare);
   }
 
   async refresh(): Promise<readonly IndexedLog[]> {
@@ -64,12 +67,18 @@ export class LogIndex {
       const log = own(`agent-${agent}`, join(logs, name));
       return agent === undefined ? [] : [{ ...log, node: agent, aheadMs: this.#aheadOf(agent) }];
     });
+    // `<log>.<n>` is the log of a worker before its nth restart.
+    const earlier = new Map<string, number[]>();
+    for (const name of names) {
+      const [, own, number] = /^(.+)\.(\d+)$/.exec(name) ?? [];
+      if (own !== undefined) earlier.set(own, [...(earlier.get(own) ?? []), Number(number)]);
+    }
     return [
-      ...[...this.#processes].flatMap(([process, known]) => this.#logsOf(process, known, names)),
+      ...[...this.#processes].flatMap(([process, known]) => this.#logsOf(process, known, earlier)),
       own('coordinator', sweepLog),
       own('nats', natsLog),
       ...ofAgents,
-    ].sort((a, b) => a.process.localeCompare(b.process, 'en', { numeric: true }));
+    ].sort((a, b) => BY_NUMBER.compare(a.process, b.process));
   }
 
   #take(event: SrtEvent): void {
@@ -95,19 +104,18 @@ export class LogIndex {
     return offset === undefined ? undefined : { offset, at: Date.parse(at) - this.#aheadOf(agent) };
   }
 
-  /** The log of a process, and those before its restarts. */
-  #logsOf(process: string, { node, agent, file }: Known, names: readonly string[]): IndexedLog[] {
+  /** The log of a process, and those before its restarts; `earlier`: the numbers of those, by the name of the log's file. */
+  #logsOf(
+    process: string,
+    { node, agent, file }: Known,
+    earlier: ReadonlyMap<string, readonly number[]>,
+  ): IndexedLog[] {
     const contents = this.#anchors.get(file) ?? [];
     const aheadMs = this.#aheadOf(agent);
-    const own = file.slice(file.lastIndexOf('/') + 1);
-    const before = names.flatMap((name) => {
-      const number = name.startsWith(`${own}.`) ? name.slice(own.length + 1) : '';
-      if (!/^\d+$/.test(number)) return [];
-      const anchors = contents[Number(number) - 1] ?? [];
-      return [
-        { process: `${process}.${number}`, node, agent: null, file: `${file}.${number}`, anchors, aheadMs },
-      ];
-    });
+    const before = (earlier.get(basename(file)) ?? []).map((number) => ({
+      ...{ process: `${process}.${number}`, node, agent: null, file: `${file}.${number}`, aheadMs },
+      anchors: contents[number - 1] ?? [],
+    }));
     return [{ process, node, agent, file, anchors: contents.at(-1) ?? [], aheadMs }, ...before];
   }
 
