@@ -251,3 +251,68 @@ describe('the shape of a stream’s chunks', () => {
     expect(shape.match(bytes, 0, bytes.length)).toBe(-1);
   });
 });
+
+describe('a stream whose chunks are recognised by their bytes', () => {
+  const words = fc.oneof(
+    fc.constantFrom('', ' a', '"', '\\', '\n', '\u{1f600}', 'é', '}],"usage":{', 'srtctl\u{fffe}', '\u0000'),
+    fc.string({ unit: 'binary', maxLength: 12 }),
+  );
+  const id = fc.constantFrom('cmpl-1', 'cmpl-2', '');
+  /** Chunks as engines send them, and what may stand between them. */
+  const chunks = fc.oneof(
+    {
+      weight: 8,
+      arbitrary: fc
+        .record({ id, text: words })
+        .map(({ id, text }) =>
+          JSON.stringify({ id, choices: [{ index: 0, text, finish_reason: null }], usage: null }),
+        ),
+    },
+    {
+      weight: 4,
+      arbitrary: words.map((content) => JSON.stringify({ choices: [{ index: 0, delta: { content } }] })),
+    },
+    words.map((text) => JSON.stringify({ text, id: text, choices: [{ text }] })),
+    words.map((text) => `{ "choices": [ { "text": ${JSON.stringify(text)} } ] }`),
+    words.map((text) => JSON.stringify({ choices: [{ text, finish_reason: 'stop' }] })),
+    fc
+      .nat(9)
+      .map((count) => JSON.stringify({ choices: [{ text: 'x' }], usage: { completion_tokens: count } })),
+    fc.constantFrom(
+      '[DONE]',
+      '{"error":{"message":"no"}}',
+      '{"choices":[]}',
+      'no JSON',
+      '{"choices":[{"text":"a',
+    ),
+  );
+
+  it('is read as it is without that', () => {
+    fc.assert(
+      fc.property(fc.array(chunks, { minLength: 1, maxLength: 30 }), fc.array(fc.nat()), (stream, cuts) => {
+        // Without the space after the colon no chunk is recognised, and all of them mean the same.
+        const [fast, slow] = ['data: ', 'data:'].map((before) =>
+          stream.map((data) => `${before}${data}\n\n`).join(''),
+        ) as [string, string];
+        const of = (text: string, places: readonly number[]) => {
+          const { firstAt: _, lastAt: __, gapsMs, bytes: ___, ...rest } = answerOf(text, places);
+          return { ...rest, gaps: gapsMs.length };
+        };
+        expect(of(fast, cuts)).toEqual(of(slow, []));
+        // With times: each event in a read of its own.
+        const each = (before: string): string[] => stream.map((data) => `${before}${data}\n\n`);
+        const timesOf = (events: readonly string[]) => {
+          const reader = new AnswerReader(() => undefined);
+          for (const [at, text] of events.entries()) {
+            const bytes = Buffer.from(text);
+            reader.read(bytes, 0, bytes.length, 1_000 + at);
+          }
+          const { bytes: _, ...rest } = reader.answer();
+          return rest;
+        };
+        expect(timesOf(each('data: '))).toEqual(timesOf(each('data:')));
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
