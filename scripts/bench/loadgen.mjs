@@ -212,7 +212,7 @@ async function manyRequests(dir) {
   const at = (share) => looks[Math.floor(share * (looks.length - 1))].rssMb.toFixed(0);
   row(
     `load generator: memory in MB during ${result.completed} requests`,
-    `after a tenth ${at(0.1)}, half ${at(0.5)}, at the end ${at(1)}, most ${Math.max(...looks.map(({ rssMb }) => rssMb)).toFixed(0)}`,
+    `after a tenth ${at(0.1)}, half ${at(0.5)}, at the end ${at(1)}, most ${Math.max(...looks.map(({ rssMb }) => rssMb)).toFixed(0)}; ${(looks.at(-1).cpuMs / 1_000).toFixed(1)} s of CPU`,
   );
 }
 
