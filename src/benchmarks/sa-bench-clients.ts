@@ -19,7 +19,7 @@ export function clientFindings({ benchmark }: Pick<Recipe, 'benchmark'>): Findin
 
 /**
  * The nodes of the clients, the first one's first: nodes of their own where the recipe sets them aside, else those of
- * workers, of which each has one client.
+ * workers, one client on each.
  * @throws PlanError when the deployment has too few nodes
  */
 function nodesOf({ recipe, roles }: BenchmarkContext): string[] {

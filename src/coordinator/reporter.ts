@@ -59,7 +59,7 @@ export function startReporter({
     stdio: ['pipe', 'inherit', 'inherit'],
   });
   for (const name of reportingSecrets(recipe.reporting)) delete env[name];
-  // It may end before it has read what it is told.
+  // It may end before it has read its input.
   child.stdin.on('error', () => undefined);
   const reporter: ProcessHandle = childHandle(child);
   let isFinishing = false;

@@ -18,7 +18,7 @@ export interface Webhook {
 /**
  * Headers of Standard Webhooks (specification 1.0.0, standard-webhooks/standard-webhooks): HMAC-SHA256 over
  * `id.timestamp.body`.
- * @param key `whsec_` and the key in base64, or any other text, of which the bytes are the key
+ * @param key `whsec_` and the key in base64, or any other text, whose bytes are the key
  * @param atS seconds since 1970, of this try; a receiver refuses old ones
  */
 export function signatureOf({ id, body }: Webhook, key: string, atS: number): Record<string, string> {

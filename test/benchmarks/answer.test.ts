@@ -74,7 +74,7 @@ describe('a streamed answer', () => {
     ['only tokens that decode to nothing', last('') + usage(1), { chunks: 1 }],
     ['chunks of several tokens', token('abc') + token('def') + last('g') + usage(9), { chunks: 3 }],
     [
-      'several choices in a chunk, of which one is empty',
+      'several choices in a chunk, one of them empty',
       event({
         choices: [
           { index: 0, text: '' },

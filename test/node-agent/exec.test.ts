@@ -152,7 +152,7 @@ describe('a command on a node', () => {
     expect(groups.size).toBe(0);
   });
 
-  it('waits while nobody takes its output, and loses none of it', async () => {
+  it('waits while its output is not taken, and loses none of it', async () => {
     const { id } = await start(['sh', '-c', 'head -c 5000000 /dev/zero | tr "\\0" x; echo done > said']);
     await until('output', async () => {
       const reply = await ask({ do: 'read', id, after: 0, waitMs: 100 });

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ExpositionReader, type MetricSeries } from '../../src/os/exposition.ts';
 
-/** Reads texts as an agent does, and keeps what it is told. */
+/** Reads texts as an agent does, and keeps what they say. */
 function reader() {
   const series: MetricSeries[] = [];
   const values = new Map<number, number>();
@@ -20,7 +20,7 @@ function reader() {
     read: (text: string) => read.read(text),
     end: () => read.end(),
     malformed: () => read.malformed,
-    /** How many values it was told since the last call. */
+    /** How many values it received since the last call. */
     told: () => {
       const count = told;
       told = 0;

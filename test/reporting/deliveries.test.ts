@@ -3,7 +3,7 @@ import { Deliveries, type Outcome } from '../../src/reporting/common/deliveries.
 
 const quick = { to: 'there', pauseMs: 1, mostPauseMs: 2 };
 
-/** A receiver that answers as it is told, and `done` when nothing is left to tell. */
+/** A receiver that gives these answers, and `done` after the last of them. */
 function receiver(outcomes: Outcome[]) {
   const tried: number[] = [];
   const lines: string[] = [];

@@ -117,7 +117,7 @@ describe('a status server', () => {
     expect(page).toContain('<a href="/api/jobs/east%3A77">east:77</a>');
   });
 
-  it('lets nobody in without the token', async () => {
+  it('lets no request in without the token', async () => {
     const { url } = await started('s3cret');
     const job = madeJob({ status: { endpoint: url, token_env: 'MY_TOKEN' } });
     expect(await announce(job, { MY_TOKEN: 's3cret' }, 5_000)).toEqual([]);

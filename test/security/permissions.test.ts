@@ -242,7 +242,7 @@ describe('commands on nodes (bus.exec)', () => {
     expect(heard).toEqual([s.exec('node1'), s.exec('node2')]);
   });
 
-  it('with bus.exec: false nobody may ask, and no agent may listen', async () => {
+  it('with bus.exec: false no operator may ask, and no agent may listen', async () => {
     const off = await startTestBus(JOB, ['node1'], undefined, { exec: false });
     try {
       const denied: string[] = [];

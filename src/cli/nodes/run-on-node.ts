@@ -15,7 +15,7 @@ const WAIT_MS = 2_000;
 const ANSWER_MS = 3_000;
 /** While output waits for its reader (a pager), the agent hears that someone is there. */
 const STILL_HERE_MS = 5_000;
-/** How long an agent may be silent, ms; less than it takes to end a command whose output nobody reads. */
+/** How long an agent may be silent, ms; less than it takes to end a command whose output is not read. */
 const SILENT_MS = 12_000;
 
 export interface NodeCommand {

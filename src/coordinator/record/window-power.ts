@@ -20,7 +20,7 @@ type Workers = readonly Pick<EndpointProcess, 'node' | 'gpus'>[];
 
 /**
  * A result with the power of the workers' GPUs and nodes in each of its measured windows, as their agents have sampled it.
- * Never rejects: what nobody states is null, with the reason.
+ * Never rejects: what no source states is null, with the reason.
  */
 export async function withPower(
   asked: Asked,

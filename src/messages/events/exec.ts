@@ -46,7 +46,7 @@ export type ExecRequest = z.infer<typeof execRequestSchema>;
 const execEndSchema = z.object({
   exitCode: z.number().int().nullable(),
   signal: z.string().nullable(),
-  /** Set when the agent ended it: its time was over, its output too long, nobody read it, the agent ended. */
+  /** Set when the agent ended it: its time was over, its output too long, it was not read, the agent ended. */
   stoppedBecause: z.string().optional(),
 });
 export type ExecEnd = z.infer<typeof execEndSchema>;

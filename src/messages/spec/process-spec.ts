@@ -79,7 +79,7 @@ export const progressSchema = z.discriminatedUnion('kind', [
 ]);
 export type ProgressSpec = z.infer<typeof progressSchema>;
 
-/** An address of metrics. `name`: where a process has several, of which each has its own. */
+/** An address of metrics. `name`: where a process has several, each with its own. */
 export const metricsEndpointSchema = z.object({
   host: z.string(),
   port,

@@ -4,7 +4,7 @@ import { endLeft } from '../leftovers/end-left.ts';
 import type { TableOptions } from '../processes/entry.ts';
 import { isProgram, osSpawner } from '../start/spawn.ts';
 
-/** Output that nobody has taken yet, bytes; above it the command has to wait. */
+/** Output that was not taken yet, bytes; above it the command has to wait. */
 const MOST_HELD = 1_048_576;
 /** All output of a command, bytes; above it the agent ends the command. */
 const MOST_OUTPUT = 256 * 1_048_576;

@@ -7,7 +7,7 @@ import { Command, type CommandOptions } from './command.ts';
 
 /** Commands at one time. */
 const MOST_COMMANDS = 8;
-/** A command whose output nobody reads for this long is ended, ms. */
+/** A command whose output is not read for this long is ended, ms. */
 const UNREAD_MS = 15_000;
 /** How long the end of a command can be asked for, ms. */
 const REMEMBERED_MS = 30_000;
@@ -25,7 +25,7 @@ type Start = Extract<ExecRequest, { do: 'start' }>;
 
 interface Running {
   readonly command: Command;
-  /** Ends the command, or forgets it, when nobody asks for it. */
+  /** Ends the command, or forgets it, when no request asks for it. */
   patience: NodeJS.Timeout;
 }
 
@@ -112,7 +112,7 @@ export class ExecRequests {
     clearTimeout(running.patience);
     const { command } = running;
     running.patience = setTimeout(() => {
-      command.stop(`nobody read its output for ${UNREAD_MS / 1_000} s`);
+      command.stop(`its output was not read for ${UNREAD_MS / 1_000} s`);
       running.patience = setTimeout(() => this.#commands.delete(id), REMEMBERED_MS);
     }, UNREAD_MS);
   }

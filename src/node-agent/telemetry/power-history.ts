@@ -3,12 +3,12 @@ import type { NewSeries } from './series-book.ts';
 
 /** Samples that are kept: 14 hours at one a second. */
 const MOST_SAMPLES = 50_000;
-/** A window of which less than this share was sampled has no power. */
+/** A window has no power when a smaller share of it was sampled. */
 const LEAST_COVERED = 0.9;
 /** A value counts until the next one, and no longer than this many intervals. */
 const HOLD_INTERVALS = 5;
 
-/** Names of series that are a GPU's power in watts; the label `gpu` says of which. */
+/** Names of series that are a GPU's power in watts; the label `gpu` names the GPU. */
 const GPU_POWER = new Set(['gpu_power_watts', 'DCGM_FI_DEV_POWER_USAGE']);
 const NODE = 'node';
 

@@ -228,7 +228,7 @@ export class Sampler {
   }
 }
 
-/** Runs of samples, in parts of which each fits into a message; at least one part, which may be empty. */
+/** Runs of samples, in parts that each fit into a message; at least one part, which may be empty. */
 function inParts(samples: TelemetrySamples['samples']): TelemetrySamples['samples'][] {
   const parts: TelemetrySamples['samples'][] = [[]];
   let size = 0;

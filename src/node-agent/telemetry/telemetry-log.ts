@@ -6,7 +6,7 @@ import { join } from 'node:path';
 const MOST_WAITING = 16 * 1024 * 1024;
 
 /**
- * Appends lines to a file, in order and without waiting for it: whoever kills the agent loses only what the kernel does
+ * Appends lines to a file, in order and without waiting for it: a killed agent loses only what the kernel does
  * not have yet, which is the last write.
  */
 export class TelemetryLog {

@@ -167,7 +167,7 @@ describe('clients that measure together', () => {
     });
   });
 
-  it('let nobody in without the token', async () => {
+  it('let no connection in without the token', async () => {
     const stop = new AbortController();
     const first = client(0, stop.signal);
     const file = join(directory, 'clients.json');

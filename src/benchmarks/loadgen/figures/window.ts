@@ -24,7 +24,7 @@ export interface MeasuredWindow {
     readers: readonly ClientFigures[],
     others: readonly PartOfWindow[],
   ): Promise<ServingResult>;
-  /** Ends a window of which another client makes the result. */
+  /** Ends a window whose result another client makes. */
   hand(readers: readonly ClientFigures[]): Promise<PartOfWindow>;
 }
 

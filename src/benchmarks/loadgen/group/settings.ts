@@ -20,7 +20,7 @@ export interface Share {
 }
 export const WHOLE: Share = { index: 0, of: 1 };
 
-/** A client's part of a number, of which each in turn falls to the next client. */
+/** A client's part of a number that is dealt out to the clients in turn. */
 export const partOf = (total: number, { index, of }: Share): number =>
   index >= of ? 0 : Math.floor(total / of) + (index < total % of ? 1 : 0);
 
