@@ -1,8 +1,6 @@
 import type { Logger } from 'pino';
 import { jobPaths } from '../../messages/job-directory/files.ts';
 import type { JobSpec } from '../../messages/job-directory/job-files.ts';
-import { packLogs } from '../../telemetry/pack.ts';
-import { writeWindows } from '../../telemetry/windows.ts';
 import { readPointResults } from './read-results.ts';
 
 /** How much the coordinator packs at the end of a job, bytes: agents pack their own large logs. */
@@ -15,6 +13,9 @@ export async function finishTelemetry(
 ): Promise<void> {
   const { samples, windows } = jobPaths(jobDir, jobId);
   try {
+    // What writes Parquet is only needed at the end, and a coordinator starts without it.
+    const { packLogs } = await import('../../telemetry/pack.ts');
+    const { writeWindows } = await import('../../telemetry/windows.ts');
     await packLogs(samples, MOST_BYTES);
     await writeWindows(windows, await readPointResults(jobDir));
   } catch (error) {
