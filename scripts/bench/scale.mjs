@@ -25,9 +25,10 @@ export async function withScale(agents, trials, use, env = {}) {
     const noMarks = {
       name: 'no-marks',
       setup(esbuild) {
-        esbuild.onLoad({ filter: /node-agent[\\/]marks\.ts$/ }, () => ({
-          contents:
-            'export const findProcesses = async () => []; export const findProcessesSync = () => []; export const isMarked = () => false;',
+        esbuild.onLoad({ filter: /node-agent[\\/]leftovers[\\/]marks\.ts$/ }, () => ({
+          contents: `export const findProcesses = async () => [], findProcessesSync = () => [], isMarked = () => false;
+            export const eachProcess = async () => undefined, isAlive = () => undefined, valueIn = () => undefined;
+            export const processIdentity = String;`,
         }));
       },
     };
