@@ -260,6 +260,8 @@ export interface PlannedBenchmark {
   readonly process: ProcessSpec | null;
   /** Further clients that measure with `process`, which merges what they measure. */
   readonly others?: readonly ProcessSpec[];
+  /** The type of the evaluation that `process` runs after the benchmark. */
+  readonly evaluation?: string;
   /** Steps that end before engines load. */
   readonly before?: readonly ProcessSpec[];
   /** Absolute path of the directory where the benchmark writes its result. */

@@ -1,3 +1,4 @@
+import { withEvaluation } from '../benchmarks/accuracy/post-eval.ts';
 import type { BenchmarkContext } from '../benchmarks/common/protocol.ts';
 import { benchmarkFor } from '../benchmarks/index.ts';
 import { frontendFor } from '../frontends/index.ts';
@@ -180,7 +181,9 @@ const ofPoint = (spec: ProcessSpec, pointDir: string): ProcessSpec => ({
 /** A known type that srtctl cannot run yet is planned without a process; requireRunnable reports it. */
 function planBenchmark(context: BenchmarkContext): PlannedBenchmark {
   const { type } = context.recipe.benchmark;
-  return benchmarkFor(type)?.plan(context) ?? { type, process: null, resultDir: context.pointDir };
+  const planned = benchmarkFor(type)?.plan(context);
+  if (planned) return withEvaluation(planned, context);
+  return { type, process: null, resultDir: context.pointDir };
 }
 
 const order = (phase: DeployPhase): number => deployPhases.indexOf(phase);

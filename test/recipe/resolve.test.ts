@@ -149,7 +149,7 @@ describe('an option that srtctl does not support', () => {
         : [],
     ).toEqual([
       ':18: telemetry.required: not done by srtctl yet: a run does not fail when nothing could be recorded',
-      ':19: post_eval: not done by srtctl yet: no evaluation is run',
+      ':19: post_eval: has no effect: post_eval.type names no evaluation',
       ':20: sweep.n: no setting depends on {n}, so 1 of 2 points repeat another one',
     ]);
   });

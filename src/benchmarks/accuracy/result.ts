@@ -52,14 +52,7 @@ export function reasonsOf(
           ]
         : []),
       ...(min !== null && score < min
-        ? [
-            wrong(
-              'accuracy',
-              `the score ${score.toFixed(4)} is below benchmark.accuracy.min (${min})`,
-              min,
-              score,
-            ),
-          ]
+        ? [wrong('accuracy', `the score ${score.toFixed(4)} is below accuracy.min (${min})`, min, score)]
         : []),
     ];
   });

@@ -1,10 +1,11 @@
 import { sglangIn } from '../../engine-options/releases.ts';
 import type { Finding, Way } from '../../model/checks.ts';
+import type { EVALUATIONS } from '../../recipe/schema/benchmarks/accuracy.ts';
 import type { Recipe } from '../../recipe/schema/schema.ts';
 import { atLeast } from './release.ts';
 
 /** The types of accuracy benchmarks that a recipe may name. */
-export type AccuracyType = 'gsm8k' | 'gsm8k-bench' | 'gpqa' | 'mmlu' | 'longbenchv2' | 'lm-eval';
+export type AccuracyType = (typeof EVALUATIONS)[number];
 
 type Tool = 'run_eval' | 'lm-eval';
 type Api = 'chat' | 'completion';

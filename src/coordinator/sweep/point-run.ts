@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { stringify } from 'yaml';
+import { withAccuracy } from '../../benchmarks/accuracy/post-eval.ts';
 import { benchmarkFor } from '../../benchmarks/index.ts';
 import { partialResult } from '../../benchmarks/partial-result.ts';
 import { CausedError, type PointInput, type PointOutcome, type PointWork } from '../../machines/point.ts';
@@ -230,7 +231,7 @@ export class PointRun implements Attempt, PointWork {
     const lossy =
       (await fleet.losses()).some(({ process }) => process === undefined || serving.has(process)) ||
       (accepts && restarts().length > 0);
-    const figures = await protocol.readResult(benchmark, { lossy });
+    const figures = await withAccuracy(await protocol.readResult(benchmark, { lossy }), benchmark);
     const read = readerOf
       ? await withPower({ ...this.#parts, readerOf }, endpointProcesses, figures)
       : figures;

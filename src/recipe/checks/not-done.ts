@@ -69,7 +69,21 @@ const beforeKinds: readonly Rule[] = [
     ({ frontend }) => frontend.epp_config != null && frontend.type !== 'llm-d',
     `${VAIN}only a llm-d frontend reads it`,
   ],
-  ['post_eval', ({ post_eval: evaluation }) => evaluation != null, `${YET}no evaluation is run`],
+  [
+    'post_eval',
+    ({ post_eval: evaluation }) => evaluation != null && evaluation.type == null,
+    `${VAIN}post_eval.type names no evaluation`,
+  ],
+  [
+    'post_eval.command',
+    ({ post_eval: evaluation }) => evaluation?.type != null && evaluation.command != null,
+    `${YET}the evaluation that post_eval.type names is run`,
+  ],
+  [
+    'post_eval.passthrough_env',
+    ({ post_eval: evaluation }) => evaluation?.type != null && evaluation.passthrough_env.length > 0,
+    `${YET}the evaluation has the environment of the benchmark`,
+  ],
   ['reporting.publishers', ({ reporting }) => reporting?.publishers != null, `${YET}no publisher is started`],
   [
     'reporting.status.logging-stream-interval',

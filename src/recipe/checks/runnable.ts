@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { backendFor } from '../../backends/index.ts';
+import { evaluationProblems } from '../../benchmarks/accuracy/post-eval.ts';
 import { benchmarkFor, runnableBenchmarkTypes } from '../../benchmarks/index.ts';
 import { frontendFor } from '../../frontends/index.ts';
 import type { Finding, Way } from '../../model/checks.ts';
@@ -72,6 +73,7 @@ export function requireRunnable(
       );
     }
     say(kind?.cannotRun?.(recipe, options));
+    say(evaluationProblems(recipe, options));
     // The paths of a container are not those of this machine.
     if (!options.containers) say(missingFiles(recipe, options, exists));
   }

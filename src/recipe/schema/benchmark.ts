@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { flagsSchema } from '../values/flags.ts';
 import { envSchema, positiveSchema } from '../values/values.ts';
-import { accuracySchema } from './benchmarks/accuracy.ts';
+import { evaluationShape } from './benchmarks/accuracy.ts';
 import { validitySchema } from './validity.ts';
 
 /** `4x8x16`, a list, or one number. */
@@ -157,18 +157,7 @@ export const benchmarkSchemaOf = (types: readonly string[]) =>
       command: z.string().min(1).nullish().describe('custom: what bash runs'),
       container_image: z.string().nullish().describe('image of the benchmark, or alias from containers'),
 
-      num_examples: positiveSchema.nullish().describe('accuracy: how many questions'),
-      num_shots: z.number().int().min(0).nullish().describe('accuracy: examples before a question'),
-      num_threads: positiveSchema.nullish().describe('accuracy: requests at once'),
-      max_tokens: positiveSchema.nullish().describe('accuracy: longest answer in tokens'),
-      max_context_length: positiveSchema.nullish().describe('longbenchv2: longest input in tokens'),
-      repeat: positiveSchema.nullish().describe('accuracy: how many times'),
-      categories: z.array(z.string()).nullish().describe('longbenchv2: which questions'),
-      temperature: z.number().min(0).nullish().describe('sampling'),
-      top_p: z.number().min(0).max(1).nullish().describe('sampling'),
-      top_k: z.number().int().nullish().describe('sampling'),
-
-      accuracy: accuracySchema.nullish().describe('accuracy: the tool, its task, and the lowest score'),
+      ...evaluationShape,
 
       mooncake_workload: z
         .string()

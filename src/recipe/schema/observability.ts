@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { countSchema, positiveSchema } from '../values/values.ts';
+import { EVALUATIONS, evaluationShape } from './benchmarks/accuracy.ts';
 
 /**
  * Sections about recording, monitoring and reporting a run. Their schemas are created on demand, because few
@@ -175,6 +176,11 @@ export const outputSchema = z.lazy(() =>
 
 export const postEvalSchema = z.lazy(() =>
   z.strictObject({
+    type: z
+      .enum(EVALUATIONS)
+      .nullish()
+      .describe('an evaluation after the benchmark, on the same engines; the keys below are as in benchmark'),
+    ...evaluationShape,
     passthrough_env: z
       .array(z.string().regex(/^[A-Za-z_]\w*$/, 'must be the name of an environment variable'))
       .default([])

@@ -122,9 +122,7 @@ export const recipeSchemaOf = <Backend extends z.ZodType, Engine extends z.ZodTy
       .boolean()
       .default(true)
       .describe('workers write their effective configuration to a file'),
-    post_eval: postEvalSchema
-      .nullish()
-      .describe('evaluation after the benchmark, where the environment has RUN_EVAL=true'),
+    post_eval: postEvalSchema.nullish().describe('evaluation after the benchmark, on the same engines'),
     max_gpu_hours: z
       .number()
       .positive()

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { accuracyConfigSchema } from '../../../src/benchmarks/accuracy/config.ts';
+import { evaluationProblems, withEvaluation } from '../../../src/benchmarks/accuracy/post-eval.ts';
 import { KINDS } from '../../../src/benchmarks/accuracy/settings.ts';
 import type { BenchmarkContext } from '../../../src/benchmarks/common/protocol.ts';
 import { benchmarkFor } from '../../../src/benchmarks/index.ts';
@@ -188,5 +189,57 @@ describe('an accuracy benchmark', () => {
   it('fails a script where its result is not valid', () => {
     for (const type of Object.keys(KINDS))
       expect(benchmarkFor(type)?.judged?.(['node'], { lossy: false })).toEqual(['node', '--judge']);
+  });
+});
+
+describe('an evaluation after a benchmark', () => {
+  const asked = { type: 'gsm8k', num_examples: 20, accuracy: { min: 0.5 } };
+  const context = (benchmark: object, post: object = asked): BenchmarkContext => {
+    const recipe = { ...recipeWith(benchmark), post_eval: recipeSchema.shape.post_eval.parse(post) };
+    const input = dryRunInput(['n1'], clusterConfigSchema.parse({}));
+    return {
+      recipe,
+      runtime: createRuntimeContext(input).forRecipe(recipe),
+      roles: { head: 'n1', infra: 'n1', bench: 'n1', workers: ['n1'], pools: {} },
+      ...{ processes: [], services: [], rest: [], pointDir: '/job/points/00-all', ordinal: 0 },
+      entry: { node: 'n1', port: 8_000, takesTokenIds: true, model: { name: 'some', isGiven: true } },
+    };
+  };
+  const custom = { type: 'custom', command: 'true', env: { A: '1' } };
+
+  it('follows it in the same process, with its own files and its own step before engines', () => {
+    const here = context(custom);
+    const plan = benchmarkFor('custom')?.plan(here);
+    if (!plan) throw new Error('no plan');
+    const { process, evaluation, before, resultDir } = withEvaluation(plan, here);
+    expect({ evaluation, resultDir }).toEqual({ evaluation: 'gsm8k', resultDir: '/job/points/00-all' });
+    expect(process?.argv.slice(-2)).toEqual(['--after', JSON.stringify(plan.process?.argv)]);
+    expect(process?.env).toMatchObject({ A: '1' });
+    expect(before?.map(({ id }) => id)).toEqual(['check-benchmark']);
+    const config = accuracyConfigSchema.parse(JSON.parse(process?.files?.at(-1)?.content ?? ''));
+    expect(config).toMatchObject({ type: 'gsm8k', asked: 20, min: 0.5 });
+  });
+
+  it('is none without its type', () => {
+    const here = context(custom, {});
+    const plan = benchmarkFor('custom')?.plan(here);
+    expect(plan && withEvaluation(plan, here)).toBe(plan);
+  });
+
+  it('is refused where it can follow nothing, or its tool cannot do it', () => {
+    const problems = (benchmark: object, post?: object): string[] =>
+      evaluationProblems(context(benchmark, post).recipe, { mock: false, containers: true }).map(
+        ({ path, text }) => `${path.join('.')}: ${text}`,
+      );
+    expect(problems(custom)).toEqual([]);
+    expect(problems({ type: 'manual' })).toEqual([
+      'post_eval.type: a manual benchmark has no end that it could follow',
+    ]);
+    expect(problems({ type: 'gpqa' })).toEqual([
+      'post_eval.type: the benchmark gpqa is an evaluation itself',
+    ]);
+    expect(problems(custom, { type: 'gsm8k', accuracy: { tasks: ['a'] } })).toEqual([
+      'post_eval.accuracy.tasks: is for lm-eval, and run_eval evaluates this benchmark',
+    ]);
   });
 });

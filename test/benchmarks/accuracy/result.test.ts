@@ -96,7 +96,7 @@ describe('a result of run_eval', () => {
     expect(result.reasons?.map(({ text }) => text)).toEqual([
       'gsm8k: 3 of 4 questions were asked',
       'gsm8k: 2 requests got no answer, and run_eval counts that as a wrong one',
-      'gsm8k: the score 0.7500 is below benchmark.accuracy.min (0.9)',
+      'gsm8k: the score 0.7500 is below accuracy.min (0.9)',
     ]);
   });
 

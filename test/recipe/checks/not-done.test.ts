@@ -430,6 +430,8 @@ const SAID: readonly (readonly [key: string, recipe: object])[] = [
   ['backend.numa_memory_bind', { backend: { type: 'trtllm', numa_memory_bind: 'local' } }],
   ['frontend.epp_config', { frontend: { epp_config: { a: 1 } } }],
   ['post_eval', { post_eval: {} }],
+  ['post_eval.command', { post_eval: { type: 'gsm8k', command: ['a'] } }],
+  ['post_eval.passthrough_env', { post_eval: { type: 'gsm8k', passthrough_env: ['A'] } }],
   ['reporting.publishers', { reporting: { publishers: [{ name: 'a', command: ['a'] }] } }],
   ['reporting.status.logging-stream-interval', { reporting: { status: { 'logging-stream-interval': 60 } } }],
   ['reporting.ai_analysis', { reporting: { ai_analysis: { enabled: true } } }],

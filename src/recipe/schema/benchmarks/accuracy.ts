@@ -1,7 +1,11 @@
 import * as z from 'zod';
+import { positiveSchema } from '../../values/values.ts';
+
+/** Benchmarks that are evaluations. */
+export const EVALUATIONS = ['gsm8k', 'gsm8k-bench', 'gpqa', 'mmlu', 'longbenchv2', 'lm-eval'] as const;
 
 /** `benchmark.accuracy`: how an evaluation is run, and which score is enough. */
-export const accuracySchema = z.strictObject({
+const accuracySchema = z.strictObject({
   min: z
     .number()
     .min(0)
@@ -34,3 +38,18 @@ export const accuracySchema = z.strictObject({
     .nullish()
     .describe('lm-eval: the figure that is the score, as exact_match,strict-match'),
 });
+
+/** The keys of an evaluation, in `benchmark` and in `post_eval`. */
+export const evaluationShape = {
+  num_examples: positiveSchema.nullish().describe('accuracy: how many questions'),
+  num_shots: z.number().int().min(0).nullish().describe('accuracy: examples before a question'),
+  num_threads: positiveSchema.nullish().describe('accuracy: requests at once'),
+  max_tokens: positiveSchema.nullish().describe('accuracy: longest answer in tokens'),
+  max_context_length: positiveSchema.nullish().describe('longbenchv2: longest input in tokens'),
+  repeat: positiveSchema.nullish().describe('accuracy: how many times'),
+  categories: z.array(z.string()).nullish().describe('longbenchv2: which questions'),
+  temperature: z.number().min(0).nullish().describe('sampling'),
+  top_p: z.number().min(0).max(1).nullish().describe('sampling'),
+  top_k: z.number().int().nullish().describe('sampling'),
+  accuracy: accuracySchema.nullish().describe('accuracy: the tool, its task, and the lowest score'),
+};
