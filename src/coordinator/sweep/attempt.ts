@@ -6,18 +6,16 @@ import type { PlannedPoint } from '../../model/kinds.ts';
 export function ofAttempt(point: PlannedPoint, attempt: number): PlannedPoint {
   const { process, others } = point.benchmark;
   if (attempt === 1 || process === null) return point;
-  const told = (spec: ProcessSpec): ProcessSpec => ({
+  const inAttempt = (spec: ProcessSpec): ProcessSpec => ({
     ...spec,
     env: { ...spec.env, [ATTEMPT_VARIABLE]: String(attempt) },
   });
-  const ids = new Set([process, ...(others ?? [])].map(({ id }) => id));
+  const first = inAttempt(process);
+  const later = others?.map(inAttempt);
+  const changed = new Map([first, ...(later ?? [])].map((spec) => [spec.id, spec]));
   return {
     ...point,
-    processes: point.processes.map((spec) => (ids.has(spec.id) ? told(spec) : spec)),
-    benchmark: {
-      ...point.benchmark,
-      process: told(process),
-      ...(others ? { others: others.map(told) } : {}),
-    },
+    processes: point.processes.map((spec) => changed.get(spec.id) ?? spec),
+    benchmark: { ...point.benchmark, process: first, ...(later ? { others: later } : {}) },
   };
 }
