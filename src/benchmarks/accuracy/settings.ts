@@ -93,6 +93,7 @@ export interface Settings {
   readonly tool: Tool;
   readonly api: Api;
   readonly tasks: readonly string[];
+  /** Questions; of lm-eval: of each task that has some. */
   readonly examples: number | null;
   readonly shots: number | null;
   readonly tokens: number | null;
@@ -105,17 +106,24 @@ export function settingsOf(type: AccuracyType, { benchmark, backend }: Recipe): 
   const own = benchmark.accuracy;
   const byEngine: Tool = backend.type === 'sglang' || names['lm-eval'] === undefined ? 'run_eval' : 'lm-eval';
   const tool = own?.tool ?? (names.run_eval === undefined ? 'lm-eval' : byEngine);
+  const examples = benchmark.num_examples ?? defaults.examples;
   return {
     tool,
     api: own?.api ?? api[tool],
     tasks: (tool === 'lm-eval' && own?.tasks) || [names[tool] ?? type],
-    examples: benchmark.num_examples ?? defaults.examples,
+    examples: type === 'mmlu' && tool === 'lm-eval' && !own?.tasks ? perSubject(examples) : examples,
     shots: benchmark.num_shots ?? defaults.shots,
     tokens: benchmark.max_tokens ?? defaults.tokens[tool],
     threads: benchmark.num_threads ?? defaults.threads,
     repeats: benchmark.repeat ?? defaults.repeats,
   };
 }
+
+/** Subjects of mmlu: lm-eval's limit counts for each, and run_eval's for all. */
+const SUBJECTS = 57;
+
+const perSubject = (examples: number | null): number | null =>
+  examples === null ? null : Math.ceil(examples / SUBJECTS);
 
 /** What the tool cannot do with this recipe. */
 export function problemsOf(type: AccuracyType, recipe: Recipe, { mock }: Pick<Way, 'mock'>): Finding[] {

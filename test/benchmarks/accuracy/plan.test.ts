@@ -123,6 +123,12 @@ describe('an accuracy benchmark', () => {
     );
   });
 
+  it('divides the questions of mmlu among its subjects, because the limit of lm-eval counts for each', () => {
+    const { runs, asked } = configOf({ type: 'mmlu' }, 'vllm');
+    expect(asked).toBe(4);
+    expect(runs[0]?.join(' ')).toMatch(/--tasks mmlu_generative --apply_chat_template --limit 4 /);
+  });
+
   it('asks /v1/chat/completions where there is no other address', () => {
     const { config } = planned(recipeWith({ type: 'gsm8k' }, 'vllm'), { chatAlone: true });
     expect(config.runs[0]).toContain('local-chat-completions');
