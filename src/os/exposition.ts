@@ -1,8 +1,8 @@
 /**
  * Reads all samples of a text in Prometheus' exposition format 0.0.4 or OpenMetrics 1.0, again and again from one source.
- * Parsers on npm make objects of all families each time (parse-prometheus-text-format 1.1.1: 40 ms for 8,000 samples), and
+ * Parsers on npm make objects of all families each time (parse-prometheus-text-format 1.1.1: 13 ms for 8,000 samples), and
  * an agent reads such a text from each engine each second. Here a line whose beginning is that of the same line in the
- * text before is not parsed again: 8,000 samples take about 2 ms.
+ * text before is not parsed again: 8,000 samples take less than 3 ms.
  * Formats: https://prometheus.io/docs/instrumenting/exposition_formats/ and
  * https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md
  */

@@ -19,7 +19,7 @@ const valuesOf = (book: SeriesBook) =>
   );
 
 /**
- * Values of an H200 with driver 590.48.01 under load, as the project nvidia_gpu_exporter has recorded them, in the form in
+ * Values of an H200 with driver 590.48.01 under load that the project nvidia_gpu_exporter has published, in the form in
  * which `--format=csv,noheader,nounits` prints them (nvidia-smi's manual); the second GPU has texts for unknown values.
  */
 const H200 =
