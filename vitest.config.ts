@@ -50,7 +50,7 @@ export default defineConfig({
     projects: KINDS.filter((kind) => tests[kind].some(isChosen)).map(project),
     reporters: [process.env.CI ? 'verbose' : 'default', './test/support/totals.ts'],
     // Suites that start real processes measure nothing and wait more than they compute; real engines compute.
-    maxWorkers: real === 'full' || real === 'rest' ? 2 : Math.max(4, availableParallelism()),
+    maxWorkers: real === 'full' || real === 'rest' ? 2 : Math.max(3, availableParallelism()),
     sequence: { sequencer: LongestFirst },
     // Nothing is measured by them, and a busy machine takes its time.
     testTimeout: 60_000,

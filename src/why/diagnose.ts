@@ -28,8 +28,8 @@ export interface Witness {
 /** A lost agent: its node died, froze or was cut off. */
 export interface LostNode {
   readonly node: string;
-  /** When its silence was noticed, ms since 1970. */
-  readonly at: number;
+  /** When its silence was noticed, ms since 1970; null: while no coordinator was there. */
+  readonly at: number | null;
   readonly why: string;
   /** false: it was silent when the point ended, and the coordinator did not wait for it to return. */
   readonly certain: boolean;
@@ -89,13 +89,17 @@ export function diagnose(witnesses: readonly Witness[], lost: readonly LostNode[
     .filter((witness): witness is Witness & { failedAt: number } => witness.failedAt !== null)
     .sort((a, b) => a.failedAt - b.failedAt);
   const [first] = failed;
-  const [firstLost] = [...lost].sort((a, b) => Number(b.certain) - Number(a.certain) || a.at - b.at);
+  const [firstLost] = [...lost].sort(
+    (a, b) => Number(b.certain) - Number(a.certain) || (a.at ?? Infinity) - (b.at ?? Infinity),
+  );
   if (!first) return firstLost?.certain ? ofNode(firstLost, failed) : undefined;
-  if (firstLost?.certain && firstLost.at <= first.failedAt) return ofNode(firstLost, failed);
+  if (firstLost?.certain && firstLost.at !== null && firstLost.at <= first.failedAt)
+    return ofNode(firstLost, failed);
   const together = failed.filter(({ failedAt }) => failedAt - first.failedAt <= TOGETHER_MS);
   const best = most(together, weightOf);
   if (weightOf(best) >= 2) return ofWitness(best, failed);
-  const silent = firstLost && firstLost.at - first.failedAt <= SILENCE_MS ? firstLost : undefined;
+  const isNear = firstLost && (firstLost.at === null || firstLost.at - first.failedAt <= SILENCE_MS);
+  const silent = isNear ? firstLost : undefined;
   if (silent) return ofNode(silent, failed);
   const others = witnesses.filter((other) => !together.includes(other as (typeof together)[number]));
   const explains = others.length > 0 ? most(others, weightOf) : undefined;

@@ -36,8 +36,12 @@ export async function explain(
   const witnesses = await witnessesIn(span, told, signatures, times);
   const since = Date.parse(span.find(({ kind }) => kind === 'point.transition')?.at ?? '') || 0;
   const nats = eventsFile && (await natsWitness(eventsFile, since, witnesses, signatures));
-  const found = diagnose(nats ? [...witnesses, nats] : witnesses, lostIn(span, times));
+  const found = diagnose(nats ? [...witnesses, nats] : witnesses, lostOf(told, lostIn(span, times)));
   if (!found) return withError(told, signatures);
+  if (found.process === null && found.why === told.summary) {
+    const { followed } = found;
+    return withError({ ...told, ...(followed.length > 0 ? { followed: [...followed] } : {}) }, signatures);
+  }
   const cause = await causeFrom(found, told);
   // A lost node has no log, but its launcher may have reported the reason, such as a missing image.
   return found.process === null ? withError(cause, signatures) : cause;
@@ -167,6 +171,12 @@ function lostIn(span: readonly SrtEvent[], times: Times): LostNode[] {
     lost.push({ node, at: times.get(event) ?? 0, why, certain: false });
   }
   return lost;
+}
+
+/** Adds the node of an agent that was lost while no coordinator was there, so that no event says when. */
+function lostOf({ process, node, summary }: Cause, seen: readonly LostNode[]): readonly LostNode[] {
+  if (process !== undefined || node === undefined || seen.some((each) => each.node === node)) return seen;
+  return [...seen, { node, at: null, why: summary, certain: true }];
 }
 
 async function causeFrom(found: Diagnosis, told: Cause): Promise<Cause> {

@@ -269,3 +269,26 @@ it('ignores what a step wrote that ended well', async () => {
   ].filter((event) => event !== undefined);
   expect(await explain(events, 0, { summary: '' }, signatures)).toMatchObject({ process: 'frontend-0' });
 });
+
+it('an agent that was lost while no coordinator was there comes before a benchmark whose requests were refused', async () => {
+  const logFile = join(dir, 'refused.out');
+  const log =
+    'loadgen: http://10.0.0.2:8000/v1/models: ECONNREFUSED: connection refused: no server listens there\n';
+  await writeFile(logFile, log);
+  const told = { summary: 'the agent of node2 was lost while the coordinator was away', node: 'node2' };
+  const failed = {
+    process: 'benchmark',
+    role: 'benchmark',
+    from: 'ready',
+    to: 'failed',
+    exitCode: 1,
+  } as const;
+  const events = [
+    pointEvent('2026-01-01T00:00:00Z', null, 'planned'),
+    transition(logFile, { ...failed, why: 'ended with exit code 1' }),
+    pointEvent('2026-01-01T00:00:02Z', 'cleaning', 'failed'),
+  ];
+  expect(await explain(events, 0, told, signatures)).toEqual({ ...told, followed: ['benchmark'] });
+  await writeFile(logFile, `RuntimeError: CUDA out of memory\n`);
+  expect(await explain(events, 0, told, signatures)).toMatchObject({ process: 'benchmark' });
+});
