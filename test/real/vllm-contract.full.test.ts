@@ -89,8 +89,8 @@ const table: readonly Step<EngineSide>[] = [
 const known: readonly KnownDifference[] = [];
 
 /**
- * Lets the process run for 3 of every 33 ms until the promise is settled. At full speed an engine core
- * generates a thousand tokens of this model before the first of them has reached the client, and could not be
+ * Lets the process run for 3 of every 33 ms until the promise is settled, and leaves it stopped. At full speed an engine
+ * core generates a thousand tokens of this model before the first of them has reached the client, and could not be
  * killed in the middle of an answer.
  */
 async function slowedUntil<T>(pid: number, promise: Promise<T>): Promise<T> {
@@ -99,11 +99,13 @@ async function slowedUntil<T>(pid: number, promise: Promise<T>): Promise<T> {
     settled = true;
   });
   done.catch(() => {});
+  signal(pid, 'SIGSTOP');
   while (!settled) {
+    signal(pid, 'SIGCONT');
+    // A timer would come late on a busy machine.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3);
     signal(pid, 'SIGSTOP');
     await setTimeout(30);
-    signal(pid, 'SIGCONT');
-    await setTimeout(3);
   }
   return done;
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -52,7 +52,11 @@ async function vllmLeaves(content: object | number): Promise<void> {
     join(directory, 'vllm'),
     `#!${process.execPath}
 const at = process.argv.indexOf('--result-dir');
-require('node:fs').writeFileSync(process.argv[at + 1] + '/result.json', ${JSON.stringify(JSON.stringify(content))});
+const { writeFileSync } = require('node:fs');
+writeFileSync(process.argv[at + 1] + '/result.json', ${JSON.stringify(JSON.stringify(content))});
+const scratch = require('node:os').tmpdir();
+writeFileSync(scratch + '/left', '');
+writeFileSync(process.argv[at + 1] + '/scratch', scratch);
 ${ends}`,
   );
   await chmod(join(directory, 'vllm'), 0o755);
@@ -84,6 +88,9 @@ describe('a benchmark by another client', () => {
       perGpu: { outputPerGpu: 8 },
       validity: { valid: true },
     });
+    const scratch = await readFile(join(directory, 'point/vllm-bench_concurrency_2/scratch'), 'utf8');
+    expect(scratch).not.toBe(tmpdir());
+    await expect(stat(scratch), 'what the client has left').rejects.toThrow('ENOENT');
     const file = join(directory, 'point/results_concurrency_2.json');
     expect(servingResultSchema.parse(JSON.parse(await readFile(file, 'utf8')))).toEqual(result);
   });

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import type { ServingResult } from '../../../messages/job-directory/serving-result.ts';
@@ -57,9 +58,11 @@ async function run(
   const inherited = Object.fromEntries(
     Object.entries(process.env).filter(([variable]) => !without.includes(variable)),
   );
+  // aiperf 0.13.0 leaves a directory there each time. The path is short, because the clients have sockets in it.
+  const scratch = await mkdtemp(join(tmpdir(), 'srtctl-client-'));
   const child = spawn(program, rest, {
     cwd: directory,
-    env: { ...inherited, TQDM_MININTERVAL: String(BAR_S), NO_COLOR: '1', ...key },
+    env: { ...inherited, TMPDIR: scratch, TQDM_MININTERVAL: String(BAR_S), NO_COLOR: '1', ...key },
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   const stop = (): void => void child.kill('SIGTERM');
@@ -82,6 +85,7 @@ async function run(
       throw new Error(`${name} ended with ${killed ?? `exit code ${code}`}: its words are above in this log`);
   } finally {
     signal.removeEventListener('abort', stop);
+    await rm(scratch, { recursive: true, force: true });
   }
 }
 
