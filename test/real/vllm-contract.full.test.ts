@@ -1,12 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
 import { signal } from '../support/signal.ts';
 import { contract, type KnownDifference, type Step } from './support/contract.ts';
 import { EngineSide, SIMULATOR } from './support/engine-sides.ts';
 import { describeReal, programOf } from './support/programs.ts';
+import { slowedUntil } from './support/slowed-until.ts';
 import { tinyModel } from './support/tiny-model.ts';
 
 const MINUTES = 60_000;
@@ -87,28 +87,6 @@ const table: readonly Step<EngineSide>[] = [
 ];
 
 const known: readonly KnownDifference[] = [];
-
-/**
- * Lets the process run for 3 of every 33 ms until the promise is settled, and leaves it stopped. At full speed an engine
- * core generates a thousand tokens of this model before the first of them has reached the client, and could not be
- * killed in the middle of an answer.
- */
-async function slowedUntil<T>(pid: number, promise: Promise<T>): Promise<T> {
-  let settled = false;
-  const done = promise.finally(() => {
-    settled = true;
-  });
-  done.catch(() => {});
-  signal(pid, 'SIGSTOP');
-  while (!settled) {
-    signal(pid, 'SIGCONT');
-    // A timer would come late on a busy machine.
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3);
-    signal(pid, 'SIGSTOP');
-    await setTimeout(30);
-  }
-  return done;
-}
 
 describeReal('vLLM 0.32 and its stand-in', ['vllm'], () => {
   let directory = '';
