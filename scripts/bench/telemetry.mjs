@@ -1,4 +1,4 @@
-// What an agent's telemetry costs beside 8 workers with 1,000 samples each, a quarter of which change each second.
+// What an agent's telemetry costs beside 8 workers with 1,000 samples each; a quarter of them change each second.
 // `node scripts/bench/telemetry.mjs` after `make build`.
 import { fork } from 'node:child_process';
 import { createServer as createHttpServer } from 'node:http';

@@ -231,7 +231,7 @@ const REFUSABLE = [
   ...['health_check', 'experiment', 'post_eval', 'infra'],
 ];
 
-/** Depth of the sections with options of engines, routers and services, each of which may be refused. */
+/** Depth of the sections with options of engines, routers and services; each section may be refused. */
 const DEEP: Readonly<Record<string, number>> = { backend: 3, frontend: 2, roles: 5, services: 2 };
 
 /** Places of the fields that planning and starting may refuse, by their canonical paths. */

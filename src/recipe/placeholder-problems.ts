@@ -79,7 +79,7 @@ export function problemOfPlaceholder(
 }
 
 /**
- * The known name of which `name` is a likely misspelling. Stricter than `nearest`, because text with braces of
+ * The known name that was probably meant by `name`. Stricter than `nearest`, because text with braces of
  * its own is common here.
  */
 function slipOf(name: string, known: readonly string[]): string | undefined {

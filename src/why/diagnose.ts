@@ -69,6 +69,10 @@ const isOnlooker = ({ role }: Witness): boolean =>
 
 const countsWorkers = (witness: Witness): boolean => isOnlooker(witness) && COUNT.test(witness.why);
 
+/** A benchmark whose requests are not answered, although the process that should answer says nothing of it. */
+const waits = ({ role, why }: Witness): boolean =>
+  role === 'benchmark' && /^hung: \d+ requests? in flight/.test(why);
+
 const weightOf = (witness: Witness): number => {
   const { line, signal } = witness;
   if (line?.weight === 'origin') return 3;
@@ -115,11 +119,15 @@ function missingFrom(onlooker: Witness, witnesses: readonly Witness[]): Witness 
     .filter((worker) => worker.unwell !== undefined)
     .sort((a, b) => (a.unwell?.at ?? 0) - (b.unwell?.at ?? 0));
   if (unwell) return { ...unwell, why: unwell.unwell?.why ?? unwell.why };
-  if (!countsWorkers(onlooker)) return undefined;
+  const isUnwell = witnesses.some((other) => other !== onlooker && other.unwell !== undefined);
+  if (!countsWorkers(onlooker) && (!waits(onlooker) || isUnwell)) return undefined;
   const named = workers.filter(({ process }) => onlooker.why.includes(process));
   const [only, ...more] = named.length > 0 ? named : workers;
   return only && more.length === 0
-    ? { ...only, why: `${onlooker.process} does not find it: ${onlooker.why}` }
+    ? {
+        ...only,
+        why: `${onlooker.process} ${waits(onlooker) ? 'waits for' : 'does not find'} it: ${onlooker.why}`,
+      }
     : undefined;
 }
 

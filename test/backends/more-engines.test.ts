@@ -161,7 +161,7 @@ describe('TokenSpeed', () => {
     expect(option(processOf(text, 'decode-0-0').argv, '--dist-init-addr')).toBe('10.0.0.1:12100');
   });
 
-  it('is a gRPC server behind smg, which is told so', () => {
+  it('is a gRPC server behind smg, whose command line says so', () => {
     const text = recipe(options, 'type: smg', pair);
     expect(processOf(text, 'decode-0-0').probe).toEqual({ kind: 'tcp', host: '10.0.0.2', port: 6100 });
     expect(processOf(text, 'decode-0-0').env).toMatchObject({ TOKENSPEED_SKIP_GRPC_WARMUP: '1' });

@@ -87,7 +87,7 @@ describeReal('a real vLLM', ['vllm'], () => {
   );
 
   it(
-    'with a hung engine core fails soon after hung_after, and the cause says how many requests wait',
+    'with a hung engine core fails within hung_after, and the cause names it',
     async () => {
       // Answers of many lengths: with a single length the engine is idle between them, and logs that when it
       // is stopped.
@@ -96,11 +96,8 @@ describeReal('a real vLLM', ['vllm'], () => {
       await job.hurt(/EngineCore/, 'SIGSTOP');
       expect(await job.ended(), job.said).toBe(1);
       // vLLM's gauges may say that no request runs: with a tiny model they are 0 most of the time. Then the engine
-      // does not count as busy, and the benchmark notices the hang, a little later.
-      const cause = (await job.results())[0]?.cause;
-      expect(cause?.summary).toMatch(
-        /^(agg-0-0|benchmark) .*hung: \d+ requests? (running and no new token|in flight and no token) for \d+ s/,
-      );
+      // does not count as busy; the benchmark notices the hang a little later, and the only worker is what it waits for.
+      expect((await job.results())[0]?.cause).toMatchObject({ process: 'agg-0-0' });
       await job.nothingLeft();
     },
     START,

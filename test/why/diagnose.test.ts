@@ -10,7 +10,7 @@ import { type Failure, failures, nodeOf } from './failures.ts';
 const signatures = readSignatures(resolve(import.meta.dirname, '../../src/why/signatures.yaml'));
 const START = Date.parse('2026-11-24T10:00:00Z');
 
-function diagnosisOf({ logs, lost }: Failure) {
+function diagnosisOf({ logs, lost }: Pick<Failure, 'logs' | 'lost'>) {
   const witnesses = Object.entries(logs).map(
     ([process, { log, at, signal, exitCode, why, unwellAt }]): Witness => ({
       process,
@@ -80,4 +80,17 @@ describe('errorLine', () => {
     expect(errorLine(`${'error '.repeat(100_000)}\n`.repeat(20), signatures)?.weight).toBe('error');
     expect(errorLine('', signatures)).toBeUndefined();
   });
+});
+
+it('a benchmark that waits for answers names the only worker, and itself where several or another program may be meant', () => {
+  const benchmark = { log: '', at: 0, exitCode: 1, why: 'hung: 8 requests in flight and no token for 30 s' };
+  const worker = { log: '', at: null };
+  const named = (logs: Failure['logs']) => diagnosisOf({ logs: { benchmark, ...logs } });
+  expect(named({ 'agg-0-0': worker })).toMatchObject({
+    process: 'agg-0-0',
+    why: `benchmark waits for it: ${benchmark.why}`,
+  });
+  expect(named({ 'agg-0-0': worker, 'agg-1-0': worker })).toMatchObject({ process: 'benchmark' });
+  const unwell = { ...worker, why: '/health does not answer', unwellAt: -5 };
+  expect(named({ 'agg-0-0': worker, 'frontend-0': unwell })).toMatchObject({ process: 'benchmark' });
 });

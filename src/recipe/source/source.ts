@@ -30,7 +30,7 @@ export interface Source {
 
 export interface ReadOptions {
   /**
-   * Called for each key that stands twice in one map, of which the last one counts then, as in PyYAML; without
+   * Called for each key that stands twice in one map; the last one counts then, as in PyYAML; without
    * it they are errors.
    */
   readonly onDuplicateKey?: ((problem: Problem) => void) | undefined;

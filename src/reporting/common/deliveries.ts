@@ -26,7 +26,7 @@ const LAST_PAUSE_MS = 1_000;
 const MOST = 100;
 
 /**
- * Delivers items to one receiver in their order, one at a time, each until it is delivered or refused. Whoever adds an
+ * Delivers items to one receiver in their order, one at a time, each until it is delivered or refused. Adding an
  * item never waits, and a receiver that is away costs bounded memory.
  */
 export class Deliveries<T> {

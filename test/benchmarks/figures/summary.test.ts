@@ -74,7 +74,7 @@ describe('a summary', () => {
     // Requests end at 200, 250, 400 and 450 ms; the first tokens come at 100, 150, 300, 350 ms.
     expect(steady.requestThroughput).toBeGreaterThanOrEqual(3 / 0.4);
     expect(steady.inputThroughput).toBeCloseTo((4 * 50) / 0.4, 5);
-    // Two streams of which each sends 11 tokens in 200 ms; the whole run has a begin and an end with less.
+    // Two streams that each send 11 tokens in 200 ms; the whole run has a begin and an end with less.
     expect(steady.outputThroughput).toBeGreaterThan(100);
     expect(steady.outputThroughput).toBeGreaterThan(outputThroughput);
   });

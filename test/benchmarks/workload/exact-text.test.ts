@@ -77,7 +77,7 @@ it('texts differ from seed to seed and repeat no beginning', async () => {
 
 describe('a tokenizer that cannot be used', () => {
   it('is named with the reason', async () => {
-    await write('tokenizer.json', { model: { type: 'Nobody' } });
+    await write('tokenizer.json', { model: { type: 'Unheard' } });
     await expect(readTokenizer(dir)).rejects.toThrow(/tokenizer\.json cannot be used as a tokenizer: .+/);
     await write('tokenizer.json', 'no JSON');
     await expect(readTokenizer(dir)).rejects.toThrow(/tokenizer\.json cannot be used as a tokenizer: .+/);
